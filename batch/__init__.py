@@ -1,0 +1,1 @@
+"""The warehouse side: lake, dbt, nightly run, reports."""

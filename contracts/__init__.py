@@ -1,0 +1,1 @@
+"""What the layers promise each other: events, ids, topics, the feature store, settings, errors."""

@@ -1,0 +1,58 @@
+"""What can go wrong, as types: callers decide by class, never by reading a message.
+
+::
+
+    SegueError
+    ├── Retryable            the same call may succeed later: wait, then try again
+    │   └── BrokerUnavailable, StoreUnavailable
+    └── Terminal             the same call will fail again: reject, dead-letter or tell the user
+        ├── InvalidEvent     (reason, field)
+        ├── ConfigurationError
+        └── IncompatibleState
+"""
+
+from __future__ import annotations
+
+
+class SegueError(Exception):
+    """Base of every error Segue raises on purpose."""
+
+
+class Retryable(SegueError):
+    """The same call may succeed later."""
+
+
+class Terminal(SegueError):
+    """The same call will fail again."""
+
+
+class BrokerUnavailable(Retryable):
+    """The Kafka broker did not acknowledge in time."""
+
+
+class StoreUnavailable(Retryable):
+    """Redis, PostgreSQL or the warehouse did not answer."""
+
+
+class InvalidEvent(Terminal):
+    """An event breaks its contract.
+
+    Parameters
+    ----------
+    reason
+        A short stable word for counting, such as ``"bad-json"`` or ``"future"``.
+    message
+        What is wrong and what to do, for a person.
+    """
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class ConfigurationError(Terminal):
+    """A setting is missing or makes no sense; the message names it."""
+
+
+class IncompatibleState(Terminal):
+    """Stored state was written by another layout or version and cannot be read."""

@@ -1,0 +1,143 @@
+"""The feature store: one packed blob per listener, read in one round trip.
+
+Layout of a blob (all numbers big-endian)::
+
+    byte 0      layout version, 1
+    byte 1      reserved, 0
+    bytes 2-3   number of hidden tracks, h
+    8 h bytes   keys of hidden or hated tracks
+    14 n bytes  the last plays, oldest first, n <= WINDOW:
+                u32 start second, u64 track key, u8 ratio, u8 flags
+
+The window is the ``WINDOW`` latest *distinct* plays (a play is its second and track). That makes
+it a function of the set of plays alone: order of arrival and redelivery cannot change it.
+
+Keys of one listener, the fence and the counters of a partition share the cluster hash tag
+``{namespace.partition}``, so one script call stays on one node.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from contracts.errors import IncompatibleState
+from contracts.ids import partition_of
+
+#: Plays kept per listener.
+WINDOW = 300
+LAYOUT_VERSION = 1
+HEADER_BYTES = 4
+#: Ratio byte of a play whose heard fraction is unknown.
+RATIO_UNKNOWN = 255
+FLAG_SKIPPED = 1
+
+PLAY_DTYPE = np.dtype([("second", ">u4"), ("track", ">u8"), ("ratio", "u1"), ("flags", "u1")])
+PLAY_BYTES = PLAY_DTYPE.itemsize
+
+
+def ratio_byte(ms_played: int | None, duration_ms: int | None) -> int:
+    """Return the heard fraction of a play as one byte: percent up to 254, 255 for unknown.
+
+    Examples
+    --------
+    >>> ratio_byte(60_000, 240_000), ratio_byte(None, 240_000)
+    (25, 255)
+    """
+    if ms_played is None or not duration_ms:
+        return RATIO_UNKNOWN
+    return min(RATIO_UNKNOWN - 1, max(0, round(100 * ms_played / duration_ms)))
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """What serving knows of a listener.
+
+    Attributes
+    ----------
+    seconds
+        Start of each play, seconds since the epoch, UTC; shape ``(n,)``, int64, oldest first.
+    tracks
+        Track keys of the plays; shape ``(n,)``, uint64.
+    ratios
+        Heard fractions, :func:`ratio_byte`; shape ``(n,)``, uint8.
+    hidden
+        Keys of tracks never to be shown; shape ``(h,)``, uint64.
+    """
+
+    seconds: npt.NDArray[np.int64]
+    tracks: npt.NDArray[np.uint64]
+    ratios: npt.NDArray[np.uint8]
+    hidden: npt.NDArray[np.uint64]
+
+    @classmethod
+    def unpack(cls, blob: bytes | None) -> Listener:
+        """Read a blob; ``None`` gives a stranger (no plays).
+
+        Raises
+        ------
+        IncompatibleState
+            The blob is torn or of another layout.
+        """
+        if blob is None:
+            blob = EMPTY
+        if len(blob) < HEADER_BYTES or blob[0] != LAYOUT_VERSION:
+            raise IncompatibleState("feature blob has an unknown layout version")
+        split = HEADER_BYTES + 8 * int.from_bytes(blob[2:4], "big")
+        if split > len(blob) or (len(blob) - split) % PLAY_BYTES:
+            raise IncompatibleState(f"feature blob of {len(blob)} bytes is torn")
+        plays = np.frombuffer(blob, PLAY_DTYPE, offset=split)
+        hidden = np.frombuffer(blob, ">u8", count=(split - HEADER_BYTES) // 8, offset=HEADER_BYTES)
+        return cls(
+            seconds=plays["second"].astype(np.int64),
+            tracks=plays["track"].astype(np.uint64),
+            ratios=plays["ratio"].copy(),
+            hidden=hidden.astype(np.uint64),
+        )
+
+
+EMPTY = bytes([LAYOUT_VERSION, 0, 0, 0])
+
+
+def pack_play(second: int, track: int, ratio: int, flags: int) -> bytes:
+    """Return the 14 bytes of one play."""
+    return (
+        second.to_bytes(4, "big") + track.to_bytes(8, "big") + bytes((ratio & 0xFF, flags & 0xFF))
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Names of Redis keys in one namespace.
+
+    Examples
+    --------
+    >>> Keys("segue", 4).listener("ada")
+    '{segue.0}:listener:ada'
+    """
+
+    namespace: str
+    partitions: int
+
+    def tag(self, partition: int) -> str:
+        """Return the cluster hash tag of a partition."""
+        return f"{{{self.namespace}.{partition}}}"
+
+    def listener(self, user_id: str) -> str:
+        """Key of a listener's blob."""
+        return f"{self.tag(partition_of(user_id, self.partitions))}:listener:{user_id}"
+
+    def fence(self, partition: int) -> str:
+        """Hash ``log id -> last applied offset`` of a partition."""
+        return f"{self.tag(partition)}:fence"
+
+    def counts(self, partition: int) -> str:
+        """Hash of counters: ``<log id>:plays`` applied, ``:kept``, ``:duplicate``, ``:late``."""
+        return f"{self.tag(partition)}:counts"
+
+    @property
+    def workers(self) -> str:
+        """Hash ``worker name -> heartbeat``."""
+        return f"{self.namespace}:workers"

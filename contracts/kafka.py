@@ -1,0 +1,115 @@
+"""Facts about the play log that every layer needs: its identity, its partitions, its true end."""
+
+from __future__ import annotations
+
+from confluent_kafka import Consumer, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
+
+from contracts.errors import BrokerUnavailable, ConfigurationError
+
+_TIMEOUT = 10.0
+
+
+def ensure_topics(
+    bootstrap: str, configs: dict[str, dict[str, str]], partitions: int
+) -> dict[str, str]:
+    """Create the topics that are missing and return ``topic -> log id``.
+
+    The log id is the topic's UUID: a topic that was deleted and made again, or an in-memory broker
+    that was restarted, gets a new one, so offsets remembered for the old log never mask new plays.
+
+    Raises
+    ------
+    BrokerUnavailable
+        The broker does not answer.
+    ConfigurationError
+        A topic exists with another number of partitions.
+    """
+    admin = AdminClient({"bootstrap.servers": bootstrap, "socket.timeout.ms": 6000})
+    try:
+        present = admin.list_topics(timeout=_TIMEOUT).topics
+        missing = [t for t in configs if t not in present]
+        created = (
+            admin.create_topics([NewTopic(t, partitions, 1, config=configs[t]) for t in missing])
+            if missing
+            else {}
+        )
+        for future in created.values():
+            try:
+                future.result(_TIMEOUT)
+            except KafkaException as error:
+                if error.args[0].name() != "TOPIC_ALREADY_EXISTS":
+                    raise
+        described = admin.describe_topics(TopicCollection(list(configs)))
+        ids = {}
+        for topic, future in described.items():
+            description = future.result(_TIMEOUT)
+            found = len(description.partitions)
+            if found != partitions:
+                raise ConfigurationError(
+                    f"topic {topic} has {found} partitions, SEGUE_PARTITIONS says {partitions}: "
+                    "the number is fixed for the life of a log"
+                )
+            ids[topic] = str(description.topic_id)
+        return ids
+    except KafkaException as error:
+        raise BrokerUnavailable(f"Kafka at {bootstrap}: {error}") from None
+
+
+def log_id(bootstrap: str, topic: str) -> str:
+    """Return the UUID of an existing topic.
+
+    Raises
+    ------
+    BrokerUnavailable
+        The broker does not answer or the topic does not exist.
+    """
+    admin = AdminClient({"bootstrap.servers": bootstrap, "socket.timeout.ms": 6000})
+    try:
+        described = admin.describe_topics(TopicCollection([topic]))[topic].result(_TIMEOUT)
+    except KafkaException as error:
+        raise BrokerUnavailable(f"topic {topic} at {bootstrap}: {error}") from None
+    return str(described.topic_id)
+
+
+def end_offsets(bootstrap: str, topic: str, partitions: int) -> list[int]:
+    """Return the offset after the last message of each partition.
+
+    Some Kafka-compatible brokers (Tansu 0.6) answer "latest" with the *base* offset of the last
+    batch plus one, so the last batch is read to find its true end.
+
+    Raises
+    ------
+    BrokerUnavailable
+        The broker does not answer.
+    """
+    consumer = Consumer(
+        {
+            "bootstrap.servers": bootstrap,
+            "group.id": "segue-end-offsets",
+            "enable.auto.commit": False,
+        }
+    )
+    try:
+        ends = []
+        for partition in range(partitions):
+            low, high = consumer.get_watermark_offsets(
+                TopicPartition(topic, partition), timeout=_TIMEOUT
+            )
+            ends.append(high)
+            if high <= low:
+                continue
+            consumer.assign([TopicPartition(topic, partition, high - 1)])
+            quiet = 0
+            while quiet < 2:
+                messages = [m for m in consumer.consume(1000, 0.25) if m.error() is None]
+                quiet = 0 if messages else quiet + 1
+                for message in messages:
+                    offset = message.offset()
+                    assert offset is not None
+                    ends[partition] = max(ends[partition], offset + 1)
+        return ends
+    except KafkaException as error:
+        raise BrokerUnavailable(f"Kafka at {bootstrap}: {error}") from None
+    finally:
+        consumer.close()

@@ -1,0 +1,39 @@
+"""Publishes the JSON Schemas of the messages: ``python -m contracts.schema`` rewrites them.
+
+The files lie in ``contracts/schemas/``; a test fails when they no longer match the classes.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import msgspec
+
+from contracts.events import DeadLetter, Feedback, Impression, Submission
+
+FOLDER = Path(__file__).parent / "schemas"
+MESSAGES: dict[str, type[msgspec.Struct]] = {
+    "submission": Submission,
+    "feedback": Feedback,
+    "impression": Impression,
+    "dead-letter": DeadLetter,
+}
+
+
+def render(message: type[msgspec.Struct]) -> str:
+    """Return the JSON Schema (draft 2020-12) of a message as text."""
+    schema = msgspec.json.schema(message)
+    document = {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+    return json.dumps(document, indent=2) + "\n"
+
+
+def main() -> None:
+    """Write every schema file."""
+    FOLDER.mkdir(exist_ok=True)
+    for name, message in MESSAGES.items():
+        (FOLDER / f"{name}.v1.json").write_text(render(message))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,118 @@
+"""Where everything is: one frozen object read from the environment, the same in every process.
+
+``segue up`` computes the values (ports, home folder) and hands them to each process as ``SEGUE_*``
+variables; in production a deployment sets them. Secrets come from the environment or from the file
+named by ``<NAME>_FILE``, never from a command line.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import get_type_hints
+
+from contracts.errors import ConfigurationError
+
+_PREFIX = "SEGUE_"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Settings of one deployment.
+
+    Attributes
+    ----------
+    home
+        Folder of the model, the lake, reports and (embedded) the servers' data.
+    namespace
+        Prefix of topics, Redis keys and PostgreSQL schema: one cluster, several deployments.
+    kafka, redis_url, postgres_dsn
+        Addresses of the stores.
+    partitions
+        Of the ``plays`` topic. Fixed for the life of a log: feature-store keys carry them.
+    host_name
+        Names this host's learner; every host folds the whole log in a consumer group of its own.
+    port
+        Of the HTTP API.
+    snapshot_seconds
+        Longest time between two model snapshots.
+    lake_seconds, lake_rows
+        The lake sink commits when either is reached.
+    """
+
+    home: Path = Path(".segue")
+    namespace: str = "segue"
+    kafka: str = "127.0.0.1:9092"
+    redis_url: str = "redis://127.0.0.1:6379/0"
+    postgres_dsn: str = "postgresql://postgres@127.0.0.1:5432/postgres"
+    partitions: int = 4
+    host_name: str = "local"
+    host: str = "127.0.0.1"
+    port: int = 8000
+    snapshot_seconds: float = 20.0
+    lake_seconds: float = 2.0
+    lake_rows: int = 50_000
+    admin_token: str = ""
+
+    @property
+    def model_dir(self) -> Path:
+        """Folder of the mapped model and its snapshots."""
+        return self.home / "model"
+
+    @property
+    def lake_dir(self) -> Path:
+        """Folder of the Delta tables (RAW)."""
+        return self.home / "lake"
+
+    @property
+    def warehouse_path(self) -> Path:
+        """The embedded DuckDB file."""
+        return self.home / "warehouse" / "segue.duckdb"
+
+    @property
+    def reports_dir(self) -> Path:
+        """Where published reports lie, one folder a report."""
+        return self.home / "reports"
+
+    def environ(self) -> dict[str, str]:
+        """Return the variables that make another process read these same settings."""
+        return {f"{_PREFIX}{f.name.upper()}": str(getattr(self, f.name)) for f in fields(self)}
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] | None = None) -> Settings:
+        """Read ``SEGUE_*`` variables; what is not set keeps its default.
+
+        Raises
+        ------
+        ConfigurationError
+            Naming the variable that cannot be read.
+
+        Examples
+        --------
+        >>> Settings.from_env({"SEGUE_PORT": "8123"}).port
+        8123
+        """
+        source = os.environ if env is None else env
+        types = get_type_hints(cls)
+        values: dict[str, object] = {}
+        for field in fields(cls):
+            name = _PREFIX + field.name.upper()
+            text = source.get(name)
+            if text is None and (file := source.get(f"{name}_FILE")):
+                try:
+                    text = Path(file).read_text().strip()
+                except OSError as error:
+                    raise ConfigurationError(f"{name}_FILE: cannot read {file}: {error}") from None
+            if text is None:
+                continue
+            try:
+                values[field.name] = types[field.name](text)
+            except ValueError:
+                kind = types[field.name].__name__
+                raise ConfigurationError(f"{name}={text!r} is not a valid {kind}") from None
+        settings = cls(**values)  # type: ignore[arg-type]
+        if settings.partitions < 1:
+            raise ConfigurationError("SEGUE_PARTITIONS must be at least 1")
+        return settings

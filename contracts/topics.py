@@ -1,0 +1,54 @@
+"""The topics of the play log: names, keys and how long they are kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+_DAY_MS = 24 * 60 * 60 * 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """Topic names of one namespace.
+
+    Examples
+    --------
+    >>> Topics("segue").plays
+    'segue.plays'
+    """
+
+    namespace: str
+
+    @property
+    def plays(self) -> str:
+        """Key ``user_id``, value :class:`contracts.events.Submission`."""
+        return f"{self.namespace}.plays"
+
+    @property
+    def feedback(self) -> str:
+        """Key ``user_id``, value :class:`contracts.events.Feedback`."""
+        return f"{self.namespace}.feedback"
+
+    @property
+    def impressions(self) -> str:
+        """Key ``user_id``, value :class:`contracts.events.Impression`."""
+        return f"{self.namespace}.impressions"
+
+    @property
+    def dead_letters(self) -> str:
+        """Key ``topic:partition:offset``, value :class:`contracts.events.DeadLetter`."""
+        return f"{self.namespace}.dead-letters"
+
+    def configs(self) -> dict[str, dict[str, str]]:
+        """Return topic settings by name.
+
+        ``plays`` and ``feedback`` are kept for ever: the log is the truth. Impressions stay 30
+        days (the lake has them), dead letters 90.
+        """
+        forever = {"retention.ms": "-1", "cleanup.policy": "delete"}
+        return {
+            self.plays: forever,
+            self.feedback: forever,
+            self.impressions: {"retention.ms": str(30 * _DAY_MS)},
+            self.dead_letters: {"retention.ms": str(90 * _DAY_MS)},
+        }

@@ -1,0 +1,83 @@
+"""The `segue` command: one Typer application, one module a command in `infra.commands`."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import sys
+from typing import Any
+
+import typer
+import typer.main
+from rich.console import Console
+from typer.core import TyperGroup
+
+from contracts.errors import Retryable, SegueError
+
+#: Command name -> (module, attribute, one line of help). Modules are imported only when their
+#: command runs: `segue --help` must not wait for numba and dbt.
+COMMANDS: dict[str, tuple[str, str, str]] = {
+    "up": ("infra.commands.up", "up", "Start the whole stack on this machine."),
+    "down": ("infra.commands.down", "down", "Stop a stack that was started with --detach."),
+    "status": ("infra.commands.status", "status", "Show what runs and how far each part is."),
+    "doctor": ("infra.commands.doctor", "doctor", "Say what is installed, reachable and wrong."),
+    "replay": (
+        "infra.commands.replay",
+        "replay",
+        "Post a file of plays and reconcile every store.",
+    ),
+    "evaluate": ("infra.commands.evaluate", "evaluate", "Prequential evaluation, no servers."),
+    "nightly": ("infra.commands.nightly", "nightly", "Quality, dbt build, retrain, reports."),
+    "report": ("infra.commands.report", "report", "Print a published report."),
+    "dlq": ("infra.commands.dlq", "app", "List, show and replay dead letters."),
+    "bench": ("infra.commands.bench", "app", "Measure, always beside a floor."),
+    "worker": ("infra.commands.worker", "worker", "Run one process of the stack (used by up)."),
+}
+
+
+class _LazyGroup(TyperGroup):
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute, _ = COMMANDS[cmd_name]
+        target: Any = getattr(importlib.import_module(module), attribute)
+        if not isinstance(target, typer.Typer):
+            single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+            single.command(name=cmd_name)(target)
+            target = single
+        command = typer.main.get_command(target)
+        command.name = cmd_name
+        return command
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """List the commands without importing any of them."""
+        formatter.write_usage("segue", "COMMAND [OPTIONS]  (segue COMMAND --help for more)")
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, _, text) in COMMANDS.items()])
+
+
+cli = typer.Typer(cls=_LazyGroup, add_completion=False, pretty_exceptions_enable=False)
+
+
+@cli.callback(invoke_without_command=True)
+def _root(version: bool = typer.Option(False, "--version", help="Print the version.")) -> None:
+    """Segue: from a stream of plays to recommendations now and a warehouse tomorrow."""
+    if version:
+        typer.echo(importlib.metadata.version("segue"))
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line; an error we know ends in one line and exit code 1 (2: try again)."""
+    try:
+        cli()
+    except SegueError as error:
+        Console(stderr=True).print(f"segue: {error}", style="red", markup=False, highlight=False)
+        sys.exit(2 if isinstance(error, Retryable) else 1)
+
+
+if __name__ == "__main__":
+    main()
