@@ -29,6 +29,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "evaluate": ("infra.commands.evaluate", "evaluate", "Prequential evaluation, no servers."),
     "nightly": ("infra.commands.nightly", "nightly", "Quality, dbt build, retrain, reports."),
     "report": ("infra.commands.report", "report", "Print a published report."),
+    "keys": ("infra.commands.keys", "app", "Create, list and revoke API tokens."),
     "dlq": ("infra.commands.dlq", "app", "List, show and replay dead letters."),
     "bench": ("infra.commands.bench", "app", "Measure, always beside a floor."),
     "worker": ("infra.commands.worker", "worker", "Run one process of the stack (used by up)."),
