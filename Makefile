@@ -1,0 +1,58 @@
+# make demo      the whole stack on this machine, with simulated listeners
+# make test      everything this machine can test
+# make install   fill .venv from the hashed requirement files (demo and test call it)
+.DEFAULT_GOAL := help
+.PHONY: help install demo test unit lint fmt lock clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.segue-installed
+# The first interpreter that is new enough; override with `make PYTHON=/path/to/python`.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	"$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null \
+	&& { command -v "$$p"; break; }; done)
+PIP := $(BIN)/python -m pip --disable-pip-version-check -q
+UV := $(BIN)/uv -q pip
+
+help:
+	@sed -n 's/^# make/make/p' Makefile
+
+install: $(STAMP)
+
+$(STAMP): infra/requirements/dev.lock infra/requirements/installer.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "segue needs Python 3.11, 3.12 or 3.13: none found; run 'make PYTHON=/path/to/python'"; exit 1; }
+	@echo "installing into $(VENV) with $(PYTHON) ..."
+	@test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
+	@$(PIP) install --require-hashes -r infra/requirements/installer.lock
+	@$(UV) sync --require-hashes --python $(BIN)/python infra/requirements/dev.lock
+	@$(UV) install --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: install
+	@$(BIN)/segue up --simulate 5
+
+test: install
+	@$(BIN)/python -m pytest
+
+unit: install
+	@$(BIN)/python -m pytest -m "not integration and not kafka and not slow and not browser and not airflow and not flink"
+
+lint: install
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy contracts online_model streams batch api infra tests
+	@$(BIN)/lint-imports
+
+fmt: install
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+# Hashes for every platform, no index address in the files.
+COMPILE = $(BIN)/uv pip compile -q --universal -p 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header
+lock:
+	$(COMPILE) pyproject.toml -o infra/requirements/runtime.lock
+	$(COMPILE) pyproject.toml --group dev -o infra/requirements/dev.lock
+	echo uv | $(COMPILE) - -o infra/requirements/installer.lock
+
+clean:
+	rm -rf $(VENV) .segue
