@@ -1,0 +1,66 @@
+"""The administrator's account, made at the first start."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+
+import psycopg
+
+from contracts.errors import StoreUnavailable
+
+ADMIN = "admin"
+ROLES = ("listener", "client", "analyst", "admin")
+TOKEN_FILE = "admin-token"  # noqa: S105  a name, not a secret
+
+
+def token_hash(token: str) -> bytes:
+    """Return what the table ``tokens`` keeps of a token: SHA-256 of its text."""
+    return hashlib.sha256(token.encode()).digest()
+
+
+def grant(dsn: str, user_id: str, roles: Sequence[str], token: str, label: str) -> None:
+    """Make the account if it is missing and let `token` act for it; harmless when repeated.
+
+    Raises
+    ------
+    StoreUnavailable
+        PostgreSQL does not answer.
+    """
+    try:
+        with psycopg.connect(dsn, connect_timeout=10) as connection:
+            connection.execute(
+                "insert into accounts (user_id) values (%s) on conflict do nothing", (user_id,)
+            )
+            connection.execute(
+                "insert into tokens (token_hash, user_id, roles, label) values (%s, %s, %s, %s)"
+                " on conflict (token_hash) do nothing",
+                (token_hash(token), user_id, list(roles), label),
+            )
+    except psycopg.OperationalError as error:
+        raise StoreUnavailable(f"PostgreSQL: {error}") from None
+
+
+def admin_token(home: Path) -> str:
+    """Return the administrator's token of a home; made on the first call, the same ever after."""
+    path = home / TOKEN_FILE
+    try:
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    except FileExistsError:
+        if token := path.read_text().strip():
+            return token
+        descriptor = os.open(path, os.O_WRONLY, 0o600)  # made, but never filled
+    token = secrets.token_hex(32)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(f"{token}\n")
+    return token
+
+
+def ensure_admin(dsn: str, home: Path) -> str:
+    """Make the account ``admin`` with every role and return its token."""
+    token = admin_token(home)
+    grant(dsn, ADMIN, ROLES, token, "made by segue up")
+    return token

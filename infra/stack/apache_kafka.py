@@ -1,0 +1,116 @@
+"""Apache Kafka 4: one KRaft node (broker and controller) on the installed Java."""
+
+from __future__ import annotations
+
+import base64
+import subprocess
+import uuid
+from pathlib import Path
+
+from contracts.errors import ConfigurationError
+from infra.stack.kafka_client import broker_answers
+from infra.stack.kafka_jars import classpath, java
+from infra.stack.ports import LOOPBACK
+from infra.stack.process import Process
+from infra.stack.server import Server
+
+_HEAP = "512m"
+
+
+class ApacheKafka(Server):
+    """The real thing: keeps its log on disk and resumes with it.
+
+    Parameters
+    ----------
+    controller_port
+        Second port, for the controller (nobody but the broker talks to it).
+    """
+
+    name = "kafka"
+    patience = 60.0
+
+    def __init__(self, home: Path, port: int, controller_port: int) -> None:
+        super().__init__(home, port)
+        self.controller_port = controller_port
+        self._classpath = ""
+
+    @property
+    def address(self) -> str:
+        """Kafka bootstrap address."""
+        return f"{LOOPBACK}:{self.port}"
+
+    def healthy(self) -> bool:
+        """Whether the broker answers a metadata request."""
+        return broker_answers(self.address)
+
+    @property
+    def _properties(self) -> Path:
+        return self.folder / "server.properties"
+
+    def prepare(self) -> None:
+        """Resolve the jars, write the settings and format the storage on the first start."""
+        super().prepare()
+        self._classpath = classpath()
+        self._properties.write_text(
+            "".join(f"{key}={value}\n" for key, value in self._settings().items())
+        )
+        if not (self.folder / "data" / "meta.properties").exists():
+            self._format()
+
+    def _settings(self) -> dict[str, object]:
+        controller = f"{LOOPBACK}:{self.controller_port}"
+        return {
+            "process.roles": "broker,controller",
+            "node.id": 1,
+            "controller.quorum.voters": f"1@{controller}",
+            "controller.listener.names": "CONTROLLER",
+            "listeners": f"PLAINTEXT://{self.address},CONTROLLER://{controller}",
+            "advertised.listeners": f"PLAINTEXT://{self.address}",
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "log.dirs": self.folder / "data",
+            # One node holds one copy.
+            "offsets.topic.replication.factor": 1,
+            "offsets.topic.num.partitions": 4,
+            "transaction.state.log.replication.factor": 1,
+            "transaction.state.log.min.isr": 1,
+            "transaction.state.log.num.partitions": 4,
+            "share.coordinator.state.topic.replication.factor": 1,
+            "share.coordinator.state.topic.min.isr": 1,
+            "group.initial.rebalance.delay.ms": 0,
+            # Topics are made on purpose (contracts.topics), never by a typing error.
+            "auto.create.topics.enable": "false",
+            # A killed broker may come back only when its old session is over: not in 9 s, in 3.
+            "broker.session.timeout.ms": 3000,
+            "broker.heartbeat.interval.ms": 500,
+            # Two cores and a few clients: a third of the default threads.
+            "num.network.threads": 2,
+            "num.io.threads": 4,
+        }
+
+    def _java(self, *options: str) -> list[str]:
+        return [java(), *options, "-cp", self._classpath]
+
+    def _format(self) -> None:
+        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        done = subprocess.run(
+            [
+                *self._java(), "kafka.tools.StorageTool", "format", "--ignore-formatted",
+                "--cluster-id", cluster, "--config", str(self._properties),
+            ],
+            capture_output=True, text=True, timeout=120, check=False, env=self.clean_env(),
+        )  # fmt: skip
+        if done.returncode:
+            lines = (done.stderr + done.stdout).strip().splitlines() or ["no output"]
+            raise ConfigurationError(f"Apache Kafka cannot format {self.folder}: {lines[-1]}")
+
+    def _build(self) -> Process:
+        options = (
+            f"-Xmx{_HEAP}",
+            f"-Xms{_HEAP}",
+            "-XX:+UseG1GC",
+            "-XX:+ExitOnOutOfMemoryError",
+            "-Djava.awt.headless=true",
+            "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+        )
+        command = [*self._java(*options), "kafka.Kafka", str(self._properties)]
+        return Process(self.name, command, self.log, env=self.clean_env())

@@ -1,0 +1,24 @@
+"""Asking a broker whether it is there."""
+
+from __future__ import annotations
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from infra.stack.ports import answers
+
+
+def broker_answers(address: str, timeout: float = 3.0) -> bool:
+    """Whether a broker answers a metadata request (of the first address of a list)."""
+    host, _, port = address.split(",")[0].rpartition(":")
+    if not answers(int(port), host):  # a refused connection is cheap; librdkafka is not
+        return False
+    try:
+        quiet: dict[str, str | int | float | bool] = {
+            "bootstrap.servers": address,
+            "log_level": 0,
+            "socket.timeout.ms": 2000,
+        }
+        return bool(AdminClient(quiet).list_topics(timeout=timeout).brokers)
+    except KafkaException:
+        return False

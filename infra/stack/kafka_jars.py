@@ -1,0 +1,81 @@
+"""The jars of Apache Kafka: resolved once by Maven, kept in ``infra/kafka/libs/``."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from contracts.errors import ConfigurationError
+
+FOLDER = Path(__file__).resolve().parent.parent / "kafka"
+_LIBS = "libs"
+
+
+def java() -> str:
+    """Return the Java program: ``$JAVA_HOME/bin/java`` or the one on ``PATH``.
+
+    Raises
+    ------
+    ConfigurationError
+        There is none.
+    """
+    home = os.environ.get("JAVA_HOME")
+    found = shutil.which("java", path=f"{home}/bin") if home else None
+    found = found or shutil.which("java")
+    if found is None:
+        raise ConfigurationError(
+            "Apache Kafka needs Java 17 or newer and 'java' is not on PATH; "
+            "install it, or use --broker tansu"
+        )
+    return found
+
+
+def classpath(folder: Path = FOLDER) -> str:
+    """Return the class path of the server, resolving the jars when they are not there yet.
+
+    Several processes may call this at once: one resolves, the others wait.
+
+    Raises
+    ------
+    ConfigurationError
+        Maven is missing or cannot resolve the jars.
+    """
+    libs = folder / _LIBS
+    marker = libs / ".complete"
+    pom = folder / "pom.xml"
+    if not _fresh(marker, pom):
+        (folder / "target").mkdir(exist_ok=True)
+        with (folder / "target" / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not _fresh(marker, pom):
+                _resolve(folder, libs)
+                marker.touch()
+    return f"{libs}/*"
+
+
+def _fresh(marker: Path, pom: Path) -> bool:
+    return marker.exists() and marker.stat().st_mtime >= pom.stat().st_mtime
+
+
+def _resolve(folder: Path, libs: Path) -> None:
+    maven = shutil.which("mvn")
+    if maven is None:
+        raise ConfigurationError(
+            "the jars of Apache Kafka are resolved by Maven and 'mvn' is not on PATH; "
+            "install it, or use --broker tansu"
+        )
+    shutil.rmtree(libs, ignore_errors=True)  # of another version
+    command = [
+        maven, "-q", "-B", "-f", str(folder / "pom.xml"),
+        "dependency:copy-dependencies", f"-DoutputDirectory={libs}",
+    ]  # fmt: skip
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+    except subprocess.TimeoutExpired:
+        raise ConfigurationError("Maven did not resolve Apache Kafka within 600 s") from None
+    if done.returncode:
+        lines = (done.stdout + done.stderr).strip().splitlines() or ["no output"]
+        raise ConfigurationError(f"Maven cannot resolve Apache Kafka: {lines[0]}")

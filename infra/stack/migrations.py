@@ -1,0 +1,67 @@
+"""Versioned migrations: the numbered SQL files of ``infra/postgres/``, each applied once."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+from contracts.errors import IncompatibleState, StoreUnavailable
+
+FOLDER = Path(__file__).resolve().parent.parent / "postgres"
+_LOCK = 0x5E60E  # any number; the same in every process that migrates
+
+_BOOK = """
+create table if not exists schema_migrations (
+    version    text primary key,
+    checksum   text not null,
+    applied_at timestamptz not null default now()
+)
+"""
+
+
+def migrate(dsn: str, namespace: str, folder: Path = FOLDER) -> list[str]:
+    """Bring the schema `namespace` up to date; return the names of the files applied now.
+
+    Each file runs in one transaction together with its record, so that a crash leaves either both
+    or none. Several processes may call this at once.
+
+    Raises
+    ------
+    IncompatibleState
+        A file that was applied has changed or is gone: schemas move forward by new files only.
+    StoreUnavailable
+        PostgreSQL does not answer.
+    """
+    files = {f.stem: f.read_text() for f in sorted(folder.glob("*.sql"))}
+    sums = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in files.items()}
+    schema = sql.Identifier(namespace)
+    try:
+        with psycopg.connect(dsn, autocommit=True, connect_timeout=10) as connection:
+            connection.execute("select pg_advisory_lock(%s)", (_LOCK,))
+            connection.execute("set client_min_messages = warning")
+            connection.execute(sql.SQL("create schema if not exists {}").format(schema))
+            connection.execute(sql.SQL("set search_path to {}").format(schema))
+            connection.execute(_BOOK)
+            rows = connection.execute("select version, checksum from schema_migrations").fetchall()
+            applied: dict[str, str] = dict(rows)
+            for version, checksum in applied.items():
+                if sums.get(version) != checksum:
+                    raise IncompatibleState(
+                        f"migration {version} was applied to schema {namespace!r} and has "
+                        f"{'changed' if version in sums else 'vanished'} since: "
+                        "restore the file and put the change into a new one"
+                    )
+            missing = [name for name in files if name not in applied]
+            for name in missing:
+                with connection.transaction():
+                    connection.execute(files[name].encode())
+                    connection.execute(
+                        "insert into schema_migrations (version, checksum) values (%s, %s)",
+                        (name, sums[name]),
+                    )
+            return missing
+    except psycopg.OperationalError as error:
+        raise StoreUnavailable(f"PostgreSQL: {error}") from None

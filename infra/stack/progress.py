@@ -1,0 +1,97 @@
+"""How far every worker is, measured against the true end of the log."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import redis
+
+from contracts import heartbeat
+from contracts.errors import StoreUnavailable
+from contracts.features import Keys
+from contracts.heartbeat import Heartbeat
+from contracts.kafka import end_offsets
+from contracts.settings import Settings
+from contracts.topics import Topics
+
+#: Workers that fold the log; each must reach its end.
+FOLDERS = ("listeners", "learner", "lake-sink", "history-sink")
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """What a worker has still to apply.
+
+    Attributes
+    ----------
+    worker
+        Name of the worker.
+    messages
+        Messages between its offsets and the end; ``None`` when it does not report.
+    """
+
+    worker: str
+    messages: int | None
+
+
+def heartbeats(settings: Settings) -> dict[str, Heartbeat]:
+    """Return the last report of every worker, by name without ``@host``.
+
+    Raises
+    ------
+    StoreUnavailable
+        Redis does not answer.
+    """
+    client = redis.Redis.from_url(settings.redis_url, socket_timeout=5.0)
+    try:
+        stored: dict[bytes, bytes] = client.hgetall(  # type: ignore[assignment]
+            Keys(settings.namespace, settings.partitions).workers
+        )
+    except redis.RedisError as error:
+        raise StoreUnavailable(f"Redis: {error}") from None
+    finally:
+        client.close()
+    return {name.decode().partition("@")[0]: heartbeat.decode(v) for name, v in stored.items()}
+
+
+def ends(settings: Settings) -> dict[str, int]:
+    """Return ``"<topic>:<partition>" -> offset after the last message`` of what workers fold."""
+    topic = Topics(settings.namespace).plays
+    found = end_offsets(settings.kafka, topic, settings.partitions)
+    return {f"{topic}:{partition}": end for partition, end in enumerate(found)}
+
+
+def lag(beat: Heartbeat | None, true_ends: dict[str, int]) -> int | None:
+    """Return how many messages a worker has still to apply; ``None`` when that is unknown."""
+    if beat is None or not beat.is_fresh(int(time.time() * 1000)):
+        return None
+    return sum(max(0, end - beat.offsets.get(place, 0)) for place, end in true_ends.items())
+
+
+def lags(settings: Settings, workers: tuple[str, ...] = FOLDERS) -> list[Lag]:
+    """Return the lag of every worker."""
+    true_ends = ends(settings)
+    beats = heartbeats(settings)
+    return [Lag(name, lag(beats.get(name), true_ends)) for name in workers]
+
+
+def wait_applied(
+    settings: Settings, timeout: float, workers: tuple[str, ...] = FOLDERS
+) -> list[Lag]:
+    """Wait until every worker stands at the end of the log as it was when this was called.
+
+    Returns
+    -------
+    list[Lag]
+        The workers that are still behind after `timeout` seconds; empty when all have arrived.
+    """
+    deadline = time.monotonic() + timeout
+    true_ends = ends(settings)
+    while True:
+        beats = heartbeats(settings)
+        behind = [Lag(name, lag(beats.get(name), true_ends)) for name in workers]
+        behind = [entry for entry in behind if entry.messages != 0]
+        if not behind or time.monotonic() >= deadline:
+            return behind
+        time.sleep(0.2)

@@ -1,0 +1,115 @@
+"""What every server of the embedded stack can do."""
+
+from __future__ import annotations
+
+import os
+import signal
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import ClassVar
+
+from contracts.errors import StoreUnavailable
+from infra.stack.process import Process, wait_until
+
+
+class Server(ABC):
+    """A server program on the loopback interface whose data lies under ``<home>/<name>/``.
+
+    Starting has three steps, so that several servers can start at once: :meth:`prepare` (slow,
+    any thread), :meth:`launch` (quick, main thread), :meth:`wait_healthy` (any thread).
+    :meth:`start` does all three.
+
+    Parameters
+    ----------
+    home
+        Folder of the stack.
+    port
+        TCP port to listen on.
+    """
+
+    name: ClassVar[str]
+    stop_signal: ClassVar[int] = signal.SIGTERM
+    #: How long (seconds) a start may take on a busy machine.
+    patience: ClassVar[float] = 30.0
+
+    def __init__(self, home: Path, port: int) -> None:
+        self.home = home.absolute()
+        self.folder = self.home / self.name
+        self.port = port
+        self.process: Process | None = None
+
+    @property
+    @abstractmethod
+    def address(self) -> str:
+        """What clients connect to."""
+
+    @abstractmethod
+    def healthy(self) -> bool:
+        """Whether the server answers a real request now."""
+
+    @abstractmethod
+    def _build(self) -> Process:
+        """Return the process to start; called after :meth:`prepare`."""
+
+    def prepare(self) -> None:
+        """Make the folders, and whatever must be there before the first start."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    def launch(self) -> None:
+        """Start the program and return at once."""
+        self.process = self._build()
+        self.process.start()
+
+    def wait_healthy(self, timeout: float | None = None) -> None:
+        """Wait for a healthy answer.
+
+        Raises
+        ------
+        StoreUnavailable
+            The program ended, or does not answer in time.
+        """
+        process = self.process
+        assert process is not None
+        limit = self.patience if timeout is None else timeout
+        wait_until(lambda: process.pid is None or self.healthy(), limit)
+        if process.pid is None or not self.healthy():
+            why = (
+                f"did not answer within {limit:g} s"
+                if process.pid is not None
+                else f"ended with code {process.exit_code}"
+            )
+            self.stop()
+            raise StoreUnavailable(
+                f"{self.name} on port {self.port} {why}; see {process.log}\n{process.tail()}"
+            )
+
+    def start(self) -> None:
+        """Start the server and wait until it is healthy."""
+        self.prepare()
+        self.launch()
+        self.wait_healthy()
+
+    def stop(self, timeout: float = 20.0) -> None:
+        """Stop the server in order; kill it when it does not end in time."""
+        if self.process is not None:
+            self.process.stop(self.stop_signal, timeout)
+
+    def kill(self) -> None:
+        """End the server as a crash would."""
+        if self.process is not None:
+            self.process.stop(signal.SIGKILL)
+
+    @property
+    def pid(self) -> int | None:
+        """Process id while the server runs."""
+        return None if self.process is None else self.process.pid
+
+    @property
+    def log(self) -> Path:
+        """The server's log file."""
+        return self.home / "logs" / f"{self.name}.log"
+
+    @staticmethod
+    def clean_env() -> dict[str, str]:
+        """Return our environment without ``SEGUE_*``: servers need no secrets of ours."""
+        return {k: v for k, v in os.environ.items() if not k.startswith("SEGUE_")}

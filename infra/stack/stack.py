@@ -1,0 +1,171 @@
+"""The whole stack of one home: servers, topics, tables, accounts, workers."""
+
+from __future__ import annotations
+
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+
+from contracts.errors import ConfigurationError, SegueError, StoreUnavailable
+from contracts.kafka import ensure_topics
+from contracts.settings import Settings
+from contracts.topics import Topics
+from infra.stack.accounts import ensure_admin
+from infra.stack.apache_kafka import ApacheKafka
+from infra.stack.ports import LOOPBACK, free_ports
+from infra.stack.postgres import Postgres
+from infra.stack.process import Process, wait_until
+from infra.stack.server import Server
+from infra.stack.tansu import Tansu
+from infra.stack.valkey import Valkey
+
+BROKERS = ("tansu", "kafka", "external")
+#: In the order they are started; stopped in the reverse order.
+WORKERS = ("listeners", "learner", "lake-sink", "history-sink", "api")
+#: Ports a stack needs besides the API's.
+PORT_NAMES = ("broker", "controller", "valkey", "postgres")
+
+
+def _broker(kind: str, home: Path, ports: dict[str, int]) -> Server | None:
+    if kind == "tansu":
+        return Tansu(home, ports["broker"])
+    if kind == "kafka":
+        return ApacheKafka(home, ports["broker"], ports["controller"])
+    if kind == "external":
+        return None
+    raise ConfigurationError(f"unknown broker {kind!r}; there are {', '.join(BROKERS)}")
+
+
+class Stack:
+    """Starts and stops single parts; who restarts what and when is the supervisor's business.
+
+    Parameters
+    ----------
+    home
+        Folder of everything.
+    broker
+        ``tansu``, ``kafka`` or ``external`` (the address is ``base.kafka``).
+    ports
+        By :data:`PORT_NAMES`; ``None`` takes free ones.
+    base
+        Settings to start from (namespace, partitions, port of the API); addresses are filled in.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        broker: str = "tansu",
+        ports: dict[str, int] | None = None,
+        base: Settings | None = None,
+    ) -> None:
+        self.home = home.absolute()
+        self.ports = ports or dict(zip(PORT_NAMES, free_ports(len(PORT_NAMES)), strict=True))
+        settings = base or Settings(port=free_ports(1)[0])
+        self.broker = _broker(broker, self.home, self.ports)
+        self.valkey = Valkey(self.home, self.ports["valkey"])
+        self.postgres = Postgres(self.home, self.ports["postgres"], settings.namespace)
+        present = [s for s in (self.broker, self.valkey, self.postgres) if s is not None]
+        self.servers: dict[str, Server] = {server.name: server for server in present}
+        self.workers: dict[str, Process] = {}
+        self.settings = replace(
+            settings,
+            home=self.home,
+            kafka=settings.kafka if self.broker is None else self.broker.address,
+            redis_url=self.valkey.address,
+        )
+        self.log_ids: dict[str, str] = {}
+
+    @property
+    def api(self) -> str:
+        """Base URL of the HTTP API."""
+        host = LOOPBACK if self.settings.host == "0.0.0.0" else self.settings.host  # noqa: S104
+        return f"http://{host}:{self.settings.port}"
+
+    def start_servers(self) -> None:
+        """Start all servers at once, create topics, tables and the administrator.
+
+        Raises
+        ------
+        SegueError
+            The first thing that failed; what was started keeps running (call :meth:`stop`).
+        """
+        servers = list(self.servers.values())
+        with ThreadPoolExecutor(len(servers)) as pool:
+            list(pool.map(lambda server: server.prepare(), servers))
+            for server in servers:  # from this thread: see Process.start
+                server.launch()
+            list(pool.map(lambda server: server.wait_healthy(), servers))
+        dsn = self.postgres.address
+        self.settings = replace(self.settings, postgres_dsn=dsn)
+        self.create_topics()
+        token = ensure_admin(dsn, self.home)
+        self.settings = replace(self.settings, admin_token=token)
+
+    def create_topics(self) -> None:
+        """Create the topics that are missing and note the ids of the logs."""
+        self.log_ids = ensure_topics(
+            self.settings.kafka,
+            Topics(self.settings.namespace).configs(),
+            self.settings.partitions,
+        )
+
+    def start_worker(self, name: str, **environ: str) -> Process:
+        """Start one worker with these settings (and more variables); return at once."""
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith("SEGUE_")}
+        process = Process(
+            name,
+            [sys.executable, "-m", "infra.commands.worker", name],
+            self.home / "logs" / f"{name}.log",
+            env={**inherited, "PYTHONUNBUFFERED": "1", **self.settings.environ(), **environ},
+        )
+        process.start()
+        self.workers[name] = process
+        return process
+
+    def start_workers(self) -> None:
+        """Start every worker."""
+        for name in WORKERS:
+            self.start_worker(name)
+
+    def ready(self) -> bool:
+        """Whether the API says that it and everything behind it is ready."""
+        try:
+            return httpx.get(f"{self.api}/readyz", timeout=3.0).status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    def wait_ready(self, timeout: float = 60.0) -> None:
+        """Wait for ``/readyz``.
+
+        Raises
+        ------
+        StoreUnavailable
+            A worker has ended, or the time is over.
+        """
+
+        def settled() -> bool:
+            return any(w.pid is None for w in self.workers.values()) or self.ready()
+
+        wait_until(settled, timeout, every=0.1)
+        for name, worker in self.workers.items():
+            if worker.pid is None:
+                raise StoreUnavailable(
+                    f"worker {name} ended with code {worker.exit_code}; see {worker.log}\n"
+                    f"{worker.tail()}"
+                )
+        if not self.ready():
+            raise StoreUnavailable(f"{self.api}/readyz is not green after {timeout:g} s")
+
+    def stop(self) -> None:
+        """Stop workers, then servers, in the reverse order of starting."""
+        for name in reversed(list(self.workers)):
+            self.workers[name].stop()
+        for server in self.servers.values():
+            try:
+                server.stop()
+            except SegueError as error:
+                print(error, file=sys.stderr)

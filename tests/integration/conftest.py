@@ -1,0 +1,148 @@
+"""The embedded stack as fixtures: real broker, real Valkey, real PostgreSQL, on free ports.
+
+``--broker tansu|kafka|both`` (or ``SEGUE_TEST_BROKER``) chooses what ``broker`` and ``stack`` run
+on; the Kafka variants carry the mark ``kafka``.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from contracts.settings import Settings
+from infra.stack.accounts import grant
+from infra.stack.apache_kafka import ApacheKafka
+from infra.stack.ports import free_ports
+from infra.stack.postgres import Postgres
+from infra.stack.progress import FOLDERS, wait_applied
+from infra.stack.server import Server
+from infra.stack.stack import Stack
+from infra.stack.tansu import Tansu
+from infra.stack.valkey import Valkey
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add ``--broker``."""
+    parser.addoption(
+        "--broker",
+        choices=["tansu", "kafka", "both"],
+        default=os.environ.get("SEGUE_TEST_BROKER", "tansu"),
+        help="what the integration tests run on",
+    )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run tests that use a broker once for each broker asked for."""
+    if "broker_kind" in metafunc.fixturenames:
+        chosen = metafunc.config.getoption("--broker", default="tansu")
+        kinds = ["tansu", "kafka"] if chosen == "both" else [chosen]
+        marks = {"kafka": [pytest.mark.kafka], "tansu": []}
+        metafunc.parametrize(
+            "broker_kind",
+            [pytest.param(kind, marks=marks[kind]) for kind in kinds],
+            scope="session",
+        )
+
+
+class RunningStack(Stack):
+    """A stack under test: parts can be killed and started again by name."""
+
+    @property
+    def admin_token(self) -> str:
+        """Token with every role."""
+        return self.settings.admin_token
+
+    def kill(self, name: str) -> None:
+        """End a worker or server with SIGKILL."""
+        if name in self.servers:
+            self.servers[name].kill()
+        else:
+            self.workers[name].stop(signal.SIGKILL)
+
+    def start(self, name: str) -> None:
+        """Start a worker or server that was stopped or killed."""
+        if name in self.servers:
+            self.servers[name].start()
+        else:
+            self.start_worker(name)
+
+    def stop_part(self, name: str) -> None:
+        """Stop a worker or server in order."""
+        if name in self.servers:
+            self.servers[name].stop()
+        else:
+            self.workers[name].stop()
+
+    def wait_applied(self, timeout: float = 60.0, workers: tuple[str, ...] = FOLDERS) -> None:
+        """Wait until every worker has applied what is in the log now; fail the test otherwise."""
+        behind = wait_applied(self.settings, timeout, workers)
+        assert not behind, f"still behind after {timeout:g} s: {behind}"
+
+    def token_for(self, user: str, roles: Sequence[str] = ("listener",)) -> str:
+        """Make a listener (if missing) and return a new token for it."""
+        token = secrets.token_hex(32)
+        grant(self.settings.postgres_dsn, user, roles, token, "test")
+        return token
+
+
+@pytest.fixture(scope="session")
+def broker_home(tmp_path_factory: pytest.TempPathFactory, broker_kind: str) -> Path:
+    """Home of the session's broker."""
+    return tmp_path_factory.mktemp(f"broker-{broker_kind}")
+
+
+@pytest.fixture(scope="session")
+def broker(broker_kind: str, broker_home: Path) -> Iterator[Server]:
+    """A running broker without topics (``.address``, ``.kill()``, ``.start()``)."""
+    port, controller = free_ports(2)
+    server: Server = (
+        Tansu(broker_home, port)
+        if broker_kind == "tansu"
+        else ApacheKafka(broker_home, port, controller)
+    )
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
+    """A running, empty Valkey (``.address`` is its URL)."""
+    server = Valkey(tmp_path_factory.mktemp("valkey"), free_ports(1)[0])
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """A running PostgreSQL with the tables of schema ``segue`` (``.address`` is its DSN)."""
+    server = Postgres(tmp_path_factory.mktemp("postgres"), free_ports(1)[0])
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def stack(broker_kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+    """The whole stack, ready: servers, topics, tables, administrator, workers, API.
+
+    Attributes to use: ``settings``, ``api``, ``admin_token``; methods ``kill``, ``start``,
+    ``stop_part``, ``wait_ready``, ``wait_applied``, ``token_for``.
+    """
+    home = tmp_path_factory.mktemp(f"stack-{broker_kind}")
+    running = RunningStack(
+        home, broker_kind, base=Settings(port=free_ports(1)[0], snapshot_seconds=2, lake_seconds=1)
+    )
+    try:
+        running.start_servers()
+        running.start_workers()
+        running.wait_ready()
+        yield running
+    finally:
+        running.stop()

@@ -1,0 +1,58 @@
+"""The embedded servers: start, stop, restart with their data, whoever runs them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psycopg
+import pytest
+import redis
+
+from contracts.kafka import ensure_topics
+from contracts.topics import Topics
+from infra.stack.ports import free_ports
+from infra.stack.postgres import Postgres
+from infra.stack.server import Server
+from infra.stack.valkey import Valkey
+
+pytestmark = pytest.mark.integration
+
+
+def test_broker_makes_topics_with_ids_of_their_own(broker: Server) -> None:
+    configs = Topics("servers").configs()
+    first = ensure_topics(broker.address, configs, 2)
+    assert set(first) == set(configs)
+    assert len(set(first.values())) == len(configs)
+    assert ensure_topics(broker.address, configs, 2) == first
+
+
+def test_valkey_keeps_what_was_written_before_a_kill(tmp_path: Path) -> None:
+    server = Valkey(tmp_path, free_ports(1)[0])
+    server.start()
+    with redis.Redis.from_url(server.address) as client:
+        client.set("answer", "42")
+    server.kill()
+    server.start()
+    with redis.Redis.from_url(server.address) as client:
+        assert client.get("answer") == b"42"
+    server.stop()
+    assert server.pid is None
+
+
+def test_postgres_keeps_rows_and_refuses_strangers(tmp_path: Path) -> None:
+    server = Postgres(tmp_path, free_ports(1)[0], "other")
+    server.start()
+    try:
+        with psycopg.connect(server.address) as connection:
+            connection.execute("insert into accounts (user_id) values ('Ásdís')")
+        server.kill()
+        server.start()
+        with psycopg.connect(server.address) as connection:
+            assert connection.execute("select user_id from other.accounts").fetchall() == [
+                ("Ásdís",)
+            ]
+        open_door = f"postgresql://postgres:wrong@127.0.0.1:{server.port}/postgres"
+        with pytest.raises(psycopg.OperationalError, match="password"):
+            psycopg.connect(open_door)
+    finally:
+        server.stop()
