@@ -1,0 +1,231 @@
+"""Counting a replay in every store: accepted = in Kafka = in Redis = in lake and warehouse.
+
+Two quantities are compared. *Deliveries* are plays as they lie in the log: a client that retries
+delivers a play twice, and every fold must have applied exactly the deliveries of the log.
+*Distinct plays* are event ids: there must be exactly those that were accepted, whatever was
+delivered twice.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import msgspec
+import psycopg
+import redis
+from confluent_kafka import Consumer, TopicPartition
+from deltalake import DeltaTable
+
+from contracts import heartbeat
+from contracts.errors import InvalidEvent, StoreUnavailable
+from contracts.events import decode_submission
+from contracts.features import WINDOW, Keys, Listener
+from contracts.ids import track_key
+from contracts.kafka import end_offsets, log_id
+from contracts.settings import Settings
+from contracts.topics import Topics
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Where the stores stood before the replay."""
+
+    log_id: str
+    offsets: list[int]
+    redis_deliveries: int
+
+
+class Tally(msgspec.Struct):
+    """Counts of one store; a field is ``None`` where the store does not hold that quantity."""
+
+    deliveries: int | None = None
+    distinct: int | None = None
+    missing: int | None = None
+    doubled: int | None = None
+
+
+def mark(settings: Settings) -> Mark:
+    """Remember where the log ends and what has been applied, before posting."""
+    topic = Topics(settings.namespace).plays
+    log = log_id(settings.kafka, topic)
+    ends = end_offsets(settings.kafka, topic, settings.partitions)
+    wait_applied(settings, ends, timeout=120)
+    return Mark(log, ends, _redis_deliveries(settings, log))
+
+
+def wait_applied(
+    settings: Settings,
+    ends: list[int],
+    *,
+    timeout: float,
+    workers: tuple[str, ...] = ("listeners", "learner", "lake-sink", "history-sink"),
+    progress: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Wait until every worker is durable up to ``ends``.
+
+    Raises
+    ------
+    StoreUnavailable
+        Naming the worker that did not get there.
+    """
+    topic = Topics(settings.namespace).plays
+    client = redis.Redis.from_url(settings.redis_url)
+    keys = Keys(settings.namespace, settings.partitions)
+    deadline = time.monotonic() + timeout
+    while True:
+        beats = heartbeats(client, keys)
+        behind = {}
+        for name in workers:
+            mine = [b for b in beats if b.name.split("@")[0] == name]
+            offsets = {
+                p: max((b.offsets.get(f"{topic}:{p}", 0) for b in mine), default=0)
+                for p in range(len(ends))
+            }
+            lag = sum(max(0, end - offsets[p]) for p, end in enumerate(ends))
+            if lag:
+                behind[name] = lag
+        if not behind:
+            return
+        text = ", ".join(f"{name} {lag} messages behind" for name, lag in behind.items())
+        progress(text)
+        if time.monotonic() > deadline:
+            raise StoreUnavailable(f"the stack did not catch up within {timeout:.0f} s: {text}")
+        time.sleep(0.2)
+
+
+def heartbeats(client: redis.Redis, keys: Keys) -> list[heartbeat.Heartbeat]:
+    """Return what every worker last reported."""
+    stored: dict[bytes, bytes] = client.hgetall(keys.workers)  # type: ignore[assignment]
+    return [heartbeat.decode(value) for value in stored.values()]
+
+
+def kafka(settings: Settings, start: Mark, ends: list[int]) -> tuple[int, set[str]]:
+    """Return deliveries and distinct event ids between the mark and ``ends``."""
+    topic = Topics(settings.namespace).plays
+    consumer = Consumer(
+        {
+            "bootstrap.servers": settings.kafka,
+            "group.id": "segue-reconcile",
+            "enable.auto.commit": False,
+        }
+    )
+    deliveries = 0
+    distinct: set[str] = set()
+    try:
+        for partition, (low, end) in enumerate(zip(start.offsets, ends, strict=True)):
+            position = low
+            if position >= end:
+                continue
+            consumer.assign([TopicPartition(topic, partition, low)])
+            deadline = time.monotonic() + 60
+            while position < end:
+                for message in consumer.consume(1000, 1.0):
+                    if message.error() is not None:
+                        continue
+                    offset = message.offset()
+                    assert offset is not None
+                    position = offset + 1
+                    if offset >= end:
+                        break
+                    try:
+                        submission = decode_submission(message.value())
+                    except InvalidEvent:
+                        continue
+                    deliveries += len(submission.plays)
+                    distinct.update(p.event_id for p in submission.plays)
+                if time.monotonic() > deadline:
+                    raise StoreUnavailable(f"{topic}/{partition} could not be read to {end}")
+    finally:
+        consumer.close()
+    return deliveries, distinct
+
+
+def _redis_deliveries(settings: Settings, log: str) -> int:
+    client = redis.Redis.from_url(settings.redis_url, decode_responses=True)
+    keys = Keys(settings.namespace, settings.partitions)
+    counts = (client.hget(keys.counts(p), f"{log}:plays") for p in range(settings.partitions))
+    return sum(int(str(c or 0)) for c in counts)
+
+
+def feature_store(settings: Settings, start: Mark, plays: dict[str, set[tuple[int, int]]]) -> Tally:
+    """Compare each listener's window with the plays (second, track key) it must hold.
+
+    A play that is older than a full window has rightly left it.
+    """
+    client = redis.Redis.from_url(settings.redis_url)
+    keys = Keys(settings.namespace, settings.partitions)
+    tally = Tally(
+        deliveries=_redis_deliveries(settings, start.log_id) - start.redis_deliveries,
+        missing=0,
+        doubled=0,
+    )
+    assert tally.missing is not None
+    assert tally.doubled is not None
+    users = list(plays)
+    for begin in range(0, len(users), 500):
+        chunk = users[begin : begin + 500]
+        pipe = client.pipeline(transaction=False)
+        for user in chunk:
+            pipe.get(keys.listener(user))
+        for user, blob in zip(chunk, pipe.execute(), strict=True):
+            listener = Listener.unpack(blob)
+            held = list(zip(listener.seconds.tolist(), listener.tracks.tolist(), strict=True))
+            tally.doubled += len(held) - len(set(held))
+            full = len(held) >= WINDOW
+            due = {p for p in plays[user] if not full or p >= held[0]}
+            tally.missing += len(due - set(held))
+    return tally
+
+
+def lake(settings: Settings, start: Mark, ends: list[int], expected: set[str]) -> Tally:
+    """Count the replay's offsets in the Delta table.
+
+    ``doubled`` counts places of the log that landed twice, which must never happen.
+    """
+    table = DeltaTable(str(settings.lake_dir / "plays"))
+    columns = ["event_id", "kafka_partition", "kafka_offset", "position"]
+    rows = table.to_pyarrow_table(columns=columns, filters=[("log_id", "=", start.log_id)])
+    places: set[tuple[int, int, int]] = set()
+    distinct: set[str] = set()
+    deliveries = 0
+    for event, partition, offset, position in zip(
+        *(rows[c].to_pylist() for c in columns), strict=True
+    ):
+        if start.offsets[partition] <= offset < ends[partition]:
+            deliveries += 1
+            places.add((partition, offset, position))
+            distinct.add(event)
+    return Tally(
+        deliveries=deliveries,
+        distinct=len(distinct & expected),
+        missing=len(expected - distinct),
+        doubled=deliveries - len(places),
+    )
+
+
+def history(settings: Settings, users: list[str], expected: set[str]) -> Tally:
+    """Count the accepted plays in PostgreSQL; ``doubled``: listeners whose count is wrong."""
+    with psycopg.connect(settings.postgres_dsn) as connection:
+        rows = connection.execute(
+            "select event_id::text from plays where user_id = any(%s)", (users,)
+        )
+        found = sum(1 for (event,) in rows if event in expected)
+        disagree = connection.execute(
+            "select count(*) from listen_counts c where c.user_id = any(%s) and c.plays <>"
+            " (select count(*) from plays p where p.user_id = c.user_id)",
+            (users,),
+        ).fetchone()
+    assert disagree is not None
+    return Tally(distinct=found, missing=len(expected) - found, doubled=int(disagree[0]))
+
+
+def window_keys(
+    rows: list[tuple[str, int, str, str]],
+) -> dict[str, set[tuple[int, int]]]:
+    """Return ``user -> {(second, track key)}`` from (user, second, artist, title)."""
+    plays: dict[str, set[tuple[int, int]]] = {}
+    for user, second, artist, title in rows:
+        plays.setdefault(user, set()).add((second, track_key(artist, title)))
+    return plays

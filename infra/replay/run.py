@@ -1,0 +1,174 @@
+"""The whole replay: mark, post, wait, count, compare."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+import msgspec
+
+from contracts.kafka import end_offsets
+from contracts.settings import Settings
+from contracts.topics import Topics
+from infra.interactions import Interactions
+from infra.replay import reconcile
+from infra.replay.post import Posted, expected_ids, post
+from infra.replay.reconcile import Tally
+
+
+class Outcome(msgspec.Struct):
+    """What ``segue replay --json`` prints.
+
+    ``reconciled`` holds exactly when every store holds every accepted play once, and has applied
+    every delivery of the log exactly once.
+    """
+
+    plays: int
+    distinct: int
+    accepted: int
+    rejected: dict[str, int]
+    retries: int
+    post_seconds: float
+    plays_per_s: float
+    kafka: Tally
+    redis: Tally
+    lake: Tally
+    history: Tally
+    warehouse: Tally | None
+    differences: list[str]
+    reconciled: bool
+
+
+def replay(
+    settings: Settings,
+    data: Interactions,
+    *,
+    api: str,
+    token: str,
+    collection: str,
+    rate: float | None,
+    warehouse: bool,
+    timeout: float,
+    progress: Callable[[int], None],
+    say: Callable[[str], None],
+) -> Outcome:
+    """Post the file and reconcile every store.
+
+    Raises
+    ------
+    Retryable
+        A store did not answer or did not catch up within ``timeout`` seconds.
+    """
+    say("waiting for the stack to be level with its log")
+    start = reconcile.mark(settings)
+    say("posting")
+    posted = asyncio.run(
+        post(
+            data,
+            api=api,
+            token=token,
+            collection=collection,
+            rate=rate,
+            give_up_after=timeout,
+            progress=progress,
+        )
+    )
+    topic = Topics(settings.namespace).plays
+    ends = end_offsets(settings.kafka, topic, settings.partitions)
+    say("waiting for every worker")
+    reconcile.wait_applied(settings, ends, timeout=timeout, progress=say)
+    say("counting")
+    return count(settings, data, collection, posted, start, ends, warehouse=warehouse, say=say)
+
+
+def count(
+    settings: Settings,
+    data: Interactions,
+    collection: str,
+    posted: Posted,
+    start: reconcile.Mark,
+    ends: list[int],
+    *,
+    warehouse: bool,
+    say: Callable[[str], None],
+) -> Outcome:
+    """Count every store and list where they differ."""
+    expected = expected_ids(data, collection)
+    rows = [
+        (user, second, *data.name(row, collection))
+        for row, (user, _, second) in enumerate(data.iter_rows())
+    ]
+    deliveries, in_kafka = reconcile.kafka(settings, start, ends)
+    outcome = Outcome(
+        plays=len(data),
+        distinct=len(expected),
+        accepted=len(posted.accepted),
+        rejected=posted.rejected,
+        retries=posted.retries,
+        post_seconds=round(posted.seconds, 3),
+        plays_per_s=round(len(data) / posted.seconds) if posted.seconds else 0.0,
+        kafka=Tally(
+            deliveries=deliveries,
+            distinct=len(in_kafka & posted.accepted),
+            missing=len(posted.accepted - in_kafka),
+        ),
+        redis=reconcile.feature_store(settings, start, reconcile.window_keys(rows)),
+        lake=reconcile.lake(settings, start, ends, posted.accepted),
+        history=reconcile.history(settings, sorted(set(data.users)), posted.accepted),
+        warehouse=None,
+        differences=[],
+        reconciled=False,
+    )
+    if warehouse:
+        say("building the warehouse")
+        outcome.warehouse = _warehouse(settings, posted.accepted)
+    outcome.differences = _differences(outcome, posted, expected)
+    outcome.reconciled = not outcome.differences
+    return outcome
+
+
+def _warehouse(settings: Settings, accepted: set[str]) -> Tally:
+    from batch.warehouse import build  # dbt takes seconds to import
+
+    build(settings, select="+fct_plays")
+    with duckdb.connect(str(settings.warehouse_path), read_only=True) as connection:
+        ids = [row[0] for row in connection.execute("select event_id from fct_plays").fetchall()]
+    distinct = {str(i) for i in ids}
+    return Tally(
+        distinct=len(distinct & accepted),
+        missing=len(accepted - distinct),
+        doubled=len(ids) - len(distinct),
+    )
+
+
+def _differences(outcome: Outcome, posted: Posted, expected: set[str]) -> list[str]:
+    found = []
+    if strangers := len(posted.accepted - expected):
+        found.append(f"the API answered {strangers} event ids that are none of the file's plays")
+    refused = sum(posted.rejected.values())
+    if len(posted.accepted) + refused < len(expected):
+        found.append(
+            f"{len(expected)} distinct plays in the file, {len(posted.accepted)} accepted and "
+            f"{refused} refused"
+        )
+    for name in ("kafka", "redis", "lake", "history", "warehouse"):
+        tally: Tally | None = getattr(outcome, name)
+        if tally is None:
+            continue
+        if tally.missing:
+            found.append(f"{name}: {tally.missing} accepted plays are missing")
+        if tally.doubled:
+            found.append(f"{name}: {tally.doubled} plays are held twice")
+        if tally.deliveries not in (None, outcome.kafka.deliveries):
+            found.append(
+                f"{name}: applied {tally.deliveries} deliveries of {outcome.kafka.deliveries}"
+                " in the log"
+            )
+    return found
+
+
+def collection_name(file: Path) -> str:
+    """Return the stand-in artist for a file without names."""
+    return file.name.split(".")[0]
