@@ -1,0 +1,166 @@
+"""From the bytes of Kafka messages to checked submissions, the same for every consumer.
+
+All folds of the log must agree on what is a play and what is poison, or their counts could never
+be reconciled. So every consumer of ``plays`` goes through :func:`decode_plays` and every consumer
+of ``feedback`` through :func:`decode_feedback`. Beyond the message's own contract they refuse what
+some store could not hold: a play before 1970 or after 2106, a listener who belongs to another
+partition, an ``event_id`` that is no UUID.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import msgspec
+
+from contracts.errors import InvalidEvent
+from contracts.events import VERSION, Feedback, Submission, decode_submission
+from contracts.ids import partition_of
+
+T = TypeVar("T")
+
+FEEDBACK_KINDS = frozenset({"love", "hate", "hide", "undo", "erase"})
+_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_LAST_SECOND = 2**32 - 1  # a blob keeps the second in 32 bits: until 2106
+_LAST_MILLISECOND = 253_402_300_799_999  # year 9999, the last a date library knows
+_INT64 = 2**63 - 1
+_LONGEST_NAME = 256
+_FEEDBACK = msgspec.json.Decoder(Feedback)
+
+
+class Record(NamedTuple):
+    """One message as it lies in its partition."""
+
+    offset: int
+    value: bytes | None
+    key: bytes | None = None
+
+
+class Rejected(NamedTuple):
+    """A message nobody can use, and why."""
+
+    record: Record
+    error: InvalidEvent
+
+
+@dataclass(slots=True)
+class Batch(Generic[T]):
+    """A run of messages of one partition, decoded.
+
+    Attributes
+    ----------
+    partition
+        Their partition.
+    start
+        The offset from which the run continues: everything before it was applied or rejected.
+    first, last
+        Offsets of the first and last message, good or bad.
+    messages
+        ``(offset, message)`` of the good ones, in log order.
+    rejected
+        The others.
+    """
+
+    partition: int
+    start: int
+    first: int
+    last: int
+    messages: list[tuple[int, T]]
+    rejected: list[Rejected]
+
+    def after(self, offset: int) -> Batch[T]:
+        """Return the part beyond ``offset`` (which may be empty but keeps ``last``)."""
+        return Batch(
+            partition=self.partition,
+            start=max(self.start, offset + 1),
+            first=max(self.first, offset + 1),
+            last=self.last,
+            messages=[m for m in self.messages if m[0] > offset],
+            rejected=[r for r in self.rejected if r.record.offset > offset],
+        )
+
+
+def _decode(
+    records: Iterable[Record], partition: int, start: int, read: Callable[[bytes | None], T]
+) -> Batch[T]:
+    messages: list[tuple[int, T]] = []
+    rejected: list[Rejected] = []
+    first, last = -1, start - 1
+    for record in records:
+        first, last = (record.offset if first < 0 else first), record.offset
+        try:
+            messages.append((last, read(record.value)))
+        except InvalidEvent as error:
+            rejected.append(Rejected(record, error))
+    return Batch(partition, start, max(first, start), last, messages, rejected)
+
+
+def decode_plays(
+    records: Iterable[Record], *, partition: int, partitions: int, start: int
+) -> Batch[Submission]:
+    """Decode messages of ``plays``; what breaks the contract is returned, never raised."""
+
+    def read(value: bytes | None) -> Submission:
+        submission = decode_submission(value)
+        _check_user(submission.user_id, partition, partitions)
+        for play in submission.plays:
+            if not 0 <= play.played_at // 1000 <= _LAST_SECOND:
+                _refuse(f"played_at {play.played_at} is not a time between 1970 and 2106")
+            if not 0 <= play.received_at <= _LAST_MILLISECOND:
+                _refuse(f"received_at {play.received_at} is not a time in milliseconds")
+            if _UUID.fullmatch(play.event_id) is None:
+                _refuse(f"event_id {play.event_id[:60]!r} is not a UUID")
+            for length in (play.ms_played, play.duration_ms):
+                if length is not None and not -_INT64 <= length <= _INT64:
+                    _refuse("ms_played and duration_ms must fit 64 bits")
+        return submission
+
+    return _decode(records, partition, start, read)
+
+
+def decode_feedback(
+    records: Iterable[Record], *, partition: int, partitions: int, start: int
+) -> Batch[Feedback]:
+    """Decode messages of ``feedback``; what breaks the contract is returned, never raised."""
+
+    def read(value: bytes | None) -> Feedback:
+        feedback: Feedback = _json(value, _FEEDBACK)
+        if feedback.version != VERSION:
+            raise InvalidEvent("bad-version", f"version {feedback.version} is not understood here")
+        _check_user(feedback.user_id, partition, partitions)
+        if feedback.kind not in FEEDBACK_KINDS:
+            _refuse(f"kind {feedback.kind[:60]!r} is none of {', '.join(sorted(FEEDBACK_KINDS))}")
+        if feedback.kind != "erase" and not (feedback.artist and feedback.title):
+            _refuse(f"feedback of kind {feedback.kind} must name artist and title of the track")
+        return feedback
+
+    return _decode(records, partition, start, read)
+
+
+def _json(value: bytes | None, decoder: msgspec.json.Decoder[Any]) -> Any:
+    if not value:
+        raise InvalidEvent("empty", "the message has no value")
+    try:
+        return decoder.decode(value)
+    except msgspec.ValidationError as error:
+        raise InvalidEvent("bad-schema", str(error)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidEvent("bad-json", f"not JSON: {error}") from None
+
+
+def _check_user(user_id: str, partition: int, partitions: int) -> None:
+    if not 1 <= len(user_id) <= _LONGEST_NAME or "\0" in user_id:
+        _refuse(f"user_id must have 1 to {_LONGEST_NAME} characters, none of them NUL")
+    if (home := partition_of(user_id, partitions)) != partition:
+        raise InvalidEvent(
+            "bad-partition",
+            f"listener {user_id!r} belongs to partition {home} of {partitions}, not {partition}: "
+            "the producer must use contracts.ids.partition_of",
+        )
+
+
+def _refuse(message: str) -> None:
+    raise InvalidEvent("bad-schema", message)

@@ -1,0 +1,160 @@
+"""The feature store's writer: one script call applies a batch and advances the fence.
+
+A fence says, for one log and partition, up to which offset the store stands. The script skips what
+is at or below it, so redelivery is harmless; and it refuses a batch that starts beyond it, so a
+store that lost data (a restart from an older file, a flush) is noticed and rebuilt, not papered
+over.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import redis.asyncio as redis
+from redis.exceptions import (
+    BusyLoadingError,
+    NoScriptError,
+    RedisError,
+    ResponseError,
+)
+
+from contracts.errors import IncompatibleState, StoreUnavailable
+from contracts.events import Feedback, Submission
+from contracts.features import WINDOW, Keys
+from streams.decode import Batch
+from streams.errors import PositionLost
+from streams.fold import MAX_HIDDEN, pack_feedback, pack_plays
+
+# Errors that pass: fail-over, a full or loading server, a script killed by an operator.
+_PASSING = ("OOM", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "BUSY", "UNKILLABLE")
+
+
+class Script:
+    """A Lua script that is sent once and called by its digest."""
+
+    def __init__(self, name: str) -> None:
+        self.source = (Path(__file__).parent / name).read_bytes()
+        self.digest = hashlib.sha1(self.source, usedforsecurity=False).hexdigest()
+
+    async def __call__(
+        self, client: redis.Redis, keys: list[str], arguments: list[bytes | str | int]
+    ) -> Any:
+        try:
+            return await client.evalsha(self.digest, len(keys), *keys, *arguments)  # type: ignore[arg-type,misc,unused-ignore]
+        except NoScriptError:
+            return await client.eval(self.source, len(keys), *keys, *arguments)  # type: ignore[arg-type,misc,unused-ignore]
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What a batch did: ``plays = kept + duplicate + late``; all 0 when it was applied before."""
+
+    plays: int = 0
+    kept: int = 0
+    duplicate: int = 0
+    late: int = 0
+
+
+class FeatureStore:
+    """Applies batches of one namespace.
+
+    Parameters
+    ----------
+    client
+        Asynchronous Redis client that returns bytes.
+    keys
+        Names of the keys.
+    """
+
+    def __init__(self, client: redis.Redis, keys: Keys) -> None:
+        self.client = client
+        self.keys = keys
+        self._plays = Script("fold.lua")
+        self._feedback = Script("feedback.lua")
+
+    async def positions(self, log_id: str) -> dict[int, int]:
+        """Return ``partition -> next offset to apply`` for every partition.
+
+        Raises
+        ------
+        StoreUnavailable
+            Redis does not answer.
+        """
+        try:
+            found = [
+                await self.client.hget(self.keys.fence(p), log_id)  # type: ignore[misc,unused-ignore]
+                for p in range(self.keys.partitions)
+            ]
+        except RedisError as error:
+            raise StoreUnavailable(f"Redis: {error}") from None
+        return {p: 0 if value is None else int(value) + 1 for p, value in enumerate(found)}
+
+    async def apply_plays(self, log_id: str, batch: Batch[Submission]) -> Applied:
+        """Fold a batch of plays into the blobs of its listeners.
+
+        Raises
+        ------
+        StoreUnavailable
+            Redis does not answer; nothing is lost by trying again.
+        PositionLost
+            The store stands before the batch: it lost data and must be read from its fence again.
+        IncompatibleState
+            A blob is of another layout.
+        """
+        while batch.first <= batch.last:
+            packed = pack_plays(message for _, message in batch.messages)
+            result = await self._call(
+                self._plays,
+                log_id,
+                batch,
+                [packed.plays, packed.repeated, WINDOW],
+                packed.runs,
+            )
+            if len(result) > 1:
+                return Applied(packed.plays, *result[1:])
+            batch = batch.after(result[0])
+        return Applied()
+
+    async def apply_feedback(self, log_id: str, batch: Batch[Feedback]) -> int:
+        """Fold a batch of feedback; returns how many messages took effect. Raises as above."""
+        while batch.first <= batch.last:
+            operations = pack_feedback(message for _, message in batch.messages)
+            count = len(batch.messages)
+            result = await self._call(
+                self._feedback, log_id, batch, [count, MAX_HIDDEN], operations
+            )
+            if len(result) > 1:
+                return count
+            batch = batch.after(result[0])
+        return 0
+
+    async def _call(
+        self,
+        script: Script,
+        log_id: str,
+        batch: Batch[Any],
+        arguments: list[int],
+        runs: dict[str, bytes],
+    ) -> list[int]:
+        p = batch.partition
+        keys = [self.keys.fence(p), self.keys.counts(p), *map(self.keys.listener, runs)]
+        head: list[bytes | str | int] = [log_id, batch.start, batch.first, batch.last]
+        try:
+            result: list[int] = await script(self.client, keys, [*head, *arguments, *runs.values()])
+        except BusyLoadingError as error:
+            raise StoreUnavailable(f"Redis is loading: {error}") from None
+        except ResponseError as error:
+            if str(error).startswith(_PASSING):
+                raise StoreUnavailable(f"Redis: {error}") from None
+            raise IncompatibleState(f"Redis refused a batch of partition {p}: {error}") from None
+        except (RedisError, OSError) as error:
+            raise StoreUnavailable(f"Redis: {error}") from None
+        if result[0] + 1 < batch.start:
+            raise PositionLost(
+                f"the feature store stands at offset {result[0]} of partition {p}, before "
+                f"{batch.start}: it lost data and is folded again from there"
+            )
+        return result

@@ -1,0 +1,126 @@
+"""What a listener's blob becomes when plays and feedback are folded into it.
+
+:func:`pack_plays` and :func:`pack_feedback` turn decoded messages into the arguments of the Lua
+scripts beside this file, which do the folding inside Redis. :func:`reference_fold` and
+:func:`reference_feedback` say the same thing in plain Python; tests hold the scripts to them.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from contracts.events import Feedback, Submission
+from contracts.features import (
+    EMPTY,
+    FLAG_SKIPPED,
+    HEADER_BYTES,
+    PLAY_BYTES,
+    RATIO_UNKNOWN,
+    WINDOW,
+    ratio_byte,
+)
+from contracts.ids import track_key
+
+#: Most hidden tracks per listener: what the blob's 16-bit counter holds. The oldest yields.
+MAX_HIDDEN = 65_535
+_PLAY = struct.Struct(">IQBB").pack
+_OPERATION = struct.Struct(">cQ").pack
+_IDENTITY = PLAY_BYTES - 2  # second and track; ratio and flags follow
+_EFFECT = {"hate": b"H", "hide": b"H", "love": b"U", "undo": b"U", "erase": b"E"}
+
+
+class Packed(NamedTuple):
+    """A batch as the script wants it.
+
+    Attributes
+    ----------
+    runs
+        Listener -> packed plays, distinct and ascending.
+    plays
+        How many plays the batch holds.
+    repeated
+        How many of them repeat another one of the batch.
+    """
+
+    runs: dict[str, bytes]
+    plays: int
+    repeated: int
+
+
+def _better(one: bytes, other: bytes) -> bytes:
+    """Of two reports of one play the longer hearing stands; an unknown one yields to any."""
+    return max(one, other, key=_weight)
+
+
+def _weight(play: bytes) -> tuple[int, int]:
+    ratio, flags = play[-2], play[-1]
+    return (-1 if ratio == RATIO_UNKNOWN else ratio), -flags
+
+
+def pack_plays(submissions: Iterable[Submission]) -> Packed:
+    """Sort the plays of a batch by listener, drop repetitions, and pack them."""
+    found: dict[str, dict[bytes, bytes]] = {}
+    plays = 0
+    for submission in submissions:
+        mine = found.setdefault(submission.user_id, {})
+        plays += len(submission.plays)
+        for play in submission.plays:
+            packed = _PLAY(
+                play.played_at // 1000,
+                track_key(play.artist, play.title),
+                ratio_byte(play.ms_played, play.duration_ms),
+                FLAG_SKIPPED if play.skipped else 0,
+            )
+            identity = packed[:_IDENTITY]
+            held = mine.get(identity)
+            mine[identity] = packed if held is None else _better(held, packed)
+    runs = {user: b"".join(mine[i] for i in sorted(mine)) for user, mine in found.items()}
+    return Packed(runs, plays, plays - sum(len(mine) for mine in found.values()))
+
+
+def pack_feedback(messages: Iterable[Feedback]) -> dict[str, bytes]:
+    """Return listener -> operations for ``feedback.lua``, in log order.
+
+    ``hate`` and ``hide`` hide the track; ``love`` and ``undo`` show it again; ``erase`` empties
+    the listener's blob.
+    """
+    found: dict[str, list[bytes]] = {}
+    for message in messages:
+        key = 0 if message.kind == "erase" else track_key(message.artist, message.title)
+        found.setdefault(message.user_id, []).append(_OPERATION(_EFFECT[message.kind], key))
+    return {user: b"".join(operations) for user, operations in found.items()}
+
+
+def reference_fold(blob: bytes | None, run: bytes) -> bytes:
+    """Return the blob after folding packed plays into it: the oracle of ``fold.lua``.
+
+    The window is the newest ``WINDOW`` of the union, so the result depends on the set of plays
+    alone: folding is commutative, associative and idempotent.
+    """
+    blob = EMPTY if blob is None else blob
+    split = HEADER_BYTES + 8 * int.from_bytes(blob[2:4], "big")
+    union: dict[bytes, bytes] = {}
+    for packed in (blob[split:], run):
+        for at in range(0, len(packed), PLAY_BYTES):
+            play = packed[at : at + PLAY_BYTES]
+            identity = play[:_IDENTITY]
+            union[identity] = _better(union.get(identity, play), play)
+    return blob[:split] + b"".join(union[i] for i in sorted(union)[-WINDOW:])
+
+
+def reference_feedback(blob: bytes | None, operations: bytes) -> bytes | None:
+    """Return the blob after feedback (``None``: nothing left to keep): oracle of the script."""
+    blob = EMPTY if blob is None else blob
+    split = HEADER_BYTES + 8 * int.from_bytes(blob[2:4], "big")
+    hidden, plays = [blob[i : i + 8] for i in range(HEADER_BYTES, split, 8)], blob[split:]
+    for at in range(0, len(operations), 9):
+        what, track = operations[at : at + 1], operations[at + 1 : at + 9]
+        if what == b"E":
+            hidden, plays = [], b""
+            continue
+        hidden = [h for h in hidden if h != track] + ([track] if what == b"H" else [])
+        hidden = hidden[-MAX_HIDDEN:]
+    result = EMPTY[:2] + len(hidden).to_bytes(2, "big") + b"".join(hidden) + plays
+    return None if result == EMPTY else result
