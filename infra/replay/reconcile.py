@@ -18,7 +18,6 @@ import redis
 from confluent_kafka import Consumer, TopicPartition
 from deltalake import DeltaTable
 
-from contracts import heartbeat
 from contracts.errors import InvalidEvent, StoreUnavailable
 from contracts.events import decode_submission
 from contracts.features import WINDOW, Keys, Listener
@@ -26,6 +25,7 @@ from contracts.ids import track_key
 from contracts.kafka import end_offsets, log_id
 from contracts.settings import Settings
 from contracts.topics import Topics
+from infra.stack.progress import wait_applied
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,54 +51,30 @@ def mark(settings: Settings) -> Mark:
     topic = Topics(settings.namespace).plays
     log = log_id(settings.kafka, topic)
     ends = end_offsets(settings.kafka, topic, settings.partitions)
-    wait_applied(settings, ends, timeout=120)
+    wait_for_workers(settings, timeout=120)
     return Mark(log, ends, _redis_deliveries(settings, log))
 
 
-def wait_applied(
-    settings: Settings,
-    ends: list[int],
-    *,
-    timeout: float,
-    workers: tuple[str, ...] = ("listeners", "learner", "lake-sink", "history-sink"),
-    progress: Callable[[str], None] = lambda _: None,
+def wait_for_workers(
+    settings: Settings, *, timeout: float, say: Callable[[str], None] = lambda _: None
 ) -> None:
-    """Wait until every worker is durable up to ``ends``.
+    """Wait until every worker is durable up to the end of the log.
 
     Raises
     ------
     StoreUnavailable
-        Naming the worker that did not get there.
+        Naming the workers that did not get there.
     """
-    topic = Topics(settings.namespace).plays
-    client = redis.Redis.from_url(settings.redis_url)
-    keys = Keys(settings.namespace, settings.partitions)
     deadline = time.monotonic() + timeout
-    while True:
-        beats = heartbeats(client, keys)
-        behind = {}
-        for name in workers:
-            mine = [b for b in beats if b.name.split("@")[0] == name]
-            offsets = {
-                p: max((b.offsets.get(f"{topic}:{p}", 0) for b in mine), default=0)
-                for p in range(len(ends))
-            }
-            lag = sum(max(0, end - offsets[p]) for p, end in enumerate(ends))
-            if lag:
-                behind[name] = lag
-        if not behind:
-            return
-        text = ", ".join(f"{name} {lag} messages behind" for name, lag in behind.items())
-        progress(text)
+    while behind := wait_applied(settings, 1.0):
+        text = ", ".join(
+            f"{lag.worker} "
+            + ("does not report" if lag.messages is None else f"{lag.messages} messages behind")
+            for lag in behind
+        )
+        say(text)
         if time.monotonic() > deadline:
             raise StoreUnavailable(f"the stack did not catch up within {timeout:.0f} s: {text}")
-        time.sleep(0.2)
-
-
-def heartbeats(client: redis.Redis, keys: Keys) -> list[heartbeat.Heartbeat]:
-    """Return what every worker last reported."""
-    stored: dict[bytes, bytes] = client.hgetall(keys.workers)  # type: ignore[assignment]
-    return [heartbeat.decode(value) for value in stored.values()]
 
 
 def kafka(settings: Settings, start: Mark, ends: list[int]) -> tuple[int, set[str]]:

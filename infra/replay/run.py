@@ -76,9 +76,9 @@ def replay(
         )
     )
     topic = Topics(settings.namespace).plays
-    ends = end_offsets(settings.kafka, topic, settings.partitions)
     say("waiting for every worker")
-    reconcile.wait_applied(settings, ends, timeout=timeout, progress=say)
+    reconcile.wait_for_workers(settings, timeout=timeout, say=say)
+    ends = end_offsets(settings.kafka, topic, settings.partitions)
     say("counting")
     return count(settings, data, collection, posted, start, ends, warehouse=warehouse, say=say)
 
@@ -125,6 +125,11 @@ def count(
         say("building the warehouse")
         outcome.warehouse = _warehouse(settings, posted.accepted)
     outcome.differences = _differences(outcome, posted, expected)
+    if end_offsets(settings.kafka, Topics(settings.namespace).plays, settings.partitions) != ends:
+        outcome.differences.append(
+            "the log grew while it was being counted: someone else posts (a simulator?); "
+            "stop it and replay again"
+        )
     outcome.reconciled = not outcome.differences
     return outcome
 

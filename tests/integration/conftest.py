@@ -1,12 +1,11 @@
 """The embedded stack as fixtures: real broker, real Valkey, real PostgreSQL, on free ports.
 
-``--broker tansu|kafka|both`` (or ``SEGUE_TEST_BROKER``) chooses what ``broker`` and ``stack`` run
+``--broker`` (see tests/conftest.py) chooses what ``broker`` and ``stack`` run
 on; the Kafka variants carry the mark ``kafka``.
 """
 
 from __future__ import annotations
 
-import os
 import secrets
 import signal
 from collections.abc import Iterator, Sequence
@@ -26,20 +25,10 @@ from infra.stack.tansu import Tansu
 from infra.stack.valkey import Valkey
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add ``--broker``."""
-    parser.addoption(
-        "--broker",
-        choices=["tansu", "kafka", "both"],
-        default=os.environ.get("SEGUE_TEST_BROKER", "tansu"),
-        help="what the integration tests run on",
-    )
-
-
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run tests that use a broker once for each broker asked for."""
     if "broker_kind" in metafunc.fixturenames:
-        chosen = metafunc.config.getoption("--broker", default="tansu")
+        chosen = metafunc.config.getoption("--broker")
         kinds = ["tansu", "kafka"] if chosen == "both" else [chosen]
         marks = {"kafka": [pytest.mark.kafka], "tansu": []}
         metafunc.parametrize(
@@ -71,9 +60,11 @@ class RunningStack(Stack):
         else:
             self.start_worker(name)
 
-    def stop_part(self, name: str) -> None:
-        """Stop a worker or server in order."""
-        if name in self.servers:
+    def stop(self, name: str | None = None) -> None:
+        """Stop a worker or server in order; without a name, everything."""
+        if name is None:
+            super().stop()
+        elif name in self.servers:
             self.servers[name].stop()
         else:
             self.workers[name].stop()
@@ -133,7 +124,7 @@ def stack(broker_kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     """The whole stack, ready: servers, topics, tables, administrator, workers, API.
 
     Attributes to use: ``settings``, ``api``, ``admin_token``; methods ``kill``, ``start``,
-    ``stop_part``, ``wait_ready``, ``wait_applied``, ``token_for``.
+    ``stop``, ``wait_ready``, ``wait_applied``, ``token_for``.
     """
     home = tmp_path_factory.mktemp(f"stack-{broker_kind}")
     running = RunningStack(

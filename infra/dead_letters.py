@@ -1,0 +1,167 @@
+"""Reading the dead-letter topic and sending what lies there once more.
+
+A dead letter is never deleted. A replay appends a note beside it (key ``replayed``), so the list
+shows what still waits; sending one twice is harmless because every consumer is idempotent.
+"""
+
+from __future__ import annotations
+
+import base64
+import time
+from dataclasses import dataclass
+
+import httpx
+import msgspec
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+from contracts.errors import BrokerUnavailable, ConfigurationError, InvalidEvent
+from contracts.events import DeadLetter
+from contracts.kafka import end_offsets
+from contracts.settings import Settings
+from contracts.topics import Topics
+
+_REPLAYED = b"replayed"
+_HTTP = "http:"
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One dead letter and its own address in the dead-letter topic."""
+
+    partition: int
+    offset: int
+    content: DeadLetter
+
+    @property
+    def id(self) -> str:
+        """``partition:offset``, what the commands take."""
+        return f"{self.partition}:{self.offset}"
+
+
+class _Note(msgspec.Struct):
+    id: str
+    at: int
+
+
+_LETTER = msgspec.json.Decoder(DeadLetter)
+_NOTE = msgspec.json.Decoder(_Note)
+
+
+def read(settings: Settings, *, replayed: bool = False) -> list[Letter]:
+    """Return the dead letters in order of time; those replayed already only if asked for.
+
+    Raises
+    ------
+    BrokerUnavailable
+        The broker does not answer.
+    """
+    topic = Topics(settings.namespace).dead_letters
+    ends = end_offsets(settings.kafka, topic, settings.partitions)
+    letters: list[Letter] = []
+    done: set[str] = set()
+    consumer = Consumer(
+        {
+            "bootstrap.servers": settings.kafka,
+            "group.id": "segue-dlq",
+            "enable.auto.commit": False,
+            "auto.offset.reset": "earliest",
+        }
+    )
+    try:
+        for partition, end in enumerate(ends):
+            low, _ = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)
+            position = low
+            if position >= end:
+                continue
+            consumer.assign([TopicPartition(topic, partition, low)])
+            deadline = time.monotonic() + 30
+            while position < end:
+                if time.monotonic() > deadline:
+                    raise BrokerUnavailable(f"{topic}/{partition} cannot be read to {end}")
+                for message in consumer.consume(1000, 1.0):
+                    value, offset = message.value(), message.offset()
+                    if message.error() is not None or value is None or offset is None:
+                        continue
+                    position = offset + 1
+                    if message.key() == _REPLAYED:
+                        done.add(_NOTE.decode(value).id)
+                    else:
+                        letters.append(Letter(partition, offset, _LETTER.decode(value)))
+    finally:
+        consumer.close()
+    letters.sort(key=lambda letter: (letter.content.at, letter.partition, letter.offset))
+    return [x for x in letters if replayed or x.id not in done]
+
+
+def replay(settings: Settings, letters: list[Letter], *, api: str, token: str) -> dict[str, str]:
+    """Send letters where they came from and return ``id -> outcome``.
+
+    A message of a topic goes back to the same topic and partition with its bytes unchanged; a play
+    the API refused is posted again. Those that fail keep waiting.
+
+    Raises
+    ------
+    BrokerUnavailable
+        The broker did not acknowledge.
+    """
+    producer = Producer(
+        {"bootstrap.servers": settings.kafka, "acks": "all", "enable.idempotence": True}
+    )
+    outcomes: dict[str, str] = {}
+    for letter in letters:
+        try:
+            if letter.content.topic.startswith(_HTTP):
+                _post(letter, api, token)
+            else:
+                _produce(producer, letter)
+            outcomes[letter.id] = "sent"
+        except (InvalidEvent, ConfigurationError) as error:
+            outcomes[letter.id] = str(error)
+            continue
+        note = msgspec.json.encode(_Note(letter.id, int(time.time() * 1000)))
+        topic = Topics(settings.namespace).dead_letters
+        producer.produce(topic, note, _REPLAYED, letter.partition)
+    if producer.flush(15):
+        raise BrokerUnavailable("the broker did not acknowledge the replay; nothing is lost")
+    return outcomes
+
+
+def _produce(producer: Producer, letter: Letter) -> None:
+    content = letter.content
+    failed: list[str] = []
+    producer.produce(
+        content.topic,
+        content.value,
+        content.key,
+        content.partition,
+        on_delivery=lambda error, _: failed.append(str(error)) if error else None,
+    )
+    if producer.flush(15) or failed:
+        raise BrokerUnavailable(f"{content.topic}: {failed or 'no acknowledgement'}")
+
+
+def _post(letter: Letter, api: str, token: str) -> None:
+    path = letter.content.topic.removeprefix(_HTTP)
+    play = msgspec.json.decode(letter.content.value or b"null")
+    response = httpx.post(
+        f"{api}{path}",
+        content=msgspec.json.encode({"plays": [play]}),
+        headers={"authorization": f"Bearer {token}"},
+        timeout=30,
+    )
+    if response.status_code != 202:
+        raise InvalidEvent("refused", f"refused again: {response.text[:200]}")
+
+
+def as_json(letter: Letter) -> dict[str, object]:
+    """Return a letter as plain values; bytes as text where they are UTF-8, else base64."""
+    content = msgspec.structs.asdict(letter.content)
+    for name in ("value", "key"):
+        raw: bytes | None = content[name]
+        if raw is None:
+            continue
+        try:
+            content[name] = raw.decode()
+        except UnicodeDecodeError:
+            content[name] = "base64:" + base64.b64encode(raw).decode()
+    return {"id": letter.id, **content}
