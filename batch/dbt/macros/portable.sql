@@ -1,0 +1,78 @@
+{# Words that DuckDB and Snowflake spell differently. #}
+
+{# A time with zone as a plain timestamp in UTC. #}
+{% macro utc(expression) -%}
+    {{ return(adapter.dispatch('utc', 'segue')(expression)) }}
+{%- endmacro %}
+
+{% macro default__utc(expression) -%}
+    cast({{ expression }} at time zone 'UTC' as timestamp)
+{%- endmacro %}
+
+{% macro snowflake__utc(expression) -%}
+    cast(convert_timezone('UTC', {{ expression }}) as timestamp_ntz)
+{%- endmacro %}
+
+{# White space collapsed and case folded: spellings of one name compare equal. #}
+{% macro folded(expression) -%}
+    {{ return(adapter.dispatch('folded', 'segue')(expression)) }}
+{%- endmacro %}
+
+{% macro default__folded(expression) -%}
+    lower(trim(regexp_replace({{ expression }}, '\s+', ' ', 'g')))
+{%- endmacro %}
+
+{% macro snowflake__folded(expression) -%}
+    lower(trim(regexp_replace({{ expression }}, '\\s+', ' ')))
+{%- endmacro %}
+
+{# The last value that is not null, up to and including this row. #}
+{% macro last_filled(expression, partition_by, order_by) -%}
+    {{ return(adapter.dispatch('last_filled', 'segue')(expression, partition_by, order_by)) }}
+{%- endmacro %}
+
+{% macro default__last_filled(expression, partition_by, order_by) -%}
+    last_value({{ expression }} ignore nulls) over (
+        partition by {{ partition_by }} order by {{ order_by }}
+        rows between unbounded preceding and current row
+    )
+{%- endmacro %}
+
+{% macro snowflake__last_filled(expression, partition_by, order_by) -%}
+    last_value({{ expression }}) ignore nulls over (
+        partition by {{ partition_by }} order by {{ order_by }}
+        rows between unbounded preceding and current row
+    )
+{%- endmacro %}
+
+{# The first value that is not null, of the whole partition. #}
+{% macro first_filled(expression, partition_by, order_by) -%}
+    {{ return(adapter.dispatch('first_filled', 'segue')(expression, partition_by, order_by)) }}
+{%- endmacro %}
+
+{% macro default__first_filled(expression, partition_by, order_by) -%}
+    first_value({{ expression }} ignore nulls) over (
+        partition by {{ partition_by }} order by {{ order_by }}
+        rows between unbounded preceding and unbounded following
+    )
+{%- endmacro %}
+
+{% macro snowflake__first_filled(expression, partition_by, order_by) -%}
+    first_value({{ expression }}) ignore nulls over (
+        partition by {{ partition_by }} order by {{ order_by }}
+        rows between unbounded preceding and unbounded following
+    )
+{%- endmacro %}
+
+{# n rows numbered from 0, in column n. #}
+{% macro numbers(count) -%}
+    {{ return(adapter.dispatch('numbers', 'segue')(count)) }}
+{%- endmacro %}
+
+{% macro default__numbers(count) -%}
+    select cast(range as bigint) as n from range({{ count }})
+{%- endmacro %}
+
+{% macro snowflake__numbers(count) -%}
+    select row_number() over (order by null) - 1 as n from table(generator(rowcount => {{ count }}))
+{%- endmacro %}

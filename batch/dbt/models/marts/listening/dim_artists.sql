@@ -1,0 +1,47 @@
+{#- One row an artist, known by folded name. Of several spellings the one played most is shown. -#}
+
+with spellings as (
+
+    select
+        artist,
+        count(*) as plays,
+        min(played_at) as first_played_at,
+        max(played_at) as last_played_at
+    from {{ ref('stg_segue__plays') }}
+    group by artist
+
+),
+
+keyed as (
+
+    select {{ artist_key('artist') }} as artist_key, *
+    from spellings
+
+),
+
+artists as (
+
+    select
+        artist_key,
+        artist,
+        sum(plays) over (partition by artist_key) as plays,
+        min(first_played_at) over (partition by artist_key) as first_played_at,
+        max(last_played_at) over (partition by artist_key) as last_played_at
+    from keyed
+    qualify
+        row_number() over (
+            partition by artist_key order by plays desc, last_played_at desc, artist
+        ) = 1
+
+)
+
+select
+    artist_key,
+    cast(artist as varchar) as artist,
+    cast(plays as bigint) as plays,
+    first_played_at,
+    last_played_at
+from artists
+union all
+select
+    {{ unknown() }}, 'Unknown', cast(0 as bigint), cast(null as timestamp), cast(null as timestamp)

@@ -1,0 +1,51 @@
+{#-
+    One row a play, joined to its session and to every dimension.
+
+    Incremental by `session_landed_at`: when a late play changes a session, every play of that
+    session is written again.
+-#}
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='delete+insert',
+        unique_key='event_id',
+        on_schema_change='fail',
+    )
+}}
+
+with sessions as (
+
+    select * from {{ ref('int_plays_sessionized') }}
+    {% if is_incremental() %}
+        where session_landed_at >= {{ look_back('session_landed_at') }}
+    {% endif %}
+
+)
+
+select
+    plays.event_id,
+    plays.user_id,
+    plays.track_id,
+    {{ artist_key('plays.artist') }} as artist_key,
+    {{ album_key('plays.artist', 'plays.album') }} as album_key,
+    cast(plays.played_at as date) as played_date,
+    plays.played_at,
+    plays.received_at,
+    plays.ms_played,
+    plays.duration_ms,
+    case
+        when plays.ms_played is null or plays.duration_ms is null then null
+        when plays.ms_played >= plays.duration_ms then cast(1 as double)
+        else cast(plays.ms_played as double) / cast(plays.duration_ms as double)
+    end as played_ratio,
+    plays.is_skipped,
+    plays.reason_end,
+    plays.source,
+    plays.impression_id,
+    sessions.session_id,
+    sessions.session_position,
+    sessions.is_session_start,
+    plays.landed_at,
+    sessions.session_landed_at
+from sessions
+inner join {{ ref('stg_segue__plays') }} as plays on sessions.event_id = plays.event_id

@@ -1,0 +1,200 @@
+"""Reading and tending the lake: versions, as-of, counts, compaction, retention.
+
+The sink, another process, appends while we read. Delta makes that safe: a :class:`Snapshot` names
+the files of one version, those files never change, and :meth:`Lake.vacuum` removes a file only
+when it has been out of the newest version for longer than the retention.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import pyarrow as pa
+from deltalake import DeltaTable
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+
+from contracts.errors import ConfigurationError, StoreUnavailable
+from contracts.settings import Settings
+
+#: How long a file stays after compaction replaced it: how far time travel reaches.
+RETENTION = timedelta(days=30)
+#: A two-second sink leaves some 43,000 files a day; past this many small ones, rewrite them.
+COMPACT_ABOVE_FILES = 64
+#: Files of at least this size (bytes) are left alone by compaction.
+TARGET_FILE_BYTES = 128 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One version of the table: what a whole nightly reads.
+
+    Attributes
+    ----------
+    version
+        Delta version, from 0.
+    files
+        Absolute paths of the Parquet files that make the version up, in a stable order.
+    rows, bytes
+        Of those files; ``rows`` counts deliveries, so a play sent twice counts twice.
+    committed_at
+        When the version was committed (UTC).
+    """
+
+    version: int
+    files: tuple[str, ...]
+    rows: int
+    bytes: int
+    committed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """One entry of the history: what happened to the table, and when (UTC)."""
+
+    version: int
+    at: datetime
+    operation: str
+    rows: int
+    files: int
+
+
+class Lake:
+    """One Delta table of the lake.
+
+    Parameters
+    ----------
+    path
+        Folder of the table; it need not exist yet.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+
+    @classmethod
+    def plays(cls, settings: Settings) -> Lake:
+        """Return the table the lake sink appends plays to."""
+        return cls(settings.lake_dir / "plays")
+
+    def _open(self) -> DeltaTable | None:
+        try:
+            return DeltaTable(str(self.path))
+        except TableNotFoundError:
+            return None
+        except DeltaError as error:
+            raise StoreUnavailable(f"lake table {self.path}: {error}") from None
+
+    def snapshot(
+        self, *, version: int | None = None, as_of: datetime | None = None
+    ) -> Snapshot | None:
+        """Return one version of the table, the newest by default; ``None`` if there is no table.
+
+        Parameters
+        ----------
+        version, as_of
+            At most one of them. ``as_of`` gives the last version committed at or before it.
+
+        Raises
+        ------
+        ConfigurationError
+            The version does not exist, or ``as_of`` lies before the first one.
+        StoreUnavailable
+            The table cannot be read.
+        """
+        if version is not None and as_of is not None:
+            raise ConfigurationError("give a lake version or a time, not both")
+        table = self._open()
+        if table is None:
+            return None
+        if as_of is not None:
+            version = self._version_at(table, as_of)
+        if version is not None:
+            newest = table.version()
+            if not 0 <= version <= newest:
+                raise ConfigurationError(
+                    f"lake version {version} does not exist: {self.path.name} has 0 to {newest}"
+                )
+            try:
+                table.load_as_version(version)
+            except DeltaError as error:
+                raise StoreUnavailable(f"lake version {version}: {error}") from None
+        actions = pa.table(table.get_add_actions(flatten=True))
+        files = sorted(str(self.path / unquote(p)) for p in actions["path"].to_pylist())
+        return Snapshot(
+            version=table.version(),
+            files=tuple(files),
+            rows=sum(actions["num_records"].to_pylist()),
+            bytes=sum(actions["size_bytes"].to_pylist()),
+            committed_at=self._committed_at(table),
+        )
+
+    def _committed_at(self, table: DeltaTable) -> datetime:
+        # history() starts at the newest version, whichever one is loaded.
+        for commit in table.history():
+            if commit["version"] == table.version():
+                return _time(commit["timestamp"])
+        raise StoreUnavailable(f"lake version {table.version()} has left the history")
+
+    def _version_at(self, table: DeltaTable, as_of: datetime) -> int:
+        for commit in table.history():
+            if _time(commit["timestamp"]) <= as_of:
+                return int(commit["version"])
+        raise ConfigurationError(f"the lake holds nothing as of {as_of.isoformat()}")
+
+    def history(self, limit: int | None = None) -> list[Commit]:
+        """Return the commits, newest first; empty where there is no table."""
+        table = self._open()
+        return [] if table is None else [_commit(entry) for entry in table.history(limit)]
+
+    def compact(self, *, above_files: int = COMPACT_ABOVE_FILES) -> int:
+        """Merge small files into large ones and return how many were replaced.
+
+        Appends that happen meanwhile stay: Delta lets them commit beside a compaction. Should the
+        sink win the race for a version often enough to exhaust the retries, nothing was changed
+        and 0 is returned; the next nightly tries again.
+        """
+        table = self._open()
+        if table is None:
+            return 0
+        sizes = pa.table(table.get_add_actions())["size_bytes"].to_pylist()
+        if sum(size < TARGET_FILE_BYTES for size in sizes) <= above_files:
+            return 0
+        try:
+            metrics = table.optimize.compact(target_size=TARGET_FILE_BYTES)
+        except CommitFailedError:
+            return 0
+        return int(metrics["numFilesRemoved"])
+
+    def vacuum(self, retention: timedelta = RETENTION) -> list[str]:
+        """Delete files that no version younger than ``retention`` uses; return their names.
+
+        Versions older than that can no longer be read. A retention shorter than the longest
+        nightly would pull files from under it, so it must be a day at least.
+        """
+        if retention < timedelta(days=1):
+            raise ConfigurationError(f"lake retention of {retention} is below one day")
+        table = self._open()
+        if table is None:
+            return []
+        hours = int(retention / timedelta(hours=1))
+        return list(
+            table.vacuum(retention_hours=hours, enforce_retention_duration=False, dry_run=False)
+        )
+
+
+def _time(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
+
+
+def _commit(entry: dict[str, Any]) -> Commit:
+    metrics = entry.get("operationMetrics") or {}
+    return Commit(
+        version=int(entry["version"]),
+        at=_time(entry["timestamp"]),
+        operation=str(entry.get("operation", "")),
+        rows=int(metrics.get("num_added_rows", 0)),
+        files=int(metrics.get("num_added_files", metrics.get("numFilesAdded", 0))),
+    )
