@@ -32,6 +32,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "keys": ("infra.commands.keys", "app", "Create, list and revoke API tokens."),
     "dlq": ("infra.commands.dlq", "app", "List, show and replay dead letters."),
     "bench": ("infra.commands.bench", "app", "Measure, always beside a floor."),
+    "init": ("infra.commands.init", "init", "Prepare external servers: topics, tables, admin."),
+    "collect": ("infra.commands.collect", "collect", "Fetch from Last.fm, Spotify, ListenBrainz."),
     "worker": ("infra.commands.worker", "worker", "Run one process of the stack (used by up)."),
 }
 

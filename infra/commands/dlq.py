@@ -13,18 +13,18 @@ from rich.table import Table
 
 from contracts.errors import ConfigurationError
 from infra import dead_letters
-from infra.stack.home import running
+from infra.stack.running import running
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 app.info.help = "List, show and replay dead letters."
 
-Home = Annotated[Path, typer.Option(help="Home of the running stack.")]
+Home = Annotated[Path | None, typer.Option(help="Home of the running stack. Default: .segue")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command("list")
 def list_letters(
-    home: Home = Path(".segue"),
+    home: Home = None,
     reason: Annotated[str | None, typer.Option(help="Only this reason.")] = None,
     replayed: Annotated[bool, typer.Option(help="Also those replayed already.")] = False,
     json: Json = False,
@@ -45,7 +45,7 @@ def list_letters(
 
 
 @app.command()
-def show(letter: str, home: Home = Path(".segue")) -> None:
+def show(letter: str, home: Home = None) -> None:
     """Print one dead letter whole, as JSON."""
     found = _find(dead_letters.read(running(home).settings, replayed=True), [letter])
     typer.echo(jsonlib.dumps(dead_letters.as_json(found[0]), indent=2, ensure_ascii=False))
@@ -54,7 +54,7 @@ def show(letter: str, home: Home = Path(".segue")) -> None:
 @app.command()
 def replay(
     letters: Annotated[list[str] | None, typer.Argument(help="Ids; none with --all.")] = None,
-    home: Home = Path(".segue"),
+    home: Home = None,
     every: Annotated[bool, typer.Option("--all", help="All that wait.")] = False,
     reason: Annotated[str | None, typer.Option(help="All that wait with this reason.")] = None,
     json: Json = False,

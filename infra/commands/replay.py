@@ -15,7 +15,7 @@ from contracts.errors import ConfigurationError
 from infra import interactions
 from infra.replay.run import Outcome, collection_name
 from infra.replay.run import replay as run_replay
-from infra.stack.home import running
+from infra.stack.running import running
 
 
 def replay(
@@ -27,7 +27,7 @@ def replay(
     rate: Annotated[str, typer.Option(help="Plays per second, or max.")] = "max",
     warehouse: Annotated[bool, typer.Option(help="Also build fct_plays and count it.")] = True,
     timeout: Annotated[float, typer.Option(help="Seconds to wait for the stack.")] = 300.0,
-    home: Annotated[Path, typer.Option(help="Home of the running stack.")] = Path(".segue"),
+    home: Annotated[Path | None, typer.Option(help="Home of the stack. Default: .segue")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Post FILE through the HTTP API and reconcile every store; exit 1 where they differ."""

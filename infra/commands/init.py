@@ -1,0 +1,25 @@
+"""`segue init`: prepare external servers once: topics, tables, the administrator's account."""
+
+from __future__ import annotations
+
+import typer
+
+from contracts.kafka import ensure_topics
+from contracts.settings import Settings
+from contracts.topics import Topics
+from infra.stack.accounts import ensure_admin
+from infra.stack.migrations import migrate
+
+
+def init() -> None:
+    """Create what is missing in the servers that SEGUE_* names; harmless when repeated."""
+    settings = Settings.from_env()
+    settings.home.mkdir(parents=True, exist_ok=True)
+    topics = ensure_topics(
+        settings.kafka, Topics(settings.namespace).configs(), settings.partitions
+    )
+    typer.echo(f"topics: {', '.join(topics)} with {settings.partitions} partitions")
+    applied = migrate(settings.postgres_dsn, settings.namespace)
+    typer.echo(f"schema {settings.namespace}: {', '.join(applied) or 'up to date'}")
+    token = ensure_admin(settings.postgres_dsn, settings.home)
+    typer.echo(f"admin token: {token}")
