@@ -10,6 +10,11 @@ from contracts.errors import BrokerUnavailable, ConfigurationError
 _TIMEOUT = 10.0
 
 
+def _admin(bootstrap: str) -> AdminClient:
+    # log_level 3: errors. The client reports its own closing as news, on standard error.
+    return AdminClient({"bootstrap.servers": bootstrap, "socket.timeout.ms": 6000, "log_level": 3})
+
+
 def ensure_topics(
     bootstrap: str, configs: dict[str, dict[str, str]], partitions: int
 ) -> dict[str, str]:
@@ -25,7 +30,7 @@ def ensure_topics(
     ConfigurationError
         A topic exists with another number of partitions.
     """
-    admin = AdminClient({"bootstrap.servers": bootstrap, "socket.timeout.ms": 6000})
+    admin = _admin(bootstrap)
     try:
         present = admin.list_topics(timeout=_TIMEOUT).topics
         missing = [t for t in configs if t not in present]
@@ -64,7 +69,7 @@ def log_id(bootstrap: str, topic: str) -> str:
     BrokerUnavailable
         The broker does not answer or the topic does not exist.
     """
-    admin = AdminClient({"bootstrap.servers": bootstrap, "socket.timeout.ms": 6000})
+    admin = _admin(bootstrap)
     try:
         described = admin.describe_topics(TopicCollection([topic]))[topic].result(_TIMEOUT)
     except KafkaException as error:
@@ -88,6 +93,7 @@ def end_offsets(bootstrap: str, topic: str, partitions: int) -> list[int]:
             "bootstrap.servers": bootstrap,
             "group.id": "segue-end-offsets",
             "enable.auto.commit": False,
+            "log_level": 3,
         }
     )
     try:

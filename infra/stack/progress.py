@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import redis
@@ -77,9 +78,17 @@ def lags(settings: Settings, workers: tuple[str, ...] = FOLDERS) -> list[Lag]:
 
 
 def wait_applied(
-    settings: Settings, timeout: float, workers: tuple[str, ...] = FOLDERS
+    settings: Settings,
+    timeout: float,
+    workers: tuple[str, ...] = FOLDERS,
+    give_up: Callable[[], bool] = lambda: False,
 ) -> list[Lag]:
     """Wait until every worker stands at the end of the log as it was when this was called.
+
+    Parameters
+    ----------
+    give_up
+        Asked between attempts; ``True`` ends the waiting early.
 
     Returns
     -------
@@ -92,6 +101,6 @@ def wait_applied(
         beats = heartbeats(settings)
         behind = [Lag(name, lag(beats.get(name), true_ends)) for name in workers]
         behind = [entry for entry in behind if entry.messages != 0]
-        if not behind or time.monotonic() >= deadline:
+        if not behind or time.monotonic() >= deadline or give_up():
             return behind
         time.sleep(0.2)

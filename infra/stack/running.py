@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from contracts.errors import ConfigurationError
 from contracts.settings import Settings
-from infra.stack.accounts import TOKEN_FILE
 from infra.stack.home import Home
 
 
@@ -36,26 +35,15 @@ def running(home: Path | None) -> Running:
     Raises
     ------
     ConfigurationError
-        None runs there.
+        None runs there, or it is not ready.
     """
-    base = Settings.from_env()
-    place = Home(home or base.home)
+    place = Home(home or Settings.from_env().home)
     run = place.read_run()
-    if not run.alive("supervisor") or not run.addresses:
+    if not run.alive("supervisor"):
         raise ConfigurationError(
             f"no stack runs in {place.path}; start it with: segue up --home {place.path}"
         )
-    found = run.addresses
-    token = (place.path / TOKEN_FILE).read_text().strip()
-    settings = replace(
-        base,
-        home=place.path,
-        namespace=found["namespace"],
-        partitions=found["partitions"],
-        kafka=found["kafka"],
-        redis_url=found["redis"],
-        postgres_dsn=found["postgres"],
-        port=int(found["api"].rpartition(":")[2]),
-        admin_token=token,
-    )
-    return Running(settings, found["api"], token)
+    if run.phase != "ready":
+        raise ConfigurationError(f"the stack of {place.path} is {run.phase}; see segue status")
+    settings = Settings.from_env(run.environ)
+    return Running(settings, f"http://{settings.host}:{settings.port}", settings.admin_token)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from infra.stack.apache_kafka import ApacheKafka
 from infra.stack.ports import LOOPBACK, free_ports
 from infra.stack.postgres import Postgres
 from infra.stack.process import Process, wait_until
+from infra.stack.progress import FOLDERS, heartbeats
 from infra.stack.server import Server
 from infra.stack.tansu import Tansu
 from infra.stack.valkey import Valkey
@@ -28,6 +30,11 @@ BROKERS = ("tansu", "kafka", "external")
 WORKERS = ("listeners", "learner", "lake-sink", "history-sink", "api")
 #: Ports a stack needs besides the API's.
 PORT_NAMES = ("broker", "controller", "valkey", "postgres")
+
+
+def worker_command(name: str) -> list[str]:
+    """Return the command line of a worker."""
+    return [sys.executable, "-m", "infra.commands.worker", name]
 
 
 def _broker(kind: str, home: Path, ports: dict[str, int]) -> Server | None:
@@ -85,8 +92,13 @@ class Stack:
         host = LOOPBACK if self.settings.host == "0.0.0.0" else self.settings.host  # noqa: S104
         return f"http://{host}:{self.settings.port}"
 
-    def start_servers(self) -> None:
+    def start_servers(self, launched: Callable[[str], None] = lambda _: None) -> None:
         """Start all servers at once, create topics, tables and the administrator.
+
+        Parameters
+        ----------
+        launched
+            Told the name of each server whose process exists.
 
         Raises
         ------
@@ -94,11 +106,16 @@ class Stack:
             The first thing that failed; what was started keeps running (call :meth:`stop`).
         """
         servers = list(self.servers.values())
-        with ThreadPoolExecutor(len(servers)) as pool:
+        pool = ThreadPoolExecutor(len(servers))
+        try:
             list(pool.map(lambda server: server.prepare(), servers))
             for server in servers:  # from this thread: see Process.start
                 server.launch()
+                launched(server.name)
             list(pool.map(lambda server: server.wait_healthy(), servers))
+        finally:
+            # Not waited for: on Ctrl-C the servers must be stopped first, then the threads end.
+            pool.shutdown(wait=False, cancel_futures=True)
         dsn = self.postgres.address
         self.settings = replace(self.settings, postgres_dsn=dsn)
         self.create_topics()
@@ -115,12 +132,11 @@ class Stack:
 
     def start_worker(self, name: str, **environ: str) -> Process:
         """Start one worker with these settings (and more variables); return at once."""
-        inherited = {k: v for k, v in os.environ.items() if not k.startswith("SEGUE_")}
         process = Process(
             name,
-            [sys.executable, "-m", "infra.commands.worker", name],
+            worker_command(name),
             self.home / "logs" / f"{name}.log",
-            env={**inherited, "PYTHONUNBUFFERED": "1", **self.settings.environ(), **environ},
+            env={**os.environ, "PYTHONUNBUFFERED": "1", **self.settings.environ(), **environ},
         )
         process.start()
         self.workers[name] = process
@@ -132,11 +148,18 @@ class Stack:
             self.start_worker(name)
 
     def ready(self) -> bool:
-        """Whether the API says that it and everything behind it is ready."""
+        """Whether the API says that it is ready and every folder of the log runs."""
         try:
-            return httpx.get(f"{self.api}/readyz", timeout=3.0).status_code == 200
-        except httpx.HTTPError:
+            if httpx.get(f"{self.api}/readyz", timeout=3.0).status_code != 200:
+                return False
+            beats = heartbeats(self.settings)
+        except (httpx.HTTPError, StoreUnavailable):
             return False
+        return all(
+            name in beats and beats[name].pid == worker.pid and beats[name].state == "running"
+            for name, worker in self.workers.items()
+            if name in FOLDERS
+        )
 
     def wait_ready(self, timeout: float = 60.0) -> None:
         """Wait for ``/readyz``.
@@ -146,6 +169,8 @@ class Stack:
         StoreUnavailable
             A worker has ended, or the time is over.
         """
+
+        logs = self.home / "logs"
 
         def settled() -> bool:
             return any(w.pid is None for w in self.workers.values()) or self.ready()
@@ -158,7 +183,9 @@ class Stack:
                     f"{worker.tail()}"
                 )
         if not self.ready():
-            raise StoreUnavailable(f"{self.api}/readyz is not green after {timeout:g} s")
+            raise StoreUnavailable(
+                f"{self.api}/readyz is not green after {timeout:g} s; see {logs}"
+            )
 
     def stop(self) -> None:
         """Stop workers, then servers, in the reverse order of starting."""

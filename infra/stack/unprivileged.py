@@ -100,6 +100,15 @@ def _must_be_ours(folder: Path) -> None:
         raise ConfigurationError(f"{folder} belongs to another user; remove it and start again")
 
 
+def _give(folder: Path, who: pwd.struct_passwd) -> None:
+    """Make `who` own a folder and what is in it (an earlier run may have been in a namespace)."""
+    if folder.stat().st_uid == who.pw_uid:
+        return
+    for parent, _, files in os.walk(folder):
+        for path in (Path(parent), *(Path(parent, file) for file in files)):
+            os.chown(path, who.pw_uid, who.pw_gid, follow_symlinks=False)
+
+
 def identity(
     data: Path, source: Path, parts: tuple[str, ...], program: str, *, namespaces: bool = True
 ) -> Identity:
@@ -133,7 +142,7 @@ def identity(
     here = data
     if moved.exists():
         here = Path(moved.read_text().strip())
-    os.chown(here, who.pw_uid, who.pw_gid)
+    _give(here, who)
     programs = source
     if not _succeeds([str(source / program), "--version"], who.pw_uid, who.pw_gid):
         version = str((source / program).stat().st_mtime_ns)
@@ -145,7 +154,7 @@ def identity(
         _must_be_ours(outer)
         here = outer / data.name
         here.mkdir(exist_ok=True)
-        os.chown(here, who.pw_uid, who.pw_gid)
+        _give(here, who)
         moved.write_text(f"{here}\n")
         if not _succeeds(_reach(here, programs / program), who.pw_uid, who.pw_gid):
             raise ConfigurationError(

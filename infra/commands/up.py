@@ -1,0 +1,161 @@
+"""``segue up``: start the whole stack on this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from contracts.errors import ConfigurationError, SegueError
+from contracts.settings import Settings
+from infra.stack import banner
+from infra.stack.home import Home, end_leftovers
+from infra.stack.kafka_client import broker_answers
+from infra.stack.ports import free_ports, is_free
+from infra.stack.stack import BROKERS, PORT_NAMES, Stack
+from infra.stack.supervisor import Supervisor
+
+_LOG = "supervisor.log"
+
+
+def up(
+    home: Annotated[Path | None, typer.Option(help="Folder of all data. Default: .segue")] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Of the HTTP API; 0 takes a free one. Default: 8000")
+    ] = None,
+    broker: Annotated[
+        str | None,
+        typer.Option(help=f"{', '.join(BROKERS)}. Default: that of the last run, else tansu"),
+    ] = None,
+    simulate: Annotated[
+        float, typer.Option(min=0.0, help="Plays per second of simulated listeners.")
+    ] = 0.0,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Return once ready; segue down stops it.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object once ready.")
+    ] = False,
+) -> None:
+    """Start the whole stack: broker, Valkey, PostgreSQL, workers, API. Ctrl-C stops it."""
+    started = time.monotonic()
+    settings = Settings.from_env()
+    settings = replace(
+        settings,
+        home=(home or settings.home).absolute(),
+        port=settings.port if port is None else port,
+    )
+    console = Console(stderr=as_json)
+
+    def say(line: str) -> None:
+        passed = time.monotonic() - started
+        console.print(f"{passed:6.1f} s  {line}", highlight=False, markup=False)
+
+    if detach:
+        addresses = _detach(settings, broker, simulate)
+        say("ready")
+        _show(console, addresses, as_json)
+        return
+    place = Home(settings.home)
+    place.open()
+    try:
+        left = end_leftovers(place.read_run())
+        if left:
+            say(f"ended what a killed run left behind: {', '.join(left)}")
+        supervisor = Supervisor(_stack(settings, place, broker), place, simulate, say)
+
+        def on_ready() -> None:
+            say("ready")
+            _show(console, _addresses(supervisor.stack), as_json)
+
+        supervisor.run(on_ready)
+    except OSError as error:
+        raise ConfigurationError(f"--home {place.path}: {error}") from None
+    finally:
+        place.close()
+
+
+def _stack(settings: Settings, place: Home, broker: str | None) -> Stack:
+    """Decide broker and ports, and remember them."""
+    kind = broker or place.recall().get("broker", "tansu")
+    if kind not in BROKERS:
+        raise ConfigurationError(f"--broker {kind}: there are {', '.join(BROKERS)}")
+    if kind == "external":
+        if "SEGUE_KAFKA" not in os.environ:
+            raise ConfigurationError("--broker external needs the address in SEGUE_KAFKA")
+        if not broker_answers(settings.kafka):
+            raise ConfigurationError(f"no Kafka broker answers at SEGUE_KAFKA={settings.kafka}")
+    if settings.port == 0:
+        settings = replace(settings, port=free_ports(1)[0])
+    elif not is_free(settings.port, settings.host):
+        raise ConfigurationError(
+            f"port {settings.port} on {settings.host} is taken; choose another with --port"
+        )
+    place.remember(broker=kind)
+    return Stack(place.path, kind, place.choose_ports(PORT_NAMES), settings)
+
+
+def _addresses(stack: Stack) -> dict[str, Any]:
+    settings = stack.settings
+    return {
+        "api": stack.api,
+        "admin_token": settings.admin_token,
+        "home": str(stack.home),
+        "kafka": settings.kafka,
+        "redis": settings.redis_url,
+        "postgres": settings.postgres_dsn,
+        "namespace": settings.namespace,
+        "partitions": settings.partitions,
+        "logs": str(stack.home / "logs"),
+        "pid": os.getpid(),
+    }
+
+
+def _show(console: Console, addresses: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(addresses), flush=True)
+    else:
+        banner.show(console, addresses)
+
+
+def _detach(settings: Settings, broker: str | None, simulate: float) -> dict[str, Any]:
+    """Start the supervisor as a process of its own and wait until it is ready."""
+    place = Home(settings.home)
+    place.open()  # the clear line for a broken or busy home, before anything is started
+    place.close()
+    log = place.path / "logs" / _LOG
+    log.parent.mkdir(exist_ok=True)
+    command = [
+        sys.executable, "-m", "infra.cli", "up", "--json", "--home", str(place.path),
+        "--port", str(settings.port), "--simulate", str(simulate),
+        *(["--broker", broker] if broker else []),
+    ]  # fmt: skip
+    with log.open("wb") as errors:
+        child = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            start_new_session=True,
+        )
+    assert child.stdout is not None
+    try:
+        line = child.stdout.readline()
+    except KeyboardInterrupt:
+        child.terminate()
+        child.wait()
+        raise
+    if line:
+        addresses: dict[str, Any] = json.loads(line)
+        return addresses
+    child.wait()
+    said = log.read_text(errors="replace").strip().partition("segue: ")[2]
+    raise SegueError(said or f"the stack did not start; see {log}")

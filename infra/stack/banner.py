@@ -1,0 +1,64 @@
+"""What a person sees once the stack is ready: addresses, the token, a call to try for each job."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from contracts.ids import track_id
+
+_PLAY = '{"user":"ada","artist":"Air","title":"La femme d\'argent","ms_played":200000}'
+_LISTEN = (
+    '{"listen_type":"single","payload":[{"listened_at":\'$(date +%s)\',"track_metadata":'
+    '{"artist_name":"Air","track_name":"Sexy Boy"}}]}'
+)
+
+
+def _quoted(text: str) -> str:
+    return text.replace("'", "'\\''")
+
+
+def calls(api: str) -> list[tuple[str, str]]:
+    """Return ``(what it does, curl command)``; the commands read the token from ``$TOKEN``."""
+    auth = '-H "Authorization: Bearer $TOKEN"'
+    play = _quoted('{"plays":[' + _PLAY + "]}")
+    similar = track_id("Air", "Sexy Boy")
+    return [
+        ("post a play", f"curl {auth} {api}/v1/plays -d '{play}'"),
+        ("what next?", f'curl {auth} "{api}/v1/users/ada/recommendations?limit=5"'),
+        ("similar tracks", f"curl {auth} {api}/v1/tracks/{similar}/similar"),
+        ("trending", f"curl {auth} {api}/v1/trending"),
+        (
+            "submit a listen (ListenBrainz)",
+            f"curl -H \"Authorization: Token $TOKEN\" {api}/1/submit-listens -d '{_LISTEN}'",
+        ),
+        ("my listens (ListenBrainz)", f"curl {api}/1/user/admin/listens {auth}"),
+        ("reports", f"curl {auth} {api}/v1/reports"),
+    ]
+
+
+def show(console: Console, addresses: dict[str, Any]) -> None:
+    """Print the table of addresses and the calls.
+
+    Parameters
+    ----------
+    addresses
+        The object ``segue up --json`` prints.
+    """
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for name in ("api", "kafka", "redis", "postgres", "home", "logs", "admin_token"):
+        table.add_row(name.replace("_", " "), str(addresses[name]))
+    table.add_row("docs", f"{addresses['api']}/docs")
+    console.print()
+    console.print(table)
+    console.print()
+    # Plain text, so that a line can be copied whole however narrow the terminal is.
+    console.print(f"TOKEN={addresses['admin_token']}", soft_wrap=True, highlight=False)
+    for what, command in calls(addresses["api"]):
+        console.print(f"# {what}", style="dim", highlight=False)
+        console.print(command, markup=False, highlight=False, soft_wrap=True)
+    console.print()

@@ -1,0 +1,174 @@
+"""The home folder of a stack: its lock, what it remembers, and what runs in it now."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import signal
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TextIO
+
+import psutil
+
+from contracts.errors import ConfigurationError
+from infra.stack.ports import free_ports, is_free
+from infra.stack.process import birth
+
+
+@dataclass(slots=True)
+class Run:
+    """What runs in a home, as the supervisor writes it down (``run.json``).
+
+    Attributes
+    ----------
+    phase
+        ``starting``, ``ready``, ``stopping``, ``stopped`` or ``failed``.
+    processes
+        ``name -> {"pid", "birth", "started_at" (ms), "restarts"}``; the supervisor is one of them.
+        A process that has ended has no pid.
+    environ
+        The settings of the stack, as variables; empty before the servers run.
+    """
+
+    phase: str = "stopped"
+    processes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    environ: dict[str, str] = field(default_factory=dict)
+
+    def note(self, name: str, pid: int | None, restarts: int = 0) -> None:
+        """Write a process down; `pid` is ``None`` when it has ended."""
+        self.processes[name] = {
+            "pid": pid,
+            "birth": None if pid is None else birth(pid),
+            "started_at": int(time.time() * 1000),
+            "restarts": restarts,
+        }
+
+    def alive(self, name: str) -> bool:
+        """Whether the process written down under a name still runs (not another with its pid)."""
+        entry = self.processes.get(name)
+        return (
+            entry is not None
+            and entry["birth"] is not None
+            and birth(entry["pid"]) == entry["birth"]
+        )
+
+
+class Home:
+    """A home folder.
+
+    Parameters
+    ----------
+    path
+        Made by :meth:`open` when it is missing.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+        self._lock: TextIO | None = None
+
+    def open(self) -> None:
+        """Make the folder and take its lock for as long as this process lives.
+
+        Raises
+        ------
+        ConfigurationError
+            The folder cannot be made or written, or another stack runs in it.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = (self.path / "lock").open("a+")
+        except OSError as error:
+            raise ConfigurationError(
+                f"--home {self.path} cannot be used: {error.strerror or error}"
+            ) from None
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.seek(0)
+            pid = lock.read().strip() or "unknown"
+            lock.close()
+            raise ConfigurationError(
+                f"a stack already runs in {self.path} (pid {pid}); "
+                f"stop it with: segue down --home {self.path}"
+            ) from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        os.set_inheritable(lock.fileno(), False)
+        self._lock = lock
+
+    def close(self) -> None:
+        """Give the lock back."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def read_run(self) -> Run:
+        """Return what is written down; an empty record when there is none or it is torn."""
+        try:
+            return Run(**json.loads((self.path / "run.json").read_text()))
+        except (OSError, ValueError, TypeError):
+            return Run()
+
+    def write_run(self, run: Run) -> None:
+        """Write the record in one step, so that nobody reads half of it."""
+        document = {"phase": run.phase, "processes": run.processes, "environ": run.environ}
+        _replace(self.path / "run.json", document)
+
+    def remember(self, **values: Any) -> None:
+        """Keep choices for the next run (broker, ports)."""
+        _replace(self.path / "stack.json", {**self.recall(), **values})
+
+    def recall(self) -> dict[str, Any]:
+        """Return the choices of earlier runs."""
+        try:
+            values = json.loads((self.path / "stack.json").read_text())
+        except (OSError, ValueError):
+            return {}
+        return values if isinstance(values, dict) else {}
+
+    def choose_ports(self, names: tuple[str, ...]) -> dict[str, int]:
+        """Return a port for each name: the one of the last run while it is free, else a new one."""
+        known = self.recall().get("ports", {})
+        fresh = dict(zip(names, free_ports(len(names)), strict=True))
+        ports = {
+            name: known[name] if isinstance(known.get(name), int) and is_free(known[name]) else port
+            for name, port in fresh.items()
+        }
+        self.remember(ports=ports)
+        return ports
+
+
+def end_leftovers(run: Run, patience: float = 10.0) -> list[str]:
+    """End processes of a run whose supervisor is gone; return their names.
+
+    Only processes that are certainly ours are touched: same pid *and* same start time.
+    """
+    left = [name for name in run.processes if name != "supervisor" and run.alive(name)]
+    for name in left:
+        # PostgreSQL's fast shutdown is SIGINT; for the others SIGTERM means the same.
+        _signal(run, name, signal.SIGINT if name == "postgres" else signal.SIGTERM)
+    deadline = time.monotonic() + patience
+    while any(run.alive(name) for name in left) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    for name in left:
+        if run.alive(name):
+            _signal(run, name, signal.SIGKILL)
+    return left
+
+
+def _signal(run: Run, name: str, sig: int) -> None:
+    with contextlib.suppress(psutil.Error):
+        psutil.Process(run.processes[name]["pid"]).send_signal(sig)
+
+
+def _replace(path: Path, document: dict[str, Any]) -> None:
+    aside = path.with_suffix(".tmp")
+    aside.unlink(missing_ok=True)
+    aside.touch(mode=0o600)  # the settings hold the administrator's token
+    aside.write_text(json.dumps(document, indent=1) + "\n")
+    aside.replace(path)

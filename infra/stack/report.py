@@ -1,0 +1,102 @@
+"""The state of every part of a running stack, for ``segue status``."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import httpx
+
+from contracts.errors import SegueError
+from contracts.heartbeat import Heartbeat
+from contracts.settings import Settings
+from infra.stack.home import Run
+from infra.stack.progress import FOLDERS, ends, heartbeats, lag
+from infra.stack.stack import WORKERS
+
+
+@dataclass(slots=True)
+class Part:
+    """One process of the stack.
+
+    Attributes
+    ----------
+    state
+        ``running``, ``gone``, or what the worker's heartbeat says; ``silent`` without a fresh one.
+    offset
+        Messages applied, summed over partitions, for workers that fold the log.
+    lag
+        Messages still to apply up to the true end of the log.
+    """
+
+    name: str
+    state: str
+    pid: int | None
+    started_at: int | None
+    restarts: int
+    offset: int | None = None
+    lag: int | None = None
+    detail: str = ""
+
+    @property
+    def well(self) -> bool:
+        """Whether nothing is wrong with it."""
+        return self.state == "running"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return a JSON object."""
+        return {**asdict(self), "ok": self.well}
+
+
+def parts_of(run: Run) -> list[Part]:
+    """Return every part of a run, asking the stores for what only they know."""
+    settings = Settings.from_env(run.environ)
+    beats: dict[str, Heartbeat] = {}
+    true_ends: dict[str, int] | None = None
+    trouble = ""
+    try:
+        beats = heartbeats(settings)
+        true_ends = ends(settings)
+    except SegueError as error:
+        trouble = str(error)
+    names = dict.fromkeys([*(n for n in run.processes if n != "supervisor"), *WORKERS])
+    parts = []
+    for name in names:
+        entry = run.processes.get(name, {})
+        part = Part(
+            name,
+            "running" if run.alive(name) else "gone",
+            entry.get("pid"),
+            entry.get("started_at"),
+            entry.get("restarts", 0),
+        )
+        if name in FOLDERS and part.well:
+            _fold(part, beats.get(name), true_ends, trouble)
+        if name == "api" and part.well:
+            _api(part, settings)
+        parts.append(part)
+    return parts
+
+
+def _fold(
+    part: Part, beat: Heartbeat | None, true_ends: dict[str, int] | None, trouble: str
+) -> None:
+    """Fill in what a worker's heartbeat says."""
+    behind = None if true_ends is None else lag(beat, true_ends)
+    if beat is None or (true_ends is not None and behind is None):
+        part.state, part.detail = "silent", trouble or "no fresh heartbeat; see its log"
+        return
+    part.state, part.detail = beat.state, beat.detail or trouble
+    part.lag = behind
+    if true_ends is not None:
+        part.offset = sum(beat.offsets.get(place, 0) for place in true_ends)
+
+
+def _api(part: Part, settings: Settings) -> None:
+    try:
+        answer = httpx.get(f"http://{settings.host}:{settings.port}/readyz", timeout=3.0)
+    except httpx.HTTPError as error:
+        part.state, part.detail = "silent", f"/readyz: {error}"
+        return
+    if answer.status_code != 200:
+        part.state, part.detail = "waiting", f"/readyz: {answer.text[:200]}"

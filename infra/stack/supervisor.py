@@ -1,0 +1,194 @@
+"""Runs a stack: starts it in order, restarts what dies, stops it in order."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from types import FrameType
+
+from contracts.errors import SegueError
+from infra.stack.home import Home, Run
+from infra.stack.process import Process
+from infra.stack.progress import FOLDERS, wait_applied
+from infra.stack.restart import Ward
+from infra.stack.stack import WORKERS, Stack
+
+#: How long (seconds) an ordered stop lets the workers finish what is in the log.
+DRAIN = 30.0
+_TICK = 0.2
+SIMULATOR = "simulator"
+
+
+class Supervisor:
+    """The parent of every process of a stack.
+
+    Parameters
+    ----------
+    stack
+        What to run.
+    home
+        Its home, already locked by this process.
+    simulate
+        Plays per second of the simulated listeners; 0 starts none.
+    say
+        Takes one line for the person who watches.
+    """
+
+    def __init__(
+        self, stack: Stack, home: Home, simulate: float, say: Callable[[str], None]
+    ) -> None:
+        self.stack = stack
+        self.home = home
+        self.simulate = simulate
+        self.say = say
+        self.run_record = Run(phase="starting")
+        self.wards: dict[str, Ward] = {}
+        self._asked = 0
+
+    # -- life ---------------------------------------------------------------------------------
+
+    def run(self, on_ready: Callable[[], None]) -> None:
+        """Start everything, call `on_ready`, watch until SIGINT or SIGTERM, stop everything.
+
+        Raises
+        ------
+        SegueError
+            Something could not be started; what was started has been stopped again.
+        """
+        for sig in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(sig, self._on_signal)
+        try:
+            self._start()
+            self._set_phase("ready")
+            on_ready()
+            while not self._asked:
+                self._tick(time.monotonic())
+                time.sleep(_TICK)
+        except KeyboardInterrupt:
+            pass
+        except SegueError:
+            self._stop(drain=False)
+            self._set_phase("failed")
+            raise
+        self._stop(drain=self.run_record.phase == "ready")
+        self._set_phase("stopped")
+
+    def _on_signal(self, _signum: int, _frame: FrameType | None) -> None:
+        self._asked += 1
+        if self.run_record.phase == "starting" and self._asked == 1:
+            raise KeyboardInterrupt
+
+    def _set_phase(self, phase: str) -> None:
+        self.run_record.phase = phase
+        self.home.write_run(self.run_record)
+
+    def _note(self, name: str, pid: int | None) -> None:
+        self.run_record.note(name, pid, self._ward(name).restarts)
+        self.home.write_run(self.run_record)
+
+    def _ward(self, name: str) -> Ward:
+        return self.wards.setdefault(name, Ward())
+
+    # -- start --------------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        stack = self.stack
+        self.run_record.note("supervisor", os.getpid())
+        self.home.write_run(self.run_record)
+        self.say(f"starting {', '.join(stack.servers)}")
+        stack.start_servers(self._server_launched)
+        self.run_record.environ = stack.settings.environ()
+        self.say(f"starting {', '.join(WORKERS)}")
+        for name in WORKERS:
+            self._start_worker(name)
+        stack.wait_ready()
+        if self.simulate > 0:
+            self.say(f"starting simulated listeners, {self.simulate:g} plays/s")
+            self._start_worker(SIMULATOR)
+
+    def _server_launched(self, name: str) -> None:
+        self._ward(name).started(time.monotonic())
+        self._note(name, self.stack.servers[name].pid)
+
+    def _start_worker(self, name: str) -> None:
+        extra = {"SEGUE_SIMULATE": str(self.simulate)} if name == SIMULATOR else {}
+        process = self.stack.start_worker(name, **extra)
+        self._ward(name).started(time.monotonic())
+        self._note(name, process.pid)
+
+    # -- watch --------------------------------------------------------------------------------
+
+    def _tick(self, now: float) -> None:
+        for name, server in self.stack.servers.items():
+            if server.pid is None and self._may_start(name, server.process, now):
+                self._restart_server(name, now)
+        for name, worker in list(self.stack.workers.items()):
+            if worker.pid is None and self._may_start(name, worker, now):
+                self._start_worker(name)
+
+    def _may_start(self, name: str, process: Process | None, now: float) -> bool:
+        """Note a death when it is new; say whether the process may start again now."""
+        ward = self._ward(name)
+        if ward.due is None:
+            code = None if process is None else process.exit_code
+            delay = ward.died(now)
+            self.say(f"{name} ended with code {code}; starting it again in {delay:g} s")
+            self._note(name, None)
+        return ward.is_due(now)
+
+    def _restart_server(self, name: str, now: float) -> None:
+        server = self.stack.servers[name]
+        try:
+            server.start()
+            if name == "tansu":
+                self.stack.create_topics()
+        except SegueError as error:
+            server.kill()
+            delay = self._ward(name).died(now)
+            self.say(f"{name} does not start; next attempt in {delay:g} s: {error}")
+            return
+        self._server_launched(name)
+        if name == "tansu":
+            self.say("tansu keeps its log in memory: a new log begins, all workers start again")
+            self._stop_workers(list(self.stack.workers), patience=5.0)
+            for worker in list(self.stack.workers):
+                self._start_worker(worker)
+
+    # -- stop ---------------------------------------------------------------------------------
+
+    def _stop(self, drain: bool) -> None:
+        """Stop in order: who writes, then who reads, then what they stand on."""
+        self._set_phase("stopping")
+        before = self._asked
+        workers = self.stack.workers
+        self._stop_workers([name for name in (SIMULATOR, "api") if name in workers])
+        if drain:
+            self.say("letting the workers finish what is in the log")
+            self._drain(before)
+        self._stop_workers([name for name in workers if name not in (SIMULATOR, "api")])
+        for name, server in self.stack.servers.items():
+            server.stop()
+            self._note(name, server.pid)
+        self.say("stopped")
+
+    def _drain(self, before: int) -> None:
+        alive = tuple(n for n in FOLDERS if n in self.stack.workers and self.stack.workers[n].pid)
+        try:
+            behind = wait_applied(
+                self.stack.settings, DRAIN, alive, give_up=lambda: self._asked > before
+            )
+        except SegueError as error:
+            self.say(f"cannot tell how far the workers are: {error}")
+            return
+        for lag in behind:
+            what = "does not report" if lag.messages is None else f"is {lag.messages} behind"
+            self.say(f"{lag.worker} {what}; it goes on from there at the next start")
+
+    def _stop_workers(self, names: list[str], patience: float = 15.0) -> None:
+        with ThreadPoolExecutor(max(1, len(names))) as pool:
+            list(pool.map(lambda name: self.stack.workers[name].stop(timeout=patience), names))
+        for name in names:
+            self._note(name, None)
