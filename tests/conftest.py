@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -29,3 +30,34 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("needs the interaction data (set SEGUE_DATA to its folder)")
     return folder
+
+
+_skipped: list[str] = []
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Note every skip that the list does not allow."""
+    if not report.skipped or hasattr(report, "wasxfail"):
+        return
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    if not any(re.search(pattern, reason) for pattern in _allowed_skips()):
+        _skipped.append(f"{report.nodeid}: {reason}")
+
+
+def _allowed_skips() -> list[str]:
+    lines = (ROOT / "tests" / "allowed_skips.txt").read_text().splitlines()
+    return [line for line in lines if line.strip() and not line.startswith("#")]
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """In CI a test that did not run is a failure, unless its reason is on the list."""
+    if os.environ.get("CI") == "true" and _skipped and exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say which skips count as failures."""
+    if os.environ.get("CI") == "true" and _skipped:
+        terminalreporter.section("skipped in CI, not allowed")
+        for line in _skipped:
+            terminalreporter.write_line(line)
