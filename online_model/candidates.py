@@ -1,0 +1,271 @@
+"""Gather the tracks worth ranking and the raw evidence for each, from bounded tables only.
+
+Cost does not grow with the catalogue: a few dozen neighbour rows are read, whatever their number.
+Sources: what follows (next and directed window), what shares a session and a listener (cosine),
+recent sessions nearest to the running one (V-SKNN, Ludewig and Jannach 2018), the listener's own
+plays (base-level activation of ACT-R, Anderson and Schooler 1991), the batch view, content, and
+what is popular now.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from online_model._numba import inner
+from online_model.features import (
+    E_ACTIVATION,
+    E_AGE,
+    E_BATCH,
+    E_CONTENT,
+    E_COUNT,
+    E_IN_SESSION,
+    E_NEAREST,
+    E_NEXT,
+    E_NEXT2,
+    E_OWN_NEXT,
+    E_OWN_NEXT2,
+    E_RECENCY,
+    E_SESSION,
+    E_SKIPPED,
+    E_TASTE,
+    E_WINDOW,
+    EVIDENCE,
+    MAX_CANDIDATES,
+)
+from online_model.scratch import NEAR_SESSIONS, Scratch
+from online_model.state import (
+    CLOCK,
+    GAP,
+    HALF_LIFE,
+    ORIGIN,
+    TOP,
+    TOP_TRACKS,
+    TRACKS,
+    Array,
+    State,
+)
+
+SKIP_BELOW = 30
+"""A play of less than this share of the track, per cent, is a skip."""
+
+_TASTE_TRACKS = 15
+_SESSION_TRACKS = 12
+_MASK = np.int64(0xFFFF)
+
+
+@inner
+def weight_at(state: State, second: int) -> float:
+    """Return the weight of a play at a second, in units of ``ORIGIN`` (forward decay)."""
+    x = (second - state.counters[ORIGIN]) / state.settings[HALF_LIFE]
+    return float(2.0 ** min(max(x, -20.0), 40.0))
+
+
+@inner
+def touch(scratch: Scratch, track: int) -> int:
+    """Return the candidate slot of a track, new with zero evidence if need be; -1 when full.
+
+    Slot 0 is never given out, so an old ``slot_of`` entry of turn 0 matches nothing.
+    """
+    turn = scratch.turn[0]
+    packed = scratch.slot_of[track]
+    if packed >> 16 == turn:
+        return int(packed & _MASK)
+    slot = scratch.tally[0]
+    if slot >= MAX_CANDIDATES:
+        return -1
+    scratch.tally[0] = slot + 1
+    scratch.slot_of[track] = (turn << 16) | slot
+    scratch.candidates[slot] = track
+    for e in range(EVIDENCE):
+        scratch.evidence[slot, e] = 0.0
+    return int(slot)
+
+
+@inner
+def _pour(
+    scratch: Scratch, ids: Array, weights: Array, row: int, scale: float, into: int, limit: int
+) -> None:
+    """Add a neighbour row, scaled, to one column of evidence."""
+    for k in range(ids.shape[1]):
+        track = ids[row, k] - 1
+        if track < 0:
+            return
+        if track < limit:
+            slot = touch(scratch, track)
+            if slot >= 0:
+                scratch.evidence[slot, into] += weights[row, k] * scale
+
+
+@inner
+def _pour_next(
+    state: State, scratch: Scratch, row: int, direct: float, into: int, window: float, limit: int
+) -> None:
+    """Add a row of the next table: its direct weights and its window weights."""
+    ids, weights = state.next_ids, state.next_weights
+    for k in range(ids.shape[1]):
+        track = ids[row, k] - 1
+        if track < 0:
+            return
+        if track < limit:
+            slot = touch(scratch, track)
+            if slot >= 0:
+                scratch.evidence[slot, into] += weights[row, k, 0] * direct
+                scratch.evidence[slot, E_WINDOW] += weights[row, k, 1] * window
+
+
+@inner
+def session_length(scratch: Scratch, plays: int, now: int, gap: float) -> int:
+    """Return how many plays at the end of the window form the running session, 0 after a gap."""
+    if plays == 0 or now - scratch.seconds[plays - 1] >= gap:
+        return 0
+    n = 1
+    while (
+        n < plays
+        and n < _SESSION_TRACKS
+        and scratch.seconds[plays - n] - scratch.seconds[plays - n - 1] < gap
+    ):
+        n += 1
+    return n
+
+
+@inner
+def _own_history(scratch: Scratch, plays: int, session: int, now: int, gap: float) -> None:
+    last = scratch.tracks[plays - 1]
+    before = scratch.tracks[plays - 2] if plays > 1 else -1
+    evidence = scratch.evidence
+    for k in range(plays - 1, -1, -1):
+        track = scratch.tracks[k]
+        if track < 0:
+            continue
+        slot = touch(scratch, track)
+        if slot < 0:
+            continue
+        age = max(now - scratch.seconds[k], 0) + 60.0
+        if evidence[slot, E_COUNT] == 0:
+            evidence[slot, E_RECENCY] = 1.0 / (plays - k)
+            evidence[slot, E_AGE] = age
+        evidence[slot, E_ACTIVATION] += 1.0 / np.sqrt(age)
+        evidence[slot, E_COUNT] += 1.0
+        if k >= plays - session:
+            evidence[slot, E_IN_SESSION] += 1.0
+        if scratch.ratios[k] < SKIP_BELOW:
+            evidence[slot, E_SKIPPED] += 1.0
+        if (
+            k > 0
+            and scratch.tracks[k - 1] == last
+            and scratch.seconds[k] - scratch.seconds[k - 1] < gap
+        ):
+            evidence[slot, E_OWN_NEXT] += 1.0
+            if k > 1 and scratch.tracks[k - 2] == before:
+                evidence[slot, E_OWN_NEXT2] += 1.0
+
+
+@inner
+def _nearest_sessions(state: State, scratch: Scratch, plays: int, session: int, limit: int) -> None:
+    """Score the tracks of recent sessions by how much each shares with the running one."""
+    found = 0
+    turn = scratch.turn[0]
+    slots = state.session_serial.shape[0]
+    ring = state.ring.shape[1]
+    weight = 1.0
+    for q in range(min(6, max(session, 1), plays)):
+        row = scratch.tracks[plays - 1 - q]
+        if row >= 0:
+            entered = state.ring_size[row]
+            share = weight / np.sqrt(1.0 + 0.02 * entered)
+            for k in range(min(entered, ring)):
+                serial = state.ring[row, k]
+                z = serial % slots
+                # The slot may have been given to a younger session since.
+                if state.session_serial[z] != serial:
+                    continue
+                packed = scratch.near_of[z]
+                if packed >> 16 == turn:
+                    scratch.overlap[packed & _MASK] += share
+                elif found < NEAR_SESSIONS:
+                    scratch.near_of[z] = (turn << 16) | found
+                    scratch.near[found] = z
+                    scratch.overlap[found] = share
+                    found += 1
+        weight *= 0.7
+    for k in range(found):
+        z = scratch.near[k]
+        value = scratch.overlap[k] * scratch.overlap[k]
+        for y in range(min(state.session_size[z], state.session_track.shape[1])):
+            track = state.session_track[z, y] - 1
+            if 0 <= track < limit:
+                slot = touch(scratch, track)
+                if slot >= 0:
+                    scratch.evidence[slot, E_NEAREST] += value
+
+
+@inner
+def gather(state: State, scratch: Scratch, plays: int, now: int) -> int:
+    """Fill ``scratch.candidates`` and ``scratch.evidence`` for a window of plays.
+
+    Parameters
+    ----------
+    plays
+        Plays in ``scratch.tracks`` (indices, -1 unknown), ``seconds`` and ``ratios``.
+    now
+        The second for which to rank.
+
+    Returns
+    -------
+    int
+        One past the last candidate slot; slots start at 1.
+    """
+    scratch.turn[0] += 1
+    scratch.tally[0] = 1
+    limit = min(state.counters[TRACKS], state.track_key.shape[0])
+    gap = state.settings[GAP]
+    unit = weight_at(state, max(now, state.counters[CLOCK]))
+    session = session_length(scratch, plays, now, gap)
+    scratch.tally[1] = session
+    if plays > 0:
+        _own_history(scratch, plays, session, now, gap)
+    weight = 1.0
+    for q in range(min(4, max(session, 1), plays)):
+        row = scratch.tracks[plays - 1 - q]
+        if row >= 0:
+            direct = 1.0 / (state.norms[row, 0] + unit) if q < 2 else 0.0
+            window = weight / (state.norms[row, 1] + unit)
+            _pour_next(state, scratch, row, direct, E_NEXT2 if q else E_NEXT, window, limit)
+        weight *= 0.7
+    weight = 1.0
+    for q in range(min(session if session > 0 else 1, plays)):
+        row = scratch.tracks[plays - 1 - q]
+        if row >= 0:
+            scale = weight / np.sqrt(state.norms[row, 2] + 3.0 * unit)
+            _pour(scratch, state.session_ids, state.session_weights, row, scale, E_SESSION, limit)
+            _pour(scratch, state.batch_ids, state.batch_weights, row, weight, E_BATCH, limit)
+            _pour(scratch, state.content_ids, state.content_weights, row, weight, E_CONTENT, limit)
+        weight *= 0.75
+    _nearest_sessions(state, scratch, plays, session, limit)
+    _taste(state, scratch, plays, unit, limit)
+    for k in range(min(state.counters[TOP], TOP_TRACKS)):
+        track = state.top[k]
+        if 0 <= track < limit:
+            touch(scratch, track)
+    return int(scratch.tally[0])
+
+
+@inner
+def _taste(state: State, scratch: Scratch, plays: int, unit: float, limit: int) -> None:
+    """Pour the listener-level rows of the newest distinct tracks."""
+    distinct = 0
+    weight = 1.0
+    for k in range(plays - 1, -1, -1):
+        row = scratch.tracks[k]
+        if row < 0:
+            continue
+        slot = touch(scratch, row)
+        # ``E_RECENCY`` names the newest play of a track: the others are repeats of it.
+        if slot < 0 or abs(scratch.evidence[slot, E_RECENCY] * (plays - k) - 1.0) > 1e-3:
+            continue
+        scale = weight / np.sqrt(state.norms[row, 3] + 5.0 * unit)
+        _pour(scratch, state.taste_ids, state.taste_weights, row, scale, E_TASTE, limit)
+        weight *= 0.9
+        distinct += 1
+        if distinct == _TASTE_TRACKS:
+            return

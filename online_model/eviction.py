@@ -1,0 +1,143 @@
+"""Forget the least active tracks and listeners when their rows run out."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from online_model._numba import compiled
+from online_model.documents import compact_documents
+from online_model.hashing import remove
+from online_model.state import (
+    ALIASES,
+    EVICTED_LISTENERS,
+    EVICTED_TRACKS,
+    FREE_LISTENERS,
+    FREE_TRACKS,
+    LISTENERS,
+    TOP,
+    TRACKS,
+    Array,
+    State,
+)
+
+_SHARE = 16
+"""One row in this many is freed at a time, so that the sweep through all tables stays rare."""
+
+
+def make_room(state: State) -> None:
+    """Free rows of whichever kind has none left.
+
+    Tracks go by the oldest last play, listeners likewise; equal ones by row, so the outcome
+    depends on the plays alone.
+    """
+    tracks, listeners = len(state.track_key), len(state.listener_key)
+    if state.counters[FREE_TRACKS] == 0 and state.counters[TRACKS] >= tracks:
+        gone = np.zeros(tracks, np.bool_)
+        gone[np.argsort(state.last_play, kind="stable")[: max(1, tracks // _SHARE)]] = True
+        forget_tracks(state, gone)
+        compact_documents(state)
+    if state.counters[FREE_LISTENERS] == 0 and state.counters[LISTENERS] >= listeners:
+        idle = np.argsort(state.listener_seen, kind="stable")[: max(1, listeners // _SHARE)]
+        forget_listeners(state, idle.astype(np.int64))
+
+
+@compiled
+def forget_listeners(state: State, rows: Array) -> None:
+    """Erase listeners: key, window and running session."""
+    for row in rows:
+        remove(state.listener_keys, state.listener_rows, state.listener_key[row])
+        state.listener_key[row] = 0
+        state.listener_seen[row] = 0
+        state.listener_session[row] = 0
+        state.window_size[row] = 0
+        state.window_tracks[row, :] = 0
+        state.window_seconds[row, :] = 0
+        state.window_ratios[row, :] = 0
+        state.free_listeners[state.counters[FREE_LISTENERS]] = row
+        state.counters[FREE_LISTENERS] += 1
+        state.counters[EVICTED_LISTENERS] += 1
+
+
+@compiled
+def _thin(ids: Array, weights: Array, gone: Array) -> None:
+    """Drop gone neighbours from every row and close the gaps."""
+    for row in range(ids.shape[0]):
+        kept = 0
+        for k in range(ids.shape[1]):
+            track = ids[row, k] - 1
+            if track < 0:
+                break
+            if gone[track] or gone[row]:
+                continue
+            ids[row, kept] = ids[row, k]
+            weights[row, kept] = weights[row, k]
+            kept += 1
+        while kept < ids.shape[1] and ids[row, kept] != 0:
+            ids[row, kept] = 0
+            weights[row, kept] = 0.0
+            kept += 1
+
+
+@compiled
+def forget_tracks(state: State, gone: Array) -> None:
+    """Erase tracks everywhere: rows, neighbours, sessions, windows, popularity and names."""
+    _thin(state.session_ids, state.session_weights, gone)
+    _thin(state.taste_ids, state.taste_weights, gone)
+    _thin(state.batch_ids, state.batch_weights, gone)
+    _thin(state.content_ids, state.content_weights, gone)
+    ids, weights = state.next_ids, state.next_weights
+    for row in range(ids.shape[0]):
+        kept = 0
+        for k in range(ids.shape[1]):
+            track = ids[row, k] - 1
+            if track < 0:
+                break
+            if gone[track] or gone[row]:
+                continue
+            ids[row, kept] = ids[row, k]
+            weights[row, kept, 0] = weights[row, k, 0]
+            weights[row, kept, 1] = weights[row, k, 1]
+            kept += 1
+        while kept < ids.shape[1] and ids[row, kept] != 0:
+            ids[row, kept] = 0
+            weights[row, kept, :] = 0.0
+            kept += 1
+    for z in range(state.session_track.shape[0]):
+        for k in range(state.session_track.shape[1]):
+            track = state.session_track[z, k] - 1
+            if track >= 0 and gone[track]:
+                state.session_track[z, k] = 0
+    for row in range(min(state.counters[LISTENERS], state.window_tracks.shape[0])):
+        for k in range(state.window_size[row]):
+            track = state.window_tracks[row, k]
+            if track >= 0 and gone[track]:
+                state.window_tracks[row, k] = -1
+    kept = 0
+    for k in range(state.counters[TOP]):
+        if not gone[state.top[k]]:
+            state.top[kept] = state.top[k]
+            kept += 1
+    state.counters[TOP] = kept
+    # A removal moves later entries back over the hole, so a slot is looked at until it may stay.
+    for at in range(state.alias_keys.shape[0]):
+        while state.alias_keys[at] != 0 and gone[state.alias_rows[at]]:
+            remove(state.alias_keys, state.alias_rows, state.alias_keys[at])
+            state.counters[ALIASES] -= 1
+    for row in range(gone.shape[0]):
+        if not gone[row]:
+            continue
+        state.track_key[row] = 0
+        state.track_id_key[row] = 0
+        state.artist[row] = 0
+        state.document_size[row] = 0
+        state.last_play[row] = 0
+        for h in range(state.popularity.shape[1]):
+            state.totals[h] -= state.popularity[row, h]
+        state.popularity[row, :] = 0.0
+        state.heard[row, :] = 0.0
+        state.norms[row, :] = 0.0
+        state.ring[row, :] = 0
+        state.ring_size[row] = 0
+        state.free_tracks[state.counters[FREE_TRACKS]] = row
+        state.counters[FREE_TRACKS] += 1
+        state.counters[EVICTED_TRACKS] += 1

@@ -1,0 +1,308 @@
+"""Learn plays in stream order: window fold, ranker, neighbour tables, sessions, popularity."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from online_model._numba import compiled, inner
+from online_model.candidates import SKIP_BELOW, gather, touch, weight_at
+from online_model.features import E_COUNT
+from online_model.hashing import find, insert
+from online_model.neighbours import strengthen, strengthen_next
+from online_model.popularity import count_play, popularity_due, rebase_popularity
+from online_model.scoring import describe, score
+from online_model.scratch import Scratch
+from online_model.state import (
+    ALIASES,
+    CLOCK,
+    DUPLICATES,
+    FREE_LISTENERS,
+    FREE_TRACKS,
+    GAP,
+    HALF_LIFE,
+    LATE,
+    LISTENERS,
+    ORIGIN,
+    PLAYS,
+    POP_ORIGIN,
+    RANKER_EVERY,
+    SESSIONS,
+    SKIPS,
+    TRACKS,
+    UPDATES,
+    Array,
+    State,
+)
+from online_model.training import teach
+from online_model.windows import DUPLICATE, FORGOTTEN, NEWEST, load, place, put
+
+# A stranger's clock must not wipe everybody's memory: one play moves the model's clock by at most
+# this many seconds, however far in the future it claims to be.
+_LARGEST_STEP = 7 * 86_400
+_LATEST = 2**32 - 1
+_WARM_UP = 4_000
+_TASTE_TRACKS = 15
+_WINDOW = 5
+_SESSION_REACH = 10
+
+
+@inner
+def new_track(state: State, key: np.uint64) -> int:
+    """Return a fresh row for a track, or -1 when all rows are taken."""
+    free = state.counters[FREE_TRACKS]
+    if free > 0:
+        row = state.free_tracks[free - 1]
+        state.counters[FREE_TRACKS] = free - 1
+    else:
+        row = state.counters[TRACKS]
+        if row >= state.track_key.shape[0]:
+            return -1
+        state.counters[TRACKS] = row + 1
+    state.track_key[row] = key
+    state.last_play[row] = state.counters[CLOCK]
+    if insert(state.alias_keys, state.alias_rows, key, row):
+        state.counters[ALIASES] += 1
+    return int(row)
+
+
+@compiled
+def register(state: State, key: np.uint64, public: np.uint64) -> int:
+    """Return the row of a track known by either key, new if need be; -1 when no row is free."""
+    row = find(state.alias_keys, state.alias_rows, key)
+    if row < 0 and public != 0:
+        row = find(state.alias_keys, state.alias_rows, public)
+        # Further names of a track are a convenience: they never crowd out new tracks.
+        room = 4 * state.counters[ALIASES] < 3 * state.alias_keys.shape[0]
+        if row >= 0 and room and insert(state.alias_keys, state.alias_rows, key, row):
+            state.counters[ALIASES] += 1
+    if row < 0:
+        row = new_track(state, key)
+    unnamed = row >= 0 and state.track_id_key[row] == 0 and public != key
+    if unnamed and public != 0 and insert(state.alias_keys, state.alias_rows, public, row):
+        state.counters[ALIASES] += 1
+        state.track_id_key[row] = public
+    return int(row)
+
+
+@inner
+def new_listener(state: State, key: np.uint64) -> int:
+    """Return a fresh row for a listener, or -1 when all rows are taken."""
+    free = state.counters[FREE_LISTENERS]
+    if free > 0:
+        row = state.free_listeners[free - 1]
+        state.counters[FREE_LISTENERS] = free - 1
+    else:
+        row = state.counters[LISTENERS]
+        if row >= state.listener_key.shape[0]:
+            return -1
+        state.counters[LISTENERS] = row + 1
+    state.listener_key[row] = key
+    insert(state.listener_keys, state.listener_rows, key, row)
+    return int(row)
+
+
+@inner
+def play_weight(ratio: int) -> float:
+    """Return how much a play counts as evidence: a skip little, half a track and more fully."""
+    if ratio >= 50:  # 255, unknown, counts as played
+        return 1.0
+    return 0.1 + 0.018 * ratio
+
+
+@inner
+def _advance(state: State, second: int) -> None:
+    counters = state.counters
+    if counters[CLOCK] == 0:
+        counters[CLOCK] = second
+        counters[ORIGIN] = second
+        counters[POP_ORIGIN] = second
+        return
+    if second > counters[CLOCK]:
+        counters[CLOCK] = min(second, counters[CLOCK] + _LARGEST_STEP)
+    if popularity_due(state, counters[CLOCK]):
+        rebase_popularity(state, counters[CLOCK])
+    if counters[CLOCK] - counters[ORIGIN] > 20.0 * state.settings[HALF_LIFE]:
+        _rebase_neighbours(state)
+
+
+@inner
+def _rebase_neighbours(state: State) -> None:
+    scale = np.float32(1.0 / weight_at(state, state.counters[CLOCK]))
+    for row in range(min(state.counters[TRACKS], state.track_key.shape[0])):
+        state.norms[row, :] *= scale
+        state.next_weights[row, :, :] *= scale
+        state.session_weights[row, :] *= scale
+        state.taste_weights[row, :] *= scale
+    state.counters[ORIGIN] = state.counters[CLOCK]
+
+
+@inner
+def _learn_ranker(state: State, scratch: Scratch, plays: int, track: int, second: int) -> None:
+    gather(state, scratch, plays, second)
+    end = scratch.tally[0]
+    slot = touch(scratch, track)
+    if slot < 0 or slot >= end:
+        return  # no source proposed it: nothing to learn about trusting them
+    unit = weight_at(state, max(second, state.counters[CLOCK]))
+    situation = describe(state, scratch, plays, second, unit)
+    new = scratch.evidence[slot, E_COUNT] == 0
+    score(state, scratch, 0, situation)
+    teach(state, scratch, 0, situation, slot)
+    if new:
+        score(state, scratch, 1, situation)
+        teach(state, scratch, 1, situation, slot)
+    state.counters[UPDATES] += 1
+
+
+@inner
+def _learn_neighbours(
+    state: State, scratch: Scratch, plays: int, track: int, second: int, weight: float
+) -> None:
+    gap = state.settings[GAP]
+    later = second
+    repeat = False
+    for q in range(plays):
+        k = plays - 1 - q
+        row = scratch.tracks[k]
+        together = later - scratch.seconds[k] < gap
+        later = scratch.seconds[k]
+        if not together and q > 0:
+            break
+        if row < 0:
+            if not together:
+                break
+            continue
+        if q < _WINDOW:
+            direct = 0.0
+            if q == 0:
+                direct = weight if together else 0.3 * weight
+            window = weight / (1.0 + 0.5 * q) if together else 0.0
+            strengthen_next(state.next_ids, state.next_weights, row, track, direct, window)
+            state.norms[row, 0] += direct
+            state.norms[row, 1] += window
+        if not together or q >= _SESSION_REACH:
+            break
+        if row != track:
+            shared = weight / (1.0 + 0.3 * q)
+            strengthen(state.session_ids, state.session_weights, row, track, shared)
+            strengthen(state.session_ids, state.session_weights, track, row, shared)
+    state.norms[track, 2] += weight
+    for k in range(plays):
+        if scratch.tracks[k] == track:
+            repeat = True
+            break
+    if not repeat:
+        _learn_taste(state, scratch, plays, track, weight)
+
+
+@inner
+def _learn_taste(state: State, scratch: Scratch, plays: int, track: int, weight: float) -> None:
+    distinct = 0
+    for k in range(plays - 1, -1, -1):
+        row = scratch.tracks[k]
+        if row < 0:
+            continue
+        fresh = True
+        for later in range(k + 1, plays):
+            if scratch.tracks[later] == row:
+                fresh = False
+                break
+        if not fresh:
+            continue
+        strengthen(state.taste_ids, state.taste_weights, row, track, weight)
+        strengthen(state.taste_ids, state.taste_weights, track, row, weight)
+        distinct += 1
+        if distinct == _TASTE_TRACKS:
+            break
+    state.norms[track, 3] += weight
+
+
+@inner
+def _enter_session(
+    state: State, scratch: Scratch, listener: int, plays: int, track: int, second: int
+) -> None:
+    slots, width = state.session_track.shape
+    serial = state.listener_session[listener]
+    silence = plays == 0 or second - scratch.seconds[plays - 1] >= state.settings[GAP]
+    if silence or serial == 0 or state.session_serial[serial % slots] != serial:
+        state.counters[SESSIONS] += 1
+        serial = state.counters[SESSIONS]
+        state.listener_session[listener] = serial
+        state.session_serial[serial % slots] = serial
+        state.session_size[serial % slots] = 0
+    z = serial % slots
+    size = state.session_size[z]
+    for k in range(min(size, width)):
+        if state.session_track[z, k] == track + 1:
+            return
+    state.session_track[z, size % width] = track + 1
+    state.session_size[z] = size + 1
+    state.ring[track, state.ring_size[track] % state.ring.shape[1]] = serial
+    state.ring_size[track] += 1
+
+
+@inner
+def learn_play(
+    state: State, scratch: Scratch, listener: int, track: int, second: int, ratio: int
+) -> int:
+    """Learn one play of known rows; return what it was to the listener's window."""
+    kind, at = place(state, listener, track, second)
+    if kind == DUPLICATE:
+        state.counters[DUPLICATES] += 1
+        return int(kind)
+    if kind != NEWEST:
+        state.counters[LATE] += 1
+        if kind != FORGOTTEN:
+            put(state, listener, at, track, second, ratio)
+        return int(kind)
+    _advance(state, second)
+    plays = load(state, scratch, listener)
+    skipped = ratio < SKIP_BELOW
+    done = state.counters[PLAYS]
+    if not skipped and (done < _WARM_UP or done % np.int64(state.settings[RANKER_EVERY]) == 0):
+        _learn_ranker(state, scratch, plays, track, second)
+    # The clock, not the play's own second, dates the weights: see ``_LARGEST_STEP``.
+    dated = min(second, state.counters[CLOCK])
+    weight = weight_at(state, dated) * play_weight(ratio)
+    _learn_neighbours(state, scratch, plays, track, second, weight)
+    _enter_session(state, scratch, listener, plays, track, second)
+    count_play(state, track, dated)
+    if ratio != 255:
+        state.heard[track, 0] += 1.0
+        if skipped:
+            state.heard[track, 1] += 1.0
+            state.counters[SKIPS] += 1
+    state.last_play[track] = dated
+    state.listener_seen[listener] = dated
+    put(state, listener, at, track, second, ratio)
+    state.counters[PLAYS] = done + 1
+    return int(kind)
+
+
+@compiled
+def learn_batch(
+    state: State,
+    scratch: Scratch,
+    users: Array,
+    tracks: Array,
+    seconds: Array,
+    ratios: Array,
+    start: int,
+    kinds: Array,
+) -> int:
+    """Learn plays from ``start`` on; return the position of the first that found no free row.
+
+    ``kinds[k]`` gets what each play was (:mod:`online_model.windows`).
+    """
+    for k in range(start, users.shape[0]):
+        listener = find(state.listener_keys, state.listener_rows, users[k])
+        if listener < 0:
+            listener = new_listener(state, users[k])
+        track = find(state.alias_keys, state.alias_rows, tracks[k])
+        if track < 0:
+            track = new_track(state, tracks[k])
+        if listener < 0 or track < 0:
+            return k
+        second = min(max(seconds[k], 1), _LATEST)
+        kinds[k] = learn_play(state, scratch, listener, track, second, int(ratios[k]))
+    return int(users.shape[0])

@@ -1,0 +1,77 @@
+"""Decayed popularity over three horizons, with the most popular tracks always in order.
+
+A play at second ``t`` adds ``2 ** ((t - origin) / half_life)``: weights grow instead of decaying,
+so nothing is swept (forward decay, Cormode et al., ICDE 2009). The order of the longest horizon
+changes only when a track is played, which keeps ``top`` exact at constant cost.
+"""
+
+from __future__ import annotations
+
+from online_model._numba import inner
+from online_model.state import (
+    POP_HALF_LIVES,
+    POP_ORIGIN,
+    TOP,
+    TOP_TRACKS,
+    TRACKS,
+    State,
+)
+
+_HORIZONS = len(POP_HALF_LIVES)
+_ORDER = _HORIZONS - 1
+
+
+@inner
+def count_play(state: State, track: int, second: int) -> None:
+    """Add one play to a track's popularity and move it up the order."""
+    for h in range(_HORIZONS):
+        x = (second - state.counters[POP_ORIGIN]) / POP_HALF_LIVES[h]
+        weight = 2.0 ** max(min(x, 60.0), -60.0)
+        state.popularity[track, h] += weight
+        state.totals[h] += weight
+    _move_up(state, track)
+
+
+@inner
+def _move_up(state: State, track: int) -> None:
+    top, value = state.top, state.popularity[track, _ORDER]
+    n = state.counters[TOP]
+    at = -1
+    # Most plays are of tracks outside the list: one comparison with its end decides.
+    if n == TOP_TRACKS and value < state.popularity[top[n - 1], _ORDER]:
+        return
+    for k in range(n):
+        if top[k] == track:
+            at = k
+            break
+    if at < 0:
+        if n < TOP_TRACKS:
+            at = n
+            top[at] = track
+            state.counters[TOP] = n + 1
+        else:
+            at = n - 1
+            top[at] = track
+    while at > 0 and state.popularity[top[at - 1], _ORDER] < value:
+        top[at] = top[at - 1]
+        at -= 1
+    top[at] = track
+
+
+@inner
+def rebase_popularity(state: State, second: int) -> None:
+    """Start a new origin before the shortest horizon's weights grow out of range."""
+    limit = min(state.counters[TRACKS], state.popularity.shape[0])
+    elapsed = second - state.counters[POP_ORIGIN]
+    for h in range(_HORIZONS):
+        scale = 2.0 ** max(-elapsed / POP_HALF_LIVES[h], -1000.0)
+        state.totals[h] *= scale
+        for track in range(limit):
+            state.popularity[track, h] *= scale
+    state.counters[POP_ORIGIN] = second
+
+
+@inner
+def popularity_due(state: State, second: int) -> bool:
+    """Return whether the origin is too far back for this second."""
+    return bool(second - state.counters[POP_ORIGIN] > 40.0 * POP_HALF_LIVES[0])

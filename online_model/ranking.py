@@ -1,0 +1,48 @@
+"""What a recommendation is made of, apart from names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from online_model.state import Array
+
+
+class LearnStats(NamedTuple):
+    """What became of a batch of plays."""
+
+    learned: int
+    duplicates: int
+    late: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """Tracks in the order to show them.
+
+    Attributes
+    ----------
+    indices
+        Track rows, i32, shape (n,). ``Recommender.document`` turns a row into its description.
+    scores
+        Logits of the ranker, f32, shape (n,), highest first.
+    features
+        What the ranker saw, f32, shape (n, F), named by ``features.FEATURE_NAMES``; the impression
+        log keeps them so that nobody has to recompute them later.
+    propensities
+        Chance with which each place shows this track, f32, shape (n,); 1 without exploration.
+    stranger
+        No play of the window is known to the model: the list is what is popular.
+    degraded
+        The list rests on less than it should, because state was missing.
+    """
+
+    indices: Array
+    scores: Array
+    features: Array
+    propensities: Array
+    stranger: bool
+    degraded: bool = False
+
+    def __len__(self) -> int:
+        return len(self.indices)

@@ -1,0 +1,70 @@
+"""Working memory of one ranking, owned by one model object and never shared between threads."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from online_model.config import ModelConfig
+from online_model.features import (
+    CONTEXTS,
+    EVIDENCE,
+    FEATURES,
+    HIDDEN,
+    MAX_CANDIDATES,
+    TASKS,
+)
+from online_model.state import Array
+
+NEAR_SESSIONS = 512
+
+
+class Scratch(NamedTuple):
+    """Buffers the kernels write. ``slot_of[track]`` is ``turn << 16 | slot`` of its candidate."""
+
+    turn: Array  # i64 [1] number of the running ranking
+    slot_of: Array  # i64 [T]
+    candidates: Array  # i32 [C] track indices
+    evidence: Array  # f32 [C, EVIDENCE]
+    features: Array  # f32 [FEATURES, C + 48]: rows must not share cache sets
+    context: Array  # f32 [CONTEXTS]
+    scores: Array  # f32 [TASKS, C]
+    units: Array  # f32 [TASKS, HIDDEN, C]
+    units_of: Array  # f32 [HIDDEN] gradient of one candidate
+    tally: Array  # i64 [3] candidate slots in use; plays in the session; plays in the window
+    near_of: Array  # i64 [Z] turn << 16 | position in ``near``
+    near: Array  # i64 [NEAR_SESSIONS] session slots
+    overlap: Array  # f32 [NEAR_SESSIONS]
+    tracks: Array  # i32 [W] the listener's window, oldest first
+    seconds: Array  # i64 [W]
+    ratios: Array  # u8 [W]
+    linear_step: Array  # f32 [1, FEATURES]
+    hidden_step: Array  # f32 [FEATURES + CONTEXTS, HIDDEN]
+    output_step: Array  # f32 [2, HIDDEN]
+
+
+def new_scratch(config: ModelConfig) -> Scratch:
+    """Allocate working memory for models of one configuration."""
+    c, f4, i8 = MAX_CANDIDATES, np.float32, np.int64
+    return Scratch(
+        turn=np.zeros(1, i8),
+        slot_of=np.zeros(config.tracks, i8),
+        candidates=np.zeros(c, np.int32),
+        evidence=np.zeros((c, EVIDENCE), f4),
+        features=np.zeros((FEATURES, c + 48), f4),
+        context=np.zeros(CONTEXTS, f4),
+        scores=np.zeros((TASKS, c), f4),
+        units=np.zeros((TASKS, HIDDEN, c), f4),
+        units_of=np.zeros(HIDDEN, f4),
+        tally=np.zeros(3, i8),
+        near_of=np.zeros(config.sessions, i8),
+        near=np.zeros(NEAR_SESSIONS, i8),
+        overlap=np.zeros(NEAR_SESSIONS, f4),
+        tracks=np.zeros(config.history, np.int32),
+        seconds=np.zeros(config.history, i8),
+        ratios=np.zeros(config.history, np.uint8),
+        linear_step=np.zeros((1, FEATURES), f4),
+        hidden_step=np.zeros((FEATURES + CONTEXTS, HIDDEN), f4),
+        output_step=np.zeros((2, HIDDEN), f4),
+    )

@@ -1,0 +1,168 @@
+"""Compose one list from a window of plays; reads the arrays, writes only working memory."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from online_model._numba import compiled, inner
+from online_model.candidates import gather, weight_at
+from online_model.features import E_COUNT, FEATURES
+from online_model.hashing import find
+from online_model.scoring import describe, score
+from online_model.scratch import Scratch
+from online_model.state import CLOCK, TRACKS, Array, State
+
+EXCLUDED = np.float32(-3e38)
+
+
+@inner
+def _exclude(state: State, scratch: Scratch, task: int, hidden: Array, just_played: int) -> None:
+    """Put the candidates that must not be served below all others."""
+    scores = scratch.scores[task]
+    turn = scratch.turn[0]
+    limit = state.track_key.shape[0]
+    for q in range(hidden.shape[0]):
+        track = find(state.alias_keys, state.alias_rows, hidden[q])
+        if 0 <= track < limit and scratch.slot_of[track] >> 16 == turn:
+            scores[scratch.slot_of[track] & np.int64(0xFFFF)] = EXCLUDED
+    for c in range(1, scratch.tally[0]):
+        if task == 1 and scratch.evidence[c, E_COUNT] > 0:
+            scores[c] = EXCLUDED
+    plays = scratch.tally[2]
+    for q in range(min(just_played, plays)):
+        track = scratch.tracks[plays - 1 - q]
+        if track >= 0 and scratch.slot_of[track] >> 16 == turn:
+            scores[scratch.slot_of[track] & np.int64(0xFFFF)] = EXCLUDED
+
+
+@inner
+def _before(scratch: Scratch, scores: Array, a: int, b: int) -> bool:
+    """Order of a list: score downwards, then track index upwards."""
+    if scores[a] != scores[b]:
+        return bool(scores[a] > scores[b])
+    return bool(scratch.candidates[a] < scratch.candidates[b])
+
+
+@inner
+def _select(scratch: Scratch, scores: Array, slots: Array) -> int:
+    """Fill ``slots`` with the best candidates in order; return how many there are."""
+    n = 0
+    room = slots.shape[0]
+    for c in range(1, scratch.tally[0]):
+        if scores[c] <= EXCLUDED:
+            continue
+        if n == room:
+            if not _before(scratch, scores, c, slots[n - 1]):
+                continue
+            at = n - 1
+        else:
+            at = n
+            n += 1
+        while at > 0 and _before(scratch, scores, c, slots[at - 1]):
+            slots[at] = slots[at - 1]
+            at -= 1
+        slots[at] = c
+    return n
+
+
+@compiled
+def serve(
+    state: State,
+    scratch: Scratch,
+    tracks: Array,
+    seconds: Array,
+    ratios: Array,
+    now: int,
+    task: int,
+    hidden: Array,
+    just_played: int,
+    artist_cap: int,
+    pool: Array,
+    indices: Array,
+    scores_out: Array,
+    features_out: Array,
+) -> tuple[int, int]:
+    """Rank for a window of keys; return the length of the list and the known plays.
+
+    ``pool`` (i64) is room for the best candidates before the artist cap thins them out.
+    """
+    room = scratch.tracks.shape[0]
+    limit = min(state.counters[TRACKS], state.track_key.shape[0])
+    plays = min(tracks.shape[0], room)
+    older = tracks.shape[0] - plays
+    known = 0
+    for k in range(plays):
+        row = find(state.alias_keys, state.alias_rows, tracks[older + k])
+        if row < 0 or row >= limit:
+            row = -1
+        else:
+            known += 1
+        scratch.tracks[k] = row
+        scratch.seconds[k] = seconds[older + k]
+        scratch.ratios[k] = ratios[older + k]
+    if known == 0:
+        plays = 0
+    scratch.tally[2] = plays
+    gather(state, scratch, plays, now)
+    unit = weight_at(state, max(now, state.counters[CLOCK]))
+    situation = describe(state, scratch, plays, now, unit)
+    score(state, scratch, task, situation)
+    _exclude(state, scratch, task, hidden, just_played)
+    scores = scratch.scores[task]
+    found = _select(scratch, scores, pool)
+    n = 0
+    for q in range(found):
+        if n == indices.shape[0]:
+            break
+        slot = pool[q]
+        track = scratch.candidates[slot]
+        if artist_cap > 0 and state.artist[track] != 0:
+            same = 0
+            for other in range(n):
+                if state.artist[indices[other]] == state.artist[track]:
+                    same += 1
+            if same >= artist_cap:
+                continue
+        indices[n] = track
+        scores_out[n] = scores[slot]
+        for f in range(FEATURES):
+            features_out[n, f] = scratch.features[f, slot]
+        n += 1
+    return n, known
+
+
+@compiled
+def score_rows(
+    state: State,
+    scratch: Scratch,
+    tracks: Array,
+    seconds: Array,
+    ratios: Array,
+    now: int,
+    rows: Array,
+    out: Array,
+) -> None:
+    """Score given track rows for a window of rows (task 0); non-candidates by popularity.
+
+    A track no source proposes scores below every candidate, in the order of its popularity.
+    """
+    plays = tracks.shape[0]
+    for k in range(plays):
+        scratch.tracks[k] = tracks[k]
+        scratch.seconds[k] = seconds[k]
+        scratch.ratios[k] = ratios[k]
+    gather(state, scratch, plays, now)
+    unit = weight_at(state, max(now, state.counters[CLOCK]))
+    score(state, scratch, 0, describe(state, scratch, plays, now, unit))
+    lowest = 0.0
+    for c in range(1, scratch.tally[0]):
+        lowest = min(lowest, scratch.scores[0, c])
+    turn = scratch.turn[0]
+    for q in range(rows.shape[0]):
+        row = rows[q]
+        if row < 0:
+            out[q] = lowest - 2.0
+        elif scratch.slot_of[row] >> 16 == turn:
+            out[q] = scratch.scores[0, scratch.slot_of[row] & np.int64(0xFFFF)]
+        else:
+            out[q] = lowest - 2.0 + state.popularity[row, 2] / (state.totals[2] + 1e-9)

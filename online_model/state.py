@@ -1,0 +1,123 @@
+"""The model's arrays by name, as one tuple that compiled code and Python share."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+# Positions in ``State.counters``. A counter is a plain int64 in the file.
+GENERATION = 0  # grows with every new live file
+PLAYS = 1  # plays learned as transitions
+DUPLICATES = 2  # plays that changed nothing
+LATE = 3  # plays older than the listener's newest
+TRACKS = 4  # track rows ever handed out (high-water mark)
+LISTENERS = 5  # listener rows ever handed out
+SESSIONS = 6  # sessions ever started
+HEAP = 7  # bytes of the document heap in use (high-water mark)
+CLOCK = 8  # newest second learned, 0 before the first play
+ORIGIN = 9  # second at which the neighbour weights have unit 1
+POP_ORIGIN = 10  # the same for popularity
+UPDATES = 11  # ranker updates
+TOP = 12  # entries of ``top``
+OFFSETS = 13  # entries of the offset table
+ALIASES = 14  # used slots of the alias table
+FREE_TRACKS = 15  # entries of the free list of track rows
+FREE_LISTENERS = 16
+EVICTED_TRACKS = 17
+EVICTED_LISTENERS = 18
+SKIPS = 19  # plays that were skips
+COUNTERS = 64
+
+# Positions in ``State.settings``: the part of the configuration the kernels read (float64).
+GAP = 0
+HALF_LIFE = 1
+RANKER_EVERY = 2
+SETTINGS = 16
+
+# Popularity horizons: half-lives in seconds, one column of ``State.popularity`` each.
+POP_HALF_LIVES = (3_600.0, 86_400.0, 14 * 86_400.0)
+
+TOP_TRACKS = 128
+"""Most popular tracks kept in order, candidates for everybody."""
+
+
+class State(NamedTuple):
+    """Views into one buffer. Neighbour ids are track indices plus one; 0 is an empty slot.
+
+    Rows of a neighbour table fill from the left, so the first 0 ends a row.
+    """
+
+    counters: Array  # i64 [COUNTERS]
+    settings: Array  # f64 [SETTINGS]
+    totals: Array  # f64 [3] sum of each popularity column
+    top: Array  # i32 [TOP_TRACKS] track indices, most popular first
+    alias_keys: Array  # u64 [A] open addressing; 0 empty
+    alias_rows: Array  # i32 [A] track index
+    listener_keys: Array  # u64 [B] open addressing
+    listener_rows: Array  # i32 [B]
+    free_tracks: Array  # i32 [T] stack of rows to reuse
+    free_listeners: Array  # i32 [L]
+    track_key: Array  # u64 [T] key by names
+    track_id_key: Array  # u64 [T] key by public id
+    artist: Array  # u64 [T] artist key, 0 unknown
+    document_at: Array  # i64 [T] byte offset in the heap
+    document_size: Array  # i32 [T] bytes
+    document_crc: Array  # u32 [T]
+    last_play: Array  # i64 [T] second of the newest play
+    popularity: Array  # f64 [T, 3] forward-decayed plays
+    heard: Array  # f32 [T, 2] plays with known ratio, of these skips
+    norms: Array  # f32 [T, 4] normalisers: next, window, session, taste
+    next_ids: Array  # i32 [T, next_slots]
+    next_weights: Array  # f32 [T, next_slots, 2] next play, window of five
+    session_ids: Array  # i32 [T, session_slots]
+    session_weights: Array  # f32 [T, session_slots]
+    taste_ids: Array  # i32 [T, taste_slots]
+    taste_weights: Array  # f32 [T, taste_slots]
+    batch_ids: Array  # i32 [T, outside_slots] nightly batch view
+    batch_weights: Array  # f32 [T, outside_slots]
+    content_ids: Array  # i32 [T, outside_slots] same artist, tags
+    content_weights: Array  # f32 [T, outside_slots]
+    ring: Array  # i64 [T, session_ring] serials of sessions, from 1
+    ring_size: Array  # i64 [T] sessions ever entered
+    session_serial: Array  # i64 [Z] serial of the session in a slot
+    session_size: Array  # i32 [Z] tracks ever entered
+    session_track: Array  # i32 [Z, session_tracks] track index + 1
+    listener_key: Array  # u64 [L]
+    listener_seen: Array  # i64 [L] second of the newest play
+    listener_session: Array  # i64 [L] serial of the running session, 0 none
+    window_size: Array  # i32 [L]
+    window_tracks: Array  # i32 [L, history] track index, -1 forgotten
+    window_seconds: Array  # u32 [L, history]
+    window_ratios: Array  # u8 [L, history] per cent of the track played, 255 unknown
+    linear: Array  # f32 [2, 3, F] per task and context
+    linear_squares: Array  # f32 [2, 3, F] sums of squared gradients
+    hidden: Array  # f32 [2, F + C, H] first layer
+    hidden_squares: Array  # f32 [2, F + C, H]
+    output: Array  # f32 [2, 2, H] biases of the hidden units; weights to the score
+    output_squares: Array  # f32 [2, 2, H]
+    heap: Array  # u8 [tracks * document_bytes]
+    offset_logs: Array  # u8 [OFFSET_ROWS, 64] log id, UTF-8, zero padded
+    offset_partitions: Array  # i64 [OFFSET_ROWS]
+    offset_values: Array  # i64 [OFFSET_ROWS]
+
+
+OFFSET_ROWS = 1024
+
+
+def as_readonly(state: State) -> State:
+    """Return the same arrays without the right to write them."""
+    views = []
+    for array in state:
+        view = array.view()
+        view.flags.writeable = False
+        views.append(view)
+    return State(*views)
+
+
+def nbytes(state: State) -> int:
+    """Return the bytes addressed by all arrays."""
+    return int(np.sum([a.nbytes for a in state]))

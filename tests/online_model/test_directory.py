@@ -1,0 +1,117 @@
+"""Files: live map, snapshots, restart, publication, damage."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from online_model import ModelDirectory, NoModel, ReadOnlyModel, Recommender
+from online_model.state import GENERATION
+
+from .plays import SMALL, made_up
+
+
+def _bytes(model: Recommender) -> list[bytes]:
+    state = model.state._replace(counters=model.state.counters.copy())
+    state.counters[GENERATION] = 0
+    return [a.tobytes() for a in state]
+
+
+def test_reader_sees_what_the_writer_learns(tmp_path: Path) -> None:
+    directory = ModelDirectory(tmp_path)
+    with pytest.raises(NoModel):
+        directory.open_reader()
+    writer = directory.create(SMALL)
+    directory.publish(writer)
+    reader = ModelDirectory(tmp_path).open_reader()
+    writer.learn_plays(*made_up(500))
+    assert reader.plays_learned == 500
+    now = writer.clock
+    a = reader.recommend([1001], [now], [255], now=now, k=10)
+    b = writer.recommend([1001], [now], [255], now=now, k=10)
+    assert a.indices.tolist() == b.indices.tolist()
+    assert reader.read_only
+    with pytest.raises(ReadOnlyModel):
+        reader.learn_plays(*made_up(5))
+
+
+def test_snapshot_and_replay_equal_an_uninterrupted_run(tmp_path: Path) -> None:
+    plays = made_up(3_000)
+    straight = Recommender(SMALL)
+    straight.learn_plays(*plays)
+    straight.set_offset("log", 0, 3_000)
+
+    directory = ModelDirectory(tmp_path)
+    first = directory.create(SMALL)
+    first.learn_plays(*plays.part(0, 1_800))
+    first.set_offset("log", 0, 1_800)
+    directory.snapshot(first)
+    first.learn_plays(*plays.part(1_800, 2_500))  # lost with the process
+
+    second = ModelDirectory(tmp_path).resume()
+    offset = second.offsets["log", 0]
+    assert offset == 1_800
+    second.learn_plays(*plays.part(offset, 3_000))
+    second.set_offset("log", 0, 3_000)
+    assert _bytes(second) == _bytes(straight)
+
+
+def test_readers_keep_the_old_file_until_the_new_one_is_published(tmp_path: Path) -> None:
+    directory = ModelDirectory(tmp_path)
+    plays = made_up(600)
+    old = directory.create(SMALL)
+    old.learn_plays(*plays.part(0, 300))
+    directory.publish(old)
+    directory.snapshot(old)
+    reader = directory.open_reader()
+    new = directory.resume()
+    assert new.generation > old.generation
+    assert not directory.refresh(reader)
+    new.learn_plays(*plays.part(300, 600))
+    assert reader.plays_learned == 300
+    directory.publish(new)
+    assert directory.refresh(reader)
+    assert reader.plays_learned == new.plays_learned == 600
+    assert not directory.refresh(reader)
+
+
+def test_two_snapshots_are_kept_and_the_newest_is_used(tmp_path: Path) -> None:
+    directory = ModelDirectory(tmp_path)
+    model = directory.create(SMALL)
+    plays = made_up(400)
+    for k in range(4):
+        model.learn_plays(*plays.part(100 * k, 100 * k + 100))
+        directory.snapshot_later(model).result()
+    directory.close()
+    assert len(directory.snapshots()) == 2
+    assert directory.resume().plays_learned == 400
+
+
+@pytest.mark.parametrize("damage", range(40))
+def test_damaged_snapshot_is_refused_and_the_previous_one_used(tmp_path: Path, damage: int) -> None:
+    directory = ModelDirectory(tmp_path)
+    model = directory.create(SMALL)
+    plays = made_up(200)
+    model.learn_plays(*plays.part(0, 100))
+    directory.snapshot(model)
+    model.learn_plays(*plays.part(100, 200))
+    newest = directory.snapshot(model)
+    data = bytearray(newest.read_bytes())
+    at = int(np.linspace(0, len(data) - 1, 20)[damage % 20])
+    if damage < 20:
+        data[at] ^= 1 << (damage % 8)
+    else:
+        del data[at:]
+    newest.write_bytes(data)
+    assert directory.resume().plays_learned == 100
+
+
+def test_no_good_snapshot_means_an_empty_model(tmp_path: Path) -> None:
+    directory = ModelDirectory(tmp_path)
+    (tmp_path / "snapshot-0000000001-000000000000005.bin").write_bytes(b"")
+    (tmp_path / "snapshot-0000000002-000000000000005.bin").write_bytes(b"SEGUESNP")
+    model = directory.resume(SMALL)
+    assert model.plays_learned == 0
+    assert model.generation == 3
