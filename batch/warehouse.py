@@ -1,65 +1,25 @@
 """The warehouse: lands a lake snapshot, builds the dbt project, answers read-only questions.
 
-dbt runs inside this process. Measured on a small lake, a second build in one process saves the
-three seconds a new one spends importing dbt; and a build that is killed cannot leave a child
-behind that goes on writing. DuckDB allows one writing process: whoever comes second gets
-:class:`~contracts.errors.StoreUnavailable`, which names the one that holds the file.
+DuckDB lets one process write, and nobody read meanwhile: whoever comes second gets
+:class:`~contracts.errors.StoreUnavailable`, which names the process that holds the file.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import duckdb
-import msgspec
 
+from batch import dbt_runner
+from batch.dbt_runner import Build, Node
 from batch.lake import Snapshot
 from contracts.errors import ConfigurationError, StoreUnavailable
 from contracts.settings import Settings
-
-PROJECT = Path(__file__).parent / "dbt"
-
-
-class Node(msgspec.Struct, kw_only=True, frozen=True):
-    """What became of one dbt node (model, test, unit test).
-
-    Attributes
-    ----------
-    status
-        ``success``, ``pass``, ``warn``, ``fail``, ``error`` or ``skipped``.
-    rows
-        Failing rows of a test; of a model what the adapter reports, if it does.
-    """
-
-    name: str
-    kind: str
-    status: str
-    seconds: float
-    rows: int | None = None
-    message: str = ""
-
-    @property
-    def ok(self) -> bool:
-        """Whether nothing went wrong."""
-        return self.status in {"success", "pass", "warn", "no-op"}
-
-
-class Build(msgspec.Struct, kw_only=True, frozen=True):
-    """Result of one ``dbt build``."""
-
-    ok: bool
-    seconds: float
-    nodes: list[Node]
-
-    @property
-    def failed(self) -> list[Node]:
-        """The nodes that failed themselves (not those skipped because of them)."""
-        return [node for node in self.nodes if not node.ok and node.status != "skipped"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +80,7 @@ def land(settings: Settings, snapshot: Snapshot) -> None:
     with connect(settings, read_only=False) as connection:
         connection.execute("create schema if not exists raw")
         connection.execute(
-            "create or replace view raw.plays as select * from read_parquet("
+            "create or replace view raw.plays as select * from read_parquet("  # noqa: S608
             f"[{files}], hive_partitioning = true, hive_types = {{'landed_date': date}})"
         )
 
@@ -184,37 +144,10 @@ def build(
         arguments.append("--full-refresh")
     if select:
         arguments += ["--select", select]
-    return _dbt(settings, arguments, progress)
-
-
-def _dbt(
-    settings: Settings, arguments: list[str], progress: Callable[[Node], None] | None
-) -> Build:
-    # dbt takes 2 s to import: only builders pay for it.
-    from dbt.adapters.factory import reset_adapters
-    from dbt.cli.main import dbtRunner
-
-    def heard(event: Any) -> None:
-        if progress and event.info.name == "NodeFinished":
-            progress(_event_node(event.data))
-
     with connect(settings, read_only=False):
         pass  # a locked file gets our message, not a traceback inside dbt
-    runner = dbtRunner(callbacks=[heard])
     folder = settings.warehouse_path.parent.absolute()
-    options = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)]
-    options += ["--target-path", str(folder / "target"), "--log-path", str(folder / "logs")]
-    options += ["--quiet", "--no-use-colors", "--no-send-anonymous-usage-stats"]
-    with _environment(_profile(settings)):
-        try:
-            result = runner.invoke([*arguments, *options])
-        finally:
-            _release()
-            reset_adapters()
-    if result.exception is not None:
-        raise ConfigurationError(f"dbt {arguments[0]}: {result.exception}")
-    nodes = [_result_node(r) for r in result.result.results]
-    return Build(ok=bool(result.success), seconds=round(result.result.elapsed_time, 3), nodes=nodes)
+    return dbt_runner.run(arguments, folder, _profile(settings), progress)
 
 
 def _profile(settings: Settings) -> dict[str, str]:
@@ -227,48 +160,3 @@ def _profile(settings: Settings) -> dict[str, str]:
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         "DO_NOT_TRACK": "1",
     }
-
-
-@contextmanager
-def _environment(variables: dict[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-
-
-def _release() -> None:
-    """Close the connection dbt-duckdb keeps for the process, which holds the file lock."""
-    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
-
-    with suppress(Exception):
-        DuckDBConnectionManager.close_all_connections()
-
-
-def _event_node(data: Any) -> Node:
-    info = data.node_info
-    return Node(
-        name=info.node_name,
-        kind=info.resource_type,
-        status=str(data.run_result.status),
-        seconds=round(data.run_result.execution_time, 3),
-    )
-
-
-def _result_node(result: Any) -> Node:
-    response = result.adapter_response or {}
-    rows = result.failures if result.failures is not None else response.get("rows_affected")
-    return Node(
-        name=result.node.name,
-        kind=str(result.node.resource_type),
-        status=str(result.status),
-        seconds=round(result.execution_time, 3),
-        rows=None if rows is None or rows < 0 else int(rows),
-        message=(result.message or "").strip() if str(result.status) != "success" else "",
-    )

@@ -1,4 +1,4 @@
-{#- Every delivery, typed, with the reasons for which it cannot be used (null: it can). -#}
+{#- Every delivery, typed, and whether it keeps every rule. -#}
 
 select
     event_id,
@@ -21,28 +21,7 @@ select
     kafka_offset,
     position,
     {{ utc('landed_at') }} as landed_at,
-    nullif(
-        trim(
-            case when length(event_id) = 36 then '' else 'bad-event-id ' end
-            || case when trim(user_id) = '' then 'no-user ' else '' end
-            || case when trim(track_id) = '' then 'no-track ' else '' end
-            || case when trim(artist) = '' then 'no-artist ' else '' end
-            || case when trim(title) = '' then 'no-title ' else '' end
-            || case
-                when {{ utc('played_at') }} < cast('{{ var("first_play") }}' as timestamp)
-                    then 'too-old '
-                else ''
-            end
-            || case
-                when
-                    {{ utc('played_at') }}
-                    > {{ dbt.dateadd('hour', var('clock_skew_hours'), utc('received_at')) }}
-                    then 'future '
-                else ''
-            end
-            || case when ms_played < 0 then 'negative-ms-played ' else '' end
-            || case when duration_ms <= 0 then 'no-duration ' else '' end
-        ),
-        ''
-    ) as reject_reasons
+    {% for reason, broken in play_rules(utc('played_at'), utc('received_at')).items() -%}
+    not ({{ broken }}){{ " and " if not loop.last else " as is_accepted" }}
+    {% endfor %}
 from {{ source('raw', 'plays') }}

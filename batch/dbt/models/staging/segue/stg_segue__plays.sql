@@ -29,7 +29,7 @@ touched as (
 
     select distinct event_id
     from {{ ref('base_segue__plays') }}
-    where reject_reasons is null and landed_at >= {{ look_back('landed_at') }}
+    where is_accepted and landed_at >= {{ look_back('landed_at') }}
 
 ),
 {% endif %}
@@ -38,7 +38,7 @@ repeated as (
     select event_id
     from {{ ref('base_segue__plays') }}
     where
-        reject_reasons is null
+        is_accepted
         {% if is_incremental() %} and event_id in (select event_id from touched) {% endif %}
     group by event_id
     having count(*) > 1
@@ -53,7 +53,7 @@ delivered_once as (
         landed_at
     from {{ ref('base_segue__plays') }} as deliveries
     where
-        reject_reasons is null
+        is_accepted
         {% if is_incremental() %} and event_id in (select event_id from touched) {% endif %}
         and not exists (
             select 1 from repeated where repeated.event_id = deliveries.event_id
@@ -70,7 +70,7 @@ delivered_again as (
         {%- endfor %}
         max(landed_at) over (partition by event_id) as landed_at
     from {{ ref('base_segue__plays') }}
-    where reject_reasons is null and event_id in (select event_id from repeated)
+    where is_accepted and event_id in (select event_id from repeated)
     qualify row_number() over (partition by event_id order by {{ arrival }}) = 1
 
 )

@@ -3,7 +3,11 @@
 
 select
     log_id || ':' || kafka_partition || ':' || kafka_offset || ':' || position as delivery_id,
-    reject_reasons,
+    trim(
+        {%- for reason, broken in play_rules().items() %}
+        {{ "|| " if not loop.first }}case when {{ broken }} then '{{ reason }} ' else '' end
+        {%- endfor %}
+    ) as reject_reasons,
     event_id,
     user_id,
     track_id,
@@ -16,4 +20,4 @@ select
     source,
     landed_at
 from {{ ref('base_segue__plays') }}
-where reject_reasons is not null
+where not is_accepted

@@ -1,0 +1,18 @@
+{# Why a delivery cannot be used: reason -> condition. Times are plain timestamps in UTC. #}
+{% macro play_rules(played_at='played_at', received_at='received_at') -%}
+    {{
+        return({
+            'bad-event-id': "length(event_id) <> 36",
+            'no-user': "trim(user_id) = ''",
+            'no-track': "trim(track_id) = ''",
+            'no-artist': "trim(artist) = ''",
+            'no-title': "trim(title) = ''",
+            'too-old': played_at ~ " < cast('" ~ var('first_play') ~ "' as timestamp)",
+            'future': played_at ~ " > " ~ dbt.dateadd(
+                'hour', var('clock_skew_hours'), received_at
+            ),
+            'negative-ms-played': "coalesce(ms_played, 0) < 0",
+            'no-duration': "coalesce(duration_ms, 1) <= 0",
+        })
+    }}
+{%- endmacro %}
