@@ -1,0 +1,198 @@
+"""The loop of the sinks: a plain consumer that asks the store itself where to go on.
+
+There is no consumer group. The store's own transaction holds the offset beside the rows, so after
+a crash at any point the two agree, and the log is read from there.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any, Generic, Protocol, TypeVar
+
+from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
+
+from streams.dead_letters import DeadLetters
+from streams.decode import Batch, Record
+from streams.errors import LogChanged
+from streams.log_watch import LogWatch
+from streams.worker import Stopped, Worker
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+#: ``(records, partition, start) -> batch``.
+Decoder = Callable[[list[Record], int, int], Batch[T]]
+_POLL = 0.2
+_WATCH_EVERY = 1.0
+_LOST = {
+    KafkaError._AUTO_OFFSET_RESET,
+    KafkaError.OFFSET_OUT_OF_RANGE,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError._UNKNOWN_TOPIC,
+    KafkaError._UNKNOWN_PARTITION,
+}
+
+
+class Sink(Protocol[T]):
+    """A store that keeps its own place in the log."""
+
+    def positions(self) -> dict[int, int]:
+        """Return ``partition -> next offset``; raises StoreUnavailable."""
+        ...
+
+    def write(self, batches: list[Batch[T]]) -> int:
+        """Write batches and their last offsets in one transaction; return the rows written.
+
+        Raises
+        ------
+        StoreUnavailable
+            Nothing was written, or it cannot be told; writing again is safe.
+        PositionLost
+            The store stands elsewhere than this process believed.
+        """
+        ...
+
+
+class Follower(Generic[T]):
+    """Follows one topic into one sink.
+
+    Parameters
+    ----------
+    seconds, rows
+        A flush happens when the oldest message waits this long, or so many rows wait.
+    size
+        How many rows a message makes.
+    """
+
+    def __init__(
+        self,
+        worker: Worker,
+        topic: str,
+        log_id: str,
+        sink: Sink[T],
+        decode: Decoder[T],
+        *,
+        seconds: float,
+        rows: int,
+        size: Callable[[T], int],
+    ) -> None:
+        self.worker = worker
+        self.topic = topic
+        self.sink = sink
+        self.decode = decode
+        self.seconds = seconds
+        self.rows = rows
+        self.size = size
+        self.letters = DeadLetters(worker.settings, worker.name)
+        self.watch = LogWatch(worker.settings.kafka, {topic: log_id})
+        self.positions: dict[int, int] = {}
+        self._pending: dict[int, Batch[T]] = {}
+        self._waiting_rows = 0
+        self._since = 0.0
+        self._watched = 0.0
+
+    def run(self) -> None:
+        """Follow until the worker is told to stop; what was read by then is flushed.
+
+        Raises
+        ------
+        LogChanged, PositionLost
+            To be started again.
+        BrokerUnavailable
+            A message is unusable and its dead letter cannot be written.
+        """
+        worker = self.worker
+        self.positions = worker.patiently(self.sink.positions)
+        consumer = Consumer(
+            {
+                "bootstrap.servers": worker.settings.kafka,
+                "group.id": f"{worker.settings.namespace}.{worker.name}",  # never joined
+                "enable.auto.commit": False,
+                "enable.auto.offset.store": False,
+                "auto.offset.reset": "error",
+                "fetch.wait.max.ms": 100,
+                "queued.max.messages.kbytes": 32_768,
+                "error_cb": lambda error: log.warning("Kafka: %s", error),
+            }
+        )
+        try:
+            consumer.assign([TopicPartition(self.topic, p, o) for p, o in self.positions.items()])
+            self._report()
+            worker.status.set_state("running")
+            while not worker.stopping.is_set():
+                self._accept(consumer.consume(1000, _POLL))
+                now = time.monotonic()
+                if self._pending and (
+                    self._waiting_rows >= self.rows or now - self._since >= self.seconds
+                ):
+                    self.flush()
+                elif now - self._watched >= _WATCH_EVERY:
+                    self._check_log()
+            self.flush()
+        except Stopped:
+            log.info("stopped while the store was away; the next start goes on from its offsets")
+        finally:
+            consumer.close()
+
+    def _accept(self, messages: list[Message]) -> None:
+        by_partition: dict[int, list[Record]] = {}
+        for message in messages:
+            error = message.error()
+            if error is not None:
+                self._on_error(error)
+                continue
+            offset, partition = message.offset(), message.partition()
+            assert offset is not None
+            assert partition is not None
+            record = Record(offset, _bytes(message.value()), _bytes(message.key()))
+            by_partition.setdefault(partition, []).append(record)
+        if by_partition and not self._pending:
+            self._since = time.monotonic()
+        for partition, records in by_partition.items():
+            batch = self.decode(records, partition, self.positions[partition])
+            self._waiting_rows += sum(self.size(message) for _, message in batch.messages)
+            held = self._pending.get(partition)
+            if held is None:
+                self._pending[partition] = batch
+            else:
+                held.messages += batch.messages
+                held.rejected += batch.rejected
+                held.last = batch.last
+
+    def _on_error(self, error: KafkaError) -> None:
+        if error.code() in _LOST:
+            raise LogChanged(f"{self.topic}: {error}")
+        if error.code() != KafkaError._PARTITION_EOF:
+            log.warning("Kafka: %s", error)
+
+    def _check_log(self) -> None:
+        self.worker.patiently(self.watch.check)
+        self._watched = time.monotonic()
+
+    def flush(self) -> None:
+        """Write what waits: dead letters first, then rows and offsets in one transaction."""
+        if not self._pending:
+            return
+        # Messages are ours only if the log is still the one their offsets belong to.
+        self._check_log()
+        batches = list(self._pending.values())
+        refused = 0
+        for batch in batches:
+            refused += self.letters.send(self.topic, batch.partition, batch.rejected)
+            batch.rejected = []
+        written = self.worker.patiently(lambda: self.sink.write(batches))
+        self.positions.update({batch.partition: batch.last + 1 for batch in batches})
+        self.worker.status.add(rows=written, dead_letters=refused, flushes=1)
+        self._pending, self._waiting_rows = {}, 0
+        self._report()
+
+    def _report(self) -> None:
+        self.worker.status.offsets.update(
+            {f"{self.topic}:{p}": offset for p, offset in self.positions.items()}
+        )
+
+
+def _bytes(value: Any) -> bytes | None:
+    return value.encode() if isinstance(value, str) else value

@@ -1,0 +1,95 @@
+"""Puts messages nobody can use where a person finds them, before anything moves past them.
+
+At least once: a worker killed between the letter and its own progress writes the letter again. Its
+key is ``topic:partition:offset``, so readers see one message however often it was refused, and
+``stage`` says by whom.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable
+from zlib import crc32
+
+from confluent_kafka import KafkaException, Message, Producer
+
+from contracts.errors import BrokerUnavailable
+from contracts.events import DeadLetter, encode
+from contracts.settings import Settings
+from contracts.topics import Topics
+from streams.decode import Rejected
+
+log = logging.getLogger(__name__)
+_TIMEOUT = 8.0
+
+
+class DeadLetters:
+    """Writes to the dead-letter topic on behalf of one stage.
+
+    Parameters
+    ----------
+    stage
+        Name of the worker that refuses, kept in each letter.
+    """
+
+    def __init__(self, settings: Settings, stage: str) -> None:
+        self.stage = stage
+        self._topic = Topics(settings.namespace).dead_letters
+        self._partitions = settings.partitions
+        self._config = {
+            "bootstrap.servers": settings.kafka,
+            "acks": "all",
+            "enable.idempotence": True,
+            "linger.ms": 0,
+            "message.max.bytes": 8_000_000,
+            "message.timeout.ms": int(_TIMEOUT * 1000),
+        }
+        self._producer: Producer | None = None
+
+    def send(self, topic: str, partition: int, rejected: Iterable[Rejected]) -> int:
+        """Write letters and return how many, once the broker has acknowledged every one.
+
+        Raises
+        ------
+        BrokerUnavailable
+            At least one was not acknowledged; the caller must not move past these messages.
+        """
+        refused = list(rejected)
+        if not refused:
+            return 0
+        if self._producer is None:
+            self._producer = Producer(self._config)
+        failures: list[str] = []
+
+        def delivered(error: object, _: Message) -> None:
+            if error is not None:
+                failures.append(str(error))
+
+        try:
+            for record, error in refused:
+                place = f"{topic}:{partition}:{record.offset}"
+                letter = DeadLetter(
+                    topic=topic,
+                    partition=partition,
+                    offset=record.offset,
+                    reason=error.reason,
+                    detail=str(error),
+                    at=int(time.time() * 1000),
+                    stage=self.stage,
+                    value=record.value,
+                    key=record.key,
+                )
+                key = place.encode()
+                home = crc32(key) % self._partitions
+                self._producer.produce(
+                    self._topic, encode(letter), key, home, on_delivery=delivered
+                )
+                log.warning("dead letter %s: %s: %s", place, error.reason, error)
+            unsent = self._producer.flush(_TIMEOUT)
+        except (KafkaException, BufferError) as error:
+            raise BrokerUnavailable(f"dead letters cannot be written: {error}") from None
+        if unsent or failures:
+            why = failures[0] if failures else f"no acknowledgement in {_TIMEOUT:g} s"
+            raise BrokerUnavailable(f"dead letters cannot be written: {why}")
+        return len(refused)

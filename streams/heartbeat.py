@@ -1,0 +1,97 @@
+"""Tells the rest of the deployment, once a second, that this worker lives and how far it is."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+
+import redis
+
+from contracts.features import Keys
+from contracts.heartbeat import Heartbeat, encode
+from contracts.settings import Settings
+
+log = logging.getLogger(__name__)
+_EVERY = 1.0
+
+
+class Status:
+    """What a worker says of itself; it writes these fields, the reporter reads them.
+
+    Attributes
+    ----------
+    state
+        ``starting``, ``running``, ``waiting`` or ``stopping``.
+    detail
+        Why it waits, for a person.
+    offsets
+        ``"<topic>:<partition>" -> next offset``.
+    counters
+        Counts and gauges by name.
+    """
+
+    def __init__(self) -> None:
+        self.state = "starting"
+        self.detail = ""
+        self.log_id = ""
+        self.offsets: dict[str, int] = {}
+        self.counters: dict[str, float] = {}
+
+    def add(self, **counts: float) -> None:
+        """Add to counters."""
+        for name, count in counts.items():
+            self.counters[name] = self.counters.get(name, 0) + count
+
+    def set_state(self, state: str, detail: str = "") -> None:
+        """Change the state and log the change, once."""
+        if (state, detail) != (self.state, self.detail):
+            level = logging.WARNING if state == "waiting" else logging.INFO
+            log.log(level, "%s%s", state, f": {detail}" if detail else "")
+            self.state, self.detail = state, detail
+
+
+class Reporter(threading.Thread):
+    """Writes a worker's status to Redis every second; a Redis that is down stops nothing."""
+
+    def __init__(self, settings: Settings, name: str, status: Status) -> None:
+        super().__init__(name="heartbeat", daemon=True)
+        host = settings.host_name
+        self.worker = name if host == Settings().host_name else f"{name}@{host}"
+        self._status = status
+        self._key = Keys(settings.namespace, settings.partitions).workers
+        self._client = redis.Redis.from_url(
+            settings.redis_url, socket_timeout=2.0, socket_connect_timeout=2.0
+        )
+        self._end = threading.Event()
+
+    def run(self) -> None:
+        """Report until :meth:`close`, and once more then."""
+        while not self._end.wait(_EVERY):
+            self.report()
+        self.report()
+        self._client.close()
+
+    def report(self) -> None:
+        """Write one heartbeat."""
+        status = self._status
+        beat = Heartbeat(
+            name=self.worker,
+            pid=os.getpid(),
+            at=int(time.time() * 1000),
+            state=status.state,
+            log_id=status.log_id,
+            offsets=dict(status.offsets),
+            counters=dict(status.counters),
+            detail=status.detail,
+        )
+        try:
+            self._client.hset(self._key, self.worker, encode(beat))  # type: ignore[arg-type,unused-ignore]
+        except redis.RedisError as error:
+            log.debug("heartbeat not written: %s", error)
+
+    def close(self) -> None:
+        """Write the last heartbeat and end."""
+        self._end.set()
+        self.join(5.0)

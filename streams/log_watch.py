@@ -1,0 +1,58 @@
+"""Notices that a topic was made anew: an in-memory broker restarted, or somebody deleted it.
+
+Offsets of the old log mean nothing in the new one. A worker that goes on would skip new plays
+because it has "seen" their offsets; so it ends, and the next one starts under the new log id.
+"""
+
+from __future__ import annotations
+
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka.admin import AdminClient
+
+from contracts.errors import BrokerUnavailable
+from streams.errors import LogChanged
+
+_TIMEOUT = 4.0
+
+
+class LogWatch:
+    """Compares topics with what they were.
+
+    Parameters
+    ----------
+    bootstrap
+        Address of the broker.
+    log_ids
+        ``topic -> log id`` at the start.
+    """
+
+    def __init__(self, bootstrap: str, log_ids: dict[str, str]) -> None:
+        self.log_ids = log_ids
+        self._admin = AdminClient(
+            {"bootstrap.servers": bootstrap, "socket.timeout.ms": int(_TIMEOUT * 1000)}
+        )
+
+    def check(self) -> None:
+        """Return if every topic is still the one it was.
+
+        Raises
+        ------
+        LogChanged
+            One is another now, or gone.
+        BrokerUnavailable
+            The broker does not answer: nothing can be said.
+        """
+        try:
+            described = self._admin.describe_topics(
+                TopicCollection(list(self.log_ids)), request_timeout=_TIMEOUT
+            )
+            for topic, future in described.items():
+                found = str(future.result(_TIMEOUT + 1).topic_id)
+                if found != self.log_ids[topic]:
+                    raise LogChanged(f"topic {topic} is another log now: {found}")
+        except KafkaException as error:
+            if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                raise LogChanged(f"a topic of {', '.join(self.log_ids)} is gone") from None
+            raise BrokerUnavailable(f"Kafka does not answer: {error}") from None
+        except TimeoutError:
+            raise BrokerUnavailable("Kafka does not answer") from None

@@ -1,0 +1,107 @@
+"""What every worker does around its work: report, wait for what is down, stop when told."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import TypeVar
+
+from contracts.errors import BrokerUnavailable, SegueError, StoreUnavailable
+from contracts.kafka import ensure_topics
+from contracts.settings import Settings
+from contracts.topics import Topics
+from streams.errors import exit_code
+from streams.heartbeat import Reporter, Status
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 3.0
+
+
+class Stopped(Exception):
+    """SIGTERM came while waiting for something."""
+
+
+class Worker:
+    """One process that follows the log.
+
+    Attributes
+    ----------
+    name
+        ``listeners``, ``learner``, ``lake-sink``, ``history-sink``.
+    status
+        What the heartbeat says.
+    stopping
+        Set by SIGTERM and SIGINT.
+    """
+
+    def __init__(self, settings: Settings, name: str) -> None:
+        self.settings = settings
+        self.name = name
+        self.topics = Topics(settings.namespace)
+        self.status = Status()
+        self.stopping = threading.Event()
+
+    def patiently(self, attempt: Callable[[], T]) -> T:
+        """Call until it works, with growing pauses while a store or the broker is down.
+
+        Raises
+        ------
+        Stopped
+            The worker was told to stop meanwhile.
+        """
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                result = attempt()
+            except (StoreUnavailable, BrokerUnavailable) as error:
+                self.status.set_state("waiting", str(error))
+                if self.stopping.wait(pause):
+                    raise Stopped from None
+                pause = min(2 * pause, _LONGEST_PAUSE)
+                continue
+            if self.status.state == "waiting":
+                self.status.set_state("running")
+            return result
+
+    def find_logs(self) -> dict[str, str]:
+        """Make missing topics and return ``topic -> log id``, waiting for the broker."""
+        settings = self.settings
+        ids = self.patiently(
+            lambda: ensure_topics(settings.kafka, self.topics.configs(), settings.partitions)
+        )
+        self.status.log_id = ids[self.topics.plays]
+        return ids
+
+
+def run_worker(settings: Settings, name: str, body: Callable[[Worker], None]) -> int:
+    """Run a worker until it is told to stop; return its exit code (:mod:`streams.errors`)."""
+    logging.basicConfig(
+        level=logging.INFO, format=f"%(asctime)s {name} %(levelname)s %(name)s: %(message)s"
+    )
+    worker = Worker(settings, name)
+
+    def on_signal(_signum: int, _frame: FrameType | None) -> None:
+        worker.stopping.set()
+
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, on_signal)
+    reporter = Reporter(settings, name, worker.status)
+    reporter.start()
+    code = 0
+    try:
+        body(worker)
+    except Stopped:
+        pass
+    except SegueError as error:
+        code = exit_code(error)
+        log.error("%s: %s; exit code %d", type(error).__name__, error, code)
+        worker.status.detail = str(error)
+    finally:
+        worker.status.state = "stopping"
+        reporter.close()
+    return code
