@@ -1,0 +1,50 @@
+"""`segue bench`: measurements, each beside a floor taken in the same run, printed as JSON.
+
+The benchmarks themselves live in ``tests/benchmarks`` of a checkout.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+from typing import Annotated, Any
+
+import typer
+
+from contracts.errors import ConfigurationError
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+app.info.help = "Measure, always beside a floor taken in the same run."
+
+Broker = Annotated[str, typer.Option(help="tansu or kafka.")]
+
+
+def _run(name: str, **options: Any) -> None:
+    try:
+        module = importlib.import_module(f"tests.benchmarks.{name}")
+    except ModuleNotFoundError as error:
+        if error.name and error.name.startswith("tests"):
+            raise ConfigurationError(
+                "the benchmarks are part of a checkout: run segue bench in its folder"
+            ) from None
+        raise
+    typer.echo(json.dumps({"benchmark": name, **module.run(**options)}, indent=2))
+
+
+@app.command()
+def freshness(
+    broker: Broker = "tansu",
+    plays: Annotated[int, typer.Option(help="How often to measure.")] = 200,
+) -> None:
+    """From posting a play to the first recommendation that reflects it."""
+    _run("freshness", broker=broker, plays=plays)
+
+
+@app.command()
+def speed(
+    broker: Broker = "tansu",
+    imports: Annotated[int, typer.Option(help="Plays, 100 a message.")] = 200_000,
+    live: Annotated[int, typer.Option(help="Plays, one a message.")] = 60_000,
+) -> None:
+    """Plays per second through each worker of the speed layer."""
+    _run("speed_layer", broker=broker, imports=imports, live=live)

@@ -1,0 +1,37 @@
+"""A stack of its own for one benchmark run, in a temporary home, stopped whatever happens."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from contracts.settings import Settings
+from infra.stack.ports import free_ports
+from infra.stack.stack import Stack
+
+
+@contextmanager
+def servers(broker: str = "tansu", **settings: float) -> Iterator[Stack]:
+    """Run broker, Valkey and PostgreSQL with topics and tables; no workers."""
+    with tempfile.TemporaryDirectory(prefix="segue-bench-") as folder:
+        stack = Stack(
+            Path(folder),
+            broker,
+            base=Settings(port=free_ports(1)[0], **settings),  # type: ignore[arg-type]
+        )
+        try:
+            stack.start_servers()
+            yield stack
+        finally:
+            stack.stop()
+
+
+@contextmanager
+def whole(broker: str = "tansu", **settings: float) -> Iterator[Stack]:
+    """Run the whole stack, ready to serve."""
+    with servers(broker, **settings) as stack:
+        stack.start_workers()
+        stack.wait_ready()
+        yield stack
