@@ -129,6 +129,10 @@ class Keys:
         """Key of a listener's blob."""
         return f"{self.tag(partition_of(user_id, self.partitions))}:listener:{user_id}"
 
+    def playing_now(self, user_id: str) -> str:
+        """Key of what a listener hears right now (JSON, expires with the track)."""
+        return f"{self.tag(partition_of(user_id, self.partitions))}:playing-now:{user_id}"
+
     def fence(self, partition: int) -> str:
         """Hash ``log id -> last applied offset`` of a partition."""
         return f"{self.tag(partition)}:fence"

@@ -1,0 +1,87 @@
+"""The application factory."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from api import health
+from api.edge import Edge, error_reply
+from api.errors import ApiError
+from api.hot import HotPaths, hot_router
+from api.listenbrainz import read
+from api.listenbrainz.gate import Gate
+from api.openapi import describe
+from api.services import Services
+from api.serving import catalogue, feedback, reports
+
+_DESCRIPTION = """\
+Post plays, ask what next. Every 2xx on plays means that the broker has acknowledged them.
+Besides Segue's own API this server speaks ListenBrainz (point a client at its root)."""
+
+
+def create_app(services: Services) -> Edge:
+    """Return the ASGI application around its services.
+
+    The services open and close with the application's lifespan.
+    """
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await services.open()
+        yield
+        await services.close()
+
+    app = FastAPI(
+        title="Segue",
+        version=importlib.metadata.version("segue"),
+        description=_DESCRIPTION,
+        lifespan=lifespan,
+        redirect_slashes=False,
+    )
+    app.state.services = services
+    gate = Gate(services.accounts, services.rates)
+    paths = HotPaths(services, gate)
+    edge = Edge(services, app, paths.find, gate)
+    app.include_router(hot_router(paths, edge))
+    for module in (catalogue, feedback, reports, read, health):
+        app.include_router(module.router)
+    app.openapi = lambda: describe(app)  # type: ignore[method-assign]
+    app.add_exception_handler(ApiError, _known)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    return edge
+
+
+def _rendered(request: Request, error: ApiError) -> Response:
+    reply = error_reply(error, request.url.path)
+    headers = {key.decode(): value.decode() for key, value in reply.headers}
+    return Response(reply.body, reply.status, headers, media_type="application/json")
+
+
+async def _known(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ApiError)
+    return _rendered(request, error)
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    code = {404: "not-found", 405: "method-not-allowed"}.get(error.status_code, "http")
+    message = "There is nothing here; see /docs." if error.status_code == 404 else error.detail
+    response = _rendered(request, ApiError(error.status_code, code, message))
+    response.headers.update(error.headers or {})
+    return response
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    field = ".".join(str(part) for part in first["loc"][1:])
+    return _rendered(
+        request, ApiError(400, "bad-parameter", f"{field}: {first['msg']}.", field=field)
+    )

@@ -1,0 +1,161 @@
+"""Who calls: tokens, the accounts behind them and what they may do.
+
+Only a token's SHA-256 is stored, and only that is compared, by PostgreSQL's index: the time it
+takes tells nothing about a token. Answers are remembered for two seconds, which bounds both the
+load on PostgreSQL and the life of a revoked token.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import psycopg
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from starlette.types import Scope
+
+from api.breaker import Breaker
+from api.errors import forbidden, unauthorized, unavailable
+from api.http import header
+
+log = logging.getLogger(__name__)
+
+#: How long an answer is good (seconds).
+TTL = 2.0
+#: How long the last answer keeps serving while PostgreSQL is down (seconds).
+STALE = 3600.0
+_CACHED = 50_000
+_FIND = """
+    select user_id, roles, extract(epoch from expires_at)::float8
+    from tokens
+    where token_hash = %s and revoked_at is null and (expires_at is null or expires_at > now())
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The account a token stands for, with the token's roles.
+
+    Attributes
+    ----------
+    expires_at
+        Seconds since the epoch, or ``None``.
+    """
+
+    user_id: str
+    roles: frozenset[str]
+    expires_at: float | None = None
+
+    def may_act_for(self, user_id: str) -> bool:
+        """Whether the token may read and write this listener's data."""
+        if "client" in self.roles or "admin" in self.roles:
+            return True
+        return user_id == self.user_id and "listener" in self.roles
+
+    def check_acts_for(self, user_id: str) -> None:
+        """Raise a 403 unless the token may act for the listener."""
+        if not self.may_act_for(user_id):
+            raise forbidden(f"This token may not act for {user_id!r}: role client or admin does.")
+
+    def check_role(self, *roles: str) -> None:
+        """Raise a 403 unless the token has one of the roles."""
+        if self.roles.isdisjoint(roles):
+            raise forbidden(f"This needs a token with the role {' or '.join(roles)}.")
+
+
+def token_hash(token: str) -> bytes:
+    """Return what is stored of a token (32 bytes)."""
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+
+
+def token_of(scope: Scope) -> str | None:
+    """Return the token of ``Authorization: Token x`` (or ``Bearer x``), ``None`` without one."""
+    value = header(scope, b"authorization")
+    if value is None:
+        return None
+    parts = value.decode("latin-1").split()
+    return parts[1] if len(parts) == 2 else ""
+
+
+@dataclass(slots=True)
+class _Entry:
+    identity: Identity | None
+    asked_at: float
+
+
+class Accounts:
+    """Finds the identity of a token, mostly from memory."""
+
+    def __init__(self, pool: AsyncConnectionPool) -> None:
+        self._pool = pool
+        self._entries: OrderedDict[bytes, _Entry] = OrderedDict()
+        self._asking: dict[bytes, asyncio.Task[Identity | None]] = {}
+        self._breaker = Breaker(1.0)
+
+    async def identify(self, token: str) -> Identity | None:
+        """Return who a token stands for, ``None`` for a token that is not (or no longer) good.
+
+        Raises
+        ------
+        ApiError
+            503: PostgreSQL is down and this token was not seen lately.
+        """
+        digest = token_hash(token)
+        entry = self._entries.get(digest)
+        if entry is not None and time.monotonic() - entry.asked_at < TTL:
+            return _unexpired(entry.identity)
+        # Callers with the same token wait for one question.
+        task = self._asking.get(digest)
+        if task is None:
+            task = asyncio.ensure_future(self._ask(digest))
+            self._asking[digest] = task
+            task.add_done_callback(lambda _: self._asking.pop(digest, None))
+        return _unexpired(await asyncio.shield(task))
+
+    async def require(self, scope: Scope) -> Identity:
+        """Return the caller's identity.
+
+        Raises
+        ------
+        ApiError
+            401 without a good token, 503 as in :meth:`identify`.
+        """
+        token = token_of(scope)
+        identity = await self.identify(token) if token else None
+        if identity is None:
+            raise unauthorized()
+        return identity
+
+    async def _ask(self, digest: bytes) -> Identity | None:
+        if self._breaker.closed:
+            try:
+                async with self._pool.connection(timeout=1.0) as connection:
+                    cursor = await connection.execute(_FIND, (digest,))
+                    row = await cursor.fetchone()
+            except (psycopg.Error, PoolTimeout, OSError) as error:
+                self._breaker.failed()
+                log.warning("accounts unreachable: %s", type(error).__name__)
+            else:
+                identity = Identity(row[0], frozenset(row[1]), row[2]) if row else None
+                self._remember(digest, identity)
+                return identity
+        known = self._entries.get(digest)
+        if known is None or time.monotonic() - known.asked_at > STALE:
+            raise unavailable("The accounts cannot be read")
+        return known.identity
+
+    def _remember(self, digest: bytes, identity: Identity | None) -> None:
+        self._entries[digest] = _Entry(identity, time.monotonic())
+        self._entries.move_to_end(digest)
+        while len(self._entries) > _CACHED:
+            self._entries.popitem(last=False)
+
+
+def _unexpired(identity: Identity | None) -> Identity | None:
+    if identity is None or identity.expires_at is None or identity.expires_at > time.time():
+        return identity
+    return None

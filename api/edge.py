@@ -1,0 +1,139 @@
+"""The outermost application: hot endpoints at once, everything else through FastAPI.
+
+It also renders every error in the shape of the caller's protocol, counts and times every answer,
+and lets no stack trace out.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.errors import INTERNAL, ApiError, ClientGone, listenbrainz_body, native_body
+from api.http import Handler, Headers, Reply, send_reply
+from api.listenbrainz.gate import PREFIX, PREFLIGHT, Gate
+from api.services import Services
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Hot:
+    """A hot endpoint: its handler, its name in the metrics, and its protocol."""
+
+    route: str
+    handler: Handler
+    gate: Gate | None = None
+
+
+def error_reply(error: ApiError, path: str) -> Reply:
+    """Return an error in the shape of the protocol a path belongs to."""
+    body = listenbrainz_body(error) if path.startswith(PREFIX) else native_body(error)
+    headers: Headers = []
+    if error.retry_after is not None:
+        headers.append((b"retry-after", str(error.retry_after).encode()))
+    if error.status == 413:
+        headers.append((b"connection", b"close"))  # the rest of the body is not read
+    return Reply(error.status, body, headers)
+
+
+class Edge:
+    """The ASGI application that the server runs.
+
+    Parameters
+    ----------
+    find
+        Returns the hot endpoint of ``(method, path)``, ``None`` for FastAPI's.
+    """
+
+    def __init__(
+        self,
+        services: Services,
+        inner: ASGIApp,
+        find: Callable[[str, str], Hot | None],
+        gate: Gate,
+    ) -> None:
+        self._services = services
+        self._inner = inner
+        self._find = find
+        self._gate = gate
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._inner(scope, receive, send)
+            return
+        hot = self._find(scope["method"], scope["path"])
+        if hot is not None:
+            await self.run(hot, scope, receive, send)
+        elif scope["method"] == "OPTIONS" and scope["path"].startswith(PREFIX):
+            await send_reply(send, Reply(200, b"{}", PREFLIGHT))
+        else:
+            await self._cold(scope, receive, send)
+
+    async def run(self, hot: Hot, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a hot endpoint answer."""
+        started = time.perf_counter()
+        extra: Headers = []
+        path = PREFIX if hot.gate is not None else scope["path"]
+        try:
+            refusal: ApiError | None = None
+            if hot.gate is not None:
+                extra, refusal = await hot.gate.enter(scope)
+            if refusal is not None:
+                raise refusal
+            reply = await hot.handler(scope, receive)
+        except ClientGone:
+            return
+        except ApiError as error:
+            reply = error_reply(error, path)
+        except Exception:
+            log.exception("%s failed", hot.route)
+            reply = error_reply(INTERNAL, path)
+        if extra:
+            reply = Reply(reply.status, reply.body, [*reply.headers, *extra])
+        await send_reply(send, reply)
+        self._services.metrics.answered(
+            hot.route, scope["method"], reply.status, time.perf_counter() - started
+        )
+
+    async def _cold(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = time.perf_counter()
+        extra: Headers = []
+        status = 0
+
+        async def counted(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                if extra:
+                    message = {**message, "headers": [*message["headers"], *extra]}
+            await send(message)
+
+        try:
+            refusal: ApiError | None = None
+            if scope["path"].startswith(PREFIX):
+                extra, refusal = await self._gate.enter(scope)
+            if refusal is not None:
+                await send_reply(counted, error_reply(refusal, scope["path"]))
+            else:
+                await self._inner(scope, receive, counted)
+        except ClientGone:
+            return
+        except Exception:
+            # FastAPI has answered 500 already if it could; the reason is for the log alone.
+            log.exception("%s %s failed", scope["method"], _route(scope))
+            if not status:
+                await send_reply(counted, error_reply(INTERNAL, scope["path"]))
+        self._services.metrics.answered(
+            _route(scope), scope["method"], status, time.perf_counter() - started
+        )
+
+
+def _route(scope: Scope) -> str:
+    """Return the route's pattern: paths themselves are too many to count by."""
+    return getattr(scope.get("route"), "path", "unknown")

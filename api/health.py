@@ -1,0 +1,70 @@
+"""/healthz (the process lives), /readyz (everything behind it too), /metrics."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+from fastapi import APIRouter, Response
+
+from api.watcher import OWN
+from api.web import With, answers, json_reply
+
+router = APIRouter(tags=["operation"])
+
+
+class Health(msgspec.Struct):
+    """The process answers."""
+
+    status: str
+
+
+class Readiness(msgspec.Struct):
+    """State of every part: ``ok``, or what is wrong."""
+
+    ready: bool
+    stopping: bool
+    dependencies: dict[str, str]
+    workers: dict[str, str]
+
+
+@router.get("/healthz", responses=answers(Health), summary="Does the process live?")
+async def healthz() -> Response:
+    """Answer at once, whatever is down behind."""
+    return json_reply(Health("ok"))
+
+
+@router.get(
+    "/readyz",
+    responses={
+        **answers(Readiness, text="Ready."),
+        **answers(Readiness, 503, "Not ready: the body says what is missing."),
+    },
+    summary="Is everything ready?",
+)
+async def readyz(services: With, scope: Literal["all", "api"] = "all") -> Response:
+    """Say what is up, from memory.
+
+    With ``scope=api`` only what this process needs to take traffic counts (Kafka and the
+    accounts): use that for a load balancer, since everything else degrades without failing.
+    """
+    watcher = services.watcher
+    workers = watcher.worker_states()
+    if scope == "api":
+        good = all(watcher.state[name] == "ok" for name in OWN)
+    else:
+        good = all(state == "ok" for state in (*watcher.state.values(), *workers.values()))
+    ready = good and not watcher.stopping
+    body = Readiness(ready, watcher.stopping, dict(watcher.state), workers)
+    return json_reply(body, 200 if ready else 503)
+
+
+@router.get(
+    "/metrics",
+    summary="Counters and latencies for Prometheus.",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+)
+async def metrics(services: With) -> Response:
+    """Return the Prometheus exposition."""
+    return Response(services.metrics.render(), media_type=services.metrics.content_type)

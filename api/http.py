@@ -1,0 +1,101 @@
+"""Raw ASGI: read a body within a limit, send one answer.
+
+The hot endpoints are plain functions ``(scope, receive) -> Reply``. They run before FastAPI's
+router, which costs more than their own work, and behind it too (:class:`Raw`), so that they stand
+in the OpenAPI document like every other endpoint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from api.errors import ApiError, ClientGone
+
+Headers = list[tuple[bytes, bytes]]
+JSON: tuple[bytes, bytes] = (b"content-type", b"application/json")
+
+
+class Reply(NamedTuple):
+    """One whole answer; ``headers`` come besides content type and length."""
+
+    status: int
+    body: bytes
+    headers: Headers = []
+
+
+Handler = Callable[[Scope, Receive], Awaitable[Reply]]
+
+
+def header(scope: Scope, name: bytes) -> bytes | None:
+    """Return the first value of a request header (``name`` in lower case)."""
+    for key, value in scope["headers"]:
+        if key == name:
+            return bytes(value)
+    return None
+
+
+async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
+    """Return the request body.
+
+    Raises
+    ------
+    ApiError
+        413 when it is larger than ``limit`` bytes; no more than that is ever held.
+    ClientGone
+        The caller hung up.
+    """
+    declared = header(scope, b"content-length")
+    if declared is not None and declared.isdigit() and int(declared) > limit:
+        raise _too_large(limit)
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise ClientGone
+    body: bytes = message.get("body", b"")
+    if not message.get("more_body"):
+        if len(body) > limit:
+            raise _too_large(limit)
+        return body
+    parts = [body]
+    size = len(body)
+    while message.get("more_body"):
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > limit:
+            raise _too_large(limit)
+    return b"".join(parts)
+
+
+def _too_large(limit: int) -> ApiError:
+    return ApiError(413, "too-large", f"The body may not exceed {limit} bytes; send it in parts.")
+
+
+async def send_reply(send: Send, reply: Reply) -> None:
+    """Send a whole JSON answer."""
+    length = (b"content-length", str(len(reply.body)).encode())
+    await send(
+        {
+            "type": "http.response.start",
+            "status": reply.status,
+            "headers": [JSON, length, *reply.headers],
+        }
+    )
+    await send({"type": "http.response.body", "body": reply.body})
+
+
+class Raw(Response):
+    """Lets a FastAPI route answer with a hot handler."""
+
+    def __init__(self, handler: Callable[[Scope, Receive, Send], Awaitable[None]]) -> None:
+        super().__init__()
+        self._handler = handler
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the handler read the request and answer it."""
+        await self._handler(scope, receive, send)

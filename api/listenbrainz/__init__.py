@@ -1,0 +1,1 @@
+"""The ListenBrainz protocol, as its clients speak it."""

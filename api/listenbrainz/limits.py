@@ -1,0 +1,67 @@
+"""Numbers of the ListenBrainz API, and its rate window."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from api.http import Headers
+
+MAX_LISTEN_BYTES = 10_240
+MAX_LISTENS = 1000
+MAX_BODY = MAX_LISTENS * MAX_LISTEN_BYTES
+MAX_TAGS = 50
+MAX_TAG_CHARACTERS = 64
+#: Longest duration, 24 days, in seconds.
+MAX_DURATION = 24 * 24 * 60 * 60
+#: 2002-10-01 00:00 UTC. The message to clients names another second; clients know that text.
+OLDEST = 1_033_430_400
+SKEW = 3600
+DEFAULT_ITEMS = 25
+MAX_ITEMS = 1000
+
+WINDOW_SECONDS = 10
+PER_TOKEN = 100_000
+PER_ADDRESS = 3_000
+_EXPOSED = b"X-RateLimit-Remaining,X-RateLimit-Limit,X-RateLimit-Reset,X-RateLimit-Reset-In"
+CORS: Headers = [
+    (b"access-control-allow-origin", b"*"),
+    (b"access-control-expose-headers", _EXPOSED),
+]
+
+
+class RateWindow:
+    """Counts requests of each caller in windows of ten seconds.
+
+    Examples
+    --------
+    >>> window = RateWindow(clock=lambda: 100.0)
+    >>> window.count("token", 2), window.count("token", 2), window.count("token", 2)
+    (1, 0, -1)
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._window = -1
+        self._counts: dict[str, int] = {}
+
+    def count(self, caller: str, limit: int) -> int:
+        """Count one request and return how many remain; negative when there were too many."""
+        window = int(self._clock()) // WINDOW_SECONDS
+        if window != self._window:
+            self._window = window
+            self._counts = {}
+        used = self._counts.get(caller, 0) + 1
+        self._counts[caller] = used
+        return limit - used
+
+    def headers(self, limit: int, remaining: int) -> Headers:
+        """Return the headers that tell a client where it stands."""
+        now = self._clock()
+        reset = (int(now) // WINDOW_SECONDS + 1) * WINDOW_SECONDS
+        return [
+            (b"x-ratelimit-limit", b"%d" % limit),
+            (b"x-ratelimit-remaining", b"%d" % max(0, remaining)),
+            (b"x-ratelimit-reset", b"%d" % reset),
+            (b"x-ratelimit-reset-in", b"%d" % max(1, reset - int(now))),
+        ]

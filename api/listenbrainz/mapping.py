@@ -1,0 +1,106 @@
+"""A listen of ListenBrainz as a play of ours, and back."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from contracts.events import Play
+from contracts.ids import event_id, track_id
+
+_MAX_SOURCE = 256
+
+
+def play_of(listen: dict[str, Any], user: str, now_ms: int) -> Play:
+    """Turn a validated listen into a play; ``additional_info`` is kept whole in ``extra``."""
+    metadata = listen["track_metadata"]
+    info: dict[str, Any] = metadata.get("additional_info") or {}
+    artist, title = metadata["artist_name"], metadata["track_name"]
+    played_at = listen["listened_at"] * 1000
+    return Play(
+        event_id=event_id(user, played_at, artist, title),
+        track_id=track_id(
+            artist,
+            title,
+            recording_mbid=_text(info.get("recording_mbid")),
+            isrc=_text(info.get("isrc")),
+            spotify_uri=_text(info.get("spotify_id")),
+        ),
+        artist=artist,
+        title=title,
+        played_at=played_at,
+        received_at=now_ms,
+        source=source_of(info),
+        album=metadata.get("release_name"),
+        ms_played=_ms(info, "ms_played", "duration_played"),
+        duration_ms=_ms(info, "duration_ms", "duration"),
+        skipped=info["skipped"] if isinstance(info.get("skipped"), bool) else None,
+        reason_end=_text(info.get("reason_end")),
+        impression_id=_text(info.get("impression_id")),
+        extra=info or None,
+    )
+
+
+def source_of(info: dict[str, Any]) -> str:
+    """Return client and version, as well as they are known.
+
+    Examples
+    --------
+    >>> source_of({"submission_client": "navidrome", "submission_client_version": "0.53"})
+    'navidrome/0.53'
+    """
+    for kind in ("submission_client", "media_player", "listening_from"):
+        if name := _text(info.get(kind)):
+            version = _text(info.get(f"{kind}_version"))
+            return (f"{name}/{version}" if version else name)[:_MAX_SOURCE]
+    return "listenbrainz"
+
+
+def duration_seconds(metadata: dict[str, Any]) -> float | None:
+    """Return how long a track lasts, where the client says so."""
+    duration = _ms(metadata.get("additional_info") or {}, "duration_ms", "duration")
+    return None if duration is None else duration / 1000
+
+
+def listen_of(user: str, row: tuple[Any, ...]) -> dict[str, Any]:
+    """Turn a row of ``plays`` into a listen as the API shows it.
+
+    ``row`` is ``(played_at, inserted_at, artist, title, album, track_id, extra)``.
+    """
+    played_at, inserted_at, artist, title, album, _, extra = row
+    msid = recording_msid(artist, title)
+    metadata: dict[str, Any] = {
+        "artist_name": artist,
+        "track_name": title,
+        "release_name": album,
+        "additional_info": {**(extra or {}), "recording_msid": msid},
+    }
+    return {
+        "listened_at": _second(played_at),
+        "recording_msid": msid,
+        "user_name": user,
+        "inserted_at": _second(inserted_at),
+        "track_metadata": metadata,
+    }
+
+
+def recording_msid(artist: str, title: str) -> str:
+    """Return the id of a recording known by its names (here the track's UUID by name)."""
+    return track_id(artist, title)
+
+
+def _second(moment: datetime) -> int:
+    return int(moment.timestamp())
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value and len(value) <= _MAX_SOURCE else None
+
+
+def _ms(info: dict[str, Any], ms_name: str, seconds_name: str) -> int | None:
+    for name, factor in ((ms_name, 1), (seconds_name, 1000)):
+        value = info.get(name)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            scaled = int(value * factor)
+            return scaled if 0 <= scaled <= 2_073_600_000 else None
+    return None

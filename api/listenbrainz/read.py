@@ -1,0 +1,169 @@
+"""The reading half of the ListenBrainz API, answered from PostgreSQL.
+
+Listens are shown to their listener and to tokens that act for listeners: unlike ListenBrainz, a
+deployment of ours is not a public place.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+from fastapi import APIRouter, Request, Response
+from psycopg_pool import PoolTimeout
+
+from api.auth import Identity
+from api.errors import ApiError, forbidden, unavailable
+from api.listenbrainz.authorize import authorize
+from api.listenbrainz.limits import DEFAULT_ITEMS, MAX_ITEMS
+from api.listenbrainz.mapping import listen_of
+from api.listenbrainz.playing_now import get_playing_now
+from api.listenbrainz.replies import (
+    ListenCount,
+    Listens,
+    PlayingNow,
+    Validated,
+)
+from api.services import Services
+from api.web import SCHEME, With, answers, json_reply
+from contracts.errors import StoreUnavailable
+
+router = APIRouter(prefix="/1", tags=["ListenBrainz"], dependencies=[SCHEME])
+
+_COLUMNS = "played_at, received_at, artist, title, album, track_id, extra"
+_KNOWN = """
+    select exists (select 1 from accounts where user_id = %(user)s)
+        or exists (select 1 from listen_counts where user_id = %(user)s)
+"""
+_LATEST = f"""
+    select {_COLUMNS} from plays
+    where user_id = %(user)s and played_at < %(before)s and played_at > %(after)s
+    order by played_at desc limit %(count)s
+"""  # noqa: S608  the columns are ours
+_EARLIEST = f"""
+    select {_COLUMNS} from plays
+    where user_id = %(user)s and played_at > %(after)s
+    order by played_at limit %(count)s
+"""  # noqa: S608
+_BOUNDS = "select min(played_at), max(played_at) from plays where user_id = %(user)s"
+_COUNT = "select plays from listen_counts where user_id = %(user)s"
+_FIRST = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST = datetime(9999, 1, 1, tzinfo=UTC)
+
+
+@router.get("/validate-token", responses=answers(Validated), summary="Is this token good?")
+async def validate_token(request: Request, services: With) -> Response:
+    """Say whether a token is good, and whose it is; 200 both ways."""
+    token = request.query_params.get("token")
+    if token is None:
+        scheme, _, rest = request.headers.get("authorization", "").partition(" ")
+        token = rest.strip() if scheme.lower() in ("token", "bearer") else None
+    if not token:
+        raise ApiError(400, "no-token", "You need to provide an Authorization token.")
+    identity = await services.accounts.identify(token)
+    if identity is None:
+        return json_reply({"code": 200, "message": "Token invalid.", "valid": False})
+    return json_reply(
+        {"code": 200, "message": "Token valid.", "valid": True, "user_name": identity.user_id}
+    )
+
+
+@router.get("/user/{user}/listens", responses=answers(Listens), summary="Latest listens")
+async def listens(
+    request: Request,
+    services: With,
+    user: str,
+    count: str | None = None,
+    max_ts: str | None = None,
+    min_ts: str | None = None,
+) -> Response:
+    """Return listens, latest first, between two exclusive bounds in seconds since the epoch."""
+    await _reader(request, services, user)
+    wanted = min(MAX_ITEMS, _number("count", count, DEFAULT_ITEMS))
+    after, before = _moment("min_ts", min_ts, _FIRST), _moment("max_ts", max_ts, _LAST)
+    if min_ts is not None and max_ts is not None and after > before:
+        raise ApiError(400, "bad-parameter", "max_ts should be greater than min_ts")
+    arguments = {"user": user, "before": before, "after": after, "count": wanted}
+    await _check_known(services, user)
+    if min_ts is not None and max_ts is None:
+        rows = (await _rows(services, _EARLIEST, arguments))[::-1]
+    else:
+        rows = await _rows(services, _LATEST, arguments)
+    oldest, latest = (await _rows(services, _BOUNDS, arguments))[0]
+    shown = [listen_of(user, row) for row in rows]
+    payload = {
+        "count": len(shown),
+        "user_id": user,
+        "latest_listen_ts": int(latest.timestamp()) if latest else 0,
+        "oldest_listen_ts": int(oldest.timestamp()) if oldest else 0,
+        "listens": shown,
+    }
+    return json_reply({"payload": payload})
+
+
+@router.get("/user/{user}/listen-count", responses=answers(ListenCount), summary="How many listens")
+async def listen_count(request: Request, services: With, user: str) -> Response:
+    """Return the exact number of a listener's plays."""
+    await _reader(request, services, user)
+    rows = await _rows(services, _COUNT, {"user": user})
+    if not rows:
+        await _check_known(services, user)
+    return json_reply({"payload": {"count": rows[0][0] if rows else 0}})
+
+
+@router.get("/user/{user}/playing-now", responses=answers(PlayingNow), summary="What plays now")
+async def playing_now(request: Request, services: With, user: str) -> Response:
+    """Return the track a player said is playing, until it ends."""
+    await _reader(request, services, user)
+    await _check_known(services, user)
+    try:
+        metadata = await get_playing_now(services, user)
+    except StoreUnavailable:
+        raise unavailable("The current track cannot be read") from None
+    shown = (
+        []
+        if metadata is None
+        else [{"track_metadata": metadata, "user_name": user, "playing_now": True}]
+    )
+    payload = {"count": len(shown), "user_id": user, "playing_now": True, "listens": shown}
+    return json_reply({"payload": payload})
+
+
+async def _reader(request: Request, services: Services, user: str) -> Identity:
+    identity = await authorize(services.accounts, request.scope)
+    if not identity.may_act_for(user):
+        raise forbidden("This token may not read the listens of another listener.")
+    return identity
+
+
+async def _check_known(services: Services, user: str) -> None:
+    if not (await _rows(services, _KNOWN, {"user": user}))[0][0]:
+        raise ApiError(404, "unknown-user", f"Cannot find user: {user}")
+
+
+async def _rows(services: Services, query: str, arguments: dict[str, Any]) -> list[tuple[Any, ...]]:
+    if "\x00" in arguments["user"]:
+        raise ApiError(404, "unknown-user", "Cannot find user: its name contains NUL")
+    try:
+        async with services.pool.connection(timeout=1.0) as connection:
+            cursor = await connection.execute(query.encode(), arguments)
+            return await cursor.fetchall()
+    except (psycopg.Error, PoolTimeout, OSError):
+        raise unavailable("The listens cannot be read") from None
+
+
+def _number(name: str, text: str | None, default: int) -> int:
+    if text is None:
+        return default
+    if not text.isascii() or not text.isdigit() or len(text) > 12:
+        raise ApiError(400, "bad-parameter", f"'{name}' should be a non-negative integer")
+    return int(text)
+
+
+def _moment(name: str, text: str | None, default: datetime) -> datetime:
+    if text is None:
+        return default
+    if not text.lstrip("-").isdigit() or not text.isascii() or len(text) > 12:
+        raise ApiError(400, "bad-parameter", f"Invalid {name} argument: {text}")
+    return datetime.fromtimestamp(min(max(int(text), 0), 253_000_000_000), UTC)

@@ -1,0 +1,92 @@
+"""POST /1/submit-listens."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+from urllib.parse import parse_qs
+
+import msgspec
+from starlette.types import Receive, Scope
+
+from api.auth import Identity
+from api.errors import ApiError
+from api.http import Reply, read_body
+from api.listenbrainz.authorize import authorize
+from api.listenbrainz.limits import MAX_BODY
+from api.listenbrainz.mapping import play_of, recording_msid
+from api.listenbrainz.playing_now import set_playing_now
+from api.listenbrainz.validate import Submitted, too_large, validate
+from api.services import Services
+from contracts.errors import BrokerUnavailable, StoreUnavailable
+
+ROUTE = "/1/submit-listens"
+_OK = b'{"status":"ok"}'
+
+
+class SubmitListens:
+    """The handler."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def __call__(self, scope: Scope, receive: Receive) -> Reply:
+        """Accept listens: all of a request, or none.
+
+        The body is read whatever its Content-Type; the reference client sends none.
+
+        Raises
+        ------
+        ApiError
+            400 and 401 with the protocol's messages, 503 when nothing can be promised.
+        """
+        services = self._services
+        identity = await authorize(services.accounts, scope)
+        if not identity.may_act_for(identity.user_id):
+            raise ApiError(401, "unauthorized", "This token may not submit listens.")
+        body = await self._body(scope, receive)
+        now = time.time()
+        try:
+            submitted = validate(body, now)
+        except ApiError:
+            services.metrics.rejected(ROUTE, "invalid")
+            raise
+        if submitted.listen_type == "playing_now":
+            return await self._playing_now(scope, identity, submitted.listens[0])
+        await self._append(identity, submitted, int(now * 1000))
+        return Reply(200, _OK)
+
+    async def _body(self, scope: Scope, receive: Receive) -> bytes:
+        try:
+            return await read_body(scope, receive, MAX_BODY)
+        except ApiError:
+            raise too_large() from None
+
+    async def _append(self, identity: Identity, submitted: Submitted, now_ms: int) -> None:
+        services = self._services
+        user = identity.user_id
+        plays = [play_of(listen, user, now_ms) for listen in submitted.listens]
+        try:
+            await services.log.append(list(services.records.of(user, plays)))
+        except BrokerUnavailable:
+            raise ApiError(
+                503,
+                "unavailable",
+                "Cannot submit listens to queue, please try again later.",
+                retry_after=2,
+            ) from None
+        services.metrics.accepted(ROUTE, len(plays))
+
+    async def _playing_now(self, scope: Scope, identity: Identity, listen: dict[str, Any]) -> Reply:
+        metadata = listen["track_metadata"]
+        try:
+            await set_playing_now(self._services, identity.user_id, metadata)
+        except StoreUnavailable:
+            raise ApiError(
+                503, "unavailable", "Cannot record playing_now at this time.", retry_after=2
+            ) from None
+        wanted = parse_qs(scope["query_string"].decode("latin-1")).get("return_msid", [""])[-1]
+        if wanted.lower() != "true":
+            return Reply(200, _OK)
+        msid = recording_msid(metadata["artist_name"], metadata["track_name"])
+        return Reply(200, msgspec.json.encode({"status": "ok", "recording_msid": msid}))

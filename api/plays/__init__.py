@@ -1,0 +1,1 @@
+"""Segue's own ingest: POST /v1/plays."""

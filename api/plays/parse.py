@@ -1,0 +1,244 @@
+"""From the bytes of a request to plays: every play is judged by itself, none is dropped unseen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import msgspec
+
+from api.auth import Identity
+from api.errors import ApiError, forbidden
+from api.plays.wire import MAX_PLAY, MAX_PLAYS, Accepted, PlayIn, PlaysIn, RawPlays, Rejected
+from contracts.errors import InvalidEvent
+from contracts.events import Play
+from contracts.ids import event_id, track_id
+
+#: Oldest start of a play (2002-10-01, before any scrobbler) and how far clocks may be ahead, ms.
+OLDEST_MS = 1_033_430_400_000
+SKEW_MS = 3_600_000
+DEFAULT_SOURCE = "v1"
+
+_PLAYS = msgspec.json.Decoder(PlaysIn)
+_RAW = msgspec.json.Decoder(RawPlays)
+_ONE = msgspec.json.Decoder(PlayIn)
+
+
+@dataclass(slots=True)
+class Parsed:
+    """A request taken apart.
+
+    Attributes
+    ----------
+    by_listener
+        Accepted plays of each listener, in the order of the request.
+    results
+        One entry for each play of the request.
+    refused
+        ``(reason, message, original bytes)`` of each rejected play.
+    """
+
+    by_listener: dict[str, list[Play]] = field(default_factory=dict)
+    results: list[Accepted | Rejected] = field(default_factory=list)
+    refused: list[tuple[str, str, bytes]] = field(default_factory=list)
+
+
+def parse_plays(body: bytes, identity: Identity, now_ms: int) -> Parsed:
+    """Read the body of POST /v1/plays.
+
+    Parameters
+    ----------
+    identity
+        Whose token it is; posting for others needs role client or admin.
+    now_ms
+        Time of arrival, milliseconds since the epoch.
+
+    Raises
+    ------
+    ApiError
+        400 when the body as a whole cannot be read, 403 when it holds a play of a listener for
+        whom the token may not act. Nothing is accepted then.
+    """
+    if b"\\u0000" in body:
+        return _parse_each(_raw_plays(body), identity, now_ms)
+    try:
+        plays = _PLAYS.decode(body).plays
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return _parse_each(_raw_plays(body), identity, now_ms)
+    _check_count(len(plays))
+    parsed = Parsed()
+    raws: list[msgspec.Raw] | None = None
+    for index, incoming in enumerate(plays):
+        try:
+            _accept(parsed, incoming, identity, now_ms, index)
+        except InvalidEvent as error:
+            if raws is None:
+                raws = _raw_plays(body)
+            _refuse(parsed, error, bytes(raws[index]))
+    return parsed
+
+
+def _parse_each(raws: list[msgspec.Raw], identity: Identity, now_ms: int) -> Parsed:
+    parsed = Parsed()
+    for index, raw in enumerate(raws):
+        original = bytes(raw)
+        try:
+            _accept(parsed, _decode_one(original), identity, now_ms, index)
+        except InvalidEvent as error:
+            _refuse(parsed, error, original)
+    return parsed
+
+
+def _raw_plays(body: bytes) -> list[msgspec.Raw]:
+    try:
+        raws = _RAW.decode(body).plays
+    except msgspec.ValidationError as error:
+        raise ApiError(400, "bad-schema", f'Send {{"plays": [...]}}: {error}.') from None
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise ApiError(400, "bad-json", f"The body is not JSON: {error}.") from None
+    _check_count(len(raws))
+    return raws
+
+
+def _check_count(count: int) -> None:
+    if count == 0:
+        raise ApiError(400, "empty", "The list of plays is empty.", field="plays")
+    if count > MAX_PLAYS:
+        raise ApiError(
+            400,
+            "too-many-plays",
+            f"{count} plays; send at most {MAX_PLAYS} at once.",
+            field="plays",
+        )
+
+
+def _decode_one(original: bytes) -> PlayIn:
+    if len(original) > MAX_PLAY:
+        raise InvalidEvent(
+            "too-large", f"The play has {len(original)} bytes; at most {MAX_PLAY} are allowed."
+        )
+    try:
+        return _ONE.decode(original)
+    except msgspec.ValidationError as error:
+        raise InvalidEvent("bad-schema", f"{error}.") from None
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise InvalidEvent("bad-schema", f"The play cannot be read: {error}.") from None
+
+
+def _accept(parsed: Parsed, incoming: PlayIn, identity: Identity, now_ms: int, index: int) -> None:
+    user = incoming.user
+    if user is None or user == identity.user_id:
+        user = identity.user_id
+        if not identity.may_act_for(user):
+            raise forbidden("This token may not post plays: it lacks the role listener.")
+    else:
+        if not identity.may_act_for(user):
+            raise ApiError(
+                403,
+                "forbidden",
+                f"This token may not post plays for {user!r}: role client or admin may.",
+                field=f"plays[{index}].user",
+            )
+        check_user(user)
+    play = make_play(incoming, user, now_ms)
+    parsed.by_listener.setdefault(user, []).append(play)
+    parsed.results.append(Accepted(play.event_id))
+
+
+def _refuse(parsed: Parsed, error: InvalidEvent, original: bytes) -> None:
+    parsed.results.append(Rejected(error.reason, str(error)))
+    parsed.refused.append((error.reason, str(error), original))
+
+
+def check_user(user: str) -> None:
+    """Check the name of a listener.
+
+    Raises
+    ------
+    InvalidEvent
+        It is empty, has control characters, or begins or ends with white space.
+    """
+    if not user or not user.isprintable() or user != user.strip() or len(user) > 256:
+        raise InvalidEvent(
+            "bad-text",
+            "A listener's name has 1 to 256 printable characters and no white space at its ends.",
+        )
+
+
+def make_play(incoming: PlayIn, user: str, now_ms: int) -> Play:
+    """Turn a play as sent into a play as logged, with its ids.
+
+    Raises
+    ------
+    InvalidEvent
+        An empty name, a NUL character, or a time that makes no sense.
+    """
+    artist, title = incoming.artist.strip(), incoming.title.strip()
+    if not artist or not title:
+        raise InvalidEvent("bad-text", "artist and title must not be blank.")
+    given = {
+        name: value
+        for name in ("recording_mbid", "isrc", "spotify_uri")
+        if (value := getattr(incoming, name))
+    }
+    texts = (artist, title, incoming.album, incoming.reason_end, incoming.source)
+    hints = (incoming.impression_id, incoming.session, *given.values())
+    if any(text and "\x00" in text for text in (*texts, *hints)):
+        raise InvalidEvent("bad-text", "A text contains the character NUL; remove it.")
+    played_at = read_time(incoming.played_at)
+    check_time(played_at, now_ms)
+    return Play(
+        event_id=event_id(user, played_at, artist, title),
+        track_id=track_id(artist, title, **given),
+        artist=artist,
+        title=title,
+        played_at=played_at,
+        received_at=now_ms,
+        source=incoming.source or DEFAULT_SOURCE,
+        album=incoming.album or None,
+        ms_played=incoming.ms_played,
+        duration_ms=incoming.duration_ms,
+        skipped=incoming.skipped,
+        reason_end=incoming.reason_end,
+        session_hint=incoming.session,
+        impression_id=incoming.impression_id,
+        extra=given or None,
+    )
+
+
+def read_time(value: int | str) -> int:
+    """Return a time as milliseconds since the epoch, UTC.
+
+    Examples
+    --------
+    >>> read_time("2024-01-01T00:00:00Z") == read_time("2024-01-01T01:00:00+01:00")
+    True
+    """
+    if isinstance(value, int):
+        return value
+    try:
+        moment = datetime.fromisoformat(value)
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        return round(moment.timestamp() * 1000)
+    except (ValueError, OverflowError):
+        raise InvalidEvent(
+            "bad-time", "played_at is neither milliseconds since the epoch nor ISO 8601."
+        ) from None
+
+
+def check_time(played_at: int, now_ms: int) -> None:
+    """Check that a play did not start before scrobbling existed, nor in the future.
+
+    Raises
+    ------
+    InvalidEvent
+        With reason ``too-old`` or ``future``.
+    """
+    if played_at < OLDEST_MS:
+        hint = " (seconds? milliseconds are expected)" if played_at > OLDEST_MS // 1000 else ""
+        raise InvalidEvent("too-old", f"played_at {played_at} is before 2002-10-01{hint}.")
+    if played_at >= now_ms + SKEW_MS:
+        raise InvalidEvent(
+            "future", f"played_at {played_at} is more than an hour ahead of this server's clock."
+        )

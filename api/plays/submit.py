@@ -1,0 +1,84 @@
+"""POST /v1/plays: the 202 is sent once every play, and every refusal, is in Kafka."""
+
+from __future__ import annotations
+
+import time
+
+import msgspec
+from starlette.types import Receive, Scope
+
+from api.errors import unavailable
+from api.http import Reply, read_body
+from api.plays.parse import Parsed, parse_plays
+from api.plays.wire import MAX_BODY, PlaysOut
+from api.producer import Record
+from api.services import Services
+from contracts.errors import BrokerUnavailable
+from contracts.events import DeadLetter, encode
+
+ROUTE = "/v1/plays"
+#: Bytes of a refused play that are kept.
+_KEPT = 262_144
+_ENCODER = msgspec.json.Encoder()
+
+
+class SubmitPlays:
+    """The handler."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def __call__(self, scope: Scope, receive: Receive) -> Reply:
+        """Accept the plays of one request.
+
+        Raises
+        ------
+        ApiError
+            400, 401, 403, 413 for the request; 503 when the broker did not acknowledge: nothing
+            is promised then, and sending the same request again is harmless.
+        """
+        services = self._services
+        identity = await services.accounts.require(scope)
+        body = await read_body(scope, receive, MAX_BODY)
+        parsed = parse_plays(body, identity, int(time.time() * 1000))
+        records = [
+            record
+            for user, plays in parsed.by_listener.items()
+            for record in services.records.of(user, plays)
+        ]
+        records.extend(self._dead_letters(parsed, identity.user_id))
+        try:
+            await services.log.append(records)
+        except BrokerUnavailable:
+            raise unavailable("The play log did not acknowledge") from None
+        refused = len(parsed.refused)
+        accepted = len(parsed.results) - refused
+        services.metrics.accepted(ROUTE, accepted)
+        for reason, _, _ in parsed.refused:
+            services.metrics.rejected(ROUTE, reason)
+        answer = _ENCODER.encode(PlaysOut(accepted, refused, parsed.results))
+        return Reply(202 if accepted else 400, answer)
+
+    def _dead_letters(self, parsed: Parsed, user: str) -> list[Record]:
+        topic = self._services.topics.dead_letters
+        now = int(time.time() * 1000)
+        return [
+            Record(
+                topic,
+                f"http:{ROUTE}:-1:-1".encode(),
+                encode(
+                    DeadLetter(
+                        topic=f"http:{ROUTE}",
+                        partition=-1,
+                        offset=-1,
+                        reason=reason,
+                        detail=message,
+                        at=now,
+                        stage="api",
+                        value=original[:_KEPT],
+                        key=user.encode(),
+                    )
+                ),
+            )
+            for reason, message, original in parsed.refused
+        ]

@@ -1,0 +1,228 @@
+"""The way into the play log: a 2xx is sent only after the broker acknowledged everything.
+
+One idempotent producer (acks=all) for the process. Its delivery reports are collected on the event
+loop itself: while something is in flight, a timer polls every millisecond. A polling thread or
+the library's asyncio producer costs more (see the design notes on ingest).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from contracts.errors import BrokerUnavailable
+
+log = logging.getLogger(__name__)
+
+TICK_SECONDS = 0.001
+#: Bytes that may wait for the broker; beyond that callers are refused at once.
+MAX_IN_FLIGHT_BYTES = 64 * 1024 * 1024
+#: Largest message value; below the broker's default limit of 1 MiB with room for headers.
+MAX_MESSAGE_BYTES = 900_000
+#: How long the broker may take (ms); then the caller gets a 503 and sends again.
+DELIVERY_MS = 4_000
+LINGER_MS = 1.0
+
+
+class Record(NamedTuple):
+    """One message to be appended; ``partition`` -1 lets the key decide."""
+
+    topic: str
+    key: bytes
+    value: bytes
+    partition: int = -1
+
+
+class _Batch:
+    """Counts the delivery reports of one request."""
+
+    __slots__ = ("bytes", "error", "future", "owner", "remaining")
+
+    def __init__(
+        self, owner: PlayLog, remaining: int, size: int, future: asyncio.Future[None] | None
+    ) -> None:
+        self.owner = owner
+        self.remaining = remaining
+        self.bytes = size
+        self.future = future
+        self.error: KafkaError | None = None
+
+    def settle(self, error: KafkaError | None, _message: Message | None) -> None:
+        if error is not None:
+            self.error = error
+        else:
+            self.owner.acked_at = time.monotonic()
+        self.drop(1)
+
+    def drop(self, count: int) -> None:
+        self.remaining -= count
+        if self.remaining > 0:
+            return
+        self.owner.settled(self)
+        if self.future is None or self.future.done():
+            return
+        if self.error is None:
+            self.future.set_result(None)
+        else:
+            self.future.set_exception(BrokerUnavailable(f"not acknowledged: {self.error.str()}"))
+
+
+class PlayLog:
+    """Appends messages to Kafka from the event loop it is used on.
+
+    Parameters
+    ----------
+    bootstrap
+        Addresses of brokers.
+    """
+
+    def __init__(
+        self, bootstrap: str, *, linger_ms: float = LINGER_MS, delivery_ms: int = DELIVERY_MS
+    ) -> None:
+        self._config: dict[str, Any] = {
+            "bootstrap.servers": bootstrap,
+            "enable.idempotence": True,
+            "acks": "all",
+            "linger.ms": linger_ms,
+            "delivery.timeout.ms": delivery_ms,
+            "compression.type": "lz4",
+            "queue.buffering.max.messages": 200_000,
+            "queue.buffering.max.kbytes": 2 * MAX_IN_FLIGHT_BYTES // 1024,
+            "reconnect.backoff.ms": 50,
+            "reconnect.backoff.max.ms": 1_000,
+            "socket.timeout.ms": delivery_ms,
+            "topic.metadata.refresh.interval.ms": 10_000,
+            "error_cb": self._on_error,
+            "logger": log,
+        }
+        self._producer = Producer(self._config)
+        self._fatal = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._in_flight = 0
+        self.in_flight_bytes = 0
+        #: Unacknowledged fire-and-forget messages, for the metrics.
+        self.lost = 0
+        self.refused = 0
+        #: ``time.monotonic()`` of the last acknowledgement and of the last failure.
+        self.acked_at = 0.0
+        self.failed_at = 0.0
+
+    @property
+    def queued(self) -> int:
+        """Messages waiting for the broker."""
+        return len(self._producer)
+
+    async def append(self, records: Sequence[Record]) -> None:
+        """Append messages; return once the broker has acknowledged all of them.
+
+        Raises
+        ------
+        BrokerUnavailable
+            Not all were acknowledged in time, or too much is waiting already. Some may be in the
+            log nevertheless: sending them again is harmless, since plays are known by their ids.
+        """
+        if not records:
+            return
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._produce(records, future)
+        await future
+
+    def offer(self, record: Record) -> bool:
+        """Append a message without waiting; return whether it was taken.
+
+        For records whose loss is bearable (impressions); losses are counted in :attr:`lost`.
+        """
+        try:
+            self._produce((record,), None)
+        except BrokerUnavailable:
+            self.lost += 1
+            return False
+        return True
+
+    def metadata(self, timeout: float) -> Any:
+        """Ask the broker for its topics; blocks, so call it from a thread.
+
+        Raises
+        ------
+        BrokerUnavailable
+            The broker does not answer.
+        """
+        try:
+            return self._producer.list_topics(timeout=timeout)
+        except KafkaException as error:
+            raise BrokerUnavailable(str(error.args[0].str())) from None
+
+    async def close(self, seconds: float = 8.0) -> int:
+        """Wait for what is in flight; return how many messages were given up."""
+        deadline = time.monotonic() + seconds
+        while len(self._producer) and time.monotonic() < deadline:
+            self._producer.poll(0)
+            await asyncio.sleep(0.005)
+        if self._timer is not None:
+            self._timer.cancel()
+        left = len(self._producer)
+        if left:
+            self._producer.purge()
+            self._producer.flush(1.0)
+        return left
+
+    def _produce(self, records: Sequence[Record], future: asyncio.Future[None] | None) -> None:
+        if self._fatal:
+            self._renew()
+        size = sum(len(record.value) for record in records)
+        if self.in_flight_bytes + size > MAX_IN_FLIGHT_BYTES:
+            self.refused += 1
+            raise BrokerUnavailable("too much is waiting for the broker")
+        batch = _Batch(self, len(records), size, future)
+        self.in_flight_bytes += size
+        self._in_flight += 1
+        produce = self._producer.produce
+        done = 0
+        try:
+            for topic, key, value, partition in records:
+                produce(topic, value, key, partition, batch.settle)
+                done += 1
+        except (BufferError, KafkaException) as error:
+            self.refused += 1
+            batch.future = None
+            batch.drop(len(records) - done)
+            raise BrokerUnavailable(f"the broker's queue is closed: {error}") from None
+        finally:
+            if self._timer is None and self._in_flight:
+                self._timer = asyncio.get_running_loop().call_later(TICK_SECONDS, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        self._producer.poll(0)
+        if self._in_flight and self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(TICK_SECONDS, self._tick)
+
+    def settled(self, batch: _Batch) -> None:
+        """Take note that a batch has all its delivery reports (called by the batch)."""
+        self._in_flight -= 1
+        self.in_flight_bytes -= batch.bytes
+        if batch.error is not None:
+            self.failed_at = time.monotonic()
+            if batch.future is None:
+                self.lost += 1
+            if batch.error.fatal():
+                self._fatal = True
+
+    def _on_error(self, error: KafkaError) -> None:
+        log.warning("kafka: %s", error.str())
+        if error.fatal():
+            self._fatal = True
+
+    def _renew(self) -> None:
+        """Replace a producer that met a fatal error, such as a broker that forgot our id."""
+        log.warning("kafka: the producer is renewed after a fatal error")
+        self._fatal = False
+        old = self._producer
+        old.purge()
+        old.poll(0)
+        self._producer = Producer(self._config)

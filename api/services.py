@@ -1,0 +1,102 @@
+"""What the handlers work with: the log, the stores, the model, the counters."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from psycopg_pool import AsyncConnectionPool
+from redis.asyncio import Redis
+
+from api.auth import Accounts
+from api.listenbrainz.limits import RateWindow
+from api.metrics import Metrics
+from api.plays.records import PlayRecords
+from api.producer import LINGER_MS, PlayLog
+from api.serving.features import FeatureStore
+from api.serving.live import LiveModel
+from api.watcher import Watcher
+from contracts.features import Keys
+from contracts.settings import Settings
+from contracts.topics import Topics
+
+log = logging.getLogger(__name__)
+
+
+class Services:
+    """Everything one API process holds open.
+
+    Construct it anywhere; :meth:`open` and :meth:`close` belong on the event loop. Nothing that is
+    down keeps the process from starting: it says so at ``/readyz`` and answers what it can.
+    """
+
+    def __init__(self, settings: Settings, *, linger_ms: float = LINGER_MS) -> None:
+        self.settings = settings
+        self.topics = Topics(settings.namespace)
+        self.keys = Keys(settings.namespace, settings.partitions)
+        self.metrics = Metrics()
+        self.log = PlayLog(settings.kafka, linger_ms=linger_ms)
+        self.records = PlayRecords(self.topics, settings.partitions)
+        self.pool = AsyncConnectionPool(
+            settings.postgres_dsn,
+            min_size=1,
+            max_size=8,
+            open=False,
+            timeout=1.0,
+            reconnect_timeout=60.0,
+            kwargs={"autocommit": True, "connect_timeout": 3},
+        )
+        self.accounts = Accounts(self.pool)
+        # Requests are coalesced (see FeatureStore), so few connections ever live.
+        self.redis: Redis = Redis.from_url(
+            settings.redis_url,
+            socket_timeout=0.25,
+            socket_connect_timeout=0.25,
+            max_connections=32,
+        )
+        self.features = FeatureStore(self.redis, self.keys)
+        self.model = LiveModel(settings.model_dir)
+        self.rates = RateWindow()
+        self.watcher = Watcher(self)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._watch_numbers()
+
+    def call_later(self, seconds: float, call: Callable[[], None]) -> None:
+        """Call from a signal handler: run something on the loop, later."""
+        if self._loop is None:
+            call()
+        else:
+            self._loop.call_soon_threadsafe(self._loop.call_later, seconds, call)
+
+    async def open(self) -> None:
+        """Connect in the background."""
+        self._loop = asyncio.get_running_loop()
+        await self.pool.open(wait=False)
+        self.watcher.start()
+
+    async def close(self) -> None:
+        """Flush the log, then let go of everything."""
+        self.watcher.stopping = True
+        left = await self.log.close()
+        if left:
+            log.error("stopping: %d messages were never acknowledged", left)
+        await self.watcher.stop()
+        await asyncio.gather(self.pool.close(timeout=2.0), self.redis.aclose())
+
+    def _watch_numbers(self) -> None:
+        watch, play_log, model = self.metrics.watch, self.log, self.model
+        watch("segue_producer_queue", "Messages waiting for the broker.", lambda: play_log.queued)
+        watch(
+            "segue_producer_bytes",
+            "Bytes waiting for the broker.",
+            lambda: play_log.in_flight_bytes,
+        )
+        watch(
+            "segue_producer_refused",
+            "Requests refused because the queue was full.",
+            lambda: play_log.refused,
+        )
+        watch("segue_impressions_lost", "Impressions that were not logged.", lambda: play_log.lost)
+        watch("segue_model_generation", "Generation of the model.", lambda: model.generation)
+        watch("segue_model_plays", "Plays the model has learned.", lambda: model.plays_learned)

@@ -1,0 +1,1 @@
+"""Answers to listeners: recommendations, similar tracks, trends, feedback, reports."""

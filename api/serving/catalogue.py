@@ -1,0 +1,102 @@
+"""What the model knows apart from listeners: similar tracks, trends, itself."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import msgspec
+from fastapi import APIRouter, Query, Response
+
+from api.errors import ApiError
+from api.serving.lookup import document_at, key_of
+from api.web import Caller, With, answers, json_reply
+from online_model import Recommender
+
+router = APIRouter(prefix="/v1", tags=["serving"])
+Limit = Annotated[int, Query(ge=1, le=100)]
+
+
+class Scored(msgspec.Struct):
+    """A track with the strength by which the list is ordered."""
+
+    track_id: str
+    artist: str
+    title: str
+    score: float
+
+
+class Similar(msgspec.Struct):
+    """Tracks that sessions and listeners share most with one track."""
+
+    track_id: str
+    generation: int
+    tracks: list[Scored]
+
+
+class Trending(msgspec.Struct):
+    """Tracks most played lately, against their usual."""
+
+    generation: int
+    tracks: list[Scored]
+
+
+class ModelInfo(msgspec.Struct):
+    """The model in force. ``offsets`` say up to where each partition of each log is learned."""
+
+    ready: bool
+    generation: int
+    tracks: int
+    plays_learned: int
+    clock: int
+    offsets: dict[str, int]
+
+
+@router.get("/tracks/{track_id:path}/similar", responses=answers(Similar), summary="More like this")
+async def similar(services: With, _: Caller, track_id: str, limit: Limit = 20) -> Response:
+    """Return the tracks closest to a track; 404 when the model does not know it."""
+    reader = services.model.reader
+    key = key_of(reader, track_id)
+    if reader is None or key is None:
+        raise ApiError(404, "unknown-track", f"The model does not know the track {track_id!r}.")
+    return json_reply(
+        Similar(track_id, reader.generation, _scored(reader, reader.similar(key, limit)))
+    )
+
+
+@router.get("/trending", responses=answers(Trending), summary="What is played lately")
+async def trending(services: With, _: Caller, limit: Limit = 20) -> Response:
+    """Return the tracks that rise; empty while there is no model."""
+    reader = services.model.reader
+    if reader is None:
+        return json_reply(Trending(0, []))
+    found = reader.trending(int(time.time()), limit)
+    return json_reply(Trending(reader.generation, _scored(reader, found)))
+
+
+@router.get("/model", responses=answers(ModelInfo), summary="Which model answers")
+async def model(services: With, _: Caller) -> Response:
+    """Return what model is mapped and how far it has learned."""
+    reader = services.model.reader
+    if reader is None:
+        return json_reply(ModelInfo(False, 0, 0, 0, 0, {}))
+    offsets = {f"{log}:{partition}": at for (log, partition), at in reader.offsets.items()}
+    return json_reply(
+        ModelInfo(
+            True,
+            reader.generation,
+            reader.tracks,
+            reader.plays_learned,
+            reader.clock,
+            offsets,
+        )
+    )
+
+
+def _scored(reader: Recommender, found: list[tuple[int, float]]) -> list[Scored]:
+    tracks = []
+    for index, score in found:
+        document = document_at(reader, index)
+        if document is not None:
+            tracks.append(Scored(document.track_id, document.artist, document.title, score))
+    return tracks

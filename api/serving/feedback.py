@@ -1,0 +1,105 @@
+"""POST /v1/feedback: love, hate, hide, undo; answered once it is in the log."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Literal
+
+import msgspec
+from fastapi import APIRouter, Request, Response
+from msgspec import Meta
+
+from api.errors import ApiError, unavailable
+from api.http import read_body
+from api.plays.parse import check_user
+from api.producer import Record
+from api.serving.lookup import document_of
+from api.web import Caller, With, answers, body_of, json_reply
+from contracts.errors import BrokerUnavailable, InvalidEvent
+from contracts.events import Feedback, encode
+from contracts.ids import partition_of, track_id
+
+router = APIRouter(prefix="/v1", tags=["serving"])
+MAX_BODY = 65_536
+
+
+class FeedbackIn(msgspec.Struct, kw_only=True):
+    """What a listener says of a track, named by id, or by artist and title.
+
+    ``hate`` and ``hide`` keep the track out of every later list; ``undo`` takes back all that was
+    said of it. ``user`` defaults to the account of the token.
+    """
+
+    kind: Literal["love", "hate", "hide", "undo"]
+    track_id: Annotated[str, Meta(min_length=1, max_length=256)] | None = None
+    artist: Annotated[str, Meta(min_length=1, max_length=1000)] | None = None
+    title: Annotated[str, Meta(min_length=1, max_length=1000)] | None = None
+    user: Annotated[str, Meta(min_length=1, max_length=256)] | None = None
+
+
+class FeedbackOut(msgspec.Struct):
+    """The feedback is in the log; lists reflect it within moments."""
+
+    accepted: bool
+    track_id: str
+
+
+_DECODER = msgspec.json.Decoder(FeedbackIn)
+
+
+@router.post(
+    "/feedback",
+    status_code=202,
+    responses=answers(FeedbackOut, 202, "In the log."),
+    openapi_extra=body_of(FeedbackIn),
+    summary="Love, hate, hide a track, or take that back",
+)
+async def feedback(request: Request, services: With, caller: Caller) -> Response:
+    """Append the feedback of one listener on one track."""
+    given = _read(await read_body(request.scope, request.receive, MAX_BODY))
+    user = given.user or caller.user_id
+    caller.check_acts_for(user)
+    try:
+        check_user(user)
+    except InvalidEvent as error:
+        raise ApiError(400, error.reason, str(error), field="user") from None
+    artist, title, public = given.artist, given.title, given.track_id
+    if artist is None or title is None:
+        # What is hidden is kept by names: an id must be one the model can name.
+        known = document_of(services.model.reader, public) if public else None
+        if known is None:
+            raise ApiError(
+                404 if public else 400,
+                "unknown-track",
+                "Name the track by a track_id from our lists, or by artist and title.",
+                field="track_id",
+            )
+        artist, title = known.artist, known.title
+    message = Feedback(
+        user_id=user,
+        kind=given.kind,
+        at=int(time.time() * 1000),
+        source="v1",
+        track_id=public or track_id(artist, title),
+        artist=artist,
+        title=title,
+    )
+    partition = partition_of(user, services.settings.partitions)
+    record = Record(services.topics.feedback, user.encode(), encode(message), partition)
+    try:
+        await services.log.append([record])
+    except BrokerUnavailable:
+        raise unavailable("The play log did not acknowledge") from None
+    return json_reply(FeedbackOut(True, message.track_id), 202)
+
+
+def _read(body: bytes) -> FeedbackIn:
+    try:
+        given = _DECODER.decode(body)
+    except msgspec.ValidationError as error:
+        raise ApiError(400, "bad-schema", f"{error}.") from None
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise ApiError(400, "bad-json", f"The body is not JSON: {error}.") from None
+    if any(text and "\x00" in text for text in (given.artist, given.title, given.track_id)):
+        raise ApiError(400, "bad-text", "A text contains the character NUL; remove it.")
+    return given

@@ -1,0 +1,211 @@
+"""GET /v1/users/{user}/recommendations: one Redis read, the mapped model, no copies between."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from urllib.parse import parse_qs
+
+import msgspec
+from starlette.types import Receive, Scope
+
+from api.errors import ApiError
+from api.http import Reply
+from api.producer import Record
+from api.services import Services
+from contracts.errors import IncompatibleState, StoreUnavailable
+from contracts.events import Impression, Shown, encode
+from contracts.features import EMPTY, Listener
+from contracts.ids import partition_of
+from online_model import Ranking, Recommender
+
+PREFIX = "/v1/users/"
+SUFFIX = "/recommendations"
+ROUTE = "/v1/users/{user}/recommendations"
+MAX_LIMIT = 100
+DEFAULT_LIMIT = 20
+
+_STRANGER = Listener.unpack(EMPTY)
+_ENCODER = msgspec.json.Encoder()
+_YES = frozenset({"true", "1", "yes", "on"})
+_NO = frozenset({"false", "0", "no", "off", ""})
+
+
+class Recommended(msgspec.Struct):
+    """One track of a list, best first."""
+
+    track_id: str
+    artist: str
+    title: str
+    score: float
+
+
+class Recommendations(msgspec.Struct):
+    """A list for one listener.
+
+    ``generation`` and ``offset`` say which model answered and how much of the log it had learned;
+    ``degraded`` that something was missing (popular tracks, or none, instead of a personal list);
+    ``stranger`` that no play of this listener is known. Send ``impression_id`` with a play that
+    came from this list.
+    """
+
+    user: str
+    generation: int
+    offset: int
+    degraded: bool
+    stranger: bool
+    impression_id: str
+    recommendations: list[Recommended]
+
+
+class Recommend:
+    """The handler."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def __call__(self, scope: Scope, receive: Receive) -> Reply:
+        """Answer one request.
+
+        Raises
+        ------
+        ApiError
+            400 for a parameter that makes no sense, 401, 403.
+        """
+        services = self._services
+        identity = await services.accounts.require(scope)
+        user = scope["path"][len(PREFIX) : -len(SUFFIX)]
+        identity.check_acts_for(user)
+        limit, discover = _parameters(scope["query_string"])
+        listener, missing = await self._listener(user)
+        now = time.time()
+        reader = services.model.reader
+        impression_id = str(uuid.uuid4())
+        if reader is None:
+            services.metrics.degraded("model")
+            return self._reply(user, 0, 0, True, True, impression_id, b"")
+        ranking = reader.recommend(
+            listener.tracks,
+            listener.seconds,
+            listener.ratios,
+            now=int(now),
+            k=limit,
+            discover=discover,
+            hidden=listener.hidden,
+        )
+        degraded = missing or ranking.degraded
+        if degraded:
+            services.metrics.degraded("features" if missing else "state")
+        offset = sum(reader.offsets.values())
+        documents = [reader.document(index) for index in ranking.indices.tolist()]
+        self._log(reader, ranking, documents, user, impression_id, now, offset, discover, degraded)
+        items = b",".join(
+            b'%s,"score":%.6g}' % (document[:-1], score)
+            for document, score in zip(documents, ranking.scores.tolist(), strict=True)
+            if document
+        )
+        return self._reply(
+            user, reader.generation, offset, degraded, ranking.stranger, impression_id, items
+        )
+
+    async def _listener(self, user: str) -> tuple[Listener, bool]:
+        """Return what is known of the listener and whether that is less than there should be."""
+        try:
+            blob = await self._services.features.get(user)
+            return (_STRANGER, False) if blob is None else (Listener.unpack(blob), False)
+        except (StoreUnavailable, IncompatibleState):
+            return _STRANGER, True
+
+    def _log(
+        self,
+        reader: Recommender,
+        ranking: Ranking,
+        documents: list[bytes],
+        user: str,
+        impression_id: str,
+        now: float,
+        offset: int,
+        discover: bool,
+        degraded: bool,
+    ) -> None:
+        services = self._services
+        shown = [
+            Shown(track_id=_track_id(document), score=score, features=features)
+            for document, score, features in zip(
+                documents, ranking.scores.tolist(), ranking.features.tolist(), strict=True
+            )
+            if document
+        ]
+        impression = Impression(
+            impression_id=impression_id,
+            user_id=user,
+            at=int(now * 1000),
+            generation=reader.generation,
+            offset=offset,
+            shown=shown,
+            mode="discover" if discover else "next",
+            degraded=degraded,
+        )
+        services.log.offer(
+            Record(
+                services.topics.impressions,
+                user.encode(),
+                encode(impression),
+                partition_of(user, services.settings.partitions),
+            )
+        )
+
+    @staticmethod
+    def _reply(
+        user: str,
+        generation: int,
+        offset: int,
+        degraded: bool,
+        stranger: bool,
+        impression_id: str,
+        items: bytes,
+    ) -> Reply:
+        body = (
+            b'{"user":%s,"generation":%d,"offset":%d,"degraded":%s,"stranger":%s,'
+            b'"impression_id":"%s","recommendations":[%s]}'
+        ) % (
+            _ENCODER.encode(user),
+            generation,
+            offset,
+            b"true" if degraded else b"false",
+            b"true" if stranger else b"false",
+            impression_id.encode(),
+            items,
+        )
+        return Reply(200, body)
+
+
+def _track_id(document: bytes) -> str:
+    """Return the id a document begins with, without decoding the rest where that is possible."""
+    if document.startswith(b'{"track_id":"'):
+        end = document.find(b'"', 13)
+        if document.find(b"\\", 13, end) < 0:
+            return document[13:end].decode()
+    return str(msgspec.json.decode(document)["track_id"])
+
+
+def _parameters(query: bytes) -> tuple[int, bool]:
+    """Return ``limit`` and ``discover`` of a query string."""
+    if not query:
+        return DEFAULT_LIMIT, False
+    given = parse_qs(query.decode("latin-1"), keep_blank_values=True)
+    text = given.get("limit", [str(DEFAULT_LIMIT)])[-1]
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:6]) <= MAX_LIMIT:
+        raise ApiError(
+            400, "bad-parameter", f"limit is a number from 1 to {MAX_LIMIT}.", field="limit"
+        )
+    return int(text), _flag(given, "discover")
+
+
+def _flag(given: dict[str, list[str]], name: str) -> bool:
+    text = given.get(name, [""])[-1].lower()
+    if text in _YES:
+        return True
+    if text in _NO:
+        return False
+    raise ApiError(400, "bad-parameter", f"{name} is true or false.", field=name)

@@ -1,0 +1,100 @@
+"""GET /v1/reports: what the nightly run published."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+from fastapi import APIRouter, Response
+from fastapi.responses import FileResponse
+
+from api.errors import ApiError
+from api.web import Caller, With, answers, json_reply
+
+router = APIRouter(prefix="/v1", tags=["reports"])
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_TYPES = {
+    "json": "application/json",
+    "csv": "text/csv; charset=utf-8",
+    "html": "text/html; charset=utf-8",
+}
+# A report is a page of its own: it may draw, and must not reach anywhere.
+_POLICY = (
+    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
+    "sandbox allow-scripts"
+)
+
+
+class ReportInfo(msgspec.Struct):
+    """A published report and the formats it can be had in."""
+
+    name: str
+    formats: list[str]
+    published_at: str
+
+
+class Reports(msgspec.Struct):
+    """All published reports."""
+
+    reports: list[ReportInfo]
+
+
+@router.get("/reports", responses=answers(Reports), summary="Published reports")
+async def reports(services: With, caller: Caller) -> Response:
+    """List the reports, by name."""
+    caller.check_role("analyst", "admin")
+    folder = services.settings.reports_dir
+    found = [
+        info
+        for path in (sorted(folder.iterdir()) if folder.is_dir() else [])
+        if _NAME.fullmatch(path.name) and (info := _info(path)) is not None
+    ]
+    return json_reply(Reports(found))
+
+
+@router.get(
+    "/reports/{name}",
+    summary="One report",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "The latest edition.",
+            "content": {
+                "application/json": {"schema": {}},
+                "text/csv": {"schema": {"type": "string"}},
+                "text/html": {"schema": {"type": "string"}},
+            },
+        }
+    },
+)
+async def report(
+    services: With, caller: Caller, name: str, format: Literal["json", "csv", "html"] = "json"
+) -> Response:
+    """Return the latest edition of a report."""
+    caller.check_role("analyst", "admin")
+    path = services.settings.reports_dir / name / f"latest.{format}"
+    if not _NAME.fullmatch(name) or not path.is_file():
+        raise ApiError(404, "unknown-report", f"There is no report {name!r} as {format}.")
+    headers = {
+        "content-security-policy": _POLICY,
+        "x-content-type-options": "nosniff",
+        "cache-control": "no-store",
+    }
+    return FileResponse(path, media_type=_TYPES[format], headers=headers)
+
+
+def _info(path: Path) -> ReportInfo | None:
+    editions = [path / f"latest.{name}" for name in _TYPES]
+    present = [edition for edition in editions if edition.is_file()]
+    if not present:
+        return None
+    newest = max(edition.stat().st_mtime for edition in present)
+    return ReportInfo(
+        path.name,
+        [edition.suffix[1:] for edition in present],
+        datetime.fromtimestamp(newest, UTC).isoformat(timespec="seconds"),
+    )
