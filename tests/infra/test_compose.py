@@ -1,0 +1,74 @@
+"""docker-compose.yml holds to the compose schema and to what the code really offers."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from contracts.settings import Settings
+from infra.cli import COMMANDS
+from infra.commands.worker import MODULES
+from infra.stack.stack import WORKERS
+from tests.conftest import ROOT
+
+COMPOSE = ROOT / "docker-compose.yml"
+
+
+@pytest.fixture(scope="module")
+def services() -> dict[str, Any]:
+    document: dict[str, Any] = yaml.safe_load(COMPOSE.read_text())
+    found: dict[str, Any] = document["services"]
+    return found
+
+
+def test_it_is_valid_by_the_compose_schema() -> None:
+    checker = Path(sys.executable).with_name("check-jsonschema")
+    done = subprocess.run(
+        [str(checker), "--builtin-schema", "vendor.compose-spec", str(COMPOSE)],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_schema_check_can_fail(tmp_path: Path) -> None:
+    broken = tmp_path / "docker-compose.yml"
+    broken.write_text(COMPOSE.read_text().replace("healthcheck:", "healthchek:", 1))
+    checker = Path(sys.executable).with_name("check-jsonschema")
+    done = subprocess.run(
+        [str(checker), "--builtin-schema", "vendor.compose-spec", str(broken)], capture_output=True
+    )
+    assert done.returncode != 0
+
+
+def test_every_worker_has_a_service(services: dict[str, Any]) -> None:
+    commands = [
+        tuple(s["command"]) for s in services.values() if s.get("command", [""])[0] == "worker"
+    ]
+    assert sorted(commands) == sorted(("worker", name) for name in WORKERS)
+
+
+def test_commands_and_settings_exist(services: dict[str, Any]) -> None:
+    known = {f"SEGUE_{field.name.upper()}" for field in fields(Settings)}
+    for name, service in services.items():
+        if "build" not in service:
+            continue
+        command = service["command"]
+        assert command[0] in COMMANDS, name
+        assert command[0] != "worker" or command[1] in MODULES, name
+        assert set(service["environment"]) <= known, name
+
+
+def test_the_image_copies_every_folder_of_the_package() -> None:
+    copied = [
+        line.split()[1]
+        for line in (ROOT / "infra" / "docker" / "Dockerfile").read_text().splitlines()
+        if line.startswith("COPY") and len(line.split()) == 3
+    ]
+    assert set(copied) == {"contracts", "online_model", "streams", "batch", "api", "infra"}

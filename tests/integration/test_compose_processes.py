@@ -1,0 +1,102 @@
+"""The processes docker-compose.yml names run with its settings, without Docker."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+
+from infra.stack.ports import free_ports
+from infra.stack.postgres import Postgres
+from infra.stack.server import Server
+from infra.stack.valkey import Valkey
+from tests.conftest import ROOT
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def environment(
+    broker: Server, valkey: Valkey, postgres: Postgres, tmp_path: Path
+) -> dict[str, str]:
+    """Compose's own settings with the addresses of this machine's servers put in."""
+    services: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    described = dict(services["api"]["environment"])
+    described |= {
+        "SEGUE_HOME": str(tmp_path / "data"),
+        "SEGUE_NAMESPACE": "composed",
+        "SEGUE_KAFKA": broker.address,
+        "SEGUE_REDIS_URL": valkey.address,
+        "SEGUE_POSTGRES_DSN": postgres.address.replace(
+            "search_path%3Dsegue", "search_path%3Dcomposed"
+        ),
+        "SEGUE_HOST": "127.0.0.1",
+        "SEGUE_HOST_NAME": "compose",
+        "SEGUE_PORT": str(free_ports(1)[0]),
+    }
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("SEGUE_")}
+    return inherited | described
+
+
+@pytest.fixture
+def processes() -> Iterator[list[subprocess.Popen[bytes]]]:
+    started: list[subprocess.Popen[bytes]] = []
+    yield started
+    for process in started:
+        process.terminate()
+    for process in started:
+        assert process.wait(30) == 0
+
+
+def test_init_then_workers_serve(
+    environment: dict[str, str], processes: list[subprocess.Popen[bytes]], tmp_path: Path
+) -> None:
+    services: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    segue = [sys.executable, "-m", "infra.cli"]
+    for _ in range(2):  # harmless when repeated
+        made = subprocess.run(
+            [*segue, *services["init"]["command"]],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    token = made.stdout.rpartition("admin token: ")[2].strip()
+    for service in services.values():
+        command = service.get("command", [""])
+        if command[0] == "worker":
+            log = (tmp_path / f"{command[1]}.log").open("wb")
+            processes.append(
+                subprocess.Popen([*segue, *command], env=environment, stdout=log, stderr=log)
+            )
+    api = f"http://127.0.0.1:{environment['SEGUE_PORT']}"
+    _wait_ready(api)
+    play = {"user": "ada", "artist": "Air", "title": "Sexy Boy", "played_at": 1_700_000_000_000}
+    answer = httpx.post(
+        f"{api}/v1/plays",
+        json={"plays": [play]},
+        headers={"authorization": f"Bearer {token}"},
+        timeout=10,
+    )
+    assert answer.status_code == 202
+    assert answer.json()["accepted"] == 1
+
+
+def _wait_ready(api: str) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            if httpx.get(f"{api}/readyz", timeout=3).status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.2)
+    pytest.fail(f"{api}/readyz is not green")
