@@ -1,0 +1,110 @@
+"""Drift: does an answer still have the shape its contract promises?
+
+Reading with a msgspec contract ignores fields it does not know, which is right for the data and
+blind for the owner. So each answer is also compared with its contract: unknown fields, fields
+that should be there and are not, and values of another kind are counted by path.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+import msgspec.inspect as mi
+
+from batch.collectors.errors import ShapeBroken
+from batch.collectors.tally import Tally, count
+
+_KINDS: dict[type[mi.Type], tuple[type, ...]] = {
+    mi.StrType: (str,),
+    mi.IntType: (int,),
+    mi.FloatType: (float, int),
+    mi.BoolType: (bool,),
+    mi.NoneType: (type(None),),
+    mi.StructType: (dict,),
+    mi.DictType: (dict,),
+    mi.ListType: (list,),
+}
+#: Distinct differences kept a run: a source gone mad must not fill the memory.
+_MOST = 200
+
+
+@lru_cache
+def _info(contract: Any) -> mi.Type:
+    return mi.type_info(contract)
+
+
+def differences(document: Any, contract: Any) -> dict[str, int]:
+    """Return ``"<path> <what>" -> count`` where `document` differs from `contract`.
+
+    ``what`` is ``unknown``, ``missing`` or ``is <kind>``. List positions are written ``[]``, so
+    the same difference in a thousand rows is one entry. A field with a default may be absent.
+
+    Examples
+    --------
+    >>> class Row(msgspec.Struct):
+    ...     name: str
+    ...     album: str = ""
+    >>> differences([{"name": "Air"}, {"title": 3}], list[Row])
+    {'[].title unknown': 1, '[].name missing': 1}
+    """
+    found: dict[str, int] = {}
+    _compare(document, _info(contract), "", found)
+    return found
+
+
+def _note(found: dict[str, int], path: str, what: str) -> None:
+    text = f"{path or '.'} {what}"
+    if text in found or len(found) < _MOST:
+        count(found, text)
+
+
+def _matches(value: Any, info: mi.Type) -> bool:
+    if isinstance(info, mi.AnyType | mi.RawType):
+        return True
+    if isinstance(info, mi.UnionType):
+        return any(_matches(value, each) for each in info.types)
+    if isinstance(value, bool) and not isinstance(info, mi.BoolType):
+        return False
+    return isinstance(value, _KINDS.get(type(info), (object,)))
+
+
+def _compare(value: Any, info: mi.Type, path: str, found: dict[str, int]) -> None:
+    if isinstance(info, mi.UnionType):
+        info = next((each for each in info.types if _matches(value, each)), info)
+    if not _matches(value, info):
+        _note(found, path, f"is {type(value).__name__}")
+    elif isinstance(info, mi.ListType):
+        for each in value:
+            _compare(each, info.item_type, f"{path}[]", found)
+    elif isinstance(info, mi.DictType):
+        for each in value.values():
+            _compare(each, info.value_type, f"{path}{{}}", found)
+    elif isinstance(info, mi.StructType):
+        known = {field.encode_name: field for field in info.fields}
+        for name in value:
+            if name not in known:
+                _note(found, f"{path}.{name}", "unknown")
+        for name, field in known.items():
+            if name in value:
+                _compare(value[name], field.type, f"{path}.{name}", found)
+            elif field.required:
+                _note(found, f"{path}.{name}", "missing")
+
+
+def read(body: str | bytes, contract: type[msgspec.Struct], tally: Tally) -> Any:
+    """Decode an answer by its contract, after counting how it differs.
+
+    Raises
+    ------
+    ShapeBroken
+        A difference leaves the contract unreadable (a required field is gone).
+    """
+    for what, times in differences(msgspec.json.decode(body), contract).items():
+        if what in tally.drift or len(tally.drift) < _MOST:
+            count(tally.drift, f"{contract.__name__}{what}", times)
+    try:
+        return msgspec.json.decode(body, type=contract, strict=False)
+    except msgspec.ValidationError as error:
+        raise ShapeBroken(f"the shape of {contract.__name__} has changed: {error}") from None
