@@ -89,7 +89,7 @@ def run(
 
     options = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)]
     options += ["--target-path", str(folder / "target"), "--log-path", str(folder / "logs")]
-    options += ["--quiet", "--no-use-colors", "--no-send-anonymous-usage-stats"]
+    options += ["--log-level", "none", "--no-use-colors", "--no-send-anonymous-usage-stats"]
     with _environment(environ):
         try:
             outcome = dbtRunner(callbacks=[heard]).invoke([*arguments, *options])

@@ -139,11 +139,25 @@ def build(
     ConfigurationError
         The project or profile cannot be read.
     """
-    arguments = ["build"]
+    # Unit tests check the rules, not the data: they belong to the workshop (test_rules).
+    arguments = ["build", "--exclude-resource-type", "unit_test"]
     if full_refresh:
         arguments.append("--full-refresh")
     if select:
         arguments += ["--select", select]
+    return _dbt(settings, arguments, progress)
+
+
+def test_rules(settings: Settings) -> Build:
+    """Run dbt's unit tests; the tables must have been built once, since dbt asks them for types."""
+    return _dbt(settings, ["test", "--select", "test_type:unit"])
+
+
+def _dbt(
+    settings: Settings,
+    arguments: list[str],
+    progress: Callable[[Node], None] | None = None,
+) -> Build:
     with connect(settings, read_only=False):
         pass  # a locked file gets our message, not a traceback inside dbt
     folder = settings.warehouse_path.parent.absolute()

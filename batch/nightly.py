@@ -1,0 +1,209 @@
+"""The nightly: land a lake snapshot, check it, build the warehouse, publish reports.
+
+Each step can be run again without harm, and all of them read the lake version that the first one
+pinned. A run that was killed is taken up where it stopped; one that failed is started anew, since
+what failed it may have been repaired by a newer version.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+
+from batch import quality, warehouse
+from batch.dbt_runner import Node
+from batch.lake import Lake
+from batch.reports import KINDS
+from batch.reports.publish import publish
+from batch.reports.report import Occasion
+from batch.runs import Run, Runs, Step
+from contracts.errors import ConfigurationError, SegueError, Terminal
+from contracts.settings import Settings
+
+log = logging.getLogger(__name__)
+
+TARGETS = ("duckdb",)
+#: Tables whose rows a run records.
+COUNTED = (
+    "raw.plays",
+    "stg_segue__plays",
+    "stg_segue__plays_rejected",
+    "fct_plays",
+    "dim_listeners",
+    "dim_tracks",
+    "dim_artists",
+    "dim_albums",
+    "dim_dates",
+)
+
+
+class StepFailed(Terminal):
+    """A step refused its input; the message says what to look at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Night:
+    """What the steps of one run share."""
+
+    settings: Settings
+    run: Run
+    day: date
+    tell: Callable[[str, str], None]
+
+
+def nightly(
+    settings: Settings,
+    *,
+    target: str = "duckdb",
+    day: date | None = None,
+    tell: Callable[[str, str], None] = lambda step, word: None,
+) -> Run:
+    """Run every step and return the record, which is also written to ``<home>/runs``.
+
+    Parameters
+    ----------
+    day
+        The day reports look back from; today (UTC) by default.
+    tell
+        Called with (step, word) as the run goes on, for progress bars.
+
+    Raises
+    ------
+    StoreUnavailable
+        Another nightly of this home is running.
+    ConfigurationError
+        There is no such target.
+    """
+    if target not in TARGETS:
+        raise ConfigurationError(f"target {target!r} is unknown: choose {' or '.join(TARGETS)}")
+    day = day or datetime.now(UTC).date()
+    runs = Runs(settings.home / "runs")
+    with runs.lock():
+        run = _resume(settings, runs.last(target), day) or Run(
+            id=runs.next_id(day.isoformat(), target),
+            date=day.isoformat(),
+            target=target,
+            started_at=_now(),
+            steps=[Step(name=name) for name in STEPS],
+        )
+        _go(Night(settings, run, day, tell), runs)
+    return run
+
+
+def _resume(settings: Settings, last: Run | None, day: date) -> Run | None:
+    """Return the last run if it was killed and what it had finished still stands."""
+    if last is None or last.status != "running" or last.date != day.isoformat():
+        return None
+    if [step.name for step in last.steps] != list(STEPS) or not settings.warehouse_path.exists():
+        return None
+    log.info("taking up run %s", last.id)
+    return last
+
+
+def _go(night: Night, runs: Runs) -> None:
+    run = night.run
+    began = time.monotonic()
+    for name, act in STEPS.items():
+        step = run.step(name)
+        if step.status == "ok":
+            night.tell(name, "finished before")
+            continue
+        if run.status != "running":
+            step.status = "skipped"
+            continue
+        step.status, step.started_at = "running", _now()
+        runs.save(run)
+        night.tell(name, "running")
+        started = time.monotonic()
+        try:
+            step.detail, step.rows = act(night)
+            step.status = "ok"
+        except Exception as error:  # whatever it is, the record must show it
+            known = isinstance(error, SegueError)
+            if not known:
+                log.exception("step %s broke", name)
+            step.status = "failed"
+            step.detail = str(error) if known else f"{type(error).__name__}: {error}"
+            run.status, run.error = "failed", f"{name}: {step.detail}"
+        step.seconds = round(time.monotonic() - started, 3)
+        log.info("step %s %s in %.1f s", name, step.status, step.seconds)
+        night.tell(name, step.status)
+    if run.status == "running":
+        run.status = "ok"
+    run.finished_at = _now()
+    run.seconds = round(time.monotonic() - began, 3)
+    runs.save(run)
+
+
+def _land(night: Night) -> tuple[str, dict[str, int]]:
+    lake = Lake.plays(night.settings)
+    merged = lake.compact()
+    removed = lake.vacuum()
+    snapshot = lake.snapshot()
+    if snapshot is None or snapshot.rows == 0:
+        night.run.status = "empty"
+        return "the lake holds no plays yet: nothing to do", {}
+    warehouse.land(night.settings, snapshot)
+    night.run.lake_version, night.run.lake_rows = snapshot.version, snapshot.rows
+    detail = f"version {snapshot.version}, {len(snapshot.files)} files"
+    if merged or removed:
+        detail += f"; {merged} small files merged, {len(removed)} old ones removed"
+    return detail, {"raw.plays": snapshot.rows}
+
+
+def _quality(night: Night) -> tuple[str, dict[str, int]]:
+    return _judge(quality.check_raw(night.settings)), {}
+
+
+def _judge(checks: list[quality.Check]) -> str:
+    """Return the warnings as text, or fail with every broken check."""
+    broken = [check for check in checks if not check.ok]
+    words = [f"{check.table} {check.name}: {check.detail}" for check in broken]
+    if any(check.severity == "error" for check in broken):
+        raise StepFailed("; ".join(words))
+    return "; ".join(words) or f"{len(checks)} checks passed"
+
+
+def _build(night: Night) -> tuple[str, dict[str, int]]:
+    def heard(node: Node) -> None:
+        night.tell("build", node.name)
+
+    result = warehouse.build(night.settings, progress=heard)
+    if not result.ok:
+        words = [f"{node.name} {node.status} ({node.message})" for node in result.failed[:5]]
+        raise StepFailed("; ".join(words))
+    word = _judge(quality.check_staging(night.settings))
+    rows = {table: warehouse.count(night.settings, table) for table in COUNTED}
+    return f"{len(result.nodes)} models and tests in {result.seconds:.1f} s; {word}", rows
+
+
+def _reports(night: Night) -> tuple[str, dict[str, int]]:
+    occasion = Occasion(night.day, datetime.now(UTC), night.run.lake_version)
+    rows = {}
+    with warehouse.connect(night.settings) as connection:
+
+        def ask(sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+            return connection.execute(sql, list(parameters)).fetchall()
+
+        for kind in KINDS.values():
+            report = kind.draw(ask, occasion)
+            publish(report, night.settings.reports_dir, night.day)
+            rows[kind.name] = len(report.tables[0].rows)
+            night.tell("reports", kind.name)
+    return f"published {', '.join(rows)}", rows
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+STEPS: dict[str, Callable[[Night], tuple[str, dict[str, int]]]] = {
+    "land": _land,
+    "quality": _quality,
+    "build": _build,
+    "reports": _reports,
+}

@@ -1,0 +1,62 @@
+"""Publishing: a reader finds the old report or the new one, never half of either.
+
+A report lies under ``<reports>/<name>/`` as ``latest.html``, ``.csv`` and ``.json``, and once more
+under the day it was drawn for, such as ``2026-11-22.html``.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from datetime import date
+from pathlib import Path
+
+from batch.reports.render import FORMATS, render
+from batch.reports.report import Report
+from contracts.errors import ConfigurationError
+
+
+def publish(report: Report, folder: Path, day: date) -> list[Path]:
+    """Write the report in every format, dated copy first, and return the paths written."""
+    target = folder / report.name
+    target.mkdir(parents=True, exist_ok=True)
+    written = []
+    for form in FORMATS:
+        text = render(report, form)
+        for stem in (day.isoformat(), "latest"):
+            path = target / f"{stem}.{form}"
+            write_atomically(path, text)
+            written.append(path)
+    return written
+
+
+def published(folder: Path, name: str, form: str) -> str:
+    """Return the newest published text of a report.
+
+    Raises
+    ------
+    ConfigurationError
+        It was never published; the message says what to run.
+    """
+    path = folder / name / f"latest.{form}"
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigurationError(
+            f"report {name} was never published to {folder}: run `segue nightly` first"
+        ) from None
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Replace a file by new content: durable before it is visible."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,90 @@
+"""A report as HTML (one file, nothing loaded from elsewhere), CSV or JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, select_autoescape
+
+from batch.reports.report import Cell, Report
+
+FORMATS = ("html", "csv", "json")
+
+
+def render(report: Report, form: str) -> str:
+    """Return the report as text in one of :data:`FORMATS`."""
+    return {"html": to_html, "csv": to_csv, "json": to_json}[form](report)
+
+
+def to_html(report: Report) -> str:
+    """Return one self-contained page."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=select_autoescape(["html"]),
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["cell"] = _for_people
+    environment.tests["numeric"] = lambda value: isinstance(value, int | float)
+    return environment.get_template("page.html").render(report=report)
+
+
+def to_csv(report: Report) -> str:
+    """Return the first table, one header line, fields quoted where needed (RFC 4180)."""
+    table = report.tables[0]
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(column.key for column in table.columns)
+    writer.writerows([_formula_safe(cell) for cell in row] for row in table.rows)
+    return text.getvalue()
+
+
+def to_json(report: Report) -> str:
+    """Return everything but the figures; times as ISO 8601."""
+    document: dict[str, Any] = {
+        "report": report.name,
+        "title": report.title,
+        "summary": report.summary,
+        "generated_at": report.generated_at.isoformat(),
+        "lake_version": report.lake_version,
+        "facts": report.facts,
+        "tables": {table.key: table.records() for table in report.tables},
+    }
+    if report.notes:
+        document["notes"] = report.notes
+    return json.dumps(document, indent=2, ensure_ascii=False, default=_iso) + "\n"
+
+
+def _iso(value: object) -> str:
+    if isinstance(value, date):
+        return value.isoformat()
+    raise TypeError(f"{type(value).__name__} does not belong into a report")
+
+
+def _formula_safe(cell: Cell) -> Cell:
+    # A spreadsheet runs a field that begins like a formula, and anybody may name a track so.
+    if isinstance(cell, str) and cell[:1] in {"=", "+", "-", "@", "\t", "\r"}:
+        return "'" + cell
+    return cell
+
+
+def _for_people(cell: Cell) -> str:
+    match cell:
+        case None:
+            return "–"
+        case bool():
+            return "yes" if cell else "no"
+        case int():
+            return f"{cell:,}"
+        case float():
+            return f"{cell:,.1f}" if abs(cell) >= 10 else f"{cell:.3g}"
+        case datetime():
+            return f"{cell:%d %b %Y, %H:%M}"
+        case date():
+            return f"{cell:%d %b %Y}"
+    return cell

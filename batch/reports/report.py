@@ -1,0 +1,96 @@
+"""What a report is: facts, figures and tables, drawn from the warehouse as of one lake version."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any, Protocol
+
+Cell = str | int | float | date | datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a table: ``key`` in JSON and CSV, ``label`` for people."""
+
+    key: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows under named columns; ``len(row) == len(columns)`` for every row."""
+
+    key: str
+    title: str
+    columns: tuple[Column, ...]
+    rows: list[tuple[Cell, ...]]
+
+    def records(self) -> list[dict[str, Cell]]:
+        """Return one dictionary a row."""
+        keys = [column.key for column in self.columns]
+        return [dict(zip(keys, row, strict=True)) for row in self.rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A plot: SVG markup without XML prologue, and the sentence beneath it."""
+
+    title: str
+    svg: str
+    caption: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One rendered answer, before it becomes HTML, CSV or JSON.
+
+    Attributes
+    ----------
+    facts
+        A few figures that answer the question at a glance: label -> value.
+    tables
+        The first one is what the CSV holds.
+    """
+
+    name: str
+    title: str
+    summary: str
+    facts: dict[str, Cell]
+    figures: list[Figure]
+    tables: list[Table]
+    generated_at: datetime
+    lake_version: int | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+class Ask(Protocol):
+    """Asks the warehouse: SQL and its parameters to rows of plain values."""
+
+    def __call__(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Return every row of the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Occasion:
+    """When and from what a report is drawn.
+
+    Attributes
+    ----------
+    today
+        Reports look back from this day (UTC), which makes a past one reproducible.
+    """
+
+    today: date
+    generated_at: datetime
+    lake_version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A report people can ask for by name."""
+
+    name: str
+    description: str
+    draw: Callable[[Ask, Occasion], Report]

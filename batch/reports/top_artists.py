@@ -1,0 +1,93 @@
+"""Which artists were played most, over the last 28 days and ever."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from batch.reports.plots import bars
+from batch.reports.report import Ask, Column, Figure, Kind, Occasion, Report, Table
+
+DAYS = 28
+MOST = 50
+SHOWN = 15
+
+_COLUMNS = (
+    Column("rank", "Rank"),
+    Column("artist", "Artist"),
+    Column("plays", "Plays"),
+    Column("listeners", "Listeners"),
+    Column("tracks", "Tracks played"),
+    Column("hours", "Hours heard"),
+    Column("share", "Share of plays"),
+)
+
+_TOP = """
+with counted as (
+    select
+        artist_key,
+        count(*) as plays,
+        count(distinct user_id) as listeners,
+        count(distinct track_id) as tracks,
+        round(coalesce(sum(ms_played), 0) / 3600000.0, 1) as hours
+    from marts.fct_plays
+    where played_date > ? and played_date <= ?
+    group by artist_key
+)
+select
+    row_number() over (order by counted.plays desc, listeners desc, artist) as place,
+    artist,
+    counted.plays,
+    listeners,
+    tracks,
+    hours,
+    round(counted.plays / sum(counted.plays) over (), 4) as share
+from counted
+inner join marts.dim_artists as artists on counted.artist_key = artists.artist_key
+order by place
+limit ?
+"""
+
+_TOTALS = """
+select count(*), count(distinct artist_key), count(distinct user_id)
+from marts.fct_plays
+where played_date > ? and played_date <= ?
+"""
+
+
+def draw(ask: Ask, occasion: Occasion) -> Report:
+    """Draw the report: the last 28 days that hold plays, up to ``occasion.today``."""
+    last = ask(
+        "select max(played_date) from marts.fct_plays where played_date <= ?", [occasion.today]
+    )
+    until = last[0][0] or occasion.today
+    since = until - timedelta(days=DAYS)
+    plays, artists, listeners = ask(_TOTALS, [since, until])[0]
+    rows = ask(_TOP, [since, until, MOST])
+    period = f"{since + timedelta(days=1):%d %B %Y} to {until:%d %B %Y}"
+    title = f"Plays by artist, {period}"
+    return Report(
+        name=KIND.name,
+        title="Top artists",
+        summary=f"{period}, the {DAYS} days up to the newest play.",
+        facts={"Plays": plays, "Artists": artists, "Listeners": listeners},
+        figures=[
+            Figure(
+                title=title,
+                svg=bars(
+                    [row[1] for row in rows[:SHOWN]],
+                    [row[2] for row in rows[:SHOWN]],
+                    axis="Plays",
+                    title=title,
+                ),
+                caption=f"The {min(SHOWN, len(rows))} artists played most.",
+            )
+        ]
+        if rows
+        else [],
+        tables=[Table("artists", f"The {len(rows)} artists played most", _COLUMNS, rows)],
+        generated_at=occasion.generated_at,
+        lake_version=occasion.lake_version,
+    )
+
+
+KIND = Kind("top-artists", "The artists played most in the last 28 days.", draw)

@@ -1,0 +1,135 @@
+"""The record of a nightly run, and the lock that keeps two from overlapping.
+
+A record is a JSON file ``<home>/runs/<id>.json``, replaced as a whole after every step: a run that
+was killed shows what it had finished, and the next one goes on from there.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from batch.reports.publish import write_atomically
+from contracts.errors import IncompatibleState, StoreUnavailable
+
+
+class Step(msgspec.Struct, kw_only=True):
+    """One step of a run.
+
+    Attributes
+    ----------
+    status
+        ``waiting``, ``running``, ``ok``, ``failed`` or ``skipped``.
+    rows
+        Counts by name, such as rows of each table built.
+    """
+
+    name: str
+    status: str = "waiting"
+    started_at: str | None = None
+    seconds: float | None = None
+    rows: dict[str, int] = {}
+    detail: str = ""
+
+
+class Run(msgspec.Struct, kw_only=True):
+    """One nightly run.
+
+    Attributes
+    ----------
+    id
+        ``<date>-<target>-<number>``.
+    status
+        ``running`` (or killed), ``ok``, ``failed``, or ``empty``: the lake holds nothing yet.
+    lake_version
+        The version every step of this run reads.
+    """
+
+    id: str
+    date: str
+    target: str
+    status: str = "running"
+    started_at: str
+    finished_at: str | None = None
+    seconds: float | None = None
+    lake_version: int | None = None
+    lake_rows: int = 0
+    steps: list[Step] = []
+    error: str | None = None
+
+    def step(self, name: str) -> Step:
+        """Return the step of that name."""
+        return next(step for step in self.steps if step.name == name)
+
+
+class Runs:
+    """The records of one deployment."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def save(self, run: Run) -> None:
+        """Write the record, durable before it is visible."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        text = msgspec.json.format(msgspec.json.encode(run), indent=2).decode() + "\n"
+        write_atomically(self.folder / f"{run.id}.json", text)
+
+    def all(self) -> list[Run]:
+        """Return every record, oldest first.
+
+        Raises
+        ------
+        IncompatibleState
+            A record cannot be read; the message names the file.
+        """
+        runs = []
+        for path in self.folder.glob("*.json"):
+            try:
+                runs.append(msgspec.json.decode(path.read_bytes(), type=Run))
+            except msgspec.DecodeError as error:
+                raise IncompatibleState(
+                    f"run record {path}: {error}; move it away to go on"
+                ) from None
+        return sorted(runs, key=lambda run: run.started_at)
+
+    def last(self, target: str) -> Run | None:
+        """Return the newest record of a target."""
+        return next((run for run in reversed(self.all()) if run.target == target), None)
+
+    def next_id(self, day: str, target: str) -> str:
+        """Return a free id for a run of that day."""
+        taken = {run.id for run in self.all()}
+        number = 1
+        while (name := f"{day}-{target}-{number:03d}") in taken:
+            number += 1
+        return name
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the right to run; the operating system gives it back however a process ends.
+
+        Raises
+        ------
+        StoreUnavailable
+            Another nightly of this home runs; the message names its process.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                holder = os.read(handle, 32).decode(errors="replace").strip() or "unknown"
+                raise StoreUnavailable(
+                    f"a nightly of {self.folder.parent} is running already (process {holder})"
+                ) from None
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, str(os.getpid()).encode(), 0)
+            yield
+        finally:
+            os.close(handle)

@@ -1,0 +1,50 @@
+"""`segue report`: list the reports, or print the newest published one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from contracts.errors import ConfigurationError
+from contracts.settings import Settings
+
+
+def report(
+    name: Annotated[str | None, typer.Argument(help="Which report; without it, a list.")] = None,
+    format: Annotated[str, typer.Option("--format", "-f", help="html, csv or json.")] = "json",
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to a file.")] = None,
+    home: Annotated[Path | None, typer.Option(help="Folder of the deployment.")] = None,
+) -> None:
+    """Print a published report; without a name, list them."""
+    # Not at the top: `--help` must not wait for matplotlib.
+    from batch.reports import KINDS
+    from batch.reports.publish import published, write_atomically
+    from batch.reports.render import FORMATS
+
+    settings = Settings.from_env()
+    if home is not None:
+        settings = replace(settings, home=home)
+    if name is None:
+        table = Table("report", "what it shows", "published")
+        for kind in KINDS.values():
+            there = (settings.reports_dir / kind.name / "latest.html").exists()
+            table.add_row(kind.name, kind.description, "yes" if there else "not yet")
+        Console().print(table)
+        return
+    if name not in KINDS:
+        raise ConfigurationError(f"no report {name!r}; there are: {', '.join(KINDS)}")
+    if format not in FORMATS:
+        raise ConfigurationError(f"no format {format!r}; there are: {', '.join(FORMATS)}")
+    text = published(settings.reports_dir, name, format)
+    if output is None:
+        typer.echo(text, nl=False)
+        return
+    if not output.parent.is_dir():
+        raise ConfigurationError(f"cannot write {output}: there is no folder {output.parent}")
+    write_atomically(output, text)
+    typer.echo(f"wrote {output}", err=True)
