@@ -8,9 +8,11 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse
 from starlette.exceptions import HTTPException
 
 from api import health
+from api.docs import render
 from api.edge import Edge, error_reply
 from api.errors import ApiError
 from api.hot import HotPaths, hot_router
@@ -43,6 +45,8 @@ def create_app(services: Services) -> Edge:
         description=_DESCRIPTION,
         lifespan=lifespan,
         redirect_slashes=False,
+        docs_url=None,
+        redoc_url=None,
     )
     app.state.services = services
     gate = Gate(services.accounts, services.rates)
@@ -51,11 +55,16 @@ def create_app(services: Services) -> Edge:
     app.include_router(hot_router(paths, edge))
     for module in (catalogue, feedback, reports, read, health):
         app.include_router(module.router)
+    app.add_api_route("/docs", _docs, include_in_schema=False)
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]
     app.add_exception_handler(ApiError, _known)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _invalid)
     return edge
+
+
+async def _docs(request: Request) -> HTMLResponse:
+    return HTMLResponse(render(request.app.openapi()))
 
 
 def _rendered(request: Request, error: ApiError) -> Response:

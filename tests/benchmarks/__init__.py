@@ -1,0 +1,1 @@
+"""Measurements and the tools for them."""

@@ -1,0 +1,1 @@
+"""The HTTP API without servers: parsing, validation, rendering."""

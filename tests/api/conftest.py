@@ -1,0 +1,95 @@
+"""The application over doubles of the log and the accounts: no server is needed."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import pytest
+
+from api.app import create_app
+from api.auth import Accounts, Identity
+from api.edge import Edge
+from api.producer import PlayLog, Record
+from api.services import Services
+from contracts.errors import BrokerUnavailable
+from contracts.settings import Settings
+
+TOKENS = {
+    "ada-token": Identity("ada", frozenset({"listener"})),
+    "player-token": Identity("player", frozenset({"client"})),
+    "analyst-token": Identity("eve", frozenset({"analyst"})),
+    "admin-token": Identity("admin", frozenset({"listener", "client", "analyst", "admin"})),
+}
+
+
+class KnownAccounts(Accounts):
+    """Knows the tokens above."""
+
+    def __init__(self) -> None:
+        pass
+
+    async def identify(self, token: str) -> Identity | None:
+        return TOKENS.get(token)
+
+
+@dataclass
+class MemoryLog(PlayLog):
+    """Keeps what is appended; ``down`` makes it refuse."""
+
+    records: list[Record] = field(default_factory=list)
+    down: bool = False
+
+    async def append(self, records: Sequence[Record]) -> None:
+        if self.down:
+            raise BrokerUnavailable("down")
+        self.records.extend(records)
+
+    def offer(self, record: Record) -> bool:
+        self.records.append(record)
+        return True
+
+
+@dataclass
+class World:
+    """An application with its doubles."""
+
+    app: Edge
+    services: Services
+    log: MemoryLog
+    home: Path
+
+
+@pytest.fixture(scope="session")
+def session_world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """One application for the session; nothing listens at its addresses."""
+    home = tmp_path_factory.mktemp("api")
+    settings = Settings(
+        home=home,
+        kafka="127.0.0.1:1",
+        redis_url="redis://127.0.0.1:1/0",
+        postgres_dsn="postgresql://nobody@127.0.0.1:1/none",
+    )
+    services = Services(settings)
+    log = MemoryLog()
+    services.log = log
+    services.accounts = KnownAccounts()
+    return World(create_app(services), services, log, home)
+
+
+@pytest.fixture
+def world(session_world: World) -> World:
+    """The application, its log empty."""
+    session_world.log.records.clear()
+    session_world.log.down = False
+    return session_world
+
+
+@pytest.fixture
+async def client(world: World) -> AsyncIterator[httpx.AsyncClient]:
+    """An HTTP client of the application; exceptions would come through, so none may."""
+    transport = httpx.ASGITransport(app=world.app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://segue") as made:
+        yield made

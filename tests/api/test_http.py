@@ -1,0 +1,168 @@
+"""Errors, routes, documents, reports: what every caller sees."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from tests.api.conftest import World
+
+ANALYST = {"authorization": "Bearer analyst-token"}
+ADA = {"authorization": "Token ada-token"}
+
+
+@pytest.mark.parametrize(
+    ("path", "shape"),
+    [("/nope", {"error"}), ("/v1/nope", {"error"}), ("/1/nope", {"code", "error"})],
+)
+async def test_unknown_routes_are_json(
+    client: httpx.AsyncClient, path: str, shape: set[str]
+) -> None:
+    answer = await client.get(path)
+    assert answer.status_code == 404
+    assert set(answer.json()) == shape
+
+
+async def test_wrong_method_says_which_is_right(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/v1/plays")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+
+
+async def test_health_needs_nothing(client: httpx.AsyncClient) -> None:
+    assert (await client.get("/healthz")).json() == {"status": "ok"}
+    ready = await client.get("/readyz")
+    assert ready.status_code == 503
+    assert ready.json()["workers"]["learner"] == "has never reported"
+
+
+async def test_metrics_count(client: httpx.AsyncClient) -> None:
+    await client.get("/nope/1")
+    text = (await client.get("/metrics")).text
+    assert 'segue_http_requests_total{method="GET",route="unknown",status="404"}' in text
+    assert "/nope/1" not in text
+
+
+async def test_hot_endpoints_are_documented(client: httpx.AsyncClient) -> None:
+    document = (await client.get("/openapi.json")).json()
+    for path, method in (
+        ("/v1/plays", "post"),
+        ("/1/submit-listens", "post"),
+        ("/v1/users/{user}/recommendations", "get"),
+    ):
+        operation = document["paths"][path][method]
+        assert operation["responses"]
+        if method == "post":
+            schema = operation["requestBody"]["content"]["application/json"]["schema"]
+            assert schema["$ref"].rpartition("/")[2] in document["components"]["schemas"]
+
+
+async def test_every_reference_in_the_document_resolves(client: httpx.AsyncClient) -> None:
+    response = await client.get("/openapi.json")
+    schemas = response.json()["components"]["schemas"]
+    references = {part.split('"')[0] for part in response.text.split("#/components/schemas/")[1:]}
+    assert references <= set(schemas)
+
+
+async def test_docs_need_no_other_server(client: httpx.AsyncClient) -> None:
+    page = (await client.get("/docs")).text
+    assert "/v1/plays" in page
+    assert "http://" not in page
+    assert "https://" not in page
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=101", "limit=x", "limit=²", "discover=maybe"])
+async def test_bad_parameters_of_recommendations(client: httpx.AsyncClient, query: str) -> None:
+    answer = await client.get(f"/v1/users/ada/recommendations?{query}", headers=ADA)
+    assert answer.status_code == 400
+    assert answer.json()["error"]["field"] == query.partition("=")[0]
+
+
+async def test_no_model_and_no_store_is_an_empty_degraded_list(client: httpx.AsyncClient) -> None:
+    answer = (await client.get("/v1/users/ada/recommendations", headers=ADA)).json()
+    assert answer["recommendations"] == []
+    assert answer["degraded"] is True
+
+
+async def test_lists_of_others_are_not_shown(client: httpx.AsyncClient) -> None:
+    assert (await client.get("/v1/users/bob/recommendations", headers=ADA)).status_code == 403
+    player = {"authorization": "Bearer player-token"}
+    assert (await client.get("/v1/users/bob/recommendations", headers=player)).status_code == 200
+
+
+async def test_reports(world: World, client: httpx.AsyncClient) -> None:
+    folder = world.home / "reports" / "top-artists"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "latest.json").write_text('{"rows": []}')
+    (folder / "latest.html").write_text("<p>hello</p>")
+    (world.home / "reports" / "secret").write_text("no report")
+    assert (await client.get("/v1/reports", headers=ADA)).status_code == 403
+    listed = (await client.get("/v1/reports", headers=ANALYST)).json()["reports"]
+    assert [(r["name"], r["formats"]) for r in listed] == [("top-artists", ["json", "html"])]
+    page = await client.get("/v1/reports/top-artists?format=html", headers=ANALYST)
+    assert page.text == "<p>hello</p>"
+    assert "sandbox" in page.headers["content-security-policy"]
+    for bad in ("top-artists?format=csv", "nope", "..%2fsecret", "%2e%2e", "secret", "TOP-ARTISTS"):
+        answer = await client.get(f"/v1/reports/{bad}", headers=ANALYST)
+        assert answer.status_code == 404, bad
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        (None, "You need to provide an Authorization header."),
+        ("Token", "Provided Authorization header is invalid."),
+        ("Token nope", "Invalid authorization token."),
+    ],
+)
+async def test_listenbrainz_unauthorized_submission(
+    client: httpx.AsyncClient, header: str | None, message: str
+) -> None:
+    headers = {} if header is None else {"authorization": header}
+    answer = await client.post("/1/submit-listens", headers=headers, content=b"{}")
+    assert answer.status_code == 401
+    assert answer.json() == {"code": 401, "error": message}
+
+
+async def test_listenbrainz_headers(client: httpx.AsyncClient) -> None:
+    for answer in (
+        await client.post("/1/submit-listens", headers=ADA, content=b"{}"),
+        await client.get("/1/validate-token", headers=ADA),
+        await client.get("/1/nope"),
+    ):
+        assert answer.headers["access-control-allow-origin"] == "*"
+        for name in ("limit", "remaining", "reset", "reset-in"):
+            assert answer.headers[f"x-ratelimit-{name}"].isdigit()
+    preflight = await client.options("/1/submit-listens")
+    assert "Authorization" in preflight.headers["access-control-allow-headers"]
+
+
+async def test_listenbrainz_validate_token(client: httpx.AsyncClient) -> None:
+    good = {"code": 200, "message": "Token valid.", "valid": True, "user_name": "ada"}
+    bad = {"code": 200, "message": "Token invalid.", "valid": False}
+    url = "/1/validate-token"
+    assert (await client.get(url, headers=ADA)).json() == good
+    assert (await client.get(f"{url}?token=ada-token")).json() == good
+    assert (await client.get(f"{url}?token=x")).json() == bad
+    for headers in ({}, {"authorization": "Basic ada-token"}):
+        answer = await client.get(url, headers=headers)
+        assert answer.status_code == 400
+        assert answer.json()["error"] == "You need to provide an Authorization token."
+
+
+async def test_listenbrainz_submit_at_every_base_url(
+    world: World, client: httpx.AsyncClient
+) -> None:
+    body = (
+        b'{"listen_type":"single","payload":[{"listened_at":1700000000,'
+        b'"track_metadata":{"artist_name":"a","track_name":"b"}}]}'
+    )
+    paths = ("/1/submit-listens", "/submit-listens", "/1/1/submit-listens", "/1/submit-listens/")
+    for path in paths:
+        answer = await client.post(path, headers=ADA, content=body)
+        assert answer.json() == {"status": "ok"}
+    assert len(world.log.records) == len(paths)
+    assert len({record.value.partition(b"received_at")[0] for record in world.log.records}) == 1
+    world.log.down = True
+    answer = await client.post(paths[0], headers=ADA, content=body)
+    assert answer.status_code == 503
+    assert answer.json()["error"] == "Cannot submit listens to queue, please try again later."
