@@ -57,7 +57,7 @@ def up(
 
     def say(line: str) -> None:
         passed = time.monotonic() - started
-        console.print(f"{passed:6.1f} s  {line}", highlight=False, markup=False)
+        console.print(f"{passed:6.1f} s  {line}", highlight=False, markup=False, soft_wrap=True)
 
     if detach:
         addresses = _detach(settings, broker, simulate)

@@ -45,4 +45,6 @@ def worker(name: str = typer.Argument(help=f"One of: {', '.join(MODULES)}.")) ->
 
 
 if __name__ == "__main__":
-    typer.run(worker)
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command()(worker)
+    app()

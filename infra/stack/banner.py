@@ -9,24 +9,24 @@ from rich.table import Table
 
 from contracts.ids import track_id
 
-_PLAY = '{"user":"ada","artist":"Air","title":"La femme d\'argent","ms_played":200000}'
+# Breaks out of the quotes, so that the shell fills in the time.
+_NOW = "'$(date +%s)'"
+_PLAY = (
+    '{"plays":[{"user":"ada","artist":"Air","title":"La femme d\'\\\'\'argent",'
+    f'"played_at":{_NOW}000,"ms_played":200000}}]}}'
+)
 _LISTEN = (
-    '{"listen_type":"single","payload":[{"listened_at":\'$(date +%s)\',"track_metadata":'
+    f'{{"listen_type":"single","payload":[{{"listened_at":{_NOW},"track_metadata":'
     '{"artist_name":"Air","track_name":"Sexy Boy"}}]}'
 )
-
-
-def _quoted(text: str) -> str:
-    return text.replace("'", "'\\''")
 
 
 def calls(api: str) -> list[tuple[str, str]]:
     """Return ``(what it does, curl command)``; the commands read the token from ``$TOKEN``."""
     auth = '-H "Authorization: Bearer $TOKEN"'
-    play = _quoted('{"plays":[' + _PLAY + "]}")
     similar = track_id("Air", "Sexy Boy")
     return [
-        ("post a play", f"curl {auth} {api}/v1/plays -d '{play}'"),
+        ("post a play", f"curl {auth} {api}/v1/plays -d '{_PLAY}'"),
         ("what next?", f'curl {auth} "{api}/v1/users/ada/recommendations?limit=5"'),
         ("similar tracks", f"curl {auth} {api}/v1/tracks/{similar}/similar"),
         ("trending", f"curl {auth} {api}/v1/trending"),

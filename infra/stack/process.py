@@ -142,8 +142,8 @@ class Process:
             self.wait(5)
         return self.exit_code
 
-    def tail(self, lines: int = 5) -> str:
-        """Return the end of the log, for an error message."""
+    def tail(self, lines: int = 1) -> str:
+        """Return the last lines of the log, for an error message."""
         try:
             with self.log.open("rb") as log:
                 log.seek(max(0, self.log.stat().st_size - 4000))

@@ -80,7 +80,7 @@ class Server(ABC):
             )
             self.stop()
             raise StoreUnavailable(
-                f"{self.name} on port {self.port} {why}; see {process.log}\n{process.tail()}"
+                f"{self.name} on port {self.port} {why}: {process.tail(1)} (see {process.log})"
             )
 
     def start(self) -> None:

@@ -179,8 +179,8 @@ class Stack:
         for name, worker in self.workers.items():
             if worker.pid is None:
                 raise StoreUnavailable(
-                    f"worker {name} ended with code {worker.exit_code}; see {worker.log}\n"
-                    f"{worker.tail()}"
+                    f"worker {name} ended with code {worker.exit_code}: {worker.tail(1)} "
+                    f"(see {worker.log})"
                 )
         if not self.ready():
             raise StoreUnavailable(

@@ -1,0 +1,44 @@
+"""``segue doctor``: what is installed, reachable and wrong, and what to do about it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from contracts.settings import Settings
+from infra.stack.checks import FAIL, OK, WARN, Check, everything
+
+_STYLE = {OK: "green", WARN: "yellow", FAIL: "bold red"}
+
+
+def doctor(
+    home: Annotated[Path | None, typer.Option(help="Folder of the stack.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Check Python, packages, servers, home, ports and the running stack; exit 1 if one fails."""
+    settings = Settings.from_env()
+    checks: list[Check] = []
+    console = Console(soft_wrap=True, highlight=False)
+    for check in everything((home or settings.home).absolute(), settings):
+        checks.append(check)
+        if not as_json:
+            _show(console, check)
+    failed = [check.name for check in checks if check.level == FAIL]
+    if as_json:
+        print(json.dumps({"ok": not failed, "checks": [asdict(check) for check in checks]}))
+    elif failed:
+        console.print(f"\n{len(failed)} of {len(checks)} checks fail: {', '.join(failed)}")
+    else:
+        console.print(f"\nall well, {len(checks)} checks")
+    raise typer.Exit(1 if failed else 0)
+
+
+def _show(console: Console, check: Check) -> None:
+    console.print(f"{check.level:>4}", style=_STYLE[check.level], end="  ")
+    todo = f"  -> {check.todo}" if check.todo else ""
+    console.print(f"{check.name:<28} {check.found}{todo}", markup=False)
