@@ -1,0 +1,215 @@
+"""Runs a fold on a Faust app: positions in, batches through, offsets out."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol, TypeVar
+
+import uvloop
+from faust.types import TP
+
+from contracts.errors import BrokerUnavailable, StoreUnavailable
+from streams.app import commit, make_app, start
+from streams.buffer import Buffer
+from streams.decode import Record
+from streams.log_watch import LogWatch
+from streams.worker import Stopped, Worker
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+_TICK = 1.0
+_STOP_SECONDS = 8.0
+_BATCH_SECONDS = 3.0
+
+
+class Fold(Protocol):
+    """A state that folds topics and knows where it stands."""
+
+    #: Topics it folds.
+    topics: list[str]
+
+    async def positions(self) -> dict[TP, int]:
+        """Return the next offset of every partition; raises StoreUnavailable."""
+        ...
+
+    async def apply(self, tp: TP, start: int, records: list[Record]) -> None:
+        """Apply a run of messages that continues at ``start``.
+
+        Raises
+        ------
+        StoreUnavailable
+            Try again later: nothing is lost and nothing counted twice.
+        BrokerUnavailable
+            A dead letter could not be written: stop.
+        PositionLost
+            The state does not stand where it should: start again.
+        """
+        ...
+
+    def durable(self) -> dict[TP, int]:
+        """Return the next offset of every partition as it would be after ``kill -9`` now."""
+        ...
+
+    async def tick(self) -> None:
+        """Called about once a second, between batches."""
+        ...
+
+    async def close(self) -> None:
+        """Make everything durable; the last call."""
+        ...
+
+
+class FaustFollower:
+    """Follows a fold's topics in a consumer group until the worker is told to stop."""
+
+    def __init__(self, worker: Worker, fold: Fold, group: str, log_ids: dict[str, str]) -> None:
+        self.worker = worker
+        self.fold = fold
+        self.buffer = Buffer()
+        self.watch = LogWatch(worker.settings.kafka, {t: log_ids[t] for t in fold.topics})
+        self._stop = asyncio.Event()
+        self._applying = False
+        self._known: dict[TP, int] = {}
+        self._committed: dict[TP, int] = {}
+        self.app = make_app(worker.settings, group, self._positions)
+        for topic in fold.topics:
+            name = topic.rpartition(".")[2]
+            self.app.agent(self.app.topic(topic), name=f"{group}.{name}")(self.buffer.fill)
+
+    async def run(self) -> None:
+        """Follow until SIGTERM.
+
+        Raises
+        ------
+        SegueError
+            As :mod:`streams.errors` and :class:`Fold` say; the process must end.
+        """
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._told_to_stop)
+        self._known = await self._patiently(self.fold.positions)
+        starting = asyncio.create_task(start(self.app))
+        work = (self._stop.wait(), self._crashed(), self._apply(), self._tick())
+        tasks: set[asyncio.Task[Any]] = {asyncio.ensure_future(w) for w in work}
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if not self._stop.is_set():
+                for task in done:
+                    task.result()
+        finally:
+            self._stop.set()
+            self.worker.status.set_state("stopping")
+            await self._finish(tasks)
+            await self._leave(starting)
+
+    def _told_to_stop(self) -> None:
+        self.worker.stopping.set()
+        self._stop.set()
+
+    async def _positions(self, assigned: set[TP]) -> dict[TP, int]:
+        """Where reading goes on: where the fold stands, or stood when its store last answered.
+
+        An earlier place is as good: what the fold has already is skipped.
+        """
+        with contextlib.suppress(StoreUnavailable):
+            self._known.update(await self.fold.positions())
+        positions = {tp: self._known.get(tp, 0) for tp in assigned}
+        self.buffer.seek(positions)
+        self.worker.status.set_state("running")
+        where = ", ".join(f"{tp.topic}/{tp.partition}@{o}" for tp, o in sorted(positions.items()))
+        log.info("assigned %s", where or "nothing")
+        return positions
+
+    async def _apply(self) -> None:
+        while True:
+            taken = await self.buffer.take()
+            self._applying = True
+            for tp, records in taken.items():
+                if not self._stop.is_set():
+                    await self._apply_run(tp, records)
+            self._applying = False
+
+    async def _apply_run(self, tp: TP, records: list[Record]) -> None:
+        start = self._known.get(tp, 0)
+        if records[0].offset < start:  # a batch was in flight while reading was set back
+            records = [record for record in records if record.offset >= start]
+        if records:
+            await self._patiently(lambda: self.fold.apply(tp, start, records))
+            self._known[tp] = records[-1].offset + 1
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(_TICK)
+            with contextlib.suppress(BrokerUnavailable):
+                await asyncio.to_thread(self.watch.check)
+            await self.fold.tick()
+            await self._commit()
+
+    async def _commit(self) -> None:
+        durable = self.fold.durable()
+        fresh = {
+            tp: offset
+            for tp, offset in durable.items()
+            if offset > self._committed.get(tp, 0) and tp in self.buffer.next
+        }
+        if fresh and await commit(self.app, fresh):
+            self._committed.update(fresh)
+
+    async def _crashed(self) -> None:
+        await self.app._crashed.wait()
+        raise BrokerUnavailable(f"Faust stopped: {self.app.crash_reason!r}")
+
+    async def _patiently(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        pause = 0.1
+        while True:
+            try:
+                result = await attempt()
+            except StoreUnavailable as error:
+                self.worker.status.set_state("waiting", str(error))
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._stop.wait(), pause)
+                    raise Stopped from None
+                pause = min(2 * pause, 3.0)
+                continue
+            if self.worker.status.state == "waiting":
+                self.worker.status.set_state("running")
+            return result
+
+    async def _finish(self, tasks: set[asyncio.Task[Any]]) -> None:
+        """Let the batch in flight end, then end the loops."""
+        for _ in range(int(_BATCH_SECONDS / 0.02)):
+            if not self._applying:
+                break
+            await asyncio.sleep(0.02)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _leave(self, starting: asyncio.Task[None]) -> None:
+        """Make the fold durable, commit, and leave the group; never hang on a dead broker."""
+        await self.fold.close()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_STOP_SECONDS):
+                if not starting.done():
+                    starting.cancel()
+                else:
+                    await self._commit()
+                await self.app.stop()
+
+
+def follow(worker: Worker, make: Callable[[], Fold], group: str, log_ids: dict[str, str]) -> None:
+    """Run :class:`FaustFollower` in an event loop of its own."""
+
+    async def main() -> None:
+        follower = FaustFollower(worker, make(), group, log_ids)
+        await follower.run()
+
+    logging.getLogger("faust").setLevel(logging.WARNING)
+    logging.getLogger("aiokafka").setLevel(logging.WARNING)
+    logging.getLogger("mode").setLevel(logging.WARNING)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main())

@@ -1,0 +1,138 @@
+"""The listeners worker: folds plays and feedback into the Redis feature store.
+
+One script call per batch of one partition applies it and advances the fence beside it, so a
+listener's blob is always a fold of a prefix of the log, whoever is killed and whenever. Any number
+of these workers share the partitions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from itertools import islice
+
+import redis.asyncio as redis
+from faust.types import TP
+
+from contracts.features import Keys
+from contracts.settings import Settings
+from streams.dead_letters import DeadLetters
+from streams.decode import Record, Rejected, decode_feedback, decode_plays
+from streams.feature_store import FeatureStore
+from streams.follow import follow
+from streams.worker import Worker, run_worker
+
+log = logging.getLogger(__name__)
+
+#: A script call blocks the server for every reader; so many bytes of messages take it about 5 ms.
+_MOST_BYTES = 1024 * 1024
+
+
+class ListenersFold:
+    """The feature store as a fold of ``plays`` and ``feedback`` (see streams.follow.Fold).
+
+    Parameters
+    ----------
+    log_ids
+        ``topic -> log id``.
+    """
+
+    def __init__(self, worker: Worker, log_ids: dict[str, str]) -> None:
+        settings = worker.settings
+        self.topics = [worker.topics.plays, worker.topics.feedback]
+        self._status = worker.status
+        self._log_ids = {topic: log_ids[topic] for topic in self.topics}
+        self._partitions = settings.partitions
+        self._client = redis.Redis.from_url(
+            settings.redis_url, socket_timeout=10.0, socket_connect_timeout=2.0
+        )
+        self._store = FeatureStore(self._client, Keys(settings.namespace, settings.partitions))
+        self._letters = DeadLetters(settings, worker.name)
+        self._applied: dict[TP, int] = {}
+
+    async def positions(self) -> dict[TP, int]:
+        """Return the next offset of every partition, as the fences say."""
+        found = {
+            TP(topic, partition): offset
+            for topic, log_id in self._log_ids.items()
+            for partition, offset in (await self._store.positions(log_id)).items()
+        }
+        self._note(found)
+        return found
+
+    def _note(self, offsets: dict[TP, int]) -> None:
+        self._applied.update(offsets)
+        self._status.offsets.update({f"{t.topic}:{t.partition}": o for t, o in offsets.items()})
+
+    async def apply(self, tp: TP, start: int, records: list[Record]) -> None:
+        """Apply a run of messages in pieces that do not block the server for long."""
+        for piece in pieces(records, _MOST_BYTES):
+            if tp.topic == self.topics[0]:
+                await self._apply_plays(tp, start, piece)
+            else:
+                await self._apply_feedback(tp, start, piece)
+            start = piece[-1].offset + 1
+            self._note({tp: start})
+
+    async def _apply_plays(self, tp: TP, start: int, records: list[Record]) -> None:
+        batch = decode_plays(
+            records, partition=tp.partition, partitions=self._partitions, start=start
+        )
+        await self._refuse(tp, batch.rejected)
+        done = await self._store.apply_plays(self._log_ids[tp.topic], batch)
+        self._status.add(
+            messages=len(records),
+            batches=1,
+            plays=done.plays,
+            kept=done.kept,
+            duplicate=done.duplicate,
+            late=done.late,
+        )
+
+    async def _apply_feedback(self, tp: TP, start: int, records: list[Record]) -> None:
+        batch = decode_feedback(
+            records, partition=tp.partition, partitions=self._partitions, start=start
+        )
+        await self._refuse(tp, batch.rejected)
+        done = await self._store.apply_feedback(self._log_ids[tp.topic], batch)
+        self._status.add(messages=len(records), feedback=done)
+
+    async def _refuse(self, tp: TP, rejected: list[Rejected]) -> None:
+        if rejected:
+            count = await asyncio.to_thread(self._letters.send, tp.topic, tp.partition, rejected)
+            self._status.add(dead_letters=count)
+
+    def durable(self) -> dict[TP, int]:
+        """Return the next offset of every partition: the store is durable by itself."""
+        return self._applied
+
+    async def tick(self) -> None:
+        """Learn how far the partitions of other workers are, for the heartbeat."""
+
+    async def close(self) -> None:
+        """Close the connection."""
+        await self._client.aclose()
+
+
+def pieces(records: list[Record], most_bytes: int) -> Iterator[list[Record]]:
+    """Cut a run of messages where its values add up to ``most_bytes``."""
+    rest = iter(records)
+    while piece := list(islice(rest, 1)):
+        size = len(piece[0].value or b"")
+        while size < most_bytes and (more := next(rest, None)) is not None:
+            piece.append(more)
+            size += len(more.value or b"")
+        yield piece
+
+
+def body(worker: Worker) -> None:
+    """Follow ``plays`` and ``feedback`` until told to stop."""
+    log_ids = worker.find_logs()
+    group = f"{worker.settings.namespace}.listeners"
+    follow(worker, lambda: ListenersFold(worker, log_ids), group, log_ids)
+
+
+def run(settings: Settings) -> int:
+    """Run the worker until SIGTERM; return its exit code."""
+    return run_worker(settings, "listeners", body)
