@@ -90,7 +90,8 @@ class PlayLog:
             "acks": "all",
             "linger.ms": linger_ms,
             "delivery.timeout.ms": delivery_ms,
-            "compression.type": "lz4",
+            # Not lz4, snappy or zstd: the Faust agents (aiokafka) read those only with cramjam.
+            "compression.type": "none",
             "queue.buffering.max.messages": 200_000,
             "queue.buffering.max.kbytes": 2 * MAX_IN_FLIGHT_BYTES // 1024,
             "reconnect.backoff.ms": 50,
