@@ -109,10 +109,12 @@ class Lake:
         table = self._open()
         if table is None:
             return None
+        newest = table.version()
+        # Asked of the newest version: after load_as_version, history() misnumbers its entries.
+        times = {int(commit["version"]): _time(commit["timestamp"]) for commit in table.history()}
         if as_of is not None:
-            version = self._version_at(table, as_of)
+            version = self._version_at(times, as_of)
         if version is not None:
-            newest = table.version()
             if not 0 <= version <= newest:
                 raise ConfigurationError(
                     f"lake version {version} does not exist: {self.path.name} has 0 to {newest}"
@@ -128,21 +130,14 @@ class Lake:
             files=tuple(files),
             rows=sum(actions["num_records"].to_pylist()),
             bytes=sum(actions["size_bytes"].to_pylist()),
-            committed_at=self._committed_at(table),
+            committed_at=times[table.version()],
         )
 
-    def _committed_at(self, table: DeltaTable) -> datetime:
-        # history() starts at the newest version, whichever one is loaded.
-        for commit in table.history():
-            if commit["version"] == table.version():
-                return _time(commit["timestamp"])
-        raise StoreUnavailable(f"lake version {table.version()} has left the history")
-
-    def _version_at(self, table: DeltaTable, as_of: datetime) -> int:
-        for commit in table.history():
-            if _time(commit["timestamp"]) <= as_of:
-                return int(commit["version"])
-        raise ConfigurationError(f"the lake holds nothing as of {as_of.isoformat()}")
+    def _version_at(self, times: dict[int, datetime], as_of: datetime) -> int:
+        before = [version for version, at in times.items() if at <= as_of]
+        if not before:
+            raise ConfigurationError(f"the lake holds nothing as of {as_of.isoformat()}")
+        return max(before)
 
     def history(self, limit: int | None = None) -> list[Commit]:
         """Return the commits, newest first; empty where there is no table."""

@@ -16,11 +16,11 @@ _WEEK = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 _COLUMNS = (
     Column("date", "Date"),
-    Column("plays", "Plays"),
-    Column("listeners", "Listeners"),
-    Column("sessions", "Sessions"),
-    Column("hours", "Hours heard"),
-    Column("skip_rate", "Skip rate"),
+    Column("plays", "Plays", "count"),
+    Column("listeners", "Listeners", "count"),
+    Column("sessions", "Sessions", "count"),
+    Column("hours", "Hours heard", "tenths"),
+    Column("skip_rate", "Skip rate", "percent"),
 )
 
 _DAILY = """

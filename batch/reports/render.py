@@ -30,7 +30,6 @@ def to_html(report: Report) -> str:
         lstrip_blocks=True,
     )
     environment.filters["cell"] = _for_people
-    environment.tests["numeric"] = lambda value: isinstance(value, int | float)
     return environment.get_template("page.html").render(report=report)
 
 
@@ -73,18 +72,18 @@ def _formula_safe(cell: Cell) -> Cell:
     return cell
 
 
-def _for_people(cell: Cell) -> str:
+def _for_people(cell: Cell, form: str = "") -> str:
     match cell:
         case None:
             return "–"
-        case bool():
-            return "yes" if cell else "no"
-        case int():
-            return f"{cell:,}"
-        case float():
-            return f"{cell:,.1f}" if abs(cell) >= 10 else f"{cell:.3g}"
         case datetime():
             return f"{cell:%d %b %Y, %H:%M}"
         case date():
             return f"{cell:%d %b %Y}"
-    return cell
+        case str():
+            return cell
+    if form == "percent":
+        return f"{100 * cell:.1f} %"
+    if form == "tenths" or isinstance(cell, float):
+        return f"{cell:,.1f}"
+    return f"{cell:,}"

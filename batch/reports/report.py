@@ -12,10 +12,18 @@ Cell = str | int | float | date | datetime | None
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of a table: ``key`` in JSON and CSV, ``label`` for people."""
+    """One column of a table: ``key`` in JSON and CSV, ``label`` for people.
+
+    Attributes
+    ----------
+    form
+        How people read its numbers: ``"count"``, ``"tenths"`` or ``"percent"`` of a share;
+        empty for words and dates.
+    """
 
     key: str
     label: str
+    form: str = ""
 
 
 @dataclass(frozen=True, slots=True)

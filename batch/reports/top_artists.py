@@ -12,13 +12,13 @@ MOST = 50
 SHOWN = 15
 
 _COLUMNS = (
-    Column("rank", "Rank"),
+    Column("rank", "Rank", "count"),
     Column("artist", "Artist"),
-    Column("plays", "Plays"),
-    Column("listeners", "Listeners"),
-    Column("tracks", "Tracks played"),
-    Column("hours", "Hours heard"),
-    Column("share", "Share of plays"),
+    Column("plays", "Plays", "count"),
+    Column("listeners", "Listeners", "count"),
+    Column("tracks", "Tracks played", "count"),
+    Column("hours", "Hours heard", "tenths"),
+    Column("share", "Share of plays", "percent"),
 )
 
 _TOP = """

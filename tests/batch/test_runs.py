@@ -1,0 +1,55 @@
+"""Run records and the lock."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from batch.runs import Run, Runs, Step
+from contracts.errors import IncompatibleState, StoreUnavailable
+
+
+def _run(number: int, target: str = "duckdb") -> Run:
+    return Run(
+        id=f"2025-03-03-{target}-{number:03d}",
+        date="2025-03-03",
+        target=target,
+        started_at=f"2025-03-03T0{number}:00:00.000+00:00",
+        steps=[Step(name="land", status="ok", rows={"raw.plays": 3})],
+    )
+
+
+def test_records_come_back_as_they_were_in_order(tmp_path: Path) -> None:
+    runs = Runs(tmp_path / "runs")
+    assert runs.all() == []
+    assert runs.last("duckdb") is None
+    later, earlier, other = _run(2), _run(1), _run(3, "snowflake")
+    for run in (later, earlier, other):
+        runs.save(run)
+    assert runs.all() == [earlier, later, other]
+    assert runs.last("duckdb") == later
+
+
+def test_ids_count_up_within_a_day(tmp_path: Path) -> None:
+    runs = Runs(tmp_path)
+    assert runs.next_id("2025-03-03", "duckdb") == "2025-03-03-duckdb-001"
+    runs.save(_run(1))
+    assert runs.next_id("2025-03-03", "duckdb") == "2025-03-03-duckdb-002"
+    assert runs.next_id("2025-03-04", "duckdb") == "2025-03-04-duckdb-001"
+
+
+def test_a_torn_record_is_named(tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_text('{"id": ')
+    with pytest.raises(IncompatibleState, match=r"x\.json"):
+        Runs(tmp_path).all()
+
+
+def test_two_runs_do_not_overlap(tmp_path: Path) -> None:
+    runs = Runs(tmp_path / "home" / "runs")
+    with runs.lock(), pytest.raises(StoreUnavailable, match=f"process {os.getpid()}"):  # noqa: SIM117
+        with Runs(tmp_path / "home" / "runs").lock():
+            pass
+    with runs.lock():
+        pass  # free again

@@ -1,0 +1,235 @@
+"""The dbt project on DuckDB and Delta: dedupe, rejection, late plays, rerun, concurrent appends."""
+
+from __future__ import annotations
+
+import multiprocessing
+import random
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from batch import warehouse
+from batch.dbt_runner import Build
+from batch.lake import Lake
+from contracts.errors import ConfigurationError, StoreUnavailable
+from contracts.settings import Settings
+from tests.batch.lakes import append, at, delivery
+
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
+
+TABLES = (
+    "staging.stg_segue__plays",
+    "staging.stg_segue__plays_rejected",
+    "intermediate.int_plays_sessionized",
+    "marts.fct_plays",
+    "marts.dim_listeners",
+    "marts.dim_tracks",
+    "marts.dim_artists",
+    "marts.dim_albums",
+    "marts.dim_dates",
+)
+
+#: What lands on three nights: the second brings late plays and repeats, the third almost nothing.
+_DAY = 24 * 60
+
+
+def _nights() -> list[list[dict[str, Any]]]:
+    draw = random.Random(5)
+    first = [
+        delivery(f"user-{i % 12}", f"T{draw.randrange(40)}", 3 * i, artist=f"A{i % 7}", ms_played=1)
+        for i in range(300)
+    ]
+    first += [
+        delivery("ada", "a", 0),
+        delivery("ada", "c", 50),  # 50 minutes later: another session
+        delivery("ada", "z", 300),
+    ]
+    bad = [delivery("bob", "", 9), delivery("bob", "x", 9, ms_played=-1)]
+    again = [dict(row, kafka_offset=9000 + i) for i, row in enumerate(draw.sample(first, 25))]
+    late = 5 * _DAY
+    second = [
+        delivery("ada", "b", 25, landed=late),  # joins ada's first two sessions
+        delivery("ada", "A ", 0, landed=late, album="Moon", duration_ms=9),  # the same play, richer
+        delivery("user-3", "old", -40 * _DAY, landed=late),
+        *[delivery(f"user-{i % 9}", "new", 4 * _DAY + i, landed=late) for i in range(60)],
+    ]
+    third = [delivery("eve", "only", 6 * _DAY)]
+    return [first + bad + again, second, third]
+
+
+def _build(settings: Settings, **options: Any) -> Build:
+    snapshot = Lake.plays(settings).snapshot()
+    assert snapshot
+    warehouse.land(settings, snapshot)
+    built = warehouse.build(settings, **options)
+    assert built.ok, built.failed
+    return built
+
+
+def _checksums(settings: Settings) -> dict[str, tuple[int, int]]:
+    """Rows and an order-independent hash over every column of every table."""
+    return {
+        table: warehouse.query(
+            settings, f"select count(*), coalesce(bit_xor(hash(t)), 0) from {table} as t"
+        ).rows[0]
+        for table in TABLES
+    }
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Three nights, built incrementally."""
+    settings = Settings(home=tmp_path_factory.mktemp("nights"))
+    for rows in _nights():
+        append(settings, rows)
+        _build(settings)
+    return settings
+
+
+def _one(settings: Settings, sql: str, *parameters: Any) -> tuple[Any, ...]:
+    rows = warehouse.query(settings, sql, parameters).rows
+    assert len(rows) == 1, rows
+    return rows[0]
+
+
+def test_incremental_nights_equal_one_full_refresh(built: Settings, tmp_path: Path) -> None:
+    whole = replace(built, home=tmp_path)
+    (tmp_path / "lake").symlink_to(built.lake_dir)
+    _build(whole)
+    assert _checksums(built) == _checksums(whole)
+
+
+def test_built_twice_is_the_same(built: Settings) -> None:
+    before = _checksums(built)
+    _build(built)
+    assert _checksums(built) == before
+    _build(built, full_refresh=True)
+    assert _checksums(built) == before
+
+
+def test_every_distinct_play_is_there_once(built: Settings) -> None:
+    accepted = {
+        row["event_id"]
+        for night in _nights()
+        for row in night
+        if row["title"] and (row["ms_played"] or 0) >= 0
+    }
+    assert warehouse.count(built, "fct_plays") == len(accepted)
+    assert warehouse.count(built, "raw.plays") == sum(len(night) for night in _nights())
+
+
+def test_the_first_delivery_wins_and_the_later_one_fills(built: Settings) -> None:
+    row = _one(
+        built,
+        "select title, album, duration_ms, received_at, landed_at from staging.stg_segue__plays "
+        "where user_id = 'ada' and lower(trim(title)) = 'a'",
+    )
+    first = delivery("ada", "a", 0)
+    assert row[:3] == ("a", "Moon", 9)
+    assert row[3] == first["received_at"].replace(tzinfo=None)
+    assert row[4] == at(5 * _DAY).replace(tzinfo=None)
+
+
+def test_a_late_play_joins_the_sessions_around_it(built: Settings) -> None:
+    rows = warehouse.query(
+        built,
+        "select title, session_position, is_session_start, count(*) over (partition by session_id) "
+        "from marts.fct_plays join marts.dim_tracks using (track_id) where user_id = 'ada' "
+        "order by played_at",
+    ).rows
+    assert [(row[0].strip().lower(), *row[1:]) for row in rows] == [
+        ("a", 1, True, 3),
+        ("b", 2, False, 3),
+        ("c", 3, False, 3),
+        ("z", 1, True, 1),
+    ]
+
+
+def test_bad_rows_are_kept_with_their_reasons(built: Settings) -> None:
+    rows = warehouse.query(
+        built, "select reject_reasons from staging.stg_segue__plays_rejected order by 1"
+    ).rows
+    assert rows == [("negative-ms-played",), ("no-title",)]
+
+
+def test_a_play_without_album_points_at_the_unknown_one(built: Settings) -> None:
+    assert _one(
+        built,
+        "select distinct album from marts.fct_plays join marts.dim_albums using (album_key) "
+        "where user_id = 'eve'",
+    ) == ("Unknown",)
+
+
+def test_the_rules_of_the_project_hold(built: Settings) -> None:
+    result = warehouse.test_rules(built)
+    assert result.ok, result.failed
+    assert len(result.nodes) >= 7
+
+
+def test_appends_while_building_are_not_seen_half(built: Settings, tmp_path: Path) -> None:
+    settings = replace(built, home=tmp_path)
+    append(settings, [delivery("ada", f"T{i}", i) for i in range(50)])
+    snapshot = Lake.plays(settings).snapshot()
+    assert snapshot
+    done = threading.Event()
+
+    def sink() -> None:
+        number = 0
+        while not done.is_set():
+            append(settings, [delivery("bob", f"S{number}", number + i / 10) for i in range(10)])
+            number += 1
+
+    thread = threading.Thread(target=sink)
+    thread.start()
+    try:
+        warehouse.land(settings, snapshot)
+        assert warehouse.build(settings).ok
+    finally:
+        done.set()
+        thread.join()
+    grown = Lake.plays(settings).snapshot()
+    assert grown
+    assert grown.rows > snapshot.rows, "nothing was appended: the test shows nothing"
+    assert warehouse.count(settings, "raw.plays") == snapshot.rows
+    assert warehouse.count(settings, "fct_plays") == snapshot.rows
+    _build(settings, select="+fct_plays")
+    assert (
+        warehouse.count(settings, "raw.plays")
+        == warehouse.query(settings, "select count(*) from raw.plays").rows[0][0]
+    )
+
+
+def _hold(path: Path, held: Any, release: Any) -> None:
+    import duckdb
+
+    with duckdb.connect(str(path)):
+        held.set()
+        release.wait(60)
+
+
+def test_a_locked_warehouse_names_its_holder(built: Settings) -> None:
+    context = multiprocessing.get_context("spawn")
+    held, release = context.Event(), context.Event()
+    process = context.Process(target=_hold, args=(built.warehouse_path, held, release))
+    process.start()
+    try:
+        assert held.wait(60)
+        with pytest.raises(StoreUnavailable, match=f"PID {process.pid}"):
+            warehouse.build(built)
+        with pytest.raises(StoreUnavailable, match="being written by"):
+            warehouse.count(built, "fct_plays")
+    finally:
+        release.set()
+        process.join()
+
+
+def test_a_table_that_does_not_exist_is_named(built: Settings, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="no table fct_nothing"):
+        warehouse.count(built, "fct_nothing")
+    with pytest.raises(ConfigurationError, match="not a table name"):
+        warehouse.count(built, "fct_plays; drop table x")
+    with pytest.raises(ConfigurationError, match="segue nightly"):
+        warehouse.count(replace(built, home=tmp_path), "fct_plays")
