@@ -233,6 +233,11 @@ class Fetcher:
                 chunks.append(chunk)
             return response.status_code, response.headers, b"".join(chunks)
 
+    @property
+    def left_alone(self) -> bool:
+        """Whether the breaker is open: the source is not asked now."""
+        return self._breaker.rests_for() > 0
+
     async def close(self) -> None:
         """Close the connections."""
         await self._http.aclose()

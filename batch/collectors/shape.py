@@ -65,6 +65,8 @@ def _matches(value: Any, info: mi.Type) -> bool:
         return True
     if isinstance(info, mi.UnionType):
         return any(_matches(value, each) for each in info.types)
+    if isinstance(info, mi.IntType) and isinstance(value, str):
+        return value.isascii() and value.removeprefix("-").isdigit()  # `read` takes these too
     if isinstance(value, bool) and not isinstance(info, mi.BoolType):
         return False
     return isinstance(value, _KINDS.get(type(info), (object,)))

@@ -72,6 +72,7 @@ def _archived(home: Path) -> list[str]:
     return [r.unit for path in days(home / "lastfm") for _, r in read(path)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2])
 def test_killed_at_random_points_and_resumed(tmp_path: Path, seed: int) -> None:
     rng = random.Random(seed)

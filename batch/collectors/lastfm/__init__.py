@@ -1,0 +1,1 @@
+"""Last.fm: plays of a listener, and what it knows of artists, tracks and tags."""

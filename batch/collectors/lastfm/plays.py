@@ -1,0 +1,37 @@
+"""Rows of ``user.getRecentTracks`` as plays."""
+
+from __future__ import annotations
+
+import msgspec
+
+from batch.collectors.lastfm.contract import PlayRow
+from batch.collectors.plays import CollectedPlay, Refused
+
+
+def read_row(row: PlayRow) -> CollectedPlay | Refused | None:
+    """Return the play of a row; ``None`` for the track that plays right now (no play yet)."""
+    if row.date is None:
+        if row.attr is not None and row.attr.nowplaying == "true":
+            return None
+        return _refuse(row, "no-date", "a row without date that is not playing now")
+    artist, title = (row.artist.text or row.artist.name).strip(), row.name.strip()
+    if not artist or not title:
+        return _refuse(row, "no-name", "artist and title are needed")
+    try:
+        second = int(row.date.uts)
+    except ValueError:
+        return _refuse(row, "bad-time", f"date.uts {row.date.uts!r} is no number of seconds")
+    if second <= 0:
+        return _refuse(row, "bad-time", "scrobbled at the epoch: the player's clock was not set")
+    return CollectedPlay(
+        artist=artist,
+        title=title,
+        played_at=second * 1000,
+        source="lastfm/2.0",
+        album=row.album.text.strip() or None,
+        recording_mbid=row.mbid or None,
+    )
+
+
+def _refuse(row: PlayRow, reason: str, detail: str) -> Refused:
+    return Refused(reason, detail, msgspec.json.encode(row).decode())

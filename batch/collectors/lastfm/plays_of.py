@@ -1,0 +1,96 @@
+"""Collecting a listener's plays: the walk of :mod:`batch.collectors.lastfm.walk`, made durable.
+
+Each step is: answer into the archive, plays to the platform, checkpoint. A kill after the first is
+resumed from the archive without asking again; a kill after the second delivers one page twice,
+which the plays' ids make harmless.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from batch.collectors.checkpoints import Checkpoints
+from batch.collectors.errors import ShapeBroken, SourceRefused
+from batch.collectors.fetcher import Fetcher
+from batch.collectors.lastfm.contract import RecentTracksAnswer, rows
+from batch.collectors.lastfm.plays import read_row
+from batch.collectors.lastfm.source import PATH
+from batch.collectors.lastfm.walk import Walk, advance
+from batch.collectors.plays import CollectedPlay, Refused
+from batch.collectors.shape import read
+from batch.collectors.tally import count
+from contracts.ids import user_key
+
+Deliver = Callable[[list[CollectedPlay]], Awaitable[None]]
+#: ``(plays delivered, plays in the list)``
+Progress = Callable[[int, int], None]
+
+
+async def collect_plays(
+    fetcher: Fetcher,
+    checkpoints: Checkpoints,
+    user: str,
+    deliver: Deliver,
+    *,
+    since: int | None = None,
+    progress: Progress = lambda done, total: None,
+) -> Walk:
+    """Deliver every play of a Last.fm listener that was not delivered yet, oldest first.
+
+    Parameters
+    ----------
+    since
+        Read again from this second on (for plays scrobbled late, which lie before the
+        checkpoint); ``None`` goes on at the checkpoint.
+
+    Raises
+    ------
+    SourceUnavailable, SourceRefused, ShapeBroken
+        The walk stands at its checkpoint; the next call goes on there.
+    """
+    name = f"plays/{user}"
+    walk = checkpoints.load(name, Walk)
+    if walk is None or walk.finished or since is not None:
+        walk = _begin(user, walk, since)
+        checkpoints.save(name, walk)
+    fetcher.archive.begin(walk.run)
+    refused: set[str] = set()
+    while not walk.finished:
+        record = await fetcher.get(str(walk.step), PATH, walk.params(user))
+        if record is None:
+            raise SourceRefused(f"Last.fm knows no listener {user!r}")
+        try:
+            answer = read(record.body, RecentTracksAnswer, fetcher.tally).recenttracks
+        except ShapeBroken:
+            # Kept in the archive, but not to be read again: the next call asks anew.
+            checkpoints.save(name, msgspec.structs.replace(walk, step=walk.step + 1))
+            raise
+        read_rows = [read_row(row) for row in rows(answer.track)]
+        plays = [row for row in read_rows if isinstance(row, CollectedPlay)]
+        for row in read_rows:
+            if isinstance(row, Refused) and row.raw not in refused:
+                refused.add(row.raw)
+                count(fetcher.tally.rejected, row.reason)
+        fresh, after = advance(walk, answer.attr, plays)
+        if fresh:
+            await deliver(fresh)
+        walk = after
+        checkpoints.save(name, walk)
+        left = (walk.page if walk.total is not None else 0) * len(plays)
+        progress(walk.delivered, walk.delivered + left)
+    return walk
+
+
+def _begin(user: str, before: Walk | None, since: int | None) -> Walk:
+    now_ms = int(time.time() * 1000)
+    walk = Walk(run=f"plays-{user_key(user):016x}-{now_ms}", until=now_ms // 1000)
+    if since is not None:
+        return msgspec.structs.replace(walk, since=since)
+    if before is None:
+        return walk
+    return msgspec.structs.replace(
+        walk, since=before.newest, newest=before.newest, recent=before.recent
+    )
