@@ -33,7 +33,8 @@ def render(document: dict[str, Any]) -> str:
     parts.append("<h2>Shapes</h2>")
     parts.extend(_schema(name, schema) for name, schema in sorted(schemas.items()))
     return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(info["title"])}</title>'
+        '<!doctype html><html lang="en"><meta charset="utf-8">'
+        f"<title>{escape(info['title'])}</title>"
         f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style>'
         f"<h1>{escape(info['title'])} {escape(info['version'])}</h1>"
         f"<p>{escape(info['description'])}</p>"

@@ -41,7 +41,7 @@ class Record(NamedTuple):
 class _Batch:
     """Counts the delivery reports of one request."""
 
-    __slots__ = ("bytes", "error", "future", "owner", "remaining")
+    __slots__ = ("bytes", "error", "failed", "future", "owner", "remaining")
 
     def __init__(
         self, owner: PlayLog, remaining: int, size: int, future: asyncio.Future[None] | None
@@ -51,25 +51,35 @@ class _Batch:
         self.bytes = size
         self.future = future
         self.error: KafkaError | None = None
+        self.failed = False
 
     def settle(self, error: KafkaError | None, _message: Message | None) -> None:
         if error is not None:
             self.error = error
+            self.failed = True
         else:
             self.owner.acked_at = time.monotonic()
         self.drop(1)
 
+    def abandon(self) -> None:
+        """Give up the reports that have not come; late ones change nothing."""
+        self.failed = True
+        self.drop(self.remaining)
+
     def drop(self, count: int) -> None:
+        if self.remaining <= 0:
+            return
         self.remaining -= count
         if self.remaining > 0:
             return
         self.owner.settled(self)
         if self.future is None or self.future.done():
             return
-        if self.error is None:
+        if not self.failed:
             self.future.set_result(None)
         else:
-            self.future.set_exception(BrokerUnavailable(f"not acknowledged: {self.error.str()}"))
+            why = "the producer was renewed" if self.error is None else self.error.str()
+            self.future.set_exception(BrokerUnavailable(f"not acknowledged: {why}"))
 
 
 class PlayLog:
@@ -103,8 +113,9 @@ class PlayLog:
         }
         self._producer = Producer(self._config)
         self._fatal = False
+        self._complaint, self._complained_at = "", 0.0
         self._timer: asyncio.TimerHandle | None = None
-        self._in_flight = 0
+        self._live: set[_Batch] = set()
         self.in_flight_bytes = 0
         #: Unacknowledged fire-and-forget messages, for the metrics.
         self.lost = 0
@@ -162,7 +173,7 @@ class PlayLog:
         """Wait for what is in flight; return how many messages were given up."""
         deadline = time.monotonic() + seconds
         while len(self._producer) and time.monotonic() < deadline:
-            self._producer.poll(0)
+            self._poll()
             await asyncio.sleep(0.005)
         if self._timer is not None:
             self._timer.cancel()
@@ -181,7 +192,7 @@ class PlayLog:
             raise BrokerUnavailable("too much is waiting for the broker")
         batch = _Batch(self, len(records), size, future)
         self.in_flight_bytes += size
-        self._in_flight += 1
+        self._live.add(batch)
         produce = self._producer.produce
         done = 0
         try:
@@ -194,36 +205,52 @@ class PlayLog:
             batch.drop(len(records) - done)
             raise BrokerUnavailable(f"the broker's queue is closed: {error}") from None
         finally:
-            if self._timer is None and self._in_flight:
+            if self._timer is None and self._live:
                 self._timer = asyncio.get_running_loop().call_later(TICK_SECONDS, self._tick)
 
     def _tick(self) -> None:
         self._timer = None
-        self._producer.poll(0)
-        if self._in_flight and self._timer is None:
+        self._poll()
+        if self._fatal:
+            self._renew()
+        if self._live and self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(TICK_SECONDS, self._tick)
 
     def settled(self, batch: _Batch) -> None:
         """Take note that a batch has all its delivery reports (called by the batch)."""
-        self._in_flight -= 1
+        self._live.discard(batch)
         self.in_flight_bytes -= batch.bytes
-        if batch.error is not None:
+        if batch.failed:
             self.failed_at = time.monotonic()
             if batch.future is None:
                 self.lost += 1
-            if batch.error.fatal():
+            if batch.error is not None and batch.error.fatal():
                 self._fatal = True
 
+    def _poll(self) -> None:
+        try:
+            self._producer.poll(0)
+        except KafkaException as error:  # raised once more after a fatal error was reported
+            self._fatal = self._fatal or bool(error.args[0].fatal())
+
     def _on_error(self, error: KafkaError) -> None:
-        log.warning("kafka: %s", error.str())
         if error.fatal():
             self._fatal = True
+        # A broker that is down says so hundreds of times a second.
+        now = time.monotonic()
+        if error.str() != self._complaint or now - self._complained_at > 10:
+            self._complaint, self._complained_at = error.str(), now
+            log.warning("kafka: %s", error.str())
 
     def _renew(self) -> None:
-        """Replace a producer that met a fatal error, such as a broker that forgot our id."""
+        """Replace a producer that met a fatal error, such as a broker that forgot its id.
+
+        What it held is reported as not acknowledged: whether it arrived cannot be known.
+        """
         log.warning("kafka: the producer is renewed after a fatal error")
+        self._producer.purge()
+        self._poll()
+        for batch in list(self._live):
+            batch.abandon()
         self._fatal = False
-        old = self._producer
-        old.purge()
-        old.poll(0)
         self._producer = Producer(self._config)

@@ -1,0 +1,66 @@
+"""The producer without a broker: it fails in bounded time, in bounded memory, one way only."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from api import producer
+from api.producer import PlayLog, Record
+from contracts.errors import BrokerUnavailable
+
+RECORD = Record("t", b"k", b"v" * 1000, 0)
+
+
+async def test_no_broker_fails_in_the_time_allowed() -> None:
+    log = PlayLog("127.0.0.1:1", delivery_ms=300)
+    started = time.monotonic()
+    with pytest.raises(BrokerUnavailable, match="not acknowledged"):
+        await log.append([RECORD, RECORD])
+    assert time.monotonic() - started < 4
+    assert log.in_flight_bytes == 0
+    assert log.failed_at > log.acked_at
+    assert await log.close(1.0) == 0
+
+
+async def test_nothing_to_append_is_done_at_once() -> None:
+    log = PlayLog("127.0.0.1:1")
+    await log.append([])
+
+
+async def test_memory_is_bounded_and_the_excess_refused_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(producer, "MAX_IN_FLIGHT_BYTES", 5_500)
+    log = PlayLog("127.0.0.1:1", delivery_ms=300)
+    waiting = [asyncio.ensure_future(log.append([RECORD])) for _ in range(5)]
+    await asyncio.sleep(0)
+    started = time.monotonic()
+    with pytest.raises(BrokerUnavailable, match="too much is waiting"):
+        await log.append([RECORD])
+    assert time.monotonic() - started < 0.05
+    assert log.offer(RECORD) is False
+    assert (log.refused, log.lost) == (2, 1)
+    results = await asyncio.gather(*waiting, return_exceptions=True)
+    assert all(isinstance(result, BrokerUnavailable) for result in results)
+    assert log.in_flight_bytes == 0
+
+
+async def test_an_oversized_message_is_refused_not_waited_for() -> None:
+    log = PlayLog("127.0.0.1:1", delivery_ms=300)
+    with pytest.raises(BrokerUnavailable, match="queue is closed"):
+        await log.append([RECORD, Record("t", b"k", b"v" * 2_000_000, 0)])
+    await log.close(2.0)
+    assert log.in_flight_bytes == 0
+
+
+async def test_lost_impressions_are_counted() -> None:
+    log = PlayLog("127.0.0.1:1", delivery_ms=300)
+    assert log.offer(RECORD) is True
+    for _ in range(100):
+        await asyncio.sleep(0.05)
+        if log.lost:
+            break
+    assert log.lost == 1

@@ -1,0 +1,195 @@
+"""Serving with the whole stack behind it, and without parts of it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from typing import Any
+
+import httpx
+import liblistenbrainz
+import pytest
+import redis
+
+from infra.stack.process import wait_until
+from tests.integration.conftest import RunningStack
+
+pytestmark = pytest.mark.integration
+
+ARTISTS = ("Air", "Björk", "Can")
+
+
+def headers(token: str) -> dict[str, str]:
+    """Return the header of a token."""
+    return {"authorization": f"Bearer {token}"}
+
+
+def recommendations(stack: RunningStack, token: str, user: str, **query: Any) -> dict[str, Any]:
+    """Return a list."""
+    answer = httpx.get(
+        f"{stack.api}/v1/users/{user}/recommendations",
+        headers=headers(token),
+        params=query,
+        timeout=10,
+    )
+    assert answer.status_code == 200, answer.text
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+def store_info(stack: RunningStack, section: str, name: str) -> int:
+    """Return a number Valkey tells of itself."""
+    with redis.Redis.from_url(stack.settings.redis_url) as client:
+        return int(client.info(section)[name])
+
+
+@pytest.fixture(scope="module")
+def played(stack: RunningStack) -> tuple[str, str]:
+    """A listener with an album's worth of history, learned; returns ``(user, token)``."""
+    token = stack.token_for("nina")
+    now = int(time.time() * 1000) - 3_600_000
+    plays = [
+        {"artist": ARTISTS[i % 3], "title": f"Song {i % 15}", "played_at": now + 60_000 * i}
+        for i in range(45)
+    ]
+    answer = httpx.post(f"{stack.api}/v1/plays", headers=headers(token), json={"plays": plays})
+    assert answer.json()["accepted"] == 45
+    stack.wait_applied(60, ("listeners", "learner"))
+    return "nina", token
+
+
+def test_a_list_names_what_was_played(stack: RunningStack, played: tuple[str, str]) -> None:
+    user, token = played
+    answer = recommendations(stack, token, user, limit=5)
+    assert (answer["degraded"], answer["stranger"]) == (False, False)
+    assert answer["generation"] >= 1
+    shown = answer["recommendations"]
+    assert 1 <= len(shown) <= 5
+    assert len({track["track_id"] for track in shown}) == len(shown)
+    assert all(track["artist"] in ARTISTS for track in shown)
+    scores = [track["score"] for track in shown]
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_hidden_tracks_stay_away(stack: RunningStack, played: tuple[str, str]) -> None:
+    user, token = played
+    victim = recommendations(stack, token, user, limit=1)["recommendations"][0]
+    answer = httpx.post(
+        f"{stack.api}/v1/feedback",
+        headers=headers(token),
+        json={"kind": "hide", "track_id": victim["track_id"]},
+    )
+    assert answer.status_code == 202
+
+    def gone() -> bool:
+        shown = recommendations(stack, token, user, limit=50)["recommendations"]
+        return victim["track_id"] not in {track["track_id"] for track in shown}
+
+    assert wait_until(gone, 15)
+
+
+def test_similar_trending_and_model(stack: RunningStack, played: tuple[str, str]) -> None:
+    user, token = played
+    first = recommendations(stack, token, user, limit=1)["recommendations"][0]
+    with httpx.Client(base_url=stack.api, headers=headers(token)) as client:
+        similar = client.get(f"/v1/tracks/{first['track_id']}/similar")
+        assert similar.status_code == 200
+        assert first["track_id"] not in {t["track_id"] for t in similar.json()["tracks"]}
+        assert client.get("/v1/tracks/nope/similar").status_code == 404
+        assert client.get("/v1/trending").json()["tracks"]
+        model = client.get("/v1/model").json()
+        assert model["ready"] is True
+        assert model["plays_learned"] >= 1
+        assert sum(model["offsets"].values()) >= 1
+
+
+def test_store_down_gives_popular_tracks_at_once(
+    stack: RunningStack, played: tuple[str, str]
+) -> None:
+    user, token = played
+    stack.kill("valkey")
+    try:
+        slowest = 0.0
+        for _ in range(50):
+            started = time.perf_counter()
+            answer = recommendations(stack, token, user)
+            slowest = max(slowest, time.perf_counter() - started)
+            assert answer["degraded"] is True
+            assert answer["recommendations"]
+        assert slowest < 2.0
+        metrics = httpx.get(f"{stack.api}/metrics").text
+        assert 'segue_degraded_answers_total{missing="features"}' in metrics
+    finally:
+        stack.start("valkey")
+    assert wait_until(lambda: not recommendations(stack, token, user)["degraded"], 20)
+
+
+def test_store_frozen_costs_a_timeout_once_a_second(
+    stack: RunningStack, played: tuple[str, str]
+) -> None:
+    """A store that hangs is worse than one that is gone: connections must not pile up."""
+    user, token = played
+    pid = store_info(stack, "server", "process_id")
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        times = []
+        for _ in range(40):
+            started = time.perf_counter()
+            assert recommendations(stack, token, user)["degraded"] is True
+            times.append(time.perf_counter() - started)
+        assert sorted(times)[len(times) // 2] < 0.1  # the breaker answers for it
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert wait_until(lambda: not recommendations(stack, token, user)["degraded"], 20)
+    assert store_info(stack, "clients", "connected_clients") < 60
+
+
+def test_a_real_client_end_to_end(stack: RunningStack) -> None:
+    """liblistenbrainz, unmodified: submits, reads back, and the list changes."""
+    token = stack.token_for("lena")
+    client = liblistenbrainz.ListenBrainz(api_base_url=stack.api)
+    client.set_auth_token(token)
+    assert client.is_token_valid(token)
+    assert recommendations(stack, token, "lena")["stranger"] is True
+    now = int(time.time())
+    listens = [
+        liblistenbrainz.Listen(
+            track_name=f"Track {i}",
+            artist_name="Broadcast",
+            release_name="Tender Buttons",
+            listened_at=now - 200 * (10 - i),
+            recording_mbid=f"8f3471b5-7e6a-48da-86a9-c1c07a0f47a{i}",
+            additional_info={"duration_ms": 180_000},
+        )
+        for i in range(9)
+    ]
+    client.submit_multiple_listens(listens)
+    last = liblistenbrainz.Listen(
+        track_name="Track 9", artist_name="Broadcast", listened_at=now - 100
+    )
+    assert client.submit_single_listen(last)["status"] == "ok"
+    playing = liblistenbrainz.Listen(track_name="Michael A Grammar", artist_name="Broadcast")
+    client.submit_playing_now(playing)
+    assert client.get_playing_now("lena").track_name == "Michael A Grammar"
+    assert wait_until(lambda: not recommendations(stack, token, "lena")["stranger"], 20)
+    stack.wait_applied(60, ("history-sink",))
+    read = client.get_listens("lena", count=100)
+    assert [listen.listened_at for listen in read] == sorted(
+        (listen.listened_at for listen in [*listens, last]), reverse=True
+    )
+    assert read[-1].recording_mbid == "8f3471b5-7e6a-48da-86a9-c1c07a0f47a0"
+    assert client.get_user_listen_count("lena") == 10
+    middle = client.get_listens("lena", max_ts=now - 500, min_ts=now - 1500)
+    assert all(now - 1500 < listen.listened_at < now - 500 for listen in middle)
+    assert middle
+
+
+def test_listens_of_an_unknown_user(stack: RunningStack) -> None:
+    answer = httpx.get(
+        f"{stack.api}/1/user/nobody-here/listens", headers=headers(stack.admin_token)
+    )
+    assert (answer.status_code, answer.json()) == (
+        404,
+        {"code": 404, "error": "Cannot find user: nobody-here"},
+    )
