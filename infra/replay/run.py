@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
-import duckdb
 import msgspec
 
+from contracts.errors import IncompatibleState
 from contracts.kafka import end_offsets
 from contracts.settings import Settings
 from contracts.topics import Topics
@@ -135,16 +135,22 @@ def count(
 
 
 def _warehouse(settings: Settings, accepted: set[str]) -> Tally:
-    from batch.warehouse import build  # dbt takes seconds to import
+    from batch import warehouse  # dbt takes seconds to import
+    from batch.lake import Lake
 
-    build(settings, select="+fct_plays")
-    with duckdb.connect(str(settings.warehouse_path), read_only=True) as connection:
-        ids = [row[0] for row in connection.execute("select event_id from fct_plays").fetchall()]
-    distinct = {str(i) for i in ids}
+    snapshot = Lake.plays(settings).snapshot()
+    assert snapshot is not None, "the lake sink has just been seen to hold plays"
+    warehouse.land(settings, snapshot)
+    built = warehouse.build(settings)
+    if not built.ok:
+        failed = ", ".join(node.name for node in built.failed)
+        raise IncompatibleState(f"dbt could not build fct_plays: {failed}; run segue nightly")
+    rows = warehouse.query(settings, "select event_id from marts.fct_plays").rows
+    distinct = {str(row[0]) for row in rows}
     return Tally(
         distinct=len(distinct & accepted),
         missing=len(accepted - distinct),
-        doubled=len(ids) - len(distinct),
+        doubled=len(rows) - len(distinct),
     )
 
 
