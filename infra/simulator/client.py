@@ -148,6 +148,7 @@ def run(settings: Settings) -> int:
         raise ConfigurationError("SEGUE_SIMULATE must be above 0 plays per second")
     if not settings.admin_token:
         raise ConfigurationError("the simulator needs SEGUE_ADMIN_TOKEN")
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # not a line for every call
     stop = threading.Event()
     for sig in (signal.SIGTERM, signal.SIGINT):
         signal.signal(sig, lambda *_: stop.set())

@@ -28,12 +28,12 @@ def calls(api: str) -> list[tuple[str, str]]:
     return [
         ("post a play", f"curl {auth} {api}/v1/plays -d '{_PLAY}'"),
         ("what next?", f'curl {auth} "{api}/v1/users/ada/recommendations?limit=5"'),
-        ("similar tracks", f"curl {auth} {api}/v1/tracks/{similar}/similar"),
         ("trending", f"curl {auth} {api}/v1/trending"),
         (
             "submit a listen (ListenBrainz)",
             f"curl -H \"Authorization: Token $TOKEN\" {api}/1/submit-listens -d '{_LISTEN}'",
         ),
+        ("similar to that one", f"curl {auth} {api}/v1/tracks/{similar}/similar"),
         ("my listens (ListenBrainz)", f"curl {api}/1/user/admin/listens {auth}"),
         ("reports", f"curl {auth} {api}/v1/reports"),
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -54,6 +55,28 @@ def heartbeats(settings: Settings) -> dict[str, Heartbeat]:
     finally:
         client.close()
     return {name.decode().partition("@")[0]: heartbeat.decode(v) for name, v in stored.items()}
+
+
+def readyz(settings: Settings) -> tuple[int, str]:
+    """Return status and text of the API's ``/readyz``.
+
+    The standard library's client: asked several times a second while others start, and an httpx
+    client costs more to make (it reads every certificate) than the whole answer.
+
+    Raises
+    ------
+    StoreUnavailable
+        The API does not answer.
+    """
+    connection = http.client.HTTPConnection(settings.host, settings.port, timeout=3.0)
+    try:
+        connection.request("GET", "/readyz")
+        answer = connection.getresponse()
+        return answer.status, answer.read(2000).decode(errors="replace")
+    except (OSError, http.client.HTTPException) as error:
+        raise StoreUnavailable(f"the API on port {settings.port}: {error}") from None
+    finally:
+        connection.close()
 
 
 def ends(settings: Settings) -> dict[str, int]:

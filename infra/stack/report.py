@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import httpx
-
 from contracts.errors import SegueError
 from contracts.heartbeat import Heartbeat
 from contracts.settings import Settings
 from infra.stack.home import Run
-from infra.stack.progress import FOLDERS, ends, heartbeats, lag
+from infra.stack.progress import FOLDERS, ends, heartbeats, lag, readyz
 from infra.stack.stack import WORKERS
 
 
@@ -94,9 +92,9 @@ def _fold(
 
 def _api(part: Part, settings: Settings) -> None:
     try:
-        answer = httpx.get(f"http://{settings.host}:{settings.port}/readyz", timeout=3.0)
-    except httpx.HTTPError as error:
-        part.state, part.detail = "silent", f"/readyz: {error}"
+        status, said = readyz(settings)
+    except SegueError as error:
+        part.state, part.detail = "silent", str(error)
         return
-    if answer.status_code != 200:
-        part.state, part.detail = "waiting", f"/readyz: {answer.text[:200]}"
+    if status != 200:
+        part.state, part.detail = "waiting", f"/readyz: {said}"

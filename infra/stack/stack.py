@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-
-import httpx
 
 from contracts.errors import ConfigurationError, SegueError, StoreUnavailable
 from contracts.kafka import ensure_topics
@@ -19,8 +18,8 @@ from infra.stack.accounts import ensure_admin
 from infra.stack.apache_kafka import ApacheKafka
 from infra.stack.ports import LOOPBACK, free_ports
 from infra.stack.postgres import Postgres
-from infra.stack.process import Process, wait_until
-from infra.stack.progress import FOLDERS, heartbeats
+from infra.stack.process import Process
+from infra.stack.progress import FOLDERS, heartbeats, readyz
 from infra.stack.server import Server
 from infra.stack.tansu import Tansu
 from infra.stack.valkey import Valkey
@@ -147,45 +146,47 @@ class Stack:
         for name in WORKERS:
             self.start_worker(name)
 
-    def ready(self) -> bool:
-        """Whether the API says that it is ready and every folder of the log runs."""
+    def unready(self) -> str:
+        """Return what is not ready yet; empty when the API and every folder of the log are."""
         try:
-            if httpx.get(f"{self.api}/readyz", timeout=3.0).status_code != 200:
-                return False
+            status, said = readyz(self.settings)
             beats = heartbeats(self.settings)
-        except (httpx.HTTPError, StoreUnavailable):
-            return False
-        return all(
-            name in beats and beats[name].pid == worker.pid and beats[name].state == "running"
-            for name, worker in self.workers.items()
-            if name in FOLDERS
-        )
+        except StoreUnavailable as error:
+            return str(error)
+        if status != 200:
+            return f"{self.api}/readyz says {said}"
+        for name, worker in self.workers.items():
+            beat = beats.get(name)
+            if name not in FOLDERS or (beat and beat.pid == worker.pid and beat.state == "running"):
+                continue
+            return f"{name} does not report that it runs"
+        return ""
 
-    def wait_ready(self, timeout: float = 60.0) -> None:
-        """Wait for ``/readyz``.
+    def wait_ready(self, timeout: float = 120.0) -> None:
+        """Wait until everything is ready.
 
         Raises
         ------
         StoreUnavailable
             A worker has ended, or the time is over.
         """
+        self._check_workers()
+        deadline = time.monotonic() + timeout
+        while missing := self.unready():
+            self._check_workers()
+            if time.monotonic() >= deadline:
+                raise StoreUnavailable(
+                    f"not ready after {timeout:g} s: {missing} (see {self.home / 'logs'})"
+                )
+            time.sleep(0.2)
 
-        logs = self.home / "logs"
-
-        def settled() -> bool:
-            return any(w.pid is None for w in self.workers.values()) or self.ready()
-
-        wait_until(settled, timeout, every=0.1)
+    def _check_workers(self) -> None:
         for name, worker in self.workers.items():
             if worker.pid is None:
                 raise StoreUnavailable(
                     f"worker {name} ended with code {worker.exit_code}: {worker.tail(1)} "
                     f"(see {worker.log})"
                 )
-        if not self.ready():
-            raise StoreUnavailable(
-                f"{self.api}/readyz is not green after {timeout:g} s; see {logs}"
-            )
 
     def stop(self) -> None:
         """Stop workers, then servers, in the reverse order of starting."""

@@ -183,9 +183,14 @@ class Supervisor:
         except SegueError as error:
             self.say(f"cannot tell how far the workers are: {error}")
             return
+        then = (
+            "and the log ends with tansu"
+            if "tansu" in self.stack.servers
+            else "it goes on from there at the next start"
+        )
         for lag in behind:
             what = "does not report" if lag.messages is None else f"is {lag.messages} behind"
-            self.say(f"{lag.worker} {what}; it goes on from there at the next start")
+            self.say(f"{lag.worker} {what}, {then}")
 
     def _stop_workers(self, names: list[str], patience: float = 15.0) -> None:
         with ThreadPoolExecutor(max(1, len(names))) as pool:
