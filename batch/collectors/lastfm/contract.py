@@ -95,7 +95,9 @@ class _TagsAttr(msgspec.Struct):
     track: str = ""
 
 
-class _Tags(msgspec.Struct):
+class Tags(msgspec.Struct):
+    """A list of tags, the most used first."""
+
     tag: list[Tag] | Tag = []
     attr: _TagsAttr = msgspec.field(default_factory=_TagsAttr, name="@attr")
 
@@ -103,7 +105,7 @@ class _Tags(msgspec.Struct):
 class TopTagsAnswer(msgspec.Struct):
     """Answer of ``artist.getTopTags``."""
 
-    toptags: _Tags
+    toptags: Tags
 
 
 class SimilarArtist(msgspec.Struct):
@@ -215,7 +217,7 @@ class TrackInfo(msgspec.Struct):
     playcount: Number = ""
     streamable: Unused = None
     album: _Album | None = None
-    toptags: _Tags | str = ""
+    toptags: Tags | str = ""
     wiki: Unused = None
 
 

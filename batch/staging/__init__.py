@@ -1,0 +1,1 @@
+"""Staging: what sources told us, in PostgreSQL tables whose constraints do the validating."""
