@@ -41,6 +41,8 @@ SESSION_SECONDS = 6.0
 class FoldApp(faust.App):
     """A Faust app that knows where its fold stands."""
 
+    logger = logging.getLogger("faust.app")
+
     positions: Positions
 
 
@@ -57,6 +59,8 @@ class FoldConsumer(Consumer):
     Faust spends some 75 us on every message between socket and agent. Here a fetch makes one event
     per partition, so flow control, rebalancing and back-pressure stay Faust's and are paid once.
     """
+
+    logger = logging.getLogger("faust.consumer")
 
     async def getmany(  # the base class names the parameters
         self,

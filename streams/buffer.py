@@ -94,11 +94,11 @@ class Buffer:
         """
         if time.monotonic() - self._taken < _BUSY:
             await asyncio.sleep(_LINGER)
-        while not self._records:
+        while not self._records and self._lost is None:
             self._some.clear()
             await self._some.wait()
-            if self._lost is not None:
-                raise self._lost
+        if self._lost is not None:
+            raise self._lost
         self._taken = time.monotonic()
         records, self._records = self._records, {}
         self._messages = self._bytes = 0

@@ -22,6 +22,8 @@ from streams.decode import Rejected
 
 log = logging.getLogger(__name__)
 _TIMEOUT = 8.0
+# Base64 makes a letter a third longer than its message, and a broker takes 1 MB by default.
+_MOST_BYTES = 700_000
 
 
 class DeadLetters:
@@ -42,7 +44,7 @@ class DeadLetters:
             "acks": "all",
             "enable.idempotence": True,
             "linger.ms": 0,
-            "message.max.bytes": 8_000_000,
+            "message.max.bytes": 2_000_000,
             "message.timeout.ms": int(_TIMEOUT * 1000),
         }
         self._producer: Producer | None = None
@@ -69,15 +71,19 @@ class DeadLetters:
         try:
             for record, error in refused:
                 place = f"{topic}:{partition}:{record.offset}"
+                value, detail = record.value, str(error)
+                if value is not None and len(value) > _MOST_BYTES:
+                    detail += f" (first {_MOST_BYTES} of {len(value)} bytes; all of it: {place})"
+                    value = value[:_MOST_BYTES]
                 letter = DeadLetter(
                     topic=topic,
                     partition=partition,
                     offset=record.offset,
                     reason=error.reason,
-                    detail=str(error),
+                    detail=detail,
                     at=int(time.time() * 1000),
                     stage=self.stage,
-                    value=record.value,
+                    value=value,
                     key=record.key,
                 )
                 key = place.encode()

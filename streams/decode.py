@@ -95,6 +95,8 @@ def _decode(
             messages.append((last, read(record.value)))
         except InvalidEvent as error:
             rejected.append(Rejected(record, error))
+        except RecursionError:
+            rejected.append(Rejected(record, InvalidEvent("bad-json", "nested too deeply")))
     return Batch(partition, start, max(first, start), last, messages, rejected)
 
 

@@ -1,0 +1,99 @@
+"""The learner as a real process: what a kill leaves, what readers see, what Kafka is told."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from contracts.features import Listener
+from contracts.ids import track_key
+from infra.stack.process import wait_until
+from infra.stack.server import Server
+from infra.stack.valkey import Valkey
+from online_model import ModelDirectory, Recommender
+from streams.decode import Batch
+from streams.fold import pack_plays, reference_fold
+from streams.learner import learn
+from tests.integration.streams_kit import Kit, make_kit
+from tests.streams.plays import START
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(280)]
+
+
+@pytest.fixture
+def kit(tmp_path: Path, broker: Server, valkey: Valkey) -> Iterator[Kit]:
+    # One partition: with more, the order between them is not fixed, nor are the last bits.
+    yield from make_kit(tmp_path, kafka=broker.address, redis_url=valkey.address, partitions=1)
+
+
+def reader(kit: Kit) -> Recommender:
+    return ModelDirectory(kit.settings.model_dir).open_reader()
+
+
+def uninterrupted(kit: Kit) -> Recommender:
+    model = Recommender()
+    learn(model, Batch(0, 0, 0, 0, list(enumerate(kit.sent)), []))
+    return model
+
+
+def lists(model: Recommender, kit: Kit) -> list[list[bytes]]:
+    """What the model recommends to each listener."""
+    found = []
+    for _, run in sorted(pack_plays(kit.sent).runs.items())[:15]:
+        known = Listener.unpack(reference_fold(None, run))
+        ranking = model.recommend(
+            known.tracks, known.seconds, known.ratios, now=START + 200_000, k=10
+        )
+        found.append([model.document(i) for i in ranking.indices])
+    return found
+
+
+def test_kills_leave_the_model_of_an_uninterrupted_run(kit: Kit) -> None:
+    kit.send_random(1500, seed=61)
+    worker = kit.start("learner")
+    kit.wait_some("learner", 1)
+    kit.wait_applied("learner", timeout=200)
+    assert wait_until(lambda: kit.committed(_group(kit))[0] > 0, 30), "no snapshot was committed"
+    kit.send_random(1500, seed=62)
+    time.sleep(0.4)
+    kit.kill(worker)
+    snapshots = ModelDirectory(kit.settings.model_dir).snapshots()
+    assert snapshots
+    resumed = ModelDirectory(kit.settings.model_dir).resume()
+    assert kit.committed(_group(kit))[0] - 1 <= resumed.offsets[kit.log_id, 0] <= 2999
+    worker = kit.start("learner")
+    kit.wait_applied("learner", timeout=100)
+    assert wait_until(lambda: reader(kit).offsets[kit.log_id, 0] == 2999, 30)
+    expected = uninterrupted(kit)
+    assert reader(kit).plays_learned == expected.plays_learned
+    assert lists(reader(kit), kit) == lists(expected, kit)
+    # SIGTERM saves a last snapshot: nothing is left to replay.
+    kit.stop(worker)
+    last = ModelDirectory(kit.settings.model_dir).resume()
+    assert last.offsets[kit.log_id, 0] == 2999
+    assert kit.committed(_group(kit))[0] == 3000
+    assert last.plays_learned == expected.plays_learned
+
+
+def test_a_lost_model_is_learned_again_whatever_kafka_has_committed(kit: Kit) -> None:
+    kit.send_random(300, seed=63)
+    worker = kit.start("learner")
+    kit.wait_applied("learner", timeout=200)
+    kit.stop(worker)
+    for path in kit.settings.model_dir.iterdir():
+        path.unlink()
+    kit.start("learner")
+    kit.wait_applied("learner", timeout=100)
+    model = reader(kit)
+    assert model.plays_learned == uninterrupted(kit).plays_learned
+    key = track_key(kit.sent[0].plays[0].artist, kit.sent[0].plays[0].title)
+    row = int(model.lookup(np.array([key], np.uint64))[0])
+    assert kit.sent[0].plays[0].title.encode() in model.document(row)
+
+
+def _group(kit: Kit) -> str:
+    return f"{kit.settings.namespace}.learner.{kit.settings.host_name}"

@@ -1,0 +1,193 @@
+"""The listeners worker as a real process: killed, joined, starved of Redis, fed poison."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from contracts.events import Feedback, Submission, encode
+from contracts.features import Listener
+from contracts.ids import partition_of, track_key
+from contracts.topics import Topics
+from infra.stack.ports import free_ports
+from infra.stack.process import wait_until
+from infra.stack.progress import heartbeats
+from infra.stack.server import Server
+from infra.stack.valkey import Valkey
+from tests.integration.streams_kit import Kit, make_kit
+from tests.streams.plays import submission
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+
+
+@pytest.fixture
+def own_valkey(tmp_path: Path) -> Iterator[Valkey]:
+    server = Valkey(tmp_path / "own", free_ports(1)[0])
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def kit(tmp_path: Path, broker: Server, own_valkey: Valkey) -> Iterator[Kit]:
+    yield from make_kit(tmp_path, kafka=broker.address, redis_url=own_valkey.address)
+
+
+def test_counts_are_exact_after_kills_at_any_point(kit: Kit) -> None:
+    kit.send_random(3000, seed=1)
+    for applied in (1, 900):
+        worker = kit.start("listeners")
+        kit.wait_some("listeners", applied)
+        kit.kill(worker)
+    kit.start("listeners")
+    kit.send_random(500, seed=2)
+    kit.wait_applied("listeners")
+    kit.assert_features_exact()
+
+
+def test_sigterm_ends_in_order_with_everything_committed(kit: Kit) -> None:
+    kit.send_random(300, seed=3)
+    worker = kit.start("listeners")
+    kit.wait_applied("listeners")
+    kit.stop(worker)
+    fences = {p: int(kit.redis.hget(kit.keys.fence(p), kit.log_id) or -1) + 1 for p in range(4)}
+    assert sum(fences.values()) == 300
+    assert kit.committed(f"{kit.settings.namespace}.listeners") == fences
+    assert heartbeats(kit.settings)["listeners"].state == "stopping"
+
+
+def test_poison_is_set_aside_with_its_reason_and_the_rest_goes_on(kit: Kit) -> None:
+    stranger = next(f"s{i}" for i in range(99) if partition_of(f"s{i}", 4) == 3)
+    unlike = encode(submission(stranger, (1, 1)))
+    poison: dict[str, bytes | None] = {
+        "bad-json": b'{"user_id": "ada", "plays": [',
+        "bad-schema": b'{"user_id": 7, "plays": []}',
+        "bad-version": b'{"user_id": "ada", "plays": [], "version": 9}',
+        "empty": None,
+        "too-many-plays": encode(submission("ada", *((i, i) for i in range(201)))),
+        "bad-partition": unlike,
+    }
+    kit.send_random(50, seed=4)
+    for value in poison.values():
+        kit.send((0, value))
+    kit.send((0, b"\xff\xfe" * 450_000))
+    kit.send_random(50, seed=5)
+    worker = kit.start("listeners")
+    kit.wait_applied("listeners")
+    kit.assert_features_exact()
+    letters = kit.dead_letters()
+    assert sorted(x.reason for x in letters) == sorted([*poison, "bad-json"])
+    found = {x.reason: x for x in letters if len(x.value or b"") < 900_000}
+    for reason, value in poison.items():
+        assert found[reason].value == value or value is None
+        assert (found[reason].topic, found[reason].stage) == (kit.plays, "listeners")
+    # A restart reads on behind the poison: it is not set aside a second time.
+    kit.stop(worker)
+    kit.start("listeners")
+    kit.send_random(10, seed=6)
+    kit.wait_applied("listeners")
+    assert len(kit.dead_letters()) == len(letters)
+
+
+def test_redis_may_go_and_come_back(kit: Kit, own_valkey: Valkey) -> None:
+    kit.send_random(200, seed=7)
+    worker = kit.start("listeners")
+    kit.wait_applied("listeners")
+    own_valkey.kill()
+    kit.send_random(500, seed=8)
+    time.sleep(3)
+    assert worker.pid is not None, "a worker whose Redis is away waits, it does not end"
+    own_valkey.start()
+    kit.wait_applied("listeners")
+    kit.assert_features_exact()
+    assert worker.pid is not None
+
+
+def test_a_store_that_was_emptied_is_folded_again_from_the_log(kit: Kit) -> None:
+    kit.send_random(200, seed=9)
+    worker = kit.start("listeners")
+    kit.wait_applied("listeners")
+    kit.redis.flushall()
+    kit.send_random(50, seed=10)
+    assert wait_until(lambda: worker.pid is None, 30)
+    assert worker.exit_code == 3
+    kit.start("listeners")
+    kit.wait_applied("listeners")
+    kit.assert_features_exact()
+
+
+def test_workers_come_and_go_under_load(kit: Kit) -> None:
+    first = kit.start("listeners")
+    kit.send_random(200, seed=11)
+    kit.wait_applied("listeners")
+    second = kit.start("listeners", host_name="other")
+    for seed in range(12, 24):
+        kit.send_random(100, seed)
+        time.sleep(0.8)
+    assert wait_until(lambda: _messages(second.name, kit) > 0, 30), second.tail(30)
+    kit.stop(first)
+    for seed in range(24, 28):
+        kit.send_random(100, seed)
+        time.sleep(0.4)
+    total = sum(len(s.plays) for s in kit.sent)
+    assert wait_until(lambda: kit.count("plays") >= total, 60), second.tail(30)
+    kit.assert_features_exact()
+
+
+def _messages(_: str, kit: Kit) -> float:
+    client = kit.redis
+    from contracts.heartbeat import decode
+
+    value = client.hget(kit.keys.workers, "listeners@other")
+    return decode(value).counters.get("messages", 0) if value else 0  # type: ignore[arg-type]
+
+
+def test_redelivery_of_everything_changes_nothing(kit: Kit) -> None:
+    kit.send_random(300, seed=30)
+    worker = kit.start("listeners")
+    kit.wait_applied("listeners")
+    kit.stop(worker)
+    before = {k: kit.redis.get(k) for k in kit.redis.keys("*:listener:*")}
+    for p in range(4):  # as a new log with the same plays would look
+        kit.redis.hdel(kit.keys.fence(p), kit.log_id)
+    kit.start("listeners")
+    kit.wait_applied("listeners")
+    assert {k: kit.redis.get(k) for k in before} == before
+    assert kit.count("plays") == 2 * sum(len(s.plays) for s in kit.sent)
+
+
+def test_feedback_hides_and_shows_again(kit: Kit) -> None:
+    from confluent_kafka import Producer
+
+    topic = Topics(kit.settings.namespace).feedback
+    producer = Producer({"bootstrap.servers": kit.settings.kafka, "acks": "all"})
+    for kind, title in (("hate", "T"), ("hide", "U"), ("undo", "T"), ("wrong", "V")):
+        message = Feedback(user_id="ada", kind=kind, at=1, source="t", artist="A", title=title)
+        producer.produce(topic, encode(message), b"ada", partition_of("ada", 4))
+    assert producer.flush(10) == 0
+    kit.start("listeners")
+
+    def hidden() -> list[int]:
+        blob = kit.redis.get(kit.keys.listener("ada"))
+        assert not isinstance(blob, str)
+        return [int(key) for key in Listener.unpack(blob).hidden]
+
+    assert wait_until(lambda: hidden() == [track_key("A", "U")], 60)
+    assert [x.reason for x in kit.dead_letters()] == ["bad-schema"]
+
+
+def test_a_play_is_seen_soon(kit: Kit) -> None:
+    kit.start("listeners")
+    kit.send(submission("ada", (0, 0)))
+    kit.wait_applied("listeners")
+    waits = []
+    for i in range(1, 30):
+        started = time.perf_counter()
+        one: Submission = submission("ada", (i, i))
+        kit.send(one)
+        assert wait_until(lambda: kit.count("plays") == i + 1, 10, every=0.002)  # noqa: B023
+        waits.append(time.perf_counter() - started)
+    assert sorted(waits)[len(waits) // 2] < 0.25, waits

@@ -1,0 +1,201 @@
+"""The lake and the history sink as real processes: killed, fed poison, their store taken away."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pyarrow as pa
+import pytest
+from deltalake import DeltaTable
+
+from contracts.lake import PLAYS
+from infra.stack.ports import free_ports
+from infra.stack.postgres import Postgres
+from infra.stack.process import wait_until
+from infra.stack.progress import heartbeats
+from infra.stack.server import Server
+from infra.stack.tansu import Tansu
+from infra.stack.valkey import Valkey
+from streams.decode import Batch, Record, decode_plays
+from streams.errors import PositionLost
+from streams.history_sink import HistorySink
+from streams.lake_sink import LakeSink
+from tests.integration.streams_kit import Kit, make_kit
+from tests.streams.plays import submission
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+
+
+@pytest.fixture
+def kit(tmp_path: Path, broker: Server, valkey: Valkey, postgres: Postgres) -> Iterator[Kit]:
+    with psycopg.connect(postgres.address, autocommit=True) as connection:
+        connection.execute("truncate plays, listen_counts, history_fence")
+    yield from make_kit(
+        tmp_path, kafka=broker.address, redis_url=valkey.address, postgres_dsn=postgres.address
+    )
+
+
+def lake(kit: Kit) -> pa.Table:
+    return DeltaTable(kit.settings.lake_dir / "plays").to_pyarrow_table()
+
+
+def query(kit: Kit, sql: str) -> list[tuple[Any, ...]]:
+    with psycopg.connect(kit.settings.postgres_dsn) as connection:
+        return connection.execute(sql).fetchall()  # type: ignore[arg-type,call-overload,unused-ignore]
+
+
+def assert_lake_exact(kit: Kit) -> None:
+    """Every delivered play lies in the lake once, at its own place."""
+    rows = lake(kit)
+    places = rows.select(["log_id", "kafka_partition", "kafka_offset", "position"]).to_pylist()
+    assert len({tuple(place.values()) for place in places}) == len(places)
+    expected = Counter((s.user_id, p.event_id) for s in kit.sent for p in s.plays)
+    found = zip(rows["user_id"].to_pylist(), rows["event_id"].to_pylist(), strict=True)
+    assert Counter(found) == expected
+
+
+def assert_history_exact(kit: Kit) -> None:
+    """Every different play lies in PostgreSQL once, and the counts agree with the rows."""
+    expected = Counter(
+        user for user, _ in {(s.user_id, p.event_id) for s in kit.sent for p in s.plays}
+    )
+    assert dict(query(kit, "select user_id, count(*) from plays group by 1")) == expected
+    assert dict(query(kit, "select user_id, plays from listen_counts")) == expected
+
+
+def test_kills_at_any_point_neither_lose_nor_double(kit: Kit) -> None:
+    kit.send_random(2000, seed=41)
+    for applied in (0, 300):
+        workers = [kit.start("lake-sink"), kit.start("history-sink")]
+        kit.wait_some("lake-sink", applied)
+        kit.send_random(300, seed=42 + applied)
+        for worker in workers:
+            kit.kill(worker)
+    workers = [kit.start("lake-sink"), kit.start("history-sink")]
+    kit.wait_applied("lake-sink", "history-sink")
+    assert_lake_exact(kit)
+    assert_history_exact(kit)
+    assert lake(kit).schema.names == PLAYS.names
+    for worker in workers:
+        kit.stop(worker)
+    kit.start("lake-sink")
+    kit.start("history-sink")
+    kit.send_random(20, seed=44)
+    kit.wait_applied("lake-sink", "history-sink")
+    assert_lake_exact(kit)
+    assert_history_exact(kit)
+
+
+def test_poison_is_set_aside_and_odd_plays_survive(kit: Kit) -> None:
+    kit.send_random(20, seed=45)
+    kit.send((1, b"nonsense"), (2, b"[]"))
+    odd = {"device": "a\0b", "deep": [{"x": 1e300, "y": None, "z": 2**60}]}
+    kit.send(submission("ada", (1, 1), artist="nul\0l", album="x\0", extra=odd, skipped=True))
+    kit.send_random(20, seed=46)
+    kit.start("lake-sink")
+    kit.start("history-sink")
+    kit.wait_applied("lake-sink", "history-sink")
+    assert_lake_exact(kit)
+    assert_history_exact(kit)
+    letters = kit.dead_letters()
+    assert Counter((x.stage, x.reason) for x in letters) == {
+        ("lake-sink", "bad-json"): 1,
+        ("lake-sink", "bad-schema"): 1,
+        ("history-sink", "bad-json"): 1,
+        ("history-sink", "bad-schema"): 1,
+    }
+    row = query(kit, "select artist, album, extra->>'device' from plays where user_id = 'ada'")
+    assert row == [("nul\ufffdl", "x\ufffd", "a\ufffdb")]
+    ada = lake(kit).to_pylist()
+    assert [r["artist"] for r in ada if r["user_id"] == "ada"] == ["nul\0l"]
+
+
+def test_postgres_may_go_and_come_back(kit: Kit, postgres: Postgres) -> None:
+    kit.send_random(100, seed=47)
+    worker = kit.start("history-sink")
+    kit.wait_applied("history-sink")
+    postgres.kill()
+    try:
+        kit.send_random(100, seed=48)
+        time.sleep(3)
+        assert worker.pid is not None, "a sink whose store is away waits, it does not end"
+    finally:
+        postgres.start()
+    kit.wait_applied("history-sink")
+    assert_history_exact(kit)
+    kit.stop(worker)
+
+
+def test_a_sink_whose_store_stays_away_still_stops_in_order(kit: Kit) -> None:
+    kit.send_random(10, seed=49)
+    worker = kit.start("history-sink", postgres_dsn="postgresql://nobody@127.0.0.1:1/none")
+
+    def waiting() -> bool:
+        beat = heartbeats(kit.settings).get("history-sink")
+        return beat is not None and beat.state == "waiting"
+
+    assert wait_until(waiting, 60), worker.tail(20)
+    kit.stop(worker)
+
+
+def test_a_new_log_ends_the_workers_and_the_next_ones_read_it(
+    tmp_path: Path, valkey: Valkey, postgres: Postgres
+) -> None:
+    broker = Tansu(tmp_path / "broker", free_ports(1)[0])
+    broker.start()
+    try:
+        for kit in make_kit(
+            tmp_path, kafka=broker.address, redis_url=valkey.address, postgres_dsn=postgres.address
+        ):
+            names = ("lake-sink", "listeners")
+            kit.send_random(30, seed=50)
+            workers = [kit.start(name) for name in names]
+            kit.wait_applied(*names)
+            broker.kill()
+            broker.start()
+            kit.make_topics()
+            kit.send_random(60, seed=51)
+            assert wait_until(lambda: not any(w.pid for w in kit.workers), 60)  # noqa: B023
+            assert {w.exit_code for w in workers} == {3}
+            for name in names:
+                kit.start(name)
+            kit.wait_applied(*names)
+            assert_lake_exact(kit)
+            kit.sent = kit.sent[30:]  # the counters are those of the new log
+            assert kit.count("plays") == sum(len(s.plays) for s in kit.sent)
+    finally:
+        broker.stop()
+
+
+def batch(offset: int, *tracks: int) -> Batch[Any]:
+    records = [Record(offset, None)]
+    made = decode_plays(records, partition=0, partitions=1, start=offset)
+    made.messages, made.rejected = [(offset, submission("ada", *((t, t) for t in tracks)))], []
+    return made
+
+
+def test_two_lake_sinks_cannot_both_write(tmp_path: Path) -> None:
+    one, other = (LakeSink(tmp_path / "plays", "log", 1) for _ in range(2))
+    assert one.write([batch(0, 1, 2)]) == 2
+    assert other.positions() == {0: 1}
+    assert other.write([batch(1, 3)]) == 1
+    with pytest.raises(PositionLost):
+        one.write([Batch(0, 0, 0, 5, [], [])])
+    assert one.write([batch(1, 3)]) == 0  # the commit that got through although it seemed to fail
+    assert DeltaTable(tmp_path / "plays").to_pyarrow_table().num_rows == 3
+
+
+def test_history_skips_what_it_has(postgres: Postgres) -> None:
+    sink = HistorySink(postgres.address, f"log {time.time_ns()}", 1)
+    assert sink.positions() == {0: 0}
+    assert sink.write([batch(0, 901, 902, 902)]) in (0, 2)
+    assert sink.write([batch(0, 901, 902)]) == 0
+    assert sink.positions() == {0: 1}
+    with pytest.raises(PositionLost):
+        sink.write([Batch(0, 7, 7, 7, [], [])])
+    sink.close()

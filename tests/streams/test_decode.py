@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contracts.events import Feedback, encode
+from contracts.ids import partition_of
+from streams.decode import Batch, Record, decode_feedback, decode_plays
+from tests.streams.plays import submission
+
+
+def one(value: bytes | None, partitions: int = 1, partition: int = 0) -> Batch[object]:
+    batch: Batch[object] = decode_plays(  # type: ignore[assignment]
+        [Record(5, value)], partition=partition, partitions=partitions, start=5
+    )
+    return batch
+
+
+def test_good_and_bad_messages_keep_their_places() -> None:
+    records = [Record(i, encode(submission("ada", (i, i)))) for i in range(4)]
+    records[2] = Record(2, b"{")
+    batch = decode_plays(records, partition=0, partitions=1, start=0)
+    assert [offset for offset, _ in batch.messages] == [0, 1, 3]
+    assert [(r.record.offset, r.error.reason) for r in batch.rejected] == [(2, "bad-json")]
+    assert (batch.first, batch.last) == (0, 3)
+
+
+def test_the_part_after_an_offset() -> None:
+    records = [Record(i, encode(submission("ada", (i, i))) if i != 7 else b"") for i in range(4, 9)]
+    batch = decode_plays(records, partition=0, partitions=1, start=4).after(6)
+    assert [offset for offset, _ in batch.messages] == [8]
+    assert [r.record.offset for r in batch.rejected] == [7]
+    assert (batch.start, batch.first, batch.last) == (7, 7, 8)
+    assert batch.after(8).first > batch.after(8).last
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"played_at": -1}, "bad-schema"),
+        ({"played_at": 2**32 * 1000}, "bad-schema"),
+        ({"received_at": 2**60}, "bad-schema"),
+        ({"event_id": "no uuid"}, "bad-schema"),
+        ({"ms_played": 2**64}, "bad-schema"),
+    ],
+)
+def test_what_no_store_could_hold_is_refused(changes: dict[str, object], reason: str) -> None:
+    value = encode(submission("ada", (1, 1), **changes))
+    assert one(value).rejected[0].error.reason == reason
+
+
+def test_a_message_on_a_strange_partition_is_refused() -> None:
+    home = partition_of("ada", 4)
+    value = encode(submission("ada", (1, 1)))
+    assert not one(value, 4, home).rejected
+    assert one(value, 4, (home + 1) % 4).rejected[0].error.reason == "bad-partition"
+
+
+@pytest.mark.parametrize("user", ["", "a\0b", "x" * 257])
+def test_impossible_users_are_refused(user: str) -> None:
+    assert one(encode(submission(user, (1, 1)))).rejected[0].error.reason == "bad-schema"
+
+
+def feedback(**changes: object) -> Batch[Feedback]:
+    fields = {"user_id": "ada", "kind": "love", "at": 1, "source": "t", "artist": "A", "title": "T"}
+    value = encode(Feedback(**{**fields, **changes}))  # type: ignore[arg-type]
+    return decode_feedback([Record(0, value)], partition=0, partitions=1, start=0)
+
+
+def test_feedback_must_say_something_known_of_a_named_track() -> None:
+    assert not feedback().rejected
+    assert not feedback(kind="erase", artist="", title="").rejected
+    assert feedback(kind="adore").rejected[0].error.reason == "bad-schema"
+    assert feedback(title="").rejected[0].error.reason == "bad-schema"
+    assert feedback(version=2).rejected[0].error.reason == "bad-version"
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_whatever_raise(value: bytes) -> None:
+    records = [Record(0, value)]
+    assert len(decode_plays(records, partition=0, partitions=1, start=0).rejected) == 1
+    assert len(decode_feedback(records, partition=0, partitions=1, start=0).rejected) == 1
+
+
+def test_nested_json_bombs_are_refused() -> None:
+    bomb = b'{"user_id":"ada","plays":' + b"[" * 100_000
+    assert len(one(bomb).rejected) == 1
+    deep = b'{"user_id":"ada","plays":[{"extra":' + b'{"a":' * 5000
+    assert len(one(deep).rejected) == 1

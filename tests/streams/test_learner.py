@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import msgspec
+import numpy as np
+import pytest
+
+from contracts.ids import id_key, track_key, user_key
+from online_model import ModelConfig, Recommender
+from streams.decode import Batch
+from streams.learner import columns, document, learn
+from tests.streams.plays import START, play, submission
+
+CONFIG = ModelConfig(tracks=256, listeners=32, sessions=64)
+
+
+def batch(*marks: tuple[str, int, int]) -> Batch:  # type: ignore[type-arg]
+    messages = [(i, submission(user, (s, t))) for i, (user, s, t) in enumerate(marks)]
+    return Batch(0, 0, 0, len(messages) - 1, messages, [])
+
+
+def test_columns_follow_the_log() -> None:
+    both = Batch(
+        0, 0, 0, 1, [(0, submission("a", (1, 1), (2, 2))), (1, submission("b", (3, 1)))], []
+    )
+    c = columns(both)
+    assert c.users.tolist() == [user_key("a"), user_key("a"), user_key("b")]
+    assert c.seconds.tolist() == [START + 1, START + 2, START + 3]
+    assert c.tracks[0] == c.tracks[2] == track_key("Artist 1", "Title 1")
+    assert c.tracks.dtype == np.uint64
+    assert c.ratios.tolist() == [255, 255, 255]
+
+
+def test_a_document_names_the_track() -> None:
+    assert msgspec.json.decode(document(play("a", 1, 3))) == {
+        "track_id": play("a", 1, 3).track_id,
+        "artist": "Artist 3",
+        "title": "Title 3",
+    }
+
+
+@pytest.mark.slow
+def test_batches_do_not_matter_to_the_model() -> None:
+    marks = [(f"u{i % 5}", i, i * i % 23) for i in range(300)]
+    whole, parts = Recommender(CONFIG), Recommender(CONFIG)
+    counts = learn(whole, batch(*marks))
+    for at in range(0, 300, 7):
+        learn(parts, batch(*marks[at : at + 7]))
+    assert counts["plays"] == counts["learned"] == 300
+    assert counts["tracks"] == len({t for _, _, t in marks}) == whole.tracks
+    assert [a.tobytes() for a in whole.state] == [a.tobytes() for a in parts.state]
+    row = int(whole.lookup(np.array([id_key(play("u", 1, 4).track_id)], np.uint64))[0])
+    assert whole.document(row) == document(play("u", 1, 4))
+    assert learn(whole, batch(*marks))["learned"] == 0
