@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from confluent_kafka import Consumer, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
@@ -106,16 +108,28 @@ def end_offsets(bootstrap: str, topic: str, partitions: int) -> list[int]:
             if high <= low:
                 continue
             consumer.assign([TopicPartition(topic, partition, high - 1)])
-            quiet = 0
-            while quiet < 2:
-                messages = [m for m in consumer.consume(1000, 0.25) if m.error() is None]
-                quiet = 0 if messages else quiet + 1
-                for message in messages:
-                    offset = message.offset()
-                    assert offset is not None
-                    ends[partition] = max(ends[partition], offset + 1)
+            ends[partition] = max(high, _read_to_the_end(consumer))
         return ends
     except KafkaException as error:
         raise BrokerUnavailable(f"Kafka at {bootstrap}: {error}") from None
     finally:
         consumer.close()
+
+
+def _read_to_the_end(consumer: Consumer) -> int:
+    """Return the offset after the last message that the assigned partition delivers.
+
+    The reported end points into the last batch, and a batch arrives whole: once its first message
+    is here, the rest is too, and the first empty poll is the end. Only the first message may take
+    long; it never comes where the log ends with a transaction marker.
+    """
+    end = 0
+    deadline = time.monotonic() + _TIMEOUT
+    while True:
+        messages = [m for m in consumer.consume(1000, 0.2) if m.error() is None]
+        for message in messages:
+            offset = message.offset()
+            assert offset is not None
+            end = max(end, offset + 1)
+        if not messages and (end or time.monotonic() > deadline):
+            return end
