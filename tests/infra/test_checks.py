@@ -1,0 +1,79 @@
+"""``segue doctor``: each line says what is there and what to do."""
+
+from __future__ import annotations
+
+import json
+import socket
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from contracts.settings import Settings
+from infra.cli import cli
+from infra.stack import checks
+from infra.stack.checks import FAIL, OK, WARN, Check
+
+
+def test_a_package_is_held_to_its_bounds() -> None:
+    assert checks.package("msgspec", ">=0.1").level == OK
+    missing = checks.package("no-such-package-anywhere", ">=1")
+    assert (missing.level, missing.todo) == (FAIL, "run: make install")
+    old = checks.package("msgspec", ">=999")
+    assert old.level == FAIL
+    assert ">=999" in old.todo
+    assert checks.package("msgspec", ">=0.1,<0.2").level == FAIL
+
+
+def test_every_declared_package_is_looked_at() -> None:
+    names = {check.name for check in checks.packages()}
+    assert {"package faust-streaming", "package duckdb", "package psycopg"} <= names
+
+
+def test_missing_java_is_a_warning_that_says_what_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    found = {check.name: check for check in checks.programs()}
+    assert found["java"].level == WARN
+    assert "--broker kafka" in found["java"].todo
+    assert found["maven"].level == WARN
+    assert found["valkey"].level == OK  # not from PATH
+
+
+def test_a_home_below_a_file_fails(tmp_path: Path) -> None:
+    assert {check.name: check.level for check in checks.home(tmp_path / "new")} == {
+        "home": OK,
+        "disk": OK,
+    }
+    (tmp_path / "file").write_text("")
+    (check,) = checks.home(tmp_path / "file" / "home")
+    assert check.level == FAIL
+    assert "--home" in check.todo
+
+
+def test_a_taken_port_is_named(tmp_path: Path) -> None:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        port = server.getsockname()[1]
+        found = list(checks.stack(tmp_path, replace(Settings(), port=port)))
+    assert found[-1] == Check(f"port {port}", WARN, "taken", "choose another with segue up --port")
+
+
+def test_json_has_every_check_and_the_exit_code_follows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checks, "programs", lambda: iter(()))
+    arguments = ["doctor", "--home", str(tmp_path), "--json"]
+    answer = CliRunner().invoke(cli, arguments)
+    document = json.loads(answer.stdout)
+    assert answer.exit_code == 0
+    assert document["ok"] is True
+    assert {check["level"] for check in document["checks"]} <= {OK, WARN}
+    monkeypatch.setattr(checks, "python", lambda: iter([Check("python", FAIL, "2.7", "update")]))
+    answer = CliRunner().invoke(cli, arguments)
+    assert answer.exit_code == 1
+    text = CliRunner().invoke(cli, arguments[:-1]).stdout
+    assert "fail  python" in text
+    assert "-> update" in text

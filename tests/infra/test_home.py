@@ -1,0 +1,127 @@
+"""The home folder: one stack at a time, and no process touched that is not ours."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from contracts.errors import ConfigurationError
+from infra.stack.accounts import admin_token
+from infra.stack.home import Home, Run, end_leftovers
+from infra.stack.process import Process, birth
+from infra.stack.running import running
+
+_SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
+
+
+def test_a_second_stack_is_told_the_pid_of_the_first(tmp_path: Path) -> None:
+    first = Home(tmp_path / "deep" / "home")
+    first.open()
+    with pytest.raises(ConfigurationError, match=rf"pid {os.getpid()}\).*segue down"):
+        Home(tmp_path / "deep" / "home").open()
+    first.close()
+    second = Home(tmp_path / "deep" / "home")
+    second.open()
+    second.close()
+
+
+def test_a_home_that_cannot_be_made_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigurationError, match=r"--home .* cannot be used") as caught:
+        Home(tmp_path / "file" / "home").open()
+    assert "\n" not in str(caught.value)
+
+
+def test_the_record_survives_and_is_private(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    run = Run(phase="ready", environ={"SEGUE_PORT": "1"})
+    run.note("api", os.getpid(), restarts=2)
+    home.write_run(run)
+    assert home.read_run() == run
+    assert home.read_run().alive("api")
+    assert stat.S_IMODE((tmp_path / "run.json").stat().st_mode) == 0o600
+    (tmp_path / "run.json").write_text('{"phase": "rea')
+    assert home.read_run() == Run()
+
+
+def test_leftovers_end_and_a_stranger_with_the_same_pid_lives() -> None:
+    ours, stranger = subprocess.Popen(_SLEEP), subprocess.Popen(_SLEEP)
+    try:
+        run = Run()
+        run.note("api", ours.pid)
+        run.note("learner", stranger.pid)
+        run.processes["learner"]["birth"] -= 1  # the pid was given to another process since
+        assert end_leftovers(run) == ["api"]
+        assert ours.wait(5) != 0
+        assert stranger.poll() is None
+    finally:
+        for process in (ours, stranger):
+            process.kill()
+            process.wait()
+
+
+def test_the_dead_have_no_birth() -> None:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    assert birth(process.pid) is None
+    assert birth(os.getpid()) == birth(os.getpid()) is not None
+
+
+def test_running_names_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="segue up"):
+        running(tmp_path)
+    run = Run(phase="starting")
+    run.note("supervisor", os.getpid())
+    Home(tmp_path).write_run(run)
+    with pytest.raises(ConfigurationError, match="is starting"):
+        running(tmp_path)
+    run.phase, run.environ = "ready", {"SEGUE_PORT": "1234", "SEGUE_ADMIN_TOKEN": "t"}
+    Home(tmp_path).write_run(run)
+    assert running(tmp_path).api == "http://127.0.0.1:1234"
+    assert running(tmp_path).admin_token == "t"
+
+
+def test_the_admin_token_is_made_once_and_private(tmp_path: Path) -> None:
+    token = admin_token(tmp_path)
+    assert len(bytes.fromhex(token)) == 32
+    assert admin_token(tmp_path) == token
+    assert stat.S_IMODE((tmp_path / "admin-token").stat().st_mode) == 0o600
+    (tmp_path / "admin-token").write_text("")  # a crash between making and filling
+    assert len(admin_token(tmp_path)) == 64
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's parent-death signal")
+def test_children_die_with_a_killed_parent(tmp_path: Path) -> None:
+    program = f"""
+import os, signal
+from pathlib import Path
+from infra.stack.process import Process
+child = Process("child", {_SLEEP!r}, Path({str(tmp_path / "log")!r}))
+child.start()
+print(child.pid, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    pid = int(done.stdout)
+    for _ in range(100):
+        if birth(pid) is None:
+            return
+        subprocess.run(["sleep", "0.05"], check=True)
+    pytest.fail(f"process {pid} outlived its parent")
+
+
+def test_stop_kills_what_does_not_listen(tmp_path: Path) -> None:
+    deaf = "import signal, time; signal.signal(15, signal.SIG_IGN); print(1, flush=True)"
+    process = Process(
+        "deaf", [sys.executable, "-c", f"{deaf}; time.sleep(60)"], tmp_path / "deaf.log"
+    )
+    process.start()
+    while not process.tail():
+        assert process.pid is not None
+    assert process.stop(timeout=0.3) == -9
+    assert process.pid is None

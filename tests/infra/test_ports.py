@@ -1,0 +1,38 @@
+"""Choosing ports."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+from infra.stack.home import Home
+from infra.stack.ports import answers, free_ports, is_free
+
+
+def test_free_ports_are_different_and_free() -> None:
+    ports = free_ports(20)
+    assert len(set(ports)) == 20
+    assert all(is_free(port) for port in ports)
+
+
+def test_a_port_somebody_listens_on_is_not_free() -> None:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        port = server.getsockname()[1]
+        assert not is_free(port)
+        assert answers(port)
+    assert is_free(port)
+    assert not answers(port)
+
+
+def test_ports_are_remembered_until_somebody_takes_one(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    first = home.choose_ports(("a", "b"))
+    assert home.choose_ports(("a", "b")) == first
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", first["a"]))
+        server.listen()
+        second = home.choose_ports(("a", "b"))
+    assert second["a"] != first["a"]
+    assert second["b"] == first["b"]

@@ -1,0 +1,159 @@
+"""The simulated world: the same for the same seed, and with the habits it promises."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from itertools import pairwise
+
+import httpx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from contracts.ids import track_key
+from infra.simulator.catalogue import GENRES, Catalogue, build
+from infra.simulator.client import BATCH, Poster
+from infra.simulator.crowd import MAX_LISTENERS, SECONDS_PER_PLAY, Crowd
+from infra.simulator.listener import Heard, Listener
+
+_DAY = 86_400_000
+
+
+@pytest.fixture(scope="module")
+def catalogue() -> Catalogue:
+    return build(7)
+
+
+@pytest.fixture(scope="module")
+def plays(catalogue: Catalogue) -> list[Heard]:
+    """A day of about 200 listeners, once the crowd has mixed."""
+    crowd = Crowd(catalogue, 7, 200 / SECONDS_PER_PLAY, 0)
+    list(crowd.until(_DAY // 4))
+    return list(crowd.until(_DAY // 4 + _DAY))
+
+
+def test_catalogue_is_large_and_its_names_are_distinct(catalogue: Catalogue) -> None:
+    assert len(GENRES) >= 12
+    assert len(catalogue.by_artist) >= 1000
+    assert min(len(tracks) for tracks in catalogue.by_artist.values()) >= 3
+    keys = {track_key(track.artist, track.title) for track in catalogue.tracks}
+    assert len(keys) == len(catalogue.tracks)
+    assert [track.index for track in catalogue.tracks] == list(range(len(catalogue.tracks)))
+
+
+@settings(max_examples=3, deadline=None)
+@given(st.integers(0, 2**32))
+def test_a_seed_makes_one_world_and_another_seed_another(seed: int) -> None:
+    first, second = build(seed), build(seed)
+    assert first == second
+    assert first.tracks != build(seed + 1).tracks
+    one, other = (list(Crowd(c, seed, 0.5, 0).until(_DAY // 12)) for c in (first, second))
+    assert one == other
+    assert one != list(Crowd(first, seed, 0.5, 0, run=1).until(_DAY // 12))
+
+
+def test_people_are_the_same_in_every_run(catalogue: Catalogue) -> None:
+    first, again = (Listener(7, 3, catalogue) for _ in range(2))
+    assert first.favourites == again.favourites
+    assert first.favourites != Listener(7, 4, catalogue).favourites
+
+
+def test_the_rate_is_kept(plays: list[Heard]) -> None:
+    assert len(plays) == pytest.approx(200 * 86_400 / SECONDS_PER_PLAY, rel=0.05)
+
+
+@pytest.mark.parametrize("rate", [0.01, 5.0, 500.0])
+def test_the_crowd_stays_within_bounds_at_any_rate(catalogue: Catalogue, rate: float) -> None:
+    crowd = Crowd(catalogue, 7, rate, 0)
+    assert len(crowd.listeners) <= MAX_LISTENERS
+    list(crowd.until(int(4000 * SECONDS_PER_PLAY / crowd.speed)))
+    begin = int(4000 * SECONDS_PER_PLAY / crowd.speed)
+    span = min(int(6000 / rate * 1000), 10 * _DAY)
+    count = sum(1 for _ in crowd.until(begin + span))
+    assert count == pytest.approx(rate * span / 1000, rel=0.15)
+
+
+def test_plays_come_in_order_and_never_overlap(plays: list[Heard]) -> None:
+    ends = [play.played_at + play.ms_played for play in plays]
+    assert ends == sorted(ends)
+    by_user = defaultdict(list)
+    for play in plays:
+        by_user[play.user].append(play)
+    for own in by_user.values():
+        for before, after in pairwise(own):
+            assert after.played_at >= before.played_at + before.ms_played
+
+
+def test_skips_are_short_and_as_frequent_as_promised(
+    plays: list[Heard], catalogue: Catalogue
+) -> None:
+    assert 0.08 < sum(play.skipped for play in plays) / len(plays) < 0.25
+    for play in plays:
+        duration = catalogue.tracks[play.track].duration_ms
+        assert (play.ms_played < duration) == play.skipped
+        assert play.ms_played > 0
+
+
+def test_sessions_have_gaps_and_tracks_come_back(plays: list[Heard]) -> None:
+    own = [play for play in plays if play.user == "sim-00001"]
+    gaps = [b.played_at - a.played_at - a.ms_played for a, b in pairwise(own)]
+    assert sum(gap > 60_000 for gap in gaps) >= 5
+    assert 0.02 < sum(gap > 60_000 for gap in gaps) / len(gaps) < 0.25
+    assert Counter(play.track for play in own).most_common(1)[0][1] >= 3
+
+
+def test_listeners_keep_to_their_genres(plays: list[Heard], catalogue: Catalogue) -> None:
+    shares = []
+    for number in range(20):
+        listener = Listener(7, number, catalogue)
+        own = [catalogue.tracks[p.track].genre for p in plays if p.user == listener.user]
+        shares.append(sum(genre in listener.likes for genre in own) / len(own))
+    assert min(shares) > 0.9  # of 16 genres, three
+
+
+def test_what_follows_a_track_can_be_learned(plays: list[Heard], catalogue: Catalogue) -> None:
+    last: dict[str, Heard] = {}
+    hits = seen = 0
+    for play in plays:
+        before = last.get(play.user)
+        if before is not None and not before.skipped:
+            seen += 1
+            hits += play.track in catalogue.successors[before.track]
+        last[play.user] = play
+    assert hits / seen > 0.3  # by chance it would be 3 of 10,000
+
+
+def _poster(catalogue: Catalogue, answers: list[httpx.Response]) -> tuple[Poster, list[int]]:
+    sizes: list[int] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        plays = json.loads(request.content)["plays"]
+        sizes.append(len(plays))
+        if answers:
+            return answers.pop(0)
+        return httpx.Response(202, json={"accepted": len(plays), "rejected": 0, "results": []})
+
+    client = httpx.Client(base_url="http://api", transport=httpx.MockTransport(answer))
+    return Poster(client, catalogue, lambda _seconds: False), sizes
+
+
+def test_an_unavailable_api_costs_no_play(catalogue: Catalogue, plays: list[Heard]) -> None:
+    poster, sizes = _poster(catalogue, [httpx.Response(503), httpx.Response(429)])
+    poster.add(plays[: BATCH + 1])
+    poster.flush()
+    assert sizes == [BATCH, BATCH, BATCH, 1]
+    assert (poster.accepted, poster.retries, poster.refused) == (BATCH + 1, 2, 0)
+
+
+def test_refused_plays_are_counted_and_not_sent_for_ever(
+    catalogue: Catalogue, plays: list[Heard]
+) -> None:
+    some = httpx.Response(202, json={"accepted": 2, "rejected": 1, "results": []})
+    poster, sizes = _poster(catalogue, [some, httpx.Response(401, json={})])
+    poster.add(plays[:3])
+    poster.flush()
+    poster.add(plays[3:5])
+    poster.flush()
+    assert sizes == [3, 2]
+    assert (poster.accepted, poster.refused) == (2, 3)

@@ -1,0 +1,136 @@
+"""What the supervisor does when something dies, by a clock of the test's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from contracts.errors import StoreUnavailable
+from infra.stack.home import Home
+from infra.stack.restart import FIRST_DELAY
+from infra.stack.supervisor import Supervisor
+
+
+class Part:
+    """A process or server that dies when told to."""
+
+    def __init__(self, journal: list[str], name: str, pid: int) -> None:
+        self.journal, self.name, self.pid = journal, name, pid
+        self.exit_code: int | None = None
+        self.process = self
+        self.broken = False
+
+    def die(self) -> None:
+        self.pid, self.exit_code = None, -9  # type: ignore[assignment]
+
+    def start(self) -> None:
+        if self.broken:
+            raise StoreUnavailable("no")
+        self.pid, self.exit_code = 1, None
+        self.journal.append(f"start {self.name}")
+
+    def stop(self, *_: Any, **__: Any) -> None:
+        self.die()
+        self.journal.append(f"stop {self.name}")
+
+    kill = stop
+
+
+class World:
+    """A supervisor over parts that only pretend."""
+
+    def __init__(self, home: Path, broker: str) -> None:
+        self.journal: list[str] = []
+        self.said: list[str] = []
+        self.servers = {n: Part(self.journal, n, 1) for n in (broker, "valkey", "postgres")}
+        self.workers = {n: Part(self.journal, n, 1) for n in ("learner", "simulator", "api")}
+        stack: Any = SimpleNamespace(
+            servers=self.servers,
+            workers=self.workers,
+            start_worker=self.start_worker,
+            create_topics=lambda: self.journal.append("topics"),
+        )
+        self.supervisor = Supervisor(stack, Home(home), 5.0, self.said.append)
+        for name in (*self.servers, *self.workers):
+            self.supervisor._ward(name).started(0.0)
+
+    def start_worker(self, name: str, **environ: str) -> Part:
+        self.workers[name].start()
+        if environ:
+            self.journal.append(f"with {environ}")
+        return self.workers[name]
+
+    def tick(self, now: float) -> None:
+        self.supervisor._tick(now)
+
+
+@pytest.fixture
+def tansu(tmp_path: Path) -> World:
+    return World(tmp_path, "tansu")
+
+
+@pytest.fixture
+def kafka(tmp_path: Path) -> World:
+    return World(tmp_path, "kafka")
+
+
+def test_nothing_happens_while_all_is_well(tansu: World) -> None:
+    tansu.tick(1.0)
+    assert tansu.journal == []
+    assert tansu.said == []
+
+
+def test_a_worker_comes_back_after_its_delay_and_not_before(tansu: World) -> None:
+    tansu.workers["learner"].die()
+    tansu.tick(10.0)
+    tansu.tick(10.0 + 0.9 * FIRST_DELAY)
+    assert tansu.journal == []
+    tansu.tick(10.0 + FIRST_DELAY)
+    assert tansu.journal == ["start learner"]
+    assert tansu.said == ["learner ended with code -9; starting it again in 0.5 s"]
+    assert tansu.supervisor.run_record.processes["learner"]["restarts"] == 1
+
+
+def test_the_simulator_comes_back_with_its_rate(tansu: World) -> None:
+    tansu.workers["simulator"].die()
+    tansu.tick(1.0)
+    tansu.tick(2.0)
+    assert tansu.journal == ["start simulator", "with {'SEGUE_SIMULATE': '5.0'}"]
+
+
+def test_a_broker_in_memory_takes_every_worker_with_it(tansu: World) -> None:
+    tansu.servers["tansu"].die()
+    tansu.tick(1.0)
+    tansu.tick(2.0)
+    assert tansu.journal[:2] == ["start tansu", "topics"]
+    assert sorted(tansu.journal[2:5]) == ["stop api", "stop learner", "stop simulator"]
+    assert [line for line in tansu.journal[5:] if line.startswith("start")] == [
+        "start learner",
+        "start simulator",
+        "start api",
+    ]
+
+
+@pytest.mark.parametrize("name", ["kafka", "valkey", "postgres"])
+def test_a_server_that_keeps_its_data_comes_back_alone(kafka: World, name: str) -> None:
+    kafka.servers[name].die()
+    kafka.tick(1.0)
+    kafka.tick(2.0)
+    assert kafka.journal == [f"start {name}"]
+
+
+def test_a_server_that_does_not_start_is_tried_again_more_slowly(kafka: World) -> None:
+    valkey = kafka.servers["valkey"]
+    valkey.die()
+    valkey.broken = True
+    kafka.tick(1.0)
+    kafka.tick(1.0 + FIRST_DELAY)
+    assert "next attempt in 1 s" in kafka.said[-1]
+    valkey.broken = False
+    kafka.tick(1.0 + 2 * FIRST_DELAY)
+    assert "start valkey" not in kafka.journal
+    kafka.tick(1.0 + FIRST_DELAY + 1.0)
+    assert "start valkey" in kafka.journal

@@ -1,0 +1,30 @@
+"""``segue worker`` and what the supervisor prints."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from contracts.errors import ConfigurationError
+from infra.commands.worker import MODULES, entry
+from infra.stack.banner import calls
+from infra.stack.progress import FOLDERS
+from infra.stack.stack import WORKERS
+
+
+def test_an_unknown_worker_is_told_the_known_ones() -> None:
+    with pytest.raises(ConfigurationError, match=r"no worker named 'lerner'.*learner"):
+        entry("lerner")
+
+
+def test_every_worker_of_the_stack_has_a_module() -> None:
+    assert set(FOLDERS) | {"api"} == set(WORKERS)
+    assert set(WORKERS) | {"simulator"} == set(MODULES)
+
+
+def test_the_examples_name_every_main_call_and_hide_the_token() -> None:
+    text = "\n".join(command for _, command in calls("http://127.0.0.1:1"))
+    for path in ("plays", "recommendations", "similar", "trending", "submit-listens", "reports"):
+        assert re.search(rf"http://127\.0\.0\.1:1/\S*{path}", text), path
+    assert text.count("$TOKEN") == len(calls(""))
