@@ -1,0 +1,1 @@
+"""The catalogue: artists, tracks, albums and tags of all sources, each entity once."""

@@ -1,0 +1,137 @@
+"""The catalogue in a real PostgreSQL: identities, merges, provenance; HetRec as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from batch.catalogue import hetrec, msd
+from batch.catalogue.resolve import find_artist, find_track, resolve
+from batch.catalogue.review import decide, propose
+from batch.staging.load import Loader
+from batch.staging.tables import ARTISTS, TAGS, TRACKS, Table
+from contracts.errors import ConfigurationError
+from contracts.ids import artist_id
+from infra.stack.postgres import Postgres
+
+pytestmark = pytest.mark.integration
+AT = datetime(2026, 1, 2, tzinfo=UTC)
+MBID = "5b11f4ce-a62d-471e-81fc-a69a8278c7da"
+OTHER = "8bfac288-ccc5-448d-9573-c33ea2aa5c30"
+
+
+@pytest.fixture
+def db(postgres: Postgres) -> Iterator[psycopg.Connection[Any]]:
+    """A connection; staging and catalogue are empty."""
+    with psycopg.connect(postgres.address, autocommit=True) as connection:
+        connection.execute(
+            "truncate staged_artists, staged_tracks, staged_tags, staged_similar, "
+            "rejected_records, catalogue_artists, catalogue_albums, catalogue_tracks, "
+            "catalogue_links, catalogue_candidates"
+        )
+        yield connection
+
+
+def stage(db: psycopg.Connection[Any], table: Table, *rows: Mapping[str, object]) -> None:
+    filled = [
+        table.row(**{"source": "lastfm", "source_key": str(n), "observed_at": AT, **row})
+        for n, row in enumerate(rows)
+    ]
+    assert not Loader(db, table).load(filled).rejected
+
+
+def test_two_sources_meet_in_one_track_and_the_trusted_one_speaks(
+    db: psycopg.Connection[Any],
+) -> None:
+    stage(
+        db, TRACKS,
+        {"artist": "Air", "title": "Sexy Boy", "album": "Moon Safari", "duration_ms": 1000,
+         "recording_mbid": MBID, "listeners": 5},
+        {"source": "spotify", "artist": "AIR", "title": "sexy  boy", "album": "moon safari",
+         "duration_ms": 298_000},
+    )  # fmt: skip
+    done = resolve(db)
+    assert (done.linked, done.artists, done.albums, done.tracks) == (2, 1, 1, 1)
+    assert resolve(db).linked == 0
+    track = find_track(db, "air", "SEXY BOY")
+    facts = db.execute(
+        "select field, value, source, confidence from catalogue_best_facts where entity_id = %s",
+        (track,),
+    ).fetchall()
+    best = {field: (value, source, round(trust, 2)) for field, value, source, trust in facts}
+    assert best["duration_ms"] == (298_000, "spotify", 0.9)
+    assert best["listeners"] == (5, "lastfm", 0.7)
+    identities = db.execute("select scheme, value, entity_id::text from catalogue_identities")
+    assert identities.fetchall() == [("mbid", MBID, track)]
+    assert find_track(db, "air", "nothing") is None
+
+
+def test_a_merge_leads_every_name_to_one_artist_and_can_be_taken_back(
+    db: psycopg.Connection[Any],
+) -> None:
+    names = ["Sigur Rós", "Sigur Ros", "The Strokes", "Strokes", "Nine Inch Nails"]
+    stage(db, ARTISTS, *[{"name": name} for name in names])
+    stage(
+        db, TAGS,
+        {"kind": "artist", "source_key": "0", "tag": "post-rock", "weight": 90},
+        {"kind": "artist", "source_key": "1", "tag": "post-rock", "weight": 3},
+    )  # fmt: skip
+    stage(db, TRACKS, {"artist": "Sigur Ros", "title": "Hoppípolla"})
+    resolve(db)
+    review = propose(db)
+    assert (review.found, review.pending, review.merged) == (2, 1, 1)
+    assert find_artist(db, "sigur ros") == artist_id("Sigur Rós") == find_artist(db, "SIGUR RÓS")
+    assert find_track(db, "Sigur Rós", "Hoppípolla") == find_track(db, "sigur ros", "hoppípolla")
+    assert find_artist(db, "Strokes") != find_artist(db, "The Strokes")
+
+    decide(db, artist_id("Strokes"), artist_id("The Strokes"), "merge", "ada")
+    decide(db, artist_id("Sigur Ros"), artist_id("Sigur Rós"), "distinct", "ada")
+    assert propose(db).pending == 0  # a person's decision stands
+    assert find_artist(db, "Strokes") == find_artist(db, "The Strokes")
+    assert find_artist(db, "Sigur Ros") != find_artist(db, "Sigur Rós")
+    with pytest.raises(ConfigurationError):
+        decide(db, artist_id("Air"), artist_id("Blur"), "merge", "ada")
+
+
+def test_ids_decide_for_and_against(db: psycopg.Connection[Any]) -> None:
+    stage(
+        db, ARTISTS,
+        {"name": "Puff Daddy", "mbid": MBID}, {"name": "P. Diddy", "mbid": MBID},
+        {"name": "Sleepers", "mbid": MBID.replace("5", "6")}, {"name": "Sleeper's", "mbid": OTHER},
+    )  # fmt: skip
+    tags = [{"kind": "artist", "source_key": str(n), "tag": "x", "weight": 1} for n in range(4)]
+    stage(db, TAGS, *tags)
+    resolve(db)
+    propose(db)
+    assert find_artist(db, "P. Diddy") == find_artist(db, "Puff Daddy")
+    assert find_artist(db, "Sleepers") != find_artist(db, "Sleeper's")
+    decisions = db.execute(
+        "select evidence->>'why', decision from catalogue_candidates order by 1"
+    ).fetchall()
+    assert decisions == [("same-id", "merge"), ("spelling", "pending")]
+
+
+def test_hetrec_and_msd_are_the_catalogue(
+    db: psycopg.Connection[Any], shared_data: Path, record_property: Any
+) -> None:
+    assert Loader(db, ARTISTS).load(hetrec.artists(shared_data)).written == 17_632
+    Loader(db, TAGS).load(hetrec.tags(shared_data))
+    msd_loaded = Loader(db, TRACKS).load(msd.rows(shared_data / "msd10k_tracks.parquet"))
+    assert msd_loaded.written + sum(msd_loaded.rejected.values()) == 10_000
+    done = resolve(db)
+    review = propose(db)
+    count = db.execute("select count(*) from catalogue_links where source = 'hetrec'").fetchone()
+    assert count == (17_632,)
+    artists, genres = db.execute(
+        "select count(distinct entity_id), count(distinct tag) from catalogue_tags "
+        "where tag in ('rock', 'pop', 'electronic', 'hip-hop', 'jazz', 'metal', 'folk', 'soul')"
+    ).fetchone() or (0, 0)
+    print(f"{done} {review} msd refused {msd_loaded.rejected}; {artists} artists, {genres} genres")
+    assert artists > 1000
+    assert genres >= 6
+    assert find_artist(db, "radiohead") == artist_id("Radiohead")
