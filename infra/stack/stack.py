@@ -14,6 +14,7 @@ from contracts.errors import ConfigurationError, SegueError, StoreUnavailable
 from contracts.kafka import ensure_topics
 from contracts.settings import Settings
 from contracts.topics import Topics
+from infra.stack import kernels
 from infra.stack.accounts import ensure_admin
 from infra.stack.apache_kafka import ApacheKafka
 from infra.stack.ports import LOOPBACK, free_ports
@@ -90,6 +91,18 @@ class Stack:
         """Base URL of the HTTP API."""
         host = LOOPBACK if self.settings.host == "0.0.0.0" else self.settings.host  # noqa: S104
         return f"http://{host}:{self.settings.port}"
+
+    def start_kernels(self) -> Process | None:
+        """Start compiling the model's kernels unless that was done before; return at once."""
+        if not kernels.needed():
+            return None
+        process = Process(
+            "kernels",
+            [sys.executable, "-m", "infra.stack.kernels"],
+            self.home / "logs" / "kernels.log",
+        )
+        process.start()
+        return process
 
     def start_servers(self, launched: Callable[[str], None] = lambda _: None) -> None:
         """Start all servers at once, create topics, tables and the administrator.

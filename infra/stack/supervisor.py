@@ -19,6 +19,7 @@ from infra.stack.stack import WORKERS, Stack
 #: How long (seconds) an ordered stop lets the workers finish what is in the log.
 DRAIN = 30.0
 _TICK = 0.2
+_COMPILE = 600.0
 SIMULATOR = "simulator"
 
 
@@ -47,6 +48,7 @@ class Supervisor:
         self.run_record = Run(phase="starting")
         self.wards: dict[str, Ward] = {}
         self._asked = 0
+        self._kernels: Process | None = None
 
     # -- life ---------------------------------------------------------------------------------
 
@@ -89,6 +91,10 @@ class Supervisor:
         self.run_record.note(name, pid, self._ward(name).restarts)
         self.home.write_run(self.run_record)
 
+    def _forget(self, name: str) -> None:
+        self.run_record.processes.pop(name, None)
+        self.home.write_run(self.run_record)
+
     def _ward(self, name: str) -> Ward:
         return self.wards.setdefault(name, Ward())
 
@@ -98,8 +104,16 @@ class Supervisor:
         stack = self.stack
         self.run_record.note("supervisor", os.getpid())
         self.home.write_run(self.run_record)
+        compiling = self._kernels = stack.start_kernels()
+        if compiling is not None:
+            self.say("compiling the model's kernels, once after an installation: about a minute")
+            self._note("kernels", compiling.pid)
         self.say(f"starting {', '.join(stack.servers)}")
         stack.start_servers(self._server_launched)
+        if compiling is not None:
+            if not compiling.wait(_COMPILE) or compiling.exit_code:
+                self.say(f"kernels not compiled ({compiling.tail()}); the workers will, slowly")
+            self._forget("kernels")
         self.run_record.environ = stack.settings.environ()
         self.say(f"starting {', '.join(WORKERS)}")
         for name in WORKERS:
@@ -164,6 +178,9 @@ class Supervisor:
         self._set_phase("stopping")
         before = self._asked
         workers = self.stack.workers
+        if self._kernels is not None and self._kernels.pid is not None:
+            self._kernels.stop()
+            self._forget("kernels")
         self._stop_workers([name for name in (SIMULATOR, "api") if name in workers])
         if drain:
             self.say("letting the workers finish what is in the log")

@@ -131,7 +131,10 @@ def stack(broker_kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         home, broker_kind, base=Settings(port=free_ports(1)[0], snapshot_seconds=2, lake_seconds=1)
     )
     try:
+        compiling = running.start_kernels()
         running.start_servers()
+        if compiling is not None:
+            assert compiling.wait(600), "the kernels do not compile"
         running.start_workers()
         running.wait_ready()
         yield running
