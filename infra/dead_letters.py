@@ -24,17 +24,31 @@ _REPLAYED = b"replayed"
 _HTTP = "http:"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Letter:
-    """One dead letter and its own address in the dead-letter topic."""
+    """One message that could not be used; several consumers may have refused it.
+
+    Attributes
+    ----------
+    partition, offset
+        Where its first dead letter lies in the dead-letter topic.
+    content
+        That dead letter.
+    stages
+        Every consumer that refused the message.
+    """
 
     partition: int
     offset: int
     content: DeadLetter
+    stages: list[str]
 
     @property
     def id(self) -> str:
-        """``partition:offset``, what the commands take."""
+        """What the commands take: where the message came from, else where the letter lies."""
+        origin = self.content
+        if origin.offset >= 0 and not origin.topic.startswith(_HTTP):
+            return f"{origin.topic}:{origin.partition}:{origin.offset}"
         return f"{self.partition}:{self.offset}"
 
 
@@ -48,7 +62,7 @@ _NOTE = msgspec.json.Decoder(_Note)
 
 
 def read(settings: Settings, *, replayed: bool = False) -> list[Letter]:
-    """Return the dead letters in order of time; those replayed already only if asked for.
+    """Return the refused messages in order of time; those replayed already only if asked for.
 
     Raises
     ------
@@ -57,7 +71,7 @@ def read(settings: Settings, *, replayed: bool = False) -> list[Letter]:
     """
     topic = Topics(settings.namespace).dead_letters
     ends = end_offsets(settings.kafka, topic, settings.partitions)
-    letters: list[Letter] = []
+    letters: dict[str, Letter] = {}
     done: set[str] = set()
     consumer = Consumer(
         {
@@ -86,11 +100,15 @@ def read(settings: Settings, *, replayed: bool = False) -> list[Letter]:
                     if message.key() == _REPLAYED:
                         done.add(_NOTE.decode(value).id)
                     else:
-                        letters.append(Letter(partition, offset, _LETTER.decode(value)))
+                        content = _LETTER.decode(value)
+                        letter = Letter(partition, offset, content, [])
+                        letters.setdefault(letter.id, letter).stages.append(content.stage)
     finally:
         consumer.close()
-    letters.sort(key=lambda letter: (letter.content.at, letter.partition, letter.offset))
-    return [x for x in letters if replayed or x.id not in done]
+    for letter in letters.values():
+        letter.stages = sorted(set(letter.stages))
+    in_time = sorted(letters.values(), key=lambda x: (x.content.at, x.partition, x.offset))
+    return [letter for letter in in_time if replayed or letter.id not in done]
 
 
 def replay(settings: Settings, letters: list[Letter], *, api: str, token: str) -> dict[str, str]:
@@ -164,4 +182,5 @@ def as_json(letter: Letter) -> dict[str, object]:
             content[name] = raw.decode()
         except UnicodeDecodeError:
             content[name] = "base64:" + base64.b64encode(raw).decode()
-    return {"id": letter.id, **content}
+    del content["stage"]
+    return {"id": letter.id, "stages": letter.stages, **content}

@@ -35,12 +35,12 @@ def list_letters(
     if json:
         typer.echo(jsonlib.dumps([dead_letters.as_json(x) for x in letters]))
         return
-    table = Table("id", "at", "from", "stage", "reason", "detail")
+    table = Table("id", "at", "refused by", "reason", "detail")
     for letter in letters:
         content = letter.content
         at = datetime.fromtimestamp(content.at / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
-        origin = f"{content.topic}/{content.partition}@{content.offset}"
-        table.add_row(letter.id, at, origin, content.stage, content.reason, content.detail)
+        table.add_row(letter.id, at, ", ".join(letter.stages), content.reason, content.detail)
+    table.columns[0].no_wrap = True
     Console().print(table if letters else "No dead letters.")
 
 
