@@ -48,6 +48,8 @@ class DeadLetters:
             "message.timeout.ms": int(_TIMEOUT * 1000),
         }
         self._producer: Producer | None = None
+        # A batch is tried again while its store is away; its letters are written once.
+        self._sent: dict[tuple[str, int], int] = {}
 
     def send(self, topic: str, partition: int, rejected: Iterable[Rejected]) -> int:
         """Write letters and return how many, once the broker has acknowledged every one.
@@ -57,7 +59,8 @@ class DeadLetters:
         BrokerUnavailable
             At least one was not acknowledged; the caller must not move past these messages.
         """
-        refused = list(rejected)
+        sent = self._sent.get((topic, partition), -1)
+        refused = [r for r in rejected if r.record.offset > sent]
         if not refused:
             return 0
         if self._producer is None:
@@ -98,4 +101,5 @@ class DeadLetters:
         if unsent or failures:
             why = failures[0] if failures else f"no acknowledgement in {_TIMEOUT:g} s"
             raise BrokerUnavailable(f"dead letters cannot be written: {why}")
+        self._sent[topic, partition] = refused[-1].record.offset
         return len(refused)

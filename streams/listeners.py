@@ -8,6 +8,7 @@ of these workers share the partitions.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Iterator
 from itertools import islice
@@ -15,10 +16,12 @@ from itertools import islice
 import redis.asyncio as redis
 from faust.types import TP
 
+from contracts.errors import StoreUnavailable
 from contracts.features import Keys
 from contracts.settings import Settings
 from streams.dead_letters import DeadLetters
 from streams.decode import Record, Rejected, decode_feedback, decode_plays
+from streams.errors import PositionLost
 from streams.feature_store import FeatureStore
 from streams.follow import follow
 from streams.worker import Worker, run_worker
@@ -62,8 +65,10 @@ class ListenersFold:
         return found
 
     def _note(self, offsets: dict[TP, int]) -> None:
-        self._applied.update(offsets)
-        self._status.offsets.update({f"{t.topic}:{t.partition}": o for t, o in offsets.items()})
+        for tp, offset in offsets.items():
+            # A fence read while a batch was in flight may lie behind that batch.
+            self._applied[tp] = max(offset, self._applied.get(tp, 0))
+            self._status.offsets[f"{tp.topic}:{tp.partition}"] = self._applied[tp]
 
     async def apply(self, tp: TP, start: int, records: list[Record]) -> None:
         """Apply a run of messages in pieces that do not block the server for long."""
@@ -108,7 +113,18 @@ class ListenersFold:
         return self._applied
 
     async def tick(self) -> None:
-        """Learn how far the partitions of other workers are, for the heartbeat."""
+        """Compare with the fences: other workers move theirs on, a store that lost data back.
+
+        Raises
+        ------
+        PositionLost
+            The store stands before what was applied.
+        """
+        before = dict(self._applied)
+        with contextlib.suppress(StoreUnavailable):
+            for tp, offset in (await self.positions()).items():
+                if offset < before.get(tp, 0):
+                    raise PositionLost(f"the feature store fell back to {offset} of {tp}")
 
     async def close(self) -> None:
         """Close the connection."""
