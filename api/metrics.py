@@ -1,80 +1,108 @@
-"""What Prometheus reads at /metrics: one registry for the process."""
+"""What Prometheus reads at /metrics: one registry for the process.
+
+Requests are counted in plain dictionaries and turned into samples when Prometheus asks: the
+library's own counters cost a lock and a tuple each, several times on every request.
+"""
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import Any
+from bisect import bisect_left
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.registry import Collector
 
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+_NAMES = [*(str(bucket) for bucket in _BUCKETS), "+Inf"]
 
 
-class Metrics:
+class _Latency:
+    """How many answers of one route fell into each bucket, and the sum of their seconds."""
+
+    __slots__ = ("counts", "seconds")
+
+    def __init__(self) -> None:
+        self.counts = [0] * len(_NAMES)
+        self.seconds = 0.0
+
+
+class Metrics(Collector):
     """Counters and latencies of the HTTP API."""
 
     content_type = CONTENT_TYPE_LATEST
 
     def __init__(self) -> None:
+        self._requests: Counter[tuple[str, str, str]] = Counter()
+        self._latencies: defaultdict[str, _Latency] = defaultdict(_Latency)
+        self._accepted: Counter[str] = Counter()
+        self._rejected: Counter[tuple[str, str]] = Counter()
+        self._degraded: Counter[str] = Counter()
         self.registry = CollectorRegistry()
-        self._requests = Counter(
-            "segue_http_requests_total",
-            "Answers by route, method and status.",
-            ["route", "method", "status"],
-            registry=self.registry,
-        )
-        self._seconds = Histogram(
-            "segue_http_request_seconds",
-            "Time from request to answer.",
-            ["route"],
-            buckets=_BUCKETS,
-            registry=self.registry,
-        )
-        self._accepted = Counter(
-            "segue_plays_accepted_total",
-            "Plays acknowledged by the broker.",
-            ["route"],
-            registry=self.registry,
-        )
-        self._rejected = Counter(
-            "segue_plays_rejected_total",
-            "Plays refused, by reason.",
-            ["route", "reason"],
-            registry=self.registry,
-        )
-        self._degraded = Counter(
-            "segue_degraded_answers_total",
-            "Recommendations made with a dependency missing, by which.",
-            ["missing"],
-            registry=self.registry,
-        )
-        # Looking a labelled child up takes a lock and a tuple; the hot path keeps them at hand.
-        self._request = lru_cache(4096)(self._requests.labels)
-        self._timer = lru_cache(512)(self._seconds.labels)
+        self.registry.register(self)
 
     def answered(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count one answer."""
-        self._request(route, method, str(status)).inc()
-        self._timer(route).observe(seconds)
+        self._requests[route, method, str(status)] += 1
+        latency = self._latencies[route]
+        latency.counts[bisect_left(_BUCKETS, seconds)] += 1
+        latency.seconds += seconds
 
     def accepted(self, route: str, plays: int) -> None:
         """Count plays that are in the log."""
-        if plays:
-            self._accepted.labels(route).inc(plays)
+        self._accepted[route] += plays
 
-    def rejected(self, route: str, reason: str, plays: int = 1) -> None:
-        """Count plays that were refused."""
-        self._rejected.labels(route, reason).inc(plays)
+    def rejected(self, route: str, reason: str) -> None:
+        """Count a play (or a whole request) that was refused."""
+        self._rejected[route, reason] += 1
 
     def degraded(self, missing: str) -> None:
         """Count an answer that had to do without something."""
-        self._degraded.labels(missing).inc()
+        self._degraded[missing] += 1
 
-    def watch(self, name: str, text: str, read: Any) -> None:
+    def watch(self, name: str, text: str, read: Callable[[], float]) -> None:
         """Publish a number that is read when Prometheus asks."""
         Gauge(name, text, registry=self.registry).set_function(read)
 
     def render(self) -> bytes:
         """Return the exposition text."""
         return generate_latest(self.registry)
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield what was counted (called by the registry)."""
+        requests = CounterMetricFamily(
+            "segue_http_requests", "Answers.", labels=["route", "method", "status"]
+        )
+        for labels, count in self._requests.items():
+            requests.add_metric(labels, count)
+        yield requests
+        seconds = HistogramMetricFamily(
+            "segue_http_request_seconds", "Time from request to answer.", labels=["route"]
+        )
+        for route, latency in self._latencies.items():
+            total, buckets = 0, []
+            for name, count in zip(_NAMES, latency.counts, strict=True):
+                total += count
+                buckets.append((name, float(total)))
+            seconds.add_metric([route], buckets, latency.seconds)
+        yield seconds
+        accepted = CounterMetricFamily(
+            "segue_plays_accepted", "Plays acknowledged by the broker.", labels=["route"]
+        )
+        for route, count in self._accepted.items():
+            accepted.add_metric([route], count)
+        yield accepted
+        rejected = CounterMetricFamily(
+            "segue_plays_rejected", "Plays refused, by reason.", labels=["route", "reason"]
+        )
+        for labels_, count in self._rejected.items():
+            rejected.add_metric(labels_, count)
+        yield rejected
+        degraded = CounterMetricFamily(
+            "segue_degraded_answers", "Lists made with a dependency missing.", labels=["missing"]
+        )
+        for missing, count in self._degraded.items():
+            degraded.add_metric([missing], count)
+        yield degraded

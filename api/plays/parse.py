@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import msgspec
+from msgspec.structs import astuple
 
 from api.auth import Identity
 from api.errors import ApiError, forbidden
@@ -59,7 +60,7 @@ def parse_plays(body: bytes, identity: Identity, now_ms: int) -> Parsed:
         400 when the body as a whole cannot be read, 403 when it holds a play of a listener for
         whom the token may not act. Nothing is accepted then.
     """
-    if b"\\u0000" in body:
+    if b"\\u0000" in body:  # JSON has no other way to write NUL
         return _parse_each(_raw_plays(body), identity, now_ms)
     try:
         plays = _PLAYS.decode(body).plays
@@ -83,7 +84,9 @@ def _parse_each(raws: list[msgspec.Raw], identity: Identity, now_ms: int) -> Par
     for index, raw in enumerate(raws):
         original = bytes(raw)
         try:
-            _accept(parsed, _decode_one(original), identity, now_ms, index)
+            incoming = _decode_one(original)
+            check_nul(incoming)
+            _accept(parsed, incoming, identity, now_ms, index)
         except InvalidEvent as error:
             _refuse(parsed, error, original)
     return parsed
@@ -176,20 +179,14 @@ def make_play(incoming: PlayIn, user: str, now_ms: int) -> Play:
     artist, title = incoming.artist.strip(), incoming.title.strip()
     if not artist or not title:
         raise InvalidEvent("bad-text", "artist and title must not be blank.")
-    given = {
-        name: value
-        for name in ("recording_mbid", "isrc", "spotify_uri")
-        if (value := getattr(incoming, name))
-    }
-    texts = (artist, title, incoming.album, incoming.reason_end, incoming.source)
-    hints = (incoming.impression_id, incoming.session, *given.values())
-    if any(text and "\x00" in text for text in (*texts, *hints)):
-        raise InvalidEvent("bad-text", "A text contains the character NUL; remove it.")
+    given = None
+    if incoming.recording_mbid or incoming.isrc or incoming.spotify_uri:
+        given = {name: value for name in _IDS if (value := getattr(incoming, name))}
     played_at = read_time(incoming.played_at)
     check_time(played_at, now_ms)
     return Play(
         event_id=event_id(user, played_at, artist, title),
-        track_id=track_id(artist, title, **given),
+        track_id=track_id(artist, title, **given) if given else track_id(artist, title),
         artist=artist,
         title=title,
         played_at=played_at,
@@ -202,8 +199,23 @@ def make_play(incoming: PlayIn, user: str, now_ms: int) -> Play:
         reason_end=incoming.reason_end,
         session_hint=incoming.session,
         impression_id=incoming.impression_id,
-        extra=given or None,
+        extra=given,
     )
+
+
+_IDS = ("recording_mbid", "isrc", "spotify_uri")
+
+
+def check_nul(incoming: PlayIn) -> None:
+    """Check that no text holds NUL, which PostgreSQL cannot store.
+
+    Raises
+    ------
+    InvalidEvent
+        With reason ``bad-text``.
+    """
+    if any(isinstance(value, str) and "\x00" in value for value in astuple(incoming)):
+        raise InvalidEvent("bad-text", "A text contains the character NUL; remove it.")
 
 
 def read_time(value: int | str) -> int:
