@@ -73,6 +73,7 @@ class FaustFollower:
         self.watch = LogWatch(worker.settings.kafka, {t: log_ids[t] for t in fold.topics})
         self._stop = asyncio.Event()
         self._applying = False
+        self._broker_away = False
         self._known: dict[TP, int] = {}
         self._committed: dict[TP, int] = {}
         self.app = make_app(worker.settings, group, self._positions)
@@ -144,10 +145,22 @@ class FaustFollower:
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(_TICK)
-            with contextlib.suppress(BrokerUnavailable):
-                await asyncio.to_thread(self.watch.check)
+            await self._check_log()
             await self.fold.tick()
             await self._commit()
+
+    async def _check_log(self) -> None:
+        status = self.worker.status
+        try:
+            await asyncio.to_thread(self.watch.check)
+        except BrokerUnavailable as error:
+            if status.state == "running":
+                status.set_state("waiting", str(error))
+                self._broker_away = True
+        else:
+            if self._broker_away:
+                status.set_state("running")
+            self._broker_away = False
 
     async def _commit(self) -> None:
         durable = self.fold.durable()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import threading
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from streams.heartbeat import Reporter, Status
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+_THREAD_SECONDS = 2.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 3.0
 
 
@@ -104,4 +106,20 @@ def run_worker(settings: Settings, name: str, body: Callable[[Worker], None]) ->
     finally:
         worker.status.state = "stopping"
         reporter.close()
+    _end_if_stuck(code)
     return code
+
+
+def _end_if_stuck(code: int) -> None:
+    """End the process at once if a library left a thread that waits for a dead broker.
+
+    Everything is durable or undone by now; without this the interpreter would wait for ever.
+    """
+    ours = (threading.main_thread(), threading.current_thread())
+    for thread in threading.enumerate():
+        if not thread.daemon and thread not in ours:
+            thread.join(_THREAD_SECONDS)
+            if thread.is_alive():
+                log.warning("thread %s does not end; exit code %d", thread.name, code)
+                logging.shutdown()
+                os._exit(code)
