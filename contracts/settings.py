@@ -40,6 +40,8 @@ class Settings:
         Longest time between two model snapshots.
     lake_seconds, lake_rows
         The lake sink commits when either is reached.
+    lastfm_secret
+        Shared secret of Last.fm signatures (``api_sig``); empty: signatures are not checked.
     """
 
     home: Path = Path(".segue")
@@ -55,6 +57,7 @@ class Settings:
     lake_seconds: float = 2.0
     lake_rows: int = 50_000
     admin_token: str = ""
+    lastfm_secret: str = ""
 
     @property
     def model_dir(self) -> Path:

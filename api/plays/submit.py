@@ -9,16 +9,13 @@ from starlette.types import Receive, Scope
 
 from api.errors import unavailable
 from api.http import Reply, read_body
-from api.plays.parse import Parsed, parse_plays
+from api.plays.letters import dead_letters
+from api.plays.parse import parse_plays
 from api.plays.wire import MAX_BODY, PlaysOut
-from api.producer import Record
 from api.services import Services
 from contracts.errors import BrokerUnavailable
-from contracts.events import DeadLetter, encode
 
 ROUTE = "/v1/plays"
-#: Bytes of a refused play that are kept.
-_KEPT = 262_144
 _ENCODER = msgspec.json.Encoder()
 
 
@@ -46,7 +43,7 @@ class SubmitPlays:
             for user, plays in parsed.by_listener.items()
             for record in services.records.of(user, plays)
         ]
-        records.extend(self._dead_letters(parsed, identity.user_id))
+        records.extend(dead_letters(services.topics, ROUTE, identity.user_id, parsed.refused))
         try:
             await services.log.append(records)
         except BrokerUnavailable:
@@ -58,27 +55,3 @@ class SubmitPlays:
             services.metrics.rejected(ROUTE, reason)
         answer = _ENCODER.encode(PlaysOut(accepted, refused, parsed.results))
         return Reply(202 if accepted else 400, answer)
-
-    def _dead_letters(self, parsed: Parsed, user: str) -> list[Record]:
-        topic = self._services.topics.dead_letters
-        now = int(time.time() * 1000)
-        return [
-            Record(
-                topic,
-                f"http:{ROUTE}:-1:-1".encode(),
-                encode(
-                    DeadLetter(
-                        topic=f"http:{ROUTE}",
-                        partition=-1,
-                        offset=-1,
-                        reason=reason,
-                        detail=message,
-                        at=now,
-                        stage="api",
-                        value=original[:_KEPT],
-                        key=user.encode(),
-                    )
-                ),
-            )
-            for reason, message, original in parsed.refused
-        ]

@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from api.auth import token_hash
+from api.lastfm.sessions import md5
 from contracts.errors import ConfigurationError, StoreUnavailable
 from contracts.settings import Settings
 from infra.stack.running import running
@@ -36,6 +37,9 @@ def create(
     role: Annotated[list[str] | None, typer.Option(help=", ".join(ROLES))] = None,
     label: Annotated[str, typer.Option(help="What the token is for.")] = "",
     expires_days: Annotated[int | None, typer.Option(min=1, help="Days until it ends.")] = None,
+    scrobbler: Annotated[
+        bool, typer.Option(help="Also for players that hash the password (Last.fm, VLC, mpd).")
+    ] = False,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
@@ -54,9 +58,9 @@ def create(
             "insert into accounts (user_id) values (%s) on conflict do nothing", (user,)
         )
         connection.execute(
-            "insert into tokens (token_hash, user_id, roles, label, expires_at)"
-            " values (%s, %s, %s, %s, %s)",
-            (token_hash(token), user, roles, label, expires),
+            "insert into tokens (token_hash, user_id, roles, label, expires_at, scrobbler_md5)"
+            " values (%s, %s, %s, %s, %s, %s)",
+            (token_hash(token), user, roles, label, expires, md5(token) if scrobbler else None),
         )
     made = {
         "id": token_hash(token).hex()[:_ID],
@@ -114,7 +118,7 @@ def revoke(
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Revoke a token; every API worker refuses it within two seconds."""
+    """Revoke a token and the sessions made with it, on every API worker within two seconds."""
     prefix = key.lower() if _is_id(key) else token_hash(key).hex()
     with _database(home) as connection:
         found = connection.execute(
@@ -125,8 +129,9 @@ def revoke(
             problem = "no token has" if not found else "several tokens have"
             raise ConfigurationError(f"{problem} the id {key!r}; see `segue keys list`")
         connection.execute(
-            "update tokens set revoked_at = coalesce(revoked_at, now()) where token_hash = %s",
-            found[0],
+            "update tokens set revoked_at = coalesce(revoked_at, now())"
+            " where token_hash = %(key)s or made_by = %(key)s",
+            {"key": found[0][0]},
         )
     name = bytes(found[0][0]).hex()[:_ID]
     print(json.dumps({"id": name, "revoked": True}) if as_json else f"Token {name} is revoked.")

@@ -1,0 +1,105 @@
+"""Audioscrobbler 1.2, the line protocol of mpdscribble, VLC and other old players."""
+
+from __future__ import annotations
+
+import time
+from urllib.parse import parse_qs
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import PlainTextResponse, RedirectResponse
+
+from api.http import read_body
+from api.lastfm.errors import AUTHENTICATION_FAILED, INVALID_SESSION, LastfmError
+from api.lastfm.params import MAX_BODY, Params
+from api.lastfm.plays import record
+from api.lastfm.sessions import log_in_md5, require_session
+from api.listenbrainz.playing_now import set_playing_now
+from api.web import With
+from contracts.errors import StoreUnavailable
+
+router = APIRouter(include_in_schema=False)
+NOW_PLAYING, SUBMIT = "/audioscrobbler/np_1.2", "/audioscrobbler/protocol_1.2"
+#: How far a player's clock may be off (seconds).
+CLOCK = 3600
+MAX_PLAYS = 50
+# 1.2's one-letter names and what they are called elsewhere.
+_FIELDS = {
+    "a": "artist",
+    "t": "track",
+    "i": "timestamp",
+    "l": "duration",
+    "b": "album",
+    "m": "mbid",
+    "r": "rating",
+}
+
+
+@router.get("/")
+async def handshake(request: Request, services: With) -> Response:
+    """Answer a player's hello with a session and two addresses; send a person to the docs."""
+    query = {name: values[-1] for name, values in parse_qs(request.url.query).items()}
+    if query.get("hs") != "true":
+        return RedirectResponse("/docs")
+    stamp = query.get("t", "")
+    if not stamp.isascii() or not stamp.isdigit() or abs(int(stamp[:12]) - time.time()) > CLOCK:
+        return PlainTextResponse("BADTIME\n")
+    if not query.get("p", "").startswith("1.2"):
+        return PlainTextResponse("FAILED only protocol 1.2 is spoken here\n")
+    user, proof = query.get("u", ""), query.get("a", "")
+    try:
+        session = await log_in_md5(services, user, proof, stamp)
+    except LastfmError as error:
+        bad = error.code == AUTHENTICATION_FAILED
+        return PlainTextResponse("BADAUTH\n" if bad else f"FAILED {error.message}\n")
+    base = str(request.base_url).rstrip("/")
+    return PlainTextResponse(f"OK\n{session.key}\n{base}{NOW_PLAYING}\n{base}{SUBMIT}\n")
+
+
+@router.post(NOW_PLAYING)
+async def now_playing(request: Request, services: With) -> Response:
+    """Note what plays now."""
+    try:
+        params = await _read(request)
+        identity = await require_session(services, params.get("s"))
+        artist, track = params.need("a").strip(), params.need("t").strip()
+        metadata = {"artist_name": artist, "track_name": track}
+        if album := params.get("b"):
+            metadata["release_name"] = album
+        await set_playing_now(services, identity.user_id, metadata)
+    except LastfmError as error:
+        return _failed(error)
+    except StoreUnavailable:
+        return PlainTextResponse("FAILED try again later\n")
+    return PlainTextResponse("OK\n")
+
+
+@router.post(SUBMIT)
+async def submit(request: Request, services: With) -> Response:
+    """Record plays; ``OK`` means that all that can be used are in the log.
+
+    A refused play is kept as a dead letter and not told: the protocol has no word for it, and
+    after ``FAILED`` the player would send it for ever.
+    """
+    try:
+        params = await _read(request)
+        identity = await require_session(services, params.get("s"))
+        items = [
+            {_FIELDS[name]: value for name, value in item.items() if name in _FIELDS}
+            | {"source": "audioscrobbler/1.2"}
+            for item in params.items()[:MAX_PLAYS]
+        ]
+        if not items:
+            return PlainTextResponse("FAILED no plays in the request\n")
+        await record(services, SUBMIT, identity, items)
+    except LastfmError as error:
+        return _failed(error)
+    return PlainTextResponse("OK\n")
+
+
+async def _read(request: Request) -> Params:
+    return Params.read(b"", await read_body(request.scope, request.receive, MAX_BODY))
+
+
+def _failed(error: LastfmError) -> Response:
+    bad = error.code == INVALID_SESSION
+    return PlainTextResponse("BADSESSION\n" if bad else f"FAILED {error.message}\n")

@@ -1,0 +1,104 @@
+"""Logging in through the browser: a token, a page where the listener agrees, a session."""
+
+from __future__ import annotations
+
+import secrets
+from html import escape
+from urllib.parse import parse_qs
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import HTMLResponse
+from redis.exceptions import RedisError
+
+from api.errors import ApiError
+from api.http import read_body
+from api.lastfm.errors import UNAUTHORIZED_TOKEN, LastfmError, try_again
+from api.lastfm.sessions import Session, open_session
+from api.services import Services
+from api.web import With
+
+router = APIRouter(include_in_schema=False)
+#: How long a token waits for the listener's consent (seconds).
+LIFE = 3600
+_WAITING = b""
+
+_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8">
+<title>Segue: connect a player</title>
+<meta name="viewport" content="width=device-width">
+<style>body{{font:16px/1.5 system-ui;max-width:30rem;margin:3rem auto;padding:0 1rem}}
+input,button{{font:inherit;width:100%;padding:.4rem;margin:.3rem 0;box-sizing:border-box}}</style>
+<h1>Connect a player</h1><p>{text}</p>{form}</html>"""
+_FORM = """<form method="post"><input type="hidden" name="token" value="{token}">
+<label>Your API token<input type="password" name="key" autocomplete="off" required></label>
+<button>Let this player scrobble for me</button></form>"""
+_HEADERS = {
+    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; "
+    "frame-ancestors 'none'",
+    "referrer-policy": "no-referrer",
+}
+
+
+async def issue_token(services: Services) -> str:
+    """Return a new token that waits for consent."""
+    token = secrets.token_hex(16)
+    try:
+        await services.redis.set(_key(services, token), _WAITING, ex=LIFE)
+    except (RedisError, OSError):
+        raise try_again() from None
+    return token
+
+
+async def redeem_token(services: Services, token: str) -> Session:
+    """Return a session for a token the listener has agreed to; a token is good once.
+
+    Raises
+    ------
+    LastfmError
+        14: nobody has agreed, or it is unknown or used; 16.
+    """
+    try:
+        user: bytes | None = await services.redis.get(_key(services, token))  # type: ignore[assignment]
+        if user:
+            await services.redis.delete(_key(services, token))
+    except (RedisError, OSError):
+        raise try_again() from None
+    if not user:
+        raise LastfmError(UNAUTHORIZED_TOKEN, "Unauthorized Token - This token is not authorized")
+    return await open_session(services, user.decode())
+
+
+@router.get("/api/auth/")
+@router.get("/api/auth")
+async def ask(token: str = "") -> Response:
+    """Ask the listener for consent."""
+    form = _FORM.format(token=escape(token, quote=True))
+    return _page("A player on your device wants to send what you play.", form)
+
+
+@router.post("/api/auth/")
+@router.post("/api/auth")
+async def agree(request: Request, services: With) -> Response:
+    """Note the consent of whoever knows an API token."""
+    body = await read_body(request.scope, request.receive, 4096)
+    fields = parse_qs(body.decode("latin-1"))
+    token, key = (fields.get(name, [""])[0].strip() for name in ("token", "key"))
+    identity = await services.accounts.identify(key) if key else None
+    if identity is None or not identity.may_act_for(identity.user_id):
+        raise ApiError(401, "unauthorized", "That is not a valid API token; go back and try again.")
+    try:
+        known = await services.redis.set(
+            _key(services, token), identity.user_id.encode(), ex=LIFE, xx=True
+        )
+    except (RedisError, OSError):
+        raise ApiError(503, "unavailable", "Try again in a moment.", retry_after=2) from None
+    if not known:
+        raise ApiError(400, "expired", "The player's request has expired; start again there.")
+    return _page("Done. Go back to your player.", "")
+
+
+def _key(services: Services, token: str) -> str:
+    return f"{services.settings.namespace}:lastfm-token:{token[:64]}"
+
+
+def _page(text: str, form: str) -> Response:
+    return HTMLResponse(_PAGE.format(text=escape(text), form=form), headers=_HEADERS)

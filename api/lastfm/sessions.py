@@ -1,0 +1,167 @@
+"""Logging in: from a password, a token or the browser to a session key.
+
+A session key is a token like every other. An API token pasted as the password is its own session
+key; the other ways make a new token that is revoked together with the one that made it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import psycopg
+from argon2 import PasswordHasher
+from argon2.exceptions import Argon2Error, InvalidHashError
+from psycopg_pool import PoolTimeout
+
+from api.auth import Identity, token_hash
+from api.errors import ApiError
+from api.lastfm.errors import AUTHENTICATION_FAILED, INVALID_SESSION, LastfmError, try_again
+from api.services import Services
+
+LABEL = "scrobbler session"
+_GOOD = "revoked_at is null and (expires_at is null or expires_at > now())"
+_TOKENS = f"""
+    select token_hash, scrobbler_md5, roles, expires_at from tokens
+    where user_id = %s and scrobbler_md5 is not null and {_GOOD} limit 1000
+"""  # noqa: S608  the condition is ours
+_SESSION = """
+    insert into tokens (token_hash, user_id, roles, label, made_by, expires_at)
+    values (%s, %s, %s, %s, %s, %s)
+    on conflict (token_hash) do nothing
+"""
+_PASSWORD = "select password_hash from accounts where user_id = %s"  # noqa: S105
+_HASHER = PasswordHasher()
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A login: whose it is, and the key that proves it from now on."""
+
+    user_id: str
+    key: str
+
+
+def md5(text: str) -> str:
+    """Return the md5 the protocols ask for, in hexadecimal."""
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+
+
+async def require_session(services: Services, key: str) -> Identity:
+    """Return who a session key stands for.
+
+    Raises
+    ------
+    LastfmError
+        9: log in again; 16: it cannot be told now.
+    """
+    identity = await identify(services, key)
+    if identity is None or not identity.may_act_for(identity.user_id):
+        raise LastfmError(INVALID_SESSION, "Invalid session key - Please re-authenticate")
+    return identity
+
+
+async def identify(services: Services, token: str) -> Identity | None:
+    """Return who a token stands for; accounts that cannot be read are a 16."""
+    try:
+        return await services.accounts.identify(token) if token else None
+    except ApiError:
+        raise try_again() from None
+
+
+async def log_in(services: Services, user: str, password: str) -> Session:
+    """Log in with an API token or the account's password.
+
+    Raises
+    ------
+    LastfmError
+        4, or 16 when accounts cannot be read.
+    """
+    identity = await identify(services, password)
+    if identity is not None and identity.user_id == user and identity.may_act_for(user):
+        return Session(user, password)
+    rows = await query(services, _PASSWORD, (user,))
+    stored = rows[0][0] if rows else None
+    if stored is None or not await asyncio.to_thread(_verify, stored, password):
+        raise LastfmError(AUTHENTICATION_FAILED, "Invalid username or password.")
+    return await open_session(services, user)
+
+
+async def log_in_md5(services: Services, user: str, proof: str, salt: str | None) -> Session:
+    """Log in by a proof over the md5 of a token made for scrobblers.
+
+    Parameters
+    ----------
+    proof
+        ``md5(user + md5(token))`` (2.0), or ``md5(md5(token) + salt)`` where a salt is given (1.2).
+
+    Raises
+    ------
+    LastfmError
+        4, or 16.
+    """
+    for digest, stored, roles, expires in await query(services, _TOKENS, (user,)):
+        wanted = md5(user + stored) if salt is None else md5(stored + salt)
+        if hmac.compare_digest(wanted.encode(), proof.lower().encode()):
+            # The same session for every login: players log in at each start.
+            key = hashlib.sha256(f"session\x1f{user}\x1f{stored}".encode()).hexdigest()
+            return await _open(services, user, roles, key, made_by=digest, expires_at=expires)
+    raise LastfmError(
+        AUTHENTICATION_FAILED,
+        "Invalid username or password (create one with: segue keys create USER --scrobbler).",
+    )
+
+
+async def open_session(services: Services, user: str) -> Session:
+    """Make a session for an account whose owner has just proved to be there.
+
+    Raises
+    ------
+    LastfmError
+        16.
+    """
+    return await _open(services, user, ["listener"], secrets.token_hex(32))
+
+
+async def _open(
+    services: Services,
+    user: str,
+    roles: list[str],
+    key: str,
+    *,
+    made_by: bytes | None = None,
+    expires_at: datetime | None = None,
+) -> Session:
+    row = (token_hash(key), user, roles, LABEL, made_by, expires_at)
+    await query(services, _SESSION, row)
+    return Session(user, key)
+
+
+async def query(services: Services, text: str, arguments: Any) -> list[tuple[Any, ...]]:
+    """Run one statement and return its rows.
+
+    Raises
+    ------
+    LastfmError
+        16: PostgreSQL does not answer.
+    """
+    try:
+        async with services.pool.connection(timeout=1.0) as connection:
+            cursor = await connection.execute(text.encode(), arguments)
+            return await cursor.fetchall() if cursor.description else []
+    except psycopg.DataError:
+        return []  # a name with NUL: nobody has it
+    except (psycopg.Error, PoolTimeout, OSError):
+        raise try_again() from None
+
+
+def _verify(stored: str, password: str) -> bool:
+    try:
+        return _HASHER.verify(stored, password)
+    except (Argon2Error, InvalidHashError):
+        return False

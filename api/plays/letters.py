@@ -1,0 +1,49 @@
+"""Refused plays as dead letters: told to the client, and kept for the operator."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+from api.producer import Record
+from contracts.events import DeadLetter, encode
+from contracts.topics import Topics
+
+#: Bytes of a refused play that are kept.
+KEPT = 262_144
+
+
+def dead_letters(
+    topics: Topics, route: str, user: str, refused: Iterable[tuple[str, str, bytes]]
+) -> list[Record]:
+    """Return one message for each ``(reason, message, original bytes)``.
+
+    Parameters
+    ----------
+    route
+        Where the plays came in; stands for the topic as ``http:<route>``.
+    user
+        The account that sent them.
+    """
+    now = int(time.time() * 1000)
+    source = f"http:{route}"
+    return [
+        Record(
+            topics.dead_letters,
+            f"{source}:-1:-1".encode(),
+            encode(
+                DeadLetter(
+                    topic=source,
+                    partition=-1,
+                    offset=-1,
+                    reason=reason,
+                    detail=message,
+                    at=now,
+                    stage="api",
+                    value=original[:KEPT],
+                    key=user.encode(),
+                )
+            ),
+        )
+        for reason, message, original in refused
+    ]

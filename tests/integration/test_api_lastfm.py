@@ -1,0 +1,181 @@
+"""Last.fm's protocols with their real client and on real stores."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pylast
+import pytest
+from typer.testing import CliRunner
+
+from infra.commands.keys import app as keys
+from infra.stack.process import wait_until
+from tests.integration.conftest import RunningStack
+from tests.integration.tls import TlsFront
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def front(stack: RunningStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsFront]:
+    """The API behind TLS, trusted by pylast."""
+    made = TlsFront(stack.settings.port, tmp_path_factory.mktemp("tls"))
+    before = pylast.SSL_CONTEXT
+    pylast.SSL_CONTEXT = ssl.create_default_context(cafile=str(made.ca))
+    yield made
+    pylast.SSL_CONTEXT = before
+    made.stop()
+
+
+@pytest.fixture
+def token_of(stack: RunningStack, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Make a token for scrobblers with the command people use; returns its JSON."""
+    monkeypatch.setenv("SEGUE_POSTGRES_DSN", stack.settings.postgres_dsn)
+
+    def make(user: str) -> dict[str, Any]:
+        result = CliRunner().invoke(keys, ["create", user, "--scrobbler", "--json"])
+        assert result.exit_code == 0, result.output
+        made: dict[str, Any] = json.loads(result.stdout)
+        return made
+
+    return make
+
+
+def network(front: TlsFront) -> Any:
+    """Return pylast pointed at our server."""
+    made = pylast.LastFMNetwork(api_key="any", api_secret="thing")
+    made.ws_server = (f"127.0.0.1:{front.port}", "/2.0/")
+    return made
+
+
+def test_pylast_end_to_end(stack: RunningStack, front: TlsFront, token_of: Any) -> None:
+    """Log in with authToken, scrobble 60 in batches of 50, love, read back; unmodified client."""
+    key = token_of("pia")
+    net = network(front)
+    login = pylast.SessionKeyGenerator(net)
+    net.session_key = login.get_session_key("pia", pylast.md5(key["token"]))
+    assert net.session_key == login.get_session_key("pia", pylast.md5(key["token"]))
+    now = int(time.time())
+    net.scrobble_many(
+        [
+            {
+                "artist": "Stereolab",
+                "title": f"Track {i % 20}",
+                "timestamp": now - 200 * (60 - i),
+                "album": "Dots and Loops",
+                "duration": 200,
+                "mbid": "8f3471b5-7e6a-48da-86a9-c1c07a0f47ae" if i == 0 else "",
+            }
+            for i in range(60)
+        ]
+    )
+    net.update_now_playing("Stereolab", "Brakhage", duration=330)
+    net.get_track("Stereolab", "Track 1").love()
+    net.get_track("Stereolab", "Track 1").unlove()
+    stack.wait_applied(60, ("history-sink", "learner", "listeners"))
+    user = net.get_user("pia")
+    assert user.get_playcount() == 60
+    recent = user.get_recent_tracks(limit=5)
+    assert [int(played.timestamp) for played in recent] == [now - 200 * (i + 1) for i in range(5)]
+    assert recent[0].album == "Dots and Loops"
+    assert len(user.get_recent_tracks(limit=None)) == 60
+    assert str(user.get_now_playing()) == "Stereolab - Brakhage"
+    answer = httpx.get(
+        f"{stack.api}/v1/users/pia/recommendations",
+        headers={"authorization": f"Bearer {key['token']}"},
+    ).json()
+    assert answer["stranger"] is False
+    # Taking the token back ends the session it made.
+    assert CliRunner().invoke(keys, ["revoke", key["id"]]).exit_code == 0
+
+    def refused() -> bool:
+        try:
+            net.scrobble("a", "b", now)
+        except pylast.WSError as error:
+            assert error.get_id() == "9"
+            return True
+        return False
+
+    assert wait_until(refused, 5)
+    with pytest.raises(pylast.WSError) as caught:
+        login.get_session_key("pia", pylast.md5(key["token"]))
+    assert caught.value.get_id() == "4"
+
+
+def test_pylast_logs_in_through_the_browser(
+    stack: RunningStack, front: TlsFront, token_of: Any
+) -> None:
+    key = token_of("pola")
+    net = network(front)
+    net.homepage = stack.api
+    login = pylast.SessionKeyGenerator(net)
+    url = login.get_web_auth_url()
+    with pytest.raises(pylast.WSError) as caught:
+        login.get_web_auth_session_key(url)
+    assert caught.value.get_id() == "14"
+    page = httpx.get(url)
+    assert page.status_code == 200
+    token = url.rpartition("token=")[2]
+    assert token in page.text
+    agreed = httpx.post(f"{stack.api}/api/auth/", data={"token": token, "key": "wrong"})
+    assert agreed.status_code == 401
+    agreed = httpx.post(f"{stack.api}/api/auth/", data={"token": token, "key": key["token"]})
+    assert agreed.status_code == 200
+    session, name = login.get_web_auth_session_key_username(url)
+    assert name == "pola"
+    net.session_key = session
+    net.scrobble("Broadcast", "Tears in the Typing Pool", int(time.time()))
+    with pytest.raises(pylast.WSError):  # a token is good once
+        login.get_web_auth_session_key(url)
+
+
+def test_a_pasted_token_is_password_and_session_key(stack: RunningStack, token_of: Any) -> None:
+    token = token_of("petra")["token"]
+
+    def call(**fields: str) -> dict[str, Any]:
+        answer = httpx.post(f"{stack.api}/2.0/", data={"format": "json", **fields})
+        made: dict[str, Any] = answer.json()
+        return made
+
+    made = call(method="auth.getMobileSession", username="petra", password=token)
+    assert made["session"]["key"] == token
+    assert call(method="auth.getMobileSession", username="petra", password="no")["error"] == 4
+    assert call(method="auth.getMobileSession", username="other", password=token)["error"] == 4
+    stamp = str(int(time.time()))
+    made = call(method="track.scrobble", sk=token, artist="a", track="b", timestamp=stamp)
+    assert made["scrobbles"]["@attr"] == {"accepted": "1", "ignored": "0"}
+
+
+def test_audioscrobbler_as_mpdscribble_speaks_it(stack: RunningStack, token_of: Any) -> None:
+    token = token_of("mia")["token"]
+    stamp = str(int(time.time()))
+    proof = pylast.md5(pylast.md5(token) + stamp)
+    query = {
+        "hs": "true", "p": "1.2", "c": "mdc", "v": "0.24", "u": "mia", "t": stamp, "a": proof,
+    }  # fmt: skip
+    lines = httpx.get(f"{stack.api}/", params=query).text.splitlines()
+    assert lines[0] == "OK"
+    session, now_playing, submit = lines[1:]
+    playing = {"s": session, "a": "Neu!", "t": "Hallogallo", "b": "Neu!", "l": "610", "n": "1"}
+    assert httpx.post(now_playing, data=playing).text == "OK\n"
+    plays = {"s": session}
+    for i in range(3):
+        plays |= {
+            f"a[{i}]": "Neu!", f"t[{i}]": f"Track {i}", f"i[{i}]": str(int(stamp) - 600 * i),
+            f"o[{i}]": "P", f"r[{i}]": "", f"l[{i}]": "610", f"b[{i}]": "Neu!", f"n[{i}]": "",
+            f"m[{i}]": "",
+        }  # fmt: skip
+    assert httpx.post(submit, data=plays).text == "OK\n"
+    assert httpx.post(submit, data={**plays, "s": "gone"}).text == "BADSESSION\n"
+    wrong = httpx.get(f"{stack.api}/", params={**query, "a": "0" * 32}).text
+    assert wrong == "BADAUTH\n"
+    headers = {"authorization": f"Token {token}"}
+    url = f"{stack.api}/1/user/mia/listen-count"
+    assert wait_until(
+        lambda: httpx.get(url, headers=headers).json()["payload"]["count"] == 3, 30, 0.3
+    )
