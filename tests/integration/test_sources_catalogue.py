@@ -13,10 +13,12 @@ import pytest
 from batch.catalogue import hetrec, msd
 from batch.catalogue.resolve import find_artist, find_track, resolve
 from batch.catalogue.review import decide, propose
+from batch.content.build import build, table_path
+from batch.content.neighbours import Neighbours
 from batch.staging.load import Loader
 from batch.staging.tables import ARTISTS, TAGS, TRACKS, Table
 from contracts.errors import ConfigurationError
-from contracts.ids import artist_id
+from contracts.ids import artist_id, artist_key
 from infra.stack.postgres import Postgres
 
 pytestmark = pytest.mark.integration
@@ -117,7 +119,7 @@ def test_ids_decide_for_and_against(db: psycopg.Connection[Any]) -> None:
 
 
 def test_hetrec_and_msd_are_the_catalogue(
-    db: psycopg.Connection[Any], shared_data: Path, record_property: Any
+    db: psycopg.Connection[Any], shared_data: Path, tmp_path: Path
 ) -> None:
     assert Loader(db, ARTISTS).load(hetrec.artists(shared_data)).written == 17_632
     Loader(db, TAGS).load(hetrec.tags(shared_data))
@@ -135,3 +137,10 @@ def test_hetrec_and_msd_are_the_catalogue(
     assert artists > 1000
     assert genres >= 6
     assert find_artist(db, "radiohead") == artist_id("Radiohead")
+    coverage = build(db, tmp_path)
+    assert coverage.with_neighbours > 1000
+    assert {"rock", "jazz", "metal", "folk", "electronic", "hip-hop"} <= coverage.tags.keys()
+    table = Neighbours.load(table_path(tmp_path))
+    row = {int(key): n for n, key in enumerate(table.keys)}
+    like = {int(table.keys[n]) for n in table.items[row[artist_key("Metallica")]]}
+    assert like & {artist_key(name) for name in ("Megadeth", "Slayer", "Anthrax", "Testament")}

@@ -1,0 +1,84 @@
+"""Building the content table from the catalogue, and saying what it covers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import psycopg
+
+from batch.content.neighbours import Neighbours
+from batch.content.vectors import Vectors
+from contracts.errors import ConfigurationError
+from contracts.ids import artist_key
+
+#: A tag is counted as a genre here when so many artists bear it.
+_GENRE_ARTISTS = 50
+
+
+class Coverage(msgspec.Struct):
+    """What the content table covers.
+
+    ``tags`` are the tags of at least 50 artists, by number of artists.
+    """
+
+    artists: int
+    with_tags: int
+    with_neighbours: int
+    tags: dict[str, int]
+    file: str
+
+
+def table_path(home: Path) -> Path:
+    """Where the artists' content neighbours of a home lie."""
+    return home / "content" / "artists.npz"
+
+
+def build(connection: psycopg.Connection[Any], home: Path, k: int = 50) -> Coverage:
+    """Compute the neighbours of every artist in the catalogue and put the table in place.
+
+    Keys are :func:`contracts.ids.artist_key`. Artists merged by review count as one.
+
+    Raises
+    ------
+    ConfigurationError
+        The catalogue has no tagged artists yet.
+    """
+    artists = connection.execute(
+        "select artist_id::text, name from catalogue_artists where merged_into is null order by 1"
+    ).fetchall()
+    place = {entity: row for row, (entity, _) in enumerate(artists)}
+    # Several sources: their weights are shares already, and trust decides between them.
+    rows = connection.execute(
+        "select entity_id::text, tag, sum(weight * confidence) from catalogue_tags "
+        "where kind = 'artist' group by 1, 2"
+    ).fetchall()
+    if not rows:
+        raise ConfigurationError(
+            "the catalogue has no tagged artists: segue collect hetrec --file FOLDER, "
+            "or segue collect lastfm, loads some"
+        )
+    numbers: dict[str, int] = {}
+    items = np.array([place[entity] for entity, _, _ in rows])
+    tags = np.array([numbers.setdefault(tag, len(numbers)) for _, tag, _ in rows])
+    # weigh() takes counts; ten steps of a share keep its order and its logarithm's sense.
+    weights = np.array([1 + 9 * float(weight) for *_, weight in rows], np.float32)
+    vectors = Vectors.from_tags(items, tags, weights, len(artists))
+    keys = np.array([artist_key(name) for _, name in artists], np.uint64)
+    table = Neighbours.of(vectors, keys, k)
+    path = table_path(home)
+    table.save(path)
+    counts = np.bincount(tags)
+    often = sorted(
+        ((int(counts[n]), tag) for tag, n in numbers.items() if counts[n] >= _GENRE_ARTISTS),
+        reverse=True,
+    )
+    return Coverage(
+        artists=len(artists),
+        with_tags=int(vectors.known.sum()),
+        with_neighbours=int((table.items[:, 0] >= 0).sum()),
+        tags={tag: count for count, tag in often},
+        file=str(path.relative_to(home)),
+    )

@@ -1,0 +1,87 @@
+"""The content neighbour table: for each item its most similar ones, a bounded number."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from batch.content.vectors import Vectors
+from contracts.errors import IncompatibleState
+
+LAYOUT = 1
+#: Rows scored at once: bounds memory at ``block * items * 4`` bytes.
+_BLOCK = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """A table of neighbours, the same layout whatever they come from.
+
+    Attributes
+    ----------
+    keys
+        Shape ``(items,)``, uint64: key of each item (``contracts.ids``).
+    items
+        Shape ``(items, k)``, int32: rows of the neighbours, most similar first, -1 for none.
+    scores
+        Shape ``(items, k)``, float32: cosine, 0 where there is none.
+    """
+
+    keys: npt.NDArray[np.uint64]
+    items: npt.NDArray[np.int32]
+    scores: npt.NDArray[np.float32]
+
+    @classmethod
+    def of(cls, vectors: Vectors, keys: npt.NDArray[np.uint64], k: int = 50) -> Neighbours:
+        """Find the `k` nearest items of each item by cosine, itself excluded."""
+        n = len(keys)
+        k = min(k, max(1, n - 1))
+        items = np.full((n, k), -1, np.int32)
+        scores = np.zeros((n, k), np.float32)
+        for start in range(0, n, _BLOCK):
+            block = vectors.values[start : start + _BLOCK] @ vectors.values.T
+            rows = np.arange(len(block))
+            block[rows, rows + start] = -np.inf
+            block[:, ~vectors.known] = -np.inf
+            best = np.argpartition(-block, min(k, n) - 1, axis=1)[:, :k]
+            order = np.argsort(-np.take_along_axis(block, best, 1), axis=1, kind="stable")
+            best = np.take_along_axis(best, order, 1)
+            found = np.take_along_axis(block, best, 1)
+            good = (found > 0) & vectors.known[start : start + _BLOCK, None]
+            items[start : start + _BLOCK] = np.where(good, best, -1)
+            scores[start : start + _BLOCK] = np.where(good, found, 0)
+        return cls(keys, items, scores)
+
+    def save(self, path: Path) -> None:
+        """Write the table aside, sync it and put it in place in one step."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside = path.with_suffix(".tmp")
+        with aside.open("wb") as file:
+            np.savez(
+                file, layout=np.int64(LAYOUT), keys=self.keys, items=self.items, scores=self.scores
+            )
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+
+    @classmethod
+    def load(cls, path: Path) -> Neighbours:
+        """Read a table.
+
+        Raises
+        ------
+        IncompatibleState
+            The file is torn or of another layout.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                if int(stored["layout"]) != LAYOUT:
+                    raise IncompatibleState(f"{path} has layout {int(stored['layout'])}")
+                return cls(stored["keys"], stored["items"], stored["scores"])
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise IncompatibleState(f"{path} is no neighbour table: {error}") from None
