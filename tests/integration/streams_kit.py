@@ -104,15 +104,21 @@ class Kit:
             producer.poll(0)
         assert producer.flush(30) == 0
 
-    def send_random(self, count: int, seed: int) -> None:
-        """Produce deterministic submissions of 1 to 20 plays by 40 listeners."""
+    def send_random(self, count: int, seed: int, *, in_order: bool = False) -> None:
+        """Produce deterministic submissions of 1 to 20 plays by 40 listeners, at any time or not
+        before those of a smaller seed."""
         chance = random.Random(seed)
+        ticks = iter(range(seed * 100_000, (seed + 1) * 100_000))
+
+        def second() -> int:
+            return next(ticks) if in_order else chance.randrange(100_000)
+
         self.send(
             *(
                 submission(
                     f"user {chance.randrange(40)}",
                     *(
-                        (chance.randrange(100_000), chance.randrange(300))
+                        (second(), chance.randrange(300))
                         for _ in range(chance.choice([1, 1, 1, 20]))
                     ),
                 )

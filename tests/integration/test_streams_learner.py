@@ -46,19 +46,19 @@ def lists(model: Recommender, kit: Kit) -> list[list[bytes]]:
     for _, run in sorted(pack_plays(kit.sent).runs.items())[:15]:
         known = Listener.unpack(reference_fold(None, run))
         ranking = model.recommend(
-            known.tracks, known.seconds, known.ratios, now=START + 200_000, k=10
+            known.tracks, known.seconds, known.ratios, now=START + 500_000, k=10
         )
         found.append([model.document(i) for i in ranking.indices])
     return found
 
 
 def test_kills_leave_the_model_of_an_uninterrupted_run(kit: Kit) -> None:
-    kit.send_random(1500, seed=61)
+    kit.send_random(1500, seed=1, in_order=True)
     worker = kit.start("learner")
     kit.wait_some("learner", 1)
     kit.wait_applied("learner", timeout=200)
     assert wait_until(lambda: kit.committed(_group(kit))[0] > 0, 30), "no snapshot was committed"
-    kit.send_random(1500, seed=62)
+    kit.send_random(1500, seed=2, in_order=True)
     time.sleep(0.4)
     kit.kill(worker)
     snapshots = ModelDirectory(kit.settings.model_dir).snapshots()
@@ -80,7 +80,7 @@ def test_kills_leave_the_model_of_an_uninterrupted_run(kit: Kit) -> None:
 
 
 def test_a_lost_model_is_learned_again_whatever_kafka_has_committed(kit: Kit) -> None:
-    kit.send_random(300, seed=63)
+    kit.send_random(300, seed=3, in_order=True)
     worker = kit.start("learner")
     kit.wait_applied("learner", timeout=200)
     kit.stop(worker)
