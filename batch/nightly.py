@@ -1,4 +1,4 @@
-"""The nightly: land a lake snapshot, check it, build the warehouse, publish reports.
+"""The nightly: land a lake snapshot, check it, build, retrain, publish reports.
 
 Each step can be run again without harm, and all of them read the lake version that the first one
 pinned. A run that was killed is taken up where it stopped; one that failed is started anew, since
@@ -181,6 +181,15 @@ def _build(night: Night) -> tuple[str, dict[str, int]]:
     return f"{len(result.nodes)} models and tests in {result.seconds:.1f} s; {word}", rows
 
 
+def _retrain(night: Night) -> tuple[str, dict[str, int]]:
+    from batch.retrain import retrain  # scipy: only when it is this step's turn
+
+    outcome = retrain(night.settings, lake_version=night.run.lake_version)
+    if outcome.published is None:
+        return outcome.reason, {}
+    return f"generation {outcome.published}: {outcome.reason}", {"generation": outcome.published}
+
+
 def _reports(night: Night) -> tuple[str, dict[str, int]]:
     occasion = Occasion(night.day, datetime.now(UTC), night.run.lake_version)
     rows = {}
@@ -205,5 +214,6 @@ STEPS: dict[str, Callable[[Night], tuple[str, dict[str, int]]]] = {
     "land": _land,
     "quality": _quality,
     "build": _build,
+    "retrain": _retrain,
     "reports": _reports,
 }

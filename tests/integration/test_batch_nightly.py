@@ -15,6 +15,7 @@ import pytest
 
 from batch import warehouse
 from batch.runs import Run, Runs
+from contracts import batch_view
 from contracts.settings import Settings
 from tests.batch.lakes import append, delivery
 
@@ -91,7 +92,7 @@ def test_the_record_tells_what_happened(settings: Settings, first: dict[str, Any
     assert first["lake_version"] == 1
     assert first["lake_rows"] == 91
     steps = {step["name"]: step for step in first["steps"]}
-    assert list(steps) == ["land", "quality", "build", "reports"]
+    assert list(steps) == ["land", "quality", "build", "retrain", "reports"]
     assert {step["status"] for step in steps.values()} == {"ok"}
     assert all(step["seconds"] >= 0 for step in steps.values())
     assert steps["build"]["rows"]["raw.plays"] == 91
@@ -130,8 +131,12 @@ def test_a_second_nightly_changes_nothing(settings: Settings, first: dict[str, A
     code, again = _nightly(settings)
     assert code == 0
     assert again["id"] != first["id"]
-    rows = [{s["name"]: s["rows"] for s in run["steps"]} for run in (first, again)]
+    rows = [
+        {s["name"]: s["rows"] for s in run["steps"] if s["name"] != "retrain"}
+        for run in (first, again)
+    ]
     assert rows[0] == rows[1]
+    assert batch_view.generations(settings.home / "batch_view") == [1], "the same plays, one model"
 
 
 def test_two_nightlies_do_not_overlap(settings: Settings, first: dict[str, Any]) -> None:
@@ -152,7 +157,7 @@ def test_a_broken_gate_stops_the_run_and_keeps_the_reports(
     assert code == 1
     assert run["status"] == "failed"
     assert "exactly-once" in run["error"]
-    assert [step["status"] for step in run["steps"]] == ["ok", "failed", "skipped", "skipped"]
+    assert [step["status"] for step in run["steps"]] == ["ok", "failed", *3 * ["skipped"]]
     assert (settings.reports_dir / "top-artists" / "latest.html").read_text() == page
     assert warehouse.count(settings, "fct_plays") == plays
 

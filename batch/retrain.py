@@ -1,0 +1,190 @@
+"""Retraining: from `fct_plays` to a published generation of the batch view, or a reason why not.
+
+The model is judged before it is trusted: fitted without the newest day, it must find that day's
+discoveries better than popularity does, and not much worse than the generation in service. Only
+then is it fitted on everything and put into service.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from batch.training import ease, ials
+from batch.training.evaluation import linear, metrics, popularity, ranks
+from batch.training.interactions import Interactions
+from batch.training.neighbours import Neighbours
+from batch.warehouse import connect
+from contracts import batch_view
+from contracts.batch_view import BatchView, Manifest
+from contracts.ids import track_key
+from contracts.settings import Settings
+
+#: Up to this many tracks EASE is better and affordable (8 n^2 bytes); beyond it, iALS.
+MOST_FOR_EASE = 10_000
+#: Fewer discoveries on the held-out day than this say nothing: the model is published unjudged.
+ENOUGH_TO_JUDGE = 50
+#: Share of the hit rate in service below which a new model is refused.
+TOLERATED = 0.9
+#: Generations kept for roll-back.
+KEPT = 7
+_DAY = 86_400
+
+
+class Outcome(msgspec.Struct, kw_only=True):
+    """What retraining came to: a generation, or the reason why none was published."""
+
+    published: int | None
+    reason: str
+    metrics: dict[str, float] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """The plays of the warehouse as interactions over distinct track keys.
+
+    Attributes
+    ----------
+    keys
+        Track key of each item, ascending; shape ``(items,)``, uint64.
+    """
+
+    pairs: Interactions
+    keys: npt.NDArray[np.uint64]
+
+
+def load(settings: Settings) -> Catalogue:
+    """Read every (listener, track) pair with its newest play.
+
+    A track that came under several ids is one item here: keys are made from names.
+    """
+    with connect(settings) as connection:
+        tracks = connection.execute(
+            "select track_id, artist, title from marts.dim_tracks where track_id <> '-1' "
+            "order by track_id"
+        ).fetchall()
+        answer = connection.execute(
+            "with numbered as (select track_id, row_number() over (order by track_id) - 1 as n "
+            "from marts.dim_tracks where track_id <> '-1') "
+            "select dense_rank() over (order by user_id) - 1 as listener, n as track, "
+            "epoch(max(played_at))::bigint as second from marts.fct_plays join numbered "
+            "using (track_id) group by user_id, n"
+        )
+        listeners, numbers, seconds = (
+            np.asarray(column, np.int64) for column in answer.fetchnumpy().values()
+        )
+    names = np.array([track_key(artist, title) for _, artist, title in tracks], np.uint64)
+    keys, item_of = np.unique(names, return_inverse=True)
+    return Catalogue(_distinct(listeners, item_of[numbers], seconds, len(keys)), keys)
+
+
+def _distinct(
+    users: npt.NDArray[np.int64],
+    items: npt.NDArray[np.intp],
+    seconds: npt.NDArray[np.int64],
+    total: int,
+) -> Interactions:
+    """Keep the newest of several rows of one pair."""
+    order = np.lexsort((seconds, items, users))
+    users, items, seconds = users[order], items[order], seconds[order]
+    last = np.ones(len(users), bool)
+    last[:-1] = (users[1:] != users[:-1]) | (items[1:] != items[:-1])
+    shape = (int(users[-1]) + 1 if len(users) else 0, total)
+    return Interactions(
+        users[last].astype(np.int32), items[last].astype(np.int32), seconds[last], shape
+    )
+
+
+def retrain(settings: Settings, *, lake_version: int | None = None) -> Outcome:
+    """Train, judge and publish; the view in service stays where the new one is refused."""
+    catalogue = load(settings)
+    pairs = catalogue.pairs
+    if len(pairs.users) == 0 or len(catalogue.keys) < 2:
+        return Outcome(published=None, reason="fewer than two tracks: nothing to learn")
+    folder = settings.home / "batch_view"
+    until = int(pairs.seconds.max()) * 1000
+    service = batch_view.current(folder)
+    if service and batch_view.read(folder, service).manifest.plays_until == until:
+        return Outcome(published=None, reason=f"no play is newer than generation {service}")
+    found, refusal = _judge(folder, catalogue)
+    if refusal:
+        return Outcome(published=None, reason=refusal, metrics=found)
+    algorithm, table = _fit(pairs.matrix())
+    generation = max(batch_view.generations(folder), default=0) + 1
+    manifest = Manifest(
+        generation=generation,
+        algorithm=algorithm,
+        trained_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        lake_version=lake_version,
+        plays_until=until,
+        listeners=pairs.shape[0],
+        tracks=pairs.shape[1],
+        metrics=found,
+    )
+    batch_view.write(folder, BatchView(catalogue.keys, table.targets, table.weights, manifest))
+    batch_view.promote(folder, generation)
+    batch_view.prune(folder, KEPT)
+    judged = ", ".join(f"{name} {value:.4f}" for name, value in found.items() if "hr@10" in name)
+    reason = f"{algorithm} over {pairs.shape[1]:,} tracks; {judged or 'too little to judge by'}"
+    return Outcome(published=generation, reason=reason, metrics=found)
+
+
+def _fit(matrix: sparse.csr_matrix) -> tuple[str, Neighbours]:
+    if len(ease.kept_items(matrix)) <= MOST_FOR_EASE:
+        return "ease", ease.fit(matrix)
+    return "ials", ials.fit(matrix)
+
+
+def _judge(folder: Path, catalogue: Catalogue) -> tuple[dict[str, float], str]:
+    """Return metrics on the newest day, and why not to publish (empty: publish)."""
+    pairs = catalogue.pairs
+    day = int(pairs.seconds.max()) // _DAY
+    training, held = pairs.split(pairs.seconds // _DAY == day)
+    # Only listeners with a history can be judged by it.
+    known = np.isin(held.users, training.users)
+    if known.sum() < ENOUGH_TO_JUDGE:
+        return {}, ""
+    test = Interactions(held.users[known], held.items[known], held.seconds[known], held.shape)
+    history, answers = training.matrix(half_life_days=None), test.matrix(half_life_days=None)
+    _, table = _fit(training.matrix())
+    models = {"popularity": popularity(history), "new": linear(table.matrix())}
+    generation = batch_view.current(folder)
+    if generation is not None:
+        view = batch_view.read(folder, generation)
+        if view.manifest.plays_until < day * _DAY * 1000:  # else it has seen the answers
+            models["in_service"] = linear(_renumbered(view, catalogue.keys))
+    found = {
+        f"{name}.{metric}": round(value, 5)
+        for name, model in models.items()
+        for metric, value in metrics(ranks(model, history, answers)).items()
+    }
+    ours = found["new.hr@10"]
+    if ours < found["popularity.hr@10"]:
+        return found, f"refused: hit rate {ours:.4f} is below popularity's"
+    before = found.get("in_service.hr@10", 0.0)
+    if ours < TOLERATED * before:
+        return found, f"refused: hit rate {ours:.4f} against {before:.4f} in service"
+    return found, ""
+
+
+def _renumbered(view: BatchView, keys: npt.NDArray[np.uint64]) -> sparse.csr_matrix:
+    """Return the weights of a view between the tracks of another catalogue."""
+    place = np.searchsorted(keys, view.keys)
+    place[place == len(keys)] = 0
+    there = keys[place] == view.keys
+    rows, slots = np.nonzero(view.neighbours >= 0)
+    targets = view.neighbours[rows, slots]
+    both = there[rows] & there[targets]
+    return sparse.csr_matrix(
+        (
+            view.weights[rows, slots][both],
+            (place[rows[both]], place[targets[both]]),
+        ),
+        shape=(len(keys), len(keys)),
+    )

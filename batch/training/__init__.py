@@ -1,0 +1,1 @@
+"""Training of the batch view: who played what, two models over it, and how good they are."""

@@ -1,0 +1,142 @@
+"""The batch view: what the nightly model tells the online one, as a bounded neighbour table.
+
+One generation is a folder ``<home>/batch_view/<generation>/`` with two files, ``neighbours.npz``
+and ``manifest.json``; ``<home>/batch_view/current`` names the one in service. Folders are complete
+before they get their name and never change after, and ``current`` is replaced by a rename, so a
+reader sees a whole generation or the one before.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from contracts.errors import ConfigurationError, IncompatibleState
+
+LAYOUT_VERSION = 1
+
+
+class Manifest(msgspec.Struct, kw_only=True):
+    """Where a generation comes from and how good it was.
+
+    Attributes
+    ----------
+    generation
+        1, 2, 3, ...; a roll-back makes an older number current again.
+    plays_until
+        Milliseconds since the epoch, UTC: the newest play it was trained on.
+    metrics
+        Hit rate and the like on the held-out day, by ``model.metric``.
+    """
+
+    generation: int
+    algorithm: str
+    trained_at: str
+    lake_version: int | None
+    plays_until: int
+    listeners: int
+    tracks: int
+    metrics: dict[str, float]
+    layout: int = LAYOUT_VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class BatchView:
+    """Neighbours of ``n`` tracks, ``s`` slots each.
+
+    Attributes
+    ----------
+    keys
+        Track keys (:func:`contracts.ids.track_key`), ascending; shape ``(n,)``, uint64.
+    neighbours
+        Row numbers of the tracks to go to; shape ``(n, s)``, int32; -1 marks an empty slot.
+    weights
+        Their weights, falling within a row; shape ``(n, s)``, float32. The score of a track for a
+        listener is the sum over what was played of the weights that lead to it.
+    """
+
+    keys: npt.NDArray[np.uint64]
+    neighbours: npt.NDArray[np.int32]
+    weights: npt.NDArray[np.float32]
+    manifest: Manifest
+
+
+def generations(folder: Path) -> list[int]:
+    """Return the generations that are kept, ascending."""
+    return sorted(int(path.name) for path in folder.glob("[0-9]*") if path.name.isdigit())
+
+
+def current(folder: Path) -> int | None:
+    """Return the generation in service, if there is one."""
+    try:
+        return int((folder / "current").read_text())
+    except FileNotFoundError:
+        return None
+
+
+def read(folder: Path, generation: int) -> BatchView:
+    """Read one generation.
+
+    Raises
+    ------
+    IncompatibleState
+        It does not exist, is torn, or has another layout.
+    """
+    try:
+        text = (folder / str(generation) / "manifest.json").read_bytes()
+        manifest = msgspec.json.decode(text, type=Manifest)
+        with np.load(folder / str(generation) / "neighbours.npz") as arrays:
+            view = BatchView(arrays["keys"], arrays["neighbours"], arrays["weights"], manifest)
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile, msgspec.DecodeError) as error:
+        raise IncompatibleState(f"batch view {generation} cannot be read: {error}") from None
+    if manifest.layout != LAYOUT_VERSION:
+        raise IncompatibleState(f"batch view {generation} has layout {manifest.layout}")
+    return view
+
+
+def write(folder: Path, view: BatchView) -> None:
+    """Write a generation whole; it is not in service before :func:`promote`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / str(view.manifest.generation)
+    making = folder / f".{view.manifest.generation}.{os.getpid()}"
+    shutil.rmtree(making, ignore_errors=True)
+    making.mkdir()
+    with (making / "neighbours.npz").open("wb") as file:
+        np.savez(file, keys=view.keys, neighbours=view.neighbours, weights=view.weights)
+        file.flush()
+        os.fsync(file.fileno())
+    (making / "manifest.json").write_bytes(
+        msgspec.json.format(msgspec.json.encode(view.manifest), indent=2) + b"\n"
+    )
+    shutil.rmtree(target, ignore_errors=True)
+    making.rename(target)
+
+
+def promote(folder: Path, generation: int) -> None:
+    """Put a generation into service, forward or back.
+
+    Raises
+    ------
+    ConfigurationError
+        It is not kept.
+    """
+    if generation not in generations(folder):
+        raise ConfigurationError(f"there is no batch view {generation}: {generations(folder)}")
+    making = folder / f".current.{os.getpid()}"
+    making.write_text(str(generation))
+    making.replace(folder / "current")
+
+
+def prune(folder: Path, keep: int) -> None:
+    """Delete the oldest generations beyond the newest ``keep``, never the one in service."""
+    service = current(folder)
+    for generation in generations(folder)[:-keep]:
+        if generation != service:
+            shutil.rmtree(folder / str(generation))

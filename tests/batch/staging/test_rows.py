@@ -1,0 +1,60 @@
+"""Answers as staging rows: what cannot be read is refused with its text, never raised."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from batch.collectors.archive import Record
+from batch.collectors.lastfm.questions import CONTRACTS
+from batch.collectors.plays import Refused
+from batch.staging import lastfm_rows, spotify_rows
+from batch.staging.tables import ARTISTS, TAGS, TRACKS
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=6,
+)
+
+
+def record(body: Any, path: str = "/2.0/", status: int = 200, **params: str) -> Record:
+    return Record(
+        unit="r/1", source="x", path=path, params=params, status=status,
+        fetched_at=1_700_000_000_000, body=json.dumps(body),
+    )  # fmt: skip
+
+
+@given(JSON, st.sampled_from([*CONTRACTS, "user.getRecentTracks", "chart.getNothing"]))
+def test_any_body_is_rows_or_refused(body: Any, method: str) -> None:
+    found = list(lastfm_rows.rows_of(record(body, method=method, artist="a", tag="t")))
+    assert all(isinstance(each, Refused) and each.raw for each in found)
+
+
+@given(JSON, st.sampled_from(["tracks/x", "artists/x", "me/player/recently-played", "what"]))
+def test_any_spotify_body_is_rows_or_refused(body: Any, path: str) -> None:
+    for each in spotify_rows.rows_of(record(body, f"/v1/{path}")):
+        assert isinstance(each, Refused)
+
+
+def test_what_is_not_there_is_no_row() -> None:
+    assert not list(lastfm_rows.rows_of(record({}, status=404, method="track.getInfo")))
+    assert not list(spotify_rows.rows_of(record({}, "/v1/tracks/x", status=404)))
+
+
+@pytest.mark.parametrize(("date", "year"), [("1998-01-16", "1998"), ("0000", None), ("", None)])
+def test_a_spotify_track(date: str, year: str | None) -> None:
+    artist = {"id": "a" * 22, "name": "Air", "genres": ["Downtempo"]}
+    body = {
+        "id": "t" * 22, "name": "Sexy Boy", "artists": [artist], "duration_ms": 5,
+        "album": {"id": "b", "name": "Moon Safari", "release_date": date},
+        "external_ids": {"isrc": "frz039800212"},
+    }  # fmt: skip
+    rows = list(spotify_rows.rows_of(record(body, "/v1/tracks/x")))
+    assert [row[0] for row in rows] == [TRACKS, ARTISTS, TAGS]  # type: ignore[index]
+    track = dict(zip(TRACKS.columns, rows[0][1], strict=True))  # type: ignore[index]
+    assert (track["year"], track["isrc"], track["artist"]) == (year, "FRZ039800212", "Air")
