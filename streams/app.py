@@ -64,6 +64,8 @@ class _Thread(AIOKafkaConsumerThread):
     answers such a fetch late (Tansu 0.6: about half of that) would make every play late.
     """
 
+    logger = logging.getLogger("faust.consumer")
+
     def _create_worker_consumer(self, transport: Transport) -> AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS

@@ -55,7 +55,6 @@ def lists(model: Recommender, kit: Kit) -> list[list[bytes]]:
 def test_kills_leave_the_model_of_an_uninterrupted_run(kit: Kit) -> None:
     kit.send_random(1500, seed=1, in_order=True)
     worker = kit.start("learner")
-    kit.wait_some("learner", 1)
     kit.wait_applied("learner", timeout=200)
     assert wait_until(lambda: kit.committed(_group(kit))[0] > 0, 30), "no snapshot was committed"
     kit.send_random(1500, seed=2, in_order=True)
