@@ -81,7 +81,7 @@ def advance(
     place
         What the answer says of the list.
     plays
-        Of the page, in any order, without the one playing now.
+        Of the page, newest first as it shows them, without the one playing now.
     """
     walk = msgspec.structs.replace(walk, step=walk.step + 1)
     last = max(1, place.total_pages)
@@ -90,7 +90,7 @@ def advance(
     if not _trusted(walk, place, last, overlaps):
         return [], _new_leg(walk, last)
     fresh: dict[str, CollectedPlay] = {}
-    for play in sorted(plays, key=lambda play: play.played_at):
+    for play in sorted(plays[::-1], key=lambda play: play.played_at):
         if play.identity not in seen:
             fresh.setdefault(play.identity, play)
     newest = max([walk.newest, *(play.played_at // 1000 for play in fresh.values())])

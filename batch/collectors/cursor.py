@@ -1,0 +1,117 @@
+"""Plays behind a cursor of time: shared by sources that give pages after or before a moment."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from batch.collectors.checkpoints import Checkpoints
+from batch.collectors.errors import ShapeBroken, SourceRefused
+from batch.collectors.fetcher import Fetcher
+from batch.collectors.plays import CollectedPlay, Refused
+from batch.collectors.shape import read
+from batch.collectors.tally import count
+from contracts.ids import user_key
+
+Deliver = Callable[[list[CollectedPlay]], Awaitable[None]]
+Progress = Callable[[int, int], None]
+#: Identities remembered; more than any page holds.
+_REMEMBERED = 2000
+
+
+class Cursor(msgspec.Struct):
+    """How far a listener's plays were read.
+
+    Attributes
+    ----------
+    after
+        Everything up to here was delivered; in the source's own unit of time.
+    recent
+        Identities of the plays delivered lately: the next page may repeat some of them.
+    """
+
+    run: str
+    after: int = 0
+    step: int = 0
+    recent: list[str] = []
+    delivered: int = 0
+
+
+class Page(msgspec.Struct):
+    """A page as the source's reader understood it; ``after`` is where the next one begins."""
+
+    rows: list[CollectedPlay | Refused]
+    after: int
+    finished: bool
+
+
+Reader = Callable[[msgspec.Struct, int], Page]
+
+
+async def follow(
+    fetcher: Fetcher,
+    checkpoints: Checkpoints,
+    user: str,
+    path: str,
+    params: Callable[[int], dict[str, str]],
+    contract: type[msgspec.Struct],
+    reader: Reader,
+    deliver: Deliver,
+    *,
+    since: int | None = None,
+    progress: Progress = lambda done, total: None,
+) -> Cursor:
+    """Deliver plays page by page, older ones first, until the source has no newer ones.
+
+    Each step is: answer into the archive, plays to the platform, checkpoint.
+
+    Parameters
+    ----------
+    params
+        Parameters of the request for what lies after a moment.
+    reader
+        Turns an answer, and the moment that was asked for, into a page.
+    since
+        Begin after this moment instead of at the checkpoint.
+    """
+    name = f"plays/{user}"
+    cursor = checkpoints.load(name, Cursor)
+    if cursor is None or since is not None:
+        run = f"plays-{user_key(user):016x}-{int(time.time() * 1000)}"
+        cursor = Cursor(run, after=since or 0)
+        checkpoints.save(name, cursor)
+    fetcher.archive.begin(cursor.run)
+    while True:
+        record = await fetcher.get(str(cursor.step), path, params(cursor.after))
+        if record is None:
+            checkpoints.save(name, msgspec.structs.replace(cursor, step=cursor.step + 1))
+            raise SourceRefused(f"{fetcher.source.name} has nothing for {user!r}: does it exist?")
+        try:
+            page = reader(read(record.body, contract, fetcher.tally), cursor.after)
+        except ShapeBroken:
+            checkpoints.save(name, msgspec.structs.replace(cursor, step=cursor.step + 1))
+            raise
+        seen = set(cursor.recent)
+        fresh: dict[str, CollectedPlay] = {}
+        for row in page.rows:
+            if isinstance(row, Refused):
+                count(fetcher.tally.rejected, row.reason)
+            elif row.identity not in seen:
+                fresh.setdefault(row.identity, row)
+        # Pages come newest first: turned round, plays of one second keep their order too.
+        plays = sorted(list(fresh.values())[::-1], key=lambda play: play.played_at)
+        if plays:
+            await deliver(plays)
+        cursor = msgspec.structs.replace(
+            cursor,
+            after=page.after,
+            step=cursor.step + 1,
+            recent=[*cursor.recent, *fresh][-_REMEMBERED:],
+            delivered=cursor.delivered + len(plays),
+        )
+        checkpoints.save(name, cursor)
+        progress(cursor.delivered, cursor.delivered)
+        if page.finished:
+            return cursor

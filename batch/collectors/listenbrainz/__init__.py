@@ -1,0 +1,1 @@
+"""ListenBrainz: listens of a user, from any server that speaks its API."""

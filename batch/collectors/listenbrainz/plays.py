@@ -1,0 +1,82 @@
+"""Listens after a moment, older ones first: ``min_ts`` gives the oldest listens after it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import quote
+
+import msgspec
+
+from batch.collectors.credentials import Credential, find
+from batch.collectors.cursor import Page
+from batch.collectors.listenbrainz.contract import Listen, ListensAnswer
+from batch.collectors.plays import CollectedPlay, Refused
+from batch.collectors.policy import Policy
+from batch.collectors.source import Source
+
+NAME = "listenbrainz"
+API = "https://api.listenbrainz.org"
+TOKEN = Credential(NAME, "token", "your user token is shown at https://listenbrainz.org/settings/")
+POLICY = Policy(rate=1.0, concurrency=1)
+#: The service gives at most so many listens a page.
+LIMIT = 1000
+
+
+def source(home: Path, base_url: str = API, policy: Policy = POLICY) -> Source:
+    """Return the source. Listens are public: a token is sent when there is one, and not needed."""
+    token = find(TOKEN, home)
+    headers = {"authorization": f"Token {token}"} if token else {}
+    return Source(NAME, base_url, policy, {}, headers)
+
+
+def path(user: str) -> str:
+    """Return the path of a user's listens."""
+    return f"/1/user/{quote(user, safe='')}/listens"
+
+
+def params(after: int) -> dict[str, str]:
+    """Return the parameters for listens after a moment (seconds since the epoch).
+
+    ``min_ts`` is exclusive, so the page asked for begins a second early: listens that share their
+    second with the last one of a page would be lost otherwise. What comes twice is recognised.
+    """
+    return {"count": str(LIMIT), "min_ts": str(max(0, after - 1))}
+
+
+def read_page(answer: msgspec.Struct, after: int) -> Page:
+    """Read an answer."""
+    assert isinstance(answer, ListensAnswer)
+    listens = answer.payload.listens
+    rows = [_row(listen) for listen in listens]
+    newest = max([after, *(listen.listened_at for listen in listens)])
+    if newest == after and len(listens) >= LIMIT:
+        # A whole page of one second: the service has no way to show the rest of it.
+        rows.append(Refused("same-second", f"more than {LIMIT} listens at {after}", str(after)))
+        return Page(rows, after + 1, finished=False)
+    return Page(rows, newest, finished=len(listens) < LIMIT)
+
+
+def _row(listen: Listen) -> CollectedPlay | Refused:
+    names = listen.track_metadata
+    artist, title = names.artist_name.strip(), names.track_name.strip()
+    if not artist or not title or listen.listened_at <= 0:
+        raw = msgspec.json.encode(listen).decode()
+        return Refused("no-name", "artist, title and time are needed", raw)
+    info = names.additional_info
+    mapped = names.mbid_mapping.recording_mbid if names.mbid_mapping else None
+    duration = info.get("duration_ms")
+    return CollectedPlay(
+        artist=artist,
+        title=title,
+        played_at=listen.listened_at * 1000,
+        source="listenbrainz/1",
+        album=names.release_name or None,
+        duration_ms=duration if isinstance(duration, int) and duration > 0 else None,
+        recording_mbid=_text(info.get("recording_mbid")) or mapped,
+        isrc=_text(info.get("isrc")),
+        spotify_uri=_text(info.get("spotify_id")),
+    )
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and len(value) <= 256 else None

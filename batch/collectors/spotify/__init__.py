@@ -1,0 +1,1 @@
+"""Spotify: what its Web API still offers: recently played and single look-ups."""
