@@ -26,6 +26,8 @@ $(STAMP): infra/requirements/dev.lock infra/requirements/installer.lock pyprojec
 	@$(PIP) install --require-hashes -r infra/requirements/installer.lock
 	@$(UV) sync --require-hashes --python $(BIN)/python infra/requirements/dev.lock
 	@$(UV) install --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@echo "compiling the model's kernels (a minute, once) ..."
+	@$(BIN)/python -m infra.stack.kernels
 	@touch $@
 
 demo: install
