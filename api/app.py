@@ -17,7 +17,7 @@ from api.edge import Edge, error_reply
 from api.errors import ApiError
 from api.hot import HotPaths, hot_router
 from api.lastfm import audioscrobbler, browser, endpoint
-from api.listenbrainz import read
+from api.listenbrainz import imports, read, recommendation, stats
 from api.listenbrainz.gate import Gate
 from api.openapi import describe
 from api.services import Services
@@ -54,7 +54,17 @@ def create_app(services: Services) -> Edge:
     paths = HotPaths(services, gate)
     edge = Edge(services, app, paths.find, gate)
     app.include_router(hot_router(paths, edge))
-    for module in (catalogue, feedback, reports, read, endpoint, browser, audioscrobbler, health):
+    listenbrainz = (read, stats, recommendation, imports)
+    for module in (
+        *listenbrainz,
+        catalogue,
+        feedback,
+        reports,
+        endpoint,
+        browser,
+        audioscrobbler,
+        health,
+    ):
         app.include_router(module.router)
     app.add_api_route("/docs", _docs, include_in_schema=False)
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]

@@ -7,35 +7,26 @@ deployment of ours is not a public place.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
 
-import psycopg
 from fastapi import APIRouter, Request, Response
-from psycopg_pool import PoolTimeout
 
-from api.auth import Identity
-from api.errors import ApiError, forbidden, unavailable
-from api.listenbrainz.authorize import authorize
+from api.errors import ApiError, unavailable
 from api.listenbrainz.limits import DEFAULT_ITEMS, MAX_ITEMS
 from api.listenbrainz.mapping import listen_of
 from api.listenbrainz.playing_now import get_playing_now
+from api.listenbrainz.queries import check_known, non_negative, reader_of, rows_of
 from api.listenbrainz.replies import (
     ListenCount,
     Listens,
     PlayingNow,
     Validated,
 )
-from api.services import Services
 from api.web import SCHEME, With, answers, json_reply
 from contracts.errors import StoreUnavailable
 
 router = APIRouter(prefix="/1", tags=["ListenBrainz"], dependencies=[SCHEME])
 
 _COLUMNS = "played_at, received_at, artist, title, album, track_id, extra"
-_KNOWN = """
-    select exists (select 1 from accounts where user_id = %(user)s)
-        or exists (select 1 from listen_counts where user_id = %(user)s)
-"""
 _LATEST = f"""
     select {_COLUMNS} from plays
     where user_id = %(user)s and played_at < %(before)s and played_at > %(after)s
@@ -79,18 +70,18 @@ async def listens(
     min_ts: str | None = None,
 ) -> Response:
     """Return listens, latest first, between two exclusive bounds in seconds since the epoch."""
-    await _reader(request, services, user)
-    wanted = min(MAX_ITEMS, _number("count", count, DEFAULT_ITEMS))
+    await reader_of(request, services, user)
+    wanted = min(MAX_ITEMS, non_negative("count", count, DEFAULT_ITEMS))
     after, before = _moment("min_ts", min_ts, _FIRST), _moment("max_ts", max_ts, _LAST)
     if min_ts is not None and max_ts is not None and after > before:
         raise ApiError(400, "bad-parameter", "max_ts should be greater than min_ts")
     arguments = {"user": user, "before": before, "after": after, "count": wanted}
-    await _check_known(services, user)
+    await check_known(services, user)
     if min_ts is not None and max_ts is None:
-        rows = (await _rows(services, _EARLIEST, arguments))[::-1]
+        rows = (await rows_of(services, _EARLIEST, arguments))[::-1]
     else:
-        rows = await _rows(services, _LATEST, arguments)
-    oldest, latest = (await _rows(services, _BOUNDS, arguments))[0]
+        rows = await rows_of(services, _LATEST, arguments)
+    oldest, latest = (await rows_of(services, _BOUNDS, arguments))[0]
     shown = [listen_of(user, row) for row in rows]
     payload = {
         "count": len(shown),
@@ -105,18 +96,18 @@ async def listens(
 @router.get("/user/{user}/listen-count", responses=answers(ListenCount), summary="How many listens")
 async def listen_count(request: Request, services: With, user: str) -> Response:
     """Return the exact number of a listener's plays."""
-    await _reader(request, services, user)
-    rows = await _rows(services, _COUNT, {"user": user})
+    await reader_of(request, services, user)
+    rows = await rows_of(services, _COUNT, {"user": user})
     if not rows:
-        await _check_known(services, user)
+        await check_known(services, user)
     return json_reply({"payload": {"count": rows[0][0] if rows else 0}})
 
 
 @router.get("/user/{user}/playing-now", responses=answers(PlayingNow), summary="What plays now")
 async def playing_now(request: Request, services: With, user: str) -> Response:
     """Return the track a player said is playing, until it ends."""
-    await _reader(request, services, user)
-    await _check_known(services, user)
+    await reader_of(request, services, user)
+    await check_known(services, user)
     try:
         metadata = await get_playing_now(services, user)
     except StoreUnavailable:
@@ -128,37 +119,6 @@ async def playing_now(request: Request, services: With, user: str) -> Response:
     )
     payload = {"count": len(shown), "user_id": user, "playing_now": True, "listens": shown}
     return json_reply({"payload": payload})
-
-
-async def _reader(request: Request, services: Services, user: str) -> Identity:
-    identity = await authorize(services.accounts, request.scope)
-    if not identity.may_act_for(user):
-        raise forbidden("This token may not read the listens of another listener.")
-    return identity
-
-
-async def _check_known(services: Services, user: str) -> None:
-    if not (await _rows(services, _KNOWN, {"user": user}))[0][0]:
-        raise ApiError(404, "unknown-user", f"Cannot find user: {user}")
-
-
-async def _rows(services: Services, query: str, arguments: dict[str, Any]) -> list[tuple[Any, ...]]:
-    if "\x00" in arguments["user"]:
-        raise ApiError(404, "unknown-user", "Cannot find user: its name contains NUL")
-    try:
-        async with services.pool.connection(timeout=1.0) as connection:
-            cursor = await connection.execute(query.encode(), arguments)
-            return await cursor.fetchall()
-    except (psycopg.Error, PoolTimeout, OSError):
-        raise unavailable("The listens cannot be read") from None
-
-
-def _number(name: str, text: str | None, default: int) -> int:
-    if text is None:
-        return default
-    if not text.isascii() or not text.isdigit() or len(text) > 12:
-        raise ApiError(400, "bad-parameter", f"'{name}' should be a non-negative integer")
-    return int(text)
 
 
 def _moment(name: str, text: str | None, default: datetime) -> datetime:

@@ -186,6 +186,65 @@ def test_a_real_client_end_to_end(stack: RunningStack) -> None:
     assert middle
 
 
+def test_the_rest_of_listenbrainz(stack: RunningStack) -> None:
+    """Stats, recommendations, feedback and latest-import through the real client."""
+    token = stack.token_for("rosa")
+    client = liblistenbrainz.ListenBrainz(api_base_url=stack.api)
+    client.set_auth_token(token)
+    now = int(time.time())
+    names = {"Neu!": 5, "Faust": 3, "Cluster": 1}
+    pairs = [(artist, i) for artist, n in names.items() for i in range(n)]
+    listens = [
+        liblistenbrainz.Listen(
+            track_name=f"{artist} {i % 2}",
+            artist_name=artist,
+            release_name="One",
+            listened_at=now - 300 * (len(pairs) - at),
+            recording_mbid=f"8f3471b5-7e6a-48da-86a9-{at:012x}",
+        )
+        for at, (artist, i) in enumerate(pairs)
+    ]
+    client.submit_multiple_listens(listens)
+    stack.wait_applied(60, ("history-sink", "learner", "listeners"))
+    artists = client.get_user_artists("rosa", count=2)["payload"]
+    assert [(a["artist_name"], a["listen_count"]) for a in artists["artists"]] == [
+        ("Neu!", 5),
+        ("Faust", 3),
+    ]
+    assert (artists["total_artist_count"], artists["range"]) == (3, "all_time")
+    assert client.get_user_recordings("rosa", time_range="this_year")["payload"]["count"] == 5
+    assert client.get_user_releases("rosa")["payload"]["total_release_count"] == 3
+    assert client.get_user_artists("rosa", time_range="year") is None  # 204: nothing then
+    with httpx.Client(base_url=stack.api, headers=headers(token)) as http:
+        activity = http.get("/1/stats/user/rosa/listening-activity?range=all_time").json()
+        assert sum(p["listen_count"] for p in activity["payload"]["listening_activity"]) == 9
+        assert http.get("/1/stats/user/rosa/artists?range=never").status_code == 400
+        assert http.get("/1/stats/user/rosa/artist-map").status_code == 404
+        assert http.get("/1/stats/user/ada/artists").status_code == 403
+        assert http.get("/1/latest-import?user_name=rosa").json()["latest_import"] == 0
+        for stamp in (now, now - 1000):
+            body = {"ts": stamp, "service": "lastfm"}
+            assert http.post("/1/latest-import", json=body).json() == {"status": "ok"}
+        assert http.get("/1/latest-import?user_name=rosa").json()["latest_import"] == now
+        assert http.post("/1/latest-import", json={"ts": -1}).status_code == 400
+    found = client.get_user_recommendation_recordings("rosa")["payload"]
+    assert found["total_mbid_count"] >= 1
+    mbid = found["mbids"][0]["recording_mbid"]
+    assert client.submit_user_feedback(-1, mbid) == {"status": "ok"}
+
+    def hidden() -> bool:
+        shown = client.get_user_recommendation_recordings("rosa")["payload"]["mbids"]
+        return mbid not in {track["recording_mbid"] for track in shown}
+
+    assert wait_until(hidden, 15)
+    stack.token_for("silent")
+    silent = httpx.get(
+        f"{stack.api}/1/cf/recommendation/user/silent/recording",
+        headers=headers(stack.admin_token),
+    )
+    assert (silent.status_code, silent.content) == (204, b"")
+
+
 def test_listens_of_an_unknown_user(stack: RunningStack) -> None:
     answer = httpx.get(
         f"{stack.api}/1/user/nobody-here/listens", headers=headers(stack.admin_token)

@@ -1,0 +1,62 @@
+"""What the reading endpoints share: who may read, rows of PostgreSQL, numbers of a query string."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+from fastapi import Request
+from psycopg_pool import PoolTimeout
+
+from api.auth import Identity
+from api.errors import ApiError, forbidden, unavailable
+from api.listenbrainz.authorize import authorize
+from api.services import Services
+
+_KNOWN = """
+    select exists (select 1 from accounts where user_id = %(user)s)
+        or exists (select 1 from listen_counts where user_id = %(user)s)
+"""
+
+
+async def reader_of(request: Request, services: Services, user: str) -> Identity:
+    """Return who calls, if that token may read this listener's data; raise 401 or 403."""
+    identity = await authorize(services.accounts, request.scope)
+    if not identity.may_act_for(user):
+        raise forbidden("This token may not read the listens of another listener.")
+    return identity
+
+
+async def check_known(services: Services, user: str) -> None:
+    """Raise a 404 for a listener nobody knows."""
+    if not (await rows_of(services, _KNOWN, {"user": user}))[0][0]:
+        raise ApiError(404, "unknown-user", f"Cannot find user: {user}")
+
+
+async def rows_of(
+    services: Services, query: str, arguments: dict[str, Any]
+) -> list[tuple[Any, ...]]:
+    """Run a statement and return its rows.
+
+    Raises
+    ------
+    ApiError
+        503: PostgreSQL does not answer.
+    """
+    if "\x00" in str(arguments.get("user", "")):
+        raise ApiError(404, "unknown-user", "Cannot find user: its name contains NUL")
+    try:
+        async with services.pool.connection(timeout=1.0) as connection:
+            cursor = await connection.execute(query.encode(), arguments)
+            return await cursor.fetchall() if cursor.description else []
+    except (psycopg.Error, PoolTimeout, OSError):
+        raise unavailable("The listens cannot be read") from None
+
+
+def non_negative(name: str, text: str | None, default: int) -> int:
+    """Return a number of the query string; raise a 400 for anything else."""
+    if text is None:
+        return default
+    if not text.isascii() or not text.isdigit() or len(text) > 12:
+        raise ApiError(400, "bad-parameter", f"'{name}' should be a non-negative integer")
+    return int(text)

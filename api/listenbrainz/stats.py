@@ -1,0 +1,167 @@
+"""Statistics of one listener, counted when asked from the plays of that listener."""
+
+from __future__ import annotations
+
+from calendar import monthrange
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from api.errors import ApiError
+from api.listenbrainz.limits import DEFAULT_ITEMS, MAX_ITEMS
+from api.listenbrainz.queries import check_known, non_negative, reader_of, rows_of
+from api.web import SCHEME, With, json_reply
+
+router = APIRouter(prefix="/1/stats/user", tags=["ListenBrainz"], dependencies=[SCHEME])
+
+RANGES = (
+    "this_week", "this_month", "this_year", "week", "month", "quarter", "year", "half_yearly",
+    "all_time",
+)  # fmt: skip
+FIRST = datetime(2002, 10, 1, tzinfo=UTC)
+
+#: Entity -> the columns that identify it, and what they are called in the answer.
+_ENTITIES: dict[str, tuple[tuple[str, str], ...]] = {
+    "artists": (("artist", "artist_name"),),
+    "releases": (("album", "release_name"), ("artist", "artist_name")),
+    "recordings": (("title", "track_name"), ("artist", "artist_name")),
+}
+_STEPS = {"week": "day", "month": "day", "quarter": "month", "half_yearly": "month"}
+
+
+@router.get("/{user}/listening-activity", summary="Listens by day, month or year")
+async def listening_activity(
+    request: Request, services: With, user: str, range: str = "all_time"
+) -> Response:
+    """Return how many plays fell into each part of a range."""
+    await reader_of(request, services, user)
+    start, end = bounds(range, datetime.now(UTC))
+    await check_known(services, user)
+    step = _STEPS.get(range.removeprefix("this_"), "year" if range == "all_time" else "month")
+    rows = await rows_of(
+        services,
+        "select date_trunc(%(step)s, played_at at time zone 'UTC') as part, count(*) from plays"
+        " where user_id = %(user)s and played_at >= %(start)s and played_at < %(end)s"
+        " group by part order by part",
+        {"user": user, "step": step, "start": start, "end": end},
+    )
+    if not rows:
+        return Response(status_code=204)
+    parts = [_part(moment.replace(tzinfo=UTC), step, count) for moment, count in rows]
+    return json_reply({"payload": {"listening_activity": parts, **_about(user, range, start, end)}})
+
+
+@router.get("/{user}/{entity}", summary="Most played artists, releases or recordings")
+async def top(
+    request: Request,
+    services: With,
+    user: str,
+    entity: str,
+    range: str = "all_time",
+    count: str | None = None,
+    offset: str | None = None,
+) -> Response:
+    """Return what was played most; 204 where nothing was."""
+    columns = _ENTITIES.get(entity)
+    if columns is None:
+        raise ApiError(404, "not-found", f"There are no statistics of {entity} here.")
+    await reader_of(request, services, user)
+    start, end = bounds(range, datetime.now(UTC))
+    await check_known(services, user)
+    names = [column for column, _ in columns]
+    folded = ", ".join(f"lower({name})" for name in names)
+    shown = ", ".join(f"min({name})" for name in names)
+    rows = await rows_of(
+        services,
+        f"select {shown}, count(*), count(*) over () from plays"  # noqa: S608  our columns
+        " where user_id = %(user)s and played_at >= %(start)s and played_at < %(end)s"
+        f" and {names[0]} is not null group by {folded}"
+        f" order by count(*) desc, {shown} limit %(count)s offset %(offset)s",
+        {
+            "user": user,
+            "start": start,
+            "end": end,
+            "count": min(MAX_ITEMS, non_negative("count", count, DEFAULT_ITEMS)),
+            "offset": non_negative("offset", offset, 0),
+        },
+    )
+    if not rows:
+        return Response(status_code=204)
+    items = [
+        {**{label: row[i] for i, (_, label) in enumerate(columns)}, "listen_count": row[-2]}
+        for row in rows
+    ]
+    payload = {
+        entity: items,
+        "count": len(items),
+        f"total_{entity[:-1]}_count": rows[0][-1],
+        "offset": non_negative("offset", offset, 0),
+        **_about(user, range, start, end),
+    }
+    return json_reply({"payload": payload})
+
+
+def bounds(name: str, now: datetime) -> tuple[datetime, datetime]:
+    """Return start and end of a range; weeks begin on Monday, all in UTC.
+
+    Raises
+    ------
+    ApiError
+        400 for a range nobody knows.
+
+    Examples
+    --------
+    >>> [str(day.date()) for day in bounds("month", datetime(2024, 3, 15, tzinfo=UTC))]
+    ['2024-02-01', '2024-03-01']
+    """
+    today = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    week = today - timedelta(days=today.weekday())
+    month = today.replace(day=1)
+    year = month.replace(month=1)
+    quarter = month.replace(month=3 * ((month.month - 1) // 3) + 1)
+    found = {
+        "this_week": (week, now),
+        "this_month": (month, now),
+        "this_year": (year, now),
+        "week": (week - timedelta(days=7), week),
+        "month": (_months_before(month, 1), month),
+        "quarter": (_months_before(quarter, 3), quarter),
+        "half_yearly": (_months_before(month, 6), month),
+        "year": (year.replace(year=year.year - 1), year),
+        "all_time": (FIRST, now),
+    }
+    if name not in found:
+        raise ApiError(400, "bad-parameter", f"Invalid range: {name}")
+    return found[name]
+
+
+def _months_before(month: datetime, count: int) -> datetime:
+    index = month.year * 12 + month.month - 1 - count
+    return month.replace(year=index // 12, month=index % 12 + 1)
+
+
+def _part(start: datetime, step: str, count: int) -> dict[str, Any]:
+    days = {
+        "day": 1,
+        "month": monthrange(start.year, start.month)[1],
+        "year": 366 if monthrange(start.year, 2)[1] == 29 else 365,
+    }[step]
+    label = {"day": "%A %d %B %Y", "month": "%B %Y", "year": "%Y"}[step]
+    first = int(start.timestamp())
+    return {
+        "from_ts": first,
+        "to_ts": first + 86_400 * days - 1,
+        "time_range": start.strftime(label),
+        "listen_count": count,
+    }
+
+
+def _about(user: str, name: str, start: datetime, end: datetime) -> dict[str, Any]:
+    return {
+        "user_id": user,
+        "range": name,
+        "from_ts": int(start.timestamp()),
+        "to_ts": int(end.timestamp()),
+        "last_updated": int(datetime.now(UTC).timestamp()),
+    }
