@@ -124,6 +124,8 @@ class DeadLetter(msgspec.Struct, kw_only=True):
         The original bytes (base64 in JSON).
     stage
         Which consumer refused it.
+    whole_bytes
+        Size of the whole message where only its beginning is kept here.
     """
 
     topic: str
@@ -135,6 +137,7 @@ class DeadLetter(msgspec.Struct, kw_only=True):
     stage: str
     value: bytes | None = None
     key: bytes | None = None
+    whole_bytes: int | None = None
     version: int = VERSION
 
 
@@ -161,7 +164,7 @@ def decode_submission(value: bytes | None) -> Submission:
         submission = _SUBMISSION.decode(value)
     except msgspec.ValidationError as error:
         raise InvalidEvent("bad-schema", f"not a submission: {error}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidEvent("bad-json", f"not JSON: {error}") from None
     if submission.version != VERSION:
         raise InvalidEvent(

@@ -128,6 +128,12 @@ def replay(settings: Settings, letters: list[Letter], *, api: str, token: str) -
     outcomes: dict[str, str] = {}
     for letter in letters:
         try:
+            if letter.content.whole_bytes is not None:
+                raise InvalidEvent(
+                    "cut",
+                    f"only the beginning of its {letter.content.whole_bytes} bytes is kept here; "
+                    f"the whole message lies at {letter.id}",
+                )
             if letter.content.topic.startswith(_HTTP):
                 _post(letter, api, token)
             else:

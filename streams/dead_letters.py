@@ -74,20 +74,20 @@ class DeadLetters:
         try:
             for record, error in refused:
                 place = f"{topic}:{partition}:{record.offset}"
-                value, detail = record.value, str(error)
+                value, whole = record.value, None
                 if value is not None and len(value) > _MOST_BYTES:
-                    detail += f" (first {_MOST_BYTES} of {len(value)} bytes; all of it: {place})"
-                    value = value[:_MOST_BYTES]
+                    value, whole = value[:_MOST_BYTES], len(value)
                 letter = DeadLetter(
                     topic=topic,
                     partition=partition,
                     offset=record.offset,
                     reason=error.reason,
-                    detail=detail,
+                    detail=str(error),
                     at=int(time.time() * 1000),
                     stage=self.stage,
                     value=value,
                     key=record.key,
+                    whole_bytes=whole,
                 )
                 key = place.encode()
                 home = crc32(key) % self._partitions

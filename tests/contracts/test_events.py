@@ -59,6 +59,7 @@ def test_unknown_fields_are_ignored() -> None:
         (b"{", "bad-json"),
         (b"\xff\xfe", "bad-json"),
         (b"[]", "bad-schema"),
+        (b'{"x":' + b"[" * 100_000, "bad-json"),
         (b'{"user_id":1,"plays":[]}', "bad-schema"),
         (b'{"user_id":"a","plays":[]}', "empty"),
         (b'{"user_id":"a","plays":[{}]}', "bad-schema"),
