@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any
 
 from batch import quality, warehouse
 from batch.dbt_runner import Node
@@ -156,16 +155,20 @@ def _land(night: Night) -> tuple[str, dict[str, int]]:
 
 
 def _quality(night: Night) -> tuple[str, dict[str, int]]:
-    return _judge(quality.check_raw(night.settings)), {}
+    with warehouse.asking(night.settings) as ask:
+        return _judge(night, quality.check_raw(ask, datetime.now(UTC))), {}
 
 
-def _judge(checks: list[quality.Check]) -> str:
-    """Return the warnings as text, or fail with every broken check."""
+def _judge(night: Night, checks: list[quality.Check]) -> str:
+    """Record the checks; return the warnings as text, or fail with every broken check."""
+    night.run.checks = [c for c in night.run.checks if c.table not in {k.table for k in checks}]
+    night.run.checks += checks
     broken = [check for check in checks if not check.ok]
     words = [f"{check.table} {check.name}: {check.detail}" for check in broken]
-    if any(check.severity == "error" for check in broken):
+    points = quality.score(checks)
+    if any(check.severity == "error" for check in broken) or min(points.values()) < quality.GATE:
         raise StepFailed("; ".join(words))
-    return "; ".join(words) or f"{len(checks)} checks passed"
+    return f"{min(points.values()):.0f} points; " + ("; ".join(words) or f"{len(checks)} checks")
 
 
 def _build(night: Night) -> tuple[str, dict[str, int]]:
@@ -176,7 +179,8 @@ def _build(night: Night) -> tuple[str, dict[str, int]]:
     if not result.ok:
         words = [f"{node.name} {node.status} ({node.message})" for node in result.failed[:5]]
         raise StepFailed("; ".join(words))
-    word = _judge(quality.check_staging(night.settings))
+    with warehouse.asking(night.settings) as ask:
+        word = _judge(night, quality.check_built(ask))
     rows = {table: warehouse.count(night.settings, table) for table in COUNTED}
     return f"{len(result.nodes)} models and tests in {result.seconds:.1f} s; {word}", rows
 
@@ -193,11 +197,7 @@ def _retrain(night: Night) -> tuple[str, dict[str, int]]:
 def _reports(night: Night) -> tuple[str, dict[str, int]]:
     occasion = Occasion(night.day, datetime.now(UTC), night.run.lake_version)
     rows = {}
-    with warehouse.connect(night.settings) as connection:
-
-        def ask(sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-            return connection.execute(sql, list(parameters)).fetchall()
-
+    with warehouse.asking(night.settings) as ask:
         for kind in KINDS.values():
             report = kind.draw(ask, occasion)
             publish(report, night.settings.reports_dir, night.day)

@@ -1,7 +1,9 @@
-"""Gates on what landed, before anything is built from it.
+"""Gates on what landed and what was built: a scorecard from 0 to 100 for each table.
 
-A failing check stops the nightly, so yesterday's tables and reports stay; a warning is recorded
-and the run goes on. Rules about single plays are not here: staging rejects those rows one by one.
+A check of severity ``error`` that fails stops the nightly, so yesterday's reports stay; a ``warn``
+costs points and is recorded. A table below :data:`GATE` points stops the run as well. Rules about
+single plays are not here: staging rejects those rows one by one, and the share it had to reject is
+what is judged.
 """
 
 from __future__ import annotations
@@ -10,16 +12,28 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from batch.warehouse import query
+from batch.ask import Ask
 from contracts.lake import PLAYS
-from contracts.settings import Settings
+
+#: Fewest points of a table that may be built from and published.
+GATE = 95.0
+#: Points a failed check costs. Two warnings pass the gate, three do not.
+_COST = {"error": 50.0, "warn": 2.5}
 
 #: Share of deliveries that may break a rule before something upstream must be wrong; of fewer
-#: than ENOUGH_REJECTED the share says nothing.
+#: than ENOUGH the share says nothing.
 MOST_REJECTED = 0.05
-ENOUGH_REJECTED = 100
+ENOUGH = 100
 #: A log nobody wrote to for this long is worth a word.
 STALE_AFTER = timedelta(hours=48)
+#: A day's volume is compared with the median of this many days before it ...
+WINDOW_DAYS = 28
+#: ... of which at least so many must have plays, ...
+FEWEST_DAYS = 7
+#: ... and may differ from it by this factor.
+VOLUME_FACTOR = 5.0
+#: The share of skips (or of any other mark) may move by this much against the days before.
+MOST_DRIFT = 0.25
 
 
 class Check(msgspec.Struct, kw_only=True, frozen=True):
@@ -28,7 +42,7 @@ class Check(msgspec.Struct, kw_only=True, frozen=True):
     Attributes
     ----------
     severity
-        ``error`` stops the run, ``warn`` does not.
+        ``error`` stops the run, ``warn`` costs points.
     """
 
     table: str
@@ -38,35 +52,43 @@ class Check(msgspec.Struct, kw_only=True, frozen=True):
     detail: str = ""
 
 
-def check_raw(settings: Settings, *, now: datetime | None = None) -> list[Check]:
-    """Ask every question about ``raw.plays``."""
+def score(checks: list[Check]) -> dict[str, float]:
+    """Return points by table, 0 to 100.
+
+    Examples
+    --------
+    >>> score([Check(table="t", name="a", ok=True), Check(table="t", name="b", ok=False)])
+    {'t': 50.0}
+    """
+    points = {check.table: 100.0 for check in checks}
+    for check in checks:
+        if not check.ok:
+            points[check.table] = max(0.0, points[check.table] - _COST[check.severity])
+    return points
+
+
+def check_raw(ask: Ask, now: datetime) -> list[Check]:
+    """Ask whether what landed can be built from."""
+    schema = _schema(ask)
+    if not schema.ok:
+        return [schema]  # the others would only stumble over it
     return [
-        _schema(settings),
-        _places_are_unique(settings),
-        _fresh(settings, now or datetime.now(UTC)),
+        schema,
+        _exactly_once(ask),
+        _complete(ask),
+        _fresh(ask, now),
+        _volume(ask),
+        _skips(ask),
     ]
 
 
-def check_staging(settings: Settings) -> list[Check]:
-    """Ask what share of the deliveries staging had to reject."""
-    raw, rejected = query(
-        settings,
-        "select (select count(*) from raw.plays), "
-        "(select count(*) from staging.stg_segue__plays_rejected)",
-    ).rows[0]
-    share = rejected / raw if raw else 0.0
-    return [
-        Check(
-            table="stg_segue__plays",
-            name="rejected-share",
-            ok=share <= MOST_REJECTED or rejected < ENOUGH_REJECTED,
-            detail=f"{rejected:,} of {raw:,} deliveries break a rule ({share:.2%})",
-        )
-    ]
+def check_built(ask: Ask) -> list[Check]:
+    """Ask whether what was built accounts for what landed and holds together."""
+    return [_rejected(ask), _accounted(ask), *_references(ask)]
 
 
-def _schema(settings: Settings) -> Check:
-    found = {row[0] for row in query(settings, "describe raw.plays").rows}
+def _schema(ask: Ask) -> Check:
+    found = {row[0] for row in ask("describe raw.plays")}
     missing = sorted(set(PLAYS.names) - found)
     return Check(
         table="raw.plays",
@@ -76,13 +98,12 @@ def _schema(settings: Settings) -> Check:
     )
 
 
-def _places_are_unique(settings: Settings) -> Check:
+def _exactly_once(ask: Ask) -> Check:
     """A place in the log lies in the lake once: the sink is exactly once, or it is broken."""
-    doubled = query(
-        settings,
+    (doubled,) = ask(
         "select count(*) from (select 1 from raw.plays "
         "group by log_id, kafka_partition, kafka_offset, position having count(*) > 1)",
-    ).rows[0][0]
+    )[0]
     return Check(
         table="raw.plays",
         name="exactly-once",
@@ -91,8 +112,23 @@ def _places_are_unique(settings: Settings) -> Check:
     )
 
 
-def _fresh(settings: Settings, now: datetime) -> Check:
-    newest = query(settings, "select max(landed_at) at time zone 'UTC' from raw.plays").rows[0][0]
+def _complete(ask: Ask) -> Check:
+    """Columns the contract calls never null are never null."""
+    required = [field.name for field in PLAYS if not field.nullable]
+    nulls = ask(
+        f"select {', '.join(f'count(*) - count({name})' for name in required)} from raw.plays",  # noqa: S608
+    )[0]
+    empty = [f"{name} ({count:,})" for name, count in zip(required, nulls, strict=True) if count]
+    return Check(
+        table="raw.plays",
+        name="completeness",
+        ok=not empty,
+        detail=f"null in: {', '.join(empty)}" if empty else "no required field is null",
+    )
+
+
+def _fresh(ask: Ask, now: datetime) -> Check:
+    (newest,) = ask("select max(landed_at) at time zone 'UTC' from raw.plays")[0]
     if newest is None:
         return Check(table="raw.plays", name="freshness", ok=False, severity="warn", detail="empty")
     age = now - newest.replace(tzinfo=UTC)
@@ -103,3 +139,107 @@ def _fresh(settings: Settings, now: datetime) -> Check:
         severity="warn",
         detail=f"the newest play landed {age.total_seconds() / 3600:,.1f} hours ago",
     )
+
+
+_DAYS = f"""
+with days as (
+    select
+        landed_date as day,
+        count(*) as plays,
+        avg(case when skipped then 1.0 when not skipped then 0.0 end) as skips,
+        max(landed_date) over () as newest
+    from raw.plays
+    group by landed_date
+),
+before as (
+    select median(plays) as plays, avg(skips) as skips, count(*) as days
+    from days
+    -- The newest day is still being filled: the last whole one is judged.
+    where day < newest - 1 and day >= newest - {WINDOW_DAYS + 1}
+)
+select coalesce((select plays from days where day = newest - 1), 0),
+    (select skips from days where day = newest - 1), before.plays, before.skips, before.days
+from before
+"""  # noqa: S608
+
+
+def _volume(ask: Ask) -> Check:
+    plays, _, usual, _, days = ask(_DAYS)[0]
+    judged = days >= FEWEST_DAYS
+    ok = not judged or usual / VOLUME_FACTOR <= plays <= usual * VOLUME_FACTOR
+    return Check(
+        table="raw.plays",
+        name="volume",
+        ok=ok,
+        severity="warn",
+        detail=f"{plays:,} plays landed on the last whole day; {usual:,.0f} is usual"
+        if judged
+        else f"only {days} days to compare with",
+    )
+
+
+def _skips(ask: Ask) -> Check:
+    _, now, _, usual, days = ask(_DAYS)[0]
+    judged = days >= FEWEST_DAYS and now is not None and usual is not None
+    return Check(
+        table="raw.plays",
+        name="distribution",
+        ok=not judged or abs(now - usual) <= MOST_DRIFT,
+        severity="warn",
+        detail=f"{now:.1%} of plays were skipped on the last whole day; {usual:.1%} is usual"
+        if judged
+        else "too few days with known skips to compare",
+    )
+
+
+def _rejected(ask: Ask) -> Check:
+    raw, rejected = ask(
+        "select (select count(*) from raw.plays), "
+        "(select count(*) from staging.stg_segue__plays_rejected)",
+    )[0]
+    share = rejected / raw if raw else 0.0
+    return Check(
+        table="stg_segue__plays",
+        name="rejected-share",
+        ok=share <= MOST_REJECTED or rejected < ENOUGH,
+        detail=f"{rejected:,} of {raw:,} deliveries break a rule ({share:.2%})",
+    )
+
+
+def _accounted(ask: Ask) -> Check:
+    """Every accepted play is in the facts once."""
+    staged, facts = ask(
+        "select (select count(*) from staging.stg_segue__plays), "
+        "(select count(*) from marts.fct_plays)",
+    )[0]
+    return Check(
+        table="fct_plays",
+        name="reconciliation",
+        ok=staged == facts,
+        detail=f"{staged:,} plays staged, {facts:,} in fct_plays",
+    )
+
+
+def _references(ask: Ask) -> list[Check]:
+    """No fact points at a member that is not there."""
+    checks = []
+    for column, table, key in (
+        ("track_id", "dim_tracks", "track_id"),
+        ("artist_key", "dim_artists", "artist_key"),
+        ("album_key", "dim_albums", "album_key"),
+        ("user_id", "dim_listeners", "user_id"),
+        ("played_date", "dim_dates", "date_day"),
+    ):
+        (orphans,) = ask(
+            f"select count(*) from marts.fct_plays as f where not exists "  # noqa: S608
+            f"(select 1 from marts.{table} as d where d.{key} = f.{column})",
+        )[0]
+        checks.append(
+            Check(
+                table=table,
+                name="referential-integrity",
+                ok=orphans == 0,
+                detail=f"{orphans:,} plays point at nothing in {table}",
+            )
+        )
+    return checks

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from batch.quality import Check
 from batch.reports.publish import write_atomically
 from contracts.errors import IncompatibleState, StoreUnavailable
 
@@ -48,6 +49,8 @@ class Run(msgspec.Struct, kw_only=True):
         ``running`` (or killed), ``ok``, ``failed``, or ``empty``: the lake holds nothing yet.
     lake_version
         The version every step of this run reads.
+    checks
+        Every question the quality gates asked, with its answer.
     """
 
     id: str
@@ -60,6 +63,7 @@ class Run(msgspec.Struct, kw_only=True):
     lake_version: int | None = None
     lake_rows: int = 0
     steps: list[Step] = []
+    checks: list[Check] = []
     error: str | None = None
 
     def step(self, name: str) -> Step:

@@ -16,6 +16,7 @@ from typing import Any
 import duckdb
 
 from batch import dbt_runner
+from batch.ask import Ask
 from batch.dbt_runner import Build, Node
 from batch.lake import Snapshot
 from contracts.errors import ConfigurationError, StoreUnavailable
@@ -83,6 +84,17 @@ def land(settings: Settings, snapshot: Snapshot) -> None:
             "create or replace view raw.plays as select * from read_parquet("  # noqa: S608
             f"[{files}], hive_partitioning = true, hive_types = {{'landed_date': date}})"
         )
+
+
+@contextmanager
+def asking(settings: Settings) -> Iterator[Ask]:
+    """Open the warehouse for questions; every answer is read whole."""
+    with connect(settings) as connection:
+
+        def ask(sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+            return connection.execute(sql, list(parameters)).fetchall()
+
+        yield ask
 
 
 def query(settings: Settings, sql: str, parameters: Sequence[Any] = ()) -> Rows:

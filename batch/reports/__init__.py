@@ -3,12 +3,20 @@
 Examples
 --------
 >>> sorted(KINDS)
-['listening-activity', 'top-artists']
+['data-quality', 'listening-activity', 'top-artists', 'weekly-listening']
 """
 
 from __future__ import annotations
 
-from batch.reports import listening_activity, top_artists
+from batch.reports import data_quality, listening_activity, top_artists, weekly_listening
 from batch.reports.report import Kind
 
-KINDS: dict[str, Kind] = {kind.name: kind for kind in (top_artists.KIND, listening_activity.KIND)}
+KINDS: dict[str, Kind] = {
+    kind.name: kind
+    for kind in (
+        top_artists.KIND,
+        listening_activity.KIND,
+        weekly_listening.KIND,
+        data_quality.KIND,
+    )
+}

@@ -8,8 +8,9 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 
+from batch.ask import Ask
 from batch.reports.plots import ACCENT, INK, SECOND, drawing, to_svg
-from batch.reports.report import Ask, Cell, Column, Figure, Kind, Occasion, Report, Table
+from batch.reports.report import Cell, Column, Figure, Kind, Occasion, Report, Table
 
 DAYS = 90
 _WEEK = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")

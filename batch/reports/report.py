@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any, Protocol
+
+from batch.ask import Ask
 
 Cell = str | int | float | date | datetime | None
 
@@ -71,13 +72,6 @@ class Report:
     generated_at: datetime
     lake_version: int | None = None
     notes: list[str] = field(default_factory=list)
-
-
-class Ask(Protocol):
-    """Asks the warehouse: SQL and its parameters to rows of plain values."""
-
-    def __call__(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """Return every row of the answer."""
 
 
 @dataclass(frozen=True, slots=True)

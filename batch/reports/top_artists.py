@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from batch.ask import Ask
 from batch.reports.plots import bars
-from batch.reports.report import Ask, Column, Figure, Kind, Occasion, Report, Table
+from batch.reports.report import Column, Figure, Kind, Occasion, Report, Table
 
 DAYS = 28
 MOST = 50

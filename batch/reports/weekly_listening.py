@@ -1,0 +1,139 @@
+"""The week in music: what was played, found and skipped in the last whole ISO week."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import numpy as np
+
+from batch.ask import Ask
+from batch.reports.plots import ACCENT, FAINT, INK, bars, drawing, to_svg
+from batch.reports.report import Cell, Column, Figure, Kind, Occasion, Report, Table
+
+MOST = 20
+SHOWN = 10
+
+_DAILY = """
+select date_day, plays, active_listeners, new_listeners, sessions,
+    round(ms_played / 3600000.0, 1), discoveries, discovery_rate, skip_rate
+from marts.metrics_daily
+where date_day >= ? and date_day < ?
+order by date_day
+"""
+
+_WEEKLY = """
+select count(*), count(distinct user_id), round(coalesce(sum(ms_played), 0) / 3600000.0, 1),
+    avg(case when is_skipped then 1.0 when not is_skipped then 0.0 end)
+from marts.fct_plays
+where played_date >= ? and played_date < ?
+"""
+
+_DISCOVERIES = """
+select coalesce(sum(discoveries), 0) from marts.metrics_daily
+where date_day >= ? and date_day < ?
+"""
+
+_TRACKS = """
+select title, artist, count(*) as heard, count(distinct user_id) as listeners
+from marts.fct_plays as plays
+inner join marts.dim_tracks as tracks on plays.track_id = tracks.track_id
+where played_date >= ? and played_date < ?
+group by tracks.track_id, title, artist
+order by heard desc, listeners desc, title, artist
+limit ?
+"""
+
+_HOURS = """
+select cast(extract(hour from played_at) as integer), count(*)
+from marts.fct_plays
+where played_date >= ? and played_date < ?
+group by 1
+"""
+
+_DAY_COLUMNS = (
+    Column("date", "Day"),
+    Column("plays", "Plays", "count"),
+    Column("listeners", "Listeners", "count"),
+    Column("new_listeners", "New listeners", "count"),
+    Column("sessions", "Sessions", "count"),
+    Column("hours", "Hours heard", "tenths"),
+    Column("discoveries", "Discoveries", "count"),
+    Column("discovery_rate", "Discovery rate", "percent"),
+    Column("skip_rate", "Skip rate", "percent"),
+)
+_TRACK_COLUMNS = (
+    Column("title", "Track"),
+    Column("artist", "Artist"),
+    Column("plays", "Plays", "count"),
+    Column("listeners", "Listeners", "count"),
+)
+
+
+def draw(ask: Ask, occasion: Occasion) -> Report:
+    """Draw the report of the ISO week that holds the newest play up to ``occasion.today``."""
+    newest = ask(
+        "select max(played_date) from marts.fct_plays where played_date <= ?", [occasion.today]
+    )[0][0]
+    day: date = newest or occasion.today
+    monday = day - timedelta(days=day.weekday())
+    week = [monday, monday + timedelta(days=7)]
+    sunday = monday + timedelta(days=6)
+    before = [monday - timedelta(days=7), monday]
+    plays, listeners, hours, skips = ask(_WEEKLY, week)[0]
+    (plays_before, *_) = ask(_WEEKLY, before)[0]
+    discoveries = ask(_DISCOVERIES, week)[0][0]
+    tracks = ask(_TRACKS, [*week, MOST])
+    by_hour = np.zeros(24)
+    for hour, number in ask(_HOURS, week):
+        by_hour[hour] = number
+    facts: dict[str, Cell] = {
+        "Plays": plays,
+        "Listeners": listeners,
+        "Hours heard": hours,
+        "Discoveries": int(discoveries),
+        "Skip rate": "–" if skips is None else f"{100 * skips:.1f} %",
+        "Plays the week before": plays_before,
+    }
+    title = "Tracks played most"
+    figures = [
+        Figure(
+            title,
+            bars(
+                [f"{track[0]} · {track[1]}" for track in tracks[:SHOWN]],
+                [track[2] for track in tracks[:SHOWN]],
+                axis="Plays",
+                title=title,
+            ),
+            f"The {min(SHOWN, len(tracks))} tracks played most this week.",
+        ),
+        Figure("Plays by hour of the day", _hours(by_hour), "All days of the week, hours UTC."),
+    ]
+    return Report(
+        name=KIND.name,
+        title="The week in music",
+        summary=f"Week {monday:%V of %G}: {monday:%d %B} to {sunday:%d %B %Y}.",
+        facts=facts,
+        figures=figures if tracks else [],
+        tables=[
+            Table("tracks", f"The {len(tracks)} tracks played most", _TRACK_COLUMNS, tracks),
+            Table("days", "Day by day", _DAY_COLUMNS, ask(_DAILY, week)),
+        ],
+        generated_at=occasion.generated_at,
+        lake_version=occasion.lake_version,
+        notes=["A discovery is the first play of a track by a listener."],
+    )
+
+
+def _hours(plays: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> str:
+    with drawing(height=2.6) as (canvas, axes):
+        colors = [ACCENT if value == plays.max() else FAINT for value in plays]
+        axes.bar(range(24), plays, color=colors, width=0.8)
+        axes.set_xticks(range(0, 24, 3), [f"{hour:02d}" for hour in range(0, 24, 3)])
+        axes.set_xlabel("Hour (UTC)")
+        axes.set_ylabel("Plays")
+        axes.set_title("Plays by hour of the day", loc="left", fontsize=11, color=INK)
+        axes.grid(axis="x", visible=False)
+        return to_svg(canvas)
+
+
+KIND = Kind("weekly-listening", "The newest week: tracks, hours, discoveries, skips.", draw)

@@ -1,0 +1,134 @@
+"""Every check fires on a seeded defect of its kind and stays quiet without it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import duckdb
+import pytest
+
+from batch.ask import Ask
+from batch.quality import GATE, Check, check_built, check_raw, score
+
+NOW = datetime(2025, 3, 3, 12, tzinfo=UTC)
+
+#: Thirty days of a hundred plays, a quarter skipped; a star schema that accounts for all of them.
+_HEALTHY = """
+create schema raw; create schema staging; create schema marts;
+create table raw.plays as
+select
+    'e' || i as event_id, 'u' || i % 7 as user_id, 't' || i % 50 as track_id,
+    'a' || i % 9 as artist, 'title' as title, null::varchar as album,
+    landed as played_at, landed as received_at, 1::bigint as ms_played, 2::bigint as duration_ms,
+    i % 4 = 0 as skipped, null::varchar as reason_end, 's' as source,
+    null::varchar as session_hint, null::varchar as impression_id, null::varchar as extra,
+    'log' as log_id, 0 as kafka_partition, i as kafka_offset, 0 as position,
+    landed as landed_at, landed::date as landed_date
+from (
+    select i, timestamptz '2025-03-03 11:00:00+00' - to_days((i // 100)::integer) as landed
+    from range(3000) as t(i)
+);
+create table staging.stg_segue__plays as select event_id from raw.plays;
+create table staging.stg_segue__plays_rejected as select event_id from raw.plays limit 0;
+create table marts.fct_plays as
+select event_id, user_id, track_id, artist as artist_key, '-1' as album_key,
+    landed_date as played_date from raw.plays;
+create table marts.dim_tracks as select distinct track_id from raw.plays;
+create table marts.dim_artists as select distinct artist as artist_key from raw.plays;
+create table marts.dim_albums as select '-1' as album_key;
+create table marts.dim_listeners as select distinct user_id from raw.plays;
+create table marts.dim_dates as select distinct landed_date as date_day from raw.plays;
+"""
+
+
+@pytest.fixture
+def warehouse() -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect() as connection:
+        connection.execute("set TimeZone = 'UTC'")
+        connection.execute(_HEALTHY)
+        yield connection
+
+
+def _asker(connection: duckdb.DuckDBPyConnection) -> Ask:
+    def ask(sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        return connection.execute(sql, list(parameters)).fetchall()
+
+    return ask
+
+
+def _ask(connection: duckdb.DuckDBPyConnection, now: datetime = NOW) -> list[Check]:
+    ask = _asker(connection)
+    return check_raw(ask, now) + check_built(ask)
+
+
+def test_a_healthy_warehouse_is_quiet_and_scores_full(
+    warehouse: duckdb.DuckDBPyConnection,
+) -> None:
+    checks = _ask(warehouse)
+    assert [check for check in checks if not check.ok] == []
+    assert len(checks) == 13
+    assert set(score(checks).values()) == {100.0}
+
+
+_YESTERDAY = "landed_date = date '2025-03-02'"
+DEFECTS = {
+    "schema": "alter table raw.plays drop column source",
+    "exactly-once": "insert into raw.plays select * from raw.plays limit 1",
+    "completeness": "update raw.plays set track_id = null where kafka_offset = 5",
+    "volume": f"delete from raw.plays where {_YESTERDAY} and kafka_offset % 100 > 10",
+    "distribution": f"update raw.plays set skipped = true where {_YESTERDAY}",
+    "rejected-share": "insert into staging.stg_segue__plays_rejected "
+    "select event_id from raw.plays limit 200",
+    "reconciliation": "delete from marts.fct_plays where event_id = 'e7'",
+}
+
+
+@pytest.mark.parametrize("name", DEFECTS)
+def test_a_seeded_defect_is_found_by_its_check_alone(
+    warehouse: duckdb.DuckDBPyConnection, name: str
+) -> None:
+    warehouse.execute(DEFECTS[name])
+    assert [check.name for check in _ask(warehouse) if not check.ok] == [name]
+
+
+@pytest.mark.parametrize("table", ["tracks", "artists", "albums", "listeners", "dates"])
+def test_an_orphan_is_found_in_the_dimension_that_lacks_it(
+    warehouse: duckdb.DuckDBPyConnection, table: str
+) -> None:
+    key = warehouse.execute(f"describe marts.dim_{table}").fetchall()[0][0]
+    warehouse.execute(
+        f"delete from marts.dim_{table} where {key} = (select min({key}) from marts.dim_{table})"
+    )
+    broken = [check for check in _ask(warehouse) if not check.ok]
+    assert [(check.table, check.name) for check in broken] == [
+        (f"dim_{table}", "referential-integrity")
+    ]
+
+
+def test_a_silent_log_is_stale(warehouse: duckdb.DuckDBPyConnection) -> None:
+    assert all(check.ok for check in _ask(warehouse, NOW + timedelta(hours=46)))
+    late = _ask(warehouse, NOW + timedelta(hours=49))
+    assert [check.name for check in late if not check.ok] == ["freshness"]
+
+
+def test_five_times_the_volume_is_found_too(warehouse: duckdb.DuckDBPyConnection) -> None:
+    warehouse.execute(
+        "insert into raw.plays select plays.* replace (kafka_offset + 10000 + r as kafka_offset) "
+        f"from raw.plays, range(0, 60000, 10000) as t(r) where {_YESTERDAY}"
+    )
+    assert [check.name for check in check_raw(_asker(warehouse), NOW) if not check.ok] == ["volume"]
+
+
+def test_few_days_are_not_judged(warehouse: duckdb.DuckDBPyConnection) -> None:
+    warehouse.execute("delete from raw.plays where landed_date < date '2025-02-26'")
+    warehouse.execute(DEFECTS["volume"])
+    assert all(check.ok for check in check_raw(_asker(warehouse), NOW))
+
+
+def test_two_warnings_pass_the_gate_and_three_do_not() -> None:
+    warnings = [Check(table="t", name=name, ok=False, severity="warn") for name in "abc"]
+    assert score(warnings[:2])["t"] >= GATE > score(warnings)["t"]
+    errors = [Check(table="t", name=str(i), ok=False) for i in range(3)]
+    assert score(errors) == {"t": 0.0}
