@@ -101,7 +101,8 @@ async def follow(
             elif row.identity not in seen:
                 fresh.setdefault(row.identity, row)
         # Pages come newest first: turned round, plays of one second keep their order too.
-        plays = sorted(list(fresh.values())[::-1], key=lambda play: play.played_at)
+        plays = list(reversed(fresh.values()))
+        plays.sort(key=lambda play: play.played_at)
         if plays:
             await deliver(plays)
         cursor = msgspec.structs.replace(

@@ -90,7 +90,9 @@ def advance(
     if not _trusted(walk, place, last, overlaps):
         return [], _new_leg(walk, last)
     fresh: dict[str, CollectedPlay] = {}
-    for play in sorted(plays[::-1], key=lambda play: play.played_at):
+    oldest_first = plays[::-1]  # turned round first: plays of one second keep their order too
+    oldest_first.sort(key=lambda play: play.played_at)
+    for play in oldest_first:
         if play.identity not in seen:
             fresh.setdefault(play.identity, play)
     newest = max([walk.newest, *(play.played_at // 1000 for play in fresh.values())])

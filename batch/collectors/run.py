@@ -1,0 +1,291 @@
+"""One collection run from beginning to end: collect, stage, resolve, say how it went."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import psycopg
+
+from batch.catalogue import hetrec, msd, tracks_csv
+from batch.catalogue.resolve import Resolved, resolve
+from batch.catalogue.review import Review, propose
+from batch.collectors.archive import Archive
+from batch.collectors.cache import Cache
+from batch.collectors.checkpoints import Checkpoints
+from batch.collectors.cursor import follow
+from batch.collectors.deliver import Platform
+from batch.collectors.fetcher import Fetcher
+from batch.collectors.lastfm import questions
+from batch.collectors.lastfm import source as lastfm
+from batch.collectors.lastfm.plays_of import collect_plays
+from batch.collectors.listenbrainz import plays as listenbrainz
+from batch.collectors.listenbrainz.contract import ListensAnswer
+from batch.collectors.lookups import look_up
+from batch.collectors.plays import Refused
+from batch.collectors.source import Source
+from batch.collectors.spotify import plays as spotify_plays
+from batch.collectors.spotify import source as spotify
+from batch.collectors.spotify.contract import RecentlyPlayed
+from batch.collectors.tally import Tally
+from batch.content.build import Coverage, build
+from batch.staging.from_archive import READERS, stage_archive
+from batch.staging.load import Loader, reject
+from batch.staging.runs import note_run
+from batch.staging.tables import ALL, ARTISTS, TAGS, TRACKS
+from contracts.errors import ConfigurationError, Retryable, SegueError, StoreUnavailable
+
+APIS = ("lastfm", "spotify", "listenbrainz")
+FILES = ("hetrec", "kaggle-tracks", "msd")
+#: ``(what, done, total)``
+Progress = Callable[[str, int, int], None]
+
+
+class Outcome(msgspec.Struct):
+    """What ``segue collect --json`` prints.
+
+    ``outcome`` is ``finished``, ``open`` (the same command goes on) or ``failed``; ``staged`` and
+    ``refused`` count rows by table and by reason.
+    """
+
+    source: str
+    what: str
+    outcome: str = "finished"
+    error: str = ""
+    plays: int = 0
+    failure_rate: float = 0.0
+    tally: Tally = msgspec.field(default_factory=Tally)
+    staged: dict[str, int] = {}
+    refused: dict[str, int] = {}
+    resolved: Resolved | None = None
+    review: Review | None = None
+    coverage: Coverage | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to collect.
+
+    Attributes
+    ----------
+    user
+        Listener at the source; ``None``: facts about music only.
+    listener
+        Whose plays they become here.
+    since
+        Read again from this second on.
+    file
+        Of the file sources.
+    limit
+        Things to look up at most.
+    """
+
+    source: str
+    home: Path
+    dsn: str
+    api: str
+    token: str
+    user: str | None = None
+    listener: str | None = None
+    since: int | None = None
+    file: Path | None = None
+    limit: int = 200
+
+
+def collect(request: Request, progress: Progress = lambda what, done, total: None) -> Outcome:
+    """Run a collection.
+
+    An API that fails half-way leaves an outcome ``open`` with the error in it; what was collected
+    up to there is staged.
+
+    Raises
+    ------
+    ConfigurationError
+        The source is unknown, or credentials, a user or a file are missing.
+    StoreUnavailable
+        PostgreSQL does not answer.
+    """
+    if request.source not in (*APIS, *FILES):
+        raise ConfigurationError(
+            f"unknown source {request.source!r}; there are {', '.join((*APIS, *FILES))}"
+        )
+    outcome = Outcome(request.source, f"plays of {request.user}" if request.user else "facts")
+    started = datetime.now(UTC)
+    try:
+        with psycopg.connect(request.dsn, autocommit=True, connect_timeout=10) as connection:
+            if request.source in FILES:
+                _load_file(connection, request, outcome, progress)
+            else:
+                _run_api(connection, request, outcome, progress)
+            progress("resolving", 0, 0)
+            outcome.resolved = resolve(connection)
+            if outcome.resolved.linked:
+                outcome.review = propose(connection)
+            tagged = connection.execute("select exists (select from catalogue_tags)").fetchone()
+            if tagged and tagged[0] and any(outcome.staged.values()):
+                progress("content vectors", 0, 0)
+                outcome.coverage = build(connection, request.home)
+            note_run(
+                connection,
+                source=request.source,
+                what=outcome.what,
+                started_at=started,
+                outcome=outcome.outcome,
+                tally=outcome.tally,
+                plays=outcome.plays,
+            )
+    except psycopg.OperationalError as error:
+        raise StoreUnavailable(f"PostgreSQL: {error}") from None
+    return outcome
+
+
+def _run_api(
+    connection: psycopg.Connection[Any], request: Request, outcome: Outcome, progress: Progress
+) -> None:
+    names = connection.execute(
+        "select name from catalogue_artists a left join catalogue_links l "
+        "on l.entity_id = a.artist_id and l.source = 'lastfm' where l.entity_id is null "
+        "and a.merged_into is null order by a.name_key limit %s",
+        (request.limit,),
+    ).fetchall()
+    folder = request.home / "staging" / request.source
+    try:
+        asyncio.run(_collect(request, folder, [name for (name,) in names], outcome, progress))
+    except ConfigurationError:
+        raise
+    except SegueError as error:
+        outcome.error = str(error)
+        outcome.outcome = "open" if isinstance(error, Retryable) else "failed"
+    outcome.failure_rate = round(outcome.tally.failure_rate, 5)
+    if request.source in READERS and folder.is_dir():
+        progress("staging", 0, 0)
+        done = stage_archive(connection, folder)
+        outcome.staged = {name: loaded.written for name, loaded in done.tables.items()}
+        outcome.refused = dict(done.refused)
+        for loaded in done.tables.values():
+            _add(outcome.refused, loaded.rejected)
+
+
+async def _collect(
+    request: Request, folder: Path, artists: Sequence[str], outcome: Outcome, progress: Progress
+) -> None:
+    source = await _source(request)
+    with Archive(folder) as archive:
+        cache = Cache(folder)
+        fetcher = Fetcher(source, archive, cache=None if request.user else cache)
+        outcome.tally = fetcher.tally
+        checkpoints = Checkpoints(folder)
+        try:
+            if request.user:
+                await _plays(request, fetcher, checkpoints, outcome, progress)
+            else:
+                asked = [
+                    *questions.charts(max(1, request.limit // 100)),
+                    *questions.about_artists(artists),
+                ]
+                run = await look_up(
+                    fetcher, checkpoints, "lookups", asked, _named(progress, "look-ups")
+                )
+                outcome.outcome = "finished" if run.finished else "open"
+        finally:
+            cache.close()
+            await fetcher.close()
+
+
+async def _source(request: Request) -> Source:
+    home = request.home
+    # Another address: a self-hosted ListenBrainz, a proxy, a test.
+    url = os.environ.get(f"SEGUE_{request.source.upper()}_URL", "")
+    if request.source == "lastfm":
+        return lastfm.source(home, url or lastfm.BASE_URL)
+    if not request.user:
+        raise ConfigurationError(
+            f"segue collect {request.source} needs --user NAME: it offers the plays of a listener"
+        )
+    if request.source == "spotify":
+        return spotify.user_source(home, url or spotify.API)
+    return listenbrainz.source(home, url or listenbrainz.API)
+
+
+async def _plays(
+    request: Request,
+    fetcher: Fetcher,
+    checkpoints: Checkpoints,
+    outcome: Outcome,
+    progress: Progress,
+) -> None:
+    user = request.user or ""
+    platform = Platform(request.api, request.token, request.listener or user, fetcher.tally)
+    show = _named(progress, "plays")
+    since = request.since
+    run: Awaitable[Any]
+    if request.source == "lastfm":
+        run = collect_plays(fetcher, checkpoints, user, platform, since=since, progress=show)
+    elif request.source == "spotify":
+        run = follow(
+            fetcher, checkpoints, user, spotify_plays.PATH, spotify_plays.params, RecentlyPlayed,
+            spotify_plays.read_page, platform, since=None if since is None else since * 1000,
+            progress=show,
+        )  # fmt: skip
+    else:
+        run = follow(
+            fetcher, checkpoints, user, listenbrainz.path(user), listenbrainz.params,
+            ListensAnswer, listenbrainz.read_page, platform, since=since, progress=show,
+        )  # fmt: skip
+    try:
+        await run
+    finally:
+        outcome.plays = platform.accepted
+        await platform.close()
+
+
+def _load_file(
+    connection: psycopg.Connection[Any], request: Request, outcome: Outcome, progress: Progress
+) -> None:
+    outcome.what = "file"
+    if request.file is None:
+        where = {
+            "hetrec": "the folder of the HetRec 2011 Last.fm-2k tables (hetrec_*.parquet)",
+            "kaggle-tracks": "dataset.csv of Kaggle's Spotify Tracks Dataset (maharshipandya)",
+            "msd": "the Million Song subset as parquet",
+        }[request.source]
+        raise ConfigurationError(f"segue collect {request.source} needs --file: {where}")
+    progress(f"loading {request.file.name}", 0, 0)
+    loaders = {table.name: Loader(connection, table) for table in ALL}
+    if request.source == "hetrec":
+        loaders[ARTISTS.name].load(hetrec.artists(request.file))
+        loaders[TAGS.name].load(hetrec.tags(request.file))
+    elif request.source == "msd":
+        loaders[TRACKS.name].load(msd.rows(request.file))
+    else:
+        batch: dict[str, list[Any]] = {TRACKS.name: [], TAGS.name: []}
+        for each in tracks_csv.rows(request.file):
+            if isinstance(each, Refused):
+                _add(outcome.refused, {each.reason: 1})
+                reject(connection, tracks_csv.SOURCE, "file", each.reason, each.detail, each.raw)
+                continue
+            table, row = each
+            batch[table.name].append(row)
+            if len(batch[table.name]) >= 20_000:
+                loaders[table.name].load(batch[table.name])
+                batch[table.name] = []
+        for name, rows in batch.items():
+            loaders[name].load(rows)
+    outcome.staged = {name: loader.loaded.written for name, loader in loaders.items()}
+    for loader in loaders.values():
+        _add(outcome.refused, loader.loaded.rejected)
+
+
+def _named(progress: Progress, what: str) -> Callable[[int, int], None]:
+    return lambda done, total: progress(what, done, total)
+
+
+def _add(counts: dict[str, int], more: dict[str, int]) -> None:
+    for reason, times in more.items():
+        counts[reason] = counts.get(reason, 0) + times

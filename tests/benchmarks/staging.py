@@ -1,0 +1,107 @@
+"""Staging a million catalogue rows, beside plain COPY into an unconstrained table in the same run.
+
+``python -m tests.benchmarks.staging [--rows N]`` prints one JSON object. Both sides read the same
+rows from the same generator; the floor is what psycopg and PostgreSQL need to store them at all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from batch.staging.load import Loader
+from batch.staging.tables import TRACKS, Row
+from infra.stack.ports import free_ports
+from infra.stack.postgres import Postgres
+
+AT = datetime(2026, 1, 2, tzinfo=UTC)
+
+
+def rows(count: int) -> Iterator[Row]:
+    """Yield tracks as a catalogue file gives them: twelve of twenty-seven columns known."""
+    for n in range(count):
+        yield TRACKS.row(
+            source="bench",
+            source_key=f"track-{n:08d}",
+            artist=f"Artist {n % 60_000}",
+            title=f"Title of track {n}",
+            album=f"Album {n % 200_000}",
+            duration_ms=180_000 + n % 100_000,
+            year=1960 + n % 60,
+            explicit=n % 9 == 0,
+            danceability=(n % 1000) / 1000,
+            energy=(n % 997) / 1000,
+            tempo=60 + n % 120,
+            observed_at=AT,
+        )
+
+
+def plain_copy(connection: psycopg.Connection[Any], count: int) -> float:
+    """Return the seconds COPY needs into a table without constraints or keys."""
+    connection.execute("drop table if exists floor_tracks")
+    connection.execute("create table floor_tracks as select * from staged_tracks limit 0")
+    columns = ", ".join(TRACKS.columns)
+    started = time.perf_counter()
+    with (
+        connection.cursor() as cursor,
+        cursor.copy(f"copy floor_tracks ({columns}) from stdin") as copy,
+    ):
+        for row in rows(count):
+            copy.write_row(row)
+    return time.perf_counter() - started
+
+
+def staged(connection: psycopg.Connection[Any], count: int) -> float:
+    """Return the seconds of staging: validated, deduplicated, upserted."""
+    started = time.perf_counter()
+    loaded = Loader(connection, TRACKS).load(rows(count))
+    seconds = time.perf_counter() - started
+    assert not loaded.rejected
+    return seconds
+
+
+def measure(count: int) -> dict[str, float]:
+    """Run both on a fresh server and return the figures."""
+    with tempfile.TemporaryDirectory() as folder:
+        server = Postgres(Path(folder), free_ports(1)[0])
+        server.start()
+        try:
+            with psycopg.connect(server.address, autocommit=True) as connection:
+                floor = plain_copy(connection, count)
+                before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+                first = staged(connection, count)
+                peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+                again = staged(connection, count)
+                total = connection.execute("select count(*) from staged_tracks").fetchone()
+                assert total == (count,)
+        finally:
+            server.stop()
+    return {
+        "rows": count,
+        "copy_rows_per_s": round(count / floor),
+        "staged_rows_per_s": round(count / first),
+        "staged_again_rows_per_s": round(count / again),
+        "ratio": round(floor / first, 3),
+        "peak_mb": round(peak / 1024, 1),
+        "staging_added_mb": round((peak - before) / 1024, 1),
+    }
+
+
+def main() -> None:
+    """Print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    print(json.dumps(measure(parser.parse_args().rows)))
+
+
+if __name__ == "__main__":
+    main()

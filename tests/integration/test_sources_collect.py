@@ -1,0 +1,151 @@
+"""`segue collect` from end to end: a misbehaving Last.fm, a real PostgreSQL, the real platform."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+import psycopg
+import pytest
+from typer.testing import CliRunner
+
+from batch.collectors.lastfm import source as lastfm
+from batch.collectors.policy import Policy
+from batch.collectors.run import Outcome, Request, collect
+from contracts.errors import ConfigurationError
+from infra.cli import cli
+from infra.commands import collect as command
+from infra.stack.postgres import Postgres
+from tests.batch.collectors.lastfm_server import LastFm, history
+from tests.batch.collectors.misbehaving import Misbehaving
+from tests.integration.conftest import RunningStack
+
+pytestmark = pytest.mark.integration
+QUICK = Policy(rate=500.0, timeout=0.5, first_wait=0.001, longest_wait=0.01, breaker_after=50)
+
+
+@pytest.fixture
+def dsn(postgres: Postgres) -> str:
+    """Address of a PostgreSQL whose staging and catalogue are empty."""
+    with psycopg.connect(postgres.address, autocommit=True) as db:
+        db.execute(
+            "truncate staged_artists, staged_tracks, staged_tags, staged_similar, "
+            "rejected_records, staged_through, collection_runs, catalogue_artists, "
+            "catalogue_albums, catalogue_tracks, catalogue_links, catalogue_candidates"
+        )
+    return postgres.address
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Last.fm with a key and without patience."""
+    monkeypatch.setenv("SEGUE_LASTFM_API_KEY", "key")
+    real = lastfm.source
+    monkeypatch.setattr(lastfm, "source", lambda home, url: real(home, url, QUICK))
+    return monkeypatch
+
+
+def request(source: str, home: Path, dsn: str, url: str = "", **more: Any) -> Request:
+    return Request(source=source, home=home, dsn=dsn, api=url, token="t", **more)
+
+
+def test_facts_are_collected_staged_and_resolved(
+    dsn: str, tmp_path: Path, quick: pytest.MonkeyPatch
+) -> None:
+    class Service(LastFm):
+        def _answer(self, params: dict[str, str]) -> Any:
+            if params["method"] == "chart.getTopTracks":
+                track = {"name": "Run", "artist": {"name": "Air"}, "duration": "200"}
+                return 200, {"tracks": {"track": [track], "@attr": {"page": "1"}}}, {}
+            return super()._answer(params)
+
+    with Misbehaving(Service([]), share=0.25, slow=0.7) as server:
+        quick.setenv("SEGUE_LASTFM_URL", server.url)
+        first = collect(request("lastfm", tmp_path, dsn))
+        again = collect(request("lastfm", tmp_path, dsn))
+    assert (first.outcome, first.failure_rate, first.error) == ("finished", 0.0, "")
+    assert first.staged["staged_artists"] == 3
+    assert first.staged["staged_tracks"] == 1
+    assert first.tally.drift == {}
+    assert first.tally.calls == 6
+    assert sum(first.tally.retries.values()) + 6 == first.tally.attempts
+    assert again.staged["staged_tracks"] == 0
+    with psycopg.connect(dsn) as db:
+        noted = db.execute("select outcome, calls from collection_runs order by id").fetchall()
+        assert noted[0] == ("finished", 6)
+        assert len(noted) == 2
+
+
+def test_a_source_that_is_down_leaves_an_open_run_that_goes_on(
+    dsn: str, tmp_path: Path, quick: pytest.MonkeyPatch
+) -> None:
+    service = LastFm(history(900))
+    with Misbehaving(service, script=[""] * 2 + ["500"] * 6) as server:
+        quick.setenv("SEGUE_LASTFM_URL", server.url)
+        ask = request("lastfm", tmp_path, dsn, server.url, user="ada")
+        first = collect(ask)
+        assert first.outcome == "open"
+        assert "500" in first.error
+        assert 0 < first.plays < 900
+        assert first.failure_rate == round(1 / 3, 5)
+        second = collect(ask)
+    assert second.outcome == "finished"
+    assert first.plays + second.plays == 900
+    assert set(service.posted) == service.expected("ada")
+    assert len(service.posted) == 900
+
+
+def test_what_is_missing_is_said(dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SEGUE_LASTFM_API_KEY", "SEGUE_SPOTIFY_USER_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    for source, more, text in [
+        ("lastfm", {}, "SEGUE_LASTFM_API_KEY"),
+        ("spotify", {"user": "ada"}, "user-read-recently-played"),
+        ("spotify", {}, "--user"),
+        ("listenbrainz", {}, "--user"),
+        ("hetrec", {}, "--file"),
+        ("napster", {}, "unknown source"),
+    ]:
+        with pytest.raises(ConfigurationError, match=text):
+            collect(request(source, tmp_path, dsn, **more))
+
+
+def test_files_are_loaded_through_the_command(
+    dsn: str, tmp_path: Path, shared_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = SimpleNamespace(home=tmp_path, postgres_dsn=dsn)
+    stack = SimpleNamespace(settings=settings, api="", admin_token="")
+    monkeypatch.setattr(command, "running", lambda home: stack)
+    run = CliRunner().invoke(cli, ["collect", "hetrec", "--file", str(shared_data), "--json"])
+    assert run.exit_code == 0, run.output
+    outcome = msgspec.json.decode(run.stdout, type=Outcome)
+    assert outcome.staged["staged_artists"] == 17_632
+    assert outcome.coverage is not None
+    assert outcome.coverage.with_neighbours >= 1000
+    assert len(outcome.coverage.tags) >= 6
+    assert (tmp_path / outcome.coverage.file).is_file()
+    print(
+        f"{outcome.coverage.artists} artists, {outcome.coverage.with_neighbours} with neighbours,"
+        f" {len(outcome.coverage.tags)} tags of 50 artists, {outcome.review}"
+    )
+
+
+def test_collected_plays_arrive_on_the_platform_once(
+    stack: RunningStack, tmp_path: Path, quick: pytest.MonkeyPatch
+) -> None:
+    service = LastFm(history(450))
+    with Misbehaving(service, share=0.2, slow=0.7) as server:
+        quick.setenv("SEGUE_LASTFM_URL", server.url)
+        ask = Request(
+            "lastfm", tmp_path, stack.settings.postgres_dsn, stack.api, stack.admin_token,
+            user="collected",
+        )  # fmt: skip
+        outcome = collect(ask)
+        assert (outcome.outcome, outcome.plays, outcome.tally.rejected) == ("finished", 450, {})
+        collect(Request(**{**{f: getattr(ask, f) for f in ask.__slots__}, "since": 0}))
+    stack.wait_applied()
+    with psycopg.connect(stack.settings.postgres_dsn) as db:
+        rows = db.execute("select event_id::text from plays where user_id = 'collected'")
+        assert {row[0] for row in rows} == service.expected("collected")
