@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
@@ -11,6 +14,45 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 # Sums may be reassociated and fused, so loops vectorise; NaN and infinity keep their meaning.
 _FAST = {"contract", "reassoc", "nsz"}
+
+
+# Files whose constants are compiled into kernels although no kernel is in them.
+_CONSTANTS = ("state.py", "features.py", "scratch.py")
+
+
+def kernels_digest(folder: Path) -> str:
+    """Return a digest of all sources that end up in machine code."""
+    digest = hashlib.blake2b(digest_size=16)
+    for path in sorted(folder.glob("*.py")):
+        text = path.read_bytes()
+        if b"from online_model._numba import" in text or path.name in _CONSTANTS:
+            digest.update(text)
+    return digest.hexdigest()
+
+
+def _drop_stale_code(folder: Path) -> None:
+    """Remove compiled code that was made from other sources than those in a folder.
+
+    numba renews a cached function when its own file changes, but not when a function it calls,
+    or a constant it reads, changes in another file. So all kernels count as one.
+    """
+    cache = folder / "__pycache__"
+    mark = cache / "kernels.digest"
+    with contextlib.suppress(OSError):  # a read-only installation keeps what it was built with
+        digest = kernels_digest(folder)
+        if mark.exists() and mark.read_text("ascii") == digest:
+            return
+        for pattern in (
+            "*.nbi",
+            "*.nbc",
+        ):  # indexes first: data without an index is never read
+            for path in cache.glob(pattern):
+                path.unlink(missing_ok=True)
+        cache.mkdir(exist_ok=True)
+        mark.write_text(digest, "ascii")
+
+
+_drop_stale_code(Path(__file__).parent)
 
 
 def _decorator(**options: Any) -> Callable[[Function], Function]:

@@ -14,16 +14,19 @@ import numpy as np
 from online_model._numba import inner
 from online_model.features import (
     E_ACTIVATION,
+    E_AFTER,
     E_AGE,
     E_BATCH,
     E_CONTENT,
     E_COUNT,
+    E_FRESH,
     E_IN_SESSION,
     E_NEAREST,
     E_NEXT,
     E_NEXT2,
     E_OWN_NEXT,
     E_OWN_NEXT2,
+    E_OWN_WINDOW,
     E_RECENCY,
     E_SESSION,
     E_SKIPPED,
@@ -32,12 +35,13 @@ from online_model.features import (
     EVIDENCE,
     MAX_CANDIDATES,
 )
-from online_model.scratch import NEAR_SESSIONS, Scratch
+from online_model.scratch import NEAR_SESSIONS, Board, Scratch
 from online_model.state import (
     CLOCK,
     GAP,
     HALF_LIFE,
     ORIGIN,
+    TASTE_TRACKS,
     TOP,
     TOP_TRACKS,
     TRACKS,
@@ -48,42 +52,41 @@ from online_model.state import (
 SKIP_BELOW = 30
 """A play of less than this share of the track, per cent, is a skip."""
 
-_TASTE_TRACKS = 15
 _SESSION_TRACKS = 12
 _MASK = np.int64(0xFFFF)
 
 
 @inner
-def weight_at(state: State, second: int) -> float:
+def weight_at(counters: Array, settings: Array, second: int) -> float:
     """Return the weight of a play at a second, in units of ``ORIGIN`` (forward decay)."""
-    x = (second - state.counters[ORIGIN]) / state.settings[HALF_LIFE]
+    x = (second - counters[ORIGIN]) / settings[HALF_LIFE]
     return float(2.0 ** min(max(x, -20.0), 40.0))
 
 
 @inner
-def touch(scratch: Scratch, track: int) -> int:
+def touch(board: Board, track: int) -> int:
     """Return the candidate slot of a track, new with zero evidence if need be; -1 when full.
 
     Slot 0 is never given out, so an old ``slot_of`` entry of turn 0 matches nothing.
     """
-    turn = scratch.turn[0]
-    packed = scratch.slot_of[track]
+    turn = board.turn[0]
+    packed = board.slot_of[track]
     if packed >> 16 == turn:
         return int(packed & _MASK)
-    slot = scratch.tally[0]
+    slot = board.tally[0]
     if slot >= MAX_CANDIDATES:
         return -1
-    scratch.tally[0] = slot + 1
-    scratch.slot_of[track] = (turn << 16) | slot
-    scratch.candidates[slot] = track
+    board.tally[0] = slot + 1
+    board.slot_of[track] = (turn << 16) | slot
+    board.candidates[slot] = track
     for e in range(EVIDENCE):
-        scratch.evidence[slot, e] = 0.0
+        board.evidence[slot, e] = 0.0
     return int(slot)
 
 
 @inner
 def _pour(
-    scratch: Scratch, ids: Array, weights: Array, row: int, scale: float, into: int, limit: int
+    board: Board, ids: Array, weights: Array, row: int, scale: float, into: int, limit: int
 ) -> None:
     """Add a neighbour row, scaled, to one column of evidence."""
     for k in range(ids.shape[1]):
@@ -91,39 +94,46 @@ def _pour(
         if track < 0:
             return
         if track < limit:
-            slot = touch(scratch, track)
+            slot = touch(board, track)
             if slot >= 0:
-                scratch.evidence[slot, into] += weights[row, k] * scale
+                board.evidence[slot, into] += weights[row, k] * scale
 
 
 @inner
 def _pour_next(
-    state: State, scratch: Scratch, row: int, direct: float, into: int, window: float, limit: int
+    board: Board,
+    ids: Array,
+    weights: Array,
+    seconds: Array,
+    row: int,
+    direct: float,
+    into: int,
+    window: float,
+    now: int,
+    limit: int,
 ) -> None:
     """Add a row of the next table: its direct weights and its window weights."""
-    ids, weights = state.next_ids, state.next_weights
     for k in range(ids.shape[1]):
         track = ids[row, k] - 1
         if track < 0:
             return
         if track < limit:
-            slot = touch(scratch, track)
+            slot = touch(board, track)
             if slot >= 0:
-                scratch.evidence[slot, into] += weights[row, k, 0] * direct
-                scratch.evidence[slot, E_WINDOW] += weights[row, k, 1] * window
+                board.evidence[slot, into] += weights[row, k, 0] * direct
+                board.evidence[slot, E_WINDOW] += weights[row, k, 1] * window
+                if into == E_NEXT and seconds[row, k] > 0:
+                    age = max(now - int(seconds[row, k]), 0)
+                    board.evidence[slot, E_FRESH] = 1.0 / (1.0 + age / 86400.0)
 
 
 @inner
-def session_length(scratch: Scratch, plays: int, now: int, gap: float) -> int:
+def session_length(seconds: Array, plays: int, now: int, gap: float) -> int:
     """Return how many plays at the end of the window form the running session, 0 after a gap."""
-    if plays == 0 or now - scratch.seconds[plays - 1] >= gap:
+    if plays == 0 or now - seconds[plays - 1] >= gap:
         return 0
     n = 1
-    while (
-        n < plays
-        and n < _SESSION_TRACKS
-        and scratch.seconds[plays - n] - scratch.seconds[plays - n - 1] < gap
-    ):
+    while n < plays and n < _SESSION_TRACKS and seconds[plays - n] - seconds[plays - n - 1] < gap:
         n += 1
     return n
 
@@ -132,12 +142,12 @@ def session_length(scratch: Scratch, plays: int, now: int, gap: float) -> int:
 def _own_history(scratch: Scratch, plays: int, session: int, now: int, gap: float) -> None:
     last = scratch.tracks[plays - 1]
     before = scratch.tracks[plays - 2] if plays > 1 else -1
-    evidence = scratch.evidence
+    evidence = scratch.board.evidence
     for k in range(plays - 1, -1, -1):
         track = scratch.tracks[k]
         if track < 0:
             continue
-        slot = touch(scratch, track)
+        slot = touch(scratch.board, track)
         if slot < 0:
             continue
         age = max(now - scratch.seconds[k], 0) + 60.0
@@ -158,13 +168,21 @@ def _own_history(scratch: Scratch, plays: int, session: int, now: int, gap: floa
             evidence[slot, E_OWN_NEXT] += 1.0
             if k > 1 and scratch.tracks[k - 2] == before:
                 evidence[slot, E_OWN_NEXT2] += 1.0
+        later = scratch.seconds[k]
+        for q in range(1, min(5, k) + 1):
+            if later - scratch.seconds[k - q] >= gap:
+                break
+            later = scratch.seconds[k - q]
+            if scratch.tracks[k - q] == last:
+                evidence[slot, E_OWN_WINDOW] += 1.0 / q
+                break
 
 
 @inner
 def _nearest_sessions(state: State, scratch: Scratch, plays: int, session: int, limit: int) -> None:
     """Score the tracks of recent sessions by how much each shares with the running one."""
     found = 0
-    turn = scratch.turn[0]
+    turn = scratch.board.turn[0]
     slots = state.session_serial.shape[0]
     ring = state.ring.shape[1]
     weight = 1.0
@@ -188,20 +206,34 @@ def _nearest_sessions(state: State, scratch: Scratch, plays: int, session: int, 
                     scratch.overlap[found] = share
                     found += 1
         weight *= 0.7
+    last = scratch.tracks[plays - 1] + 1 if plays > 0 else -1
+    before = scratch.tracks[plays - 2] + 1 if plays > 1 else -1
+    width = state.session_track.shape[1]
     for k in range(found):
         z = scratch.near[k]
         value = scratch.overlap[k] * scratch.overlap[k]
-        for y in range(min(state.session_size[z], state.session_track.shape[1])):
-            track = state.session_track[z, y] - 1
+        size = state.session_size[z]
+        # A long session overwrites its oldest tracks: read from the oldest still there.
+        first = size % width if size > width else 0
+        distance = 0
+        for y in range(min(size, width)):
+            held = state.session_track[z, (first + y) % width]
+            if held == last or (distance == 0 and held == before):
+                distance = 1
+                continue
+            track = held - 1
             if 0 <= track < limit:
-                slot = touch(scratch, track)
+                slot = touch(scratch.board, track)
                 if slot >= 0:
-                    scratch.evidence[slot, E_NEAREST] += value
+                    scratch.board.evidence[slot, E_NEAREST] += value
+                    if distance > 0:
+                        scratch.board.evidence[slot, E_AFTER] += value / distance
+                        distance += 1
 
 
 @inner
 def gather(state: State, scratch: Scratch, plays: int, now: int) -> int:
-    """Fill ``scratch.candidates`` and ``scratch.evidence`` for a window of plays.
+    """Fill ``scratch.board.candidates`` and ``scratch.board.evidence`` for a window of plays.
 
     Parameters
     ----------
@@ -215,13 +247,13 @@ def gather(state: State, scratch: Scratch, plays: int, now: int) -> int:
     int
         One past the last candidate slot; slots start at 1.
     """
-    scratch.turn[0] += 1
-    scratch.tally[0] = 1
+    scratch.board.turn[0] += 1
+    scratch.board.tally[0] = 1
     limit = min(state.counters[TRACKS], state.track_key.shape[0])
     gap = state.settings[GAP]
-    unit = weight_at(state, max(now, state.counters[CLOCK]))
-    session = session_length(scratch, plays, now, gap)
-    scratch.tally[1] = session
+    unit = weight_at(state.counters, state.settings, max(now, state.counters[CLOCK]))
+    session = session_length(scratch.seconds, plays, now, gap)
+    scratch.board.tally[1] = session
     if plays > 0:
         _own_history(scratch, plays, session, now, gap)
     weight = 1.0
@@ -230,24 +262,51 @@ def gather(state: State, scratch: Scratch, plays: int, now: int) -> int:
         if row >= 0:
             direct = 1.0 / (state.norms[row, 0] + unit) if q < 2 else 0.0
             window = weight / (state.norms[row, 1] + unit)
-            _pour_next(state, scratch, row, direct, E_NEXT2 if q else E_NEXT, window, limit)
+            _pour_next(
+                scratch.board,
+                state.next_ids,
+                state.next_weights,
+                state.next_seconds,
+                row,
+                direct,
+                E_NEXT2 if q else E_NEXT,
+                window,
+                now,
+                limit,
+            )
         weight *= 0.7
     weight = 1.0
     for q in range(min(session if session > 0 else 1, plays)):
         row = scratch.tracks[plays - 1 - q]
         if row >= 0:
             scale = weight / np.sqrt(state.norms[row, 2] + 3.0 * unit)
-            _pour(scratch, state.session_ids, state.session_weights, row, scale, E_SESSION, limit)
-            _pour(scratch, state.batch_ids, state.batch_weights, row, weight, E_BATCH, limit)
-            _pour(scratch, state.content_ids, state.content_weights, row, weight, E_CONTENT, limit)
+            _pour(
+                scratch.board,
+                state.session_ids,
+                state.session_weights,
+                row,
+                scale,
+                E_SESSION,
+                limit,
+            )
+            _pour(scratch.board, state.batch_ids, state.batch_weights, row, weight, E_BATCH, limit)
+            _pour(
+                scratch.board,
+                state.content_ids,
+                state.content_weights,
+                row,
+                weight,
+                E_CONTENT,
+                limit,
+            )
         weight *= 0.75
     _nearest_sessions(state, scratch, plays, session, limit)
     _taste(state, scratch, plays, unit, limit)
     for k in range(min(state.counters[TOP], TOP_TRACKS)):
         track = state.top[k]
         if 0 <= track < limit:
-            touch(scratch, track)
-    return int(scratch.tally[0])
+            touch(scratch.board, track)
+    return int(scratch.board.tally[0])
 
 
 @inner
@@ -259,13 +318,13 @@ def _taste(state: State, scratch: Scratch, plays: int, unit: float, limit: int) 
         row = scratch.tracks[k]
         if row < 0:
             continue
-        slot = touch(scratch, row)
+        slot = touch(scratch.board, row)
         # ``E_RECENCY`` names the newest play of a track: the others are repeats of it.
-        if slot < 0 or abs(scratch.evidence[slot, E_RECENCY] * (plays - k) - 1.0) > 1e-3:
+        if slot < 0 or abs(scratch.board.evidence[slot, E_RECENCY] * (plays - k) - 1.0) > 1e-3:
             continue
         scale = weight / np.sqrt(state.norms[row, 3] + 5.0 * unit)
-        _pour(scratch, state.taste_ids, state.taste_weights, row, scale, E_TASTE, limit)
+        _pour(scratch.board, state.taste_ids, state.taste_weights, row, scale, E_TASTE, limit)
         weight *= 0.9
         distinct += 1
-        if distinct == _TASTE_TRACKS:
+        if distinct >= state.settings[TASTE_TRACKS]:
             return

@@ -30,8 +30,13 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
         Silence that ends a session, seconds.
     half_life
         Time after which a neighbour's weight counts half, seconds.
-    ranker_every
-        The ranker learns from one play in this many once it has warmed up.
+    ranker_every, warm_up
+        The ranker learns from one play in this many, after as many plays as ``warm_up``, of which
+        it learns from all.
+    linear_rate, hidden_rate
+        Step sizes of the ranker's two stages (Adagrad).
+    taste_tracks
+        Newest distinct tracks of a listener that the listener-level table learns and is asked by.
     document_bytes
         Average room per track for its pre-encoded description, bytes.
     seed
@@ -58,6 +63,10 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
     gap: int = 1800
     half_life: int = 90 * 86_400
     ranker_every: int = 8
+    warm_up: int = 4_000
+    linear_rate: float = 0.1
+    hidden_rate: float = 0.05
+    taste_tracks: int = 15
     document_bytes: int = 384
     seed: int = 1
 

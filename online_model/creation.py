@@ -9,7 +9,16 @@ import numpy as np
 from online_model.config import ModelConfig
 from online_model.features import FEATURE_NAMES, HIDDEN
 from online_model.layout import Layout
-from online_model.state import GAP, HALF_LIFE, RANKER_EVERY, State
+from online_model.state import (
+    GAP,
+    HALF_LIFE,
+    HIDDEN_RATE,
+    LINEAR_RATE,
+    RANKER_EVERY,
+    TASTE_TRACKS,
+    WARM_UP,
+    State,
+)
 
 # Rough trust in the strongest sources, so that the first lists of a new model make sense.
 _TRUST = {
@@ -28,6 +37,10 @@ def initialise(state: State, config: ModelConfig) -> None:
     state.settings[GAP] = config.gap
     state.settings[HALF_LIFE] = config.half_life
     state.settings[RANKER_EVERY] = max(1, config.ranker_every)
+    state.settings[WARM_UP] = config.warm_up
+    state.settings[LINEAR_RATE] = config.linear_rate
+    state.settings[HIDDEN_RATE] = config.hidden_rate
+    state.settings[TASTE_TRACKS] = config.taste_tracks
     for name, trust in _TRUST.items():
         state.linear[:, :, FEATURE_NAMES.index(name)] = trust
     generator = np.random.default_rng(config.seed)

@@ -97,10 +97,13 @@ def forget_tracks(state: State, gone: Array) -> None:
             ids[row, kept] = ids[row, k]
             weights[row, kept, 0] = weights[row, k, 0]
             weights[row, kept, 1] = weights[row, k, 1]
+            state.next_seconds[row, kept] = state.next_seconds[row, k]
             kept += 1
         while kept < ids.shape[1] and ids[row, kept] != 0:
             ids[row, kept] = 0
-            weights[row, kept, :] = 0.0
+            weights[row, kept, 0] = 0.0
+            weights[row, kept, 1] = 0.0
+            state.next_seconds[row, kept] = 0
             kept += 1
     for z in range(state.session_track.shape[0]):
         for k in range(state.session_track.shape[1]):

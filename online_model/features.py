@@ -13,8 +13,11 @@ TASKS = 2
 SITUATIONS = 3
 """In a session (0), after a silence (1), a stranger without plays (2)."""
 
-HIDDEN = 16
-"""Hidden units of the ranker, per task."""
+HIDDEN = 32
+"""Hidden units of the ranker's second stage, per task."""
+
+SHORTLIST = 128
+"""Candidates the second stage looks at."""
 
 # Raw evidence, one float32 each.
 E_NEXT = 0  # share of plays that went here after the last track
@@ -33,7 +36,10 @@ E_SKIPPED = 12  # own skips
 E_BATCH = 13  # nightly batch view
 E_CONTENT = 14  # same artist, tags
 E_AGE = 15  # seconds since the newest own play
-EVIDENCE = 16
+E_AFTER = 16  # after the shared track in the recent sessions nearest to this one
+E_OWN_WINDOW = 17  # own plays within five after the last track
+E_FRESH = 18  # 1 / days since anybody last went here from the last track
+EVIDENCE = 20  # a multiple of four: a row starts on a quarter of a cache line
 
 FEATURE_NAMES = (
     "next",
@@ -69,8 +75,59 @@ FEATURE_NAMES = (
     "content",
     "age",
     "same_artist",
+    "after",
+    "own_window",
+    "next_top",
+    "window_top",
+    "session_top",
+    "taste_top",
+    "nearest_top",
+    "after_top",
+    "track_age",
+    "replayed",
+    "fresh",
 )
 FEATURES = len(FEATURE_NAMES)
+
+SOURCES = {
+    "next": (
+        "next",
+        "next_share",
+        "next2",
+        "window",
+        "next_lift",
+        "window_lift",
+        "next_top",
+        "window_top",
+        "next_x_session",
+        "next_x_in_session",
+        "next_x_activation",
+        "next_x_nearest",
+        "fresh",
+    ),
+    "session": ("session", "session_share", "session_top", "session_x_taste", "next_x_session"),
+    "nearest": ("nearest", "nearest_top", "after", "after_top", "next_x_nearest"),
+    "taste": ("taste", "taste_share", "taste_top", "session_x_taste"),
+    "history": (
+        "activation",
+        "count",
+        "heard",
+        "in_session",
+        "recency",
+        "is_last",
+        "own_next",
+        "own_next2",
+        "own_window",
+        "skipped",
+        "age",
+        "next_x_in_session",
+        "next_x_activation",
+    ),
+    "popularity": ("popular_hour", "popular_day", "popular_fortnight", "track_age", "replayed"),
+    "batch": ("batch",),
+    "content": ("content", "same_artist"),
+}
+"""Which features speak for which source, products of two sources for both."""
 
 CONTEXT_NAMES = (
     "bias",
@@ -86,6 +143,9 @@ CONTEXT_NAMES = (
     "last_ratio",
 )
 CONTEXTS = len(CONTEXT_NAMES)
+
+INPUTS = FEATURES + 1 + CONTEXTS
+"""Inputs of the second stage: features, the first stage's score below its best, context."""
 
 MAX_CANDIDATES = 4096
 """Most candidates gathered for one list."""

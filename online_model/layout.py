@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from online_model.config import ModelConfig
-from online_model.features import CONTEXTS, FEATURES, HIDDEN, SITUATIONS, TASKS
+from online_model.features import FEATURES, HIDDEN, INPUTS, SITUATIONS, TASKS
 from online_model.state import (
     COUNTERS,
     LISTENERS,
@@ -18,11 +18,12 @@ from online_model.state import (
     SETTINGS,
     TOP_TRACKS,
     TRACKS,
+    TRIAL_ROWS,
     Array,
     State,
 )
 
-LAYOUT_VERSION = 1
+LAYOUT_VERSION = 2
 """Raised whenever an array is added, moved or changes its meaning."""
 
 HEADER_BYTES = 4096
@@ -48,7 +49,6 @@ def fields(config: ModelConfig) -> list[Field]:
     aliases = _power_of_two(4 * c.tracks)  # two keys a track, half full
     people = _power_of_two(2 * c.listeners)
     horizons = len(POP_HALF_LIVES)
-    inputs = FEATURES + CONTEXTS
     every, t, u, z = -1, TRACKS, LISTENERS, SESSIONS
     rows: list[tuple[str, str, tuple[int, ...], int]] = [
         ("counters", "i8", (COUNTERS,), every),
@@ -73,6 +73,7 @@ def fields(config: ModelConfig) -> list[Field]:
         ("norms", "f4", (c.tracks, 4), t),
         ("next_ids", "i4", (c.tracks, c.next_slots), t),
         ("next_weights", "f4", (c.tracks, c.next_slots, 2), t),
+        ("next_seconds", "u4", (c.tracks, c.next_slots), t),
         ("session_ids", "i4", (c.tracks, c.session_slots), t),
         ("session_weights", "f4", (c.tracks, c.session_slots), t),
         ("taste_ids", "i4", (c.tracks, c.taste_slots), t),
@@ -95,10 +96,11 @@ def fields(config: ModelConfig) -> list[Field]:
         ("window_ratios", "u1", (c.listeners, c.history), u),
         ("linear", "f4", (TASKS, SITUATIONS, FEATURES), every),
         ("linear_squares", "f4", (TASKS, SITUATIONS, FEATURES), every),
-        ("hidden", "f4", (TASKS, inputs, HIDDEN), every),
-        ("hidden_squares", "f4", (TASKS, inputs, HIDDEN), every),
+        ("hidden", "f4", (TASKS, INPUTS, HIDDEN), every),
+        ("hidden_squares", "f4", (TASKS, INPUTS, HIDDEN), every),
         ("output", "f4", (TASKS, 2, HIDDEN), every),
         ("output_squares", "f4", (TASKS, 2, HIDDEN), every),
+        ("trials", "i4", (TRIAL_ROWS, 4), every),
         ("heap", "u1", (c.tracks * c.document_bytes,), HEAP_ROWS),
         ("offset_logs", "u1", (OFFSET_ROWS, 64), every),
         ("offset_partitions", "i8", (OFFSET_ROWS,), every),

@@ -11,7 +11,7 @@ from online_model.hashing import find, insert
 from online_model.neighbours import strengthen, strengthen_next
 from online_model.popularity import count_play, popularity_due, rebase_popularity
 from online_model.scoring import describe, score
-from online_model.scratch import Scratch
+from online_model.scratch import Board, Scratch
 from online_model.state import (
     ALIASES,
     CLOCK,
@@ -28,8 +28,14 @@ from online_model.state import (
     RANKER_EVERY,
     SESSIONS,
     SKIPS,
+    TASTE_TRACKS,
+    TOP,
+    TOP_TRACKS,
     TRACKS,
+    TRIAL_ROWS,
+    TRIALS,
     UPDATES,
+    WARM_UP,
     Array,
     State,
 )
@@ -40,8 +46,6 @@ from online_model.windows import DUPLICATE, FORGOTTEN, NEWEST, load, place, put
 # this many seconds, however far in the future it claims to be.
 _LARGEST_STEP = 7 * 86_400
 _LATEST = 2**32 - 1
-_WARM_UP = 4_000
-_TASTE_TRACKS = 15
 _WINDOW = 5
 _SESSION_REACH = 10
 
@@ -119,7 +123,7 @@ def _advance(state: State, second: int) -> None:
         return
     if second > counters[CLOCK]:
         counters[CLOCK] = min(second, counters[CLOCK] + _LARGEST_STEP)
-    if popularity_due(state, counters[CLOCK]):
+    if popularity_due(counters, counters[CLOCK]):
         rebase_popularity(state, counters[CLOCK])
     if counters[CLOCK] - counters[ORIGIN] > 20.0 * state.settings[HALF_LIFE]:
         _rebase_neighbours(state)
@@ -127,31 +131,65 @@ def _advance(state: State, second: int) -> None:
 
 @inner
 def _rebase_neighbours(state: State) -> None:
-    scale = np.float32(1.0 / weight_at(state, state.counters[CLOCK]))
+    scale = np.float32(1.0 / weight_at(state.counters, state.settings, state.counters[CLOCK]))
     for row in range(min(state.counters[TRACKS], state.track_key.shape[0])):
-        state.norms[row, :] *= scale
-        state.next_weights[row, :, :] *= scale
-        state.session_weights[row, :] *= scale
-        state.taste_weights[row, :] *= scale
+        for k in range(state.norms.shape[1]):
+            state.norms[row, k] *= scale
+        for k in range(state.next_weights.shape[1]):
+            state.next_weights[row, k, 0] *= scale
+            state.next_weights[row, k, 1] *= scale
+        for k in range(state.session_weights.shape[1]):
+            state.session_weights[row, k] *= scale
+        for k in range(state.taste_weights.shape[1]):
+            state.taste_weights[row, k] *= scale
     state.counters[ORIGIN] = state.counters[CLOCK]
 
 
 @inner
 def _learn_ranker(state: State, scratch: Scratch, plays: int, track: int, second: int) -> None:
+    """Rank this moment as a request would, note where the play stood, and learn from it."""
     gather(state, scratch, plays, second)
-    end = scratch.tally[0]
-    slot = touch(scratch, track)
-    if slot < 0 or slot >= end:
-        return  # no source proposed it: nothing to learn about trusting them
-    unit = weight_at(state, max(second, state.counters[CLOCK]))
+    board = scratch.board
+    end = board.tally[0]
+    slot = touch(board, track)
+    board.tally[0] = end
+    proposed = 0 < slot < end
+    unit = weight_at(state.counters, state.settings, max(second, state.counters[CLOCK]))
     situation = describe(state, scratch, plays, second, unit)
-    new = scratch.evidence[slot, E_COUNT] == 0
+    new = not proposed or board.evidence[slot, E_COUNT] == 0
     score(state, scratch, 0, situation)
-    teach(state, scratch, 0, situation, slot)
+    rank_any = _place_of(board, scratch.scores[0], slot, 0) if proposed else 0
+    if proposed:
+        teach(state, scratch, 0, situation, slot)
+    rank_new = 0
     if new:
         score(state, scratch, 1, situation)
-        teach(state, scratch, 1, situation, slot)
-    state.counters[UPDATES] += 1
+        if proposed:
+            rank_new = _place_of(board, scratch.scores[1], slot, 1)
+            teach(state, scratch, 1, situation, slot)
+    popular = 0
+    for k in range(min(state.counters[TOP], TOP_TRACKS)):
+        if state.top[k] == track:
+            popular = k + 1
+            break
+    row = state.counters[TRIALS] % TRIAL_ROWS
+    state.trials[row, 0] = rank_any
+    state.trials[row, 1] = rank_new if new else -1
+    state.trials[row, 2] = situation
+    state.trials[row, 3] = popular
+    state.counters[TRIALS] += 1
+    if proposed:
+        state.counters[UPDATES] += 1
+
+
+@inner
+def _place_of(board: Board, scores: Array, slot: int, task: int) -> int:
+    """Return the rank of a candidate among those a list of this task may show; ties above it."""
+    above = 1
+    for c in range(1, board.tally[0]):
+        if c != slot and scores[c] >= scores[slot]:
+            above += task == 0 or board.evidence[c, E_COUNT] == 0
+    return above
 
 
 @inner
@@ -177,7 +215,16 @@ def _learn_neighbours(
             if q == 0:
                 direct = weight if together else 0.3 * weight
             window = weight / (1.0 + 0.5 * q) if together else 0.0
-            strengthen_next(state.next_ids, state.next_weights, row, track, direct, window)
+            strengthen_next(
+                state.next_ids,
+                state.next_weights,
+                state.next_seconds,
+                row,
+                track,
+                direct,
+                window,
+                second,
+            )
             state.norms[row, 0] += direct
             state.norms[row, 1] += window
         if not together or q >= _SESSION_REACH:
@@ -212,7 +259,7 @@ def _learn_taste(state: State, scratch: Scratch, plays: int, track: int, weight:
         strengthen(state.taste_ids, state.taste_weights, row, track, weight)
         strengthen(state.taste_ids, state.taste_weights, track, row, weight)
         distinct += 1
-        if distinct == _TASTE_TRACKS:
+        if distinct >= state.settings[TASTE_TRACKS]:
             break
     state.norms[track, 3] += weight
 
@@ -241,44 +288,6 @@ def _enter_session(
     state.ring_size[track] += 1
 
 
-@inner
-def learn_play(
-    state: State, scratch: Scratch, listener: int, track: int, second: int, ratio: int
-) -> int:
-    """Learn one play of known rows; return what it was to the listener's window."""
-    kind, at = place(state, listener, track, second)
-    if kind == DUPLICATE:
-        state.counters[DUPLICATES] += 1
-        return int(kind)
-    if kind != NEWEST:
-        state.counters[LATE] += 1
-        if kind != FORGOTTEN:
-            put(state, listener, at, track, second, ratio)
-        return int(kind)
-    _advance(state, second)
-    plays = load(state, scratch, listener)
-    skipped = ratio < SKIP_BELOW
-    done = state.counters[PLAYS]
-    if not skipped and (done < _WARM_UP or done % np.int64(state.settings[RANKER_EVERY]) == 0):
-        _learn_ranker(state, scratch, plays, track, second)
-    # The clock, not the play's own second, dates the weights: see ``_LARGEST_STEP``.
-    dated = min(second, state.counters[CLOCK])
-    weight = weight_at(state, dated) * play_weight(ratio)
-    _learn_neighbours(state, scratch, plays, track, second, weight)
-    _enter_session(state, scratch, listener, plays, track, second)
-    count_play(state, track, dated)
-    if ratio != 255:
-        state.heard[track, 0] += 1.0
-        if skipped:
-            state.heard[track, 1] += 1.0
-            state.counters[SKIPS] += 1
-    state.last_play[track] = dated
-    state.listener_seen[listener] = dated
-    put(state, listener, at, track, second, ratio)
-    state.counters[PLAYS] = done + 1
-    return int(kind)
-
-
 @compiled
 def learn_batch(
     state: State,
@@ -304,5 +313,40 @@ def learn_batch(
         if listener < 0 or track < 0:
             return k
         second = min(max(seconds[k], 1), _LATEST)
-        kinds[k] = learn_play(state, scratch, listener, track, second, int(ratios[k]))
+        ratio = int(ratios[k])
+        kind, at = place(
+            state.window_size, state.window_tracks, state.window_seconds, listener, track, second
+        )
+        kinds[k] = kind
+        if kind == DUPLICATE:
+            state.counters[DUPLICATES] += 1
+            continue
+        if kind != NEWEST:
+            state.counters[LATE] += 1
+            if kind != FORGOTTEN:
+                put(state, listener, at, track, second, ratio)
+            continue
+        _advance(state, second)
+        plays = load(state, scratch, listener)
+        skipped = ratio < SKIP_BELOW
+        done = state.counters[PLAYS]
+        if not skipped and (
+            done < state.settings[WARM_UP] or done % int(state.settings[RANKER_EVERY]) == 0
+        ):
+            _learn_ranker(state, scratch, plays, track, second)
+        # The clock, not the play's own second, dates the weights: see ``_LARGEST_STEP``.
+        dated = min(second, state.counters[CLOCK])
+        weight = weight_at(state.counters, state.settings, dated) * play_weight(ratio)
+        _learn_neighbours(state, scratch, plays, track, second, weight)
+        _enter_session(state, scratch, listener, plays, track, second)
+        count_play(state, track, dated)
+        if ratio != 255:
+            state.heard[track, 0] += 1.0
+            if skipped:
+                state.heard[track, 1] += 1.0
+                state.counters[SKIPS] += 1
+        state.last_play[track] = dated
+        state.listener_seen[listener] = dated
+        put(state, listener, at, track, second, ratio)
+        state.counters[PLAYS] = done + 1
     return int(users.shape[0])

@@ -36,9 +36,19 @@ def strengthen(ids: Array, weights: Array, row: int, track: int, weight: float) 
 
 @compiled
 def strengthen_next(
-    ids: Array, weights: Array, row: int, track: int, direct: float, window: float
+    ids: Array,
+    weights: Array,
+    seconds: Array,
+    row: int,
+    track: int,
+    direct: float,
+    window: float,
+    second: int,
 ) -> None:
-    """Add to both weights of a row of the next table: next play, and window of five plays."""
+    """Add to both weights of a row of the next table: next play, and window of five plays.
+
+    ``second`` dates a next play; plays further apart in the window leave the date as it is.
+    """
     slots = ids.shape[1]
     wanted = track + 1
     weakest = 0
@@ -48,10 +58,13 @@ def strengthen_next(
         if held == wanted:
             weights[row, k, 0] += direct
             weights[row, k, 1] += window
+            if direct > 0.0:
+                seconds[row, k] = second
             return
         if held == 0:
             weights[row, k, 0] = direct
             weights[row, k, 1] = window
+            seconds[row, k] = second if direct > 0.0 else 0
             ids[row, k] = wanted
             return
         both = weights[row, k, 0] + weights[row, k, 1]
@@ -61,3 +74,4 @@ def strengthen_next(
     ids[row, weakest] = wanted
     weights[row, weakest, 0] = direct
     weights[row, weakest, 1] = window
+    seconds[row, weakest] = second if direct > 0.0 else 0

@@ -14,6 +14,7 @@ from online_model.state import (
     TOP,
     TOP_TRACKS,
     TRACKS,
+    Array,
     State,
 )
 
@@ -29,16 +30,16 @@ def count_play(state: State, track: int, second: int) -> None:
         weight = 2.0 ** max(min(x, 60.0), -60.0)
         state.popularity[track, h] += weight
         state.totals[h] += weight
-    _move_up(state, track)
+    _move_up(state.counters, state.top, state.popularity, track)
 
 
 @inner
-def _move_up(state: State, track: int) -> None:
-    top, value = state.top, state.popularity[track, _ORDER]
-    n = state.counters[TOP]
+def _move_up(counters: Array, top: Array, popularity: Array, track: int) -> None:
+    value = popularity[track, _ORDER]
+    n = counters[TOP]
     at = -1
     # Most plays are of tracks outside the list: one comparison with its end decides.
-    if n == TOP_TRACKS and value < state.popularity[top[n - 1], _ORDER]:
+    if n == TOP_TRACKS and value < popularity[top[n - 1], _ORDER]:
         return
     for k in range(n):
         if top[k] == track:
@@ -48,11 +49,11 @@ def _move_up(state: State, track: int) -> None:
         if n < TOP_TRACKS:
             at = n
             top[at] = track
-            state.counters[TOP] = n + 1
+            counters[TOP] = n + 1
         else:
             at = n - 1
             top[at] = track
-    while at > 0 and state.popularity[top[at - 1], _ORDER] < value:
+    while at > 0 and popularity[top[at - 1], _ORDER] < value:
         top[at] = top[at - 1]
         at -= 1
     top[at] = track
@@ -72,6 +73,6 @@ def rebase_popularity(state: State, second: int) -> None:
 
 
 @inner
-def popularity_due(state: State, second: int) -> bool:
+def popularity_due(counters: Array, second: int) -> bool:
     """Return whether the origin is too far back for this second."""
-    return bool(second - state.counters[POP_ORIGIN] > 40.0 * POP_HALF_LIVES[0])
+    return bool(second - counters[POP_ORIGIN] > 40.0 * POP_HALF_LIVES[0])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from online_model.explaining import Reason
 from online_model.state import Array
 
 
@@ -33,6 +34,8 @@ class Ranking:
         Chance with which each place shows this track, f32, shape (n,); 1 without exploration.
     stranger
         No play of the window is known to the model: the list is what is popular.
+    reasons
+        With ``explain``: per track what put it there, strongest first; else empty.
     degraded
         The list rests on less than it should, because state was missing.
     """
@@ -43,6 +46,7 @@ class Ranking:
     propensities: Array
     stranger: bool
     degraded: bool = False
+    reasons: tuple[tuple[Reason, ...], ...] = ()
 
     def __len__(self) -> int:
         return len(self.indices)

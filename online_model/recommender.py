@@ -17,8 +17,13 @@ from online_model.config import ModelConfig
 from online_model.creation import fresh_state
 from online_model.documents import read_document, store_document
 from online_model.errors import ReadOnlyModel
+from online_model.eviction import forget_listeners, make_room
+from online_model.explaining import Reason, explain_slots
+from online_model.exploration import IN_LINE
+from online_model.exploration import explore as draw_places
 from online_model.features import FEATURES
 from online_model.hashing import find, find_all
+from online_model.health import health
 from online_model.learning import learn_batch, register
 from online_model.offsets import read_offsets, write_offset
 from online_model.ranking import LearnStats, Ranking
@@ -78,7 +83,7 @@ class Recommender(Ranker):
         self._state = state
         self._reading = as_readonly(state)
         self._scratch: Scratch = new_scratch(self._config)
-        self._rooms: dict[int, tuple[Array, Array, Array, Array]] = {}
+        self._rooms: dict[tuple[int, int], tuple[Array, Array, Array, Array, Array]] = {}
 
     def adopt(self, config: ModelConfig, state: State) -> None:
         """Go on with other arrays, as a reader does when a new live file is published."""
@@ -90,6 +95,11 @@ class Recommender(Ranker):
     def state(self) -> State:
         """The arrays themselves; read-only in a reader."""
         return self._state
+
+    @property
+    def scratch(self) -> Scratch:
+        """Working memory of this object; after a list it holds the candidates and features."""
+        return self._scratch
 
     @property
     def settings(self) -> ModelConfig:
@@ -165,7 +175,13 @@ class Recommender(Ranker):
         """Return the rows of keys, i32, shape (n,); -1 where unknown."""
         wanted = _keys(keys)
         rows = np.empty(len(wanted), np.int32)
-        find_all(self._reading.alias_keys, self._reading.alias_rows, wanted, self.tracks, rows)
+        find_all(
+            self._reading.alias_keys,
+            self._reading.alias_rows,
+            wanted,
+            self.tracks,
+            rows,
+        )
         return rows
 
     def document(self, index: int) -> bytes:
@@ -212,8 +228,6 @@ class Recommender(Ranker):
         return LearnStats(learned, duplicates, late)
 
     def _make_room(self) -> None:
-        from online_model.eviction import make_room
-
         make_room(self._state)
 
     def learn_one(  # type: ignore[override]  # River's Number has no float in it
@@ -250,6 +264,18 @@ class Recommender(Ranker):
             np.array([255 if ratio is None else ratio_code(float(ratio))], np.uint8),
         )
 
+    def erase_listener(self, user: int) -> bool:
+        """Forget a listener's row: key, window and running session; return whether there was one.
+
+        What the listener's plays taught the shared tables names nobody and stays.
+        """
+        self._must_write()
+        row = int(find(self._state.listener_keys, self._state.listener_rows, np.uint64(user)))
+        if row < 0:
+            return False
+        forget_listeners(self._state, np.array([row], np.int64))
+        return True
+
     # ---------------------------------------------------------------- ranking
     def predict_one(  # type: ignore[override]
         self, user: Hashable, item: Hashable, x: Mapping[str, Any] | None = None
@@ -283,7 +309,13 @@ class Recommender(Ranker):
     def window(self, user: int) -> tuple[Array, Array, Array]:
         """Return a listener's plays, oldest first: rows i32, seconds i64, ratios u8."""
         state = self._state
-        row = int(find(self._reading.listener_keys, self._reading.listener_rows, np.uint64(user)))
+        row = int(
+            find(
+                self._reading.listener_keys,
+                self._reading.listener_rows,
+                np.uint64(user),
+            )
+        )
         if not 0 <= row < len(state.window_size):
             row, n = 0, 0
         else:
@@ -307,6 +339,9 @@ class Recommender(Ranker):
         seed: int | None = None,
         artist_cap: int | None = None,
         just_played: int = 1,
+        explore: float = 0.0,
+        draw: int = 0,
+        explain: bool = False,
     ) -> Ranking:
         """Recommend for a window of plays that the caller holds; no state changes.
 
@@ -328,6 +363,11 @@ class Recommender(Ranker):
             Most tracks of one artist; None for no limit.
         just_played
             Leave out the newest plays of the window, this many.
+        explore, draw
+            Probability with which a place shows a track from further down, and the seed of the
+            draws; the chances are in ``Ranking.propensities``.
+        explain
+            Fill ``Ranking.reasons``.
         """
         t, s = _keys(tracks), np.ascontiguousarray(seconds, np.int64)
         r = np.ascontiguousarray(ratios, np.uint8)
@@ -336,7 +376,8 @@ class Recommender(Ranker):
             s = np.append(s, np.int64(now))
             r = np.append(r, np.uint8(255))
         cap = artist_cap or 0
-        pool, indices, scores, features = self._room(k, cap)
+        length = k + IN_LINE if explore > 0.0 else k
+        pool, slots, indices, scores, features = self._room(length, cap)
         n, known = serve(
             self._reading,
             self._scratch,
@@ -349,31 +390,42 @@ class Recommender(Ranker):
             just_played,
             cap,
             pool,
+            slots,
             indices,
             scores,
             features,
         )
+        at, propensities = draw_places(n, k, explore, draw)
+        reasons: tuple[tuple[Reason, ...], ...] = ()
+        if explain:
+            reasons = tuple(explain_slots(self._state, self._scratch, int(discover), slots[at]))
         return Ranking(
-            indices=indices[:n].copy(),
-            scores=scores[:n].copy(),
-            features=features[:n].copy(),
-            propensities=np.ones(n, np.float32),
+            indices=indices[at],
+            scores=scores[at],
+            features=features[at],
+            propensities=propensities,
             stranger=known == 0,
+            reasons=reasons,
         )
 
-    def _room(self, k: int, cap: int) -> tuple[Array, Array, Array, Array]:
+    def _room(self, k: int, cap: int) -> tuple[Array, Array, Array, Array, Array]:
         size = k if cap == 0 else 8 * k + 32
-        found = self._rooms.get(size << 1 | (cap > 0))
+        found = self._rooms.get((k, size))
         if found is None:
             found = (
                 np.zeros(size, np.int64),
+                np.zeros(k, np.int64),
                 np.zeros(k, np.int32),
                 np.zeros(k, np.float32),
                 np.zeros((k, FEATURES), np.float32),
             )
             if len(self._rooms) < 64:
-                self._rooms[size << 1 | (cap > 0)] = found
+                self._rooms[k, size] = found
         return found
+
+    def health(self) -> dict[str, Any]:
+        """Return how good the lists have been lately, by the learner's own trials."""
+        return health(self._state)
 
     def similar(self, key: int, k: int = 20) -> list[tuple[int, float]]:
         """Return rows and strengths of the tracks most shared by session and listener."""

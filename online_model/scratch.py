@@ -12,7 +12,9 @@ from online_model.features import (
     EVIDENCE,
     FEATURES,
     HIDDEN,
+    INPUTS,
     MAX_CANDIDATES,
+    SHORTLIST,
     TASKS,
 )
 from online_model.state import Array
@@ -20,27 +22,38 @@ from online_model.state import Array
 NEAR_SESSIONS = 512
 
 
-class Scratch(NamedTuple):
-    """Buffers the kernels write. ``slot_of[track]`` is ``turn << 16 | slot`` of its candidate."""
+class Board(NamedTuple):
+    """The candidates of one ranking. ``slot_of[track]`` is ``turn << 16 | slot``."""
 
     turn: Array  # i64 [1] number of the running ranking
+    tally: Array  # i64 [4] candidate slots in use, plays in the session, in the window, shortlist
     slot_of: Array  # i64 [T]
     candidates: Array  # i32 [C] track indices
     evidence: Array  # f32 [C, EVIDENCE]
+
+
+class Scratch(NamedTuple):
+    """Buffers the kernels write."""
+
+    board: Board
     features: Array  # f32 [FEATURES, C + 48]: rows must not share cache sets
+    raw: Array  # f32 [9, C + 48]
     context: Array  # f32 [CONTEXTS]
     scores: Array  # f32 [TASKS, C]
-    units: Array  # f32 [TASKS, HIDDEN, C]
+    first: Array  # f32 [C] scores of the first stage
+    order: Array  # f32 [C] room to find the shortlist
+    short: Array  # i64 [SHORTLIST] candidate slots; ``tally[3]`` are in use
+    inputs: Array  # f32 [FEATURES + 1, SHORTLIST]
+    second: Array  # f32 [SHORTLIST] scores of the second stage
+    units: Array  # f32 [HIDDEN, SHORTLIST]
     units_of: Array  # f32 [HIDDEN] gradient of one candidate
-    tally: Array  # i64 [3] candidate slots in use; plays in the session; plays in the window
     near_of: Array  # i64 [Z] turn << 16 | position in ``near``
     near: Array  # i64 [NEAR_SESSIONS] session slots
     overlap: Array  # f32 [NEAR_SESSIONS]
     tracks: Array  # i32 [W] the listener's window, oldest first
     seconds: Array  # i64 [W]
     ratios: Array  # u8 [W]
-    linear_step: Array  # f32 [1, FEATURES]
-    hidden_step: Array  # f32 [FEATURES + CONTEXTS, HIDDEN]
+    hidden_step: Array  # f32 [INPUTS, HIDDEN]
     output_step: Array  # f32 [2, HIDDEN]
 
 
@@ -48,23 +61,30 @@ def new_scratch(config: ModelConfig) -> Scratch:
     """Allocate working memory for models of one configuration."""
     c, f4, i8 = MAX_CANDIDATES, np.float32, np.int64
     return Scratch(
-        turn=np.zeros(1, i8),
-        slot_of=np.zeros(config.tracks, i8),
-        candidates=np.zeros(c, np.int32),
-        evidence=np.zeros((c, EVIDENCE), f4),
+        board=Board(
+            turn=np.zeros(1, i8),
+            tally=np.zeros(4, i8),
+            slot_of=np.zeros(config.tracks, i8),
+            candidates=np.zeros(c, np.int32),
+            evidence=np.zeros((c, EVIDENCE), f4),
+        ),
         features=np.zeros((FEATURES, c + 48), f4),
+        raw=np.zeros((9, c + 48), f4),
         context=np.zeros(CONTEXTS, f4),
         scores=np.zeros((TASKS, c), f4),
-        units=np.zeros((TASKS, HIDDEN, c), f4),
+        first=np.zeros(c, f4),
+        order=np.zeros(c, f4),
+        short=np.zeros(SHORTLIST, i8),
+        inputs=np.zeros((FEATURES + 1, SHORTLIST), f4),
+        second=np.zeros(SHORTLIST, f4),
+        units=np.zeros((HIDDEN, SHORTLIST), f4),
         units_of=np.zeros(HIDDEN, f4),
-        tally=np.zeros(3, i8),
         near_of=np.zeros(config.sessions, i8),
         near=np.zeros(NEAR_SESSIONS, i8),
         overlap=np.zeros(NEAR_SESSIONS, f4),
         tracks=np.zeros(config.history, np.int32),
         seconds=np.zeros(config.history, i8),
         ratios=np.zeros(config.history, np.uint8),
-        linear_step=np.zeros((1, FEATURES), f4),
-        hidden_step=np.zeros((FEATURES + CONTEXTS, HIDDEN), f4),
+        hidden_step=np.zeros((INPUTS, HIDDEN), f4),
         output_step=np.zeros((2, HIDDEN), f4),
     )

@@ -19,20 +19,20 @@ EXCLUDED = np.float32(-3e38)
 def _exclude(state: State, scratch: Scratch, task: int, hidden: Array, just_played: int) -> None:
     """Put the candidates that must not be served below all others."""
     scores = scratch.scores[task]
-    turn = scratch.turn[0]
+    turn = scratch.board.turn[0]
     limit = state.track_key.shape[0]
     for q in range(hidden.shape[0]):
         track = find(state.alias_keys, state.alias_rows, hidden[q])
-        if 0 <= track < limit and scratch.slot_of[track] >> 16 == turn:
-            scores[scratch.slot_of[track] & np.int64(0xFFFF)] = EXCLUDED
-    for c in range(1, scratch.tally[0]):
-        if task == 1 and scratch.evidence[c, E_COUNT] > 0:
+        if 0 <= track < limit and scratch.board.slot_of[track] >> 16 == turn:
+            scores[scratch.board.slot_of[track] & np.int64(0xFFFF)] = EXCLUDED
+    for c in range(1, scratch.board.tally[0]):
+        if task == 1 and scratch.board.evidence[c, E_COUNT] > 0:
             scores[c] = EXCLUDED
-    plays = scratch.tally[2]
+    plays = scratch.board.tally[2]
     for q in range(min(just_played, plays)):
         track = scratch.tracks[plays - 1 - q]
-        if track >= 0 and scratch.slot_of[track] >> 16 == turn:
-            scores[scratch.slot_of[track] & np.int64(0xFFFF)] = EXCLUDED
+        if track >= 0 and scratch.board.slot_of[track] >> 16 == turn:
+            scores[scratch.board.slot_of[track] & np.int64(0xFFFF)] = EXCLUDED
 
 
 @inner
@@ -40,7 +40,7 @@ def _before(scratch: Scratch, scores: Array, a: int, b: int) -> bool:
     """Order of a list: score downwards, then track index upwards."""
     if scores[a] != scores[b]:
         return bool(scores[a] > scores[b])
-    return bool(scratch.candidates[a] < scratch.candidates[b])
+    return bool(scratch.board.candidates[a] < scratch.board.candidates[b])
 
 
 @inner
@@ -48,7 +48,7 @@ def _select(scratch: Scratch, scores: Array, slots: Array) -> int:
     """Fill ``slots`` with the best candidates in order; return how many there are."""
     n = 0
     room = slots.shape[0]
-    for c in range(1, scratch.tally[0]):
+    for c in range(1, scratch.board.tally[0]):
         if scores[c] <= EXCLUDED:
             continue
         if n == room:
@@ -78,6 +78,7 @@ def serve(
     just_played: int,
     artist_cap: int,
     pool: Array,
+    slots: Array,
     indices: Array,
     scores_out: Array,
     features_out: Array,
@@ -102,9 +103,9 @@ def serve(
         scratch.ratios[k] = ratios[older + k]
     if known == 0:
         plays = 0
-    scratch.tally[2] = plays
+    scratch.board.tally[2] = plays
     gather(state, scratch, plays, now)
-    unit = weight_at(state, max(now, state.counters[CLOCK]))
+    unit = weight_at(state.counters, state.settings, max(now, state.counters[CLOCK]))
     situation = describe(state, scratch, plays, now, unit)
     score(state, scratch, task, situation)
     _exclude(state, scratch, task, hidden, just_played)
@@ -115,7 +116,7 @@ def serve(
         if n == indices.shape[0]:
             break
         slot = pool[q]
-        track = scratch.candidates[slot]
+        track = scratch.board.candidates[slot]
         if artist_cap > 0 and state.artist[track] != 0:
             same = 0
             for other in range(n):
@@ -123,6 +124,7 @@ def serve(
                     same += 1
             if same >= artist_cap:
                 continue
+        slots[n] = slot
         indices[n] = track
         scores_out[n] = scores[slot]
         for f in range(FEATURES):
@@ -152,17 +154,17 @@ def score_rows(
         scratch.seconds[k] = seconds[k]
         scratch.ratios[k] = ratios[k]
     gather(state, scratch, plays, now)
-    unit = weight_at(state, max(now, state.counters[CLOCK]))
+    unit = weight_at(state.counters, state.settings, max(now, state.counters[CLOCK]))
     score(state, scratch, 0, describe(state, scratch, plays, now, unit))
     lowest = 0.0
-    for c in range(1, scratch.tally[0]):
+    for c in range(1, scratch.board.tally[0]):
         lowest = min(lowest, scratch.scores[0, c])
-    turn = scratch.turn[0]
+    turn = scratch.board.turn[0]
     for q in range(rows.shape[0]):
         row = rows[q]
         if row < 0:
             out[q] = lowest - 2.0
-        elif scratch.slot_of[row] >> 16 == turn:
-            out[q] = scratch.scores[0, scratch.slot_of[row] & np.int64(0xFFFF)]
+        elif scratch.board.slot_of[row] >> 16 == turn:
+            out[q] = scratch.scores[0, scratch.board.slot_of[row] & np.int64(0xFFFF)]
         else:
             out[q] = lowest - 2.0 + state.popularity[row, 2] / (state.totals[2] + 1e-9)

@@ -30,12 +30,17 @@ FREE_LISTENERS = 16
 EVICTED_TRACKS = 17
 EVICTED_LISTENERS = 18
 SKIPS = 19  # plays that were skips
+TRIALS = 20  # plays ranked before they were learned, ever
 COUNTERS = 64
 
 # Positions in ``State.settings``: the part of the configuration the kernels read (float64).
 GAP = 0
 HALF_LIFE = 1
 RANKER_EVERY = 2
+WARM_UP = 3
+LINEAR_RATE = 4
+HIDDEN_RATE = 5
+TASTE_TRACKS = 6
 SETTINGS = 16
 
 # Popularity horizons: half-lives in seconds, one column of ``State.popularity`` each.
@@ -73,6 +78,7 @@ class State(NamedTuple):
     norms: Array  # f32 [T, 4] normalisers: next, window, session, taste
     next_ids: Array  # i32 [T, next_slots]
     next_weights: Array  # f32 [T, next_slots, 2] next play, window of five
+    next_seconds: Array  # u32 [T, next_slots] newest direct transition, 0 none
     session_ids: Array  # i32 [T, session_slots]
     session_weights: Array  # f32 [T, session_slots]
     taste_ids: Array  # i32 [T, taste_slots]
@@ -95,10 +101,11 @@ class State(NamedTuple):
     window_ratios: Array  # u8 [L, history] per cent of the track played, 255 unknown
     linear: Array  # f32 [2, 3, F] per task and context
     linear_squares: Array  # f32 [2, 3, F] sums of squared gradients
-    hidden: Array  # f32 [2, F + C, H] first layer
-    hidden_squares: Array  # f32 [2, F + C, H]
+    hidden: Array  # f32 [2, INPUTS, H] first layer
+    hidden_squares: Array  # f32 [2, INPUTS, H]
     output: Array  # f32 [2, 2, H] biases of the hidden units; weights to the score
     output_squares: Array  # f32 [2, 2, H]
+    trials: Array  # i32 [TRIAL_ROWS, 4] see ``online_model.health``
     heap: Array  # u8 [tracks * document_bytes]
     offset_logs: Array  # u8 [OFFSET_ROWS, 64] log id, UTF-8, zero padded
     offset_partitions: Array  # i64 [OFFSET_ROWS]
@@ -106,6 +113,9 @@ class State(NamedTuple):
 
 
 OFFSET_ROWS = 1024
+
+TRIAL_ROWS = 8192
+"""Newest plays that the learner ranked before learning them."""
 
 
 def as_readonly(state: State) -> State:

@@ -1,7 +1,7 @@
 """Teach the ranker from one play: softmax cross-entropy over the candidates, steps by Adagrad.
 
-Gradients are exact for the candidates whose chance exceeds a small bound; the others would move
-the weights by less than rounding (Duchi, Hazan and Singer 2011 for Adagrad).
+Gradients run over all alternatives: leaving out the many small chances would bias the weights
+towards whatever unlikely tracks have in common. Adagrad is of Duchi, Hazan and Singer (2011).
 """
 
 from __future__ import annotations
@@ -9,88 +9,106 @@ from __future__ import annotations
 import numpy as np
 
 from online_model._numba import inner
-from online_model.features import CONTEXTS, E_COUNT, FEATURES, HIDDEN
+from online_model.features import CONTEXTS, E_COUNT, FEATURES, HIDDEN, INPUTS
 from online_model.scratch import Scratch
-from online_model.state import State
+from online_model.state import HIDDEN_RATE, LINEAR_RATE, Array, State
 
-LINEAR_RATE = 0.1
-HIDDEN_RATE = 0.05
-_NEGLIGIBLE = 1e-4
+_NEGLIGIBLE = 1e-6
 _F = np.float32
 
 
 @inner
-def teach(state: State, scratch: Scratch, task: int, situation: int, slot: int) -> bool:
-    """Move the ranker of a task towards the candidate in ``slot``, which was played.
+def teach(state: State, scratch: Scratch, task: int, situation: int, slot: int) -> None:
+    """Move both stages of a task towards the candidate in ``slot``, which was played.
 
-    ``scratch`` holds the features, scores and context of this moment. For discovery (task 1)
-    tracks the listener had are no alternatives. Returns False when there is no alternative.
+    Call after ``score`` of the same task. For discovery (task 1) tracks the listener had are no
+    alternatives. The second stage learns only where the first shortlisted the played track.
     """
-    end = scratch.tally[0]
-    scores = scratch.scores[task]
-    highest = scores[slot]
+    _teach_second(state, scratch, task, slot)
+    _teach_first(state, scratch, task, situation, slot)
+
+
+@inner
+def _teach_first(state: State, scratch: Scratch, task: int, situation: int, slot: int) -> None:
+    end = scratch.board.tally[0]
+    first, chance = scratch.first, scratch.order
+    highest = first[slot]
     for c in range(1, end):
-        if (task == 0 or scratch.evidence[c, E_COUNT] == 0) and scores[c] > highest:
-            highest = scores[c]
+        if task == 0 or scratch.board.evidence[c, E_COUNT] == 0:
+            highest = max(highest, first[c])
+    total = _F(0.0)
+    for c in range(1, end):
+        chance[c] = 0.0
+        if (task == 0 or scratch.board.evidence[c, E_COUNT] == 0) and first[c] > highest - 20.0:
+            chance[c] = np.exp(first[c] - highest)
+            total += chance[c]
+    scale = _F(1.0 / total)
+    rate = state.settings[LINEAR_RATE]
+    for f in range(FEATURES):
+        x = scratch.features[f]
+        expected = _F(0.0)
+        for c in range(1, end):
+            expected += chance[c] * x[c]
+        # Gradient of the loss by a weight: the feature expected, less the feature that was played.
+        d = expected * scale - x[slot]
+        state.linear_squares[task, situation, f] += d * d
+        state.linear[task, situation, f] -= _F(
+            rate * d / np.sqrt(state.linear_squares[task, situation, f] + 1.0)
+        )
+
+
+@inner
+def _teach_second(state: State, scratch: Scratch, task: int, slot: int) -> None:
+    n = scratch.board.tally[3]
+    second, short = scratch.second, scratch.short
+    truth = -1
+    highest = _F(-3e38)
+    for q in range(n):
+        highest = max(highest, second[q])
+        if short[q] == slot:
+            truth = q
+    if truth < 0:
+        return
     total = 0.0
-    for c in range(1, end):
-        if task == 1 and scratch.evidence[c, E_COUNT] > 0:
-            scores[c] = 0.0
-            continue
-        scores[c] = np.exp(scores[c] - highest)
-        total += scores[c]
-    if not total > 0.0:
-        return False
-    linear, hidden, output = scratch.linear_step, scratch.hidden_step, scratch.output_step
-    linear[0, :] = 0.0
-    hidden[:, :] = 0.0
-    output[:, :] = 0.0
-    x = scratch.features
-    back = scratch.units_of
-    for c in range(1, end):
-        # Gradient of the loss by this candidate's score: its chance, less one if it was played.
-        g = scores[c] / total
-        if c == slot:
-            g -= 1.0
+    for q in range(n):
+        second[q] = np.exp(second[q] - highest)
+        total += second[q]
+    hidden, output, back = scratch.hidden_step, scratch.output_step, scratch.units_of
+    for h in range(HIDDEN):
+        output[0, h] = 0.0
+        output[1, h] = 0.0
+        for f in range(INPUTS):
+            hidden[f, h] = 0.0
+    for q in range(n):
+        g = _F(second[q] / total)
+        if q == truth:
+            g -= _F(1.0)
         elif g < _NEGLIGIBLE:
             continue
-        g = _F(g)
         for h in range(HIDDEN):
-            u = scratch.units[task, h, c]
-            if u > 0:
-                output[1, h] += g * u
-                back[h] = g * state.output[task, 1, h]
-                output[0, h] += back[h]
-            else:
-                back[h] = 0.0
-        for f in range(FEATURES):
-            value = x[f, c]
-            linear[0, f] += g * value
+            u = scratch.units[h, q]
+            output[1, h] += g * max(u, _F(0.0))
+            back[h] = g * state.output[task, 1, h] if u > 0 else _F(0.0)
+            output[0, h] += back[h]
+        for f in range(FEATURES + 1):
+            value = scratch.inputs[f, q]
             if value != 0.0:
                 for h in range(HIDDEN):
                     hidden[f, h] += back[h] * value
-        for q in range(CONTEXTS):
-            value = scratch.context[q]
-            for h in range(HIDDEN):
-                hidden[FEATURES + q, h] += back[h] * value
-    for f in range(FEATURES):
-        d = linear[0, f]
-        state.linear_squares[task, situation, f] += d * d
-        state.linear[task, situation, f] -= _F(
-            LINEAR_RATE * d / np.sqrt(state.linear_squares[task, situation, f] + 1.0)
-        )
-    for f in range(FEATURES + CONTEXTS):
+    for k in range(CONTEXTS):
+        value = scratch.context[k]
         for h in range(HIDDEN):
-            d = hidden[f, h]
-            state.hidden_squares[task, f, h] += d * d
-            state.hidden[task, f, h] -= _F(
-                HIDDEN_RATE * d / np.sqrt(state.hidden_squares[task, f, h] + 1.0)
-            )
-    for side in range(2):
-        for h in range(HIDDEN):
-            d = output[side, h]
-            state.output_squares[task, side, h] += d * d
-            state.output[task, side, h] -= _F(
-                HIDDEN_RATE * d / np.sqrt(state.output_squares[task, side, h] + 1.0)
-            )
-    return True
+            # The context is the same for all: its gradient is that of the bias, scaled.
+            hidden[FEATURES + 1 + k, h] = output[0, h] * value
+    rate = state.settings[HIDDEN_RATE]
+    _descend(state.hidden[task], state.hidden_squares[task], hidden, rate)
+    _descend(state.output[task], state.output_squares[task], output, rate)
+
+
+@inner
+def _descend(weights: Array, squares: Array, step: Array, rate: float) -> None:
+    for f in range(step.shape[0]):
+        for h in range(step.shape[1]):
+            d = step[f, h]
+            squares[f, h] += d * d
+            weights[f, h] -= _F(rate) * d / np.sqrt(squares[f, h] + _F(1.0))

@@ -6,7 +6,7 @@ import numpy as np
 
 from online_model._numba import inner
 from online_model.scratch import Scratch
-from online_model.state import State
+from online_model.state import Array, State
 
 NEWEST = 0
 """The play is the newest of its listener: it can be learned as what came next."""
@@ -22,23 +22,25 @@ FORGOTTEN = 3
 
 
 @inner
-def place(state: State, listener: int, track: int, second: int) -> tuple[int, int]:
+def place(
+    size: Array, tracks: Array, seconds: Array, listener: int, track: int, second: int
+) -> tuple[int, int]:
     """Return what a play is to a window, and the position it would be inserted at.
 
     Plays of one second keep the order they came in.
     """
-    n = state.window_size[listener]
+    n = size[listener]
     at = n
-    while at > 0 and np.int64(state.window_seconds[listener, at - 1]) > second:
+    while at > 0 and np.int64(seconds[listener, at - 1]) > second:
         at -= 1
     k = at - 1
-    while k >= 0 and np.int64(state.window_seconds[listener, k]) == second:
-        if state.window_tracks[listener, k] == track:
+    while k >= 0 and np.int64(seconds[listener, k]) == second:
+        if tracks[listener, k] == track:
             return DUPLICATE, at
         k -= 1
     if at == n:
         return NEWEST, at
-    if at == 0 and n == state.window_tracks.shape[1]:
+    if at == 0 and n == tracks.shape[1]:
         return FORGOTTEN, at
     return LATE, at
 

@@ -1,0 +1,97 @@
+"""`segue evaluate FILE`: how good the recommender would have been on a file of plays."""
+
+from __future__ import annotations
+
+import json as jsonlib
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from contracts.errors import ConfigurationError
+
+Column = Annotated[str | None, typer.Option(help="Name of the column. Default: detected.")]
+_COLUMNS = ("hr@1", "hr@10", "ndcg@10", "mrr@10", "coverage@10")
+
+
+def evaluate(
+    file: Annotated[Path, typer.Argument(help="Parquet or csv of interactions.")],
+    user: Column = None,
+    item: Column = None,
+    time: Column = None,
+    limit: Annotated[int | None, typer.Option(help="Only the earliest rows.", min=1)] = None,
+    baselines: Annotated[bool, typer.Option("--baselines", help="Run plain models too.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Predict every play before learning it, and report how often that was right.
+
+    No servers are needed. Unknown listeners and tracks count, ties count against the model.
+    """
+    from online_model.baselines import BASELINES
+    from online_model.evaluation import evaluate as run
+    from online_model.interactions import read_interactions
+
+    if not file.is_file():
+        raise ConfigurationError(f"there is no file {file}")
+    data = read_interactions(file, user=user, item=item, time=time, limit=limit)
+    if not len(data):
+        raise ConfigurationError(f"{file} holds no interactions")
+    screen = Console(stderr=True)
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=screen,
+        transient=True,
+    ) as bar:
+        tasks: dict[str, TaskID] = {}
+
+        def progress(done: int, total: int, name: str) -> None:
+            if name not in tasks:
+                tasks[name] = bar.add_task(name, total=total)
+            bar.update(tasks[name], completed=done)
+
+        result = run(data, baselines=tuple(BASELINES) if baselines else (), progress=progress)
+    if json:
+        typer.echo(jsonlib.dumps(result))
+        return
+    _print(Console(), file, result)
+
+
+def _print(console: Console, file: Path, result: dict[str, Any]) -> None:
+    stream = result["stream"]
+    console.print(
+        f"{file.name}: {result['events']:,} plays, {stream['users']:,} listeners, "
+        f"{stream['items']:,} items; {stream['new_events']:,} first plays"
+    )
+    for part, title in (("all", "Next play, any item"), ("new", "First plays only")):
+        table = Table(title=title)
+        table.add_column("model")
+        for column in _COLUMNS:
+            table.add_column(column, justify="right")
+        table.add_row("segue", *(f"{result[part][c]:.4f}" for c in _COLUMNS))
+        spans = result["ci95"][part]
+        table.add_row(
+            "  95% interval",
+            *(f"{spans[c][0]:.4f}-{spans[c][1]:.4f}" if c in spans else "" for c in _COLUMNS),
+        )
+        for name, figures in result.get("baselines", {}).items():
+            table.add_row(name, *(f"{figures[part][c]:.4f}" for c in _COLUMNS))
+        console.print(table)
+    rank, learn = result["rank_us"], result["learn_us"]
+    console.print(
+        f"rank {rank['p50']:.0f} / {rank['p99']:.0f} us, learn {learn['p50']:.0f} / "
+        f"{learn['p99']:.0f} us (p50 / p99); replay {result['replay_events_per_s']:,.0f} plays/s; "
+        f"{result['state_bytes'] / 2**20:.1f} MB, {result['state']['bytes_per_track']:,} B a track"
+    )

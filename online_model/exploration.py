@@ -1,0 +1,53 @@
+"""Show a small share of tracks by chance, and say with what chance.
+
+Without some chance a track nobody was shown can never prove itself, and no later model can be
+judged on the lists of this one. Each place explores with probability ``share``; it then shows a
+track drawn evenly from those next in line. The propensity logged is the chance of this track at
+this place given the places above (Li et al., "Unbiased offline evaluation of contextual-bandit-
+based news article recommendation algorithms", WSDM 2011).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+IN_LINE = 50
+"""Tracks below the list from which exploration draws."""
+
+
+def explore(
+    found: int, k: int, share: float, draw: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+    """Return positions of a longer ranked list to show, and their propensities.
+
+    Parameters
+    ----------
+    found
+        Length of the ranked list, at best ``k + IN_LINE``.
+    k
+        Places to fill.
+    share
+        Probability with which a place explores.
+    draw
+        Seed of the draws: the same number gives the same list.
+
+    Examples
+    --------
+    >>> explore(60, 3, 0.0, draw=1)[0].tolist()
+    [0, 1, 2]
+    """
+    places = min(k, found)
+    waiting = list(range(places, found))
+    generator = np.random.default_rng(draw)
+    positions = np.arange(places)
+    chances = np.ones(places, np.float32)
+    for place in range(places):
+        if not waiting or share <= 0.0:
+            continue
+        if generator.random() < share:
+            chances[place] = share / len(waiting)
+            positions[place] = waiting.pop(int(generator.integers(len(waiting))))
+        else:
+            chances[place] = 1.0 - share
+    return positions, chances

@@ -1,0 +1,99 @@
+"""How good the model has been lately, judged on the live stream itself.
+
+Of the plays the ranker learns from, each is first ranked as a request would have been. The arrays
+keep the newest of these trials, one row each: the play's rank among all candidates (0: nothing
+proposed it), among tracks new to the listener (-1: it was not new), the situation, and its place
+among the most popular tracks (0: not in the list), which is the baseline carried along.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from river import drift
+
+from online_model.state import (
+    CLOCK,
+    DUPLICATES,
+    EVICTED_LISTENERS,
+    EVICTED_TRACKS,
+    LATE,
+    PLAYS,
+    SKIPS,
+    TRACKS,
+    TRIAL_ROWS,
+    TRIALS,
+    UPDATES,
+    State,
+)
+
+SITUATION_NAMES = ("in session", "new session", "stranger")
+
+
+def recent_trials(state: State) -> npt.NDArray[np.int32]:
+    """Return the trials the arrays hold, oldest first, shape (n, 4)."""
+    count = int(state.counters[TRIALS])
+    if count <= TRIAL_ROWS:
+        return state.trials[:count].copy()
+    return np.roll(state.trials, -(count % TRIAL_ROWS), axis=0)
+
+
+def quality(ranks: npt.NDArray[np.int32]) -> dict[str, float]:
+    """Return HR@10 and NDCG@10 of ranks; 0 stands for a miss."""
+    if not len(ranks):
+        return {"events": 0, "hr@10": 0.0, "ndcg@10": 0.0}
+    hit = (ranks > 0) & (ranks <= 10)
+    gain = np.where(hit, 1.0 / np.log2(np.maximum(ranks, 1) + 1.0), 0.0)
+    return {
+        "events": len(ranks),
+        "hr@10": round(float(hit.mean()), 4),
+        "ndcg@10": round(float(gain.mean()), 4),
+    }
+
+
+def health(state: State) -> dict[str, Any]:
+    """Return rolling quality by task and situation, the baseline's, drift and counters.
+
+    ``drift`` says whether ADWIN (Bifet and Gavaldà 2007) finds a change of the hit rate within
+    the newest trials, and how many trials ago the last change was.
+    """
+    trials = recent_trials(state)
+    counters = state.counters
+    names = {
+        "plays": PLAYS,
+        "duplicates": DUPLICATES,
+        "late": LATE,
+        "skips": SKIPS,
+        "ranker_updates": UPDATES,
+        "trials": TRIALS,
+        "tracks": TRACKS,
+        "evicted_tracks": EVICTED_TRACKS,
+        "evicted_listeners": EVICTED_LISTENERS,
+        "clock": CLOCK,
+    }
+    fresh = trials[trials[:, 1] >= 0]
+    hits = (trials[:, 0] > 0) & (trials[:, 0] <= 10)
+    changed = _last_change(hits)
+    return {
+        "all": quality(trials[:, 0]),
+        "new": quality(fresh[:, 1]),
+        "popularity": quality(trials[:, 3]),
+        "situations": {
+            name: quality(trials[trials[:, 2] == k, 0]) for k, name in enumerate(SITUATION_NAMES)
+        },
+        "proposed": round(float((trials[:, 0] > 0).mean()), 4) if len(trials) else 0.0,
+        "drift": {"found": changed >= 0, "trials_ago": changed if changed >= 0 else None},
+        "counters": {name: int(counters[at]) for name, at in names.items()},
+    }
+
+
+def _last_change(hits: npt.NDArray[np.bool_]) -> int:
+    detector = drift.ADWIN(delta=0.002)
+    found = -1
+    for k, hit in enumerate(hits.tolist()):
+        detector.update(float(hit))
+        if detector.drift_detected:
+            found = k
+    return len(hits) - 1 - found if found >= 0 else -1

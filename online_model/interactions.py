@@ -1,0 +1,175 @@
+"""Read any table of interactions: who, what, when."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from online_model.errors import ModelError
+
+USER_COLUMNS = ("user_id", "user", "userid", "user_name", "username", "listener", "uid")
+ITEM_COLUMNS = (
+    "track_id",
+    "song_id",
+    "item_id",
+    "track",
+    "song",
+    "item",
+    "trackid",
+    "itemid",
+    "recording_mbid",
+    "spotify_track_uri",
+    "artist_id",
+    "artistid",
+    "artist",
+)
+TIME_COLUMNS = (
+    "ts",
+    "timestamp",
+    "time",
+    "played_at",
+    "listened_at",
+    "unix_timestamp",
+    "date",
+    "datetime",
+    "created_at",
+)
+# Numbers above these bounds cannot be seconds, milliseconds or microseconds of this century.
+_UNITS = ((1e17, 1_000_000_000), (1e14, 1_000_000), (1e11, 1_000))
+
+
+class UnreadableInteractions(ModelError):
+    """The file cannot be read as a table of interactions; the message says what is missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interactions:
+    """Interactions in time order; users and items numbered by first appearance.
+
+    Attributes
+    ----------
+    users, items
+        Numbers from 0, i64, shape (n,).
+    seconds
+        Seconds since the epoch, i64, shape (n,), never falling.
+    ratios
+        Share played, per cent, 255 unknown, u8, shape (n,).
+    columns
+        The names of the columns used: user, item, time.
+    """
+
+    users: npt.NDArray[np.int64]
+    items: npt.NDArray[np.int64]
+    seconds: npt.NDArray[np.int64]
+    ratios: npt.NDArray[np.uint8]
+    columns: tuple[str, str, str]
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+
+def read_interactions(
+    path: Path,
+    *,
+    user: str | None = None,
+    item: str | None = None,
+    time: str | None = None,
+    limit: int | None = None,
+) -> Interactions:
+    """Read a parquet or csv file; columns not named are looked for by their usual names.
+
+    Times may be seconds, milliseconds, microseconds or nanoseconds since the epoch, time stamps or
+    ISO 8601 text. Rows of one second keep the order of the file. ``limit`` keeps the earliest rows.
+
+    Raises
+    ------
+    UnreadableInteractions
+        If the file is no such table, or a column is missing or not what it should be.
+    """
+    table = _read_table(path)
+    chosen = (
+        _choose(table, user, USER_COLUMNS, "user"),
+        _choose(table, item, ITEM_COLUMNS, "item"),
+        _choose(table, time, TIME_COLUMNS, "time"),
+    )
+    for name in chosen:
+        table = table.filter(pc.is_valid(table[name]))
+    seconds = _seconds(table[chosen[2]], chosen[2])
+    order = np.argsort(seconds, kind="stable")[:limit]
+    return Interactions(
+        users=_numbered(table[chosen[0]], order),
+        items=_numbered(table[chosen[1]], order),
+        seconds=seconds[order],
+        ratios=_ratios(table)[order],
+        columns=chosen,
+    )
+
+
+def _read_table(path: Path) -> pa.Table:
+    try:
+        if path.suffix.lower() in {".csv", ".tsv", ".gz"}:
+            tabs = pyarrow.csv.ParseOptions(delimiter="\t" if ".tsv" in path.name else ",")
+            return pyarrow.csv.read_csv(path, parse_options=tabs)
+        return pq.read_table(path)
+    except (pa.ArrowException, OSError) as error:
+        raise UnreadableInteractions(f"{path.name}: {error}") from error
+
+
+def _choose(table: pa.Table, wanted: str | None, usual: Sequence[str], what: str) -> str:
+    by_name = {name.lower(): name for name in reversed(table.column_names)}
+    for name in [wanted] if wanted else usual:
+        if name.lower() in by_name:
+            return str(by_name[name.lower()])
+    raise UnreadableInteractions(
+        f"no column for the {what}: name it with --{what}; "
+        f"there are {', '.join(table.column_names)}"
+    )
+
+
+def _seconds(column: pa.ChunkedArray, name: str) -> npt.NDArray[np.int64]:
+    kind = column.type
+    try:
+        if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+            text = pc.replace_substring_regex(column, r"(Z|[+-]00:?00)$", "")
+            column = text.cast(pa.timestamp("us"))
+            kind = column.type
+        if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+            column = column.cast(pa.timestamp("us", getattr(kind, "tz", None)))
+            return np.asarray(column.cast(pa.int64()).to_numpy() // 1_000_000, np.int64)
+        values = np.asarray(column.to_numpy(), np.float64)
+    except (pa.ArrowException, ValueError, TypeError) as error:
+        raise UnreadableInteractions(f"column {name} does not hold times: {error}") from error
+    middle = float(np.median(np.abs(values))) if len(values) else 0.0
+    for bound, unit in _UNITS:
+        if middle > bound:
+            return np.asarray(values // unit, np.int64)
+    return np.asarray(values, np.int64)
+
+
+def _numbered(column: pa.ChunkedArray, order: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    codes = column.take(pa.array(order)).combine_chunks().dictionary_encode()
+    if isinstance(codes, pa.ChunkedArray):
+        codes = codes.combine_chunks()
+    return np.asarray(codes.indices.to_numpy(zero_copy_only=False), np.int64)
+
+
+def _ratios(table: pa.Table) -> npt.NDArray[np.uint8]:
+    """Return what the file says of how much was played: shares, durations or a skip flag."""
+    ratios = np.full(table.num_rows, 255, np.uint8)
+    names = set(table.column_names)
+    if {"ms_played", "duration_ms"} <= names:
+        played = np.asarray(table["ms_played"].to_numpy(), np.float64)
+        whole = np.asarray(table["duration_ms"].to_numpy(), np.float64)
+        known = np.isfinite(played) & (whole > 0)
+        ratios[known] = np.clip(np.round(100 * played[known] / whole[known]), 0, 254)
+    elif "skipped" in names and pa.types.is_boolean(table["skipped"].type):
+        ratios[np.asarray(table["skipped"].fill_null(False).to_numpy(), bool)] = 10
+    return ratios

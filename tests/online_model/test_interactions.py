@@ -1,0 +1,80 @@
+"""Reading tables of interactions in the forms people have them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from online_model.interactions import UnreadableInteractions, read_interactions
+
+
+def _write(path: Path, **columns: list[object]) -> Path:
+    pq.write_table(pa.table(columns), path)
+    return path
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        [1_700_000_000, 1_700_000_060, 1_700_000_120],
+        [1_700_000_000_000, 1_700_000_060_000, 1_700_000_120_000],
+        [1_700_000_000_000_000, 1_700_000_060_000_000, 1_700_000_120_000_000],
+        ["2023-11-14T22:13:20Z", "2023-11-14T22:14:20Z", "2023-11-14T22:15:20Z"],
+        ["2023-11-14 22:13:20", "2023-11-14 22:14:20", "2023-11-14 22:15:20"],
+    ],
+)
+def test_times_in_any_unit(tmp_path: Path, times: list[object]) -> None:
+    path = _write(tmp_path / "a.parquet", user=["a", "b", "a"], track_id=["x", "y", "x"], ts=times)
+    data = read_interactions(path)
+    assert data.seconds.tolist() == [1_700_000_000, 1_700_000_060, 1_700_000_120]
+    assert data.users.tolist() == [0, 1, 0]
+    assert data.items.tolist() == [0, 1, 0]
+    assert data.columns == ("user", "track_id", "ts")
+
+
+def test_rows_are_sorted_by_time_and_equal_times_keep_their_order(tmp_path: Path) -> None:
+    path = _write(
+        tmp_path / "a.parquet", user_id=[1, 2, 3, 4], song_id=[9, 8, 7, 6], time=[50, 10, 10, 10]
+    )
+    data = read_interactions(path, limit=3)
+    assert data.seconds.tolist() == [10, 10, 10]
+    assert data.users.tolist() == [0, 1, 2]
+    assert len(data) == 3
+
+
+def test_csv_with_other_names_and_missing_values(tmp_path: Path) -> None:
+    path = tmp_path / "plays.csv"
+    path.write_text("who,what,when\na,x,100\n,y,110\nb,z,120\n")
+    data = read_interactions(path, user="who", item="what", time="when")
+    assert data.seconds.tolist() in ([100, 120], [100, 110, 120])
+    with pytest.raises(UnreadableInteractions, match="who, what, when"):
+        read_interactions(path)
+
+
+def test_played_share_and_skips(tmp_path: Path) -> None:
+    shared = _write(
+        tmp_path / "a.parquet",
+        user=[1, 1, 1],
+        item=[1, 2, 3],
+        ts=[1, 2, 3],
+        ms_played=[1000, 50_000, 5],
+        duration_ms=[10_000, 10_000, 0],
+    )
+    assert read_interactions(shared).ratios.tolist() == [10, 254, 255]
+    flagged = _write(
+        tmp_path / "b.parquet", user=[1, 1], item=[1, 2], ts=[1, 2], skipped=[True, False]
+    )
+    assert read_interactions(flagged).ratios.tolist() == [10, 255]
+
+
+def test_not_a_table(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    path.write_bytes(b"nothing of the kind")
+    with pytest.raises(UnreadableInteractions, match=r"a\.parquet"):
+        read_interactions(path)
+    words = _write(tmp_path / "b.parquet", user=[1], item=[1], ts=["yesterday"])
+    with pytest.raises(UnreadableInteractions, match="ts"):
+        read_interactions(words)

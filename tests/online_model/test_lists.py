@@ -1,0 +1,147 @@
+"""What a list carries besides tracks: reasons, propensities, health; and bounded memory."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from online_model import FEATURE_NAMES, ModelConfig, Recommender
+from online_model.exploration import explore
+from online_model.features import SOURCES
+
+from .plays import SMALL, made_up
+
+
+@pytest.fixture(scope="module")
+def learned() -> Recommender:
+    model = Recommender(SMALL)
+    model.learn_plays(*made_up(3_000))
+    return model
+
+
+def test_every_feature_belongs_to_a_source() -> None:
+    named = {name for names in SOURCES.values() for name in names}
+    assert named <= set(FEATURE_NAMES)
+    assert set(FEATURE_NAMES) - named == {"skip_rate"}
+
+
+def test_reasons_name_the_play_that_led_here(learned: Recommender) -> None:
+    now = learned.clock
+    ranking = learned.recommend(
+        [1004, 1005], [now - 60, now], [255, 255], now=now + 5, explain=True
+    )
+    row = int(learned.lookup([1006])[0])
+    reasons = ranking.reasons[ranking.indices.tolist().index(row)]
+    strongest = reasons[0]
+    assert strongest.source == "next"
+    assert strongest.contribution > 0.5
+    assert strongest.plays[0].track == int(learned.lookup([1005])[0])
+    # Four plays in five follow the ring: about 3000 / 60 * .8 of them took this step.
+    assert 20 < strongest.plays[0].count < 60
+
+
+def test_contributions_come_from_the_score(learned: Recommender) -> None:
+    from online_model.explaining import _score
+
+    now = learned.clock
+    ranking = learned.recommend([1005], [now], [255], now=now + 5, k=5)
+    scratch, state = learned.scratch, learned.state
+    for score, index in zip(ranking.scores, ranking.indices, strict=True):
+        slot = int(scratch.board.slot_of[index]) & 0xFFFF
+        x = scratch.features[:, slot].astype(np.float64)
+        end = int(scratch.board.tally[0])
+        best = float((scratch.features[:, 1:end].T @ state.linear[0, 0]).max())
+        assert _score(state, scratch, 0, 0, x, best) == pytest.approx(float(score), abs=1e-3)
+
+
+def test_no_reasons_unless_asked(learned: Recommender) -> None:
+    assert learned.recommend([1005], [learned.clock], [255], now=learned.clock).reasons == ()
+
+
+def test_exploration_is_reproducible_and_its_chances_are_true(learned: Recommender) -> None:
+    now = learned.clock
+    plain = learned.recommend([1005], [now], [255], now=now, k=5)
+    counts = {int(i): 0 for i in plain.indices}
+    draws = 400
+    for draw in range(draws):
+        one = learned.recommend([1005], [now], [255], now=now, k=5, explore=0.3, draw=draw)
+        two = learned.recommend([1005], [now], [255], now=now, k=5, explore=0.3, draw=draw)
+        assert one.indices.tolist() == two.indices.tolist()
+        assert len(set(one.indices.tolist())) == 5
+        for index, chance in zip(one.indices.tolist(), one.propensities.tolist(), strict=True):
+            if index in counts:
+                counts[index] += 1
+                assert chance == pytest.approx(0.7)
+            else:
+                assert chance < 0.3
+    shares = [count / draws for count in counts.values()]
+    assert np.mean(shares) == pytest.approx(0.7, abs=0.05)
+
+
+def test_exploration_with_nothing_in_line() -> None:
+    positions, chances = explore(3, 5, 0.9, 1)
+    assert positions.tolist() == [0, 1, 2]
+    assert chances.tolist() == [1.0, 1.0, 1.0]
+
+
+def test_health_knows_the_quality_and_the_baseline(learned: Recommender) -> None:
+    report = learned.health()
+    assert report["all"]["events"] == report["counters"]["trials"]
+    assert report["all"]["hr@10"] > report["popularity"]["hr@10"] + 0.2
+    assert report["situations"]["in session"]["events"] > 0
+    assert set(report["drift"]) == {"found", "trials_ago"}
+    assert Recommender(SMALL).health()["all"]["events"] == 0
+
+
+def test_health_flags_a_stream_that_changes() -> None:
+    model = Recommender(ModelConfig(tracks=300, listeners=50, sessions=400, ranker_every=1))
+    model.learn_plays(*made_up(3_000))
+    g = np.random.default_rng(0)
+    noise = made_up(3_000, seed=1)
+    noise = noise._replace(
+        tracks=g.integers(1000, 1060, 3_000).astype(np.uint64),
+        seconds=noise.seconds + (model.clock - int(noise.seconds[0]) + 60),
+    )
+    model.learn_plays(*noise)
+    assert model.health()["drift"]["found"]
+
+
+def test_memory_stays_flat_over_an_endless_stream() -> None:
+    config = ModelConfig(tracks=64, listeners=32, sessions=64, document_bytes=64)
+    model = Recommender(config)
+    sizes = []
+    for part in range(20):
+        g = np.random.default_rng(part)
+        n = 400
+        users = g.integers(40 * part + 1, 40 * part + 60, n).astype(np.uint64)
+        tracks = g.integers(70 * part + 1, 70 * part + 120, n).astype(np.uint64)
+        seconds = 1_700_000_000 + np.arange(part * n, (part + 1) * n) * 30
+        for track in np.unique(tracks)[:10].tolist():
+            model.register_track(track, id_key=track + 10**6, document=b'{"title":"%d"}' % track)
+        model.learn_plays(users, tracks, seconds, np.full(n, 255, np.uint8))
+        sizes.append(sum(map(len, model.freeze())))
+        ranking = model.recommend(tracks[-5:], seconds[-5:], [255] * 5, now=int(seconds[-1]), k=10)
+        assert len(ranking) > 0
+    assert max(sizes[3:]) <= sizes[3] * 1.05
+    health = model.health()["counters"]
+    assert health["evicted_tracks"] > 0
+    assert health["evicted_listeners"] > 0
+
+
+def test_forgotten_tracks_leave_no_trace() -> None:
+    config = ModelConfig(tracks=32, listeners=32, sessions=64)
+    model = Recommender(config)
+    plays = made_up(600, tracks=30)
+    model.learn_plays(*plays)
+    for key in range(5000, 5040):  # more new tracks than there is room for
+        model.register_track(key)
+    state = model.state
+    live = set(model.lookup(np.arange(1000, 1030).astype(np.uint64)).tolist()) - {-1}
+    live |= set(model.lookup(np.arange(5000, 5040).astype(np.uint64)).tolist()) - {-1}
+    for ids in (state.next_ids, state.session_ids, state.taste_ids):
+        for row in range(32):
+            assert {i - 1 for i in ids[row].tolist() if i} <= live
+    for row in range(int(state.counters[4])):
+        key = int(state.track_key[row])
+        if key:
+            assert model.lookup([key]).tolist() == [row]
