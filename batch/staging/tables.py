@@ -38,10 +38,15 @@ class Table:
         >>> SIMILAR.row(source="s", source_key="a", other_key="b", score=0.5, observed_at="now")
         ('s', 'a', 'b', 0.5, 'now')
         """
-        unknown = values.keys() - set(self.columns)
-        if unknown:
-            raise TypeError(f"{self.name} has no {sorted(unknown)}")
-        return tuple(values.get(column) for column in self.columns)
+        row: list[object] = [None] * len(self.columns)
+        places = self._places
+        for column, value in values.items():
+            row[places[column]] = value
+        return tuple(row)
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {column: place for place, column in enumerate(self.columns)}
 
 
 ARTISTS = Table(

@@ -26,23 +26,28 @@ from infra.stack.postgres import Postgres
 AT = datetime(2026, 1, 2, tzinfo=UTC)
 
 
+_KNOWN = (
+    "source", "source_key", "artist", "title", "album", "duration_ms", "year", "explicit",
+    "danceability", "energy", "tempo", "observed_at",
+)  # fmt: skip
+_PLACES = [TRACKS.columns.index(name) for name in _KNOWN]
+
+
 def rows(count: int) -> Iterator[Row]:
-    """Yield tracks as a catalogue file gives them: twelve of twenty-seven columns known."""
+    """Yield tracks as a catalogue file gives them: twelve of 27 columns known.
+
+    Made as cheaply as Python can, so that both sides measure storing and not making rows.
+    """
+    row: list[object] = [None] * len(TRACKS.columns)
     for n in range(count):
-        yield TRACKS.row(
-            source="bench",
-            source_key=f"track-{n:08d}",
-            artist=f"Artist {n % 60_000}",
-            title=f"Title of track {n}",
-            album=f"Album {n % 200_000}",
-            duration_ms=180_000 + n % 100_000,
-            year=1960 + n % 60,
-            explicit=n % 9 == 0,
-            danceability=(n % 1000) / 1000,
-            energy=(n % 997) / 1000,
-            tempo=60 + n % 120,
-            observed_at=AT,
-        )
+        known = (
+            "bench", f"track-{n:08d}", f"Artist {n % 60_000}", f"Title of track {n}",
+            f"Album {n % 200_000}", 180_000 + n % 100_000, 1960 + n % 60, n % 9 == 0,
+            (n % 1000) / 1000, (n % 997) / 1000, 60 + n % 120, AT,
+        )  # fmt: skip
+        for place, value in zip(_PLACES, known, strict=True):
+            row[place] = value
+        yield tuple(row)
 
 
 def plain_copy(connection: psycopg.Connection[Any], count: int) -> float:
