@@ -16,6 +16,7 @@ from batch.collectors.tally import Tally
 from batch.staging.from_archive import stage_archive
 from batch.staging.load import Loader
 from batch.staging.runs import note_run
+from batch.staging.scorecard import scorecard
 from batch.staging.tables import TAGS, TRACKS, Row
 from infra.stack.postgres import Postgres
 
@@ -204,4 +205,25 @@ def test_a_run_is_noted_with_its_figures(db: psycopg.Connection[Any]) -> None:
     note_run(db, source="lastfm", what="plays", started_at=AT, outcome="open", tally=tally, plays=7)
     assert rows(db, "calls, failed, plays, tally->'drift'->>'X.y unknown'", "collection_runs") == [
         (200, 1, 7, "3")
+    ]
+
+
+def test_the_scorecard_says_what_is_known_and_what_stands_out(db: psycopg.Connection[Any]) -> None:
+    Loader(db, TRACKS).load([track("a", tempo=120), track("b")])
+    Loader(db, TRACKS).load([track("l", source="lastfm"), track("x", source="lastfm", tempo=-1)])
+    for calls, failed, drift in ((100, 9, {}), (100, 0, {"X.y unknown": 3, "X.z missing": 1})):
+        tally = Tally(calls=calls, attempts=calls, failed={"500": failed}, drift=drift)
+        note_run(db, source="lastfm", what="facts", started_at=AT, outcome="finished", tally=tally)
+    now = AT + timedelta(days=20)
+    lastfm, test = scorecard(db, now)
+    assert test.rows == {"staged_tracks": 2}
+    assert test.completeness["staged_tracks.tempo"] == 0.5
+    assert test.completeness["staged_tracks.title"] == 1.0
+    assert (test.age_days, test.anomalies) == (20.0, [])
+    assert (lastfm.failure_rate, lastfm.drift, lastfm.refused) == (0.045, 4, 1)
+    assert lastfm.anomalies == [
+        "4.5% of calls failed after retries",
+        "4 differences from the contract in the last run",
+        "1 records refused beside 1 staged",
+        "nothing new for 20 days",
     ]
