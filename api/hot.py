@@ -104,8 +104,12 @@ def hot_router(paths: HotPaths, run: Edge) -> APIRouter:
         user: Annotated[str, Path(max_length=256)],
         limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = DEFAULT_LIMIT,
         discover: bool = False,
+        explain: bool = False,
     ) -> Response:
-        """Return what this listener may want to hear next; ``discover`` leaves out the known."""
+        """Return what this listener may want to hear next.
+
+        ``discover`` leaves out the tracks of the last plays, ``explain`` says why each is there.
+        """
         return through(paths.recommend)
 
     return router

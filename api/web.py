@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import msgspec
+import numpy as np
 from fastapi import Depends, Request, Response, Security
 from fastapi.security import APIKeyHeader
 
@@ -40,7 +41,15 @@ SCHEME = Security(_SCHEME)
 
 def json_reply(value: object, status: int = 200) -> Response:
     """Return a JSON answer."""
-    return Response(msgspec.json.encode(value), status, media_type="application/json")
+    body = msgspec.json.encode(value, enc_hook=_plain)
+    return Response(body, status, media_type="application/json")
+
+
+def _plain(value: Any) -> Any:
+    """Return a number of numpy's as one of Python's."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise NotImplementedError(type(value))
 
 
 def answers(struct: type[Any], status: int = 200, text: str = "Success.") -> dict[int | str, Any]:

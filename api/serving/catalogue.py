@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, Query, Response
@@ -42,7 +42,11 @@ class Trending(msgspec.Struct):
 
 
 class ModelInfo(msgspec.Struct):
-    """The model in force. ``offsets`` say up to where each partition of each log is learned."""
+    """The model in force.
+
+    ``offsets`` say up to where each partition of each log is learned; ``health`` how good the
+    lists have been lately, by the learner's own trials.
+    """
 
     ready: bool
     generation: int
@@ -50,6 +54,7 @@ class ModelInfo(msgspec.Struct):
     plays_learned: int
     clock: int
     offsets: dict[str, int]
+    health: dict[str, Any]
 
 
 @router.get("/tracks/{track_id:path}/similar", responses=answers(Similar), summary="More like this")
@@ -79,7 +84,7 @@ async def model(services: With, _: Caller) -> Response:
     """Return what model is mapped and how far it has learned."""
     reader = services.model.reader
     if reader is None:
-        return json_reply(ModelInfo(False, 0, 0, 0, 0, {}))
+        return json_reply(ModelInfo(False, 0, 0, 0, 0, {}, {}))
     offsets = {f"{log}:{partition}": at for (log, partition), at in reader.offsets.items()}
     return json_reply(
         ModelInfo(
@@ -89,6 +94,7 @@ async def model(services: With, _: Caller) -> Response:
             reader.plays_learned,
             reader.clock,
             offsets,
+            reader.health(),
         )
     )
 

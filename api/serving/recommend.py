@@ -8,12 +8,14 @@ from functools import lru_cache
 from urllib.parse import parse_qs
 
 import msgspec
+import numpy as np
 from starlette.types import Receive, Scope
 
 from api.errors import ApiError
 from api.http import Reply
 from api.producer import Record
 from api.services import Services
+from api.serving.explain import ReasonOut, reasons_of
 from contracts.errors import IncompatibleState, StoreUnavailable
 from contracts.events import Impression, Shown, encode
 from contracts.features import EMPTY, Listener
@@ -32,13 +34,14 @@ _YES = frozenset({"true", "1", "yes", "on"})
 _NO = frozenset({"false", "0", "no", "off", ""})
 
 
-class Recommended(msgspec.Struct):
-    """One track of a list, best first."""
+class Recommended(msgspec.Struct, omit_defaults=True):
+    """One track of a list, best first; ``reasons`` where ``explain`` asked for them."""
 
     track_id: str
     artist: str
     title: str
     score: float
+    reasons: list[ReasonOut] | None = None
 
 
 class Recommendations(msgspec.Struct):
@@ -77,7 +80,7 @@ class Recommend:
         identity = await services.accounts.require(scope)
         user = scope["path"][len(PREFIX) : -len(SUFFIX)]
         identity.check_acts_for(user)
-        limit, discover = _parameters(scope["query_string"])
+        limit, discover, explain = _parameters(scope["query_string"])
         listener, missing = await self._listener(user)
         now = time.time()
         reader = services.model.reader
@@ -93,6 +96,7 @@ class Recommend:
             k=limit,
             discover=discover,
             hidden=listener.hidden,
+            explain=explain,
         )
         degraded = missing or ranking.degraded
         if degraded:
@@ -100,9 +104,15 @@ class Recommend:
         offset = sum(reader.offsets.values())
         documents = [reader.document(index) for index in ranking.indices.tolist()]
         self._log(reader, ranking, documents, user, impression_id, now, offset, discover, degraded)
+        tails = [b"}"] * len(documents)
+        if explain:
+            tails = [
+                b',"reasons":%s}' % _ENCODER.encode(reasons)
+                for reasons in reasons_of(reader, ranking)
+            ]
         items = b",".join(
-            b'%s,"score":%.6g}' % (document[:-1], score)
-            for document, score in zip(documents, ranking.scores.tolist(), strict=True)
+            b'%s,"score":%.6g%s' % (document[:-1], score, tail)
+            for document, score, tail in zip(documents, ranking.scores.tolist(), tails, strict=True)
             if document
         )
         return self._reply(
@@ -130,10 +140,12 @@ class Recommend:
         degraded: bool,
     ) -> None:
         services = self._services
+        # Five decimals say all; the full digits of a widened f32 would triple the message.
+        features = ranking.features.astype(np.float64).round(5).tolist()
         shown = [
-            Shown(track_id=_track_id(document), score=score, features=features)
-            for document, score, features in zip(
-                documents, ranking.scores.tolist(), ranking.features.tolist(), strict=True
+            Shown(track_id=_track_id(document), score=score, features=values)
+            for document, score, values in zip(
+                documents, ranking.scores.tolist(), features, strict=True
             )
             if document
         ]
@@ -187,17 +199,17 @@ def _track_id(document: bytes) -> str:
     return str(msgspec.json.decode(document)["track_id"])
 
 
-def _parameters(query: bytes) -> tuple[int, bool]:
-    """Return ``limit`` and ``discover`` of a query string."""
+def _parameters(query: bytes) -> tuple[int, bool, bool]:
+    """Return ``limit``, ``discover`` and ``explain`` of a query string."""
     if not query:
-        return DEFAULT_LIMIT, False
+        return DEFAULT_LIMIT, False, False
     given = parse_qs(query.decode("latin-1"), keep_blank_values=True)
     text = given.get("limit", [str(DEFAULT_LIMIT)])[-1]
     if not text.isascii() or not text.isdigit() or not 1 <= int(text[:6]) <= MAX_LIMIT:
         raise ApiError(
             400, "bad-parameter", f"limit is a number from 1 to {MAX_LIMIT}.", field="limit"
         )
-    return int(text), _flag(given, "discover")
+    return int(text), _flag(given, "discover"), _flag(given, "explain")
 
 
 def _flag(given: dict[str, list[str]], name: str) -> bool:

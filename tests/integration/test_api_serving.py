@@ -72,6 +72,16 @@ def test_a_list_names_what_was_played(stack: RunningStack, played: tuple[str, st
     assert scores == sorted(scores, reverse=True)
 
 
+def test_a_list_explains_itself(stack: RunningStack, played: tuple[str, str]) -> None:
+    user, token = played
+    shown = recommendations(stack, token, user, limit=5, explain="true")["recommendations"]
+    reasons = [reason for track in shown for reason in track["reasons"]]
+    assert reasons
+    assert all(reason["source"] for reason in reasons)
+    behind = {play["artist"] for reason in reasons for play in reason["plays"]}
+    assert behind <= set(ARTISTS)
+
+
 def test_hidden_tracks_stay_away(stack: RunningStack, played: tuple[str, str]) -> None:
     user, token = played
     victim = recommendations(stack, token, user, limit=1)["recommendations"][0]
@@ -102,6 +112,7 @@ def test_similar_trending_and_model(stack: RunningStack, played: tuple[str, str]
         assert model["ready"] is True
         assert model["plays_learned"] >= 1
         assert model["offsets"]
+        assert model["health"]
 
 
 def test_store_down_gives_popular_tracks_at_once(
