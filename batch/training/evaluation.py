@@ -8,11 +8,14 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+#: Scores held at once: 20 million are 160 MB.
+BLOCK_SCORES = 20_000_000
+
 Scores = Callable[[sparse.csr_matrix], npt.NDArray[np.float32]]
 
 
 def ranks(
-    score: Scores, history: sparse.csr_matrix, test: sparse.csr_matrix, *, block: int = 256
+    score: Scores, history: sparse.csr_matrix, test: sparse.csr_matrix
 ) -> npt.NDArray[np.int64]:
     """Return the rank (from 1) of each held-out pair.
 
@@ -24,6 +27,7 @@ def ranks(
     score
         Histories (listeners x tracks) to scores of the same shape.
     """
+    block = max(1, min(256, BLOCK_SCORES // max(1, test.shape[1])))
     known = np.asarray((history > 0).sum(axis=0)).ravel() > 0
     found: list[int] = []
     listeners = np.flatnonzero(np.diff(test.indptr))

@@ -1,0 +1,119 @@
+"""Retraining on a small warehouse: published, refused, left alone, renumbered."""
+
+from __future__ import annotations
+
+import random
+from datetime import datetime, timedelta
+
+import duckdb
+import numpy as np
+import pytest
+
+from batch import retrain as training
+from batch.retrain import retrain
+from contracts import batch_view
+from contracts.ids import track_key
+from contracts.settings import Settings
+
+#: Noon of the last day with plays.
+LAST = datetime(2025, 3, 3, 12)  # noqa: DTZ001 - the warehouse keeps plain UTC
+
+
+def _warehouse(settings: Settings, *, days: int = 30, tastes: bool = True) -> None:
+    """Two tastes of twenty tracks, a hundred listeners, everybody a few plays a day."""
+    draw = random.Random(7)
+    plays = [
+        (
+            f"u{listener}",
+            f"t{draw.randrange(20) + 20 * (listener % 2 if tastes else draw.randrange(2))}",
+            LAST - timedelta(days=day),
+        )
+        for day in range(days)
+        for listener in range(100)
+        if draw.random() < (0.3 if day else 1.0)
+    ]
+    settings.warehouse_path.parent.mkdir(parents=True, exist_ok=True)
+    settings.warehouse_path.unlink(missing_ok=True)
+    with duckdb.connect(str(settings.warehouse_path)) as connection:
+        connection.execute("create schema marts")
+        connection.execute(
+            "create table marts.fct_plays (user_id varchar, track_id varchar, played_at timestamp)"
+        )
+        if plays:
+            connection.executemany("insert into marts.fct_plays values (?, ?, ?)", plays)
+        connection.execute(
+            "create table marts.dim_listeners as "
+            "select distinct user_id, true as is_current from marts.fct_plays "
+            "union all select '-1', true"
+        )
+        connection.execute(
+            "create table marts.dim_tracks as select distinct track_id, 'Air' as artist, "
+            "'Song ' || track_id as title from marts.fct_plays union all select '-1', 'x', 'x'"
+        )
+
+
+def test_a_good_model_is_published_with_its_figures(settings: Settings) -> None:
+    _warehouse(settings)
+    outcome = retrain(settings, lake_version=4)
+    assert outcome.published == 1, outcome
+    assert outcome.metrics["new.hr@10"] > outcome.metrics["popularity.hr@10"]
+    folder = settings.home / "batch_view"
+    assert batch_view.current(folder) == 1
+    view = batch_view.read(folder, 1)
+    assert (view.manifest.algorithm, view.manifest.lake_version) == ("ease", 4)
+    assert view.manifest.metrics == outcome.metrics
+    assert view.keys.tolist() == sorted(track_key("Air", f"Song t{i}") for i in range(40))
+    taste = {track_key("Air", f"Song t{i}"): i >= 20 for i in range(40)}
+    side = np.array([taste[int(key)] for key in view.keys])
+    assert (side[view.neighbours[:, 0]] == side).all(), "the best neighbour shares the taste"
+
+
+def test_the_same_plays_are_not_learned_twice(settings: Settings) -> None:
+    _warehouse(settings)
+    assert retrain(settings).published == 1
+    again = retrain(settings)
+    assert again.published is None
+    assert "no play is newer" in again.reason
+    assert batch_view.generations(settings.home / "batch_view") == [1]
+
+
+def test_a_model_worse_than_popularity_is_refused(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _warehouse(settings)
+    fit = training._fit
+
+    def inverted(matrix: object) -> object:
+        name, table = fit(matrix)
+        return name, type(table)(table.targets, -table.weights)
+
+    monkeypatch.setattr(training, "_fit", inverted)
+    outcome = retrain(settings)
+    assert outcome.published is None
+    assert "below popularity" in outcome.reason
+    assert batch_view.current(settings.home / "batch_view") is None
+
+
+def test_a_model_much_worse_than_the_one_in_service_is_refused(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _warehouse(settings)
+    with duckdb.connect(str(settings.warehouse_path)) as connection:
+        connection.execute("create table kept as select * from marts.fct_plays")
+        connection.execute("delete from marts.fct_plays where played_at >= '2025-03-03'")
+    assert retrain(settings).published == 1
+    with duckdb.connect(str(settings.warehouse_path)) as connection:
+        connection.execute("insert into marts.fct_plays from kept where played_at >= '2025-03-03'")
+    monkeypatch.setattr(training, "TOLERATED", 3.0)
+    outcome = retrain(settings)
+    assert outcome.published is None
+    assert "in service" in outcome.reason
+    assert outcome.metrics["in_service.hr@10"] > outcome.metrics["popularity.hr@10"]
+    assert batch_view.current(settings.home / "batch_view") == 1
+    monkeypatch.setattr(training, "TOLERATED", 0.5)
+    assert retrain(settings).published == 2
+
+
+def test_too_few_plays_teach_nothing(settings: Settings) -> None:
+    _warehouse(settings, days=0)
+    assert "nothing to learn" in retrain(settings).reason

@@ -1,0 +1,132 @@
+"""The nightly over a generated warehouse: wall time, peak memory, seconds a step.
+
+``python -m tests.benchmarks.nightly 1000000 3000000 10000000`` prints one JSON line a size. Each
+nightly is cold: an empty home but for the lake, in a process of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from deltalake import write_deltalake
+
+from contracts.lake import PARTITION_BY, PLAYS
+from contracts.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+#: Plays generated at once: bounds the memory of the generator, not of what is measured.
+CHUNK = 500_000
+
+#: A year of plays in order of time. Popularity and activity fall off like powers; sessions overlap;
+#: three in ten are skipped; one delivery in a hundred comes twice, one in a thousand is bad.
+_PLAYS = """
+with numbers as (
+    select
+        i,
+        hash(i * 7 + 1) % 1000000 / 1e6 as a,
+        hash(i * 7 + 2) % 1000000 / 1e6 as b,
+        hash(i * 7 + 3) % 1000000 / 1e6 as c
+    from range($first, $last) as t(i)
+),
+plays as (
+    select
+        i,
+        c,
+        floor(pow(a, 2) * greatest(10, $total // 100))::integer as listener,
+        floor(pow(b, 3) * greatest(100, $total // 40))::integer as track,
+        make_timestamp_ms(
+            1735689600000 + (i * (31536000000 / $total))::bigint + (c * 3000000)::bigint
+        ) as started
+    from numbers
+)
+select
+    md5(i::varchar) || '-seg' as event_id,
+    'listener-' || listener as user_id,
+    md5('track' || track) as track_id,
+    'Artist ' || track // 12 as artist,
+    case when i % 1000 = 0 then '' else 'A Song Called ' || track end as title,
+    case when track % 9 > 0 then 'Album ' || track // 10 end as album,
+    started as played_at,
+    started + interval 1 minute as received_at,
+    (c * 240000)::bigint as ms_played,
+    240000::bigint as duration_ms,
+    c < 0.3 as skipped,
+    case when c < 0.3 then 'fwdbtn' end as reason_end,
+    'navidrome/0.53' as source,
+    null::varchar as session_hint,
+    null::varchar as impression_id,
+    null::varchar as extra,
+    'log' as log_id,
+    (i % 4)::integer as kafka_partition,
+    i * 2 + copy as kafka_offset,
+    0::integer as position,
+    started + to_minutes(2 + copy) as landed_at,
+    (started + to_minutes(2 + copy))::date as landed_date
+from plays, (values (0), (1)) as copies(copy)
+where copy = 0 or i % 100 = 7
+"""
+
+
+def generate(settings: Settings, plays: int) -> None:
+    """Write a lake of ``plays`` plays (and one repeat for every hundred)."""
+    path = settings.lake_dir / "plays"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with duckdb.connect() as connection:
+        connection.execute("set TimeZone = 'UTC'")
+        for first in range(0, plays, CHUNK):
+            numbers = {"first": first, "last": min(plays, first + CHUNK), "total": plays}
+            table = connection.sql(_PLAYS, params=numbers).to_arrow_table().cast(PLAYS)
+            write_deltalake(str(path), table, mode="append", partition_by=PARTITION_BY)
+
+
+def measure(settings: Settings) -> dict[str, Any]:
+    """Run one nightly and return its figures: seconds, MB, rows."""
+    started = time.monotonic()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "infra.cli", "nightly", "--json"],
+        cwd=ROOT,
+        env=os.environ | settings.environ(),
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    output = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    run = json.loads(output)
+    return {
+        "status": run["status"],
+        "error": run["error"],
+        "wall_s": round(time.monotonic() - started, 1),
+        "cpu_s": round(usage.ru_utime + usage.ru_stime, 1),
+        "peak_mb": usage.ru_maxrss // 1024,
+        "steps_s": {step["name"]: step["seconds"] for step in run["steps"]},
+        "rows": next(step["rows"] for step in run["steps"] if step["name"] == "build"),
+        "warehouse_mb": settings.warehouse_path.stat().st_size // 2**20,
+    }
+
+
+def main() -> None:
+    """Measure every size given on the command line, smallest first."""
+    for plays in sorted(int(text) for text in sys.argv[1:]) or [1_000_000]:
+        home = Path(tempfile.mkdtemp(prefix="segue-nightly-"))
+        try:
+            settings = Settings(home=home)
+            generate(settings, plays)
+            cold = measure(settings)
+            again = measure(settings)
+            print(json.dumps({"plays": plays, "cold": cold, "again": again}), flush=True)
+        finally:
+            shutil.rmtree(home)
+
+
+if __name__ == "__main__":
+    main()
