@@ -23,12 +23,12 @@ _THIRD = 0.23104906
 class PlayedBefore(NamedTuple):
     """A play of the listener that led to a track.
 
-    ``track`` is the row of the track played; ``count`` how many plays of all listeners, recent
+    ``track`` is the row of the track played; ``support`` how many plays of all listeners, recent
     ones counting more, support the step from it (for the listener's own plays: how many).
     """
 
     track: int
-    count: float
+    support: float
 
 
 class Reason(NamedTuple):

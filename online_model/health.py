@@ -8,7 +8,7 @@ among the most popular tracks (0: not in the list), which is the baseline carrie
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -90,7 +90,7 @@ def health(state: State) -> dict[str, Any]:
 
 
 def _last_change(hits: npt.NDArray[np.bool_]) -> int:
-    detector = drift.ADWIN(delta=0.002)
+    detector: Any = cast(Any, drift.ADWIN)(delta=0.002)
     found = -1
     for k, hit in enumerate(hits.tolist()):
         detector.update(float(hit))

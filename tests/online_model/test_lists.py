@@ -37,7 +37,7 @@ def test_reasons_name_the_play_that_led_here(learned: Recommender) -> None:
     assert strongest.contribution > 0.5
     assert strongest.plays[0].track == int(learned.lookup([1005])[0])
     # Four plays in five follow the ring: about 3000 / 60 * .8 of them took this step.
-    assert 20 < strongest.plays[0].count < 60
+    assert 20 < strongest.plays[0].support < 60
 
 
 def test_contributions_come_from_the_score(learned: Recommender) -> None:
