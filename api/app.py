@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from api import health
 from api.docs import render
 from api.edge import Edge, error_reply
-from api.errors import ApiError
+from api.errors import INTERNAL, ApiError
 from api.hot import HotPaths, hot_router
 from api.lastfm import audioscrobbler, browser, endpoint
 from api.listenbrainz import imports, read, recommendation, stats
@@ -71,6 +71,7 @@ def create_app(services: Services) -> Edge:
     app.add_exception_handler(ApiError, _known)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(Exception, _unexpected)  # the edge logs it
     return edge
 
 
@@ -87,6 +88,10 @@ def _rendered(request: Request, error: ApiError) -> Response:
 async def _known(request: Request, error: Exception) -> Response:
     assert isinstance(error, ApiError)
     return _rendered(request, error)
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    return _rendered(request, INTERNAL)
 
 
 async def _http(request: Request, error: Exception) -> Response:

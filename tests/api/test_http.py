@@ -42,6 +42,24 @@ async def test_metrics_count(client: httpx.AsyncClient) -> None:
     assert "/nope/1" not in text
 
 
+@pytest.mark.parametrize(
+    "path", ["/metrics", "/1/validate-token?token=x", "/v1/users/a/recommendations"]
+)
+async def test_our_mistakes_are_told_without_details(
+    world: World, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    async def broken(*_: object) -> None:
+        raise RuntimeError("the secret of the house")
+
+    monkeypatch.setattr(world.services.accounts, "identify", broken)
+    monkeypatch.setattr(world.services.metrics, "render", lambda: 1 / 0)
+    answer = await client.get(path, headers=ADA if path.startswith("/v1") else {})
+    assert answer.status_code == 500
+    assert "logged" in answer.text
+    assert "secret" not in answer.text
+    assert answer.headers["content-type"] == "application/json"
+
+
 async def test_hot_endpoints_are_documented(client: httpx.AsyncClient) -> None:
     document = (await client.get("/openapi.json")).json()
     for path, method in (
