@@ -165,10 +165,14 @@ def _produce(producer: Producer, letter: Letter) -> None:
 
 
 def _post(letter: Letter, api: str, token: str) -> None:
-    path = letter.content.topic.removeprefix(_HTTP)
-    play = msgspec.json.decode(letter.content.value or b"null")
+    """Post a play the API refused; it was the sender's unless it names another listener."""
+    try:
+        play = msgspec.json.decode(letter.content.value or b"null", type=dict[str, object])
+    except msgspec.MsgspecError as error:
+        raise InvalidEvent("bad-json", f"only its sender can mend it: {error}") from None
+    play.setdefault("user", (letter.content.key or b"").decode(errors="replace"))
     response = httpx.post(
-        f"{api}{path}",
+        f"{api}/v1/plays",
         content=msgspec.json.encode({"plays": [play]}),
         headers={"authorization": f"Bearer {token}"},
         timeout=30,
