@@ -18,6 +18,23 @@ from contracts.ids import artist_key
 _GENRE_ARTISTS = 50
 
 
+# An artist bears its own tags and those of its tracks.
+_TAGS = """
+select artist_id::text, tag, sum(weight * confidence)
+from (
+    select entity_id as artist_id, tag, weight, confidence
+    from catalogue_tags where kind = 'artist'
+    union all
+    select coalesce(a.merged_into, a.artist_id), g.tag, g.weight, g.confidence
+    from catalogue_tags g
+    join catalogue_tracks t on t.track_id = g.entity_id
+    join catalogue_artists a using (artist_id)
+    where g.kind = 'track'
+) g
+group by 1, 2
+"""
+
+
 class Coverage(msgspec.Struct):
     """What the content table covers.
 
@@ -51,10 +68,7 @@ def build(connection: psycopg.Connection[Any], home: Path, k: int = 50) -> Cover
     ).fetchall()
     place = {entity: row for row, (entity, _) in enumerate(artists)}
     # Several sources: their weights are shares already, and trust decides between them.
-    rows = connection.execute(
-        "select entity_id::text, tag, sum(weight * confidence) from catalogue_tags "
-        "where kind = 'artist' group by 1, 2"
-    ).fetchall()
+    rows = connection.execute(_TAGS).fetchall()
     if not rows:
         raise ConfigurationError(
             "the catalogue has no tagged artists: segue collect hetrec --file FOLDER, "

@@ -11,6 +11,7 @@ import psycopg
 import pytest
 from typer.testing import CliRunner
 
+from batch.catalogue.resolve import find_track
 from batch.collectors.lastfm import source as lastfm
 from batch.collectors.policy import Policy
 from batch.collectors.run import Outcome, Request, collect
@@ -18,6 +19,7 @@ from contracts.errors import ConfigurationError
 from infra.cli import cli
 from infra.commands import collect as command
 from infra.stack.postgres import Postgres
+from tests.batch.catalogue.test_loaders import GOOD, HEADER, ID, UNKNOWN
 from tests.batch.collectors.lastfm_server import LastFm, history
 from tests.batch.collectors.misbehaving import Misbehaving
 from tests.integration.conftest import RunningStack
@@ -130,6 +132,24 @@ def test_files_are_loaded_through_the_command(
         f"{outcome.coverage.artists} artists, {outcome.coverage.with_neighbours} with neighbours,"
         f" {len(outcome.coverage.tags)} tags of 50 artists, {outcome.review}"
     )
+
+
+def test_a_csv_of_tracks_is_staged_and_its_bad_rows_are_kept(dsn: str, tmp_path: Path) -> None:
+    path = tmp_path / "dataset.csv"
+    wild = GOOD.replace(",87.917,", ",987.9,").replace(ID, ID[::-1])
+    path.write_text(HEADER + GOOD + UNKNOWN.replace(ID, "z" * 22) + wild + "9,torn\n")
+    for _ in range(2):
+        outcome = collect(request("kaggle-tracks", tmp_path, dsn, file=path))
+        assert outcome.refused == {"columns": 1, "track_tempo": 1}
+    with psycopg.connect(dsn) as db:
+        best = db.execute(
+            "select value from catalogue_best_facts "
+            "where field = 'danceability' and entity_id = %s",
+            (find_track(db, "gen hoshino", "COMEDY, again"),),
+        ).fetchall()
+        assert [round(value, 3) for (value,) in best] == [0.676]
+        refused = db.execute("select reason from rejected_records order by 1").fetchall()
+        assert refused == [("columns",), ("track_tempo",)]
 
 
 def test_collected_plays_arrive_on_the_platform_once(
