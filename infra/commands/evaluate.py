@@ -77,15 +77,13 @@ def _print(console: Console, file: Path, result: dict[str, Any]) -> None:
     )
     for part, title in (("all", "Next play, any item"), ("new", "First plays only")):
         table = Table(title=title)
-        table.add_column("model")
+        table.add_column("model", no_wrap=True)
         for column in _COLUMNS:
-            table.add_column(column, justify="right")
+            table.add_column(column, justify="right", no_wrap=True)
         table.add_row("segue", *(f"{result[part][c]:.4f}" for c in _COLUMNS))
         spans = result["ci95"][part]
-        table.add_row(
-            "  95% interval",
-            *(f"{spans[c][0]:.4f}-{spans[c][1]:.4f}" if c in spans else "" for c in _COLUMNS),
-        )
+        halves = ((spans[c][1] - spans[c][0]) / 2 if c in spans else None for c in _COLUMNS)
+        table.add_row("  95%", *("" if h is None else f"±{h:.4f}" for h in halves))
         for name, figures in result.get("baselines", {}).items():
             table.add_row(name, *(f"{figures[part][c]:.4f}" for c in _COLUMNS))
         console.print(table)
