@@ -52,6 +52,7 @@ class Night:
     run: Run
     day: date
     tell: Callable[[str, str], None]
+    full_refresh: bool = False
 
 
 def nightly(
@@ -59,6 +60,7 @@ def nightly(
     *,
     target: str = "duckdb",
     day: date | None = None,
+    full_refresh: bool = False,
     tell: Callable[[str, str], None] = lambda step, word: None,
 ) -> Run:
     """Run every step and return the record, which is also written to ``<home>/runs``.
@@ -67,6 +69,8 @@ def nightly(
     ----------
     day
         The day reports look back from; today (UTC) by default.
+    full_refresh
+        Build incremental tables from nothing: after rows were taken out of the lake, say.
     tell
         Called with (step, word) as the run goes on, for progress bars.
 
@@ -89,7 +93,7 @@ def nightly(
             started_at=_now(),
             steps=[Step(name=name) for name in STEPS],
         )
-        _go(Night(settings, run, day, tell), runs)
+        _go(Night(settings, run, day, tell, full_refresh), runs)
     return run
 
 
@@ -175,7 +179,7 @@ def _build(night: Night) -> tuple[str, dict[str, int]]:
     def heard(node: Node) -> None:
         night.tell("build", node.name)
 
-    result = warehouse.build(night.settings, progress=heard)
+    result = warehouse.build(night.settings, full_refresh=night.full_refresh, progress=heard)
     if not result.ok:
         words = [f"{node.name} {node.status} ({node.message})" for node in result.failed[:5]]
         raise StepFailed("; ".join(words))

@@ -23,6 +23,9 @@ def nightly(
         datetime | None,
         typer.Option(formats=["%Y-%m-%d"], help="Day the reports look back from; today (UTC)."),
     ] = None,
+    full_refresh: Annotated[
+        bool, typer.Option("--full-refresh", help="Build incremental tables from nothing.")
+    ] = False,
     home: Annotated[Path | None, typer.Option(help="Folder of the deployment.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the run record.")] = False,
 ) -> None:
@@ -51,7 +54,13 @@ def nightly(
             screen.update(tasks[step], completed=1)
 
     with nullcontext() if json else screen:
-        run = run_nightly(settings, target=target, day=date and date.date(), tell=tell)
+        run = run_nightly(
+            settings,
+            target=target,
+            day=date and date.date(),
+            full_refresh=full_refresh,
+            tell=tell,
+        )
     if json:
         typer.echo(msgspec.json.format(msgspec.json.encode(run), indent=2).decode())
     else:
