@@ -94,6 +94,28 @@ def read_interactions(
     UnreadableInteractions
         If the file is no such table, or a column is missing or not what it should be.
     """
+    table, seconds, chosen = read_in_time_order(path, user=user, item=item, time=time, limit=limit)
+    return Interactions(
+        users=_numbered(table[chosen[0]]),
+        items=_numbered(table[chosen[1]]),
+        seconds=seconds,
+        ratios=_ratios(table),
+        columns=chosen,
+    )
+
+
+def read_in_time_order(
+    path: Path,
+    *,
+    user: str | None = None,
+    item: str | None = None,
+    time: str | None = None,
+    limit: int | None = None,
+) -> tuple[pa.Table, npt.NDArray[np.int64], tuple[str, str, str]]:
+    """Return the rows that have a user, an item and a time, their seconds, and the columns used.
+
+    See :func:`read_interactions` for the parameters and errors.
+    """
     table = _read_table(path)
     chosen = (
         _choose(table, user, USER_COLUMNS, "user"),
@@ -104,13 +126,7 @@ def read_interactions(
         table = table.filter(pc.is_valid(table[name]))
     seconds = _seconds(table[chosen[2]], chosen[2])
     order = np.argsort(seconds, kind="stable")[:limit]
-    return Interactions(
-        users=_numbered(table[chosen[0]], order),
-        items=_numbered(table[chosen[1]], order),
-        seconds=seconds[order],
-        ratios=_ratios(table)[order],
-        columns=chosen,
-    )
+    return table.take(pa.array(order)), seconds[order], chosen
 
 
 def _read_table(path: Path) -> pa.Table:
@@ -154,8 +170,8 @@ def _seconds(column: pa.ChunkedArray, name: str) -> npt.NDArray[np.int64]:
     return np.asarray(values, np.int64)
 
 
-def _numbered(column: pa.ChunkedArray, order: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    codes = column.take(pa.array(order)).combine_chunks().dictionary_encode()
+def _numbered(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
+    codes = column.combine_chunks().dictionary_encode()
     if isinstance(codes, pa.ChunkedArray):
         codes = codes.combine_chunks()
     return np.asarray(codes.indices.to_numpy(zero_copy_only=False), np.int64)
