@@ -62,7 +62,7 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
     history: int = 300
     gap: int = 1800
     half_life: int = 90 * 86_400
-    ranker_every: int = 8
+    ranker_every: int = 10
     warm_up: int = 4_000
     linear_rate: float = 0.1
     hidden_rate: float = 0.05
