@@ -1,0 +1,91 @@
+"""A replay proves that every store holds every play once, and notices where one does not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psycopg
+import pytest
+import redis
+
+from contracts.features import Keys
+from contracts.kafka import end_offsets
+from contracts.topics import Topics
+from infra import interactions as files
+from infra.interactions import Interactions
+from infra.replay.post import Posted, expected_ids
+from infra.replay.reconcile import mark
+from infra.replay.run import Outcome, count, replay
+from tests.integration.conftest import RunningStack
+from tests.plays import interactions
+
+pytestmark = pytest.mark.integration
+
+
+def run(stack: RunningStack, data: Interactions, *, warehouse: bool = False) -> Outcome:
+    return replay(
+        stack.settings,
+        data,
+        api=stack.api,
+        token=stack.admin_token,
+        collection="test",
+        rate=None,
+        warehouse=warehouse,
+        timeout=120,
+        progress=lambda _: None,
+        say=lambda _: None,
+    )
+
+
+@pytest.mark.timeout(300)
+def test_twice_the_same_file_doubles_nothing(stack: RunningStack) -> None:
+    data = interactions(3_000, prefix="twice-")
+    first = run(stack, data)
+    assert first.differences == []
+    assert first.accepted == first.distinct
+    second = run(stack, data, warehouse=True)
+    assert second.differences == []
+    assert second.kafka.deliveries == first.kafka.deliveries == second.plays
+    assert second.warehouse is not None
+    assert second.warehouse.distinct == second.distinct
+    assert second.history.doubled == 0
+
+
+@pytest.mark.timeout(300)
+def test_a_play_that_is_gone_is_noticed_in_the_store_that_lost_it(stack: RunningStack) -> None:
+    data = interactions(500, prefix="lost-")
+    start = mark(stack.settings)
+    posted = run(stack, data)
+    assert posted.differences == []
+    user = data.users[0]
+    keys = Keys(stack.settings.namespace, stack.settings.partitions)
+    redis.Redis.from_url(stack.settings.redis_url).delete(keys.listener(user))
+    with psycopg.connect(stack.settings.postgres_dsn) as connection:
+        connection.execute("delete from plays where user_id = %s", (user,))
+    ends = end_offsets(
+        stack.settings.kafka, Topics(stack.settings.namespace).plays, stack.settings.partitions
+    )
+    again = count(
+        stack.settings,
+        data,
+        "test",
+        Posted(accepted=expected_ids(data, "test")),
+        start,
+        ends,
+        warehouse=False,
+        say=lambda _: None,
+    )
+    lost = data.users.count(user)
+    assert again.redis.missing == lost
+    assert again.history.missing == lost
+    assert again.history.doubled == 1  # its count no longer agrees with its rows
+    assert again.kafka.missing == again.lake.missing == 0
+    assert not again.reconciled
+
+
+@pytest.mark.timeout(300)
+def test_real_plays_reconcile(stack: RunningStack, shared_data: Path) -> None:
+    data = files.read(shared_data / "30music_dev.parquet", limit=5_000)
+    outcome = run(stack, data)
+    assert outcome.differences == []
+    assert outcome.accepted == 5_000
