@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import msgspec
 import redis
 from confluent_kafka import Consumer, Producer, TopicPartition
 
@@ -158,7 +159,12 @@ class Kit:
             assert self.redis.get(self.keys.listener(user)) == reference_fold(None, run), user
 
     def dead_letters(self) -> list[DeadLetter]:
-        return [letter.content for letter in read(self.settings)]
+        """Return one letter for each stage that refused a message."""
+        return [
+            msgspec.structs.replace(letter.content, stage=stage)
+            for letter in read(self.settings)
+            for stage in letter.stages
+        ]
 
     def committed(self, group: str) -> dict[int, int]:
         consumer = Consumer({"bootstrap.servers": self.settings.kafka, "group.id": group})
