@@ -86,6 +86,8 @@ def test_a_lost_model_is_learned_again_whatever_kafka_has_committed(kit: Kit) ->
     for path in kit.settings.model_dir.iterdir():
         path.unlink()
     kit.start("learner")
+    # Until the new worker reports, the old one's last heartbeat still says that it is level.
+    wait_until((kit.settings.model_dir / "current").exists, 100)
     kit.wait_applied("learner", timeout=100)
     model = reader(kit)
     assert model.plays_learned == uninterrupted(kit).plays_learned
