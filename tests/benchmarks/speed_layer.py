@@ -38,6 +38,8 @@ def run(
             for worker in WORKERS:
                 rows[worker] = _worker(stack, worker, plays / sent)
             for worker in WORKERS:
+                if "plays_per_s" not in rows[worker]:
+                    continue
                 rows[worker]["ratio_to_floor"] = round(
                     rows[worker]["plays_per_s"] / rows["floor"]["plays_per_s"], 4
                 )
@@ -141,16 +143,22 @@ def _worker(stack: Stack, name: str, plays_a_message: float) -> dict[str, float]
             if first is not None and done >= total:
                 messages = done - first[1]
                 seconds = now - first[0]
+                if not messages:  # all of it between two heartbeats
+                    return {"measured_share": 0.0, "rss_mb": _rss(process.pid)}
                 return {
-                    "plays_per_s": round(messages * plays_a_message / seconds) if messages else 0,
-                    "messages_per_s": round(messages / seconds) if messages else 0,
+                    "plays_per_s": round(messages * plays_a_message / seconds),
+                    "messages_per_s": round(messages / seconds),
                     "cpu_us_per_play": round(
-                        (cpu - first[2]) / max(1.0, messages * plays_a_message) * 1e6, 1
+                        (cpu - first[2]) / (messages * plays_a_message) * 1e6, 1
                     ),
                     "measured_share": round(messages / total, 3),
-                    "rss_mb": round(psutil.Process(process.pid).memory_info().rss / 2**20),
+                    "rss_mb": _rss(process.pid),
                 }
             time.sleep(0.02)
         raise TimeoutError(f"{name} applied {done} of {total} messages")
     finally:
         process.stop()
+
+
+def _rss(pid: int) -> int:
+    return round(psutil.Process(pid).memory_info().rss / 2**20)
