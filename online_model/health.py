@@ -12,7 +12,6 @@ from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
-from river import drift
 
 from online_model.state import (
     CLOCK,
@@ -90,7 +89,10 @@ def health(state: State) -> dict[str, Any]:
 
 
 def _last_change(hits: npt.NDArray[np.bool_]) -> int:
-    detector: Any = cast(Any, drift.ADWIN)(delta=0.002)
+    # Two seconds of imports (statistics the detector does not use) that no reader should pay for.
+    from river.drift import ADWIN
+
+    detector: Any = cast(Any, ADWIN)(delta=0.002)
     found = -1
     for k, hit in enumerate(hits.tolist()):
         detector.update(float(hit))

@@ -95,7 +95,8 @@ class ApacheKafka(Server):
         done = subprocess.run(
             [
                 *self._java(), "kafka.tools.StorageTool", "format", "--ignore-formatted",
-                "--cluster-id", cluster, "--config", str(self._properties),
+                # One argument: an id may begin with a dash, and two would read it as an option.
+                f"--cluster-id={cluster}", "--config", str(self._properties),
             ],
             capture_output=True, text=True, timeout=120, check=False, env=self.clean_env(),
         )  # fmt: skip
