@@ -1,7 +1,9 @@
 """The batch view: what the nightly model tells the online one, as a bounded neighbour table.
 
 One generation is a folder ``<home>/batch_view/<generation>/`` with two files, ``neighbours.npz``
-and ``manifest.json``; ``<home>/batch_view/current`` names the one in service. Folders are complete
+and ``manifest.json``; ``<home>/batch_view/current`` names the one in service. What content says
+(same artist, tags) has the same form in ``<home>/content_view``, there with descriptions of the
+tracks, so that one nobody has played yet can be shown. Folders are complete
 before they get their name and never change after, and ``current`` is replaced by a rename, so a
 reader sees a whole generation or the one before.
 """
@@ -11,8 +13,10 @@ from __future__ import annotations
 import os
 import shutil
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -48,6 +52,24 @@ class Manifest(msgspec.Struct, kw_only=True):
 
 
 @dataclass(frozen=True, slots=True)
+class Descriptions:
+    """What serving needs to know of the ``n`` tracks of a view, in the order of its keys.
+
+    Attributes
+    ----------
+    id_keys, artist_keys
+        Keys of the public id and of the artist (:mod:`contracts.ids`), 0 unknown; shape ``(n,)``,
+        uint64.
+    documents
+        Pre-encoded JSON object of each track: ``track_id``, ``artist``, ``title``; ``b""`` unknown.
+    """
+
+    id_keys: npt.NDArray[np.uint64]
+    artist_keys: npt.NDArray[np.uint64]
+    documents: list[bytes]
+
+
+@dataclass(frozen=True, slots=True)
 class BatchView:
     """Neighbours of ``n`` tracks, ``s`` slots each.
 
@@ -60,12 +82,15 @@ class BatchView:
     weights
         Their weights, falling within a row; shape ``(n, s)``, float32. The score of a track for a
         listener is the sum over what was played of the weights that lead to it.
+    descriptions
+        Of the tracks, where the view makes tracks known that nobody has played.
     """
 
     keys: npt.NDArray[np.uint64]
     neighbours: npt.NDArray[np.int32]
     weights: npt.NDArray[np.float32]
     manifest: Manifest
+    descriptions: Descriptions | None = None
 
 
 def generations(folder: Path) -> list[int]:
@@ -93,12 +118,27 @@ def read(folder: Path, generation: int) -> BatchView:
         text = (folder / str(generation) / "manifest.json").read_bytes()
         manifest = msgspec.json.decode(text, type=Manifest)
         with np.load(folder / str(generation) / "neighbours.npz") as arrays:
-            view = BatchView(arrays["keys"], arrays["neighbours"], arrays["weights"], manifest)
+            view = BatchView(
+                arrays["keys"],
+                arrays["neighbours"],
+                arrays["weights"],
+                manifest,
+                _described(arrays),
+            )
     except (OSError, ValueError, KeyError, zipfile.BadZipFile, msgspec.DecodeError) as error:
         raise IncompatibleState(f"batch view {generation} cannot be read: {error}") from None
     if manifest.layout != LAYOUT_VERSION:
         raise IncompatibleState(f"batch view {generation} has layout {manifest.layout}")
     return view
+
+
+def _described(arrays: Mapping[str, npt.NDArray[Any]]) -> Descriptions | None:
+    if "document_ends" not in arrays:
+        return None
+    ends = arrays["document_ends"].tolist()
+    text = arrays["document_bytes"].tobytes()
+    documents = [text[a:b] for a, b in zip([0, *ends[:-1]], ends, strict=True)] if ends else []
+    return Descriptions(arrays["id_keys"], arrays["artist_keys"], documents)
 
 
 def write(folder: Path, view: BatchView) -> None:
@@ -109,7 +149,18 @@ def write(folder: Path, view: BatchView) -> None:
     shutil.rmtree(making, ignore_errors=True)
     making.mkdir()
     with (making / "neighbours.npz").open("wb") as file:
-        np.savez(file, keys=view.keys, neighbours=view.neighbours, weights=view.weights)
+        arrays: dict[str, Any] = {
+            "keys": view.keys,
+            "neighbours": view.neighbours,
+            "weights": view.weights,
+        }
+        if view.descriptions is not None:
+            documents = view.descriptions.documents
+            arrays["id_keys"] = view.descriptions.id_keys
+            arrays["artist_keys"] = view.descriptions.artist_keys
+            arrays["document_bytes"] = np.frombuffer(b"".join(documents), np.uint8)
+            arrays["document_ends"] = np.cumsum([len(d) for d in documents], dtype=np.int64)
+        np.savez(file, **arrays)
         file.flush()
         os.fsync(file.fileno())
     (making / "manifest.json").write_bytes(

@@ -29,6 +29,8 @@ _TRUST = {
     "activation": 0.5,
     "popular_day": 0.5,
     "popular_fortnight": 0.3,
+    "batch": 0.5,
+    "content": 0.3,
 }
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from river.reco.base import Ranker
 
+from contracts.batch_view import BatchView
 from contracts.ids import id_key, track_key, user_key
 from online_model import snapshots
 from online_model.config import ModelConfig
@@ -26,6 +27,7 @@ from online_model.hashing import find, find_all
 from online_model.health import health
 from online_model.learning import learn_batch, register
 from online_model.offsets import read_offsets, write_offset
+from online_model.outside import BATCH_VIEW, CONTENT_VIEW, fill_table, room_for_unheard
 from online_model.ranking import LearnStats, Ranking
 from online_model.scratch import Scratch, new_scratch
 from online_model.serving import score_rows, serve
@@ -187,6 +189,47 @@ class Recommender(Ranker):
     def document(self, index: int) -> bytes:
         """Return the document of a row, ``b""`` where there is none."""
         return read_document(self._state, int(index))
+
+    # ---------------------------------------------------------------- tables filled by others
+    @property
+    def views(self) -> dict[str, int]:
+        """Generations of the views the tables ``batch`` and ``content`` came from; 0 is none."""
+        counters = self._state.counters
+        return {"batch": int(counters[BATCH_VIEW]), "content": int(counters[CONTENT_VIEW])}
+
+    def set_batch_table(self, view: BatchView) -> int:
+        """Replace the table of the nightly model; return how many tracks have a row in it.
+
+        Tracks the model does not know are left out; call again when it has met more of them.
+        """
+        self._must_write()
+        state = self._state
+        filled = fill_table(state.batch_ids, state.batch_weights, self.lookup(view.keys), view)
+        state.counters[BATCH_VIEW] = view.manifest.generation
+        return filled
+
+    def set_content_table(self, view: BatchView) -> int:
+        """Replace the table of content; return how many tracks have a row in it.
+
+        Tracks that come with a document get a row ahead of their first play while the model has
+        room to spare, so that they can be shown to listeners of what they resemble.
+        """
+        self._must_write()
+        state = self._state
+        rows = self.lookup(view.keys)
+        if view.descriptions is not None:
+            known = view.descriptions
+            described = [k for k in np.flatnonzero(rows < 0).tolist() if known.documents[k]]
+            for k in described[: room_for_unheard(state)]:
+                rows[k] = self.register_track(
+                    int(view.keys[k]),
+                    id_key=int(known.id_keys[k]),
+                    artist_key=int(known.artist_keys[k]),
+                    document=known.documents[k],
+                )
+        filled = fill_table(state.content_ids, state.content_weights, rows, view)
+        state.counters[CONTENT_VIEW] = view.manifest.generation
+        return filled
 
     # ---------------------------------------------------------------- learning
     def learn_plays(

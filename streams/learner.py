@@ -29,7 +29,9 @@ from online_model import ModelConfig, ModelDirectory, Recommender
 from streams.dead_letters import DeadLetters
 from streams.decode import Batch, Record, decode_plays
 from streams.follow import follow
+from streams.forgetting import Forgetting
 from streams.listeners import pieces
+from streams.views import Views
 from streams.worker import Worker, run_worker
 
 log = logging.getLogger(__name__)
@@ -126,11 +128,11 @@ class ModelFold:
 
     Parameters
     ----------
-    log_id
-        Identity of the log of ``plays``.
+    log_id, erasures_id
+        Identities of the logs of ``plays`` and ``erasures``.
     """
 
-    def __init__(self, worker: Worker, log_id: str) -> None:
+    def __init__(self, worker: Worker, log_id: str, erasures_id: str) -> None:
         settings = worker.settings
         self.topics = [worker.topics.plays]
         self._settings = settings
@@ -139,7 +141,9 @@ class ModelFold:
         self._partitions = settings.partitions
         self._letters = DeadLetters(settings, worker.name)
         self._directory = ModelDirectory(settings.model_dir)
+        self._views = Views(settings.home)
         self._model = self._directory.resume()
+        self._forgetting = Forgetting(worker, self._model, self._directory, erasures_id)
         self._live = self._model_positions()
         self._durable = dict(self._live)
         self._saving: tuple[Future[Path], dict[TP, int]] | None = None
@@ -166,14 +170,13 @@ class ModelFold:
     async def apply(self, tp: TP, start: int, records: list[Record]) -> None:
         """Learn a run of messages, in pieces between which the event loop breathes."""
         for piece in pieces(records, _MOST_BYTES):
-            batch = decode_plays(
-                piece, partition=tp.partition, partitions=self._partitions, start=start
-            )
+            batch = self._decode(piece, tp.partition, start)
             if batch.rejected:
                 count = await asyncio.to_thread(
                     self._letters.send, tp.topic, tp.partition, batch.rejected
                 )
                 self._status.add(dead_letters=count)
+                batch = self._decode(piece, tp.partition, start)  # less an erasure meanwhile
             # No await between these two: the arrays and their offset change together.
             counts = learn(self._model, batch)
             self._model.set_offset(self._log_id, tp.partition, batch.last)
@@ -183,6 +186,9 @@ class ModelFold:
             self._report()
             await asyncio.sleep(0)
 
+    def _decode(self, piece: list[Record], partition: int, start: int) -> Batch[Submission]:
+        return decode_plays(piece, partition=partition, partitions=self._partitions, start=start)
+
     def _report(self) -> None:
         self._status.offsets.update({f"{t.topic}:{t.partition}": o for t, o in self._live.items()})
 
@@ -191,11 +197,17 @@ class ModelFold:
         return self._durable
 
     async def tick(self) -> None:
-        """Publish once the model has caught up; save a snapshot when one is due."""
+        """Take in new views, publish once caught up, save a snapshot when one is due."""
+        self._unsaved += len(await self._views.look(self._model))
+        for name, generation in self._model.views.items():
+            self._status.counters[f"{name}_view"] = generation
         if not self._published:
             await self._publish_when_caught_up()
         self._reap()
-        due = time.monotonic() - self._saved_at >= self._settings.snapshot_seconds
+        # Readers of a file published before this learner's still see its rows.
+        erased = self._published and self._forgetting.apply()
+        self._unsaved += int(erased)
+        due = erased or time.monotonic() - self._saved_at >= self._settings.snapshot_seconds
         if self._saving is None and self._unsaved and (due or self._unsaved >= _SNAPSHOT_PLAYS):
             self._save()
 
@@ -212,6 +224,7 @@ class ModelFold:
 
     def _save(self) -> None:
         """Copy the arrays now and write them in a thread."""
+        self._forgetting.snapshot_begins()
         self._saving = self._directory.snapshot_later(self._model), dict(self._live)
         self._saved_at = time.monotonic()
         self._unsaved = 0
@@ -222,12 +235,14 @@ class ModelFold:
             future, offsets = self._saving
             self._saving = None
             try:
-                future.result()
+                path = future.result()
             except OSError as error:  # a full disk: the log is still there, try again
                 self._unsaved += 1
+                self._forgetting.snapshot_failed()
                 self._status.set_state("waiting", f"snapshot: {error}")
                 return
             self._durable = offsets
+            self._forgetting.snapshot_is_written(path)
             self._status.add(snapshots=1)
             if self._status.detail.startswith("snapshot: "):
                 self._status.set_state("running")
@@ -246,12 +261,12 @@ class ModelFold:
 def body(worker: Worker) -> None:
     """Follow ``plays`` until told to stop."""
     log_ids = worker.find_logs()
-    log_id = log_ids[worker.topics.plays]
+    ids = log_ids[worker.topics.plays], log_ids[worker.topics.erasures]
     worker.status.detail = "compiling the model"
     warm_up()
     worker.status.detail = ""
     group = f"{worker.settings.namespace}.learner.{worker.settings.host_name}"
-    follow(worker, lambda: ModelFold(worker, log_id), group, log_ids)
+    follow(worker, lambda: ModelFold(worker, *ids), group, log_ids)
 
 
 def run(settings: Settings) -> int:

@@ -45,7 +45,8 @@ class ModelInfo(msgspec.Struct):
     """The model in force.
 
     ``offsets`` say up to where each partition of each log is learned; ``health`` how good the
-    lists have been lately, by the learner's own trials.
+    lists have been lately, by the learner's own trials; ``views`` which generations of the nightly
+    batch view and of content are in its tables (0: none).
     """
 
     ready: bool
@@ -55,6 +56,7 @@ class ModelInfo(msgspec.Struct):
     clock: int
     offsets: dict[str, int]
     health: dict[str, Any]
+    views: dict[str, int] = {}
 
 
 @router.get("/tracks/{track_id:path}/similar", responses=answers(Similar), summary="More like this")
@@ -95,6 +97,7 @@ async def model(services: With, _: Caller) -> Response:
             reader.clock,
             offsets,
             reader.health(),
+            reader.views,
         )
     )
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from contracts import batch_view
-from contracts.batch_view import BatchView, Manifest
+from contracts.batch_view import BatchView, Descriptions, Manifest
 from contracts.errors import ConfigurationError, IncompatibleState
 
 
@@ -43,6 +44,18 @@ def test_a_generation_comes_back_as_it_was(tmp_path: Path) -> None:
     np.testing.assert_array_equal(view.keys, _view(1).keys)
     np.testing.assert_array_equal(view.neighbours, _view(1).neighbours)
     np.testing.assert_array_equal(view.weights, _view(1).weights)
+    assert view.descriptions is None
+
+
+@pytest.mark.parametrize("documents", [[b'{"a":1}', b""], [b"", b""]])
+def test_descriptions_come_back_as_they_were(tmp_path: Path, documents: list[bytes]) -> None:
+    told = Descriptions(np.array([7, 0], np.uint64), np.array([2**64 - 1, 0], np.uint64), documents)
+    batch_view.write(tmp_path, replace(_view(1), descriptions=told))
+    found = batch_view.read(tmp_path, 1).descriptions
+    assert found is not None
+    assert found.documents == documents
+    assert found.id_keys.tolist() == [7, 0]
+    assert found.artist_keys.tolist() == [2**64 - 1, 0]
 
 
 def test_rolling_back_and_pruning_keep_what_is_in_service(tmp_path: Path) -> None:

@@ -1,0 +1,86 @@
+"""Brings the views that others publish into the model: the nightly batch view, and content.
+
+Both are folders of generations (:mod:`contracts.batch_view`). A generation is read in a thread and
+goes into the arrays between two batches; the arrays keep its number, so snapshots do too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from contracts import batch_view
+from contracts.batch_view import BatchView
+from contracts.errors import IncompatibleState
+from online_model import Recommender
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 2.0
+#: A view may speak of tracks the model meets only later: it is mapped again after so long.
+AGAIN_SECONDS = 60.0
+
+
+class Views:
+    """Watches ``<home>/batch_view`` and ``<home>/content_view``.
+
+    Attributes
+    ----------
+    refused
+        ``view -> reason`` of generations that cannot be read; the ones before stay in force.
+    """
+
+    def __init__(self, home: Path) -> None:
+        self._folders = {"batch": home / "batch_view", "content": home / "content_view"}
+        self._looked = -LOOK_SECONDS
+        self._mapped: dict[str, tuple[int, int, float]] = {}
+        self._bad: dict[str, int] = {}
+        self.refused: dict[str, str] = {}
+
+    async def look(self, model: Recommender) -> dict[str, int]:
+        """Load what has changed; return ``view -> generation`` of what was loaded."""
+        now = time.monotonic()
+        if now - self._looked < LOOK_SECONDS:
+            return {}
+        self._looked = now
+        loaded = {}
+        for name, folder in self._folders.items():
+            generation = _current(folder)
+            if generation is None or generation == self._bad.get(name):
+                continue
+            if not self._due(name, generation, model, now):
+                continue
+            try:
+                view = await asyncio.to_thread(batch_view.read, folder, generation)
+            except IncompatibleState as error:
+                log.warning("%s", error)
+                self._bad[name], self.refused[name] = generation, str(error)
+                continue
+            self.refused.pop(name, None)
+            rows = _into(model, name)(view)
+            # After the table: the content view itself makes tracks known.
+            self._mapped[name] = generation, model.tracks, now
+            log.info("%s view %d: neighbours of %d tracks", name, generation, rows)
+            loaded[name] = generation
+        return loaded
+
+    def _due(self, name: str, generation: int, model: Recommender, now: float) -> bool:
+        if model.views[name] != generation or name not in self._mapped:
+            return True
+        mapped, tracks, at = self._mapped[name]
+        return mapped != generation or (model.tracks > tracks and now - at >= AGAIN_SECONDS)
+
+
+def _current(folder: Path) -> int | None:
+    try:
+        return batch_view.current(folder)
+    except (OSError, ValueError) as error:  # somebody else's file, or a disk that fails
+        log.warning("%s: %s", folder.name, error)
+        return None
+
+
+def _into(model: Recommender, name: str) -> Callable[[BatchView], int]:
+    return model.set_batch_table if name == "batch" else model.set_content_table
