@@ -88,11 +88,19 @@ class Feedback(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class Shown(msgspec.Struct, kw_only=True, array_like=True):
-    """One track of an impression: its id, score and the feature values the score came from."""
+    """One track of an impression: its id, score and the feature values the score came from.
+
+    Attributes
+    ----------
+    propensity
+        The chance with which this place showed this track: what a later judgement of another
+        ranking weighs a hit by. 1 where nothing was left to chance.
+    """
 
     track_id: str
     score: float
     features: list[float]
+    propensity: float = 1.0
 
 
 class Impression(msgspec.Struct, kw_only=True, omit_defaults=True):

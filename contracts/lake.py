@@ -12,6 +12,16 @@ import pyarrow as pa
 
 _MS = pa.timestamp("ms", tz="UTC")
 
+#: Where a row lay in the log, and when it landed; the end of every table.
+_PLACE = [
+    pa.field("log_id", pa.string(), nullable=False),
+    pa.field("kafka_partition", pa.int32(), nullable=False),
+    pa.field("kafka_offset", pa.int64(), nullable=False),
+    pa.field("position", pa.int32(), nullable=False),
+    pa.field("landed_at", _MS, nullable=False),
+    pa.field("landed_date", pa.date32(), nullable=False),
+]
+
 #: Table ``plays`` under the lake folder; one file set per ``landed_date``.
 PLAYS = pa.schema(
     [
@@ -31,14 +41,50 @@ PLAYS = pa.schema(
         pa.field("session_hint", pa.string()),
         pa.field("impression_id", pa.string()),
         pa.field("extra", pa.string()),  # JSON text
-        pa.field("log_id", pa.string(), nullable=False),
-        pa.field("kafka_partition", pa.int32(), nullable=False),
-        pa.field("kafka_offset", pa.int64(), nullable=False),
-        pa.field("position", pa.int32(), nullable=False),
-        pa.field("landed_at", _MS, nullable=False),
-        pa.field("landed_date", pa.date32(), nullable=False),
+        *_PLACE,
     ]
 )
+
+#: Table ``feedback``: one row a message, ``position`` is 0.
+FEEDBACK = pa.schema(
+    [
+        pa.field("user_id", pa.string(), nullable=False),
+        pa.field("kind", pa.string(), nullable=False),
+        pa.field("given_at", _MS, nullable=False),
+        pa.field("track_id", pa.string(), nullable=False),
+        pa.field("artist", pa.string(), nullable=False),
+        pa.field("title", pa.string(), nullable=False),
+        pa.field("source", pa.string(), nullable=False),
+        *_PLACE,
+    ]
+)
+
+#: Table ``impressions``: one row a track shown, ``position`` is its place in the list from 0. A
+#: list that showed nothing has one row with ``position`` -1 and no track.
+IMPRESSIONS = pa.schema(
+    [
+        pa.field("impression_id", pa.string(), nullable=False),
+        pa.field("user_id", pa.string(), nullable=False),
+        pa.field("shown_at", _MS, nullable=False),
+        pa.field("generation", pa.int64(), nullable=False),
+        pa.field("log_offset", pa.int64(), nullable=False),
+        pa.field("arm", pa.string(), nullable=False),
+        pa.field("mode", pa.string(), nullable=False),
+        pa.field("degraded", pa.bool_(), nullable=False),
+        pa.field("track_id", pa.string()),
+        pa.field("score", pa.float64()),
+        pa.field("propensity", pa.float64()),
+        pa.field("features", pa.list_(pa.float32())),
+        *_PLACE,
+    ]
+)
+
+#: Every table of the lake, by the name of its folder and of its topic.
+TABLES: dict[str, pa.Schema] = {
+    "plays": PLAYS,
+    "feedback": FEEDBACK,
+    "impressions": IMPRESSIONS,
+}
 
 PARTITION_BY = ["landed_date"]
 

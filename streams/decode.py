@@ -2,9 +2,10 @@
 
 All folds of the log must agree on what is a play and what is poison, or their counts could never
 be reconciled. So every consumer of ``plays`` goes through :func:`decode_plays` and every consumer
-of ``feedback`` through :func:`decode_feedback`. Beyond the message's own contract they refuse what
+of ``feedback`` through :func:`decode_feedback`, of ``impressions`` through
+:func:`decode_impressions`. Beyond the message's own contract they refuse what
 some store could not hold: a play before 1970 or after 2106, a listener who belongs to another
-partition, an ``event_id`` that is no UUID.
+partition, an ``event_id`` that is no UUID. What is erased (:mod:`streams.erasures`) is passed over.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import msgspec
 
 from contracts.errors import InvalidEvent
-from contracts.events import VERSION, Feedback, Submission, decode_submission
+from contracts.events import VERSION, Feedback, Impression, Submission, decode_submission
 from contracts.ids import partition_of
+from streams.erasures import ERASED
 
 T = TypeVar("T")
 
@@ -29,6 +31,7 @@ _LAST_MILLISECOND = 253_402_300_799_999  # year 9999, the last a date library kn
 _INT64 = 2**63 - 1
 _LONGEST_NAME = 256
 _FEEDBACK = msgspec.json.Decoder(Feedback)
+_IMPRESSION = msgspec.json.Decoder(Impression)
 
 
 class Record(NamedTuple):
@@ -84,7 +87,10 @@ class Batch(Generic[T]):
 
 
 def _decode(
-    records: Iterable[Record], partition: int, start: int, read: Callable[[bytes | None], T]
+    records: Iterable[Record],
+    partition: int,
+    start: int,
+    read: Callable[[bytes | None], T | None],
 ) -> Batch[T]:
     messages: list[tuple[int, T]] = []
     rejected: list[Rejected] = []
@@ -92,7 +98,9 @@ def _decode(
     for record in records:
         first, last = (record.offset if first < 0 else first), record.offset
         try:
-            messages.append((last, read(record.value)))
+            message = read(record.value)
+            if message is not None:
+                messages.append((last, message))
         except InvalidEvent as error:
             rejected.append(Rejected(record, error))
         except RecursionError:
@@ -105,7 +113,7 @@ def decode_plays(
 ) -> Batch[Submission]:
     """Decode messages of ``plays``; what breaks the contract is returned, never raised."""
 
-    def read(value: bytes | None) -> Submission:
+    def read(value: bytes | None) -> Submission | None:
         submission = decode_submission(value)
         _check_user(submission.user_id, partition, partitions)
         for play in submission.plays:
@@ -118,7 +126,7 @@ def decode_plays(
             for length in (play.ms_played, play.duration_ms):
                 if length is not None and not -_INT64 <= length <= _INT64:
                     _refuse("ms_played and duration_ms must fit 64 bits")
-        return submission
+        return ERASED.keep(submission)
 
     return _decode(records, partition, start, read)
 
@@ -128,16 +136,41 @@ def decode_feedback(
 ) -> Batch[Feedback]:
     """Decode messages of ``feedback``; what breaks the contract is returned, never raised."""
 
-    def read(value: bytes | None) -> Feedback:
+    def read(value: bytes | None) -> Feedback | None:
         feedback: Feedback = _json(value, _FEEDBACK)
         if feedback.version != VERSION:
             raise InvalidEvent("bad-version", f"version {feedback.version} is not understood here")
         _check_user(feedback.user_id, partition, partitions)
         if feedback.kind not in FEEDBACK_KINDS:
             _refuse(f"kind {feedback.kind[:60]!r} is none of {', '.join(sorted(FEEDBACK_KINDS))}")
+        if not 0 <= feedback.at <= _LAST_MILLISECOND:
+            _refuse(f"at {feedback.at} is not a time in milliseconds")
         if feedback.kind != "erase" and not (feedback.artist and feedback.title):
             _refuse(f"feedback of kind {feedback.kind} must name artist and title of the track")
-        return feedback
+        return feedback if ERASED.keep_said(feedback) else None
+
+    return _decode(records, partition, start, read)
+
+
+def decode_impressions(
+    records: Iterable[Record], *, partition: int, partitions: int, start: int
+) -> Batch[Impression]:
+    """Decode messages of ``impressions``; what breaks the contract is returned, never raised."""
+
+    def read(value: bytes | None) -> Impression | None:
+        impression: Impression = _json(value, _IMPRESSION)
+        if impression.version != VERSION:
+            raise InvalidEvent(
+                "bad-version", f"version {impression.version} is not understood here"
+            )
+        _check_user(impression.user_id, partition, partitions)
+        if _UUID.fullmatch(impression.impression_id) is None:
+            _refuse(f"impression_id {impression.impression_id[:60]!r} is not a UUID")
+        if not 0 <= impression.at <= _LAST_MILLISECOND:
+            _refuse(f"at {impression.at} is not a time in milliseconds")
+        if not all(-_INT64 <= n <= _INT64 for n in (impression.generation, impression.offset)):
+            _refuse("generation and offset must fit 64 bits")
+        return impression if ERASED.keep_said(impression) else None
 
     return _decode(records, partition, start, read)
 

@@ -1,4 +1,4 @@
-"""The lake sink: appends every play to the Delta table ``plays``, exactly once.
+"""The lake sink: appends plays, feedback and impressions to their Delta tables, exactly once.
 
 One flush is one commit. It carries, per partition, the Delta transaction ``app_id -> last offset``
 (:mod:`contracts.lake`), which is also where the sink resumes: rows and offsets cannot come apart.
@@ -8,34 +8,35 @@ from __future__ import annotations
 
 import logging
 import time
-from datetime import UTC, datetime
+from collections.abc import Callable
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-import msgspec
-import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from contracts.errors import StoreUnavailable
-from contracts.events import Play, Submission
-from contracts.lake import PARTITION_BY, PLAYS, app_id
+from contracts.events import Feedback, Impression, Submission
+from contracts.lake import PARTITION_BY, app_id
 from contracts.settings import Settings
 from streams.consume import Follower
-from streams.decode import Batch, Record, decode_plays
+from streams.decode import Batch, decode_feedback, decode_impressions, decode_plays
 from streams.errors import PositionLost
+from streams.lake_rows import to_table
 from streams.worker import Worker, run_worker
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
-class LakeSink:
-    """Appends batches of plays to a Delta table.
+class LakeSink(Generic[T]):
+    """Appends batches of messages to a Delta table.
 
     Parameters
     ----------
     path
-        Folder of the table; made by the first write.
+        Folder of the table, named as in :data:`contracts.lake.TABLES`; made by the first write.
     log_id
         Identity of the log the offsets belong to.
     partitions
@@ -60,8 +61,8 @@ class LakeSink:
             raise StoreUnavailable(f"the lake at {self.path.name}: {error}") from None
         return {p: 0 if last is None else last + 1 for p, last in enumerate(found)}
 
-    def write(self, batches: list[Batch[Submission]]) -> int:
-        """Append the plays of the batches in one commit; return how many.
+    def write(self, batches: list[Batch[T]]) -> int:
+        """Append the rows of the batches in one commit; return how many.
 
         Raises
         ------
@@ -75,7 +76,7 @@ class LakeSink:
             return 0  # an earlier attempt did get through although it reported an error
         if any(standing[b.partition] != b.start for b in batches):
             raise PositionLost(f"the lake stands at {standing}, another sink may be writing to it")
-        rows = to_table(batches, self.log_id, int(time.time() * 1000))
+        rows = to_table(self.path.name, batches, self.log_id, int(time.time() * 1000))
         marks = [Transaction(app_id(self.log_id, b.partition), b.last) for b in batches]
         try:
             write_deltalake(
@@ -92,52 +93,55 @@ class LakeSink:
         return int(rows.num_rows)
 
 
-def to_table(batches: list[Batch[Submission]], log_id: str, landed_at: int) -> pa.Table:
-    """Return the plays of the batches as rows of :data:`contracts.lake.PLAYS`."""
-    columns: dict[str, list[Any]] = {name: [] for name in PLAYS.names}
-    for batch in batches:
-        for offset, submission in batch.messages:
-            for position, play in enumerate(submission.plays):
-                for name in _OF_PLAY:
-                    columns[name].append(getattr(play, name))
-                columns["extra"].append(None if play.extra is None else _text(play.extra))
-                columns["user_id"].append(submission.user_id)
-                columns["kafka_partition"].append(batch.partition)
-                columns["kafka_offset"].append(offset)
-                columns["position"].append(position)
-    count = len(columns["position"])
-    columns["log_id"] = [log_id] * count
-    columns["landed_at"] = [landed_at] * count
-    columns["landed_date"] = [datetime.fromtimestamp(landed_at / 1000, UTC).date()] * count
-    return pa.table([pa.array(columns[field.name], field.type) for field in PLAYS], schema=PLAYS)
-
-
-_OF_PLAY = [name for name in Play.__struct_fields__ if name != "extra"]
-
-
-def _text(extra: dict[str, Any]) -> str:
-    return msgspec.json.encode(extra).decode()
-
-
 def body(worker: Worker) -> None:
-    """Follow ``plays`` into the lake until told to stop."""
-    settings = worker.settings
-    topic, partitions = worker.topics.plays, settings.partitions
-    log_id = worker.find_logs()[topic]
+    """Follow the three topics into the lake until told to stop.
 
-    def decode(records: list[Record], partition: int, start: int) -> Batch[Submission]:
-        return decode_plays(records, partition=partition, partitions=partitions, start=start)
+    A thread each, since each has a table, and so a commit, of its own. Should one of them have to
+    end, the others flush and end too, and the worker starts again as a whole.
+    """
+    logs, topics = worker.find_logs(), worker.topics
 
-    Follower(
-        worker,
-        topic,
-        log_id,
-        LakeSink(settings.lake_dir / "plays", log_id, partitions),
-        decode,
-        seconds=settings.lake_seconds,
-        rows=settings.lake_rows,
-        size=lambda submission: len(submission.plays),
-    ).run()
+    def follower(
+        topic: str, decode: Callable[..., Batch[T]], size: Callable[[T], int]
+    ) -> Follower[T]:
+        settings, log_id = worker.settings, logs[topic]
+        path = settings.lake_dir / topic.rpartition(".")[2]
+        return Follower(
+            worker,
+            topic,
+            log_id,
+            LakeSink(path, log_id, settings.partitions),
+            lambda records, partition, start: decode(
+                records, partition=partition, partitions=settings.partitions, start=start
+            ),
+            seconds=settings.lake_seconds,
+            rows=settings.lake_rows,
+            size=size,
+        )
+
+    followers: list[Follower[Any]] = [
+        follower(topics.plays, decode_plays, _plays_of),
+        follower(topics.feedback, decode_feedback, _one),
+        follower(topics.impressions, decode_impressions, _shown_of),
+    ]
+    with ThreadPoolExecutor(len(followers), "follower") as pool:
+        running = [pool.submit(each.run) for each in followers]
+        wait(running, return_when=FIRST_EXCEPTION)
+        worker.stopping.set()
+    for each in running:
+        each.result()
+
+
+def _plays_of(submission: Submission) -> int:
+    return len(submission.plays)
+
+
+def _one(_: Feedback) -> int:
+    return 1
+
+
+def _shown_of(impression: Impression) -> int:
+    return max(1, len(impression.shown))
 
 
 def run(settings: Settings) -> int:

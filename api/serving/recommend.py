@@ -143,9 +143,13 @@ class Recommend:
         # Five decimals say all; the full digits of a widened f32 would triple the message.
         features = ranking.features.astype(np.float64).round(5).tolist()
         shown = [
-            Shown(track_id=_track_id(document), score=score, features=values)
-            for document, score, values in zip(
-                documents, ranking.scores.tolist(), features, strict=True
+            Shown(track_id=_track_id(document), score=score, features=values, propensity=propensity)
+            for document, score, values, propensity in zip(
+                documents,
+                ranking.scores.tolist(),
+                features,
+                ranking.propensities.tolist(),
+                strict=True,
             )
             if document
         ]

@@ -19,6 +19,8 @@ from contracts.topics import Topics
 
 #: Workers that fold the log; each must reach its end.
 FOLDERS = ("listeners", "learner", "lake-sink", "history-sink")
+#: What a worker must have read besides the plays before it has applied everything.
+_BESIDES = {"lake-sink": ("feedback", "impressions")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +81,20 @@ def readyz(settings: Settings) -> tuple[int, str]:
         connection.close()
 
 
-def ends(settings: Settings) -> dict[str, int]:
-    """Return ``"<topic>:<partition>" -> offset after the last message`` of what workers fold."""
-    topic = Topics(settings.namespace).plays
+def ends(settings: Settings, name: str = "plays") -> dict[str, int]:
+    """Return ``"<topic>:<partition>" -> offset after the last message`` of a topic."""
+    topic: str = getattr(Topics(settings.namespace), name)
     found = end_offsets(settings.kafka, topic, settings.partitions)
     return {f"{topic}:{partition}": end for partition, end in enumerate(found)}
+
+
+def _ends_by_worker(settings: Settings, workers: tuple[str, ...]) -> dict[str, dict[str, int]]:
+    plays = ends(settings)
+    return {
+        worker: plays
+        | {k: end for name in _BESIDES.get(worker, ()) for k, end in ends(settings, name).items()}
+        for worker in workers
+    }
 
 
 def lag(beat: Heartbeat | None, true_ends: dict[str, int]) -> int | None:
@@ -95,9 +106,9 @@ def lag(beat: Heartbeat | None, true_ends: dict[str, int]) -> int | None:
 
 def lags(settings: Settings, workers: tuple[str, ...] = FOLDERS) -> list[Lag]:
     """Return the lag of every worker."""
-    true_ends = ends(settings)
+    true_ends = _ends_by_worker(settings, workers)
     beats = heartbeats(settings)
-    return [Lag(name, lag(beats.get(name), true_ends)) for name in workers]
+    return [Lag(name, lag(beats.get(name), true_ends[name])) for name in workers]
 
 
 def wait_applied(
@@ -119,10 +130,10 @@ def wait_applied(
         The workers that are still behind after `timeout` seconds; empty when all have arrived.
     """
     deadline = time.monotonic() + timeout
-    true_ends = ends(settings)
+    true_ends = _ends_by_worker(settings, workers)
     while True:
         beats = heartbeats(settings)
-        behind = [Lag(name, lag(beats.get(name), true_ends)) for name in workers]
+        behind = [Lag(name, lag(beats.get(name), true_ends[name])) for name in workers]
         behind = [entry for entry in behind if entry.messages != 0]
         if not behind or time.monotonic() >= deadline or give_up():
             return behind

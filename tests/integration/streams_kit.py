@@ -36,10 +36,13 @@ class Kit:
     ----------
     sent
         Every good submission that was produced, in order.
+    others
+        How many messages of feedback, and of impressions, were produced.
     """
 
     settings: Settings
     sent: list[Submission] = field(default_factory=list)
+    others: int = 0
     workers: list[Process] = field(default_factory=list)
     log_ids: dict[str, str] = field(default_factory=dict)
 

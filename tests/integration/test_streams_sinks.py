@@ -7,13 +7,18 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import pyarrow as pa
 import pytest
+from confluent_kafka import Producer
 from deltalake import DeltaTable
 
-from contracts.lake import PLAYS
+from contracts.events import Feedback, Impression, Shown, encode
+from contracts.ids import partition_of
+from contracts.lake import TABLES
+from contracts.topics import Topics
 from infra.stack.ports import free_ports
 from infra.stack.postgres import Postgres
 from infra.stack.process import wait_until
@@ -40,8 +45,8 @@ def kit(tmp_path: Path, broker: Server, valkey: Valkey, postgres: Postgres) -> I
     )
 
 
-def lake(kit: Kit) -> pa.Table:
-    return DeltaTable(kit.settings.lake_dir / "plays").to_pyarrow_table()
+def lake(kit: Kit, table: str = "plays") -> pa.Table:
+    return DeltaTable(kit.settings.lake_dir / table).to_pyarrow_table()
 
 
 def query(kit: Kit, sql: str) -> list[tuple[Any, ...]]:
@@ -68,19 +73,58 @@ def assert_history_exact(kit: Kit) -> None:
     assert dict(query(kit, "select user_id, plays from listen_counts")) == expected
 
 
+def send_others(kit: Kit, count: int) -> None:
+    """Produce feedback and impressions of two tracks each, numbered on from those before."""
+    topics, partitions = Topics(kit.settings.namespace), kit.settings.partitions
+    producer = Producer({"bootstrap.servers": kit.settings.kafka, "acks": "all", "linger.ms": 5})
+    for number in range(kit.others, kit.others + count):
+        user = f"user {number % 40}"
+        love = Feedback(
+            user_id=user, kind="love", at=number, source="t", artist="A", title=f"T{number}"
+        )
+        shown = [Shown(track_id=f"{number}-{i}", score=1.0, features=[0.5]) for i in range(2)]
+        seen = Impression(
+            impression_id=str(UUID(int=number)),
+            user_id=user,
+            at=number,
+            generation=1,
+            offset=number,
+            shown=shown,
+        )
+        for topic, message in ((topics.feedback, love), (topics.impressions, seen)):
+            home = partition_of(user, partitions)
+            producer.produce(topic, encode(message), user.encode(), home)
+        producer.poll(0)
+    assert producer.flush(30) == 0
+    kit.others += count
+
+
+def assert_others_exact(kit: Kit) -> None:
+    """Every love and every track shown lies in the lake once."""
+    loves = lake(kit, "feedback")["title"].to_pylist()
+    assert Counter(loves) == Counter(f"T{n}" for n in range(kit.others))
+    shown = lake(kit, "impressions")["track_id"].to_pylist()
+    assert Counter(shown) == Counter(f"{n}-{i}" for n in range(kit.others) for i in range(2))
+
+
 def test_kills_at_any_point_neither_lose_nor_double(kit: Kit) -> None:
     kit.send_random(2000, seed=41)
+    send_others(kit, 400)
     for applied in (0, 300):
         workers = [kit.start("lake-sink"), kit.start("history-sink")]
         kit.wait_some("lake-sink", applied)
         kit.send_random(300, seed=42 + applied)
+        send_others(kit, 100)
         for worker in workers:
             kit.kill(worker)
     workers = [kit.start("lake-sink"), kit.start("history-sink")]
     kit.wait_applied("lake-sink", "history-sink")
     assert_lake_exact(kit)
     assert_history_exact(kit)
-    assert lake(kit).schema.names == PLAYS.names
+    assert_others_exact(kit)
+    assert {name: lake(kit, name).schema.names for name in TABLES} == {
+        name: schema.names for name, schema in TABLES.items()
+    }
     for worker in workers:
         kit.stop(worker)
     kit.start("lake-sink")
@@ -162,6 +206,7 @@ def test_a_new_log_ends_the_workers_and_the_next_ones_read_it(
             kit.send_random(60, seed=51)
             assert wait_until(lambda: not any(w.pid for w in kit.workers), 60)  # noqa: B023
             assert {w.exit_code for w in workers} == {3}
+            kit.redis.delete(kit.keys.workers)  # the last words of those who read the old log
             for name in names:
                 kit.start(name)
             kit.wait_applied(*names)
@@ -180,7 +225,7 @@ def batch(offset: int, *tracks: int) -> Batch[Any]:
 
 
 def test_two_lake_sinks_cannot_both_write(tmp_path: Path) -> None:
-    one, other = (LakeSink(tmp_path / "plays", "log", 1) for _ in range(2))
+    one, other = (LakeSink[Any](tmp_path / "plays", "log", 1) for _ in range(2))
     assert one.write([batch(0, 1, 2)]) == 2
     assert other.positions() == {0: 1}
     assert other.write([batch(1, 3)]) == 1

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.events import Feedback, encode
+from contracts.events import Feedback, Impression, Shown, encode
 from contracts.ids import partition_of
-from streams.decode import Batch, Record, decode_feedback, decode_plays
+from streams.decode import Batch, Record, decode_feedback, decode_impressions, decode_plays
 from tests.streams.plays import submission
 
 
@@ -76,11 +76,43 @@ def test_feedback_must_say_something_known_of_a_named_track() -> None:
     assert feedback(version=2).rejected[0].error.reason == "bad-version"
 
 
+def impression(**changes: object) -> Batch[Impression]:
+    fields = {
+        "impression_id": "00000000-0000-4000-8000-000000000000",
+        "user_id": "ada",
+        "at": 1,
+        "generation": 1,
+        "offset": 7,
+        "shown": [Shown(track_id="t", score=0.5, features=[1.0])],
+    }
+    value = encode(Impression(**{**fields, **changes}))  # type: ignore[arg-type]
+    return decode_impressions([Record(0, value)], partition=0, partitions=1, start=0)
+
+
+def test_impressions_are_checked_before_they_land() -> None:
+    assert not impression().rejected
+    assert not impression(shown=[]).rejected
+    assert impression(impression_id="7").rejected[0].error.reason == "bad-schema"
+    assert impression(at=-1).rejected[0].error.reason == "bad-schema"
+    assert impression(offset=2**63).rejected[0].error.reason == "bad-schema"
+    assert impression(version=2).rejected[0].error.reason == "bad-version"
+
+
+def test_an_impression_of_before_propensities_was_not_left_to_chance() -> None:
+    old = (
+        b'{"impression_id":"00000000-0000-4000-8000-000000000000","user_id":"ada","at":1,'
+        b'"generation":1,"offset":7,"shown":[["t",0.5,[1.0]]]}'
+    )
+    batch = decode_impressions([Record(0, old)], partition=0, partitions=1, start=0)
+    assert batch.messages[0][1].shown[0].propensity == 1.0
+
+
 @given(st.binary(max_size=200))
 def test_no_bytes_whatever_raise(value: bytes) -> None:
     records = [Record(0, value)]
     assert len(decode_plays(records, partition=0, partitions=1, start=0).rejected) == 1
     assert len(decode_feedback(records, partition=0, partitions=1, start=0).rejected) == 1
+    assert len(decode_impressions(records, partition=0, partitions=1, start=0).rejected) == 1
 
 
 def test_nested_json_bombs_are_refused() -> None:
