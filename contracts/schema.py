@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from contracts.erasures import Erasure
 from contracts.events import DeadLetter, Feedback, Impression, Submission
 
 FOLDER = Path(__file__).parent / "schemas"
@@ -18,6 +19,7 @@ MESSAGES: dict[str, type[msgspec.Struct]] = {
     "feedback": Feedback,
     "impression": Impression,
     "dead-letter": DeadLetter,
+    "erasure": Erasure,
 }
 
 

@@ -39,16 +39,23 @@ class Topics:
         """Key ``topic:partition:offset``, value :class:`contracts.events.DeadLetter`."""
         return f"{self.namespace}.dead-letters"
 
+    @property
+    def erasures(self) -> str:
+        """Key ``listener:event_id``, value :class:`contracts.erasures.Erasure`."""
+        return f"{self.namespace}.erasures"
+
     def configs(self) -> dict[str, dict[str, str]]:
         """Return topic settings by name.
 
-        ``plays`` and ``feedback`` are kept for ever: the log is the truth. Impressions stay 30
-        days (the lake has them), dead letters 90.
+        ``plays`` and ``feedback`` are kept for ever: the log is the truth. So are ``erasures``,
+        which say what of it is not to be read any more. Impressions stay 30 days (the lake has
+        them), dead letters 90.
         """
         forever = {"retention.ms": "-1", "cleanup.policy": "delete"}
         return {
             self.plays: forever,
             self.feedback: forever,
+            self.erasures: forever,
             self.impressions: {"retention.ms": str(30 * _DAY_MS)},
             self.dead_letters: {"retention.ms": str(90 * _DAY_MS)},
         }

@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "nightly": ("infra.commands.nightly", "nightly", "Quality, dbt build, retrain, reports."),
     "report": ("infra.commands.report", "report", "Print a published report."),
     "keys": ("infra.commands.keys", "app", "Create, list and revoke API tokens."),
+    "audit": ("infra.commands.audit", "app", "Who did what to whose data; is the record whole?"),
     "dlq": ("infra.commands.dlq", "app", "List, show and replay dead letters."),
     "bench": ("infra.commands.bench", "app", "Measure, always beside a floor."),
     "init": ("infra.commands.init", "init", "Prepare external servers: topics, tables, admin."),

@@ -14,6 +14,7 @@ from contracts.errors import BrokerUnavailable, SegueError, StoreUnavailable
 from contracts.kafka import ensure_topics
 from contracts.settings import Settings
 from contracts.topics import Topics
+from streams.erasures import ErasureFollower
 from streams.errors import exit_code
 from streams.heartbeat import Reporter, Status
 
@@ -36,6 +37,8 @@ class Worker:
         ``listeners``, ``learner``, ``lake-sink``, ``history-sink``.
     status
         What the heartbeat says.
+    erasures
+        Follows what is to be forgotten.
     stopping
         Set by SIGTERM and SIGINT.
     """
@@ -45,6 +48,7 @@ class Worker:
         self.name = name
         self.topics = Topics(settings.namespace)
         self.status = Status()
+        self.erasures = ErasureFollower(settings, self.status)
         self.stopping = threading.Event()
 
     def patiently(self, attempt: Callable[[], T]) -> T:
@@ -70,12 +74,16 @@ class Worker:
             return result
 
     def find_logs(self) -> dict[str, str]:
-        """Make missing topics and return ``topic -> log id``, waiting for the broker."""
+        """Make missing topics and return ``topic -> log id``, waiting for the broker.
+
+        From then on it is known what must not be folded (:mod:`streams.erasures`).
+        """
         settings = self.settings
         ids = self.patiently(
             lambda: ensure_topics(settings.kafka, self.topics.configs(), settings.partitions)
         )
         self.status.log_id = ids[self.topics.plays]
+        self.patiently(self.erasures.read_whole)
         return ids
 
 
@@ -104,6 +112,7 @@ def run_worker(settings: Settings, name: str, body: Callable[[Worker], None]) ->
         log.error("%s: %s; exit code %d", type(error).__name__, error, code)
         worker.status.detail = str(error)
     finally:
+        worker.erasures.close()
         worker.status.state = "stopping"
         reporter.close()
     _end_if_stuck(code)

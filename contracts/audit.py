@@ -1,0 +1,73 @@
+"""What is written into the audit trail, and how; the table is ``infra/postgres/0030_audit.sql``.
+
+Actors and subjects are given by name and kept as pseudonyms. PostgreSQL numbers, dates and chains
+the rows, one writer at a time, so every process writes with the one statement below, where it can
+in the transaction of the deed itself.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypedDict
+
+import msgspec
+
+Outcome = Literal["done", "refused", "failed", "requested"]
+
+#: Action -> what it means, for people.
+ACTIONS: dict[str, str] = {
+    "key.create": "a token was made",
+    "key.revoke": "a token was revoked",
+    "key.roles": "the roles of a token were changed",
+    "password.set": "an account's password was set or removed",
+    "data.export": "everything held of a listener was handed out",
+    "data.read": "somebody read another listener's data",
+    "data.erase": "a listener was erased",
+    "play.delete": "one play was erased",
+    "track.un-hide": "a hidden or hated track was shown again",
+}
+
+INSERT = """
+    insert into audit (actor, action, subject, origin, outcome, detail)
+    values (pseudonym(%(actor)s), %(action)s, pseudonym(%(subject)s), %(origin)s, %(outcome)s,
+        %(detail)s)
+"""
+
+
+class Entry(TypedDict):
+    """Parameters of :data:`INSERT`."""
+
+    actor: str
+    action: str
+    subject: str
+    origin: str
+    outcome: str
+    detail: str
+
+
+def entry(
+    actor: str,
+    action: str,
+    subject: str,
+    origin: str,
+    outcome: Outcome = "done",
+    **detail: str | int | list[str] | None,
+) -> Entry:
+    """Return one row of the trail.
+
+    Parameters
+    ----------
+    actor, subject
+        Names of accounts: who did it, and whose data it concerns.
+    action
+        One of :data:`ACTIONS`.
+    origin
+        Where the deed came from: an address, or ``cli:<operating system's user>``.
+    detail
+        Facts that name nobody, such as a token's id.
+    """
+    if action not in ACTIONS:
+        raise ValueError(f"unknown action {action!r}")
+    text = msgspec.json.encode(detail, order="sorted").decode() if detail else ""
+    return Entry(
+        actor=actor, action=action, subject=subject, origin=origin, outcome=outcome, detail=text
+    )

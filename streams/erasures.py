@@ -1,0 +1,173 @@
+"""What no consumer may use any more: the topic ``erasures``, read whole before anything else.
+
+:data:`ERASED` is the one set of a process, asked by :mod:`streams.decode` about every message, so
+that all folds forget the same. :class:`ErasureFollower` fills it.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import NamedTuple
+
+import msgspec
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from contracts.erasures import Erasure, decode, listener_key
+from contracts.errors import BrokerUnavailable, InvalidEvent
+from contracts.events import Feedback, Impression, Submission
+from contracts.kafka import end_offsets
+from contracts.settings import Settings
+from contracts.topics import Topics
+from streams.heartbeat import Status
+
+log = logging.getLogger(__name__)
+_POLL = 0.5
+_PATIENCE = 30.0
+
+
+class Erased:
+    """Listeners and plays that are forgotten, each up to a moment."""
+
+    def __init__(self) -> None:
+        self._listeners: dict[str, int] = {}
+        self._plays: dict[str, int] = {}
+
+    def add(self, erasure: Erasure) -> None:
+        """Take note of one erasure; of two, the later moment holds."""
+        held, name = (
+            (self._plays, erasure.event_id)
+            if erasure.event_id
+            else (self._listeners, erasure.listener)
+        )
+        held[name] = max(erasure.before, held.get(name, 0))
+
+    def clear(self) -> None:
+        """Forget what was forgotten: another log begins."""
+        self._listeners.clear()
+        self._plays.clear()
+
+    def covers(self, user_id: str, at_ms: int) -> bool:
+        """Whether what was received of a listener at a moment is forgotten."""
+        return bool(self._listeners) and at_ms <= self._listeners.get(listener_key(user_id), -1)
+
+    def keep(self, submission: Submission) -> Submission | None:
+        """Return what is left of a submission, ``None`` if nothing is."""
+        if not self._listeners and not self._plays:
+            return submission
+        before = self._listeners.get(listener_key(submission.user_id), -1)
+        plays = [
+            play
+            for play in submission.plays
+            if play.received_at > max(before, self._plays.get(play.event_id, -1))
+        ]
+        if len(plays) == len(submission.plays):
+            return submission
+        return msgspec.structs.replace(submission, plays=plays) if plays else None
+
+    def keep_said(self, message: Feedback | Impression) -> bool:
+        """Whether feedback or an impression may still be used."""
+        return not self.covers(message.user_id, message.at)
+
+
+#: What this process must not use.
+ERASED = Erased()
+
+
+class Noted(NamedTuple):
+    """An erasure with its place in the topic."""
+
+    partition: int
+    offset: int
+    erasure: Erasure
+
+
+class ErasureFollower(threading.Thread):
+    """Reads the topic from its beginning and follows it for as long as the process lives.
+
+    Its offsets stand in the heartbeat: whoever deletes from a store first waits until every worker
+    knows the erasure, so that none writes the listener into it again.
+
+    Parameters
+    ----------
+    erased
+        Filled by this thread.
+    """
+
+    def __init__(self, settings: Settings, status: Status, erased: Erased = ERASED) -> None:
+        super().__init__(name="erasures", daemon=True)
+        self._settings = settings
+        self._status = status
+        self._erased = erased
+        self._topic = Topics(settings.namespace).erasures
+        self._offsets = dict.fromkeys(range(settings.partitions), 0)
+        self._ends: dict[int, int] = {}
+        self._whole = threading.Event()
+        self._stopping = threading.Event()
+        #: Everything read so far, in order; only ever appended to.
+        self.noted: list[Noted] = []
+
+    def read_whole(self) -> None:
+        """Start, and return once everything that is in the topic now is known.
+
+        Raises
+        ------
+        BrokerUnavailable
+            The topic cannot be read: without it nothing may be folded.
+        """
+        ends = end_offsets(self._settings.kafka, self._topic, self._settings.partitions)
+        self._ends = dict(enumerate(ends))
+        self._erased.clear()
+        if not self.is_alive():
+            self.start()
+        if not self._whole.wait(_PATIENCE):
+            raise BrokerUnavailable(f"{self._topic} cannot be read to its end")
+
+    def close(self) -> None:
+        """Stop following."""
+        self._stopping.set()
+
+    def run(self) -> None:
+        """Follow until :meth:`close`."""
+        consumer = Consumer(
+            {
+                "bootstrap.servers": self._settings.kafka,
+                "group.id": "segue-erasures",
+                "enable.auto.commit": False,
+                "auto.offset.reset": "earliest",
+                "fetch.wait.max.ms": 500,
+                "log_level": 3,
+            }
+        )
+        try:
+            consumer.assign([TopicPartition(self._topic, p, 0) for p in self._offsets])
+            while not self._stopping.is_set():
+                self._check_whole()
+                for message in consumer.consume(500, 0.1 if not self._whole.is_set() else _POLL):
+                    if message.error() is not None:
+                        continue
+                    partition, offset = message.partition(), message.offset()
+                    assert partition is not None
+                    assert offset is not None
+                    self._note(partition, offset, message.value())
+        except KafkaException as error:  # a lost log is noticed by the worker itself
+            log.warning("erasures: %s", error)
+        finally:
+            consumer.close()
+
+    def _note(self, partition: int, offset: int, value: bytes | None) -> None:
+        try:
+            erasure = decode(value)
+        except InvalidEvent as error:
+            log.error("erasures %d/%d: %s", partition, offset, error)
+        else:
+            self._erased.add(erasure)
+            self.noted.append(Noted(partition, offset, erasure))
+        self._offsets[partition] = offset + 1
+        self._status.offsets[f"{self._topic}:{partition}"] = offset + 1
+
+    def _check_whole(self) -> None:
+        if not self._whole.is_set() and all(self._offsets[p] >= e for p, e in self._ends.items()):
+            self._whole.set()
+            for partition, offset in self._offsets.items():
+                self._status.offsets[f"{self._topic}:{partition}"] = offset

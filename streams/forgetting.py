@@ -1,0 +1,86 @@
+"""The learner's half of an erasure: the arrays first, then every file that still held the rows.
+
+The place in the topic ``erasures`` stands in the model's own offsets, so a learner that starts
+from an older snapshot forgets again, and one that is up to date does not touch a listener who has
+come back since.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from online_model import ModelDirectory, Recommender
+from streams.worker import Worker
+
+log = logging.getLogger(__name__)
+
+
+class Forgetting:
+    """Applies erasures to one model.
+
+    The heartbeat's offset ``"<erasures topic>:<partition>:model"`` says up to which erasure
+    neither the served arrays nor any snapshot on this host knows the listeners.
+
+    Parameters
+    ----------
+    log_id
+        Identity of the log of ``erasures``.
+    """
+
+    def __init__(
+        self, worker: Worker, model: Recommender, directory: ModelDirectory, log_id: str
+    ) -> None:
+        self._erasures = worker.erasures
+        self._status = worker.status
+        self._topic = worker.topics.erasures
+        self._model = model
+        self._directory = directory
+        self._log_id = log_id
+        self._looked = 0
+        self._applied: dict[int, int] = {}
+        self._unsaved = False
+        self._saving: dict[int, int] | None = None
+
+    def apply(self) -> bool:
+        """Forget what was noted since the last call; return whether a snapshot is due."""
+        fresh = self._erasures.noted[self._looked :]
+        if fresh:
+            standing = self._model.offsets
+            for partition, offset, erasure in fresh:
+                self._applied[partition] = offset + 1
+                if offset <= standing.get((self._log_id, partition), -1):
+                    continue
+                if not erasure.event_id:
+                    self._model.erase_listener(int(erasure.listener, 16))
+                    self._unsaved = True
+                self._model.set_offset(self._log_id, partition, offset)
+            self._looked += len(fresh)
+            if not self._unsaved and self._saving is None:
+                self._report(self._applied)
+        return self._unsaved
+
+    def snapshot_begins(self) -> None:
+        """The arrays are copied now: what was applied so far will be on disk."""
+        if self._unsaved:
+            self._saving, self._unsaved = dict(self._applied), False
+
+    def snapshot_is_written(self, path: Path) -> None:
+        """Delete every other snapshot: they are older and may hold the rows."""
+        if self._saving is None:
+            return
+        for other in self._directory.snapshots():
+            if other != path:
+                other.unlink(missing_ok=True)
+        self._report(self._saving)
+        self._saving = None
+
+    def snapshot_failed(self) -> None:
+        """Try again with the next one."""
+        self._unsaved = self._unsaved or self._saving is not None
+        self._saving = None
+
+    def _report(self, applied: dict[int, int]) -> None:
+        for partition, offset in applied.items():
+            self._status.offsets[f"{self._topic}:{partition}:model"] = offset
+            log.info("erasures %d/%d are forgotten", partition, offset)
