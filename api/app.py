@@ -11,7 +11,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse
 from starlette.exceptions import HTTPException
 
-from api import health
+from api import health, privacy
+from api.catalogue import find, pages, stations
 from api.docs import render
 from api.edge import Edge, error_reply
 from api.errors import INTERNAL, ApiError
@@ -58,8 +59,12 @@ def create_app(services: Services) -> Edge:
     for module in (
         *listenbrainz,
         catalogue,
+        pages,
+        find,
+        stations,
         feedback,
         reports,
+        privacy,
         endpoint,
         browser,
         audioscrobbler,

@@ -11,6 +11,7 @@ import psycopg
 from psycopg import sql
 
 from contracts.ids import artist_id, normalise, track_id
+from contracts.search import search_text
 
 _CHUNK = 20_000
 
@@ -57,13 +58,14 @@ def resolve(connection: psycopg.Connection[Any]) -> Resolved:
                     _album_id(artist, album) if album else None,
                     title,
                     normalise(title),
+                    search_text(artist, title),
                 )
                 for *_, artist, title, album in chunk
             }
             done.tracks += _copy(
                 connection,
                 "catalogue_tracks",
-                ("track_id", "artist_id", "album_id", "title", "title_key"),
+                ("track_id", "artist_id", "album_id", "title", "title_key", "search_text"),
                 [(i, *values) for i, values in tracks.items()],
             )
             links = [("track", s, key, track_id(a, title)) for s, key, a, title, _ in chunk]
@@ -116,8 +118,9 @@ def _unlinked(
 
 
 def _artists(connection: psycopg.Connection[Any], names: dict[str, str]) -> int:
-    rows = [(key, name, normalise(name)) for key, name in names.items()]
-    return _copy(connection, "catalogue_artists", ("artist_id", "name", "name_key"), rows)
+    rows = [(key, name, normalise(name), search_text(name)) for key, name in names.items()]
+    columns = ("artist_id", "name", "name_key", "search_text")
+    return _copy(connection, "catalogue_artists", columns, rows)
 
 
 def _link(connection: psycopg.Connection[Any], rows: list[tuple[Any, ...]]) -> int:

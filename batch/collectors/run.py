@@ -14,8 +14,9 @@ import msgspec
 import psycopg
 
 from batch.catalogue import hetrec, msd, tracks_csv
-from batch.catalogue.resolve import Resolved, resolve
-from batch.catalogue.review import Review, propose
+from batch.catalogue.resolve import Resolved
+from batch.catalogue.review import Review
+from batch.catalogue.settle import settle
 from batch.collectors.archive import Archive
 from batch.collectors.cache import Cache
 from batch.collectors.checkpoints import Checkpoints
@@ -34,7 +35,7 @@ from batch.collectors.spotify import plays as spotify_plays
 from batch.collectors.spotify import source as spotify
 from batch.collectors.spotify.contract import RecentlyPlayed
 from batch.collectors.tally import Tally
-from batch.content.build import Coverage, build
+from batch.content.build import Coverage
 from batch.staging.from_archive import READERS, stage_archive
 from batch.staging.load import Loader, reject
 from batch.staging.runs import note_run
@@ -123,14 +124,14 @@ def collect(request: Request, progress: Progress = lambda what, done, total: Non
                 _load_file(connection, request, outcome, progress)
             else:
                 _run_api(connection, request, outcome, progress)
-            progress("resolving", 0, 0)
-            outcome.resolved = resolve(connection)
-            if outcome.resolved.linked:
-                outcome.review = propose(connection)
-            tagged = connection.execute("select exists (select from catalogue_tags)").fetchone()
-            if tagged and tagged[0] and any(outcome.staged.values()):
-                progress("content vectors", 0, 0)
-                outcome.coverage = build(connection, request.home)
+            done = settle(
+                connection,
+                request.home,
+                changed=any(outcome.staged.values()),
+                progress=lambda what: progress(what, 0, 0),
+            )
+            outcome.resolved, outcome.review = done.resolved, done.review
+            outcome.coverage = done.coverage
             note_run(
                 connection,
                 source=request.source,

@@ -16,23 +16,8 @@ from contracts.ids import artist_key
 
 #: A tag is counted as a genre here when so many artists bear it.
 _GENRE_ARTISTS = 50
-
-
-# An artist bears its own tags and those of its tracks.
-_TAGS = """
-select artist_id::text, tag, sum(weight * confidence)
-from (
-    select entity_id as artist_id, tag, weight, confidence
-    from catalogue_tags where kind = 'artist'
-    union all
-    select coalesce(a.merged_into, a.artist_id), g.tag, g.weight, g.confidence
-    from catalogue_tags g
-    join catalogue_tracks t on t.track_id = g.entity_id
-    join catalogue_artists a using (artist_id)
-    where g.kind = 'track'
-) g
-group by 1, 2
-"""
+#: Neighbours an artist's page and stations go to.
+_SHOWN = 20
 
 
 class Coverage(msgspec.Struct):
@@ -68,7 +53,9 @@ def build(connection: psycopg.Connection[Any], home: Path, k: int = 50) -> Cover
     ).fetchall()
     place = {entity: row for row, (entity, _) in enumerate(artists)}
     # Several sources: their weights are shares already, and trust decides between them.
-    rows = connection.execute(_TAGS).fetchall()
+    rows = connection.execute(
+        "select artist_id::text, tag, strength from catalogue_artist_tags order by 1, 2"
+    ).fetchall()
     if not rows:
         raise ConfigurationError(
             "the catalogue has no tagged artists: segue collect hetrec --file FOLDER, "
@@ -84,6 +71,7 @@ def build(connection: psycopg.Connection[Any], home: Path, k: int = 50) -> Cover
     table = Neighbours.of(vectors, keys, k)
     path = table_path(home)
     table.save(path)
+    _show(connection, table, [entity for entity, _ in artists])
     counts = np.bincount(tags)
     often = sorted(
         ((int(counts[n]), tag) for tag, n in numbers.items() if counts[n] >= _GENRE_ARTISTS),
@@ -96,3 +84,19 @@ def build(connection: psycopg.Connection[Any], home: Path, k: int = 50) -> Cover
         tags={tag: count for count, tag in often},
         file=str(path.relative_to(home)),
     )
+
+
+def _show(connection: psycopg.Connection[Any], table: Neighbours, artists: list[str]) -> None:
+    """Put the nearest neighbours of each artist where the API reads them."""
+    rows, slots = np.nonzero(table.items[:, :_SHOWN] >= 0)
+    found = zip(
+        rows.tolist(),
+        table.items[rows, slots].tolist(),
+        table.scores[rows, slots].tolist(),
+        strict=True,
+    )
+    with connection.transaction(), connection.cursor() as cursor:
+        cursor.execute("delete from catalogue_neighbours")
+        with cursor.copy("copy catalogue_neighbours (artist_id, other_id, score) from stdin") as to:
+            for row, other, score in found:
+                to.write_row((artists[row], artists[other], min(1.0, score)))

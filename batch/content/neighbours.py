@@ -39,22 +39,23 @@ class Neighbours:
     @classmethod
     def of(cls, vectors: Vectors, keys: npt.NDArray[np.uint64], k: int = 50) -> Neighbours:
         """Find the `k` nearest items of each item by cosine, itself excluded."""
-        n = len(keys)
-        k = min(k, max(1, n - 1))
-        items = np.full((n, k), -1, np.int32)
-        scores = np.zeros((n, k), np.float32)
-        for start in range(0, n, _BLOCK):
-            block = vectors.values[start : start + _BLOCK] @ vectors.values.T
+        known = np.flatnonzero(vectors.known)  # an item without tags is nobody's neighbour
+        values = vectors.values[known]
+        k = min(k, max(1, len(keys) - 1))
+        items = np.full((len(keys), k), -1, np.int32)
+        scores = np.zeros((len(keys), k), np.float32)
+        most = min(k, len(known))
+        for start in range(0, len(known), _BLOCK):
+            block = values[start : start + _BLOCK] @ values.T
             rows = np.arange(len(block))
             block[rows, rows + start] = -np.inf
-            block[:, ~vectors.known] = -np.inf
-            best = np.argpartition(-block, min(k, n) - 1, axis=1)[:, :k]
+            best = np.argpartition(-block, most - 1, axis=1)[:, :most]
             order = np.argsort(-np.take_along_axis(block, best, 1), axis=1, kind="stable")
             best = np.take_along_axis(best, order, 1)
             found = np.take_along_axis(block, best, 1)
-            good = (found > 0) & vectors.known[start : start + _BLOCK, None]
-            items[start : start + _BLOCK] = np.where(good, best, -1)
-            scores[start : start + _BLOCK] = np.where(good, found, 0)
+            place = known[start : start + _BLOCK]
+            items[place, :most] = np.where(found > 0, known[best], -1)
+            scores[place, :most] = np.where(found > 0, found, 0)
         return cls(keys, items, scores)
 
     def save(self, path: Path) -> None:

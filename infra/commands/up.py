@@ -62,7 +62,7 @@ def up(
     if detach:
         addresses = _detach(settings, broker, simulate)
         say("ready")
-        _show(console, addresses, as_json)
+        _show(console, addresses, as_json, simulate)
         return
     place = Home(settings.home)
     place.open()
@@ -74,7 +74,7 @@ def up(
 
         def on_ready() -> None:
             say("ready")
-            _show(console, _addresses(supervisor.stack), as_json)
+            _show(console, _addresses(supervisor.stack), as_json, simulate)
 
         supervisor.run(on_ready)
     except OSError as error:
@@ -119,11 +119,11 @@ def _addresses(stack: Stack) -> dict[str, Any]:
     }
 
 
-def _show(console: Console, addresses: dict[str, Any], as_json: bool) -> None:
+def _show(console: Console, addresses: dict[str, Any], as_json: bool, simulate: float) -> None:
     if as_json:
         print(json.dumps(addresses), flush=True)
     else:
-        banner.show(console, addresses)
+        banner.show(console, addresses, simulated=simulate > 0)
 
 
 def _detach(settings: Settings, broker: str | None, simulate: float) -> dict[str, Any]:

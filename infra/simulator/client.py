@@ -161,6 +161,7 @@ def run(settings: Settings) -> int:
         "%d listeners of %d artists and %d tracks, %g plays/s, run %d",
         len(crowd.listeners), len(catalogue.by_artist), len(catalogue.tracks), rate, number,
     )  # fmt: skip
+    threading.Thread(target=_catalogue, args=(settings, catalogue, seed), daemon=True).start()
     with httpx.Client(
         base_url=f"http://{settings.host}:{settings.port}",
         headers={"Authorization": f"Bearer {settings.admin_token}"},
@@ -174,6 +175,13 @@ def run(settings: Settings) -> int:
             log.info("history posted: %d plays", poster.accepted)
         _live(crowd, poster, stop)
     return 0
+
+
+def _catalogue(settings: Settings, catalogue: Catalogue, seed: int) -> None:
+    """Load the invented catalogue while the plays flow."""
+    from infra.simulator.catalogue_load import load_in_background  # scipy: nobody waits for it
+
+    load_in_background(settings.postgres_dsn, settings.home, catalogue, seed)
 
 
 def _live(crowd: Crowd, poster: Poster, stop: threading.Event) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
+from urllib.parse import quote_plus
 
 from rich.console import Console
 from rich.table import Table
 
-from contracts.ids import track_id
+from contracts.ids import artist_id, track_id
+from contracts.search import search_text
 
 # Breaks out of the quotes, so that the shell fills in the time.
 _NOW = "'$(date +%s)'"
@@ -39,13 +42,34 @@ def calls(api: str) -> list[tuple[str, str]]:
     ]
 
 
-def show(console: Console, addresses: dict[str, Any]) -> None:
+def catalogue_calls(api: str) -> list[tuple[str, str]]:
+    """Return calls about the invented catalogue, which simulated listeners bring along."""
+    from infra.simulator.catalogue import build  # only where it is shown
+
+    world = build(int(os.environ.get("SEGUE_SIMULATE_SEED", "7")))
+    artist = world.tracks[world.by_genre["jazz"][0]].artist
+    auth = '-H "Authorization: Bearer $TOKEN"'
+    words = quote_plus(search_text(artist))
+    return [
+        ("find artists and tracks", f'curl {auth} "{api}/v1/search?q={words}"'),
+        ("an artist's page", f"curl {auth} {api}/v1/artists/{artist_id(artist)}"),
+        (
+            "a station, for one listener",
+            f'curl {auth} "{api}/v1/stations?tag=jazz&mood=calm&user=sim-00000&limit=5"',
+        ),
+        ("music of an era", f'curl {auth} "{api}/v1/stations?era=90s&limit=5"'),
+    ]
+
+
+def show(console: Console, addresses: dict[str, Any], simulated: bool = False) -> None:
     """Print the table of addresses and the calls.
 
     Parameters
     ----------
     addresses
         The object ``segue up --json`` prints.
+    simulated
+        Whether there are simulated listeners, and so their catalogue (seconds after the start).
     """
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_column(style="bold")
@@ -58,7 +82,8 @@ def show(console: Console, addresses: dict[str, Any]) -> None:
     console.print()
     # Plain text, so that a line can be copied whole however narrow the terminal is.
     console.print(f"TOKEN={addresses['admin_token']}", soft_wrap=True, highlight=False)
-    for what, command in calls(addresses["api"]):
+    more = catalogue_calls(addresses["api"]) if simulated else []
+    for what, command in [*calls(addresses["api"]), *more]:
         console.print(f"# {what}", style="dim", highlight=False)
         console.print(command, markup=False, highlight=False, soft_wrap=True)
     console.print()

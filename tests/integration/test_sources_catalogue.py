@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from batch.catalogue import hetrec, msd
+from batch.catalogue.pages import refresh
 from batch.catalogue.resolve import find_artist, find_track, resolve
 from batch.catalogue.review import decide, propose
 from batch.content.build import build, table_path
@@ -34,7 +35,7 @@ def db(postgres: Postgres) -> Iterator[psycopg.Connection[Any]]:
         connection.execute(
             "truncate staged_artists, staged_tracks, staged_tags, staged_similar, "
             "rejected_records, catalogue_artists, catalogue_albums, catalogue_tracks, "
-            "catalogue_links, catalogue_candidates"
+            "catalogue_links, catalogue_candidates, catalogue_neighbours"
         )
         yield connection
 
@@ -137,6 +138,7 @@ def test_hetrec_and_msd_are_the_catalogue(
     assert artists > 1000
     assert genres >= 6
     assert find_artist(db, "radiohead") == artist_id("Radiohead")
+    refresh(db)
     coverage = build(db, tmp_path)
     assert coverage.with_neighbours > 1000
     assert {"rock", "jazz", "metal", "folk", "electronic", "hip-hop"} <= coverage.tags.keys()

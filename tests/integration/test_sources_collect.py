@@ -35,7 +35,8 @@ def dsn(postgres: Postgres) -> str:
         db.execute(
             "truncate staged_artists, staged_tracks, staged_tags, staged_similar, "
             "rejected_records, staged_through, collection_runs, catalogue_artists, "
-            "catalogue_albums, catalogue_tracks, catalogue_links, catalogue_candidates"
+            "catalogue_albums, catalogue_tracks, catalogue_links, catalogue_candidates, "
+            "catalogue_neighbours"
         )
     return postgres.address
 

@@ -1,0 +1,185 @@
+"""GET /v1/artists/{id} and /v1/tracks/{id}: what is known, who says so, how far to trust it."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from api.catalogue import examples
+from api.catalogue.answers import (
+    CARD,
+    AlikeArtist,
+    ArtistPage,
+    Fact,
+    PublicId,
+    TagShare,
+    TrackPage,
+    card,
+)
+from api.catalogue.reading import Rows, ask, ask_all, kept, shown
+from api.errors import ApiError
+from api.services import Services
+from api.serving.lookup import document_of
+from api.web import Caller, With
+from contracts.ids import track_id as names_id
+
+router = APIRouter(prefix="/v1", tags=["catalogue"])
+
+_ISRC = re.compile(r"isrc:([A-Z]{2}[A-Z0-9]{3}[0-9]{7})")
+_SPOTIFY = re.compile(r"(?:spotify:(?:track|artist):)?([0-9A-Za-z]{22})")
+_ARTIST = """
+    select artist_id, name, names, popularity from catalogue_artist_cards
+    where artist_id = (
+        select coalesce(merged_into, artist_id) from catalogue_artists where artist_id = %(id)s)
+"""
+_ARTIST_BY = """
+    select distinct coalesce(a.merged_into, a.artist_id)
+    from staged_artists s
+    join catalogue_links l on l.kind = 'artist'
+        and (l.source, l.source_key) = (s.source, s.source_key)
+    join catalogue_artists a on a.artist_id = l.entity_id
+    where s.mbid = %(mbid)s or s.spotify_id = %(spotify)s limit 1
+"""
+_TRACK = f"""
+    select {CARD} from catalogue_track_cards c
+    where c.track_id = %(uuid)s or c.recording_mbid = %(uuid)s
+        or c.isrc = %(isrc)s or c.spotify_id = %(spotify)s
+    order by c.track_id = %(uuid)s desc, c.popularity desc limit 1
+"""  # noqa: S608  the columns are ours
+_TOP = f"""
+    select distinct on (popularity, lower(title)) {CARD} from catalogue_track_cards c
+    where artist_id = %(id)s order by popularity desc, lower(title), track_id limit 10
+"""  # noqa: S608
+_TAGS = """
+    select tag, weight from catalogue_{kind}_tags where {kind}_id = %(id)s
+    order by weight desc, tag limit 20
+"""
+_FACTS = """
+    select field, value, source, confidence, observed_at from catalogue_best_facts
+    where kind = %(kind)s and entity_id = %(id)s
+        and field not in ('name', 'artist', 'title', 'mbid', 'recording_mbid', 'isrc', 'spotify_id')
+    order by field
+"""
+_IDENTITIES = """
+    select distinct i.scheme, i.value, i.source from catalogue_identities i
+    where i.kind = 'track' and i.entity_id = %(id)s order by 1, 2, 3
+"""
+_ARTIST_IDENTITIES = """
+    select distinct i.scheme, i.value, i.source from catalogue_identities i
+    join catalogue_artists a on a.artist_id = i.entity_id
+    where i.kind = 'artist' and coalesce(a.merged_into, a.artist_id) = %(id)s order by 1, 2, 3
+"""
+# What content says and what sources say, the best word on each artist.
+_ALIKE = """
+    select o.artist_id, o.name, f.score, f.source
+    from (
+        select distinct on (artist_id) artist_id, score, source
+        from (
+            select other_id as artist_id, score, 'content' as source
+            from catalogue_neighbours where artist_id = %(id)s
+            union all
+            select coalesce(b.merged_into, b.artist_id), s.score, s.source
+            from catalogue_artists a
+            join catalogue_links l on l.kind = 'artist' and l.entity_id = a.artist_id
+            join staged_similar s on (s.source, s.source_key) = (l.source, l.source_key)
+            join catalogue_links k on k.kind = 'artist'
+                and (k.source, k.source_key) = (s.source, s.other_key)
+            join catalogue_artists b on b.artist_id = k.entity_id
+            where coalesce(a.merged_into, a.artist_id) = %(id)s
+        ) said
+        order by artist_id, score desc, source
+    ) f
+    join catalogue_artist_cards o using (artist_id)
+    where artist_id <> %(id)s
+    order by f.score desc, o.name limit 20
+"""
+
+
+@router.get(
+    "/artists/{artist_id}", responses=shown(ArtistPage, examples.ARTIST), summary="An artist"
+)
+async def artist(request: Request, services: With, _: Caller, artist_id: str) -> Response:
+    """Return an artist by catalogue id, MusicBrainz id or Spotify id; 404 for an unknown one."""
+    found = await find_artist(services, artist_id)
+    given = {"id": found[0], "kind": "artist"}
+    queries = (_TAGS.format(kind="artist"), _TOP, _ALIKE, _ARTIST_IDENTITIES, _FACTS)
+    tags, top, alike, identities, facts = await ask_all(services, queries, given)
+    page = ArtistPage(
+        artist_id=str(found[0]),
+        name=found[1],
+        names=found[2],
+        popularity=round(found[3], 4),
+        tags=[TagShare(tag, round(weight, 4)) for tag, weight in tags],
+        top_tracks=[card(row) for row in top],
+        similar_artists=[
+            AlikeArtist(str(other), name, round(score, 4), source)
+            for other, name, score, source in alike
+        ],
+        identities=[PublicId(*row) for row in identities],
+        facts=_facts(facts),
+    )
+    return kept(request, page)
+
+
+@router.get("/tracks/{track_id}", responses=shown(TrackPage, examples.TRACK), summary="A track")
+async def track(request: Request, services: With, _: Caller, track_id: str) -> Response:
+    """Return a track by any id a play or list of ours carries; 404 for an unknown one."""
+    row = await _find_track(services, track_id)
+    if row is None:
+        # What was played under this id has names, and names lead to the catalogue.
+        known = document_of(services.model.reader, track_id)
+        if known is not None:
+            row = await _find_track(services, names_id(known.artist, known.title))
+    if row is None:
+        raise ApiError(404, "unknown-track", f"The catalogue does not know {track_id!r}.")
+    given = {"id": row[0], "kind": "track"}
+    queries = (_TAGS.format(kind="track"), _IDENTITIES, _FACTS)
+    tags, identities, facts = await ask_all(services, queries, given)
+    page = TrackPage(
+        track=card(row),
+        tags=[TagShare(tag, round(weight, 4)) for tag, weight in tags],
+        identities=[PublicId(*found) for found in identities],
+        facts=_facts(facts),
+    )
+    return kept(request, page)
+
+
+async def find_artist(services: Services, text: str) -> tuple[Any, ...]:
+    """Return ``(artist_id, name, names, popularity)`` of any id of an artist, merges followed.
+
+    Raises
+    ------
+    ApiError
+        404 for an unknown one.
+    """
+    wanted = _uuid(text)
+    rows = await ask(services, _ARTIST, {"id": wanted}) if wanted else []
+    if not rows:
+        match = _SPOTIFY.fullmatch(text)
+        given = {"mbid": wanted, "spotify": match and match[1]}
+        if any(given.values()) and (ids := await ask(services, _ARTIST_BY, given)):
+            rows = await ask(services, _ARTIST, {"id": ids[0][0]})
+    if not rows:
+        raise ApiError(404, "unknown-artist", f"The catalogue does not know {text!r}.")
+    return rows[0]
+
+
+async def _find_track(services: Services, text: str) -> tuple[Any, ...] | None:
+    isrc, spotify = _ISRC.fullmatch(text), _SPOTIFY.fullmatch(text)
+    given = {"uuid": _uuid(text), "isrc": isrc and isrc[1], "spotify": spotify and spotify[1]}
+    rows = await ask(services, _TRACK, given) if any(given.values()) else []
+    return rows[0] if rows else None
+
+
+def _facts(rows: Rows) -> list[Fact]:
+    return [Fact(field, value, source, round(c, 2), at) for field, value, source, c, at in rows]
+
+
+def _uuid(text: str) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(text) if len(text) == 36 else None
+    except ValueError:
+        return None

@@ -1,0 +1,55 @@
+"""After staging: rows become entities, entities pages, pages vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import psycopg
+
+from batch.catalogue.pages import refresh
+from batch.catalogue.resolve import Resolved, resolve
+from batch.catalogue.review import Review, propose
+from batch.content.build import Coverage, build
+
+
+class Settled(msgspec.Struct):
+    """What became of the staged rows; ``None`` where there was nothing new to do."""
+
+    resolved: Resolved
+    review: Review | None = None
+    coverage: Coverage | None = None
+
+
+def settle(
+    connection: psycopg.Connection[Any],
+    home: Path,
+    *,
+    changed: bool = True,
+    progress: Callable[[str], None] = lambda what: None,
+) -> Settled:
+    """Bring the catalogue, its pages and the content table up to what is staged.
+
+    Parameters
+    ----------
+    connection
+        In autocommit mode.
+    changed
+        Whether staging has written anything since the last time.
+    progress
+        Told what is being done.
+    """
+    progress("resolving")
+    done = Settled(resolve(connection))
+    if done.resolved.linked:
+        done.review = propose(connection)
+    if done.resolved.linked or changed:
+        progress("pages")
+        refresh(connection)
+        tagged = connection.execute("select exists (select from catalogue_artist_tags)").fetchone()
+        if tagged and tagged[0]:
+            progress("content vectors")
+            done.coverage = build(connection, home)
+    return done

@@ -1,0 +1,219 @@
+"""Pages, search and stations of the invented catalogue, over a running stack."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from contracts.ids import artist_id, track_id
+from infra.simulator import catalogue as world
+from infra.simulator.catalogue import Catalogue
+from infra.simulator.catalogue_load import load_catalogue
+from tests.integration.conftest import RunningStack
+
+pytestmark = pytest.mark.integration
+MBID = "0c1f6a52-6a3f-4d3d-9c5e-1f0c7b0f4a11"
+
+
+@pytest.fixture(scope="module")
+def music(stack: RunningStack, tmp_path_factory: pytest.TempPathFactory) -> Catalogue:
+    """A small invented catalogue: 128 artists of 16 genres, in staging and pages."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(world, "ARTISTS_PER_GENRE", 8)
+        made = world.build(11)
+    with psycopg.connect(stack.settings.postgres_dsn, autocommit=True) as db:
+        db.execute(
+            "truncate staged_artists, staged_tracks, staged_tags, staged_similar, "
+            "catalogue_artists, catalogue_albums, catalogue_tracks, catalogue_links, "
+            "catalogue_candidates, catalogue_neighbours"
+        )
+    home = tmp_path_factory.mktemp("catalogue")
+    assert load_catalogue(stack.settings.postgres_dsn, home, made, 11)
+    assert not load_catalogue(stack.settings.postgres_dsn, home, made, 11)
+    return made
+
+
+@pytest.fixture(scope="module")
+def client(stack: RunningStack, music: Catalogue) -> httpx.Client:
+    """A client with a listener's token."""
+    token = stack.token_for("olga")
+    return httpx.Client(
+        base_url=stack.api, headers={"authorization": f"Bearer {token}"}, timeout=10
+    )
+
+
+def station(client: httpx.Client, **params: Any) -> dict[str, Any]:
+    answer = client.get("/v1/stations", params=params)
+    assert answer.status_code == 200, answer.text
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+def test_an_artists_page_says_who_says_so(client: httpx.Client, music: Catalogue) -> None:
+    best = music.tracks[music.by_genre["jazz"][0]]
+    page = client.get(f"/v1/artists/{artist_id(best.artist)}").json()
+    assert page["name"] == best.artist
+    assert page["names"] == [best.artist]
+    assert page["tags"][0] == {"tag": "jazz", "weight": 1.0}
+    tops = [track["popularity"] for track in page["top_tracks"]]
+    assert tops == sorted(tops, reverse=True)
+    assert {track["artist"] for track in page["top_tracks"]} == {best.artist}
+    facts = {fact["field"]: fact for fact in page["facts"]}
+    assert facts["listeners"]["value"] > 0
+    assert (facts["listeners"]["source"], facts["listeners"]["confidence"]) == ("simulated", 0.5)
+    alike = page["similar_artists"]
+    jazz = {music.tracks[i].artist for i in music.by_genre["jazz"]} - {best.artist}
+    assert len(alike) >= 7
+    assert len(jazz & {other["name"] for other in alike[:7]}) >= 4
+    assert all(other["source"] == "content" for other in alike)
+
+
+def test_a_track_is_found_by_the_ids_of_its_plays(
+    stack: RunningStack, client: httpx.Client, music: Catalogue
+) -> None:
+    track = music.tracks[5]
+    page = client.get(f"/v1/tracks/{track_id(track.artist, track.title)}").json()
+    assert page["track"]["title"] == track.title
+    assert page["track"]["duration_ms"] == track.duration_ms
+    assert page["tags"][0]["tag"] == track.genre
+    assert {"energy", "year", "album"} <= {fact["field"] for fact in page["facts"]}
+    play = {"artist": track.artist.upper(), "title": track.title, "recording_mbid": MBID,
+            "played_at": int(time.time() * 1000) - 60_000}  # fmt: skip
+    assert client.post("/v1/plays", json={"plays": [play]}).status_code == 202
+    stack.wait_applied(30, ("learner",))
+    assert client.get(f"/v1/tracks/{MBID}").json() == page
+
+
+def test_unknown_ids_are_404(client: httpx.Client) -> None:
+    for path in (
+        f"/v1/artists/{MBID.replace('0', '1')}",
+        "/v1/artists/nobody",
+        "/v1/tracks/isrc:FRZ039800212",
+        "/v1/tracks/spotify:track:0000000000000000000000",
+        "/v1/tracks/x",
+    ):
+        answer = client.get(path)
+        assert answer.status_code == 404, path
+        assert answer.json()["error"]["code"].startswith("unknown-")
+
+
+def test_search_forgives_case_accents_and_order(client: httpx.Client, music: Catalogue) -> None:
+    artist = next(name for name in music.by_artist if not name.isascii())
+    words = artist.split()
+    plain = words[-1].translate(str.maketrans("éöí", "eoi")).upper()
+    found = client.get("/v1/search", params={"q": f"{plain[:-1]} {words[0].lower()}"}).json()
+    assert artist in [each["name"] for each in found["artists"]]
+    assert {track["artist"] for track in found["tracks"]} >= {artist}
+    track = music.tracks[17]
+    q = f"{track.title} {track.artist}".lower()
+    assert client.get("/v1/search", params={"q": q}).json()["tracks"][0]["title"] == track.title
+
+
+def test_search_is_paged(client: httpx.Client) -> None:
+    seen: list[str] = []
+    offset: int | None = 0
+    while offset is not None:
+        page = client.get("/v1/search", params={"q": "a", "limit": 50, "offset": offset}).json()
+        assert len(page["tracks"]) <= 50
+        seen += [track["track_id"] for track in page["tracks"]]
+        offset = page["next_offset"]
+    assert len(seen) == len(set(seen)) > 50
+    assert client.get("/v1/search?q=-").status_code == 200
+    for bad in ("q=", "q=%20", "q=" + "x+" * 13, "q=a&limit=51", "limit=5"):
+        assert client.get(f"/v1/search?{bad}").status_code == 400, bad
+
+
+def test_a_page_that_is_held_is_not_sent_again(client: httpx.Client, music: Catalogue) -> None:
+    path = f"/v1/artists/{artist_id(music.tracks[0].artist)}"
+    first = client.get(path)
+    tag = first.headers["etag"]
+    assert "private" in first.headers["cache-control"]
+    for held in (tag, f'"other", W/{tag}', "*"):
+        again = client.get(path, headers={"if-none-match": held})
+        assert (again.status_code, again.content) == (304, b"")
+        assert again.headers["etag"] == tag
+    assert client.get(path, headers={"if-none-match": '"other"'}).content == first.content
+
+
+def test_stations_keep_to_their_seeds(
+    stack: RunningStack, client: httpx.Client, music: Catalogue
+) -> None:
+    metal = {music.tracks[i].artist for i in music.by_genre["metal"]}
+    assert {t["artist"] for t in station(client, tag="Metal", limit=10)["tracks"]} <= metal
+    eighties = station(client, era="80s", limit=100)["tracks"]
+    assert eighties
+    assert all(1980 <= track["year"] <= 1989 for track in eighties)
+    both = station(client, tag="jazz", era="1960-1999", limit=50)["tracks"]
+    assert both
+    assert all(1960 <= track["year"] <= 1999 for track in both)
+    calm = [track["track_id"] for track in station(client, mood="calm", limit=30)["tracks"]]
+    with psycopg.connect(stack.settings.postgres_dsn) as db:
+        rows = db.execute(
+            "select avg(energy) filter (where track_id = any(%s::uuid[])), avg(energy) "
+            "from catalogue_track_cards",
+            (calm,),
+        ).fetchone()
+    assert rows is not None
+    assert rows[0] < 0.6 * rows[1]
+    root = music.tracks[music.by_genre["folk"][0]].artist
+    around = station(client, artist=artist_id(root), limit=30)["tracks"]
+    assert around[0]["artist"] == root
+    assert len({track["artist"] for track in around}) >= 5
+    for bad in ("", "era=soon", "mood=hungry", f"tag={'x' * 201}", "tag=a&seed=-1"):
+        assert client.get(f"/v1/stations?{bad}").status_code == 400, bad
+    assert client.get("/v1/stations", params={"artist": MBID}).status_code == 404
+    assert station(client, tag="no such tag")["tracks"] == []
+
+
+def test_a_station_goes_on_page_by_page(client: httpx.Client) -> None:
+    whole = station(client, tag="pop", limit=60, seed=4)["tracks"]
+    pages = [
+        station(client, tag="pop", limit=20, offset=20 * n, seed=4)["tracks"] for n in range(3)
+    ]
+    assert [track for page in pages for track in page] == whole
+    assert station(client, tag="pop", limit=60, seed=5)["tracks"] != whole
+
+
+def test_a_station_knows_its_listener(
+    stack: RunningStack, client: httpx.Client, music: Catalogue
+) -> None:
+    genre = [music.tracks[i] for i in music.by_genre["rock"]]
+    loved = genre[len(genre) // 2].artist
+    own = [t for t in genre if t.artist == loved]
+    now = int(time.time() * 1000) - 86_400_000
+    plays = [
+        {"artist": t.artist, "title": t.title, "played_at": now + 60_000 * n}
+        for n, t in enumerate(own * 3)
+    ]
+    other = [t for t in genre if t.artist != loved][:8]
+    plays += [
+        {"artist": t.artist, "title": t.title, "played_at": now + 6_000_000 + 60_000 * n}
+        for n, t in enumerate(other)
+    ]
+    assert client.post("/v1/plays", json={"plays": plays}).json()["accepted"] == len(plays)
+    stack.wait_applied(30, ("listeners", "learner"))
+    anyone = [t["artist"] for t in station(client, tag="rock", limit=100)["tracks"]]
+    answer = station(client, tag="rock", limit=100, user="olga")
+    hers = [t["artist"] for t in answer["tracks"]]
+    assert answer["degraded"] is False
+    assert hers.index(loved) < anyone.index(loved)
+    just = {(t.artist, t.title) for t in other}
+    assert not just & {(t["artist"], t["title"]) for t in answer["tracks"]}
+    assert client.get("/v1/stations", params={"tag": "rock", "user": "igor"}).status_code == 403
+
+
+def test_nobody_reads_without_a_token(stack: RunningStack) -> None:
+    for path in ("/v1/search?q=a", "/v1/stations?tag=a", f"/v1/artists/{MBID}"):
+        assert httpx.get(stack.api + path).status_code == 401
+
+
+def test_the_document_shows_examples(stack: RunningStack) -> None:
+    paths = httpx.get(f"{stack.api}/openapi.json").json()["paths"]
+    for path in ("/v1/artists/{artist_id}", "/v1/tracks/{track_id}", "/v1/search", "/v1/stations"):
+        operation = paths[path]["get"]
+        assert operation["responses"]["200"]["content"]["application/json"]["example"]
+        assert "304" in operation["responses"]
