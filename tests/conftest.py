@@ -17,9 +17,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     can_kafka = shutil.which("java") and shutil.which("mvn")
     parser.addoption(
         "--broker",
-        choices=["tansu", "kafka", "both"],
-        default=os.environ.get("SEGUE_TEST_BROKER", "both" if can_kafka else "tansu"),
-        help="broker of the integration tests; both where Java and Maven are installed",
+        choices=["tansu", "kafka", "both", "marked"],
+        default=os.environ.get("SEGUE_TEST_BROKER", "marked" if can_kafka else "tansu"),
+        help="broker of the integration tests; marked: the embedded one, and Apache Kafka too for "
+        "the tests marked each_broker (the default where Java and Maven are installed)",
     )
 
 

@@ -29,6 +29,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run tests that use a broker once for each broker asked for."""
     if "broker_kind" in metafunc.fixturenames:
         chosen = metafunc.config.getoption("--broker")
+        if chosen == "marked":
+            each = metafunc.definition.get_closest_marker("each_broker")
+            chosen = "tansu" if each is None else "both"
         kinds = ["tansu", "kafka"] if chosen == "both" else [chosen]
         marks = {"kafka": [pytest.mark.kafka], "tansu": []}
         metafunc.parametrize(

@@ -21,6 +21,7 @@ def topic() -> str:
     return f"facts.{uuid.uuid4().hex[:8]}"
 
 
+@pytest.mark.each_broker
 def test_the_end_is_the_true_end_after_batches_of_any_size(broker: Server, topic: str) -> None:
     """Tansu answers with the base offset of the last batch plus one: 1, 2, 12, 112."""
     ensure_topics(broker.address, {topic: {}}, 1)
@@ -35,6 +36,7 @@ def test_the_end_is_the_true_end_after_batches_of_any_size(broker: Server, topic
         assert end_offsets(broker.address, topic, 1) == [total]
 
 
+@pytest.mark.each_broker
 def test_a_topic_keeps_its_log_id_and_a_new_one_gets_another(broker: Server, topic: str) -> None:
     first = ensure_topics(broker.address, {topic: {}}, 2)[topic]
     assert ensure_topics(broker.address, {topic: {}}, 2)[topic] == first
@@ -43,6 +45,7 @@ def test_a_topic_keeps_its_log_id_and_a_new_one_gets_another(broker: Server, top
     assert other != first
 
 
+@pytest.mark.each_broker
 def test_another_number_of_partitions_is_refused(broker: Server, topic: str) -> None:
     ensure_topics(broker.address, {topic: {}}, 2)
     with pytest.raises(ConfigurationError, match="SEGUE_PARTITIONS"):
@@ -55,6 +58,7 @@ def test_no_broker_is_a_retryable_error() -> None:
         log_id(nowhere, "any")
 
 
+@pytest.mark.each_broker
 def test_topics_of_two_namespaces_live_side_by_side(broker: Server, topic: str) -> None:
     ensure_topics(broker.address, {f"a.{topic}": {}, f"b.{topic}": {}}, 1)
     names = AdminClient({"bootstrap.servers": broker.address}).list_topics(timeout=10).topics

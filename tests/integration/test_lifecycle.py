@@ -98,6 +98,7 @@ def post_listen(stack: dict[str, Any]) -> None:
     ).raise_for_status()
 
 
+@pytest.mark.each_broker
 def test_a_stack_lives_is_mended_killed_and_resumed(home: Path, broker_kind: str) -> None:
     first = up(home, "--broker", broker_kind)
     assert {"api", "admin_token", "home", "kafka", "redis", "postgres"} <= set(first)

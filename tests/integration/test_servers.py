@@ -18,6 +18,7 @@ from infra.stack.valkey import Valkey
 pytestmark = pytest.mark.integration
 
 
+@pytest.mark.each_broker
 def test_broker_makes_topics_with_ids_of_their_own(broker: Server) -> None:
     configs = Topics("servers").configs()
     first = ensure_topics(broker.address, configs, 2)

@@ -52,6 +52,7 @@ def lists(model: Recommender, kit: Kit) -> list[list[bytes]]:
     return found
 
 
+@pytest.mark.each_broker
 def test_kills_leave_the_model_of_an_uninterrupted_run(kit: Kit) -> None:
     kit.send_random(1500, seed=1, in_order=True)
     worker = kit.start("learner")

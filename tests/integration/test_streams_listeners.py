@@ -37,6 +37,7 @@ def kit(tmp_path: Path, broker: Server, own_valkey: Valkey) -> Iterator[Kit]:
     yield from make_kit(tmp_path, kafka=broker.address, redis_url=own_valkey.address)
 
 
+@pytest.mark.each_broker
 def test_counts_are_exact_after_kills_at_any_point(kit: Kit) -> None:
     kit.send_random(3000, seed=1)
     for applied in (1, 900):
@@ -120,6 +121,7 @@ def test_a_store_that_was_emptied_is_folded_again_from_the_log(kit: Kit) -> None
     kit.assert_features_exact()
 
 
+@pytest.mark.each_broker
 def test_workers_come_and_go_under_load(kit: Kit) -> None:
     first = kit.start("listeners")
     kit.send_random(200, seed=11)
@@ -179,6 +181,7 @@ def test_feedback_hides_and_shows_again(kit: Kit) -> None:
     assert [x.reason for x in kit.dead_letters()] == ["bad-schema"]
 
 
+@pytest.mark.each_broker
 def test_a_play_is_seen_soon(kit: Kit) -> None:
     kit.start("listeners")
     kit.send(submission("ada", (0, 0)))

@@ -107,6 +107,7 @@ def assert_others_exact(kit: Kit) -> None:
     assert Counter(shown) == Counter(f"{n}-{i}" for n in range(kit.others) for i in range(2))
 
 
+@pytest.mark.each_broker
 def test_kills_at_any_point_neither_lose_nor_double(kit: Kit) -> None:
     kit.send_random(2000, seed=41)
     send_others(kit, 400)
@@ -187,6 +188,7 @@ def test_a_sink_whose_store_stays_away_still_stops_in_order(kit: Kit) -> None:
     kit.stop(worker)
 
 
+@pytest.mark.each_broker
 def test_a_new_log_ends_the_workers_and_the_next_ones_read_it(
     tmp_path: Path, valkey: Valkey, postgres: Postgres
 ) -> None:
