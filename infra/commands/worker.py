@@ -18,6 +18,7 @@ MODULES: dict[str, str] = {
     "learner": "streams.learner",
     "lake-sink": "streams.lake_sink",
     "history-sink": "streams.history_sink",
+    "snowflake-sink": "streams.snowflake_sink.worker",
     "simulator": "infra.simulator",
 }
 

@@ -20,7 +20,10 @@ from contracts.topics import Topics
 #: Workers that fold the log; each must reach its end.
 FOLDERS = ("listeners", "learner", "lake-sink", "history-sink")
 #: What a worker must have read besides the plays before it has applied everything.
-_BESIDES = {"lake-sink": ("feedback", "impressions")}
+_BESIDES = {
+    "lake-sink": ("feedback", "impressions"),
+    "snowflake-sink": ("feedback", "impressions"),
+}
 
 
 @dataclass(frozen=True, slots=True)

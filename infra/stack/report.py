@@ -10,7 +10,7 @@ from contracts.heartbeat import Heartbeat
 from contracts.settings import Settings
 from infra.stack.home import Run
 from infra.stack.progress import FOLDERS, ends, heartbeats, lag, readyz
-from infra.stack.stack import WORKERS
+from infra.stack.stack import SNOWFLAKE_SINK, workers
 
 
 @dataclass(slots=True)
@@ -57,7 +57,7 @@ def parts_of(run: Run) -> list[Part]:
         true_ends = ends(settings)
     except SegueError as error:
         trouble = str(error)
-    names = dict.fromkeys([*(n for n in run.processes if n != "supervisor"), *WORKERS])
+    names = dict.fromkeys([*(n for n in run.processes if n != "supervisor"), *workers()])
     parts = []
     for name in names:
         entry = run.processes.get(name, {})
@@ -68,7 +68,7 @@ def parts_of(run: Run) -> list[Part]:
             entry.get("started_at"),
             entry.get("restarts", 0),
         )
-        if name in FOLDERS and part.well:
+        if name in (*FOLDERS, SNOWFLAKE_SINK) and part.well:
             _fold(part, beats.get(name), true_ends, trouble)
         if name == "api" and part.well:
             _api(part, settings)

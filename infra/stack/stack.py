@@ -13,6 +13,7 @@ from pathlib import Path
 from contracts.errors import ConfigurationError, SegueError, StoreUnavailable
 from contracts.kafka import ensure_topics
 from contracts.settings import Settings
+from contracts.snowflake import Snowflake
 from contracts.topics import Topics
 from infra.stack import kernels
 from infra.stack.accounts import ensure_admin
@@ -28,8 +29,15 @@ from infra.stack.valkey import Valkey
 BROKERS = ("tansu", "kafka", "external")
 #: In the order they are started; stopped in the reverse order.
 WORKERS = ("listeners", "learner", "lake-sink", "history-sink", "api")
+#: Runs too where a Snowflake account is configured (:mod:`contracts.snowflake`).
+SNOWFLAKE_SINK = "snowflake-sink"
 #: Ports a stack needs besides the API's.
 PORT_NAMES = ("broker", "controller", "valkey", "postgres")
+
+
+def workers() -> tuple[str, ...]:
+    """Return the workers of this deployment, in the order they are started."""
+    return (*WORKERS, SNOWFLAKE_SINK) if Snowflake.from_env() else WORKERS
 
 
 def worker_command(name: str) -> list[str]:
@@ -156,7 +164,7 @@ class Stack:
 
     def start_workers(self) -> None:
         """Start every worker."""
-        for name in WORKERS:
+        for name in workers():
             self.start_worker(name)
 
     def unready(self) -> str:

@@ -14,7 +14,7 @@ from infra.stack.home import Home, Run
 from infra.stack.process import Process
 from infra.stack.progress import FOLDERS, wait_applied
 from infra.stack.restart import Ward
-from infra.stack.stack import WORKERS, Stack
+from infra.stack.stack import SNOWFLAKE_SINK, Stack, workers
 
 #: How long (seconds) an ordered stop lets the workers finish what is in the log.
 DRAIN = 30.0
@@ -115,8 +115,8 @@ class Supervisor:
                 self.say(f"kernels not compiled ({compiling.tail()}); the workers will, slowly")
             self._forget("kernels")
         self.run_record.environ = stack.settings.environ()
-        self.say(f"starting {', '.join(WORKERS)}")
-        for name in WORKERS:
+        self.say(f"starting {', '.join(workers())}")
+        for name in workers():
             self._start_worker(name)
         stack.wait_ready()
         if self.simulate > 0:
@@ -192,7 +192,8 @@ class Supervisor:
         self.say("stopped")
 
     def _drain(self, before: int) -> None:
-        alive = tuple(n for n in FOLDERS if n in self.stack.workers and self.stack.workers[n].pid)
+        folders = (*FOLDERS, SNOWFLAKE_SINK)
+        alive = tuple(n for n in folders if n in self.stack.workers and self.stack.workers[n].pid)
         try:
             behind = wait_applied(
                 self.stack.settings, DRAIN, alive, give_up=lambda: self._asked > before

@@ -1,0 +1,114 @@
+-- RAW is append-only: one row a delivery, with its place in the log and its file. The columns are
+-- those of contracts/lake.py plus load metadata; tests compare them. Times are instants.
+use role SYSADMIN;
+
+create stage if not exists ${database}.RAW.LANDING
+    comment = 'Files named by topic, log, partition and range of offsets';
+
+create table if not exists ${database}.RAW.QUARANTINE (
+    source_file varchar not null,
+    target varchar not null,
+    rows_in_file number(19, 0) not null,
+    reason varchar not null,
+    attempts number(10, 0) not null,
+    quarantined_at timestamp_ltz(3) not null
+)
+    comment = 'Files that could not be loaded, and why; they stay in the stage';
+
+create table if not exists ${database}.RAW.PLAYS (
+    event_id varchar not null,
+    user_id varchar not null,
+    track_id varchar not null,
+    artist varchar not null,
+    title varchar not null,
+    album varchar,
+    played_at timestamp_ltz(3) not null,
+    received_at timestamp_ltz(3) not null,
+    ms_played number(19, 0),
+    duration_ms number(19, 0),
+    skipped boolean,
+    reason_end varchar,
+    source varchar not null,
+    session_hint varchar,
+    impression_id varchar,
+    extra varchar,
+    log_id varchar not null,
+    kafka_partition number(10, 0) not null,
+    kafka_offset number(19, 0) not null,
+    position number(10, 0) not null,
+    landed_at timestamp_ltz(3) not null,
+    landed_date date not null,
+    source_file varchar not null comment 'Path in the landing stage',
+    file_row number(19, 0) comment 'Row of the file, from Snowpipe',
+    loaded_at timestamp_ltz(3) comment 'When Snowpipe began to read the file'
+)
+    comment = 'One row a delivery of a play';
+
+create table if not exists ${database}.RAW.FEEDBACK (
+    user_id varchar not null,
+    kind varchar not null,
+    given_at timestamp_ltz(3) not null,
+    track_id varchar not null,
+    artist varchar not null,
+    title varchar not null,
+    source varchar not null,
+    log_id varchar not null,
+    kafka_partition number(10, 0) not null,
+    kafka_offset number(19, 0) not null,
+    position number(10, 0) not null,
+    landed_at timestamp_ltz(3) not null,
+    landed_date date not null,
+    source_file varchar not null comment 'Path in the landing stage',
+    file_row number(19, 0) comment 'Row of the file, from Snowpipe',
+    loaded_at timestamp_ltz(3) comment 'When Snowpipe began to read the file'
+)
+    comment = 'One row a love, hate, hide or undo';
+
+create table if not exists ${database}.RAW.IMPRESSIONS (
+    impression_id varchar not null,
+    user_id varchar not null,
+    shown_at timestamp_ltz(3) not null,
+    generation number(19, 0) not null,
+    log_offset number(19, 0) not null,
+    arm varchar not null,
+    mode varchar not null,
+    degraded boolean not null,
+    track_id varchar,
+    score float,
+    propensity float,
+    features array,
+    log_id varchar not null,
+    kafka_partition number(10, 0) not null,
+    kafka_offset number(19, 0) not null,
+    position number(10, 0) not null,
+    landed_at timestamp_ltz(3) not null,
+    landed_date date not null,
+    source_file varchar not null comment 'Path in the landing stage',
+    file_row number(19, 0) comment 'Row of the file, from Snowpipe',
+    loaded_at timestamp_ltz(3) comment 'When Snowpipe began to read the file'
+)
+    comment = 'One row a track shown';
+
+create pipe if not exists ${database}.RAW.PLAYS_PIPE
+    comment = 'Called by the landing sink'
+    as copy into ${database}.RAW.PLAYS
+    from @${database}.RAW.LANDING
+    file_format = (type = parquet use_logical_type = true)
+    match_by_column_name = case_insensitive
+    include_metadata = (file_row = METADATA$$FILE_ROW_NUMBER, loaded_at = METADATA$$START_SCAN_TIME);
+
+create pipe if not exists ${database}.RAW.FEEDBACK_PIPE
+    comment = 'Called by the landing sink'
+    as copy into ${database}.RAW.FEEDBACK
+    from @${database}.RAW.LANDING
+    file_format = (type = parquet use_logical_type = true)
+    match_by_column_name = case_insensitive
+    include_metadata = (file_row = METADATA$$FILE_ROW_NUMBER, loaded_at = METADATA$$START_SCAN_TIME);
+
+create pipe if not exists ${database}.RAW.IMPRESSIONS_PIPE
+    comment = 'Called by the landing sink'
+    as copy into ${database}.RAW.IMPRESSIONS
+    from @${database}.RAW.LANDING
+    file_format = (type = parquet use_logical_type = true)
+    match_by_column_name = case_insensitive
+    include_metadata = (file_row = METADATA$$FILE_ROW_NUMBER, loaded_at = METADATA$$START_SCAN_TIME);

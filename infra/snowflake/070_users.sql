@@ -1,0 +1,34 @@
+-- Machines: no password, a key each, from known addresses only. ALTER USER is how keys are changed.
+use role USERADMIN;
+
+create user if not exists ${database}_LOADER
+    type = service
+    default_role = ${database}_LOADER
+    default_warehouse = ${database}_LOAD
+    timezone = 'UTC'
+    comment = 'Landing sink';
+
+alter user ${database}_LOADER set rsa_public_key = '${loader_public_key}';
+
+create user if not exists ${database}_TRANSFORMER
+    type = service
+    default_role = ${database}_TRANSFORMER
+    default_warehouse = ${database}_TRANSFORM
+    timezone = 'UTC'
+    comment = 'dbt';
+
+alter user ${database}_TRANSFORMER set rsa_public_key = '${transformer_public_key}';
+
+use role SECURITYADMIN;
+
+grant role ${database}_LOADER to user ${database}_LOADER;
+
+grant role ${database}_TRANSFORMER to user ${database}_TRANSFORMER;
+
+create network policy if not exists ${database}_MACHINES
+    allowed_ip_list = (${machine_addresses})
+    comment = 'Where the sink and dbt run';
+
+alter user ${database}_LOADER set network_policy = ${database}_MACHINES;
+
+alter user ${database}_TRANSFORMER set network_policy = ${database}_MACHINES;

@@ -1,0 +1,86 @@
+"""The SQL files beside this one: filled in, and cut into statements."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+
+from contracts.errors import ConfigurationError
+from contracts.snowflake import Snowflake
+
+_FOLDER = Path(__file__).parent
+#: What may be set beside the database's name: ``SEGUE_SNOWFLAKE_<NAME>`` -> default; ``None``: no
+#: default makes sense.
+PARAMETERS: dict[str, str | None] = {
+    "loader_public_key": None,
+    "transformer_public_key": None,
+    "machine_addresses": "'0.0.0.0/0'",
+    "credit_quota": "30",
+    "retention_days": "14",
+    "masking_pepper": "segue",
+}
+_KEY = re.compile(r"-----[A-Z ]+-----|\s+")
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One statement and the file it is from."""
+
+    file: str
+    sql: str
+
+
+def statements(snowflake: Snowflake, env: Mapping[str, str] | None = None) -> list[Statement]:
+    """Return everything to apply, in order.
+
+    Parameters
+    ----------
+    env
+        Holds ``SEGUE_SNOWFLAKE_<PARAMETER>``, or the path of a file as ``..._FILE``.
+
+    Raises
+    ------
+    ConfigurationError
+        A parameter is missing; all missing ones are named.
+    """
+    values = {"database": snowflake.database.upper(), **_parameters(env)}
+    found = []
+    for file in sorted(_FOLDER.glob("*.sql")):
+        text = Template(file.read_text()).substitute(values)
+        found += [Statement(file.name, sql) for sql in split(text)]
+    return found
+
+
+def split(text: str) -> list[str]:
+    """Cut a script at the semicolons that end a line; whole-line comments are dropped."""
+    lines = [line for line in text.splitlines() if not line.lstrip().startswith("--")]
+    parts = re.split(r";[ \t]*(?:\n|$)", "\n".join(lines))
+    return [part.strip() for part in parts if part.strip()]
+
+
+def _parameters(env: Mapping[str, str] | None) -> dict[str, str]:
+    source = os.environ if env is None else env
+    values, missing = {}, []
+    for parameter, default in PARAMETERS.items():
+        name = f"SEGUE_SNOWFLAKE_{parameter.upper()}"
+        text = source.get(name)
+        if text is None and (file := source.get(f"{name}_FILE")):
+            try:
+                text = Path(file).read_text()
+            except OSError as error:
+                raise ConfigurationError(f"{name}_FILE: cannot read {file}: {error}") from None
+        text = default if text is None else text
+        if text is None:
+            missing.append(name)
+            continue
+        values[parameter] = _KEY.sub("", text) if parameter.endswith("_key") else text
+    if missing:
+        raise ConfigurationError(
+            f"set {', '.join(missing)} (or ..._FILE): the public halves of the keys that "
+            "`openssl genrsa 2048 | openssl pkcs8 -topk8 -nocrypt` makes (docs/snowflake.md)"
+        )
+    return values

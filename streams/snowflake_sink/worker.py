@@ -1,0 +1,123 @@
+"""``segue worker snowflake-sink``: follows plays, feedback and impressions into Snowflake."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from typing import Any, TypeVar
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from contracts.settings import Settings
+from contracts.snowflake import Snowflake
+from streams.consume import Follower
+from streams.decode import Batch, decode_feedback, decode_impressions, decode_plays
+from streams.snowflake_sink.landing import Landing, Outcome
+from streams.snowflake_sink.pipe import Pipe
+from streams.snowflake_sink.remote import Remote
+from streams.snowflake_sink.sink import SnowflakeSink
+from streams.snowflake_sink.stage import Stage
+from streams.worker import Worker, run_worker
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+def body(worker: Worker) -> None:
+    """Follow the topics until told to stop, a thread each.
+
+    Should one of them have to end, the others flush and end too, and the worker starts again as a
+    whole.
+
+    Raises
+    ------
+    ConfigurationError
+        Snowflake is not configured, or refuses us.
+    """
+    snowflake, logs, topics = Snowflake.required(), worker.find_logs(), worker.topics
+    followers: list[Follower[Any]] = [
+        _follower(worker, snowflake, topics.plays, logs, decode_plays, lambda s: len(s.plays)),
+        _follower(worker, snowflake, topics.feedback, logs, decode_feedback, lambda f: 1),
+        _follower(
+            worker,
+            snowflake,
+            topics.impressions,
+            logs,
+            decode_impressions,
+            lambda i: max(1, len(i.shown)),
+        ),
+    ]
+    with ThreadPoolExecutor(len(followers), "follower") as pool:
+        running = [pool.submit(each.run) for each in followers]
+        wait(running, return_when=FIRST_EXCEPTION)
+        worker.stopping.set()
+    for each in running:
+        each.result()
+
+
+def _follower(
+    worker: Worker,
+    snowflake: Snowflake,
+    topic: str,
+    logs: dict[str, str],
+    decode: Callable[..., Batch[T]],
+    size: Callable[[T], int],
+) -> Follower[T]:
+    settings, table = worker.settings, topic.rpartition(".")[2]
+    remote = Remote(worker.stopping)
+    stage = Stage(snowflake, remote, table)
+    landing = Landing(stage, Pipe(snowflake, remote, table), remote, snowflake.silence_seconds)
+    monitor = Monitor(settings, worker.name, topic)
+
+    def landed(outcome: Outcome, positions: dict[int, int]) -> None:
+        worker.status.add(
+            files=len(positions), quarantined=outcome.quarantined, load_retries=outcome.retries
+        )
+        monitor.commit(positions)
+
+    return Follower(
+        worker,
+        topic,
+        logs[topic],
+        SnowflakeSink(stage, landing, topic, logs[topic], table, settings.partitions, size, landed),
+        lambda records, partition, start: decode(
+            records, partition=partition, partitions=settings.partitions, start=start
+        ),
+        seconds=snowflake.seconds,
+        rows=snowflake.rows,
+        size=size,
+    )
+
+
+class Monitor:
+    """Commits offsets to Kafka once their files have landed, for lag monitors; never read here."""
+
+    def __init__(self, settings: Settings, name: str, topic: str) -> None:
+        self._topic = topic
+        self._lock = threading.Lock()
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": settings.kafka,
+                "group.id": f"{settings.namespace}.{name}",
+                "enable.auto.commit": False,
+                "log_level": 3,
+            }
+        )
+
+    def commit(self, positions: dict[int, int]) -> None:
+        """Commit ``partition -> next offset``; a failure is logged, nothing depends on it."""
+        offsets = [TopicPartition(self._topic, p, o) for p, o in positions.items() if o]
+        if not offsets:
+            return
+        try:
+            with self._lock:
+                self._consumer.commit(offsets=offsets, asynchronous=False)
+        except KafkaException as error:
+            log.warning("offsets are not committed for monitors: %s", error)
+
+
+def run(settings: Settings) -> int:
+    """Run the worker until SIGTERM; return its exit code."""
+    return run_worker(settings, "snowflake-sink", body)

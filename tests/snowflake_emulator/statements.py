@@ -1,0 +1,108 @@
+"""Statements fakesnow does not know, answered by a SELECT it does."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from fakesnow.transforms.stage import LOCAL_BUCKET_PATH
+
+from tests.snowflake_emulator.account import Account
+
+_COMMENT = re.compile(r"/\*.*?\*/|^\s*--[^\n]*$", re.S | re.M)
+_STAGE = re.compile(
+    r"(?P<verb>LIST|LS|REMOVE|RM)\s+'?@(?P<stage>[\w.]+)(?P<path>/[^\s';]*)?'?\s*;?\s*$", re.I
+)
+
+
+def stage_folder(name: str) -> Path:
+    """Return where fakesnow keeps the files of ``DB.SCHEMA.STAGE``."""
+    return Path(LOCAL_BUCKET_PATH, *name.upper().split("."))
+
+
+def stage_files(name: str, path: str = "") -> list[Path]:
+    """Return the files of a stage whose name begins with ``path``."""
+    folder = stage_folder(name)
+    prefix = path.removeprefix("/")
+    return sorted(
+        file
+        for file in folder.rglob("*")
+        if file.is_file() and str(file.relative_to(folder)).startswith(prefix)
+    )
+
+
+def step_of(sql: str) -> str:
+    """Return which step of landing a statement is (see ``faults.POINTS``), or nothing."""
+    found = _STAGE.match(bare(sql))
+    if found is None:
+        return ""
+    return "list" if found["verb"].upper() in ("LIST", "LS") else "remove"
+
+
+def bare(sql: str) -> str:
+    """Return a statement without comments and outer blanks."""
+    return _COMMENT.sub("", sql).strip()
+
+
+def translate(sql: str, account: Account) -> str:
+    """Return the statement, or one that fakesnow can answer in its place."""
+    text = bare(sql)
+    if found := _STAGE.match(text):
+        stage, path = found["stage"], found["path"] or ""
+        verb = _list if found["verb"].upper() in ("LIST", "LS") else _remove
+        return verb(stage, stage_files(stage, path))
+    if found := re.match(r"SELECT\s+SYSTEM\$PIPE_STATUS\('([\w.]+)'\)", text, re.I):
+        state = "RUNNING" if found[1].upper() in account.pipes else "MISSING"
+        word = json.dumps({"executionState": state, "pendingFileCount": 0})
+        return _select(["SYSTEM$PIPE_STATUS"], [(word,)])
+    if found := re.match(r"SHOW\s+GRANTS\s+TO\s+ROLE\s+(\w+)", text, re.I):
+        return _select(["grant"], [(g,) for g in account.grants.get(found[1].upper(), [])])
+    if found := re.match(r"SHOW\s+PIPES", text, re.I):
+        rows = [(p.name.split(".")[-1], p.definition) for p in account.pipes.values()]
+        return _select(["name", "definition"], rows)
+    if found := re.match(r"SHOW\s+(ROLES|RESOURCE MONITORS|USERS|\w+ POLICIES)", text, re.I):
+        kind = found[1].upper().removesuffix("S").replace("POLICIE", "POLICY")
+        return _select(["name"], [(n,) for n in account.objects.get(kind, {})])
+    if (said := account.take(text)) is not None:
+        return _select(["status"], [(said,)])
+    # Words fakesnow cannot parse and that change nothing an emulation could show.
+    return re.sub(r"^(CREATE\s+SCHEMA\b.*?)\s+WITH\s+MANAGED\s+ACCESS\b", r"\1", text, flags=re.I)
+
+
+def _list(stage: str, files: list[Path]) -> str:
+    folder = stage_folder(stage)
+    rows = []
+    for file in files:
+        content = file.read_bytes()
+        changed = datetime.fromtimestamp(file.stat().st_mtime, UTC)
+        rows.append(
+            (
+                f"{stage.split('.')[-1].lower()}/{file.relative_to(folder)}",
+                len(content),
+                hashlib.md5(content, usedforsecurity=False).hexdigest(),
+                changed.strftime("%a, %d %b %Y %H:%M:%S GMT"),
+            )
+        )
+    return _select(["name", "size", "md5", "last_modified"], rows)
+
+
+def _remove(stage: str, files: list[Path]) -> str:
+    folder = stage_folder(stage)
+    rows = []
+    for file in files:
+        file.unlink()
+        rows.append((f"{stage.split('.')[-1].lower()}/{file.relative_to(folder)}", "removed"))
+    return _select(["name", "result"], rows)
+
+
+def _select(columns: list[str], rows: Iterable[tuple[str | int, ...]]) -> str:
+    def line(row: tuple[str | int, ...]) -> str:
+        values = (v if isinstance(v, int) else "'" + v.replace("'", "''") + "'" for v in row)
+        return ", ".join(f'{v} as "{c}"' for v, c in zip(values, columns, strict=True))
+
+    lines = [f"select {line(row)}" for row in rows]
+    return " union all ".join(lines) or f"select {line(('',) * len(columns))} where false"
