@@ -7,17 +7,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import httpx
 import msgspec
 
-from contracts.errors import ConfigurationError, StoreUnavailable
 from contracts.ids import event_id, partition_of
 from infra.interactions import Interactions
-
-#: Plays per request; the API accepts up to 1,000.
-BATCH = 500
-CONNECTIONS = 4
-_RETRY_SECONDS = 0.25
+from infra.posting import BATCH, LANES, Poster, open_client
 
 
 @dataclass(slots=True)
@@ -38,19 +32,6 @@ class Posted:
     rejected: dict[str, int] = field(default_factory=dict)
     retries: int = 0
     seconds: float = 0.0
-
-
-class _Result(msgspec.Struct):
-    status: str
-    event_id: str = ""
-    reason: str = ""
-
-
-class _Answer(msgspec.Struct):
-    results: list[_Result]
-
-
-_ANSWER = msgspec.json.Decoder(_Answer)
 
 
 async def post(
@@ -85,11 +66,11 @@ async def post(
     """
     posted = Posted()
     started = time.monotonic()
-    lanes: list[list[int]] = [[] for _ in range(CONNECTIONS)]
+    lanes: list[list[int]] = [[] for _ in range(LANES)]
     for row, user in enumerate(data.users):
-        lanes[partition_of(user, CONNECTIONS)].append(row)
+        lanes[partition_of(user, LANES)].append(row)
 
-    async def run(lane: list[int], client: httpx.AsyncClient) -> None:
+    async def run(lane: list[int], poster: Poster) -> None:
         for start in range(0, len(lane), BATCH):
             rows = lane[start : start + BATCH]
             if rate is not None:
@@ -97,8 +78,7 @@ async def post(
                 delay = started + rows[-1] / rate - time.monotonic()
                 await asyncio.sleep(max(0.0, delay))
             body = _body(data, rows, collection)
-            answer = await _send(client, body, give_up_after, posted)
-            for result in answer.results:
+            for result in await poster.send(body):
                 if result.status == "accepted":
                     posted.accepted.add(result.event_id)
                 else:
@@ -106,39 +86,14 @@ async def post(
                     posted.rejected[reason] = posted.rejected.get(reason, 0) + 1
             progress(len(rows))
 
-    headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
-    async with httpx.AsyncClient(base_url=api, headers=headers, timeout=60.0) as client:
-        await asyncio.gather(*(run(lane, client) for lane in lanes))
+    async with open_client(api, token) as client:
+        poster = Poster(client, give_up_after)
+        try:
+            await asyncio.gather(*(run(lane, poster) for lane in lanes))
+        finally:
+            posted.retries = poster.retries
     posted.seconds = time.monotonic() - started
     return posted
-
-
-async def _send(
-    client: httpx.AsyncClient, body: bytes, give_up_after: float, posted: Posted
-) -> _Answer:
-    deadline = time.monotonic() + give_up_after
-    while True:
-        try:
-            response = await client.post("/v1/plays", content=body)
-        except httpx.TransportError as error:
-            problem = f"{type(error).__name__}: {error}"
-        else:
-            if response.status_code in (202, 400):
-                try:
-                    return _ANSWER.decode(response.content)
-                except msgspec.DecodeError:
-                    raise ConfigurationError(
-                        f"{client.base_url} refused the plays: {response.text[:300]}"
-                    ) from None
-            if response.status_code not in (429, 500, 502, 503, 504):
-                raise ConfigurationError(
-                    f"{client.base_url} answered {response.status_code}: {response.text[:300]}"
-                )
-            problem = f"HTTP {response.status_code}"
-        if time.monotonic() > deadline:
-            raise StoreUnavailable(f"the API at {client.base_url} did not come back: {problem}")
-        posted.retries += 1
-        await asyncio.sleep(_RETRY_SECONDS)
 
 
 def _body(data: Interactions, rows: list[int], collection: str) -> bytes:

@@ -1,0 +1,1 @@
+"""A listener's history from other services, through the same door as every other play."""

@@ -1,0 +1,258 @@
+"""What a record of an export becomes: a play to post, or a refusal with its reason."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Protocol
+
+import msgspec
+
+from api.plays.wire import MAX_MS
+
+#: Longest name the API takes, and longest of the other texts, in characters.
+MAX_NAME, MAX_WORD = 1000, 256
+
+
+class ImportedPlay(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """One play as posted to ``/v1/plays``, fields named as there.
+
+    ``played_at`` is the start, milliseconds since the epoch, UTC; ``user`` is empty where the
+    file belongs to one listener.
+    """
+
+    artist: str
+    title: str
+    played_at: int
+    source: str
+    user: str = ""
+    album: str | None = None
+    ms_played: int | None = None
+    duration_ms: int | None = None
+    skipped: bool | None = None
+    reason_end: str | None = None
+    recording_mbid: str | None = None
+    isrc: str | None = None
+    spotify_uri: str | None = None
+
+
+class Refused(Exception):
+    """A record that becomes no play.
+
+    Parameters
+    ----------
+    reason
+        A short stable word for counting.
+    detail
+        What is wrong or why it is left out, for a person.
+    dropped
+        Left out on purpose (a podcast); otherwise it could not be read.
+    keep
+        Whether the record may be written to the file of rejects.
+    """
+
+    def __init__(
+        self, reason: str, detail: str = "", *, dropped: bool = False, keep: bool = True
+    ) -> None:
+        super().__init__(reason, detail)
+        self.reason = reason
+        self.detail = detail
+        self.dropped = dropped
+        self.keep = keep
+
+
+class Record(msgspec.Struct, gc=False):
+    """One record of a file and what became of it.
+
+    Attributes
+    ----------
+    line
+        Number of its line, or of the element of a JSON array, from 1.
+    play, refused
+        One of them is set.
+    raw
+        The original text where it was refused. With a play it may be empty.
+    head
+        What must precede ``raw`` to be read again (the header of a CSV file).
+    format
+        What can read ``raw``, where that is not the format of the file.
+    """
+
+    line: int
+    play: ImportedPlay | None = None
+    refused: Refused | None = None
+    raw: str = ""
+    head: str = ""
+    format: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the caller says about a file.
+
+    Attributes
+    ----------
+    user
+        Whose plays they are; empty: as the file says, else the token's account.
+    private
+        Take the plays of private sessions too.
+    columns
+        ``artist``, ``title``, ``time`` ... -> column, where the usual names do not fit.
+    """
+
+    user: str = ""
+    private: bool = False
+    columns: dict[str, str] = field(default_factory=dict)
+
+
+class Readable(Protocol):
+    """All a parser needs of a file: the next bytes, none at the end."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return up to ``size`` bytes."""
+        ...
+
+
+Parser = Callable[[Readable, Options], Iterator[Record]]
+
+# Numbers above these bounds cannot be seconds, milliseconds or microseconds of this century.
+_UNITS = ((1e17, 1e-6), (1e14, 1e-3), (1e11, 1.0))
+_NUMBER = re.compile(r"-?\d{1,20}(\.\d{1,20})?")
+_LAST_MS = 253_402_300_799_999
+_FORMS = ("%d %b %Y %H:%M", "%d %b %Y, %H:%M", "%Y/%m/%d %H:%M:%S", "%m/%d/%Y %H:%M:%S")
+
+
+def when(value: object) -> int:
+    """Return a time as milliseconds since the epoch, UTC.
+
+    Numbers are taken as seconds, milliseconds, microseconds or nanoseconds by their size; text as
+    such a number, ISO 8601 or ``31 Jan 2012 09:05``; without an offset it is UTC.
+
+    Raises
+    ------
+    Refused
+        ``bad-time``.
+
+    Examples
+    --------
+    >>> when("2012-01-31T09:05:00Z") == when(1328000700) == when("31 Jan 2012, 09:05")
+    True
+    """
+    try:
+        if isinstance(value, str):
+            text = value.strip()
+            if text[4:5] == "-" or not _NUMBER.fullmatch(text):
+                return _in_range(round(_moment(text).timestamp() * 1000))
+            value = float(text) if "." in text else int(text)
+        if isinstance(value, datetime):
+            moment = value if value.tzinfo else value.replace(tzinfo=UTC)
+            return _in_range(round(moment.timestamp() * 1000))
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            for bound, factor in _UNITS:
+                if abs(value) > bound:
+                    return _in_range(int(value * factor))
+            return _in_range(int(value * 1000))
+    except (ValueError, OverflowError):
+        pass
+    raise Refused("bad-time", f"{str(value)[:60]!r} is no time")
+
+
+def _in_range(milliseconds: int) -> int:
+    if not 0 < milliseconds <= _LAST_MS:
+        raise ValueError
+    return milliseconds
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        for form in _FORMS:
+            try:
+                moment = datetime.strptime(text, form)  # noqa: DTZ007 (made UTC below)
+                break
+            except ValueError:
+                continue
+        else:
+            raise
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def name(value: object, what: str) -> str:
+    """Return an artist or title that the API can take.
+
+    Raises
+    ------
+    Refused
+        ``no-name``, ``too-long`` or ``bad-text``.
+    """
+    if not isinstance(value, str) or not (text := value.strip()):
+        raise Refused("no-name", f"the record has no {what}")
+    if len(text) > MAX_NAME:
+        raise Refused("too-long", f"the {what} has {len(text)} characters")
+    return sound(text, what)
+
+
+def sound(text: str, what: str) -> str:
+    """Return the text if it can be written as UTF-8 and stored; else refuse with ``bad-text``."""
+    if "\0" in text or (not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text)):
+        raise Refused("bad-text", f"the {what} holds a character that is no text")
+    return text
+
+
+def optional(value: object, limit: int = MAX_WORD) -> str | None:
+    """Return a text nobody depends on, ``None`` for anything the API would refuse."""
+    if not isinstance(value, str) or not (text := value.strip()) or len(text) > limit:
+        return None
+    try:
+        return sound(text, "")
+    except Refused:
+        return None
+
+
+def milliseconds(value: object) -> int | None:
+    """Return a length in milliseconds, ``None`` for what makes no sense."""
+    if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
+        value = float(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return int(value) if 0 <= value <= MAX_MS else None
+
+
+class Listeners:
+    """Whose play a record is, in a file that may name them.
+
+    Parameters
+    ----------
+    user
+        Given by the caller: the file is theirs, and what it says of a second listener is left out.
+
+    Examples
+    --------
+    >>> Listeners("")("ada"), Listeners("eva")("ada"), Listeners("eva")(None)
+    ('ada', 'eva', 'eva')
+    """
+
+    def __init__(self, user: str) -> None:
+        self._user = user
+        self._first: str | None = None
+
+    def __call__(self, named: object) -> str:
+        """Return the listener.
+
+        Raises
+        ------
+        Refused
+            ``other-listener``, or ``bad-text`` for a name that is none.
+        """
+        if not isinstance(named, str) or not named:
+            return self._user
+        if not self._user:
+            return sound(named, "listener's name") if not named.isascii() else named
+        if named != self._first:
+            if self._first is not None:
+                raise Refused("other-listener", "the play of somebody else", dropped=True)
+            self._first = named
+        return self._user
