@@ -34,6 +34,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "dlq": ("infra.commands.dlq", "app", "List, show and replay dead letters."),
     "bench": ("infra.commands.bench", "app", "Measure, always beside a floor."),
     "init": ("infra.commands.init", "init", "Prepare external servers: topics, tables, admin."),
+    "import": (
+        "infra.commands.import_history",
+        "import_history",
+        "Import a history: Spotify, Last.fm, ListenBrainz, csv, parquet.",
+    ),
     "collect": ("infra.commands.collect", "collect", "Fetch from Last.fm, Spotify, ListenBrainz."),
     "worker": ("infra.commands.worker", "worker", "Run one process of the stack (used by up)."),
 }
