@@ -1,8 +1,8 @@
 """Who calls: tokens, the accounts behind them and what they may do.
 
 Only a token's SHA-256 is stored, and only that is compared, by PostgreSQL's index: the time it
-takes tells nothing about a token. Answers are remembered for two seconds, which bounds both the
-load on PostgreSQL and the life of a revoked token.
+takes tells nothing about a token. Answers are remembered for two seconds, which bounds the load on
+PostgreSQL; a token that is revoked is forgotten at once (:mod:`api.revocations`).
 """
 
 from __future__ import annotations
@@ -85,6 +85,7 @@ def token_of(scope: Scope) -> str | None:
 class _Entry:
     identity: Identity | None
     asked_at: float
+    revoked: bool = False
 
 
 class Accounts:
@@ -95,6 +96,23 @@ class Accounts:
         self._entries: OrderedDict[bytes, _Entry] = OrderedDict()
         self._asking: dict[bytes, asyncio.Task[Identity | None]] = {}
         self._breaker = Breaker(1.0)
+        self._changes = 0
+
+    def forget(self, digest: bytes) -> None:
+        """Believe no earlier answer about a token, nor one that is under way."""
+        self._changes += 1
+        entry = self._entries.get(digest)
+        if entry is not None:
+            # Kept for the time PostgreSQL is down, but asked about again first.
+            entry.asked_at = min(entry.asked_at, time.monotonic() - TTL)
+            entry.revoked = True
+
+    def forget_all(self) -> None:
+        """Ask about every token again; what is known still serves while PostgreSQL is down."""
+        self._changes += 1
+        now = time.monotonic()
+        for entry in self._entries.values():
+            entry.asked_at = min(entry.asked_at, now - TTL)
 
     async def identify(self, token: str) -> Identity | None:
         """Return who a token stands for, ``None`` for a token that is not (or no longer) good.
@@ -132,6 +150,7 @@ class Accounts:
 
     async def _ask(self, digest: bytes) -> Identity | None:
         if self._breaker.closed:
+            changes = self._changes
             try:
                 async with self._pool.connection(timeout=1.0) as connection:
                     cursor = await connection.execute(_FIND, (digest,))
@@ -141,15 +160,18 @@ class Accounts:
                 log.warning("accounts unreachable: %s", type(error).__name__)
             else:
                 identity = Identity(row[0], frozenset(row[1]), row[2]) if row else None
-                self._remember(digest, identity)
+                self._remember(digest, identity, changes)
                 return identity
         known = self._entries.get(digest)
-        if known is None or time.monotonic() - known.asked_at > STALE:
+        if known is None or known.revoked or time.monotonic() - known.asked_at > STALE:
             raise unavailable("The accounts cannot be read")
         return known.identity
 
-    def _remember(self, digest: bytes, identity: Identity | None) -> None:
-        self._entries[digest] = _Entry(identity, time.monotonic())
+    def _remember(self, digest: bytes, identity: Identity | None, changes: int) -> None:
+        # Something changed while this was asked: the answer may be of before.
+        fresh = changes == self._changes
+        asked_at = time.monotonic() if fresh else time.monotonic() - TTL
+        self._entries[digest] = _Entry(identity, asked_at)
         self._entries.move_to_end(digest)
         while len(self._entries) > _CACHED:
             self._entries.popitem(last=False)

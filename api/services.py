@@ -14,6 +14,7 @@ from api.listenbrainz.limits import RateWindow
 from api.metrics import Metrics
 from api.plays.records import PlayRecords
 from api.producer import LINGER_MS, PlayLog
+from api.revocations import Revocations
 from api.serving.features import FeatureStore
 from api.serving.live import LiveModel
 from api.watcher import Watcher
@@ -48,6 +49,7 @@ class Services:
             kwargs={"autocommit": True, "connect_timeout": 3},
         )
         self.accounts = Accounts(self.pool)
+        self.revocations = Revocations(settings.postgres_dsn, self.accounts)
         # Requests are coalesced (see FeatureStore), so few connections ever live.
         self.redis: Redis = Redis.from_url(
             settings.redis_url,
@@ -74,6 +76,7 @@ class Services:
         self._loop = asyncio.get_running_loop()
         await self.pool.open(wait=False)
         self.watcher.start()
+        self.revocations.start()
 
     async def close(self) -> None:
         """Flush the log, then let go of everything."""
@@ -81,7 +84,7 @@ class Services:
         left = await self.log.close()
         if left:
             log.error("stopping: %d messages were never acknowledged", left)
-        await self.watcher.stop()
+        await asyncio.gather(self.watcher.stop(), self.revocations.stop())
         await asyncio.gather(self.pool.close(timeout=2.0), self.redis.aclose())
 
     def _watch_numbers(self) -> None:

@@ -80,8 +80,7 @@ def rows(connection: Connection, after: int = 0) -> Iterator[Row]:
             (after,),
         ).fetchall()
         for values in page:
-            *fields, previous, digest = values
-            yield Row(*fields, previous=bytes(previous), hash=bytes(digest))
+            yield Row(*values)
         if len(page) < _PAGE:
             return
         after = page[-1][0]

@@ -19,6 +19,7 @@ MODULES: dict[str, str] = {
     "lake-sink": "streams.lake_sink",
     "history-sink": "streams.history_sink",
     "snowflake-sink": "streams.snowflake_sink.worker",
+    "eraser": "infra.erasure.worker",
     "simulator": "infra.simulator",
 }
 

@@ -21,6 +21,7 @@ DRAIN = 30.0
 _TICK = 0.2
 _COMPILE = 600.0
 SIMULATOR = "simulator"
+ERASER = "eraser"
 
 
 class Supervisor:
@@ -119,6 +120,7 @@ class Supervisor:
         for name in workers():
             self._start_worker(name)
         stack.wait_ready()
+        self._start_worker(ERASER)
         if self.simulate > 0:
             self.say(f"starting simulated listeners, {self.simulate:g} plays/s")
             self._start_worker(SIMULATOR)
@@ -181,11 +183,11 @@ class Supervisor:
         if self._kernels is not None and self._kernels.pid is not None:
             self._kernels.stop()
             self._forget("kernels")
-        self._stop_workers([name for name in (SIMULATOR, "api") if name in workers])
+        self._stop_workers([name for name in (SIMULATOR, ERASER, "api") if name in workers])
         if drain:
             self.say("letting the workers finish what is in the log")
             self._drain(before)
-        self._stop_workers([name for name in workers if name not in (SIMULATOR, "api")])
+        self._stop_workers([name for name in workers if name not in (SIMULATOR, ERASER, "api")])
         for name, server in self.stack.servers.items():
             server.stop()
             self._note(name, server.pid)

@@ -51,7 +51,7 @@ def test_every_worker_has_a_service(services: dict[str, Any]) -> None:
     commands = [
         tuple(s["command"]) for s in services.values() if s.get("command", [""])[0] == "worker"
     ]
-    assert sorted(commands) == sorted(("worker", name) for name in WORKERS)
+    assert sorted(commands) == sorted(("worker", name) for name in (*WORKERS, "eraser"))
 
 
 def test_commands_and_settings_exist(services: dict[str, Any]) -> None:

@@ -20,7 +20,7 @@ def test_an_unknown_worker_is_told_the_known_ones() -> None:
 
 def test_every_worker_of_the_stack_has_a_module() -> None:
     assert set(FOLDERS) | {"api"} == set(WORKERS)
-    assert {*WORKERS, SNOWFLAKE_SINK, "simulator"} == set(MODULES)
+    assert {*WORKERS, SNOWFLAKE_SINK, "simulator", "eraser"} == set(MODULES)
 
 
 def test_the_examples_name_every_main_call_and_hide_the_token() -> None:

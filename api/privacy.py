@@ -1,0 +1,150 @@
+"""What a listener may ask of a deployment: to be forgotten, and to know how far that is."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import psycopg
+from fastapi import APIRouter, Request, Response
+from psycopg_pool import PoolTimeout
+
+from api.auth import Identity
+from api.errors import ApiError, forbidden, unavailable
+from api.plays.parse import check_user
+from api.services import Services
+from api.web import Caller, With, answers, json_reply
+from contracts.audit import INSERT, Entry, entry
+from contracts.errors import InvalidEvent
+
+router = APIRouter(prefix="/v1", tags=["privacy"])
+#: The deployment's own account.
+ADMIN = "admin"
+
+_REVOKE = "update tokens set revoked_at = coalesce(revoked_at, now()) where user_id = %(user)s"
+_ASK = """
+    insert into erasures (user_id, subject) values (%(user)s, pseudonym(%(user)s))
+    on conflict (user_id, coalesce(event_id::text, '')) where state <> 'done'
+        do update set user_id = excluded.user_id
+    returning id
+"""
+_STATUS = "select state, steps, waiting_for, requested_at, finished_at from erasures where id = %s"
+
+
+class ErasureAsked(msgspec.Struct):
+    """The request is on record, and no token of the listener works any more."""
+
+    id: str
+    status: str
+
+
+class ErasureStatus(msgspec.Struct):
+    """How far an erasure is.
+
+    ``state`` is ``pending``, ``running`` or ``done``; ``steps`` say what was removed from where,
+    ``waiting_for`` what keeps it from going on.
+    """
+
+    id: str
+    state: str
+    steps: dict[str, dict[str, int]]
+    waiting_for: str
+    requested_at: str
+    finished_at: str | None = None
+
+
+@router.delete(
+    "/users/{user}",
+    status_code=202,
+    responses=answers(ErasureAsked, 202, "On record; see the address in `Location`."),
+    summary="Forget a listener",
+)
+async def erase(request: Request, services: With, caller: Caller, user: str) -> Response:
+    """Forget everything held of a listener, for ever.
+
+    Asked by the listener or an administrator. Tokens end at once; the stores are worked off in
+    the background. Asking twice gives the same request.
+    """
+    check_own(caller, user)
+    if user == ADMIN:
+        raise ApiError(409, "own-account", "The administrator's account belongs to the deployment.")
+    asked = await _ask(services, caller, user, origin_of(request))
+    place = f"/v1/erasures/{asked}"
+    reply = json_reply(ErasureAsked(str(asked), place), 202)
+    reply.headers["location"] = place
+    return reply
+
+
+@router.get(
+    "/erasures/{request_id}", responses=answers(ErasureStatus), summary="How far is an erasure?"
+)
+async def status(services: With, request_id: UUID) -> Response:
+    """Say how far an erasure is; it names nobody, and its id is proof enough to ask."""
+    try:
+        async with services.pool.connection(timeout=1.0) as connection:
+            row = await (await connection.execute(_STATUS, (request_id,))).fetchone()
+    except (psycopg.Error, PoolTimeout, OSError):
+        raise unavailable("The erasures cannot be read") from None
+    if row is None:
+        raise ApiError(404, "unknown-erasure", f"There is no erasure {request_id}.")
+    state, steps, waiting_for, asked, finished = row
+    return json_reply(
+        ErasureStatus(
+            str(request_id),
+            state,
+            steps,
+            waiting_for,
+            asked.isoformat(timespec="seconds"),
+            finished.isoformat(timespec="seconds") if finished else None,
+        )
+    )
+
+
+def check_own(caller: Identity, user: str) -> None:
+    """Raise unless the caller is this listener or an administrator; clients may not do this."""
+    try:
+        check_user(user)
+    except InvalidEvent as error:
+        raise ApiError(400, error.reason, str(error), field="user") from None
+    own = caller.user_id == user and "listener" in caller.roles
+    if not own and "admin" not in caller.roles:
+        raise forbidden(f"Only {user!r} and an administrator may do this.")
+
+
+def origin_of(request: Request) -> str:
+    """Return where a request came from, for the audit trail."""
+    return request.client.host if request.client else "unknown"
+
+
+async def record(services: Services, row: Entry) -> None:
+    """Write a row of the audit trail; what cannot be recorded may not be done.
+
+    Raises
+    ------
+    ApiError
+        503: PostgreSQL does not answer.
+    """
+    try:
+        async with services.pool.connection(timeout=1.0) as connection:
+            await connection.execute(INSERT, row)
+    except (psycopg.Error, PoolTimeout, OSError):
+        raise unavailable("The audit trail cannot be written") from None
+
+
+async def _ask(services: Services, caller: Identity, user: str, origin: str) -> Any:
+    try:
+        async with (
+            services.pool.connection(timeout=1.0) as connection,
+            connection.transaction(),
+        ):
+            await connection.execute(_REVOKE, {"user": user})
+            found = await (await connection.execute(_ASK, {"user": user})).fetchone()
+            assert found is not None
+            row = entry(
+                caller.user_id, "data.erase", user, origin, "requested", request=str(found[0])
+            )
+            await connection.execute(INSERT, row)
+    except (psycopg.Error, PoolTimeout, OSError):
+        raise unavailable("The erasure was not recorded") from None
+    return found[0]

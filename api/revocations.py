@@ -1,0 +1,72 @@
+"""Hears from PostgreSQL that a token changed, so that it is forgotten here at once."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+
+import psycopg
+from psycopg import sql
+
+from api.auth import Accounts
+
+log = logging.getLogger(__name__)
+CHANNEL = "segue_tokens"
+_AGAIN_SECONDS = 1.0
+
+
+class Revocations:
+    """Listens for as long as the process serves.
+
+    While PostgreSQL cannot be heard, an answer is still forgotten after :data:`api.auth.TTL`.
+
+    Attributes
+    ----------
+    heard
+        Changes heard so far.
+    listening
+        Whether a connection listens now.
+    """
+
+    def __init__(self, dsn: str, accounts: Accounts) -> None:
+        self._dsn = dsn
+        self._accounts = accounts
+        self._task: asyncio.Task[None] | None = None
+        self.heard = 0
+        self.listening = False
+
+    def start(self) -> None:
+        """Begin to listen."""
+        self._task = asyncio.ensure_future(self._run())
+
+    async def stop(self) -> None:
+        """Stop listening."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self._listen()
+            except (psycopg.Error, OSError) as error:
+                if self.listening:
+                    log.warning("revocations: %s", type(error).__name__)
+            self.listening = False
+            # What changed while nobody listened is not known: believe nothing from before.
+            self._accounts.forget_all()
+            await asyncio.sleep(_AGAIN_SECONDS)
+
+    async def _listen(self) -> None:
+        connection = await psycopg.AsyncConnection.connect(
+            self._dsn, autocommit=True, connect_timeout=3
+        )
+        async with connection:
+            await connection.execute(sql.SQL("listen {}").format(sql.Identifier(CHANNEL)))
+            self.listening = True
+            async for notice in connection.notifies():
+                self.heard += 1
+                with contextlib.suppress(ValueError):
+                    self._accounts.forget(bytes.fromhex(notice.payload))

@@ -1,0 +1,22 @@
+"""What is to be forgotten."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One listener, or one play of one.
+
+    Attributes
+    ----------
+    before_ms
+        Milliseconds since the epoch, UTC: what was received later is new and stays.
+    event_id
+        The one play; ``None``: everything.
+    """
+
+    user_id: str
+    before_ms: int
+    event_id: str | None = None

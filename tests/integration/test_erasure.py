@@ -1,0 +1,158 @@
+"""A listener leaves: no store knows them, and folding the log anew brings nobody back."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+import redis
+
+from batch.nightly import nightly
+from contracts.features import Keys
+from infra.audit import trail
+from infra.erasure import requests
+from infra.erasure.run import run_pending
+from infra.stack.process import wait_until
+from tests.integration.conftest import RunningStack
+from tests.integration.traces import stores, traces
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(280)]
+
+LEAVING, STAYING = "Vittoria O'Erasable", "bystander-of-the-erasure"
+
+
+def headers(token: str) -> dict[str, str]:
+    """Return the header of a token."""
+    return {"authorization": f"Token {token}"}
+
+
+def listen(stack: RunningStack, token: str, user: str) -> None:
+    """Leave traces in every store that takes some."""
+    now = int(time.time())
+    with httpx.Client(base_url=stack.api, headers=headers(token), timeout=20) as client:
+        plays = [
+            {"artist": f"Artist {i % 4}", "title": f"{i % 9}", "played_at": (now - 300 * i) * 1000}
+            for i in range(40)
+        ]
+        assert client.post("/v1/plays", json={"plays": plays}).status_code == 202
+        bad = {"plays": [{"artist": "Too", "title": "early", "played_at": 7}]}
+        assert client.post("/v1/plays", json=bad).status_code == 400
+        playing = {"artist_name": "Artist 1", "track_name": "2", "additional_info": {"by": user}}
+        body = {"listen_type": "playing_now", "payload": [{"track_metadata": playing}]}
+        assert client.post("/1/submit-listens", json=body).status_code == 200
+        assert client.post("/1/latest-import", json={"ts": now}).status_code == 200
+        hate = {"kind": "hate", "artist": "Artist 1", "title": "5"}
+        assert client.post("/v1/feedback", json=hate).status_code == 202
+
+
+@pytest.fixture(scope="module")
+def tokens(stack: RunningStack) -> dict[str, str]:
+    """Two listeners with the same traces everywhere, the warehouse built from them."""
+    made = {user: stack.token_for(user) for user in (LEAVING, STAYING)}
+    for user, token in made.items():
+        listen(stack, token, user)
+        waiting = f"{stack.settings.namespace}:lastfm-token:{user.encode().hex()[:8]}"
+        with redis.Redis.from_url(stack.settings.redis_url) as client:
+            client.set(waiting, user.encode(), ex=600)
+    stack.wait_applied(60)
+    for user, token in made.items():
+        url = f"{stack.api}/v1/users/{user}/recommendations"
+        assert httpx.get(url, headers=headers(token)).json()["stranger"] is False
+    run = nightly(stack.settings)
+    assert run.status == "ok", run.error
+    return made
+
+
+@pytest.fixture(scope="module")
+def before(stack: RunningStack, tokens: dict[str, str]) -> dict[str, set[str]]:
+    """Where both could be found."""
+    return {user: traces(stack.settings, user) for user in tokens}
+
+
+def test_both_can_be_found_in_every_store(before: dict[str, set[str]]) -> None:
+    for found in before.values():
+        assert stores(found) >= {"valkey", "postgres", "lake", "warehouse", "model"}
+
+
+@pytest.fixture(scope="module")
+def status(stack: RunningStack, tokens: dict[str, str], before: Any) -> dict[str, Any]:
+    """The listener asks to be erased, and what was asked for is done."""
+    answer = httpx.delete(f"{stack.api}/v1/users/{LEAVING}", headers=headers(tokens[LEAVING]))
+    assert answer.status_code == 202, answer.text
+    assert answer.headers["location"] == f"/v1/erasures/{answer.json()['id']}"
+    url = f"{stack.api}{answer.headers['location']}"
+    assert httpx.get(url).json()["state"] == "pending"
+    assert run_pending(stack.settings, settle=0) == (1, 1)
+    done: dict[str, Any] = httpx.get(url).json()
+    return done
+
+
+def test_nothing_knows_them_any_more(stack: RunningStack, status: dict[str, Any]) -> None:
+    assert status["state"] == "done"
+    assert traces(stack.settings, LEAVING) == set()
+
+
+def test_the_record_says_what_was_removed_from_where(status: dict[str, Any]) -> None:
+    steps = status["steps"]
+    assert LEAVING not in json.dumps(status)
+    assert steps["postgres"]["plays"] == 40
+    assert steps["postgres"]["accounts"] == 1
+    assert steps["redis"] == {"keys": 2, "logins": 1}
+    assert steps["lake"]["plays"] == 40
+    assert steps["lake"]["feedback"] == 1
+    assert steps["lake"]["impressions"] >= 1
+    assert steps["warehouse"]["marts.fct_plays"] == 40
+    assert steps["model"] == {"models": 1}
+
+
+def test_the_other_is_untouched(
+    stack: RunningStack, tokens: dict[str, str], before: dict[str, set[str]], status: Any
+) -> None:
+    assert stores(traces(stack.settings, STAYING)) == stores(before[STAYING])
+    with httpx.Client(base_url=stack.api, headers=headers(tokens[STAYING])) as client:
+        count = client.get(f"/1/user/{STAYING}/listen-count").json()["payload"]["count"]
+        assert count == 40
+        shown = client.get(f"/v1/users/{STAYING}/recommendations").json()
+        assert shown["stranger"] is False
+    assert nightly(stack.settings, full_refresh=True).status == "ok"
+
+
+def test_no_token_works_any_more(stack: RunningStack, tokens: dict[str, str], status: Any) -> None:
+    url = f"{stack.api}/v1/users/{LEAVING}/recommendations"
+    assert httpx.get(url, headers=headers(tokens[LEAVING])).status_code == 401
+
+
+def test_folding_the_log_anew_brings_nobody_back(stack: RunningStack, status: Any) -> None:
+    keys = Keys(stack.settings.namespace, stack.settings.partitions)
+    with redis.Redis.from_url(stack.settings.redis_url) as client:
+        client.flushall()
+        # The worker notices, ends, and the next one folds the log from its beginning.
+        assert wait_until(lambda: stack.workers["listeners"].pid is None, 30)
+        stack.start("listeners")
+        assert wait_until(lambda: client.exists(keys.listener(STAYING)) == 1, 60)
+        stack.wait_applied(60)
+        assert client.exists(keys.listener(LEAVING)) == 0
+
+
+def test_the_trail_tells_it_without_a_name(stack: RunningStack, status: dict[str, Any]) -> None:
+    with psycopg.connect(stack.settings.postgres_dsn) as connection:
+        rows = [row for row in trail.rows(connection) if row.action == "data.erase"]
+        assert trail.verify(trail.rows(connection)).problems == []
+    assert [(row.outcome, LEAVING in f"{row}") for row in rows] == [
+        ("requested", False),
+        ("done", False),
+    ]
+    assert all(status["id"] in row.detail for row in rows)
+
+
+def test_doing_it_again_removes_nothing_more(stack: RunningStack, status: Any) -> None:
+    with psycopg.connect(stack.settings.postgres_dsn) as connection:
+        again = requests.ask(connection, LEAVING, actor="admin", origin="test")
+    assert run_pending(stack.settings, settle=0) == (1, 1)
+    done = httpx.get(f"{stack.api}/v1/erasures/{again}").json()
+    assert set(done["steps"]["postgres"].values()) == {0}
+    assert set(done["steps"]["lake"].values()) == {0}

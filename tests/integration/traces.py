@@ -1,0 +1,81 @@
+"""Where a listener can still be found: every store is searched for the name and for the key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+import psycopg
+import pyarrow.parquet as pq
+
+from contracts.ids import user_key
+from contracts.settings import Settings
+
+
+def traces(settings: Settings, user: str) -> set[str]:
+    """Return the stores that know a listener by name or by key.
+
+    Files are searched as bytes, tables as rows. Kafka is left out: what it keeps is told in the
+    ADR on erasure; so are PostgreSQL's own files, whose rows are searched instead.
+    """
+    key = user_key(user)
+    needles = [
+        user.encode(),
+        f"{key:016x}".encode(),
+        key.to_bytes(8, "little"),
+        key.to_bytes(8, "big"),
+    ]
+    found = {
+        f"{part}: {path.name}"
+        for part in ("valkey", "lake", "warehouse", "model", "reports", "staging", "runs")
+        for path in sorted((settings.home / part).rglob("*"))
+        if path.is_file() and any(needle in path.read_bytes() for needle in needles)
+    }
+    found |= {f"lake: {path.name}" for path in _parquet(settings) if _names(path, user)}
+    found |= {f"postgres: {table}" for table in _tables(settings, user)}
+    found |= {f"warehouse: {table}" for table in _warehouse(settings, user)}
+    return found
+
+
+def stores(found: set[str]) -> set[str]:
+    """Return only which stores they are."""
+    return {name.partition(":")[0] for name in found}
+
+
+def _parquet(settings: Settings) -> list[Path]:
+    return sorted(settings.lake_dir.rglob("*.parquet"))
+
+
+def _names(path: Path, user: str) -> bool:
+    return user in str(pq.read_table(path).to_pydict())
+
+
+def _tables(settings: Settings, user: str) -> list[str]:
+    with psycopg.connect(settings.postgres_dsn) as connection:
+        tables = connection.execute(
+            "select table_name from information_schema.tables"
+            " where table_schema = current_schema() and table_type = 'BASE TABLE'"
+        ).fetchall()
+        return [
+            name
+            for (name,) in tables
+            if connection.execute(
+                f"select 1 from {name} t where strpos(t::text, %s) > 0 limit 1", (user,)
+            ).fetchone()
+        ]
+
+
+def _warehouse(settings: Settings, user: str) -> list[str]:
+    if not settings.warehouse_path.exists():
+        return []
+    with duckdb.connect(str(settings.warehouse_path), read_only=True) as connection:
+        tables = connection.execute(
+            "select table_schema, table_name from information_schema.tables"
+        ).fetchall()
+        return [
+            f"{schema}.{name}"
+            for schema, name in tables
+            if connection.execute(
+                f'select 1 from "{schema}"."{name}" t where contains(t::varchar, ?) limit 1', [user]
+            ).fetchone()
+        ]
