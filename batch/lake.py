@@ -7,17 +7,20 @@ when it has been out of the newest version for longer than the retention.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+import duckdb
 import pyarrow as pa
 from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from contracts.errors import ConfigurationError, StoreUnavailable
+from contracts.lake import TABLES
 from contracts.settings import Settings
 
 #: How long a file stays after compaction replaced it: how far time travel reaches.
@@ -78,6 +81,16 @@ class Lake:
     def plays(cls, settings: Settings) -> Lake:
         """Return the table the lake sink appends plays to."""
         return cls(settings.lake_dir / "plays")
+
+    @classmethod
+    def all(cls, settings: Settings) -> dict[str, Lake]:
+        """Return every table of the contract by name, whether there is one yet or not."""
+        return {name: cls(settings.lake_dir / name) for name in TABLES}
+
+    @classmethod
+    def newest(cls, settings: Settings) -> dict[str, Snapshot | None]:
+        """Return the newest version of every table, ``None`` for those that are not there."""
+        return {name: lake.snapshot() for name, lake in cls.all(settings).items()}
 
     def _open(self) -> DeltaTable | None:
         try:
@@ -143,6 +156,25 @@ class Lake:
         """Return the commits, newest first; empty where there is no table."""
         table = self._open()
         return [] if table is None else [_commit(entry) for entry in table.history(limit)]
+
+    def export(self, snapshot: Snapshot, target: Path) -> int:
+        """Write the rows of a version into one Parquet file and return how many.
+
+        The file is there whole or not at all.
+        """
+        making = target.with_name(f".{target.name}.{os.getpid()}")
+        try:
+            with duckdb.connect() as connection:
+                connection.execute("set TimeZone = 'UTC'")
+                connection.sql(
+                    "select * from read_parquet($files, hive_partitioning = true, "
+                    "hive_types = {'landed_date': date})",
+                    params={"files": list(snapshot.files)},
+                ).write_parquet(str(making), compression="zstd")
+            making.replace(target)
+        finally:
+            making.unlink(missing_ok=True)
+        return snapshot.rows
 
     def compact(self, *, above_files: int = COMPACT_ABOVE_FILES) -> int:
         """Merge small files into large ones and return how many were replaced.

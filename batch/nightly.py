@@ -31,12 +31,17 @@ COUNTED = (
     "raw.plays",
     "stg_segue__plays",
     "stg_segue__plays_rejected",
+    "stg_segue__impressions_rejected",
+    "stg_segue__feedback_rejected",
     "fct_plays",
     "dim_listeners",
     "dim_tracks",
     "dim_artists",
     "dim_albums",
     "dim_dates",
+    "fct_impressions",
+    "fct_recommendation_outcomes",
+    "fct_feedback",
 )
 
 
@@ -143,19 +148,23 @@ def _go(night: Night, runs: Runs) -> None:
 
 
 def _land(night: Night) -> tuple[str, dict[str, int]]:
-    lake = Lake.plays(night.settings)
-    merged = lake.compact()
-    removed = lake.vacuum()
-    snapshot = lake.snapshot()
-    if snapshot is None or snapshot.rows == 0:
+    merged = removed = 0
+    snapshots = {}
+    for name, lake in Lake.all(night.settings).items():
+        merged += lake.compact()
+        removed += len(lake.vacuum())
+        snapshots[name] = lake.snapshot()
+    plays = snapshots["plays"]
+    if plays is None or plays.rows == 0:
         night.run.status = "empty"
         return "the lake holds no plays yet: nothing to do", {}
-    warehouse.land(night.settings, snapshot)
-    night.run.lake_version, night.run.lake_rows = snapshot.version, snapshot.rows
-    detail = f"version {snapshot.version}, {len(snapshot.files)} files"
+    warehouse.land(night.settings, snapshots)
+    night.run.lake_version, night.run.lake_rows = plays.version, plays.rows
+    night.run.lake_versions = {name: s.version for name, s in snapshots.items() if s}
+    detail = f"version {plays.version}, {len(plays.files)} files"
     if merged or removed:
-        detail += f"; {merged} small files merged, {len(removed)} old ones removed"
-    return detail, {"raw.plays": snapshot.rows}
+        detail += f"; {merged} small files merged, {removed} old ones removed"
+    return detail, {f"raw.{name}": s.rows if s else 0 for name, s in snapshots.items()}
 
 
 def _quality(night: Night) -> tuple[str, dict[str, int]]:

@@ -47,8 +47,8 @@ class Run(msgspec.Struct, kw_only=True):
         ``<date>-<target>-<number>``.
     status
         ``running`` (or killed), ``ok``, ``failed``, or ``empty``: the lake holds nothing yet.
-    lake_version
-        The version every step of this run reads.
+    lake_version, lake_versions
+        The version of ``plays``, and of every table by name, that each step of this run reads.
     checks
         Every question the quality gates asked, with its answer.
     """
@@ -61,6 +61,7 @@ class Run(msgspec.Struct, kw_only=True):
     finished_at: str | None = None
     seconds: float | None = None
     lake_version: int | None = None
+    lake_versions: dict[str, int] = {}
     lake_rows: int = 0
     steps: list[Step] = []
     checks: list[Check] = []

@@ -7,19 +7,21 @@ DuckDB lets one process write, and nobody read meanwhile: whoever comes second g
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 from batch import dbt_runner
 from batch.ask import Ask
 from batch.dbt_runner import Build, Node
 from batch.lake import Snapshot
 from contracts.errors import ConfigurationError, StoreUnavailable
+from contracts.lake import TABLES
 from contracts.settings import Settings
 
 
@@ -71,19 +73,43 @@ def _locked(path: Path, error: Exception) -> StoreUnavailable:
     )
 
 
-def land(settings: Settings, snapshot: Snapshot) -> None:
-    """Make ``raw.plays`` show exactly the rows of one lake snapshot.
+def land(settings: Settings, snapshots: Mapping[str, Snapshot | None]) -> None:
+    """Make each table of ``raw`` show exactly the rows of one snapshot of its lake table.
 
-    A view over the snapshot's files, so nothing is copied and every model of a run reads the same
-    version while the sink appends.
+    Views over the snapshots' files, so nothing is copied and every model of a run reads the same
+    version while the sink appends. A table without snapshot is there and empty.
+
+    Parameters
+    ----------
+    snapshots
+        By table of :data:`contracts.lake.TABLES`; one that is not named is left as it is, or made
+        empty where it is not there yet.
     """
-    files = ", ".join("'" + file.replace("'", "''") + "'" for file in snapshot.files)
     with connect(settings, read_only=False) as connection:
         connection.execute("create schema if not exists raw")
-        connection.execute(
-            "create or replace view raw.plays as select * from read_parquet("  # noqa: S608
-            f"[{files}], hive_partitioning = true, hive_types = {{'landed_date': date}})"
-        )
+        for table, schema in TABLES.items():
+            snapshot = snapshots.get(table)
+            if snapshot is not None and snapshot.files:
+                connection.execute(f"create or replace view raw.{table} as {_files(snapshot)}")
+                continue
+            how = "create or replace view" if table in snapshots else "create view if not exists"
+            connection.execute(f"{how} raw.{table} as {_nothing(connection, schema)}")
+
+
+def _files(snapshot: Snapshot) -> str:
+    files = ", ".join("'" + file.replace("'", "''") + "'" for file in snapshot.files)
+    return (
+        f"select * from read_parquet([{files}], "  # noqa: S608
+        "hive_partitioning = true, hive_types = {'landed_date': date})"
+    )
+
+
+def _nothing(connection: duckdb.DuckDBPyConnection, schema: pa.Schema) -> str:
+    connection.register("nothing", schema.empty_table())
+    described = connection.execute("describe nothing").fetchall()
+    connection.unregister("nothing")
+    columns = ", ".join(f"cast(null as {kind}) as {name}" for name, kind, *_ in described)
+    return f"select {columns} where false"
 
 
 @contextmanager

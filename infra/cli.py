@@ -29,7 +29,10 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "evaluate": ("infra.commands.evaluate", "evaluate", "Prequential evaluation, no servers."),
     "nightly": ("infra.commands.nightly", "nightly", "Quality, dbt build, retrain, reports."),
     "report": ("infra.commands.report", "report", "Print a published report."),
+    "model": ("infra.commands.model", "app", "List, promote and roll back the nightly model."),
+    "lake": ("infra.commands.lake", "app", "History of the lake, and any version of it."),
     "keys": ("infra.commands.keys", "app", "Create, list and revoke API tokens."),
+    "erase": ("infra.commands.erase", "erase", "Forget a listener in every store."),
     "audit": ("infra.commands.audit", "app", "Who did what to whose data; is the record whole?"),
     "dlq": ("infra.commands.dlq", "app", "List, show and replay dead letters."),
     "bench": ("infra.commands.bench", "app", "Measure, always beside a floor."),
@@ -40,6 +43,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "Import a history: Spotify, Last.fm, ListenBrainz, csv, parquet.",
     ),
     "collect": ("infra.commands.collect", "collect", "Fetch from Last.fm, Spotify, ListenBrainz."),
+    "catalogue": ("infra.commands.catalogue", "app", "Coverage, merges to review, content."),
     "worker": ("infra.commands.worker", "worker", "Run one process of the stack (used by up)."),
 }
 

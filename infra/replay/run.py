@@ -138,9 +138,7 @@ def _warehouse(settings: Settings, accepted: set[str]) -> Tally:
     from batch import warehouse  # dbt takes seconds to import
     from batch.lake import Lake
 
-    snapshot = Lake.plays(settings).snapshot()
-    assert snapshot is not None, "the lake sink has just been seen to hold plays"
-    warehouse.land(settings, snapshot)
+    warehouse.land(settings, Lake.newest(settings))
     built = warehouse.build(settings)
     if not built.ok:
         failed = ", ".join(node.name for node in built.failed)

@@ -1,4 +1,4 @@
-"""Small lakes for tests: plays as the lake sink writes them."""
+"""Small lakes for tests: plays, lists and feedback as the lake sink writes them."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import itertools
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pyarrow as pa
 from deltalake import write_deltalake
 
 from contracts.ids import event_id, track_id
-from contracts.lake import PARTITION_BY, PLAYS
+from contracts.lake import IMPRESSIONS, PARTITION_BY, PLAYS, TABLES
 from contracts.settings import Settings
 
 #: Noon of a Monday; every test counts minutes from here.
@@ -57,9 +58,61 @@ def delivery(
     return row
 
 
-def append(settings: Settings, rows: list[dict[str, Any]]) -> None:
-    """Append one commit to the lake of a deployment."""
-    path: Path = settings.lake_dir / "plays"
+def shown(
+    user: str, tracks: list[str], minutes: float, *, artist: str = "Air", **fields: Any
+) -> list[dict[str, Any]]:
+    """Return the RAW rows of a list shown at START + ``minutes``; ``fields`` go into every row."""
+    offset = next(_OFFSETS)
+    rows = []
+    for position, track in enumerate(tracks):
+        row: dict[str, Any] = dict.fromkeys(IMPRESSIONS.names)
+        row |= {
+            "impression_id": str(UUID(int=offset)),
+            "user_id": user,
+            "shown_at": at(minutes),
+            "generation": 1,
+            "log_offset": 5,
+            "arm": "default",
+            "mode": "next",
+            "degraded": False,
+            "track_id": track_id(artist, track),
+            "score": 1.0,
+            "propensity": 1.0,
+            "features": [0.5],
+            "log_id": "log",
+            "kafka_partition": 0,
+            "kafka_offset": offset,
+            "position": position,
+            "landed_at": at(minutes + 1),
+            "landed_date": at(minutes + 1).date(),
+        }
+        rows.append(row | fields)
+    return rows
+
+
+def said(user: str, kind: str, track: str, minutes: float, **fields: Any) -> dict[str, Any]:
+    """Return the RAW row of a word of feedback on a track of Air."""
+    row: dict[str, Any] = {
+        "user_id": user,
+        "kind": kind,
+        "given_at": at(minutes),
+        "track_id": "",
+        "artist": "Air",
+        "title": track,
+        "source": "test/1",
+        "log_id": "log",
+        "kafka_partition": 0,
+        "kafka_offset": next(_OFFSETS),
+        "position": 0,
+        "landed_at": at(minutes + 1),
+        "landed_date": at(minutes + 1).date(),
+    }
+    return row | fields
+
+
+def append(settings: Settings, rows: list[dict[str, Any]], name: str = "plays") -> None:
+    """Append one commit to a table of the lake of a deployment."""
+    path: Path = settings.lake_dir / name
     path.parent.mkdir(parents=True, exist_ok=True)
-    table = pa.Table.from_pylist(rows, schema=PLAYS)
+    table = pa.Table.from_pylist(rows, schema=TABLES[name])
     write_deltalake(str(path), table, mode="append", partition_by=PARTITION_BY)

@@ -5,13 +5,17 @@ from __future__ import annotations
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import duckdb
+import pyarrow.parquet as pq
 import pytest
 
 from batch.lake import Lake
 from contracts.errors import ConfigurationError
+from contracts.lake import PLAYS
 from contracts.settings import Settings
+from infra.commands.lake import moment
 from tests.batch.lakes import append, delivery
 
 
@@ -105,6 +109,39 @@ def test_vacuum_respects_the_retention(settings: Settings) -> None:
     assert lake.snapshot(version=2)
     with pytest.raises(ConfigurationError, match="below one day"):
         lake.vacuum(timedelta(hours=23))
+
+
+def test_an_old_version_is_exported_as_it_was(settings: Settings, tmp_path: Path) -> None:
+    append(settings, [delivery(track="old")])
+    append(settings, [delivery(track="new", minutes=1)])
+    lake = Lake.plays(settings)
+    lake.compact(above_files=1)
+    before = lake.snapshot(version=0)
+    assert before
+    target = tmp_path / "it's old.parquet"
+    assert lake.export(before, target) == 1
+    rows = pq.read_table(target)
+    assert rows["title"].to_pylist() == ["old"]
+    assert set(rows.column_names) == set(PLAYS.names)
+    assert [path.name for path in tmp_path.glob("*.parquet")] == [target.name]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (None, {}),
+        ("7", {"version": 7}),
+        ("2025-03-03T04:00", {"as_of": datetime(2025, 3, 3, 4, tzinfo=UTC)}),
+        ("2025-03-03T04:00+02:00", {"as_of": datetime(2025, 3, 3, 2, tzinfo=UTC)}),
+    ],
+)
+def test_a_version_or_a_time_can_be_named(text: str | None, expected: dict[str, Any]) -> None:
+    assert moment(text) == expected
+
+
+def test_what_is_neither_is_told(settings: Settings) -> None:
+    with pytest.raises(ConfigurationError, match="neither a version"):
+        moment("yesterday")
 
 
 def _count(files: tuple[str, ...]) -> int:

@@ -16,7 +16,7 @@ from batch.dbt_runner import Build
 from batch.lake import Lake
 from contracts.errors import ConfigurationError, StoreUnavailable
 from contracts.settings import Settings
-from tests.batch.lakes import append, at, delivery
+from tests.batch.lakes import append, at, delivery, said, shown
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
@@ -32,6 +32,10 @@ TABLES = (
     "marts.dim_artists",
     "marts.dim_albums",
     "marts.dim_dates",
+    "marts.fct_impressions",
+    "marts.fct_recommendation_outcomes",
+    "marts.fct_feedback",
+    "marts.metrics_recommendations_daily",
 )
 
 #: What lands on three nights: the second brings late plays and repeats, the third almost nothing.
@@ -63,10 +67,24 @@ def _nights() -> list[list[dict[str, Any]]]:
     return [first + bad + again, second, third]
 
 
+def _show(settings: Settings) -> None:
+    """Lists for ada, who plays "b" 25 minutes after the start; feedback; a broken row of each."""
+    lists = [
+        *shown("ada", ["b", "never"], 10),
+        *shown("ada", ["x", "b"], 20, propensity=0.5),
+        *shown("eve", ["x"], 10, propensity=7.0),
+    ]
+    append(settings, [*lists, dict(lists[0], kafka_offset=99_999)], "impressions")
+    words = [
+        said("ada", "love", "b", 30),
+        said("ada", "undo", "b", 40),
+        said("bob", "adore", "b", 1),
+    ]
+    append(settings, words, "feedback")
+
+
 def _build(settings: Settings, **options: Any) -> Build:
-    snapshot = Lake.plays(settings).snapshot()
-    assert snapshot
-    warehouse.land(settings, snapshot)
+    warehouse.land(settings, Lake.newest(settings))
     built = warehouse.build(settings, **options)
     assert built.ok, built.failed
     return built
@@ -86,6 +104,7 @@ def _checksums(settings: Settings) -> dict[str, tuple[int, int]]:
 def built(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Three nights, built incrementally."""
     settings = Settings(home=tmp_path_factory.mktemp("nights"))
+    _show(settings)
     for rows in _nights():
         append(settings, rows)
         _build(settings)
@@ -185,6 +204,35 @@ def test_bad_rows_are_kept_with_their_reasons(built: Settings) -> None:
     assert rows == [("negative-ms-played",), ("no-title",)]
 
 
+def test_a_list_is_judged_by_what_was_played_after_it(built: Settings) -> None:
+    rows = warehouse.query(
+        built,
+        "select shown_at, position, is_hit, seconds_to_play, inverse_propensity "
+        "from marts.fct_recommendation_outcomes order by shown_at, position",
+    ).rows
+    assert [row[1:] for row in rows] == [
+        (0, False, None, 1.0),  # the later list gets the play
+        (1, False, None, 1.0),
+        (0, False, None, 2.0),
+        (1, True, 300, 2.0),
+    ]
+    assert _one(
+        built,
+        "select lists, lists_hit, hit_through_rate, hit_rate_inverse_propensity, "
+        "mean_reciprocal_rank from marts.metrics_recommendations_daily",
+    ) == (2, 1, 0.5, pytest.approx(2 / 6), 0.25)
+
+
+def test_what_cannot_be_used_is_kept_with_its_reasons(built: Settings) -> None:
+    assert _one(
+        built, "select user_id, reject_reasons from staging.stg_segue__impressions_rejected"
+    ) == ("eve", "bad-propensity")
+    assert _one(
+        built, "select user_id, reject_reasons from staging.stg_segue__feedback_rejected"
+    ) == ("bob", "unknown-kind")
+    assert warehouse.count(built, "fct_feedback") == 2
+
+
 def test_a_play_without_album_points_at_the_unknown_one(built: Settings) -> None:
     assert _one(
         built,
@@ -196,7 +244,7 @@ def test_a_play_without_album_points_at_the_unknown_one(built: Settings) -> None
 def test_the_rules_of_the_project_hold(built: Settings) -> None:
     result = warehouse.test_rules(built)
     assert result.ok, result.failed
-    assert len(result.nodes) >= 7
+    assert len(result.nodes) >= 13
 
 
 def test_appends_while_building_are_not_seen_half(built: Settings, tmp_path: Path) -> None:
@@ -215,7 +263,7 @@ def test_appends_while_building_are_not_seen_half(built: Settings, tmp_path: Pat
     thread = threading.Thread(target=sink)
     thread.start()
     try:
-        warehouse.land(settings, snapshot)
+        warehouse.land(settings, {"plays": snapshot})
         assert warehouse.build(settings).ok
     finally:
         done.set()

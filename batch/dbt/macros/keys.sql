@@ -6,6 +6,11 @@
     md5({{ folded(artist) }})
 {%- endmacro %}
 
+{# One song under several public ids has one key; as unsure as its names are. #}
+{% macro song_key(artist, title) -%}
+    md5({{ folded(artist) }} || '|' || {{ folded(title) }})
+{%- endmacro %}
+
 {% macro album_key(artist, album) -%}
     case
         when {{ album }} is null then {{ unknown() }}

@@ -3,11 +3,7 @@
 
 select
     log_id || ':' || kafka_partition || ':' || kafka_offset || ':' || position as delivery_id,
-    trim(
-        {%- for reason, broken in play_rules().items() %}
-        {{ "|| " if not loop.first }}case when {{ broken }} then '{{ reason }} ' else '' end
-        {%- endfor %}
-    ) as reject_reasons,
+    {{ broken_rules(play_rules()) }} as reject_reasons,
     event_id,
     user_id,
     track_id,

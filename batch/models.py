@@ -1,0 +1,85 @@
+"""Generations of the batch model as people handle them: list, promote, roll back.
+
+A generation in service is one word in a file (:mod:`contracts.batch_view`); the learner follows it
+within seconds, so going back takes no retraining and no restart.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from contracts import batch_view
+from contracts.batch_view import Manifest
+from contracts.errors import ConfigurationError, IncompatibleState
+
+
+class Generation(msgspec.Struct, kw_only=True):
+    """One kept generation.
+
+    Attributes
+    ----------
+    in_service
+        The online ranker uses this one.
+    manifest
+        ``None`` where the generation cannot be read; ``trouble`` says why.
+    """
+
+    generation: int
+    in_service: bool
+    manifest: Manifest | None = None
+    trouble: str = ""
+
+
+def generations(folder: Path) -> list[Generation]:
+    """Return every kept generation, newest first."""
+    service = batch_view.current(folder)
+    found = []
+    for number in reversed(batch_view.generations(folder)):
+        entry = Generation(generation=number, in_service=number == service)
+        try:
+            entry.manifest = batch_view.read(folder, number).manifest
+        except IncompatibleState as error:
+            entry.trouble = str(error)
+        found.append(entry)
+    return found
+
+
+def promote(folder: Path, generation: int) -> Generation:
+    """Put a generation into service and return it.
+
+    Raises
+    ------
+    ConfigurationError
+        It is not kept, is in service already, or cannot be read: the one in service stays.
+    """
+    kept = {entry.generation: entry for entry in generations(folder)}
+    entry = kept.get(generation)
+    if entry is None:
+        there = ", ".join(map(str, sorted(kept))) or "none yet: run `segue nightly`"
+        raise ConfigurationError(f"refused: generation {generation} is not kept; there is {there}")
+    if entry.in_service:
+        raise ConfigurationError(f"refused: generation {generation} is in service already")
+    if entry.manifest is None:
+        raise ConfigurationError(f"refused: {entry.trouble}")
+    batch_view.promote(folder, generation)
+    entry.in_service = True
+    return entry
+
+
+def roll_back(folder: Path) -> Generation:
+    """Put the newest readable generation before the one in service into service; return it.
+
+    Raises
+    ------
+    ConfigurationError
+        Nothing is in service, or nothing older can be read.
+    """
+    service = batch_view.current(folder)
+    if service is None:
+        raise ConfigurationError("refused: no generation is in service, so there is no way back")
+    for entry in generations(folder):
+        if entry.generation < service and entry.manifest is not None:
+            return promote(folder, entry.generation)
+    raise ConfigurationError(f"refused: no readable generation is older than {service}")

@@ -1,0 +1,84 @@
+"""``segue model``: the generations of the nightly model, and which one is in service."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from batch import models
+from contracts.settings import Settings
+
+app = typer.Typer(help=__doc__, add_completion=False, no_args_is_help=True)
+Home = Annotated[Path | None, typer.Option(help="Folder of the deployment.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command("list")
+def list_(home: Home = None, as_json: AsJson = False) -> None:
+    """List the generations that are kept, newest first."""
+    found = models.generations(_folder(home))
+    if as_json:
+        _print(found)
+        return
+    table = Table("generation", "service", "trained", "algorithm", "tracks", "hit rate", "beside")
+    for entry in found:
+        manifest = entry.manifest
+        if manifest is None:
+            table.add_row(str(entry.generation), "", entry.trouble)
+            continue
+        table.add_row(
+            str(entry.generation),
+            "in service" if entry.in_service else "",
+            manifest.trained_at,
+            manifest.algorithm,
+            f"{manifest.tracks:,}",
+            _rate(manifest.metrics, "new"),
+            f"popularity {_rate(manifest.metrics, 'popularity')}, "
+            f"the one before {_rate(manifest.metrics, 'in_service')}",
+        )
+    Console().print(table)
+
+
+@app.command()
+def promote(
+    generation: Annotated[int, typer.Argument(help="Number of the generation.")],
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Put a generation into service; the learner takes it over within seconds."""
+    _say(models.promote(_folder(home), generation), as_json)
+
+
+@app.command()
+def rollback(home: Home = None, as_json: AsJson = False) -> None:
+    """Put the generation before the one in service back into service."""
+    _say(models.roll_back(_folder(home)), as_json)
+
+
+def _folder(home: Path | None) -> Path:
+    settings = Settings.from_env()
+    if home is not None:
+        settings = replace(settings, home=home)
+    return settings.home / "batch_view"
+
+
+def _rate(metrics: dict[str, float], model: str) -> str:
+    value = metrics.get(f"{model}.hr@10")
+    return "-" if value is None else f"{value:.4f}"
+
+
+def _say(entry: models.Generation, as_json: bool) -> None:
+    if as_json:
+        _print(entry)
+    else:
+        typer.echo(f"generation {entry.generation} is in service")
+
+
+def _print(what: object) -> None:
+    typer.echo(msgspec.json.format(msgspec.json.encode(what), indent=2).decode())
