@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from typing import Any
 
@@ -18,7 +19,18 @@ _BASE = {"same-id": 1.0, "spelling": 0.9, "article": 0.75, "typo": 0.6}
 _TAGS_AGREE = 0.3
 #: Different spellings shorter than this are too often different artists ("M.I.A." and "MIA").
 _SHORTEST = 5
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _RULE = "rule: one spelling, tags agree"
+
+
+class Candidate(msgspec.Struct):
+    """A pair of artists to decide on; ``pair`` names it, ``<id>+<id>``."""
+
+    pair: str
+    score: float
+    left: str
+    right: str
+    evidence: dict[str, Any]
 
 
 class Review(msgspec.Struct):
@@ -104,6 +116,9 @@ def decide(
     """
     if decision not in ("merge", "distinct"):
         raise ConfigurationError(f"decision {decision!r}: there are merge and distinct")
+    for each in (left, right):
+        if not _UUID.fullmatch(each):
+            raise ConfigurationError(f"{each!r} is no id of an artist: name a pair of the list")
     with connection.transaction():
         changed = connection.execute(
             "update catalogue_candidates set decision = %s, decided_by = %s, decided_at = now() "
@@ -113,6 +128,18 @@ def decide(
         if not changed:
             raise ConfigurationError(f"no candidate of {left} and {right}")
         apply_decisions(connection)
+
+
+def pending(connection: psycopg.Connection[Any], limit: int = 30) -> list[Candidate]:
+    """Return the pairs nobody has decided on, the likeliest first."""
+    rows = connection.execute(
+        "select left_id || '+' || right_id, score, a.name, b.name, evidence "
+        "from catalogue_candidates c join catalogue_artists a on a.artist_id = left_id "
+        "join catalogue_artists b on b.artist_id = right_id where decision = 'pending' "
+        "order by score desc, left_id, right_id limit %s",
+        (limit,),
+    ).fetchall()
+    return [Candidate(*row) for row in rows]
 
 
 def apply_decisions(connection: psycopg.Connection[Any]) -> None:

@@ -1,4 +1,4 @@
-"""After staging: rows become entities, entities pages, pages vectors."""
+"""After staging: rows become entities, entities pages, pages vectors and the content view."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from batch.catalogue.pages import refresh
 from batch.catalogue.resolve import Resolved, resolve
 from batch.catalogue.review import Review, propose
 from batch.content.build import Coverage, build
+from batch.content.view import Published, publish
 
 
 class Settled(msgspec.Struct):
@@ -21,6 +22,7 @@ class Settled(msgspec.Struct):
     resolved: Resolved
     review: Review | None = None
     coverage: Coverage | None = None
+    view: Published | None = None
 
 
 def settle(
@@ -52,4 +54,5 @@ def settle(
         if tagged and tagged[0]:
             progress("content vectors")
             done.coverage = build(connection, home)
+            done.view = publish(connection, home)
     return done

@@ -36,6 +36,7 @@ from batch.collectors.spotify import source as spotify
 from batch.collectors.spotify.contract import RecentlyPlayed
 from batch.collectors.tally import Tally
 from batch.content.build import Coverage
+from batch.content.view import Published
 from batch.staging.from_archive import READERS, stage_archive
 from batch.staging.load import Loader, reject
 from batch.staging.runs import note_run
@@ -67,6 +68,7 @@ class Outcome(msgspec.Struct):
     resolved: Resolved | None = None
     review: Review | None = None
     coverage: Coverage | None = None
+    view: Published | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +133,7 @@ def collect(request: Request, progress: Progress = lambda what, done, total: Non
                 progress=lambda what: progress(what, 0, 0),
             )
             outcome.resolved, outcome.review = done.resolved, done.review
-            outcome.coverage = done.coverage
+            outcome.coverage, outcome.view = done.coverage, done.view
             note_run(
                 connection,
                 source=request.source,
