@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +27,8 @@ class Interactions:
         Seconds since the epoch, UTC; shape ``(n,)``, int64.
     artists, titles
         Names where the file has them, else ``None``.
+    incomplete
+        Rows of the file that were passed over, by what they lack: ``user``, ``item``, ``time``.
     """
 
     users: list[str]
@@ -34,6 +36,7 @@ class Interactions:
     seconds: npt.NDArray[np.int64]
     artists: list[str] | None
     titles: list[str] | None
+    incomplete: dict[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.users)
@@ -68,7 +71,8 @@ def read(
     """
     if not file.is_file():
         raise ConfigurationError(f"there is no file {file}")
-    table, seconds, chosen = read_in_time_order(file, user=user, item=item, time=time, limit=limit)
+    rows = read_in_time_order(file, user=user, item=item, time=time, limit=limit)
+    table, chosen = rows.table, rows.columns
 
     def text(column: str) -> list[str]:
         return pc.fill_null(table[column].cast(pa.string()), "").to_pylist()  # type: ignore[no-any-return]
@@ -79,7 +83,8 @@ def read(
     return Interactions(
         users=text(chosen[0]),
         items=text(chosen[1]),
-        seconds=seconds,
+        seconds=rows.seconds,
         artists=text(artist) if artist else None,
         titles=text(title) if title else None,
+        incomplete=rows.incomplete,
     )

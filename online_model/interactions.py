@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -64,6 +65,8 @@ class Interactions:
         Share played, per cent, 255 unknown, u8, shape (n,).
     columns
         The names of the columns used: user, item, time.
+    incomplete
+        Rows of the file that were passed over, by what they lack: ``user``, ``item``, ``time``.
     """
 
     users: npt.NDArray[np.int64]
@@ -71,9 +74,19 @@ class Interactions:
     seconds: npt.NDArray[np.int64]
     ratios: npt.NDArray[np.uint8]
     columns: tuple[str, str, str]
+    incomplete: dict[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.users)
+
+
+class TimeOrdered(NamedTuple):
+    """Complete rows of a file, oldest first; see :class:`Interactions` for the last two."""
+
+    table: pa.Table
+    seconds: npt.NDArray[np.int64]
+    columns: tuple[str, str, str]
+    incomplete: dict[str, int]
 
 
 def read_interactions(
@@ -94,13 +107,14 @@ def read_interactions(
     UnreadableInteractions
         If the file is no such table, or a column is missing or not what it should be.
     """
-    table, seconds, chosen = read_in_time_order(path, user=user, item=item, time=time, limit=limit)
+    rows = read_in_time_order(path, user=user, item=item, time=time, limit=limit)
     return Interactions(
-        users=_numbered(table[chosen[0]]),
-        items=_numbered(table[chosen[1]]),
-        seconds=seconds,
-        ratios=_ratios(table),
-        columns=chosen,
+        users=_numbered(rows.table[rows.columns[0]]),
+        items=_numbered(rows.table[rows.columns[1]]),
+        seconds=rows.seconds,
+        ratios=_ratios(rows.table),
+        columns=rows.columns,
+        incomplete=rows.incomplete,
     )
 
 
@@ -111,8 +125,8 @@ def read_in_time_order(
     item: str | None = None,
     time: str | None = None,
     limit: int | None = None,
-) -> tuple[pa.Table, npt.NDArray[np.int64], tuple[str, str, str]]:
-    """Return the rows that have a user, an item and a time, their seconds, and the columns used.
+) -> TimeOrdered:
+    """Return the rows that have a user, an item and a time, and count those that have not.
 
     See :func:`read_interactions` for the parameters and errors.
     """
@@ -122,11 +136,24 @@ def read_in_time_order(
         _choose(table, item, ITEM_COLUMNS, "item"),
         _choose(table, time, TIME_COLUMNS, "time"),
     )
-    for name in chosen:
-        table = table.filter(pc.is_valid(table[name]))
+    incomplete = {}
+    for what, name in zip(("user", "item", "time"), chosen, strict=True):
+        whole = table.filter(_present(table[name]))
+        incomplete[what] = table.num_rows - whole.num_rows
+        table = whole
     seconds = _seconds(table[chosen[2]], chosen[2])
     order = np.argsort(seconds, kind="stable")[:limit]
-    return table.take(pa.array(order)), seconds[order], chosen
+    return TimeOrdered(table.take(pa.array(order)), seconds[order], chosen, incomplete)
+
+
+def _present(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return where a column says something: not null, not empty text, not NaN."""
+    kind = column.type
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return pc.fill_null(pc.not_equal(pc.utf8_trim_whitespace(column), ""), False)
+    if pa.types.is_floating(kind):
+        return pc.fill_null(pc.is_finite(column), False)
+    return pc.is_valid(column)
 
 
 def _read_table(path: Path) -> pa.Table:

@@ -45,7 +45,7 @@ def evaluate(
         raise ConfigurationError(f"there is no file {file}")
     data = read_interactions(file, user=user, item=item, time=time, limit=limit)
     if not len(data):
-        raise ConfigurationError(f"{file} holds no interactions")
+        raise ConfigurationError(f"{file} holds no complete interactions: {data.incomplete}")
     screen = Console(stderr=True)
     with Progress(
         TextColumn("{task.description}"),
@@ -63,6 +63,7 @@ def evaluate(
             bar.update(tasks[name], completed=done)
 
         result = run(data, baselines=tuple(BASELINES) if baselines else (), progress=progress)
+    result["incomplete"] = data.incomplete
     if json:
         typer.echo(jsonlib.dumps(result))
         return
@@ -75,6 +76,9 @@ def _print(console: Console, file: Path, result: dict[str, Any]) -> None:
         f"{file.name}: {result['events']:,} plays, {stream['users']:,} listeners, "
         f"{stream['items']:,} items; {stream['new_events']:,} first plays"
     )
+    if passed := {what: n for what, n in result["incomplete"].items() if n}:
+        lacking = ", ".join(f"{n:,} without {what}" for what, n in passed.items())
+        console.print(f"[yellow]Rows passed over: {lacking}.[/yellow]")
     for part, title in (("all", "Next play, any item"), ("new", "First plays only")):
         table = Table(title=title)
         table.add_column("model", no_wrap=True)

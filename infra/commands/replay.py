@@ -56,8 +56,12 @@ def replay(
             progress=lambda n: bar.advance(task, n),
             say=lambda text: bar.update(task, description=text),
         )
+    if passed := {what: n for what, n in data.incomplete.items() if n}:
+        lacking = ", ".join(f"{n:,} without {what}" for what, n in passed.items())
+        console.print(f"[yellow]Rows of {file.name} passed over: {lacking}.[/yellow]")
     if json:
-        typer.echo(msgspec.json.encode(outcome).decode())
+        printed = {**msgspec.to_builtins(outcome), "incomplete": data.incomplete}
+        typer.echo(msgspec.json.encode(printed).decode())
     else:
         _print(outcome)
     if not outcome.reconciled:

@@ -49,9 +49,22 @@ def test_csv_with_other_names_and_missing_values(tmp_path: Path) -> None:
     path = tmp_path / "plays.csv"
     path.write_text("who,what,when\na,x,100\n,y,110\nb,z,120\n")
     data = read_interactions(path, user="who", item="what", time="when")
-    assert data.seconds.tolist() in ([100, 120], [100, 110, 120])
+    assert data.seconds.tolist() == [100, 120]
+    assert data.incomplete == {"user": 1, "item": 0, "time": 0}
     with pytest.raises(UnreadableInteractions, match="who, what, when"):
         read_interactions(path)
+
+
+def test_rows_that_lack_something_are_counted_by_what_they_lack(tmp_path: Path) -> None:
+    path = _write(
+        tmp_path / "a.parquet",
+        user=["a", None, " ", "b", "c", "d"],
+        track_id=["x", "x", "x", None, "y", "z"],
+        ts=[10.0, 11.0, 12.0, 13.0, float("nan"), 15.0],
+    )
+    data = read_interactions(path)
+    assert data.incomplete == {"user": 2, "item": 1, "time": 1}
+    assert data.seconds.tolist() == [10, 15]
 
 
 def test_played_share_and_skips(tmp_path: Path) -> None:
