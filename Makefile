@@ -34,7 +34,7 @@ demo: install
 	@$(BIN)/segue up --simulate 5
 
 test: install
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 unit: install
 	@$(BIN)/python -m pytest -m "not integration and not kafka and not slow and not browser and not airflow and not flink"
