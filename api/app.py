@@ -16,6 +16,7 @@ from api.catalogue import find, pages, stations
 from api.docs import render
 from api.edge import Edge, error_reply
 from api.errors import INTERNAL, ApiError
+from api.export import endpoint as export
 from api.hot import HotPaths, hot_router
 from api.lastfm import audioscrobbler, browser, endpoint
 from api.listenbrainz import imports, read, recommendation, stats
@@ -65,6 +66,7 @@ def create_app(services: Services) -> Edge:
         feedback,
         reports,
         privacy,
+        export,
         endpoint,
         browser,
         audioscrobbler,

@@ -33,6 +33,12 @@ def document_of(reader: Recommender | None, track_id: str) -> Document | None:
     return None if index < 0 else document_at(reader, index)
 
 
+def document_of_key(reader: Recommender, key: int) -> Document | None:
+    """Return the document of a track's 64-bit key, ``None`` for a track the model does not know."""
+    index = int(reader.lookup([key])[0])
+    return None if index < 0 else document_at(reader, index)
+
+
 def key_of(reader: Recommender | None, track_id: str) -> int | None:
     """Return the model's key of a public id, ``None`` for an unknown track."""
     document = document_of(reader, track_id)

@@ -1,4 +1,4 @@
-"""PostgreSQL: history, feedback, imports, account and tokens."""
+"""PostgreSQL: every table that has a column ``user_id``, those of tomorrow included."""
 
 from __future__ import annotations
 
@@ -6,19 +6,28 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import psycopg
+from psycopg import sql
 
 from infra.erasure.target import Target
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
-# The account goes only if it is the one that asked: a listener may have come back meanwhile.
-_STATEMENTS = {
-    "plays": "delete from plays where user_id = %(user)s and received_at <= %(before)s",
-    "feedback": "delete from feedback where user_id = %(user)s and given_at <= %(before)s",
-    "tokens": "delete from tokens where user_id = %(user)s and created_at <= %(before)s",
-    "accounts": "delete from accounts where user_id = %(user)s and created_at <= %(before)s"
-    " and not exists (select 1 from tokens where user_id = %(user)s)",
-}
+#: Columns that say when a row came to be; rows from after the erasure are of a listener come back.
+_TIMES = ("received_at", "given_at", "created_at", "requested_at", "at")
+#: Requests keep the name until they are done; counts are counted anew; tokens go before accounts.
+_APART = ("erasures", "listen_counts", "accounts")
+_HOLDERS = """
+    select t.table_name, array_agg(c.column_name::text)
+    from information_schema.tables t
+    join information_schema.columns c using (table_schema, table_name)
+    where t.table_schema = current_schema() and t.table_type = 'BASE TABLE'
+    group by t.table_name having 'user_id' = any(array_agg(c.column_name::text))
+    order by t.table_name
+"""
+_ACCOUNT = """
+    delete from accounts where user_id = %(user)s and created_at <= %(before)s
+        and not exists (select 1 from tokens where user_id = %(user)s)
+"""
 _RECOUNT = """
     with left_over as (select count(*) as n from plays where user_id = %(user)s),
     gone as (delete from listen_counts where user_id = %(user)s and (select n from left_over) = 0)
@@ -43,8 +52,18 @@ def forget(connection: Connection, target: Target) -> dict[str, int]:
     removed = {}
     arguments = _arguments(target)
     with connection.transaction():
-        for table, statement in _STATEMENTS.items():
-            removed[table] = connection.execute(statement.encode(), arguments).rowcount
+        for table, columns in connection.execute(_HOLDERS).fetchall():
+            if table in _APART:
+                continue
+            time = next((name for name in _TIMES if name in columns), None)
+            where = sql.SQL("" if time is None else " and {} <= %(before)s").format(
+                *[] if time is None else [sql.Identifier(time)]
+            )
+            statement = sql.SQL("delete from {} where user_id = %(user)s").format(
+                sql.Identifier(table)
+            )
+            removed[table] = connection.execute(statement + where, arguments).rowcount
+        removed["accounts"] = connection.execute(_ACCOUNT, arguments).rowcount
         connection.execute(_RECOUNT, arguments)
     return removed
 

@@ -20,7 +20,8 @@ from contracts.heartbeat import Heartbeat
 from contracts.settings import Settings
 from contracts.topics import Topics
 from infra.erasure.target import Target
-from infra.stack.progress import FOLDERS, wait_applied
+from infra.stack.progress import wait_applied
+from infra.stack.stack import workers as deployed
 
 _ACK_SECONDS = 10
 #: A worker that has been silent for so long (ms) belongs to a host that is gone; should it return,
@@ -80,9 +81,10 @@ def wait_until_known(
     """
     place = f"{Topics(settings.namespace).erasures}:{partition}"
     deadline = time.monotonic() + seconds
-    count = _wait_for(settings, place, offset, deadline, FOLDERS)
+    folders = tuple(name for name in deployed() if name != "api")
+    count = _wait_for(settings, place, offset, deadline, folders)
     # Batches decoded before the erasure was known end at or before the end of the log as it is now.
-    if behind := wait_applied(settings, max(1.0, deadline - time.monotonic())):
+    if behind := wait_applied(settings, max(1.0, deadline - time.monotonic()), folders):
         raise StoreUnavailable(f"{', '.join(lag.worker for lag in behind)} must first catch up")
     return {"workers": count}
 

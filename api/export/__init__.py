@@ -1,0 +1,1 @@
+"""Everything held of one listener, as one archive."""

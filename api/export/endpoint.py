@@ -1,0 +1,113 @@
+"""GET /v1/users/{user}/export."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import psycopg
+from fastapi import APIRouter, Request
+from fastapi.responses import StreamingResponse
+from redis.exceptions import RedisError
+
+from api.errors import unavailable
+from api.export import held
+from api.export.archive import zipped
+from api.privacy import check_own, origin_of, record
+from api.services import Services
+from api.web import Caller, With
+from contracts.audit import entry
+
+router = APIRouter(prefix="/v1", tags=["privacy"])
+#: Exports at a time in one process; more wait their turn.
+_AT_ONCE = asyncio.Semaphore(2)
+
+_README = """\
+Everything Segue holds of you, as of {moment}.
+
+plays.csv, postgres/plays.jsonl   every play that was accepted
+postgres/*.jsonl                  the other tables: account, tokens (without what proves them),
+                                  feedback, imports, ...; one JSON object a line
+features.json                     your latest plays as recommendations are made from them, hidden
+                                  tracks, and what plays now
+model.json                        the same as the model remembers it
+lake/*.jsonl                      what you said and what you were shown, as analysts see it
+audit.jsonl                       what was done to your data, by whom and when; accounts stand
+                                  there under pseudonyms
+
+Not in here: the log of messages itself (Kafka), which holds the same plays and feedback as they
+came in, and lists you were shown for 30 days.
+"""
+
+
+@router.get(
+    "/users/{user}/export",
+    response_class=StreamingResponse,
+    responses={
+        200: {
+            "description": "A zip archive.",
+            "content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}},
+        }
+    },
+    summary="Everything held of a listener",
+)
+async def export(request: Request, services: With, caller: Caller, user: str) -> StreamingResponse:
+    """Return everything held of a listener as one archive, streamed.
+
+    For the listener and for administrators; each time is noted in the audit trail.
+    """
+    check_own(caller, user)
+    await record(services, entry(caller.user_id, "data.export", user, origin_of(request)))
+    try:
+        connection = await psycopg.AsyncConnection.connect(
+            services.settings.postgres_dsn, connect_timeout=3
+        )
+    except (psycopg.Error, OSError):
+        raise unavailable("The history cannot be read") from None
+    headers = {
+        "content-disposition": 'attachment; filename="segue-export.zip"',
+        "cache-control": "no-store",
+    }
+    return StreamingResponse(
+        _stream(services, connection, user), media_type="application/zip", headers=headers
+    )
+
+
+async def _stream(
+    services: Services, connection: held.Connection, user: str
+) -> AsyncIterator[bytes]:
+    async with _AT_ONCE, connection:
+        await connection.set_isolation_level(psycopg.IsolationLevel.REPEATABLE_READ)
+        moment = await (await connection.execute("select now()::text")).fetchone()
+        tables = await held.tables(connection)
+        reader = services.model.reader
+        features = await _features(services, user)
+        folder = services.settings.lake_dir
+        members = [
+            ("README.txt", _whole(_README.format(moment=moment[0] if moment else "now").encode())),
+            ("plays.csv", held.table_csv(connection, user, "plays", tables["plays"])),
+            *(
+                (f"postgres/{table}.jsonl", held.rows(connection, user, table, columns))
+                for table, columns in tables.items()
+            ),
+            ("features.json", _whole(features)),
+            ("model.json", _whole(held.modelled(reader, user))),
+            *((f"lake/{t}.jsonl", held.lake(folder, t, user)) for t in held.lake_tables(folder)),
+            ("audit.jsonl", held.audited(connection, user)),
+        ]
+        async for part in zipped(members):
+            yield part
+
+
+async def _features(services: Services, user: str) -> bytes:
+    keys = services.keys
+    try:
+        found: list[Any] = await services.redis.mget([keys.listener(user), keys.playing_now(user)])
+    except (RedisError, OSError):
+        return b'{"missing": "the feature store did not answer; ask again"}\n'
+    return held.window(found[0], found[1], services.model.reader)
+
+
+async def _whole(text: bytes) -> AsyncIterator[bytes]:
+    yield text
