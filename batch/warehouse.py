@@ -21,7 +21,7 @@ from batch.ask import Ask
 from batch.dbt_runner import Build, Node
 from batch.lake import Snapshot
 from contracts.errors import ConfigurationError, StoreUnavailable
-from contracts.lake import TABLES
+from contracts.lake import CATALOGUE, TABLES
 from contracts.settings import Settings
 
 
@@ -82,12 +82,12 @@ def land(settings: Settings, snapshots: Mapping[str, Snapshot | None]) -> None:
     Parameters
     ----------
     snapshots
-        By table of :data:`contracts.lake.TABLES`; one that is not named is left as it is, or made
-        empty where it is not there yet.
+        By table of the lake (:mod:`contracts.lake`); one that is not named is left as it is, or
+        made empty where it is not there yet.
     """
     with connect(settings, read_only=False) as connection:
         connection.execute("create schema if not exists raw")
-        for table, schema in TABLES.items():
+        for table, schema in {**TABLES, **CATALOGUE}.items():
             snapshot = snapshots.get(table)
             if snapshot is not None and snapshot.files:
                 connection.execute(f"create or replace view raw.{table} as {_files(snapshot)}")

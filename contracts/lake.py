@@ -79,11 +79,59 @@ IMPRESSIONS = pa.schema(
     ]
 )
 
-#: Every table of the lake, by the name of its folder and of its topic.
+#: Every table that holds a log, by the name of its folder and of its topic.
 TABLES: dict[str, pa.Schema] = {
     "plays": PLAYS,
     "feedback": FEEDBACK,
     "impressions": IMPRESSIONS,
+}
+
+_LANDED = [
+    pa.field("landed_at", _MS, nullable=False),
+    pa.field("landed_date", pa.date32(), nullable=False),
+]
+
+#: What the catalogue knows of each name an artist has; names merged share ``artist_id``, tags and
+#: popularity. ``tags`` is JSON: a list of ``[tag, weight]``, the strongest first, 0 .. 1.
+CATALOGUE_ARTISTS = pa.schema(
+    [
+        pa.field("name", pa.string(), nullable=False),
+        pa.field("artist_id", pa.string(), nullable=False),
+        pa.field("genre", pa.string()),
+        pa.field("tags", pa.string(), nullable=False),
+        pa.field("popularity", pa.float32(), nullable=False),
+        pa.field("sources", pa.string(), nullable=False),
+        *_LANDED,
+    ]
+)
+
+#: The best word of all sources on each track; ``genre`` is its own or its artist's.
+CATALOGUE_TRACKS = pa.schema(
+    [
+        pa.field("track_id", pa.string(), nullable=False),
+        pa.field("artist", pa.string(), nullable=False),
+        pa.field("title", pa.string(), nullable=False),
+        pa.field("album", pa.string()),
+        pa.field("genre", pa.string()),
+        pa.field("year", pa.int32()),
+        pa.field("duration_ms", pa.int64()),
+        pa.field("recording_mbid", pa.string()),
+        pa.field("isrc", pa.string()),
+        pa.field("spotify_id", pa.string()),
+        pa.field("popularity", pa.float32(), nullable=False),
+        pa.field("danceability", pa.float32()),
+        pa.field("energy", pa.float32()),
+        pa.field("acousticness", pa.float32()),
+        pa.field("instrumentalness", pa.float32()),
+        pa.field("valence", pa.float32()),
+        *_LANDED,
+    ]
+)
+
+#: Tables about music, not people: replaced whole by the nightly when the catalogue has changed.
+CATALOGUE: dict[str, pa.Schema] = {
+    "catalogue_artists": CATALOGUE_ARTISTS,
+    "catalogue_tracks": CATALOGUE_TRACKS,
 }
 
 PARTITION_BY = ["landed_date"]

@@ -1,4 +1,5 @@
-"""After staging: rows become entities, entities pages, pages vectors and the content view."""
+"""After staging: rows become entities, entities pages, pages vectors and the content view;
+and the lake hears of it."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from typing import Any
 import msgspec
 import psycopg
 
+from batch.catalogue.export import export
 from batch.catalogue.pages import refresh
 from batch.catalogue.resolve import Resolved, resolve
 from batch.catalogue.review import Review, propose
@@ -32,7 +34,7 @@ def settle(
     changed: bool = True,
     progress: Callable[[str], None] = lambda what: None,
 ) -> Settled:
-    """Bring the catalogue, its pages and the content table up to what is staged.
+    """Bring the catalogue, its pages, the content table and the lake up to what is staged.
 
     Parameters
     ----------
@@ -55,4 +57,6 @@ def settle(
             progress("content vectors")
             done.coverage = build(connection, home)
             done.view = publish(connection, home)
+        progress("lake")
+        export(connection, home / "lake")
     return done

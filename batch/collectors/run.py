@@ -20,6 +20,7 @@ from batch.catalogue.settle import settle
 from batch.collectors.archive import Archive
 from batch.collectors.cache import Cache
 from batch.collectors.checkpoints import Checkpoints
+from batch.collectors.credentials import find
 from batch.collectors.cursor import follow
 from batch.collectors.deliver import Platform
 from batch.collectors.fetcher import Fetcher
@@ -146,6 +147,16 @@ def collect(request: Request, progress: Progress = lambda what, done, total: Non
     except psycopg.OperationalError as error:
         raise StoreUnavailable(f"PostgreSQL: {error}") from None
     return outcome
+
+
+def configured(home: Path) -> list[str]:
+    """Return the APIs whose credentials are set, so that a night may ask them for facts."""
+    known = {
+        "lastfm": find(lastfm.KEY, home) is not None,
+        "spotify": spotify.has_app(home),
+        "listenbrainz": find(listenbrainz.TOKEN, home) is not None,
+    }
+    return [source for source, there in known.items() if there]
 
 
 def _run_api(

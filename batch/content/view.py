@@ -171,10 +171,11 @@ def neighbours(tracks: Tracks, artists: Neighbours) -> tuple[npt.NDArray[np.int3
     for start in range(int(np.searchsorted(tracks.artist, 0)), n, _BLOCK):
         rows = np.arange(start, min(n, start + _BLOCK))
         own = tracks.artist[rows]
-        near = np.concatenate([own[:, None], artists.items[own, : _ARTISTS - 1]], axis=1)
-        like = np.concatenate(
-            [np.ones((len(rows), 1), np.float32), artists.scores[own, : _ARTISTS - 1]], axis=1
-        )
+        near = np.full((len(rows), _ARTISTS), -1)
+        like = np.zeros((len(rows), _ARTISTS), np.float32)
+        others = min(_ARTISTS - 1, artists.items.shape[1])  # a small catalogue has fewer
+        near[:, 0], near[:, 1 : others + 1] = own, artists.items[own, :others]
+        like[:, 0], like[:, 1 : others + 1] = 1.0, artists.scores[own, :others]
         total = np.where(near >= 0, count[near], 0)[:, :, None]
         turn = (rows[:, None, None] * half + np.arange(half)) % np.maximum(total - half, 1) + half
         best = np.broadcast_to(np.arange(half), turn.shape)

@@ -7,19 +7,28 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import psycopg
 import pytest
+from deltalake import DeltaTable
 
 from batch.catalogue import hetrec, msd
+from batch.catalogue.night import night
 from batch.catalogue.pages import refresh
 from batch.catalogue.resolve import find_artist, find_track, resolve
 from batch.catalogue.review import decide, propose
+from batch.catalogue.settle import settle
+from batch.collectors.tally import Tally
 from batch.content.build import build, table_path
 from batch.content.neighbours import Neighbours
 from batch.staging.load import Loader
+from batch.staging.runs import note_run
 from batch.staging.tables import ARTISTS, TAGS, TRACKS, Table
+from contracts import batch_view
 from contracts.errors import ConfigurationError
 from contracts.ids import artist_id, artist_key
+from contracts.lake import CATALOGUE
+from contracts.settings import Settings
 from infra.stack.postgres import Postgres
 
 pytestmark = pytest.mark.integration
@@ -117,6 +126,58 @@ def test_ids_decide_for_and_against(db: psycopg.Connection[Any]) -> None:
         "select evidence->>'why', decision from catalogue_candidates order by 1"
     ).fetchall()
     assert decisions == [("same-id", "merge"), ("spelling", "pending")]
+
+
+def test_the_catalogue_reaches_the_lake_when_it_says_something_new(
+    db: psycopg.Connection[Any], tmp_path: Path
+) -> None:
+    stage(db, ARTISTS, {"name": "Air"}, {"name": "Zero 7"}, {"name": "Blur"})
+    tags = [("0", "downtempo", 90), ("0", "french", 95), ("1", "downtempo", 50), ("2", "rock", 9)]
+    stage(
+        db, TAGS,
+        *({"kind": "artist", "source_key": k, "tag": t, "weight": w} for k, t, w in tags),
+    )  # fmt: skip
+    stage(db, TRACKS, {"artist": "AIR", "title": "Run", "year": 2004, "energy": 0.4})
+    settle(db, tmp_path)
+    lake = {name: DeltaTable(tmp_path / "lake" / name) for name in CATALOGUE}
+    artists = lake["catalogue_artists"].to_pyarrow_table().to_pylist()
+    assert {row["name"]: row["genre"] for row in artists} == {
+        "Air": "downtempo", "Zero 7": "downtempo", "Blur": "rock",
+    }  # fmt: skip
+    assert artists[0]["tags"].startswith('[["french", 1.0')
+    (track,) = lake["catalogue_tracks"].to_pyarrow_table().to_pylist()
+    assert (track["genre"], track["year"], round(track["energy"], 2)) == ("downtempo", 2004, 0.4)
+    settle(db, tmp_path)
+    stage(db, TRACKS, {"artist": "AIR", "title": "Run", "year": 2003, "source": "spotify"})
+    settle(db, tmp_path)
+    versions = [DeltaTable(tmp_path / "lake" / name).version() for name in CATALOGUE]
+    assert versions == [1, 1]  # the second time said the same; then a source and a year changed
+    assert batch_view.generations(tmp_path / "content_view") == [1]
+
+
+def test_a_night_tends_the_catalogue_and_says_how_sources_are(
+    db: psycopg.Connection[Any], postgres: Postgres, tmp_path: Path
+) -> None:
+    db.execute("truncate collection_runs")
+    stage(db, ARTISTS, {"name": "Air"}, {"name": "Zero 7"})
+    stage(
+        db, TAGS,
+        *({"kind": "artist", "source_key": k, "tag": "downtempo", "weight": 9} for k in "01"),
+    )  # fmt: skip
+    stage(db, TRACKS, {"artist": "Air", "title": "Run"}, {"artist": "Zero 7", "title": "Home"})
+    settle(db, tmp_path)
+    tally = Tally(calls=100, attempts=100, failed={"500": 9}, drift={"X.y unknown": 3})
+    note_run(db, source="lastfm", what="facts", started_at=AT, outcome="finished", tally=tally)
+    settings = Settings(home=tmp_path, postgres_dsn=postgres.address)
+    done = night(settings, AT.date())
+    assert done.rows == {"catalogue_artists": 2, "catalogue_tracks": 2, "content_view": 2}
+    (check,) = done.checks
+    assert (check.table, check.ok, check.severity) == ("source.lastfm", False, "warn")
+    assert "9.0% of calls failed" in check.detail
+    report = msgspec.json.decode((settings.reports_dir / "sources" / "latest.json").read_bytes())
+    assert report["facts"]["Look at"] == "lastfm"
+    away = night(Settings(home=tmp_path, postgres_dsn="postgresql://x@127.0.0.1:1/x"), AT.date())
+    assert "stays as it was: PostgreSQL" in away.detail
 
 
 def test_hetrec_and_msd_are_the_catalogue(

@@ -74,3 +74,10 @@ def test_near_sounds_come_first(monkeypatch: pytest.MonkeyPatch) -> None:
     again = neighbours(Tracks(tracks.artist, sound, tracks.popularity * 0), table)
     assert np.array_equal(again[0], targets)
     assert np.array_equal(again[1], weights)
+
+
+def test_a_catalogue_of_two_artists_will_do() -> None:
+    tracks, table = world(artists=2, each=1)
+    targets, weights = neighbours(tracks, table)
+    assert targets.shape == weights.shape == (2, SLOTS)
+    assert (targets == -1).all()  # the second has no tags, and the first nobody else

@@ -1,0 +1,90 @@
+"""The catalogue's part of the nightly: collect, settle, publish, export, and say how sources are.
+
+PostgreSQL may be away, or a source: the night goes on with the catalogue of the night before, and
+the record says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+
+import msgspec
+import psycopg
+
+from batch.catalogue import scorecard
+from batch.catalogue.export import export
+from batch.catalogue.settle import settle
+from batch.collectors.run import Request, collect, configured
+from batch.content.view import publish
+from batch.quality import Check
+from batch.reports.publish import publish as publish_report
+from batch.reports.report import Occasion
+from batch.staging.scorecard import scorecard as measure
+from contracts.errors import SegueError
+from contracts.settings import Settings
+
+#: Artists looked up a night at each source: about five minutes at Last.fm's pace.
+LOOK_UPS = 500
+
+
+class Night(msgspec.Struct):
+    """What the step did, in words, counts and checks."""
+
+    detail: str
+    rows: dict[str, int] = {}
+    checks: list[Check] = []
+
+
+def night(settings: Settings, day: date, tell: Callable[[str], None] = lambda word: None) -> Night:
+    """Run the step; see the module. Never raises for a source or PostgreSQL that is away."""
+    words: list[str] = []
+    try:
+        with psycopg.connect(
+            settings.postgres_dsn, autocommit=True, connect_timeout=5
+        ) as connection:
+            known = connection.execute("select to_regclass('catalogue_track_cards')").fetchone()
+            if known is None or known[0] is None:
+                return Night("PostgreSQL has no catalogue yet (segue init makes its tables)")
+            for source in configured(settings.home):
+                tell(f"collecting from {source}")
+                words.append(_collect(settings, source))
+            settle(connection, settings.home, changed=False, progress=tell)
+            tell("content view")
+            view = publish(connection, settings.home)
+            tell("lake")
+            rows = export(connection, settings.lake_dir)
+            figures = measure(connection)
+    except (psycopg.Error, OSError) as error:
+        what = str(error).strip().splitlines()[0]
+        return Night(f"the catalogue stays as it was: PostgreSQL: {what}")
+    except SegueError as error:
+        return Night(f"the catalogue stays as it was: {error}")
+    occasion = Occasion(day, datetime.now(UTC))
+    publish_report(scorecard.draw(figures, occasion), settings.reports_dir, day)
+    if view is not None:
+        words.append(f"content view {view.generation} of {view.tracks:,} tracks")
+        rows["content_view"] = view.tracks
+    found = scorecard.checks(figures)
+    unwell = [check.table for check in found if not check.ok]
+    words.append(f"{len(found)} sources" + (f", look at {', '.join(unwell)}" if unwell else ""))
+    return Night("; ".join(words), rows, found)
+
+
+def _collect(settings: Settings, source: str) -> str:
+    request = Request(
+        source=source,
+        home=settings.home,
+        dsn=settings.postgres_dsn,
+        api="",
+        token="",
+        limit=LOOK_UPS,
+    )
+    try:
+        outcome = collect(request)
+    except SegueError as error:
+        return f"{source}: {error}"
+    staged = sum(outcome.staged.values())
+    return f"{source} {outcome.outcome}, {outcome.tally.calls} calls, {staged} rows" + (
+        f" ({outcome.error})" if outcome.error else ""
+    )
