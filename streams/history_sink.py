@@ -1,7 +1,8 @@
 """The history sink: every play once in PostgreSQL, with exact counts, in the log's own order.
 
-One flush is one transaction: the rows, the counts of what was really new, and the fence that says
-up to which offset the table stands. PostgreSQL's text has no NUL, so NUL characters in names
+One flush is one transaction: the rows, the merges of what two clients told of one play
+(:mod:`streams.duplicates`), the counts of what was really new, and the fence that says up to which
+offset the table stands. PostgreSQL's text has no NUL, so NUL characters in names
 become U+FFFD here; the log and the lake keep them.
 """
 
@@ -9,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,32 +18,19 @@ import msgspec
 import psycopg
 
 from contracts.errors import StoreUnavailable
-from contracts.events import Play, Submission
+from contracts.events import Feedback, Play, Submission
+from contracts.ids import track_key
 from contracts.settings import Settings
-from streams.consume import Follower
-from streams.decode import Batch, Record, decode_plays
+from streams.consume import Follower, follow_together
+from streams.decode import Batch, Record, decode_feedback, decode_plays
+from streams.duplicates import Told, client_of, fill
 from streams.errors import PositionLost
+from streams.feedback_history import FeedbackSink
+from streams.tell import tell
 from streams.worker import Worker, run_worker
 
 log = logging.getLogger(__name__)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_COLUMNS = (
-    "user_id, played_at, event_id, track_id, artist, title, album, "
-    "ms_played, duration_ms, skipped, source, received_at, extra"
-)
-_STAGE = "create temp table if not exists incoming (like plays) on commit delete rows"
-_INSERT = f"""
-with added as (
-    insert into plays ({_COLUMNS}) select {_COLUMNS} from incoming
-    on conflict do nothing returning user_id
-), counted as (
-    insert into listen_counts as c (user_id, plays)
-    select user_id, count(*) from added group by user_id
-    on conflict (user_id) do update set plays = c.plays + excluded.plays
-    returning 1
-)
-select (select count(*) from added), (select count(*) from counted)
-"""  # noqa: S608  (no value is spliced in, only our own column names)
 _MEET = (
     "insert into history_fence (log_id, partition, applied_offset) values (%s, %s, -1) "
     "on conflict do nothing"
@@ -121,35 +109,43 @@ class HistorySink:
                 raise PositionLost(f"history stands at {fence}, before what was read")
             fresh = [b.after(fence[b.partition]) for b in batches if b.last > fence[b.partition]]
             with connection.cursor() as cursor:
-                cursor.execute(_STAGE)
-                with cursor.copy(f"copy incoming ({_COLUMNS}) from stdin") as copy:
-                    for batch in fresh:
-                        for _, submission in batch.messages:
-                            for play in submission.plays:
-                                copy.write_row(to_row(submission.user_id, play))
-                cursor.execute(_INSERT)
-                row = cursor.fetchone()
-                assert row is not None
+                added = tell(connection, _told_once(fresh))
                 cursor.executemany(_ADVANCE, [(b.last, self.log_id, b.partition) for b in fresh])
-        return int(row[0])
+        return added
 
 
-def to_row(user_id: str, play: Play) -> tuple[Any, ...]:
-    """Return a play as the columns of ``plays``."""
-    return (
-        user_id,
-        _EPOCH + timedelta(milliseconds=play.played_at),
-        play.event_id,
-        _clean(play.track_id),
-        _clean(play.artist),
-        _clean(play.title),
-        _clean(play.album),
-        play.ms_played,
-        play.duration_ms,
-        play.skipped,
-        _clean(play.source),
-        _EPOCH + timedelta(milliseconds=play.received_at),
-        None if play.extra is None else _text(play.extra),
+def _told_once(batches: list[Batch[Submission]]) -> Iterable[Told]:
+    """Return the plays of the batches, those of one event as one."""
+    events: dict[tuple[str, str], Told] = {}
+    for batch in batches:
+        for _, submission in batch.messages:
+            for play in submission.plays:
+                told = to_told(submission.user_id, play)
+                key = told.user_id, told.event_id
+                known = events.get(key)
+                events[key] = told if known is None else fill(known, told)
+    return events.values()
+
+
+def to_told(user_id: str, play: Play) -> Told:
+    """Return a play as the columns of ``plays``; ``extra`` is JSON text."""
+    source = _clean(play.source) or ""
+    return Told(
+        user_id=user_id,
+        played_at=_EPOCH + timedelta(milliseconds=play.played_at),
+        event_id=play.event_id.lower(),
+        track_id=_clean(play.track_id) or "",
+        artist=_clean(play.artist) or "",
+        title=_clean(play.title) or "",
+        album=_clean(play.album),
+        ms_played=play.ms_played,
+        duration_ms=play.duration_ms,
+        skipped=play.skipped,
+        source=source,
+        received_at=_EPOCH + timedelta(milliseconds=play.received_at),
+        extra=None if play.extra is None else _text(play.extra),
+        name_key=track_key(play.artist, play.title) - 2**63,
+        clients=[client_of(source)],
     )
 
 
@@ -162,28 +158,33 @@ def _clean(text: str | None) -> str | None:
 
 
 def body(worker: Worker) -> None:
-    """Follow ``plays`` into PostgreSQL until told to stop."""
-    settings = worker.settings
-    topic, partitions = worker.topics.plays, settings.partitions
-    log_id = worker.find_logs()[topic]
+    """Follow ``plays`` and ``feedback`` into PostgreSQL until told to stop."""
+    logs, topics = worker.find_logs(), worker.topics
+    dsn, partitions = worker.settings.postgres_dsn, worker.settings.partitions
 
-    def decode(records: list[Record], partition: int, start: int) -> Batch[Submission]:
+    def plays(records: list[Record], partition: int, start: int) -> Batch[Submission]:
         return decode_plays(records, partition=partition, partitions=partitions, start=start)
 
-    sink = HistorySink(settings.postgres_dsn, log_id, partitions)
-    try:
+    def said(records: list[Record], partition: int, start: int) -> Batch[Feedback]:
+        return decode_feedback(records, partition=partition, partitions=partitions, start=start)
+
+    sink = HistorySink(dsn, logs[topics.plays], partitions)
+    words = FeedbackSink(dsn, logs[topics.feedback], partitions)
+    limits: dict[str, Any] = {"seconds": _SECONDS, "rows": _ROWS}
+    followers: list[Follower[Any]] = [
+        Follower(worker, topics.plays, logs[topics.plays], sink, plays, size=_plays_of, **limits),
         Follower(
-            worker,
-            topic,
-            log_id,
-            sink,
-            decode,
-            seconds=_SECONDS,
-            rows=_ROWS,
-            size=lambda submission: len(submission.plays),
-        ).run()
+            worker, topics.feedback, logs[topics.feedback], words, said, size=lambda _: 1, **limits
+        ),
+    ]
+    try:
+        follow_together(worker, followers)
     finally:
         sink.close()
+
+
+def _plays_of(submission: Submission) -> int:
+    return len(submission.plays)
 
 
 # `listens` answers from this table, so it may lag a client's own submission only shortly.

@@ -182,10 +182,15 @@ def lake(settings: Settings, start: Mark, ends: list[int], expected: set[str]) -
 
 
 def history(settings: Settings, users: list[str], expected: set[str]) -> Tally:
-    """Count the accepted plays in PostgreSQL; ``doubled``: listeners whose count is wrong."""
+    """Count the accepted plays in PostgreSQL; ``doubled``: listeners whose count is wrong.
+
+    A play that is counted as part of another client's is held, among the merged ones.
+    """
     with psycopg.connect(settings.postgres_dsn) as connection:
         rows = connection.execute(
-            "select event_id::text from plays where user_id = any(%s)", (users,)
+            "select event_id::text from plays where user_id = any(%(users)s)"
+            " union select event_id::text from merged_plays where user_id = any(%(users)s)",
+            {"users": users},
         )
         found = sum(1 for (event,) in rows if event in expected)
         disagree = connection.execute(

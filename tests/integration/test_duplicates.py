@@ -1,0 +1,162 @@
+"""What two clients tell of one play is one row of the history, whatever the order; and undone."""
+
+from __future__ import annotations
+
+import random
+import uuid
+from collections import Counter
+
+import psycopg
+import pytest
+
+from infra.duplicates import merged, unmerge
+from infra.stack.postgres import Postgres
+from streams.duplicates import Told, enrich, group
+from streams.settle import COLUMNS, Connection
+from streams.tell import tell
+from tests.streams.test_duplicates import known, told
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+
+
+def shown(connection: Connection, user: str) -> dict[str, Told]:
+    """Return the plays of a listener as every reader sees them."""
+    rows = connection.execute(f"select {COLUMNS} from plays where user_id = %s".encode(), (user,))
+    found = [Told(**dict(zip(Told.__struct_fields__, row, strict=True))) for row in rows]
+    for play in found:
+        play.event_id = str(play.event_id)
+    return {play.event_id: play for play in found}
+
+
+def check(
+    connection: Connection, user: str, reports: list[Told], apart: tuple[str, ...] = ()
+) -> None:
+    """Compare the tables with the rule applied to everything that was told."""
+    tracks: dict[int | None, list[Told]] = {}
+    for play in known(reports):
+        tracks.setdefault(play.name_key, []).append(play)
+    groups = [members for plays in tracks.values() for members in group(plays, apart)]
+    expected = {members[0].event_id: enrich(members) for members in groups}
+    found = shown(connection, user)
+    assert found.keys() == expected.keys()
+    for event, play in expected.items():
+        assert found[event].clients == play.clients
+        assert found[event].played_at == play.played_at
+        assert found[event].duration_ms is None or play.duration_ms is not None
+    count = connection.execute("select plays from listen_counts where user_id = %s", (user,))
+    assert count.fetchone() == (len(expected),)
+    heads = connection.execute(
+        "select event_id::text, head_id::text from merged_plays where user_id = %s", (user,)
+    )
+    assert dict(heads.fetchall()) == {
+        member.event_id: members[0].event_id
+        for members in groups
+        if len(members) > 1
+        for member in members
+    }
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_any_order_any_parts_any_repetition(postgres: Postgres, seed: int) -> None:
+    draw = random.Random(seed)
+    user = f"twice-{seed}-{uuid.uuid4().hex[:8]}"
+    reports = [
+        told(
+            draw.randrange(600),
+            draw.choice("abc"),
+            f"Track {draw.randrange(3)}",
+            user_id=user,
+            duration_ms=draw.choice([None, None, 20_000, 40_000]),
+            album=draw.choice([None, "Moon Safari"]),
+        )
+        for _ in range(80)
+    ]
+    queue = reports + draw.choices(reports, k=40)
+    draw.shuffle(queue)
+    with psycopg.connect(postgres.address) as connection:
+        while queue:
+            part, queue = queue[: draw.randrange(1, 20)], queue[20:]
+            part += queue[: draw.randrange(3)]
+            with connection.transaction():
+                tell(connection, known(part))
+        with connection.transaction():
+            assert tell(connection, known(reports)) in range(len(reports))
+        check(connection, user, reports)
+        with connection.transaction():
+            before = connection.execute("select count(*) from merges").fetchone()
+            assert tell(connection, known(reports)) == 0
+            assert connection.execute("select count(*) from merges").fetchone() == before
+
+
+def test_the_later_and_richer_report_enriches_the_first(postgres: Postgres) -> None:
+    user = f"rich-{uuid.uuid4().hex[:8]}"
+    first = told(0, "navidrome", user_id=user)
+    later = told(7, "spotify-export", user_id=user, ms_played=1000, skipped=True, album="X")
+    with psycopg.connect(postgres.address) as connection:
+        for report in (first, later):
+            with connection.transaction():
+                tell(connection, [report])
+        (one,) = shown(connection, user).values()
+        assert (one.event_id, one.source) == (first.event_id, "navidrome/1")
+        assert (one.album, one.ms_played, one.skipped) == ("X", 1000, True)
+        # An earlier report comes last, and becomes the head.
+        earliest = told(-5, "lastfm", user_id=user, event_id=str(uuid.uuid4()))
+        with connection.transaction():
+            tell(connection, [earliest])
+        (one,) = shown(connection, user).values()
+        assert (one.event_id, one.album, one.skipped) == (earliest.event_id, "X", True)
+        assert one.clients == ["lastfm", "navidrome", "spotify-export"]
+
+
+def test_un_merged_stays_un_merged(postgres: Postgres) -> None:
+    user = f"undo-{uuid.uuid4().hex[:8]}"
+    reports = [told(0, "a", user_id=user), told(5, "b", user_id=user, album="X")]
+    with psycopg.connect(postgres.address) as connection, connection.transaction():
+        tell(connection, reports)
+    (only,) = merged(postgres.address, user)
+    assert only.event_id == reports[1].event_id
+    assert only.into == reports[0].event_id
+    assert only.seconds_apart == 5
+    assert "b told 5 s after a" in only.why
+    unmerge(postgres.address, user, only.event_id)
+    assert merged(postgres.address, user) == []
+    with psycopg.connect(postgres.address) as connection:
+        check(connection, user, reports, (only.event_id,))
+        assert shown(connection, user)[reports[0].event_id].album is None  # its own again
+        with connection.transaction():
+            tell(connection, reports)  # the log is read once more
+        check(connection, user, reports, (only.event_id,))
+        notes = connection.execute(
+            "select event_id::text, head_id::text from merges where user_id = %s order by id",
+            (user,),
+        ).fetchall()
+    assert notes == [(only.event_id, only.into), (only.event_id, None)]
+    unmerge(postgres.address, user, only.event_id)  # once more does no harm
+
+
+def test_a_long_evening_of_one_song(postgres: Postgres) -> None:
+    """A jingle of 20 s for three hours, told by two clients: one row a play, in good time."""
+    user = f"loop-{uuid.uuid4().hex[:8]}"
+    reports = [
+        told(20 * n + late, client, user_id=user, duration_ms=20_000)
+        for n in range(540)
+        for client, late in (("a", 0), ("b", 2))
+    ]
+    with psycopg.connect(postgres.address) as connection:
+        for at in range(0, len(reports), 200):
+            with connection.transaction():
+                tell(connection, reports[at : at + 200])
+        assert len(shown(connection, user)) == 540
+        check(connection, user, reports)
+
+
+def test_clients_are_counted_by_listener(postgres: Postgres) -> None:
+    """Another listener's client makes nobody's plays duplicates."""
+    users = [f"{name}-{uuid.uuid4().hex[:8]}" for name in ("one", "two")]
+    plays = [
+        told(0, client, user_id=user, event_id=str(uuid.uuid4()))
+        for user, client in zip(users, "ab", strict=True)
+    ]
+    with psycopg.connect(postgres.address) as connection, connection.transaction():
+        tell(connection, plays)
+        assert Counter(len(shown(connection, user)) for user in users) == {1: 2}
