@@ -42,6 +42,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "import_history",
         "Import a history: Spotify, Last.fm, ListenBrainz, csv, parquet.",
     ),
+    "duplicates": (
+        "infra.commands.duplicates",
+        "duplicates",
+        "Plays told by two clients: what was merged, and undoing it.",
+    ),
     "collect": ("infra.commands.collect", "collect", "Fetch from Last.fm, Spotify, ListenBrainz."),
     "catalogue": ("infra.commands.catalogue", "app", "Coverage, merges to review, content."),
     "worker": ("infra.commands.worker", "worker", "Run one process of the stack (used by up)."),
