@@ -19,7 +19,7 @@ app.info.help = "Measure, always beside a floor taken in the same run."
 Broker = Annotated[str, typer.Option(help="tansu or kafka.")]
 
 
-def _run(name: str, **options: Any) -> None:
+def _run(name: str, function: str = "run", **options: Any) -> None:
     try:
         module = importlib.import_module(f"tests.benchmarks.{name}")
     except ModuleNotFoundError as error:
@@ -28,7 +28,10 @@ def _run(name: str, **options: Any) -> None:
                 "the benchmarks are part of a checkout: run segue bench in its folder"
             ) from None
         raise
-    typer.echo(json.dumps({"benchmark": name, **module.run(**options)}, indent=2))
+    measured = getattr(module, function)(**options)
+    typer.echo(
+        json.dumps({"benchmark": name if function == "run" else function, **measured}, indent=2)
+    )
 
 
 @app.command()
@@ -48,3 +51,38 @@ def speed(
 ) -> None:
     """Plays per second through each worker of the speed layer."""
     _run("speed_layer", broker=broker, imports=imports, live=live)
+
+
+Seconds = Annotated[float, typer.Option(help="Length of each run.")]
+Connections = Annotated[list[int], typer.Option(help="Keep-alive connections; may be repeated.")]
+
+
+@app.command()
+def serve(
+    broker: Broker = "tansu",
+    rate: Annotated[float, typer.Option(help="Requests a second of the open loop.")] = 2000,
+    seconds: Seconds = 10,
+    connections: Connections = [64, 1000],  # noqa: B006  # Typer reads it, nobody changes it
+) -> None:
+    """Recommendations a second and their latency, beside a static answer."""
+    _run("http_load", "serve", broker=broker, rate=rate, seconds=seconds, connections=connections)
+
+
+@app.command()
+def ingest(
+    broker: Broker = "tansu",
+    single_rate: Annotated[float, typer.Option(help="Open loop, one play a request.")] = 2000,
+    batch_rate: Annotated[float, typer.Option(help="Open loop, 100 plays a request.")] = 200,
+    seconds: Seconds = 10,
+    connections: Connections = [64, 1000],  # noqa: B006
+) -> None:
+    """Plays a second acknowledged by the broker and their latency, beside a static answer."""
+    _run(
+        "http_load",
+        "ingest",
+        broker=broker,
+        single_rate=single_rate,
+        batch_rate=batch_rate,
+        seconds=seconds,
+        connections=connections,
+    )

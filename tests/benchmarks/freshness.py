@@ -8,6 +8,7 @@ calls (one POST, one GET) without waiting for the change.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Any
 
@@ -15,6 +16,7 @@ import httpx
 import liblistenbrainz
 
 from infra.replay.post import post
+from infra.replay.reconcile import wait_for_workers
 from infra.stack.accounts import grant
 from infra.stack.stack import Stack
 from tests.benchmarks.figures import latency, machine
@@ -36,15 +38,12 @@ def run(*, broker: str = "tansu", plays: int = 200, history: int = 20_000) -> di
         Plays of other listeners the model has learned before.
     """
     with whole(broker) as stack:
-        _teach(stack, history)
+        teach(stack, history)
         return measure(stack, plays) | {"broker": broker, "machine": machine()}
 
 
-def _teach(stack: Stack, history: int) -> None:
-    import asyncio
-
-    from infra.replay.reconcile import wait_for_workers
-
+def teach(stack: Stack, history: int) -> None:
+    """Post ``history`` plays of other listeners and wait until they are applied everywhere."""
     asyncio.run(
         post(
             interactions(history),
