@@ -19,7 +19,8 @@ from api.errors import INTERNAL, ApiError
 from api.export import endpoint as export
 from api.hot import HotPaths, hot_router
 from api.lastfm import audioscrobbler, browser, endpoint
-from api.listenbrainz import imports, read, recommendation, stats
+from api.listenbrainz import delete, imports, ratings, read, recommendation, stats
+from api.listenbrainz import feedback as said
 from api.listenbrainz.gate import Gate
 from api.openapi import describe
 from api.services import Services
@@ -56,7 +57,7 @@ def create_app(services: Services) -> Edge:
     paths = HotPaths(services, gate)
     edge = Edge(services, app, paths.find, gate)
     app.include_router(hot_router(paths, edge))
-    listenbrainz = (read, stats, recommendation, imports)
+    listenbrainz = (read, stats, recommendation, said, ratings, imports, delete)
     for module in (
         *listenbrainz,
         catalogue,

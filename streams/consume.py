@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import Any, Generic, Protocol, TypeVar
 
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
@@ -192,6 +193,20 @@ class Follower(Generic[T]):
         self.worker.status.offsets.update(
             {f"{self.topic}:{p}": offset for p, offset in self.positions.items()}
         )
+
+
+def follow_together(worker: Worker, followers: list[Follower[Any]]) -> None:
+    """Run followers until the worker is told to stop, a thread each.
+
+    Should one of them have to end, the others flush and end too, and the worker starts again as a
+    whole. Raises as :meth:`Follower.run`.
+    """
+    with ThreadPoolExecutor(len(followers), "follower") as pool:
+        running = [pool.submit(each.run) for each in followers]
+        wait(running, return_when=FIRST_EXCEPTION)
+        worker.stopping.set()
+    for each in running:
+        each.result()
 
 
 def _bytes(value: Any) -> bytes | None:

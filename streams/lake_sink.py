@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -20,7 +19,7 @@ from contracts.errors import StoreUnavailable
 from contracts.events import Feedback, Impression, Submission
 from contracts.lake import PARTITION_BY, app_id
 from contracts.settings import Settings
-from streams.consume import Follower
+from streams.consume import Follower, follow_together
 from streams.decode import Batch, decode_feedback, decode_impressions, decode_plays
 from streams.errors import PositionLost
 from streams.lake_rows import to_table
@@ -124,12 +123,7 @@ def body(worker: Worker) -> None:
         follower(topics.feedback, decode_feedback, _one),
         follower(topics.impressions, decode_impressions, _shown_of),
     ]
-    with ThreadPoolExecutor(len(followers), "follower") as pool:
-        running = [pool.submit(each.run) for each in followers]
-        wait(running, return_when=FIRST_EXCEPTION)
-        worker.stopping.set()
-    for each in running:
-        each.result()
+    follow_together(worker, followers)
 
 
 def _plays_of(submission: Submission) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Any
 
@@ -9,6 +10,7 @@ from contracts.events import Play
 from contracts.ids import event_id, track_id
 
 _MAX_SOURCE = 256
+_MBID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
 def play_of(listen: dict[str, Any], user: str, now_ms: int) -> Play:
@@ -87,6 +89,15 @@ def listen_of(user: str, row: tuple[Any, ...]) -> dict[str, Any]:
 def recording_msid(artist: str, title: str) -> str:
     """Return the id of a recording known by its names (here the track's UUID by name)."""
     return track_id(artist, title)
+
+
+def mbid_of(public_id: str, artist: str, title: str) -> str | None:
+    """Return a track's MusicBrainz id where its public id is one.
+
+    Ids made from names are UUIDs too, but no MusicBrainz ids.
+    """
+    is_mbid = _MBID.fullmatch(public_id) and public_id != recording_msid(artist, title)
+    return public_id if is_mbid else None
 
 
 def _second(moment: datetime) -> int:

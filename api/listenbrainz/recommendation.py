@@ -1,46 +1,21 @@
-"""Our live recommendations, and love or hate, through ListenBrainz's own endpoints."""
+"""Our live recommendations through ListenBrainz's own endpoint."""
 
 from __future__ import annotations
 
-import re
 import time
-from typing import Annotated, Any, Literal
 
-import msgspec
 from fastapi import APIRouter, Request, Response
-from msgspec import Meta
 
-from api.errors import ApiError, unavailable
-from api.http import read_body
-from api.listenbrainz.authorize import authorize
+from api.errors import unavailable
 from api.listenbrainz.limits import DEFAULT_ITEMS, MAX_ITEMS
-from api.listenbrainz.queries import check_known, non_negative, reader_of, rows_of
-from api.producer import Record
-from api.services import Services
-from api.serving.lookup import document_at, document_of
-from api.web import SCHEME, With, body_of, json_reply
-from contracts.errors import BrokerUnavailable, StoreUnavailable
-from contracts.events import Feedback, encode
+from api.listenbrainz.mapping import mbid_of
+from api.listenbrainz.queries import check_known, non_negative, reader_of
+from api.serving.lookup import document_at
+from api.web import SCHEME, With, json_reply
+from contracts.errors import StoreUnavailable
 from contracts.features import Listener
-from contracts.ids import partition_of, track_id
 
 router = APIRouter(prefix="/1", tags=["ListenBrainz"], dependencies=[SCHEME])
-
-_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-_PLAYED = """
-    select artist, title from plays
-    where user_id = %(user)s and (track_id = %(id)s or extra->>'recording_mbid' = %(id)s)
-    order by played_at desc limit 1
-"""
-_KINDS = {1: "love", -1: "hate", 0: "undo"}
-
-
-class RecordingFeedback(msgspec.Struct, kw_only=True):
-    """Love (1), hate (-1) or neither (0) for one recording."""
-
-    score: Literal[1, -1, 0]
-    recording_mbid: Annotated[str, Meta(max_length=64)] | None = None
-    recording_msid: Annotated[str, Meta(max_length=64)] | None = None
 
 
 @router.get("/cf/recommendation/user/{user}/recording", summary="Recommended recordings")
@@ -79,13 +54,8 @@ async def recommended(
     found = []
     for index, score in zip(ranking.indices.tolist(), ranking.scores.tolist(), strict=True):
         known = document_at(reader, index)
-        # Ids made from names are UUIDs too, but no MusicBrainz ids.
-        if (
-            known is not None
-            and _UUID.fullmatch(known.track_id)
-            and known.track_id != track_id(known.artist, known.title)
-        ):
-            found.append({"recording_mbid": known.track_id, "score": score})
+        if known and (mbid := mbid_of(known.track_id, known.artist, known.title)):
+            found.append({"recording_mbid": mbid, "score": score})
     shown = found[skipped : skipped + wanted]
     payload = {
         "mbids": shown,
@@ -99,56 +69,3 @@ async def recommended(
         "model_url": "/v1/model",
     }
     return json_reply({"payload": payload})
-
-
-@router.post(
-    "/feedback/recording-feedback",
-    summary="Love or hate a recording",
-    openapi_extra=body_of(RecordingFeedback),
-)
-async def recording_feedback(request: Request, services: With) -> Response:
-    """Record what the listener thinks of a recording that was played or can be recommended."""
-    identity = await authorize(services.accounts, request.scope)
-    user = identity.user_id
-    identity.check_acts_for(user)
-    given = _read(await read_body(request.scope, request.receive, 65_536))
-    public = (given.recording_mbid or given.recording_msid or "").lower()
-    if not public:
-        raise ApiError(400, "bad-feedback", "Send a recording_mbid or a recording_msid.")
-    artist, title = await _names(services, user, public)
-    feedback = Feedback(
-        user_id=user,
-        kind=_KINDS[given.score],
-        at=int(time.time() * 1000),
-        source="listenbrainz",
-        track_id=public,
-        artist=artist,
-        title=title,
-    )
-    partition = partition_of(user, services.settings.partitions)
-    record = Record(services.topics.feedback, user.encode(), encode(feedback), partition)
-    try:
-        await services.log.append([record])
-    except BrokerUnavailable:
-        raise unavailable("The feedback was not recorded") from None
-    return json_reply({"status": "ok"})
-
-
-async def _names(services: Services, user: str, public: str) -> tuple[str, str]:
-    known = document_of(services.model.reader, public)
-    if known is not None:
-        return known.artist, known.title
-    rows: list[tuple[Any, ...]] = await rows_of(services, _PLAYED, {"user": user, "id": public})
-    if not rows:
-        raise ApiError(404, "unknown-recording", f"No recording {public} was ever played here.")
-    return rows[0][0], rows[0][1]
-
-
-def _read(body: bytes) -> RecordingFeedback:
-    try:
-        given = msgspec.json.decode(body, type=RecordingFeedback)
-    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise ApiError(400, "bad-feedback", f"Cannot parse JSON document: {error}") from None
-    if "\x00" in f"{given.recording_mbid}{given.recording_msid}":
-        raise ApiError(400, "bad-feedback", "The id contains a unicode null")
-    return given

@@ -21,6 +21,8 @@ from contracts.topics import Topics
 FOLDERS = ("listeners", "learner", "lake-sink", "history-sink")
 #: What a worker must have read besides the plays before it has applied everything.
 _BESIDES = {
+    "listeners": ("feedback",),
+    "history-sink": ("feedback",),
     "lake-sink": ("feedback", "impressions"),
     "snowflake-sink": ("feedback", "impressions"),
 }

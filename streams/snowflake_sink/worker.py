@@ -5,14 +5,13 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import Any, TypeVar
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from contracts.settings import Settings
 from contracts.snowflake import Snowflake
-from streams.consume import Follower
+from streams.consume import Follower, follow_together
 from streams.decode import Batch, decode_feedback, decode_impressions, decode_plays
 from streams.snowflake_sink.landing import Landing, Outcome
 from streams.snowflake_sink.pipe import Pipe
@@ -49,12 +48,7 @@ def body(worker: Worker) -> None:
             lambda i: max(1, len(i.shown)),
         ),
     ]
-    with ThreadPoolExecutor(len(followers), "follower") as pool:
-        running = [pool.submit(each.run) for each in followers]
-        wait(running, return_when=FIRST_EXCEPTION)
-        worker.stopping.set()
-    for each in running:
-        each.result()
+    follow_together(worker, followers)
 
 
 def _follower(

@@ -1,0 +1,100 @@
+"""POST /1/delete-listen: one play is forgotten in every store, soon after."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+import psycopg
+from fastapi import APIRouter, Request, Response
+from msgspec import Meta
+from psycopg_pool import PoolTimeout
+
+from api.errors import ApiError, unavailable
+from api.http import read_body
+from api.listenbrainz.authorize import authorize
+from api.listenbrainz.mapping import recording_msid
+from api.listenbrainz.queries import rows_of
+from api.privacy import origin_of
+from api.services import Services
+from api.web import SCHEME, With, body_of, json_reply
+from contracts.audit import INSERT, entry
+
+router = APIRouter(prefix="/1", tags=["ListenBrainz"], dependencies=[SCHEME])
+
+_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_LATEST = 253_000_000_000
+_AT = """
+    select event_id, artist, title from plays
+    where user_id = %(user)s and played_at >= to_timestamp(%(second)s)
+        and played_at < to_timestamp(%(second)s + 1)
+"""
+_ASK = """
+    insert into erasures (user_id, event_id, subject)
+    values (%(user)s, %(event)s, pseudonym(%(user)s))
+    on conflict (user_id, coalesce(event_id::text, '')) where state <> 'done' do nothing
+"""
+
+
+class ListenToDelete(msgspec.Struct):
+    """A listen by its start (seconds since the epoch) and the recording's id by names."""
+
+    listened_at: int
+    recording_msid: Annotated[str, Meta(max_length=64)]
+
+
+@router.post("/delete-listen", summary="Delete a listen", openapi_extra=body_of(ListenToDelete))
+async def delete_listen(request: Request, services: With) -> Response:
+    """Have one listen deleted; as with ListenBrainz, it is gone soon, not at once.
+
+    Sending the same listen again afterwards brings it back: then it was submitted anew.
+    """
+    identity = await authorize(services.accounts, request.scope)
+    identity.check_acts_for(identity.user_id)
+    second, msid = _read(await read_body(request.scope, request.receive, 65_536))
+    rows = await rows_of(services, _AT, {"user": identity.user_id, "second": second})
+    events = [event for event, artist, title in rows if recording_msid(artist, title) == msid]
+    if events:
+        await _ask(services, identity.user_id, events, origin_of(request))
+    return json_reply({"status": "ok"})
+
+
+async def _ask(services: Services, user: str, events: list[UUID], origin: str) -> None:
+    try:
+        async with (
+            services.pool.connection(timeout=1.0) as connection,
+            connection.transaction(),
+        ):
+            for event in events:
+                await connection.execute(_ASK, {"user": user, "event": event})
+                await connection.execute(
+                    INSERT, entry(user, "play.delete", user, origin, "requested")
+                )
+    except (psycopg.Error, PoolTimeout, OSError):
+        raise unavailable("The deletion was not recorded") from None
+
+
+def _read(body: bytes) -> tuple[int, str]:
+    """Return the listen, with the protocol's messages for what is wrong."""
+    try:
+        given = msgspec.json.decode(body)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise _refuse(f"Cannot parse JSON document: {error}") from None
+    if not isinstance(given, dict) or "listened_at" not in given:
+        raise _refuse("Listen timestamp missing.")
+    if "recording_msid" not in given:
+        raise _refuse("Recording MSID missing.")
+    second, msid = given["listened_at"], given["recording_msid"]
+    if isinstance(second, str) and second.isascii() and second.isdigit() and len(second) < 13:
+        second = int(second)
+    if isinstance(second, bool) or not isinstance(second, int) or not 0 <= second <= _LATEST:
+        raise _refuse(f"{second}: Listen timestamp invalid.")
+    if not isinstance(msid, str) or _UUID.fullmatch(msid) is None:
+        raise _refuse(f"{msid}: Recording MSID format invalid.")
+    return second, msid.lower()
+
+
+def _refuse(message: str) -> ApiError:
+    return ApiError(400, "bad-listen", message)

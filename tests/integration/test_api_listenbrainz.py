@@ -1,0 +1,147 @@
+"""ListenBrainz on real stores: what was said is read back, a deleted listen is gone everywhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+import redis
+from deltalake import DeltaTable
+
+from contracts.features import Keys, Listener
+from contracts.ids import track_id
+from infra.erasure.run import run_pending
+from infra.stack.process import wait_until
+from tests.integration.conftest import RunningStack
+
+pytestmark = pytest.mark.integration
+
+USER = "ludmila"
+MBIDS = [f"8f3471b5-7e6a-48da-86a9-bbbb00000{i:03x}" for i in range(6)]
+
+
+@pytest.fixture(scope="module")
+def client(stack: RunningStack) -> Iterator[httpx.Client]:
+    """The listener's own client; six recordings are played and learned."""
+    token = stack.token_for(USER)
+    with httpx.Client(
+        base_url=stack.api, headers={"authorization": f"Token {token}"}, timeout=20
+    ) as made:
+        payload = [
+            {
+                "listened_at": START + 300 * i,
+                "track_metadata": {
+                    "artist_name": "Popol Vuh",
+                    "track_name": f"Piece {i}",
+                    "additional_info": {"recording_mbid": mbid},
+                },
+            }
+            for i, mbid in enumerate(MBIDS)
+        ]
+        body = {"listen_type": "import", "payload": payload}
+        assert made.post("/1/submit-listens", json=body).json() == {"status": "ok"}
+        stack.wait_applied(60)
+        yield made
+
+
+START = int(time.time()) - 86_400
+
+
+def feedback(client: httpx.Client, query: str = "") -> dict[str, Any]:
+    """Return a page of what was said."""
+    page: dict[str, Any] = client.get(f"/1/feedback/user/{USER}/get-feedback{query}").json()
+    return page
+
+
+def test_love_and_hate_are_read_back(client: httpx.Client) -> None:
+    for mbid, score in ((MBIDS[0], 1), (MBIDS[1], -1), (MBIDS[2], 1), (MBIDS[2], 0)):
+        body = {"recording_mbid": mbid, "score": score}
+        assert client.post("/1/feedback/recording-feedback", json=body).json() == {"status": "ok"}
+    assert wait_until(lambda: feedback(client).get("total_count") == 2, 30, 0.2)
+    page = feedback(client, "?metadata=true")
+    assert [(row["recording_mbid"], row["score"]) for row in page["feedback"]] == [
+        (MBIDS[1], -1),
+        (MBIDS[0], 1),
+    ]
+    assert page["feedback"][0]["track_metadata"]["track_name"] == "Piece 1"
+    assert page["feedback"][0]["recording_msid"] == track_id("Popol Vuh", "Piece 1")
+    assert (page["count"], page["offset"]) == (2, 0)
+    assert feedback(client, "?score=1")["total_count"] == 1
+    assert feedback(client, "?count=1&offset=1")["feedback"][0]["recording_mbid"] == MBIDS[0]
+    url = f"/1/feedback/user/{USER}/get-feedback"
+    assert client.get(f"{url}?score=2").status_code == 400
+    assert client.get("/1/feedback/user/ada/get-feedback").status_code == 403
+    asked = f"{url}-for-recordings?recording_mbids={MBIDS[1]},{MBIDS[5]}"
+    assert [row["score"] for row in client.get(asked).json()["feedback"]] == [-1, 0]
+    assert client.get(f"{url}-for-recordings").status_code == 400
+
+
+def test_ratings_of_recommendations(client: httpx.Client) -> None:
+    url = "/1/recommendation/feedback"
+    for mbid, rating in ((MBIDS[3], "like"), (MBIDS[4], "bad_recommendation")):
+        body = {"recording_mbid": mbid, "rating": rating}
+        assert client.post(f"{url}/submit", json=body).json() == {"status": "ok"}
+
+    def rated(query: str = "") -> dict[str, str]:
+        page = client.get(f"{url}/user/{USER}{query}").json()["recommendation-feedback"]
+        return {row["recording_mbid"]: row["rating"] for row in page}
+
+    both = {MBIDS[3]: "like", MBIDS[4]: "bad_recommendation"}
+    assert wait_until(lambda: rated() == both, 30, 0.2)
+    assert rated("?rating=like") == {MBIDS[3]: "like"}
+    assert rated(f"/recordings?mbids={MBIDS[4]},{MBIDS[0]}") == {MBIDS[4]: "bad_recommendation"}
+    assert client.get(f"{url}/user/{USER}?rating=meh").status_code == 400
+    assert client.post(f"{url}/submit", json={"recording_mbid": "x", "rating": "like"}).is_error
+    assert client.post(f"{url}/delete", json={"recording_mbid": MBIDS[3]}).is_success
+    assert wait_until(lambda: rated() == {MBIDS[4]: "bad_recommendation"}, 30, 0.2)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({}, "Listen timestamp missing."),
+        ({"listened_at": 1}, "Recording MSID missing."),
+        ({"listened_at": "x", "recording_msid": "y"}, "x: Listen timestamp invalid."),
+        ({"listened_at": 1, "recording_msid": "y"}, "y: Recording MSID format invalid."),
+        ([], "Listen timestamp missing."),
+    ],
+)
+def test_what_is_wrong_with_a_deletion(client: httpx.Client, body: Any, message: str) -> None:
+    answer = client.post("/1/delete-listen", json=body)
+    assert (answer.status_code, answer.json()["error"]) == (400, message)
+
+
+def test_a_deleted_listen_is_gone_in_every_store(stack: RunningStack, client: httpx.Client) -> None:
+    settings = stack.settings
+    listen = client.get(f"/1/user/{USER}/listens").json()["payload"]["listens"][2]
+    body = {"listened_at": listen["listened_at"], "recording_msid": listen["recording_msid"]}
+    assert client.post("/1/delete-listen", json=body).json() == {"status": "ok"}
+    assert client.post("/1/delete-listen", json=body).json() == {"status": "ok"}
+    assert run_pending(settings, settle=0) == (1, 1)
+    payload = client.get(f"/1/user/{USER}/listens").json()["payload"]
+    assert listen["listened_at"] not in {each["listened_at"] for each in payload["listens"]}
+    assert payload["count"] == 5
+    assert client.get(f"/1/user/{USER}/listen-count").json()["payload"]["count"] == 5
+    with redis.Redis.from_url(settings.redis_url) as store:
+        blob = store.get(Keys(settings.namespace, settings.partitions).listener(USER))
+    assert isinstance(blob, bytes)
+    assert listen["listened_at"] not in Listener.unpack(blob).seconds
+    assert len(Listener.unpack(blob).seconds) == 5
+    held = DeltaTable(settings.lake_dir / "plays").to_pyarrow_table(
+        filters=[("user_id", "=", USER)]
+    )
+    assert held.num_rows == 5
+    # Sent again it is new: the deletion covers what had been received by then.
+    again = {k: listen[k] for k in ("listened_at", "track_metadata")}
+    again["track_metadata"]["additional_info"] = {}
+    body = {"listen_type": "single", "payload": [again]}
+    assert client.post("/1/submit-listens", json=body).is_success
+    stack.wait_applied(60, ("history-sink",))
+    assert client.get(f"/1/user/{USER}/listen-count").json()["payload"]["count"] == 6
+    with psycopg.connect(settings.postgres_dsn) as connection:
+        left = connection.execute("select count(*) from erasures where user_id = %s", (USER,))
+        assert left.fetchone() == (0,)
