@@ -112,3 +112,39 @@ create pipe if not exists ${database}.RAW.IMPRESSIONS_PIPE
     file_format = (type = parquet use_logical_type = true)
     match_by_column_name = case_insensitive
     include_metadata = (file_row = METADATA$$FILE_ROW_NUMBER, loaded_at = METADATA$$START_SCAN_TIME);
+
+-- The catalogue: replaced whole, not appended, so it has no pipe. Empty until somebody loads it;
+-- dimensions then have no genres.
+create table if not exists ${database}.RAW.CATALOGUE_ARTISTS (
+    name varchar not null,
+    artist_id varchar not null,
+    genre varchar,
+    tags varchar not null,
+    popularity float not null,
+    sources varchar not null,
+    landed_at timestamp_ltz(3) not null,
+    landed_date date not null
+)
+    comment = 'Every name of an artist with genre, tags and popularity';
+
+create table if not exists ${database}.RAW.CATALOGUE_TRACKS (
+    track_id varchar not null,
+    artist varchar not null,
+    title varchar not null,
+    album varchar,
+    genre varchar,
+    year number(10, 0),
+    duration_ms number(19, 0),
+    recording_mbid varchar,
+    isrc varchar,
+    spotify_id varchar,
+    popularity float not null,
+    danceability float,
+    energy float,
+    acousticness float,
+    instrumentalness float,
+    valence float,
+    landed_at timestamp_ltz(3) not null,
+    landed_date date not null
+)
+    comment = 'Every track of the catalogue with genre, year and audio features';

@@ -36,12 +36,22 @@ artists as (
 )
 
 select
-    artist_key,
-    cast(artist as varchar) as artist,
-    cast(plays as bigint) as plays,
-    first_played_at,
-    last_played_at
+    artists.artist_key,
+    cast(artists.artist as varchar) as artist,
+    cast(catalogue.genre as varchar) as genre,
+    cast(catalogue.tags as varchar) as tags,
+    cast(artists.plays as bigint) as plays,
+    artists.first_played_at,
+    artists.last_played_at
 from artists
+left join {{ ref('stg_segue__catalogue_artists') }} as catalogue
+    on artists.artist_key = catalogue.artist_key
 union all
 select
-    {{ unknown() }}, 'Unknown', cast(0 as bigint), cast(null as timestamp), cast(null as timestamp)
+    {{ unknown() }},
+    'Unknown',
+    cast(null as varchar),
+    cast(null as varchar),
+    cast(0 as bigint),
+    cast(null as timestamp),
+    cast(null as timestamp)

@@ -34,16 +34,20 @@ tracks as (
 )
 
 select
-    track_id,
-    cast(title as varchar) as title,
-    cast(artist as varchar) as artist,
-    {{ artist_key('artist') }} as artist_key,
-    {{ song_key('artist', 'title') }} as song_key,
-    cast(duration_ms as bigint) as duration_ms,
-    cast(plays as bigint) as plays,
-    first_played_at,
-    last_played_at
+    tracks.track_id,
+    cast(tracks.title as varchar) as title,
+    cast(tracks.artist as varchar) as artist,
+    {{ artist_key('tracks.artist') }} as artist_key,
+    {{ song_key('tracks.artist', 'tracks.title') }} as song_key,
+    cast(catalogue.genre as varchar) as genre,
+    cast(catalogue.release_year as integer) as release_year,
+    cast(coalesce(tracks.duration_ms, catalogue.duration_ms) as bigint) as duration_ms,
+    cast(tracks.plays as bigint) as plays,
+    tracks.first_played_at,
+    tracks.last_played_at
 from tracks
+left join {{ ref('stg_segue__catalogue_tracks') }} as catalogue
+    on {{ song_key('tracks.artist', 'tracks.title') }} = catalogue.song_key
 union all
 select
     {{ unknown() }},
@@ -51,6 +55,8 @@ select
     'Unknown',
     {{ unknown() }},
     {{ unknown() }},
+    cast(null as varchar),
+    cast(null as integer),
     cast(null as bigint),
     cast(0 as bigint),
     cast(null as timestamp),

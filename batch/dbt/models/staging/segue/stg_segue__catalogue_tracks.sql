@@ -1,0 +1,25 @@
+{#- What the catalogue knows of each song by folded names; of several rows the best known. -#}
+{{ config(materialized='table') }}
+
+with keyed as (
+
+    select
+        {{ song_key('artist', 'title') }} as song_key,
+        track_id,
+        album,
+        genre,
+        year as release_year,
+        duration_ms,
+        popularity,
+        danceability,
+        energy,
+        acousticness,
+        instrumentalness,
+        valence
+    from {{ source('raw', 'catalogue_tracks') }}
+
+)
+
+select *
+from keyed
+qualify row_number() over (partition by song_key order by popularity desc, track_id) = 1
