@@ -1,30 +1,31 @@
-"""``segue keys``: create, list and revoke API tokens. A token is shown once; its hash is kept."""
+"""``segue keys``: tokens, roles, passwords. A token is shown once; only its hash is kept."""
 
 from __future__ import annotations
 
 import json
-import os
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
-import psycopg
 import typer
+from argon2 import PasswordHasher
 from rich.console import Console
 from rich.table import Table
 
 from api.auth import token_hash
 from api.lastfm.sessions import md5
-from contracts.errors import ConfigurationError, StoreUnavailable
-from contracts.settings import Settings
-from infra.stack.running import running
+from contracts.audit import INSERT, entry
+from contracts.errors import ConfigurationError
+from infra.audit.trail import Connection, here
+from infra.database import connected
+from infra.stack.accounts import ADMIN
 
 ROLES = ("listener", "client", "analyst", "admin")
 #: Characters of a token's hash that name it in listings.
 _ID = 12
+_SHORTEST_PASSWORD = 10
 
 app = typer.Typer(help=__doc__, add_completion=False, no_args_is_help=True)
 Home = Annotated[Path | None, typer.Option(help="Home of the stack. Default: .segue")]
@@ -44,16 +45,14 @@ def create(
     as_json: AsJson = False,
 ) -> None:
     """Create a token and print it: it cannot be shown again."""
-    roles = role or ["listener"]
-    if unknown := [name for name in roles if name not in ROLES]:
-        raise ConfigurationError(f"unknown role {unknown[0]!r}; there are {', '.join(ROLES)}")
+    roles = _known_roles(role or ["listener"])
     if not user or not user.isprintable() or user != user.strip() or len(user) > 256:
         raise ConfigurationError(
             "a user name has 1 to 256 printable characters and no white space at its ends"
         )
     token = secrets.token_urlsafe(32)
     expires = None if expires_days is None else datetime.now(UTC) + timedelta(days=expires_days)
-    with _database(home) as connection:
+    with connected(home) as connection:
         connection.execute(
             "insert into accounts (user_id) values (%s) on conflict do nothing", (user,)
         )
@@ -62,6 +61,9 @@ def create(
             " values (%s, %s, %s, %s, %s, %s)",
             (token_hash(token), user, roles, label, expires, md5(token) if scrobbler else None),
         )
+        name = token_hash(token).hex()[:_ID]
+        row = entry(ADMIN, "key.create", user, here(), token=name, roles=roles)
+        connection.execute(INSERT, row)
     made = {
         "id": token_hash(token).hex()[:_ID],
         "user": user,
@@ -87,7 +89,7 @@ def list_(
     as_json: AsJson = False,
 ) -> None:
     """List tokens by id; the tokens themselves are not kept anywhere."""
-    with _database(home) as connection:
+    with connected(home) as connection:
         rows = connection.execute(
             "select encode(token_hash, 'hex'), user_id, roles, label, created_at, expires_at,"
             " revoked_at from tokens where %(user)s::text is null or user_id = %(user)s"
@@ -118,23 +120,92 @@ def revoke(
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Revoke a token and the sessions made with it, on every API worker within two seconds."""
-    prefix = key.lower() if _is_id(key) else token_hash(key).hex()
-    with _database(home) as connection:
-        found = connection.execute(
-            "select token_hash from tokens where encode(token_hash, 'hex') like %s || '%%'",
-            (prefix,),
-        ).fetchall()
-        if len(found) != 1:
-            problem = "no token has" if not found else "several tokens have"
-            raise ConfigurationError(f"{problem} the id {key!r}; see `segue keys list`")
+    """Revoke a token and the sessions made with it, at once on every API worker."""
+    with connected(home) as connection:
+        digest, user = _find(connection, key)
         connection.execute(
             "update tokens set revoked_at = coalesce(revoked_at, now())"
             " where token_hash = %(key)s or made_by = %(key)s",
-            {"key": found[0][0]},
+            {"key": digest},
         )
-    name = bytes(found[0][0]).hex()[:_ID]
+        name = digest.hex()[:_ID]
+        connection.execute(INSERT, entry(ADMIN, "key.revoke", user, here(), token=name))
     print(json.dumps({"id": name, "revoked": True}) if as_json else f"Token {name} is revoked.")
+
+
+@app.command()
+def roles(
+    key: Annotated[str, typer.Argument(help="Id from `segue keys list`, or the token itself.")],
+    role: Annotated[list[str], typer.Option(help=", ".join(ROLES))],
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Give a token other roles, at once on every API worker; its sessions are revoked."""
+    wanted = _known_roles(role)
+    with connected(home) as connection:
+        digest, user = _find(connection, key)
+        connection.execute("update tokens set roles = %s where token_hash = %s", (wanted, digest))
+        connection.execute(
+            "update tokens set revoked_at = coalesce(revoked_at, now()) where made_by = %s",
+            (digest,),
+        )
+        name = digest.hex()[:_ID]
+        row = entry(ADMIN, "key.roles", user, here(), token=name, roles=wanted)
+        connection.execute(INSERT, row)
+    made = {"id": name, "roles": wanted}
+    print(json.dumps(made) if as_json else f"Token {name} has the roles {', '.join(wanted)}.")
+
+
+@app.command()
+def password(
+    user: Annotated[str, typer.Argument(help="The account; it must exist.")],
+    remove: Annotated[bool, typer.Option("--remove", help="Allow no password any more.")] = False,
+    home: Home = None,
+) -> None:
+    """Set the password of an account, typed twice or read from standard input.
+
+    Players log in with it through Last.fm's protocol, where they send it as it is; those that hash
+    it first need a token (`segue keys create USER --scrobbler`), because only argon2 is kept.
+    """
+    stored = None if remove else PasswordHasher().hash(_new_password())
+    with connected(home) as connection:
+        changed = connection.execute(
+            "update accounts set password_hash = %s where user_id = %s", (stored, user)
+        ).rowcount
+        if not changed:
+            raise ConfigurationError(f"there is no account {user!r}; see `segue keys create`")
+        row = entry(ADMIN, "password.set", user, here(), state="removed" if remove else "set")
+        connection.execute(INSERT, row)
+    print(f"The password of {user} is {'removed' if remove else 'set'}.")
+
+
+def _new_password() -> str:
+    if sys.stdin.isatty():
+        given: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+    else:
+        given = sys.stdin.readline().rstrip("\n")
+    if len(given) < _SHORTEST_PASSWORD:
+        raise ConfigurationError(f"a password has at least {_SHORTEST_PASSWORD} characters")
+    return given
+
+
+def _known_roles(names: list[str]) -> list[str]:
+    if unknown := [name for name in names if name not in ROLES]:
+        raise ConfigurationError(f"unknown role {unknown[0]!r}; there are {', '.join(ROLES)}")
+    return names
+
+
+def _find(connection: Connection, key: str) -> tuple[bytes, str]:
+    """Return hash and account of the one token with an id (or of the token itself)."""
+    prefix = key.lower() if _is_id(key) else token_hash(key).hex()
+    found = connection.execute(
+        "select token_hash, user_id from tokens where encode(token_hash, 'hex') like %s || '%%'",
+        (prefix,),
+    ).fetchall()
+    if len(found) != 1:
+        problem = "no token has" if not found else "several tokens have"
+        raise ConfigurationError(f"{problem} the id {key!r}; see `segue keys list`")
+    return bytes(found[0][0]), found[0][1]
 
 
 def _is_id(text: str) -> bool:
@@ -158,18 +229,3 @@ def _shown(row: tuple[Any, ...]) -> dict[str, Any]:
         "expires_at": None if expires is None else expires.isoformat(timespec="seconds"),
         "state": state,
     }
-
-
-@contextmanager
-def _database(home: Path | None) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
-    # A deployment names its database; on one machine the running stack does.
-    named = home is None and "SEGUE_POSTGRES_DSN" in os.environ
-    settings = Settings.from_env() if named else running(home).settings
-    dsn = settings.postgres_dsn
-    try:
-        with psycopg.connect(dsn, connect_timeout=5) as connection:
-            yield connection
-    except psycopg.OperationalError as error:
-        raise StoreUnavailable(
-            f"PostgreSQL does not answer ({type(error).__name__}); is the stack up?"
-        ) from None

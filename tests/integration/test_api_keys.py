@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import psycopg
 import pytest
+from argon2 import PasswordHasher
 from typer.testing import CliRunner
 
 from api.auth import token_hash
@@ -70,3 +71,44 @@ def test_a_token_is_printed_alone_and_revokes_itself(run: Run) -> None:
 def test_mistakes_are_told(run: Run, arguments: tuple[str, ...], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         run(*arguments)
+
+
+def audited(postgres: Postgres, action: str) -> list[tuple[str, str]]:
+    """Return (outcome, detail) of the rows of an action."""
+    with psycopg.connect(postgres.address) as connection:
+        return connection.execute(
+            "select outcome, detail from audit where action = %s order by seq", (action,)
+        ).fetchall()
+
+
+def test_roles_are_changed_and_noted(run: Run, postgres: Postgres) -> None:
+    made = json.loads(run("create", "keys-eve", "--json"))
+    run("roles", made["id"], "--role", "analyst")
+    (listed,) = json.loads(run("list", "keys-eve", "--json"))
+    assert listed["roles"] == ["analyst"]
+    (*_, last) = audited(postgres, "key.roles")
+    assert last[0] == "done"
+    assert json.loads(last[1]) == {"token": made["id"], "roles": ["analyst"]}
+    run("revoke", made["id"])
+    for action in ("key.create", "key.revoke"):
+        assert any(made["id"] in detail for _, detail in audited(postgres, action))
+        assert not any(made["token"] in detail for _, detail in audited(postgres, action))
+
+
+def test_a_password_is_kept_as_argon2_only(postgres: Postgres, run: Run) -> None:
+    run("create", "keys-pia")
+    secret = "correct horse battery"
+    done = CliRunner().invoke(app, ["password", "keys-pia"], input=f"{secret}\n")
+    assert done.exit_code == 0, done.output
+    assert secret not in done.output
+    with psycopg.connect(postgres.address) as connection:
+        row = connection.execute("select password_hash from accounts where user_id = 'keys-pia'")
+        (stored,) = row.fetchone() or ("",)
+    assert stored.startswith("$argon2id$")
+    assert PasswordHasher().verify(stored, secret)
+    short = CliRunner().invoke(app, ["password", "keys-pia"], input="short\n")
+    assert isinstance(short.exception, ConfigurationError)
+    with pytest.raises(ConfigurationError, match="no account"):
+        run("password", "nobody-there", "--remove")
+    assert "removed" in run("password", "keys-pia", "--remove")
+    assert [outcome for outcome, _ in audited(postgres, "password.set")][-2:] == ["done", "done"]
