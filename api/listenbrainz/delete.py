@@ -31,6 +31,11 @@ _AT = """
     where user_id = %(user)s and played_at >= to_timestamp(%(second)s)
         and played_at < to_timestamp(%(second)s + 1)
 """
+# A play two clients told of is one to the listener: whatever was merged into it goes with it.
+_MEMBERS = """
+    select event_id from merged_plays
+    where user_id = %(user)s and head_id = any(%(events)s) and event_id <> all(%(events)s)
+"""
 _ASK = """
     insert into erasures (user_id, event_id, subject)
     values (%(user)s, %(event)s, pseudonym(%(user)s))
@@ -57,6 +62,8 @@ async def delete_listen(request: Request, services: With) -> Response:
     rows = await rows_of(services, _AT, {"user": identity.user_id, "second": second})
     events = [event for event, artist, title in rows if recording_msid(artist, title) == msid]
     if events:
+        merged = {"user": identity.user_id, "events": events}
+        events += [event for (event,) in await rows_of(services, _MEMBERS, merged)]
         await _ask(services, identity.user_id, events, origin_of(request))
     return json_reply({"status": "ok"})
 

@@ -35,8 +35,10 @@ _RECOUNT = """
         and (select n from left_over) > 0
 """
 _ONE = "user_id = %(user)s and event_id = %(event)s and received_at <= %(before)s"
-_PLAY = f"select extract(epoch from played_at)::bigint, artist, title from plays where {_ONE}"  # noqa: S608
+_NAMES = "select extract(epoch from played_at)::bigint, artist, title"
+_PLAY = f"{_NAMES} from plays where {_ONE} union {_NAMES} from merged_plays where {_ONE}"
 _FORGET_PLAY = f"delete from plays where {_ONE}"  # noqa: S608  the condition is ours
+_FORGET_MERGED = f"delete from merged_plays where {_ONE}"  # noqa: S608
 
 
 class Held(NamedTuple):
@@ -78,6 +80,7 @@ def forget_play(connection: Connection, target: Target) -> int:
     """Delete one play from the history and from the count; return how many were there."""
     with connection.transaction():
         count = connection.execute(_FORGET_PLAY.encode(), _arguments(target)).rowcount
+        connection.execute(_FORGET_MERGED.encode(), _arguments(target))
         connection.execute(
             "update listen_counts set plays = plays - %s where user_id = %s",
             (count, target.user_id),
