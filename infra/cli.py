@@ -49,6 +49,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     ),
     "collect": ("infra.commands.collect", "collect", "Fetch from Last.fm, Spotify, ListenBrainz."),
     "catalogue": ("infra.commands.catalogue", "app", "Coverage, merges to review, content."),
+    "snowflake": ("infra.commands.snowflake", "app", "Set a Snowflake account up, check, fill it."),
     "worker": ("infra.commands.worker", "worker", "Run one process of the stack (used by up)."),
 }
 

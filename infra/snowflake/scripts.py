@@ -23,6 +23,11 @@ PARAMETERS: dict[str, str | None] = {
     "retention_days": "14",
     "masking_pepper": "segue",
 }
+#: Enough to see what would be run.
+DRY = {
+    "SEGUE_SNOWFLAKE_LOADER_PUBLIC_KEY": "<key-of-the-loader>",
+    "SEGUE_SNOWFLAKE_TRANSFORMER_PUBLIC_KEY": "<key-of-the-transformer>",
+}
 _KEY = re.compile(r"-----[A-Z ]+-----|\s+")
 
 

@@ -60,7 +60,20 @@ def translate(sql: str, account: Account) -> str:
         word = json.dumps({"executionState": state, "pendingFileCount": 0})
         return _select(["SYSTEM$PIPE_STATUS"], [(word,)])
     if found := re.match(r"SHOW\s+GRANTS\s+TO\s+ROLE\s+(\w+)", text, re.I):
-        return _select(["grant"], [(g,) for g in account.grants.get(found[1].upper(), [])])
+        return _select(["privilege", "name"], _grants(account.grants.get(found[1].upper(), [])))
+    if found := re.match(r"SHOW\s+WAREHOUSES\s+LIKE\s+'(\w+)_%'", text, re.I):
+        known = account.objects.get("WAREHOUSE", {}).items()
+        return _select(
+            ["name", "auto_suspend", "resource_monitor"],
+            [
+                (name, int(have.get("AUTO_SUSPEND", 600)), have.get("RESOURCE_MONITOR", "null"))
+                for name, have in known
+                if name.startswith(f"{found[1].upper()}_")
+            ],
+        )
+    if found := re.match(r".*POLICY_REFERENCES\(POLICY_NAME\s*=>\s*'([\w.]+)'", text, re.I | re.S):
+        held = [n.split(".") for n, policy in account.masked.items() if policy == found[1].upper()]
+        return _select(["ref_entity_name", "ref_column_name"], [(n[-2], n[-1]) for n in held])
     if found := re.match(r"SHOW\s+PIPES", text, re.I):
         rows = [(p.name.split(".")[-1], p.definition) for p in account.pipes.values()]
         return _select(["name", "definition"], rows)
@@ -71,6 +84,18 @@ def translate(sql: str, account: Account) -> str:
         return _select(["status"], [(said,)])
     # Words fakesnow cannot parse and that change nothing an emulation could show.
     return re.sub(r"^(CREATE\s+SCHEMA\b.*?)\s+WITH\s+MANAGED\s+ACCESS\b", r"\1", text, flags=re.I)
+
+
+def _grants(statements: list[str]) -> list[tuple[str | int, ...]]:
+    """Return (privilege, name) of GRANT statements; what is granted on all or future things of a
+    schema is named by the schema."""
+    found: list[tuple[str | int, ...]] = []
+    for statement in statements:
+        parts = re.match(r"GRANT\s+(.+?)\s+ON\s+(.+)\s+TO\s+ROLE", statement, re.I)
+        if parts is not None:
+            name = parts[2].split()[-1].upper()
+            found += [(privilege.strip().upper(), name) for privilege in parts[1].split(",")]
+    return found
 
 
 def _list(stage: str, files: list[Path]) -> str:

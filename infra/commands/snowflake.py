@@ -1,0 +1,133 @@
+"""`segue snowflake`: set an account up, check it, fill it, hold it beside the embedded one."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from contracts.settings import Settings
+from contracts.snowflake import Snowflake
+
+app = typer.Typer(
+    help="Set a Snowflake account up, check it, fill it (docs/snowflake.md).",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Home = Annotated[Path | None, typer.Option(help="Folder of the deployment.")]
+
+
+def _print(rows: list[dict[str, Any]], json: bool) -> None:
+    if json:
+        typer.echo(msgspec.json.format(msgspec.json.encode(rows), indent=2).decode())
+    elif rows:
+        table = Table(*rows[0])
+        for row in rows:
+            table.add_row(*(str(value) for value in row.values()))
+        Console().print(table)
+
+
+def _settings(home: Path | None) -> Settings:
+    settings = Settings.from_env()
+    return settings if home is None else replace(settings, home=home)
+
+
+@app.command()
+def apply(
+    dry_run: Annotated[bool, typer.Option(help="Print the statements, run none.")] = False,
+    json: Json = False,
+) -> None:
+    """Create or alter every object the deployment needs; running again changes nothing."""
+    from infra.snowflake.apply import apply as run_apply
+    from infra.snowflake.scripts import DRY, statements
+
+    if dry_run:
+        account = Snowflake.from_env() or Snowflake(account="none")
+        todo = statements(account, {**DRY, **os.environ})
+        if json:
+            _print([asdict(statement) for statement in todo], json)
+        else:
+            for statement in todo:
+                typer.echo(f"{statement.sql};\n")
+        return
+    screen = Console(stderr=True)
+    with screen.status("applying") as status:
+        done = run_apply(
+            Snowflake.required(), tell=lambda s: status.update(f"{s.file}: {s.sql[:60]}")
+        )
+    _print([{"statements": done}], json)
+
+
+@app.command()
+def check(json: Json = False) -> None:
+    """Ask the account whether everything is as it should be; exit code 1 where something is not."""
+    from infra.snowflake.check import check as run_check
+
+    found = run_check(Snowflake.required())
+    _print([asdict(each) for each in found], json)
+    if not all(each.ok for each in found):
+        raise typer.Exit(1)
+
+
+@app.command()
+def quarantine(json: Json = False) -> None:
+    """List files that could not be loaded, and why."""
+    from infra.snowflake.quarantine import listing
+
+    _print(listing(Snowflake.required()), json)
+
+
+@app.command()
+def replay(json: Json = False) -> None:
+    """Load what is in quarantine once more; exit code 1 where something stays there."""
+    from infra.snowflake.quarantine import replay as run_replay
+
+    rows = run_replay(Snowflake.required())
+    _print(rows, json)
+    if any(row["quarantined"] for row in rows):
+        raise typer.Exit(1)
+
+
+@app.command()
+def backfill(home: Home = None, json: Json = False) -> None:
+    """Land what lies in the lake (stop the sink meanwhile); running again changes nothing."""
+    from infra.snowflake.backfill import backfill as run_backfill
+
+    screen = Console(stderr=True)
+    with screen.status("landing") as status:
+        moved = run_backfill(
+            _settings(home), Snowflake.required(), lambda file: status.update(file.path)
+        )
+    _print([asdict(each) for each in moved], json)
+    if any(each.quarantined for each in moved):
+        raise typer.Exit(1)
+
+
+@app.command()
+def compare(home: Home = None, json: Json = False) -> None:
+    """Hold every mart on DuckDB and on Snowflake side by side; exit code 1 where they differ."""
+    from infra.snowflake.compare import compare as run_compare
+
+    found = run_compare(_settings(home), Snowflake.required())
+    rows = [
+        {
+            "table": each.table,
+            "rows": each.duckdb and each.duckdb.rows,
+            "duckdb": each.duckdb and each.duckdb.checksum,
+            "snowflake": each.snowflake and each.snowflake.checksum,
+            "rows on snowflake": each.snowflake and each.snowflake.rows,
+            "same": each.same,
+        }
+        for each in found
+    ]
+    _print(rows, json)
+    if not found or not all(each.same for each in found):
+        raise typer.Exit(1)

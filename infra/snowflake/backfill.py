@@ -1,0 +1,110 @@
+"""Moves an embedded deployment to Snowflake: what lies in the lake lands in RAW, exactly once.
+
+The files are those the landing sink would have made, so it goes on behind them: no play of the log
+is landed twice because both were used.
+"""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+
+from batch.lake import Lake, Snapshot
+from contracts.lake import TABLES
+from contracts.settings import Settings
+from contracts.snowflake import Snowflake
+from contracts.topics import Topics
+from streams.snowflake_sink.files import RangeFile, newest
+from streams.snowflake_sink.landing import Landing
+from streams.snowflake_sink.pipe import Pipe
+from streams.snowflake_sink.remote import Remote
+from streams.snowflake_sink.stage import Stage
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What became of one table.
+
+    Attributes
+    ----------
+    lake
+        Rows of the lake's newest version.
+    landed
+        Rows that this run brought into RAW; the others were there.
+    quarantined
+        Files that could not be loaded.
+    """
+
+    table: str
+    lake: int
+    landed: int
+    quarantined: int
+
+
+def backfill(
+    settings: Settings,
+    snowflake: Snowflake,
+    tell: Callable[[RangeFile], None] = lambda file: None,
+) -> list[Moved]:
+    """Land the newest version of every table of the lake; running again changes nothing.
+
+    Stop the landing sink meanwhile: of two writers one would lose its place and start again.
+
+    Raises
+    ------
+    StoreUnavailable
+        Snowflake or the lake cannot be reached; running again goes on.
+    """
+    remote = Remote(threading.Event())
+    moved = []
+    for table in TABLES:
+        snapshot = Lake(settings.lake_dir / table).snapshot()
+        if snapshot is None:
+            continue
+        stage = Stage(snowflake, remote, table)
+        landing = Landing(stage, Pipe(snowflake, remote, table), remote, snowflake.silence_seconds)
+        topic = getattr(Topics(settings.namespace), table)
+        landed = quarantined = 0
+        try:
+            for file, rows in _ranges(snapshot, topic, stage):
+                tell(file)
+                stage.put(file, _encode(file, rows))
+                outcome = landing.finish([file], resumed=True)
+                landed, quarantined = landed + outcome.rows, quarantined + outcome.quarantined
+        finally:
+            stage.close()
+        moved.append(Moved(table, snapshot.rows, landed, quarantined))
+    return moved
+
+
+def _ranges(snapshot: Snapshot, topic: str, stage: Stage) -> Iterator[tuple[RangeFile, pa.Table]]:
+    """Yield one file for each partition of each log: what lies behind the newest file there."""
+    by_day = ds.partitioning(pa.schema([pa.field("landed_date", pa.date32())]), flavor="hive")
+    data = ds.dataset(list(snapshot.files), format="parquet", partitioning=by_day)
+    places = data.to_table(columns=["log_id", "kafka_partition", "kafka_offset"])
+    ends = places.group_by(["log_id", "kafka_partition"]).aggregate([("kafka_offset", "max")])
+    for end in ends.sort_by("kafka_partition").to_pylist():
+        log_id, partition, last = end["log_id"], end["kafka_partition"], end["kafka_offset_max"]
+        landed = newest(stage.files(topic, log_id)).get(partition)
+        first = landed.last + 1 if landed else 0
+        rows = data.to_table(
+            filter=(pc.field("log_id") == log_id)
+            & (pc.field("kafka_partition") == partition)
+            & (pc.field("kafka_offset") >= first)
+        )
+        if rows.num_rows:
+            yield RangeFile(topic, log_id, partition, first, last, rows.num_rows), rows
+
+
+def _encode(file: RangeFile, rows: pa.Table) -> bytes:
+    out = io.BytesIO()
+    whole = rows.sort_by([("kafka_offset", "ascending"), ("position", "ascending")])
+    pq.write_table(whole.append_column("source_file", pa.repeat(file.path, file.rows)), out)
+    return out.getvalue()
