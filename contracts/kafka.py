@@ -3,18 +3,45 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from typing import TypeVar
 
 from confluent_kafka import Consumer, KafkaException, TopicCollection, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
+    AdminClient,
+    NewTopic,
+    TopicDescription,
+)
 
 from contracts.errors import BrokerUnavailable, ConfigurationError
 
 _TIMEOUT = 10.0
+#: What a broker answers while the news of a topic just made, or of its leader, is under way in it.
+_NOT_YET = {"UNKNOWN_TOPIC_OR_PART", "LEADER_NOT_AVAILABLE", "NOT_LEADER_FOR_PARTITION"}
+T = TypeVar("T")
+
+
+def _once_known(ask: Callable[..., T], *about: object) -> T:
+    deadline = time.monotonic() + _TIMEOUT
+    while True:
+        try:
+            return ask(*about)
+        except KafkaException as error:
+            if error.args[0].name() not in _NOT_YET or time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
 
 
 def _admin(bootstrap: str) -> AdminClient:
     # log_level 3: errors. The client reports its own closing as news, on standard error.
     return AdminClient({"bootstrap.servers": bootstrap, "socket.timeout.ms": 6000, "log_level": 3})
+
+
+def _describe(admin: AdminClient, topic: str) -> TopicDescription:
+    described: TopicDescription = admin.describe_topics(TopicCollection([topic]))[topic].result(
+        _TIMEOUT
+    )
+    return described
 
 
 def ensure_topics(
@@ -47,10 +74,9 @@ def ensure_topics(
             except KafkaException as error:
                 if error.args[0].name() != "TOPIC_ALREADY_EXISTS":
                     raise
-        described = admin.describe_topics(TopicCollection(list(configs)))
         ids = {}
-        for topic, future in described.items():
-            description = future.result(_TIMEOUT)
+        for topic in configs:
+            description = _once_known(_describe, admin, topic)
             found = len(description.partitions)
             if found != partitions:
                 raise ConfigurationError(
@@ -73,10 +99,9 @@ def log_id(bootstrap: str, topic: str) -> str:
     """
     admin = _admin(bootstrap)
     try:
-        described = admin.describe_topics(TopicCollection([topic]))[topic].result(_TIMEOUT)
+        return str(_describe(admin, topic).topic_id)
     except KafkaException as error:
         raise BrokerUnavailable(f"topic {topic} at {bootstrap}: {error}") from None
-    return str(described.topic_id)
 
 
 def end_offsets(bootstrap: str, topic: str, partitions: int) -> list[int]:
@@ -101,9 +126,8 @@ def end_offsets(bootstrap: str, topic: str, partitions: int) -> list[int]:
     try:
         ends = []
         for partition in range(partitions):
-            low, high = consumer.get_watermark_offsets(
-                TopicPartition(topic, partition), timeout=_TIMEOUT
-            )
+            place = TopicPartition(topic, partition)
+            low, high = _once_known(consumer.get_watermark_offsets, place, _TIMEOUT)
             ends.append(high)
             if high <= low:
                 continue
