@@ -1,8 +1,9 @@
 # make demo      the whole stack on this machine, with simulated listeners
 # make test      everything this machine can test
+# make airflow   fill .venv-airflow, in which the DAGs are tested
 # make install   fill .venv from the hashed requirement files (demo and test call it)
 .DEFAULT_GOAL := help
-.PHONY: help install demo test unit lint fmt lock clean
+.PHONY: help install demo test unit lint fmt lock clean airflow
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -49,12 +50,21 @@ fmt: install
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
+# Airflow's own environment: its pins and dbt's exclude each other.
+airflow: .venv-airflow/.installed
+
+.venv-airflow/.installed: infra/requirements/airflow.lock $(STAMP)
+	@$(BIN)/uv -q venv --clear --python $(BIN)/python .venv-airflow
+	@$(UV) sync --require-hashes --python .venv-airflow/bin/python infra/requirements/airflow.lock
+	@touch $@
+
 # Hashes for every platform, no index address in the files.
 COMPILE = $(BIN)/uv pip compile -q --universal -p 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header
 lock:
 	$(COMPILE) pyproject.toml -o infra/requirements/runtime.lock
 	$(COMPILE) pyproject.toml --group dev -o infra/requirements/dev.lock
 	echo uv | $(COMPILE) - -o infra/requirements/installer.lock
+	$(COMPILE) infra/requirements/airflow.in -o infra/requirements/airflow.lock
 
 clean:
 	rm -rf $(VENV) .segue

@@ -1,4 +1,4 @@
-"""The nightly: land a lake snapshot, check it, build, retrain, publish reports.
+"""The nightly: land a lake snapshot, check it, build, retrain, publish reports, tend the catalogue.
 
 Each step can be run again without harm, and all of them read the lake version that the first one
 pinned. A run that was killed is taken up where it stopped; one that failed is started anew, since
@@ -8,15 +8,18 @@ what failed it may have been repaired by a newer version.
 from __future__ import annotations
 
 import logging
+import os
+import resource
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
-from batch import quality, warehouse
+from batch import lineage, quality, warehouse
 from batch.dbt_runner import Node
 from batch.lake import Lake
 from batch.reports import KINDS
+from batch.reports import report as reports
 from batch.reports.publish import publish
 from batch.reports.report import Occasion
 from batch.runs import Run, Runs, Step
@@ -66,6 +69,7 @@ def nightly(
     target: str = "duckdb",
     day: date | None = None,
     full_refresh: bool = False,
+    until: str | None = None,
     tell: Callable[[str, str], None] = lambda step, word: None,
 ) -> Run:
     """Run every step and return the record, which is also written to ``<home>/runs``.
@@ -76,6 +80,9 @@ def nightly(
         The day reports look back from; today (UTC) by default.
     full_refresh
         Build incremental tables from nothing: after rows were taken out of the lake, say.
+    until
+        The last step to run; the run stays open, and the next call takes it up there. So an
+        orchestrator runs the steps one by one.
     tell
         Called with (step, word) as the run goes on, for progress bars.
 
@@ -84,8 +91,10 @@ def nightly(
     StoreUnavailable
         Another nightly of this home is running.
     ConfigurationError
-        There is no such target.
+        There is no such target or step.
     """
+    if until is not None and until not in STEPS:
+        raise ConfigurationError(f"no step {until!r}; there are {', '.join(STEPS)}")
     if target not in TARGETS:
         raise ConfigurationError(f"target {target!r} is unknown: choose {' or '.join(TARGETS)}")
     day = day or datetime.now(UTC).date()
@@ -98,7 +107,7 @@ def nightly(
             started_at=_now(),
             steps=[Step(name=name) for name in STEPS],
         )
-        _go(Night(settings, run, day, tell, full_refresh), runs)
+        _go(Night(settings, run, day, tell, full_refresh), runs, until)
     return run
 
 
@@ -106,19 +115,22 @@ def _resume(settings: Settings, last: Run | None, day: date) -> Run | None:
     """Return the last run if it was killed and what it had finished still stands."""
     if last is None or last.status != "running" or last.date != day.isoformat():
         return None
-    if [step.name for step in last.steps] != list(STEPS) or not settings.warehouse_path.exists():
+    if [step.name for step in last.steps] != list(STEPS):
+        return None
+    if last.step("land").status == "ok" and not settings.warehouse_path.exists():
         return None
     log.info("taking up run %s", last.id)
     return last
 
 
-def _go(night: Night, runs: Runs) -> None:
+def _go(night: Night, runs: Runs, until: str | None) -> None:
     run = night.run
-    began = time.monotonic()
     for name, act in STEPS.items():
         step = run.step(name)
         if step.status == "ok":
             night.tell(name, "finished before")
+            if name == until:
+                return
             continue
         if run.status != "running":
             step.status = "skipped"
@@ -126,7 +138,7 @@ def _go(night: Night, runs: Runs) -> None:
         step.status, step.started_at = "running", _now()
         runs.save(run)
         night.tell(name, "running")
-        started = time.monotonic()
+        started, busy = time.monotonic(), time.process_time()
         try:
             step.detail, step.rows = act(night)
             step.status = "ok"
@@ -138,12 +150,21 @@ def _go(night: Night, runs: Runs) -> None:
             step.detail = str(error) if known else f"{type(error).__name__}: {error}"
             run.status, run.error = "failed", f"{name}: {step.detail}"
         step.seconds = round(time.monotonic() - started, 3)
+        step.cpu_seconds = round(time.process_time() - busy, 3)
+        step.peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
         log.info("step %s %s in %.1f s", name, step.status, step.seconds)
         night.tell(name, step.status)
+        if name == until and run.status == "running" and name != list(STEPS)[-1]:
+            runs.save(run)
+            return
     if run.status == "running":
         run.status = "ok"
     run.finished_at = _now()
-    run.seconds = round(time.monotonic() - began, 3)
+    run.seconds = round(sum(step.seconds or 0.0 for step in run.steps), 3)
+    run.cpu_seconds = round(sum(step.cpu_seconds or 0.0 for step in run.steps), 3)
+    if price := os.environ.get("SEGUE_CPU_HOUR_PRICE"):
+        run.cost = round(run.cpu_seconds / 3600 * float(price), 6)
+    lineage.write(run, runs.lineage(run), night.settings)
     runs.save(run)
 
 
@@ -189,6 +210,7 @@ def _build(night: Night) -> tuple[str, dict[str, int]]:
         night.tell("build", node.name)
 
     result = warehouse.build(night.settings, full_refresh=night.full_refresh, progress=heard)
+    night.run.models = lineage.models(night.settings.warehouse_path.parent / "target")
     if not result.ok:
         words = [f"{node.name} {node.status} ({node.message})" for node in result.failed[:5]]
         raise StepFailed("; ".join(words))
@@ -201,14 +223,15 @@ def _build(night: Night) -> tuple[str, dict[str, int]]:
 def _retrain(night: Night) -> tuple[str, dict[str, int]]:
     from batch.retrain import retrain  # scipy: only when it is this step's turn
 
-    outcome = retrain(night.settings, lake_version=night.run.lake_version)
+    outcome = retrain(night.settings, lake_version=night.run.lake_version, run=night.run.id)
     if outcome.published is None:
         return outcome.reason, {}
     return f"generation {outcome.published}: {outcome.reason}", {"generation": outcome.published}
 
 
 def _reports(night: Night) -> tuple[str, dict[str, int]]:
-    occasion = Occasion(night.day, datetime.now(UTC), night.run.lake_version)
+    nights = tuple(_told(run) for run in reversed(Runs(night.settings.home / "runs").all()[-30:]))
+    occasion = Occasion(night.day, datetime.now(UTC), night.run.lake_version, nights)
     rows = {}
     with warehouse.asking(night.settings) as ask:
         for kind in KINDS.values():
@@ -217,6 +240,28 @@ def _reports(night: Night) -> tuple[str, dict[str, int]]:
             rows[kind.name] = len(report.tables[0].rows)
             night.tell("reports", kind.name)
     return f"published {', '.join(rows)}", rows
+
+
+def _catalogue(night: Night) -> tuple[str, dict[str, int]]:
+    from batch.catalogue import night as catalogue  # scipy: only when it is this step's turn
+
+    done = catalogue.night(night.settings, night.day, lambda word: night.tell("catalogue", word))
+    night.run.checks = [c for c in night.run.checks if not c.table.startswith("source.")]
+    night.run.checks += done.checks
+    return done.detail, done.rows
+
+
+def _told(run: Run) -> reports.Night:
+    slowest = max(run.steps, key=lambda step: step.seconds or 0.0)
+    return reports.Night(
+        run=run.id,
+        status=run.status,
+        seconds=run.seconds,
+        slowest_step=slowest.name if slowest.seconds else "",
+        peak_mb=max((step.peak_mb or 0 for step in run.steps), default=None),
+        plays=run.lake_rows,
+        trouble=run.error or "",
+    )
 
 
 def _now() -> str:
@@ -229,4 +274,5 @@ STEPS: dict[str, Callable[[Night], tuple[str, dict[str, int]]]] = {
     "build": _build,
     "retrain": _retrain,
     "reports": _reports,
+    "catalogue": _catalogue,
 }

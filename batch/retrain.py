@@ -7,6 +7,7 @@ then is it fitted on everything and put into service.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +24,7 @@ from batch.training.neighbours import Neighbours
 from batch.warehouse import connect
 from contracts import batch_view
 from contracts.batch_view import BatchView, Manifest
+from contracts.errors import IncompatibleState
 from contracts.ids import track_key
 from contracts.settings import Settings
 
@@ -104,17 +106,30 @@ def _distinct(
     )
 
 
-def retrain(settings: Settings, *, lake_version: int | None = None) -> Outcome:
-    """Train, judge and publish; the view in service stays where the new one is refused."""
+def retrain(settings: Settings, *, lake_version: int | None = None, run: str = "") -> Outcome:
+    """Train, judge and publish; the view in service stays where the new one is refused.
+
+    Parameters
+    ----------
+    run
+        The nightly run this belongs to. Killed between writing a generation and putting it into
+        service, the run does only the latter when it is taken up.
+    """
     catalogue = load(settings)
     pairs = catalogue.pairs
     if len(pairs.users) == 0 or len(catalogue.keys) < 2:
         return Outcome(published=None, reason="fewer than two tracks: nothing to learn")
     folder = settings.home / "batch_view"
     until = int(pairs.seconds.max()) * 1000
-    service = batch_view.current(folder)
-    if service and batch_view.read(folder, service).manifest.plays_until == until:
-        return Outcome(published=None, reason=f"no play is newer than generation {service}")
+    newest = _newest(folder)
+    if newest is not None and run and newest.run == run:
+        batch_view.promote(folder, newest.generation)
+        return Outcome(published=newest.generation, reason="made before this run was killed")
+    # Not the one in service: whoever rolled back did so for a reason that new plays may change.
+    if newest is not None and newest.plays_until == until:
+        return Outcome(
+            published=None, reason=f"no play is newer than generation {newest.generation}"
+        )
     found, refusal = _judge(folder, catalogue)
     if refusal:
         return Outcome(published=None, reason=refusal, metrics=found)
@@ -129,6 +144,7 @@ def retrain(settings: Settings, *, lake_version: int | None = None) -> Outcome:
         listeners=pairs.shape[0],
         tracks=pairs.shape[1],
         metrics=found,
+        run=run,
     )
     batch_view.write(folder, BatchView(catalogue.keys, table.targets, table.weights, manifest))
     batch_view.promote(folder, generation)
@@ -136,6 +152,14 @@ def retrain(settings: Settings, *, lake_version: int | None = None) -> Outcome:
     judged = ", ".join(f"{name} {value:.4f}" for name, value in found.items() if "hr@10" in name)
     reason = f"{algorithm} over {pairs.shape[1]:,} tracks; {judged or 'too little to judge by'}"
     return Outcome(published=generation, reason=reason, metrics=found)
+
+
+def _newest(folder: Path) -> Manifest | None:
+    """Return the manifest of the newest generation that can be read."""
+    for generation in reversed(batch_view.generations(folder)):
+        with contextlib.suppress(IncompatibleState):
+            return batch_view.read(folder, generation).manifest
+    return None
 
 
 def _fit(matrix: sparse.csr_matrix) -> tuple[str, Neighbours]:

@@ -28,14 +28,41 @@ class Step(msgspec.Struct, kw_only=True):
         ``waiting``, ``running``, ``ok``, ``failed`` or ``skipped``.
     rows
         Counts by name, such as rows of each table built.
+    cpu_seconds
+        Processor time, of every thread.
+    peak_mb
+        Most memory the process has held by the end of the step.
     """
 
     name: str
     status: str = "waiting"
     started_at: str | None = None
     seconds: float | None = None
+    cpu_seconds: float | None = None
+    peak_mb: int | None = None
     rows: dict[str, int] = {}
     detail: str = ""
+
+
+class Model(msgspec.Struct, kw_only=True):
+    """One table that dbt built.
+
+    Attributes
+    ----------
+    table
+        ``schema.name``.
+    inputs
+        Tables it was built from, likewise.
+    columns
+        Name -> type, as its contract promises; empty where there is none.
+    """
+
+    table: str
+    inputs: list[str]
+    status: str
+    started_at: str
+    finished_at: str
+    columns: dict[str, str] = {}
 
 
 class Run(msgspec.Struct, kw_only=True):
@@ -49,6 +76,11 @@ class Run(msgspec.Struct, kw_only=True):
         ``running`` (or killed), ``ok``, ``failed``, or ``empty``: the lake holds nothing yet.
     lake_version, lake_versions
         The version of ``plays``, and of every table by name, that each step of this run reads.
+    seconds, cpu_seconds, cost
+        Wall clock and processor time, and what the latter cost at ``SEGUE_CPU_HOUR_PRICE``, in
+        whatever currency that is; without a price there is no cost.
+    models
+        What dbt built: inputs, outputs, times; the lineage is made of it.
     checks
         Every question the quality gates asked, with its answer.
     """
@@ -60,10 +92,13 @@ class Run(msgspec.Struct, kw_only=True):
     started_at: str
     finished_at: str | None = None
     seconds: float | None = None
+    cpu_seconds: float | None = None
+    cost: float | None = None
     lake_version: int | None = None
     lake_versions: dict[str, int] = {}
     lake_rows: int = 0
     steps: list[Step] = []
+    models: list[Model] = []
     checks: list[Check] = []
     error: str | None = None
 
@@ -113,6 +148,10 @@ class Runs:
         while (name := f"{day}-{target}-{number:03d}") in taken:
             number += 1
         return name
+
+    def lineage(self, run: Run) -> Path:
+        """Return where the OpenLineage events of a run are kept."""
+        return self.folder / f"{run.id}.lineage.jsonl"
 
     @contextmanager
     def lock(self) -> Iterator[None]:

@@ -38,6 +38,8 @@ class Manifest(msgspec.Struct, kw_only=True):
         Milliseconds since the epoch, UTC: the newest play it was trained on.
     metrics
         Hit rate and the like on the held-out day, by ``model.metric``.
+    run
+        The nightly run that made it.
     """
 
     generation: int
@@ -49,6 +51,7 @@ class Manifest(msgspec.Struct, kw_only=True):
     tracks: int
     metrics: dict[str, float]
     layout: int = LAYOUT_VERSION
+    run: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ _TYPES = {
     "json": "application/json",
     "csv": "text/csv; charset=utf-8",
     "html": "text/html; charset=utf-8",
+    "parquet": "application/vnd.apache.parquet",
 }
 # A report is a page of its own: it may draw, and must not reach anywhere.
 _POLICY = (
@@ -67,12 +68,18 @@ async def reports(services: With, caller: Caller) -> Response:
                 "application/json": {"schema": {}},
                 "text/csv": {"schema": {"type": "string"}},
                 "text/html": {"schema": {"type": "string"}},
+                "application/vnd.apache.parquet": {
+                    "schema": {"type": "string", "format": "binary"}
+                },
             },
         }
     },
 )
 async def report(
-    services: With, caller: Caller, name: str, format: Literal["json", "csv", "html"] = "json"
+    services: With,
+    caller: Caller,
+    name: str,
+    format: Literal["json", "csv", "html", "parquet"] = "json",
 ) -> Response:
     """Return the latest edition of a report."""
     caller.check_role("analyst", "admin")

@@ -2,13 +2,20 @@
 
 Examples
 --------
->>> sorted(KINDS)
-['data-quality', 'listening-activity', 'top-artists', 'weekly-listening']
+>>> KINDS["weekly-listening"].name
+'weekly-listening'
 """
 
 from __future__ import annotations
 
-from batch.reports import data_quality, listening_activity, top_artists, weekly_listening
+from batch.reports import (
+    data_quality,
+    listening_activity,
+    pipeline_health,
+    recommendation_effectiveness,
+    top_artists,
+    weekly_listening,
+)
 from batch.reports.report import Kind
 
 KINDS: dict[str, Kind] = {
@@ -17,6 +24,8 @@ KINDS: dict[str, Kind] = {
         top_artists.KIND,
         listening_activity.KIND,
         weekly_listening.KIND,
+        recommendation_effectiveness.KIND,
         data_quality.KIND,
+        pipeline_health.KIND,
     )
 }

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 
 from batch.ask import Ask
-from batch.reports.plots import ACCENT, INK, SECOND, drawing, to_svg
+from batch.reports.period import last_days
+from batch.reports.plots import ACCENT, INK, SECOND, by_date, drawing, to_svg
 from batch.reports.report import Cell, Column, Figure, Kind, Occasion, Report, Table
 
 DAYS = 90
@@ -57,11 +57,7 @@ where played_date > ? and played_date <= ?
 
 def draw(ask: Ask, occasion: Occasion) -> Report:
     """Draw the report: the 90 days up to the newest play."""
-    last = ask(
-        "select max(played_date) from marts.fct_plays where played_date <= ?", [occasion.today]
-    )
-    until = last[0][0] or occasion.today
-    since = until - timedelta(days=DAYS)
+    since, until = last_days(ask, occasion, DAYS)
     plays, listeners, sessions, hours = ask(_TOTALS, [since, until])[0]
     days = ask(_DAILY, [since, until])
     week = np.zeros((7, 24))
@@ -111,10 +107,7 @@ def _by_day(days: list[date], plays: list[int], listeners: list[int]) -> str:
         right.set_ylabel("Listeners", color=SECOND)
         right.set_ylim(bottom=0)
         right.grid(visible=False)
-        locator = mpl.dates.AutoDateLocator(minticks=3, maxticks=9)  # type: ignore[no-untyped-call]
-        axes.xaxis.set_major_locator(locator)
-        formatter = mpl.dates.ConciseDateFormatter(locator)  # type: ignore[no-untyped-call]
-        axes.xaxis.set_major_formatter(formatter)
+        by_date(axes)
         return to_svg(canvas)
 
 

@@ -49,6 +49,13 @@ def drawing(width: float = 7.6, height: float = 3.2) -> Iterator[tuple[Canvas, A
         yield canvas, canvas.subplots()
 
 
+def by_date(axes: Any) -> None:
+    """Label the horizontal axis with few, short dates."""
+    locator = mpl.dates.AutoDateLocator(minticks=3, maxticks=9)  # type: ignore[no-untyped-call]
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(mpl.dates.ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+
+
 def to_svg(canvas: Canvas) -> str:
     """Return the canvas as one ``<svg>`` element that scales to its container."""
     text = io.StringIO()

@@ -1,7 +1,7 @@
 """Publishing: a reader finds the old report or the new one, never half of either.
 
-A report lies under ``<reports>/<name>/`` as ``latest.html``, ``.csv`` and ``.json``, and once more
-under the day it was drawn for, such as ``2026-11-22.html``.
+A report lies under ``<reports>/<name>/`` as ``latest.html``, ``.csv``, ``.json`` and ``.parquet``,
+and once more under the day it was drawn for, such as ``2026-11-22.html``.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ def publish(report: Report, folder: Path, day: date) -> list[Path]:
     target.mkdir(parents=True, exist_ok=True)
     written = []
     for form in FORMATS:
-        text = render(report, form)
+        content = render(report, form)
         for stem in (day.isoformat(), "latest"):
             path = target / f"{stem}.{form}"
-            write_atomically(path, text)
+            write_atomically(path, content)
             written.append(path)
     return written
 
 
-def published(folder: Path, name: str, form: str) -> str:
-    """Return the newest published text of a report.
+def published(folder: Path, name: str, form: str) -> bytes:
+    """Return the newest edition of a report.
 
     Raises
     ------
@@ -40,19 +40,20 @@ def published(folder: Path, name: str, form: str) -> str:
     """
     path = folder / name / f"latest.{form}"
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_bytes()
     except FileNotFoundError:
         raise ConfigurationError(
             f"report {name} was never published to {folder}: run `segue nightly` first"
         ) from None
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Replace a file by new content: durable before it is visible."""
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Replace a file by new content (text as UTF-8): durable before it is visible."""
+    data = content.encode() if isinstance(content, str) else content
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
         Path(temporary).chmod(0o644)

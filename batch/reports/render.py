@@ -1,4 +1,4 @@
-"""A report as HTML (one file, nothing loaded from elsewhere), CSV or JSON."""
+"""A report as HTML (one file, nothing loaded from elsewhere), CSV, JSON or Parquet."""
 
 from __future__ import annotations
 
@@ -9,16 +9,20 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 
 from batch.reports.report import Cell, Report
 
-FORMATS = ("html", "csv", "json")
+FORMATS = ("html", "csv", "json", "parquet")
 
 
-def render(report: Report, form: str) -> str:
-    """Return the report as text in one of :data:`FORMATS`."""
-    return {"html": to_html, "csv": to_csv, "json": to_json}[form](report)
+def render(report: Report, form: str) -> bytes:
+    """Return the report in one of :data:`FORMATS`; text is UTF-8."""
+    if form == "parquet":
+        return to_parquet(report)
+    return {"html": to_html, "csv": to_csv, "json": to_json}[form](report).encode()
 
 
 def to_html(report: Report) -> str:
@@ -57,6 +61,17 @@ def to_json(report: Report) -> str:
     if report.notes:
         document["notes"] = report.notes
     return json.dumps(document, indent=2, ensure_ascii=False, default=_iso) + "\n"
+
+
+def to_parquet(report: Report) -> bytes:
+    """Return the first table under the keys of its columns; a column of nothing is text."""
+    table = report.tables[0]
+    columns = zip(*table.rows, strict=True) if table.rows else [()] * len(table.columns)
+    arrays = [pa.array(list(column)) for column in columns]
+    arrays = [a.cast(pa.string()) if pa.types.is_null(a.type) else a for a in arrays]
+    buffer = io.BytesIO()
+    pq.write_table(pa.table(arrays, names=[c.key for c in table.columns]), buffer)
+    return buffer.getvalue()
 
 
 def _iso(value: object) -> str:

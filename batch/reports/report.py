@@ -53,14 +53,14 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One rendered answer, before it becomes HTML, CSV or JSON.
+    """One rendered answer, before it becomes HTML, CSV, JSON or Parquet.
 
     Attributes
     ----------
     facts
         A few figures that answer the question at a glance: label -> value.
     tables
-        The first one is what the CSV holds.
+        The first one is what CSV and Parquet hold.
     """
 
     name: str
@@ -75,6 +75,19 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
+class Night:
+    """A nightly run as a report tells it; times in seconds."""
+
+    run: str
+    status: str
+    seconds: float | None
+    slowest_step: str
+    peak_mb: int | None
+    plays: int
+    trouble: str
+
+
+@dataclass(frozen=True, slots=True)
 class Occasion:
     """When and from what a report is drawn.
 
@@ -82,11 +95,14 @@ class Occasion:
     ----------
     today
         Reports look back from this day (UTC), which makes a past one reproducible.
+    nights
+        The runs on record, newest first.
     """
 
     today: date
     generated_at: datetime
     lake_version: int | None = None
+    nights: tuple[Night, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from batch.ask import Ask
+from batch.reports.period import last_days
 from batch.reports.plots import bars
 from batch.reports.report import Column, Figure, Kind, Occasion, Report, Table
 
@@ -57,11 +58,7 @@ where played_date > ? and played_date <= ?
 
 def draw(ask: Ask, occasion: Occasion) -> Report:
     """Draw the report: the last 28 days that hold plays, up to ``occasion.today``."""
-    last = ask(
-        "select max(played_date) from marts.fct_plays where played_date <= ?", [occasion.today]
-    )
-    until = last[0][0] or occasion.today
-    since = until - timedelta(days=DAYS)
+    since, until = last_days(ask, occasion, DAYS)
     plays, artists, listeners = ask(_TOTALS, [since, until])[0]
     rows = ask(_TOP, [since, until, MOST])
     period = f"{since + timedelta(days=1):%d %B %Y} to {until:%d %B %Y}"

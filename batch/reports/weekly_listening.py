@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import timedelta
 
 import numpy as np
 
 from batch.ask import Ask
+from batch.reports.period import newest_day
 from batch.reports.plots import ACCENT, FAINT, INK, bars, drawing, to_svg
 from batch.reports.report import Cell, Column, Figure, Kind, Occasion, Report, Table
 
@@ -43,6 +44,28 @@ order by heard desc, listeners desc, title, artist
 limit ?
 """
 
+_GENRES = """
+select coalesce(tracks.genre, artists.genre) as genre, count(*) as heard,
+    count(distinct user_id) as listeners
+from marts.fct_plays as plays
+inner join marts.dim_tracks as tracks on plays.track_id = tracks.track_id
+inner join marts.dim_artists as artists on plays.artist_key = artists.artist_key
+where played_date >= ? and played_date < ? and coalesce(tracks.genre, artists.genre) is not null
+group by 1
+order by heard desc, listeners desc, genre
+limit ?
+"""
+
+_ARTISTS = """
+select artist, count(*) as heard, count(distinct user_id) as listeners
+from marts.fct_plays as plays
+inner join marts.dim_artists as artists on plays.artist_key = artists.artist_key
+where played_date >= ? and played_date < ?
+group by artists.artist_key, artist
+order by heard desc, listeners desc, artist
+limit ?
+"""
+
 _HOURS = """
 select cast(extract(hour from played_at) as integer), count(*)
 from marts.fct_plays
@@ -67,14 +90,14 @@ _TRACK_COLUMNS = (
     Column("plays", "Plays", "count"),
     Column("listeners", "Listeners", "count"),
 )
+_HEARD = (Column("plays", "Plays", "count"), Column("listeners", "Listeners", "count"))
+_ARTIST_COLUMNS = (Column("artist", "Artist"), *_HEARD)
+_GENRE_COLUMNS = (Column("genre", "Genre"), *_HEARD)
 
 
 def draw(ask: Ask, occasion: Occasion) -> Report:
     """Draw the report of the ISO week that holds the newest play up to ``occasion.today``."""
-    newest = ask(
-        "select max(played_date) from marts.fct_plays where played_date <= ?", [occasion.today]
-    )[0][0]
-    day: date = newest or occasion.today
+    day = newest_day(ask, occasion)
     monday = day - timedelta(days=day.weekday())
     week = [monday, monday + timedelta(days=7)]
     sunday = monday + timedelta(days=6)
@@ -116,11 +139,16 @@ def draw(ask: Ask, occasion: Occasion) -> Report:
         figures=figures if tracks else [],
         tables=[
             Table("tracks", f"The {len(tracks)} tracks played most", _TRACK_COLUMNS, tracks),
+            Table("artists", "Artists played most", _ARTIST_COLUMNS, ask(_ARTISTS, [*week, MOST])),
+            Table("genres", "Genres", _GENRE_COLUMNS, ask(_GENRES, [*week, MOST])),
             Table("days", "Day by day", _DAY_COLUMNS, ask(_DAILY, week)),
         ],
         generated_at=occasion.generated_at,
         lake_version=occasion.lake_version,
-        notes=["A discovery is the first play of a track by a listener."],
+        notes=[
+            "A discovery is the first play of a track by a listener.",
+            "Genres are those the catalogue knows; other music is left out of that table.",
+        ],
     )
 
 

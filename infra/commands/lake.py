@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from batch.lake import Lake, Snapshot
-from contracts.errors import ConfigurationError
+from contracts.errors import ConfigurationError, StoreUnavailable
 from contracts.lake import TABLES
 from contracts.settings import Settings
 
@@ -57,10 +57,24 @@ def history(
 
 @app.command()
 def show(
-    table: Name = "plays", as_of: AsOf = None, home: Home = None, as_json: AsJson = False
+    table: Name = "plays",
+    as_of: AsOf = None,
+    committed_since: Annotated[
+        datetime | None,
+        typer.Option(
+            formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M"], help="Fail unless it is younger (UTC)."
+        ),
+    ] = None,
+    home: Home = None,
+    as_json: AsJson = False,
 ) -> None:
     """Count the rows of a version, the newest by default."""
     snapshot = _snapshot(_lake(home, table), as_of)
+    if committed_since and snapshot.committed_at < committed_since.replace(tzinfo=UTC):
+        raise StoreUnavailable(
+            f"{table} has not been written since {committed_since:%Y-%m-%d %H:%M}: its newest "
+            f"version is of {snapshot.committed_at:%Y-%m-%d %H:%M}; does the lake sink run?"
+        )
     found = {
         "table": table,
         "version": snapshot.version,

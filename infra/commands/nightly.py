@@ -26,6 +26,10 @@ def nightly(
     full_refresh: Annotated[
         bool, typer.Option("--full-refresh", help="Build incremental tables from nothing.")
     ] = False,
+    until: Annotated[
+        str | None,
+        typer.Option(help="Stop after this step; the next call goes on from there."),
+    ] = None,
     home: Annotated[Path | None, typer.Option(help="Folder of the deployment.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the run record.")] = False,
 ) -> None:
@@ -59,6 +63,7 @@ def nightly(
             target=target,
             day=date and date.date(),
             full_refresh=full_refresh,
+            until=until,
             tell=tell,
         )
     if json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -16,7 +17,9 @@ from contracts.settings import Settings
 
 def report(
     name: Annotated[str | None, typer.Argument(help="Which report; without it, a list.")] = None,
-    format: Annotated[str, typer.Option("--format", "-f", help="html, csv or json.")] = "json",
+    format: Annotated[
+        str, typer.Option("--format", "-f", help="html, csv, json or parquet.")
+    ] = "json",
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to a file.")] = None,
     home: Annotated[Path | None, typer.Option(help="Folder of the deployment.")] = None,
 ) -> None:
@@ -40,11 +43,13 @@ def report(
         raise ConfigurationError(f"no report {name!r}; there are: {', '.join(KINDS)}")
     if format not in FORMATS:
         raise ConfigurationError(f"no format {format!r}; there are: {', '.join(FORMATS)}")
-    text = published(settings.reports_dir, name, format)
+    content = published(settings.reports_dir, name, format)
     if output is None:
-        typer.echo(text, nl=False)
+        if format == "parquet" and sys.stdout.isatty():
+            raise ConfigurationError("parquet is not for a terminal: give --output FILE")
+        typer.echo(content, nl=False)
         return
     if not output.parent.is_dir():
         raise ConfigurationError(f"cannot write {output}: there is no folder {output.parent}")
-    write_atomically(output, text)
+    write_atomically(output, content)
     typer.echo(f"wrote {output}", err=True)

@@ -1,4 +1,4 @@
-"""Reports as files: three formats, self-contained, published as a whole."""
+"""Reports as files: four formats, self-contained, published as a whole."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from batch.reports import KINDS
@@ -91,6 +93,15 @@ def test_json_and_csv_hold_every_row() -> None:
     assert rows[1]["share"] == ""
 
 
+def test_parquet_holds_the_rows_with_their_types() -> None:
+    table = pq.read_table(io.BytesIO(render(_report(ROWS), "parquet")))
+    assert table.to_pylist() == json.loads(render(_report(ROWS), "json"))["tables"]["artists"]
+    assert table.schema.field("plays").type == pa.int64()
+    empty = pq.read_table(io.BytesIO(render(_report([]), "parquet")))
+    assert empty.column_names == ["artist", "plays", "share"]
+    assert empty.num_rows == 0
+
+
 @pytest.mark.parametrize("name", ["=cmd()", "+1", "-1", "@x"])
 def test_a_name_that_looks_like_a_formula_is_made_harmless(name: str) -> None:
     rows = list(csv.reader(io.StringIO(to_csv(_report([(name, 1, 0.1)])), newline="")))
@@ -103,9 +114,11 @@ def test_publishing_leaves_latest_and_dated_copies_only(tmp_path: Path) -> None:
     publish(_report(ROWS), tmp_path, date(2025, 3, 3))
     names = sorted(path.name for path in (tmp_path / "top-artists").iterdir())
     assert names == [
-        f"{stem}.{form}" for stem in ("2025-03-03", "latest") for form in ("csv", "html", "json")
+        f"{stem}.{form}"
+        for stem in ("2025-03-03", "latest")
+        for form in ("csv", "html", "json", "parquet")
     ]
-    assert published(tmp_path, "top-artists", "csv").startswith("artist,plays,share")
+    assert published(tmp_path, "top-artists", "csv").startswith(b"artist,plays,share")
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
@@ -124,4 +137,4 @@ def test_a_report_never_published_says_what_to_do(tmp_path: Path) -> None:
 
 def test_the_registry_names_each_report_once() -> None:
     assert all(kind.name == name for name, kind in KINDS.items())
-    assert {"top-artists", "listening-activity"} <= set(KINDS)
+    assert {"top-artists", "listening-activity", "pipeline-health"} <= set(KINDS)

@@ -7,15 +7,18 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
+import numpy as np
 import pytest
 
 from batch import warehouse
+from batch.nightly import STEPS
 from batch.runs import Run, Runs
 from contracts import batch_view
+from contracts.ids import track_key, user_key
 from contracts.settings import Settings
 from tests.batch.lakes import append, delivery
 
@@ -28,7 +31,7 @@ def _segue(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[s
     return subprocess.run(
         [sys.executable, "-m", "infra.cli", *arguments],
         cwd=ROOT,
-        env=os.environ | settings.environ(),
+        env=os.environ | settings.environ() | {"SEGUE_CPU_HOUR_PRICE": "0.5"},
         capture_output=True,
         text=True,
         timeout=200,
@@ -45,44 +48,155 @@ def _nightly(settings: Settings) -> tuple[int, dict[str, Any]]:
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     settings = Settings(home=tmp_path_factory.mktemp("nightly") / "home")
-    append(settings, [delivery("ada", f"T{i % 9}", i * 7, artist=f"A{i % 4}") for i in range(90)])
-    append(settings, [delivery("ada", "T0", 0, artist="A0")])
+    append(
+        settings,
+        [delivery(f"user {i // 30}", f"T{i % 9}", i * 7, artist=f"A{i % 4}") for i in range(90)],
+    )
+    append(settings, [delivery("user 0", "T0", 0, artist="A0")])
     return settings
 
 
-@pytest.fixture(scope="module")
-def killed(settings: Settings) -> str:
-    """Kill -9 the first nightly while it builds; return the id of its run."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "infra.cli", "nightly", "--date", "2025-03-04"],
-        cwd=ROOT,
-        env=os.environ | settings.environ(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    runs = Runs(settings.home / "runs")
-    run: Run | None = None
-    deadline = time.monotonic() + 120
-    while run is None or run.step("build").status != "running":
-        assert time.monotonic() < deadline
-        assert process.poll() is None, "it ended before it could be killed"
-        time.sleep(0.02)
-        run = runs.last("duckdb")
-    time.sleep(3)  # into dbt
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    left = runs.last("duckdb")
-    assert left
-    assert left.status == "running", "it ended before it could be killed"
-    return left.id
+#: Arrays of the online model in which plays are counted.
+_COUNTED = (
+    *("track_key", "last_play", "popularity", "heard", "next_ids", "next_weights"),
+    *("session_weights", "taste_weights", "window_size", "window_tracks", "window_seconds"),
+)
+
+#: Where the nightly is killed, one run after the other: before a step, inside dbt, between a
+#: generation and its promotion, between two reports.
+POINTS = ("land:running", "quality:running", "build:fct_plays", "promote", "reports:top-artists")
 
 
 @pytest.fixture(scope="module")
-def first(settings: Settings, killed: str) -> dict[str, Any]:
+def killed(settings: Settings) -> list[Run]:
+    """Kill -9 the nightly at every point, each time taken up where it was; return what was left."""
+    left = []
+    for point in POINTS:
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.batch.kill_at", point],
+            cwd=ROOT,
+            env=os.environ | settings.environ(),
+            capture_output=True,
+            text=True,
+            timeout=200,
+            check=False,
+        )
+        assert done.returncode == -signal.SIGKILL, f"{point}: {done.stderr}"
+        run = Runs(settings.home / "runs").last("duckdb")
+        assert run
+        left.append(run)
+    return left
+
+
+@pytest.fixture(scope="module")
+def first(settings: Settings, killed: list[Run]) -> dict[str, Any]:
     code, run = _nightly(settings)
     assert code == 0, run
-    assert run["id"] == killed, "the killed run is taken up, not begun again"
     return run
+
+
+def test_a_killed_run_is_taken_up_at_the_step_it_was_in(
+    settings: Settings, killed: list[Run], first: dict[str, Any]
+) -> None:
+    assert {run.id for run in killed} == {first["id"]}, "taken up, never begun again"
+    steps = list(STEPS)[: len(POINTS)]
+    for point, run, step in zip(POINTS, killed, steps, strict=True):
+        assert run.status == "running", point
+        done = steps.index(step)
+        assert [s.status for s in run.steps[: done + 1]] == [*["ok"] * done, "running"], point
+    for number, step in enumerate(steps[:-1]):
+        starts = {run.step(step).started_at for run in killed[number + 1 :]}
+        assert len(starts) == 1, f"{step} had finished and was done again"
+
+
+def test_after_every_kill_each_count_reconciles(settings: Settings, first: dict[str, Any]) -> None:
+    distinct, landed = 90, 91
+    assert warehouse.count(settings, "raw.plays") == landed
+    for table in ("stg_segue__plays", "fct_plays"):
+        assert warehouse.count(settings, table) == distinct
+    assert warehouse.query(settings, "select sum(plays) from marts.fct_sessions").rows[0][0] == 90
+    folder = settings.home / "batch_view"
+    assert batch_view.generations(folder) == [1], "what was written before the kill was not lost"
+    assert batch_view.current(folder) == 1
+    assert batch_view.read(folder, 1).manifest.run == first["id"]
+
+
+def test_the_lineage_of_a_run_is_kept_with_it(settings: Settings, first: dict[str, Any]) -> None:
+    path = settings.home / "runs" / f"{first['id']}.lineage.jsonl"
+    events = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [e["eventTime"] for e in events] == sorted(e["eventTime"] for e in events)
+    by_job: dict[str, list[str]] = {}
+    for event in events:
+        UUID(event["run"]["runId"])
+        assert event["schemaURL"].startswith("https://openlineage.io/spec/")
+        assert event["producer"]
+        by_job.setdefault(event["job"]["name"], []).append(event["eventType"])
+    assert all(sorted(kinds) == ["COMPLETE", "START"] for kinds in by_job.values()), by_job
+    # Every mart goes back to what landed, and that to a version of the lake.
+    parents = {
+        o["name"]: [i["name"] for i in event["inputs"]]
+        for event in events
+        if event["job"]["name"].startswith("dbt.")
+        for o in event["outputs"]
+    }
+    marts = {name for name in parents if name.startswith("marts.")}
+    assert {"marts.fct_plays", "marts.fct_recommendation_outcomes"} <= marts
+    for mart in marts:
+        seen, waiting = set(), [mart]
+        while waiting:
+            table = waiting.pop()
+            seen.add(table)
+            waiting += [p for p in parents.get(table, []) if p not in seen]
+        assert any(table.startswith("raw.") for table in seen), f"{mart} comes from nowhere"
+    land = next(e for e in events if e["job"]["name"] == "nightly.land")
+    assert land["inputs"][0]["facets"]["version"]["datasetVersion"] == str(first["lake_version"])
+    fct = next(e for e in events if e["job"]["name"] == "dbt.fct_plays")["outputs"][0]
+    assert fct["outputFacets"]["outputStatistics"]["rowCount"] == 90
+    assert {"name": "event_id", "type": "varchar"} in fct["facets"]["schema"]["fields"]
+
+
+def test_batch_and_speed_layer_meet_without_gap_or_overlap(
+    settings: Settings, first: dict[str, Any]
+) -> None:
+    """The batch table holds the plays up to its lake version; the online model counts every play
+    of the log once, whether the table is there or not."""
+    from online_model import ModelConfig, Recommender
+
+    plays = warehouse.query(
+        settings,
+        "select user_id, epoch(played_at)::bigint, artist, title from raw.plays "
+        "order by kafka_offset",
+    ).rows
+    view = batch_view.read(settings.home / "batch_view", 1)
+    assert view.manifest.lake_version == first["lake_version"]
+    assert set(view.keys.tolist()) == {track_key(a, t) for _, _, a, t in plays}
+    assert view.manifest.plays_until == max(second for _, second, _, _ in plays) * 1000
+    # What lands after the pinned version is the speed layer's alone, and a play of the boundary
+    # that is delivered again is nobody's.
+    user, newest, artist, title = plays[-2]
+    after = [(user, newest + 60 * i, "A0", f"T{i % 9}") for i in range(1, 6)]
+    log = [*plays, (user, newest, artist, title), *after]
+
+    def learned(hand_over: int) -> Recommender:
+        model = Recommender(ModelConfig(tracks=2_000, listeners=100))
+        for number, (user, second, artist, title) in enumerate(log):
+            if number == hand_over:
+                assert model.set_batch_table(view) > 0, "the table is empty"
+            model.learn_plays(
+                np.array([user_key(user)], np.uint64),
+                np.array([track_key(artist, title)], np.uint64),
+                np.array([second]),
+                np.array([255], np.uint8),
+            )
+        return model
+
+    alone, early, late = (learned(n) for n in (-1, 40, len(plays)))
+    for model in (early, late):
+        assert model.plays_learned == alone.plays_learned == len(set(log))
+        assert model.views["batch"] == 1
+        for name in _COUNTED:
+            same, other = getattr(model.state, name), getattr(alone.state, name)
+            np.testing.assert_array_equal(same, other, err_msg=name)
 
 
 def test_the_record_tells_what_happened(settings: Settings, first: dict[str, Any]) -> None:
@@ -92,9 +206,11 @@ def test_the_record_tells_what_happened(settings: Settings, first: dict[str, Any
     assert first["lake_version"] == 1
     assert first["lake_rows"] == 91
     steps = {step["name"]: step for step in first["steps"]}
-    assert list(steps) == ["land", "quality", "build", "retrain", "reports"]
+    assert list(steps) == ["land", "quality", "build", "retrain", "reports", "catalogue"]
     assert {step["status"] for step in steps.values()} == {"ok"}
     assert all(step["seconds"] >= 0 for step in steps.values())
+    assert all(step["cpu_seconds"] >= 0 and step["peak_mb"] > 0 for step in steps.values())
+    assert first["cost"] == pytest.approx(first["cpu_seconds"] / 3600 * 0.5, abs=1e-6)
     assert steps["build"]["rows"]["raw.plays"] == 91
     assert steps["build"]["rows"]["fct_plays"] == 90
     path = settings.home / "runs" / f"{first['id']}.json"
@@ -106,7 +222,7 @@ def test_reports_hold_what_was_played(settings: Settings, first: dict[str, Any])
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
     assert report["lake_version"] == first["lake_version"]
-    assert report["facts"] == {"Plays": 90, "Artists": 4, "Listeners": 1}
+    assert report["facts"] == {"Plays": 90, "Artists": 4, "Listeners": 3}
     plays = {row["artist"]: row["plays"] for row in report["tables"]["artists"]}
     assert plays == {"A0": 23, "A1": 23, "A2": 22, "A3": 22}
     activity = json.loads((settings.reports_dir / "listening-activity/latest.json").read_text())
@@ -157,7 +273,7 @@ def test_a_broken_gate_stops_the_run_and_keeps_the_reports(
     assert code == 1
     assert run["status"] == "failed"
     assert "exactly-once" in run["error"]
-    assert [step["status"] for step in run["steps"]] == ["ok", "failed", *3 * ["skipped"]]
+    assert [step["status"] for step in run["steps"]] == ["ok", "failed", *4 * ["skipped"]]
     assert (settings.reports_dir / "top-artists" / "latest.html").read_text() == page
     assert warehouse.count(settings, "fct_plays") == plays
 

@@ -36,6 +36,10 @@ TABLES = (
     "marts.fct_recommendation_outcomes",
     "marts.fct_feedback",
     "marts.metrics_recommendations_daily",
+    "marts.metrics_retention_weekly",
+    "marts.ml_listener_features_daily",
+    "marts.ml_track_features_daily",
+    "marts.ml_training_examples",
 )
 
 #: What lands on three nights: the second brings late plays and repeats, the third almost nothing.
@@ -45,7 +49,14 @@ _DAY = 24 * 60
 def _nights() -> list[list[dict[str, Any]]]:
     draw = random.Random(5)
     first = [
-        delivery(f"user-{i % 12}", f"T{draw.randrange(40)}", 3 * i, artist=f"A{i % 7}", ms_played=1)
+        delivery(
+            f"user-{i % 12}",
+            f"T{draw.randrange(40)}",
+            5 * i,
+            artist=f"A{i % 7}",
+            ms_played=1,
+            skipped=i % 3 == 0,
+        )
         for i in range(300)
     ]
     first += [
@@ -63,7 +74,11 @@ def _nights() -> list[list[dict[str, Any]]]:
         *[delivery(f"user-{i % 9}", "new", 4 * _DAY + i, landed=late) for i in range(60)],
         *[delivery("user-8", f"n{i}", 4 * _DAY + 90 + i, landed=late) for i in range(60)],
     ]
-    third = [delivery("eve", "only", 6 * _DAY)]
+    third = [
+        delivery("eve", "only", 6 * _DAY),
+        # The last play of the first night once more, a skip now and days in the future.
+        delivery(first[299]["user_id"], first[299]["title"], 6 * _DAY, artist="A5", skipped=True),
+    ]
     return [first + bad + again, second, third]
 
 
@@ -105,10 +120,37 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Three nights, built incrementally."""
     settings = Settings(home=tmp_path_factory.mktemp("nights"))
     _show(settings)
-    for rows in _nights():
+    for number, rows in enumerate(_nights()):
+        if number == 2:
+            _before_the_third.update({name: _features(settings, name) for name in _FEATURES})
         append(settings, rows)
         _build(settings)
     return settings
+
+
+_FEATURES = {
+    "ml_listener_features_daily": "feature_date",
+    "ml_track_features_daily": "feature_date",
+    "ml_training_examples": "played_at",
+}
+_before_the_third: dict[str, set[tuple[Any, ...]]] = {}
+
+
+def _features(settings: Settings, table: str) -> set[tuple[Any, ...]]:
+    return set(warehouse.query(settings, f"select * from marts.{table}").rows)
+
+
+@pytest.mark.parametrize("table", _FEATURES)
+def test_no_feature_knows_the_future(built: Settings, table: str) -> None:
+    """Plays of a later day change no feature and no example of the days before."""
+    before, after = _before_the_third[table], _features(built, table)
+    assert before, "no features: the test shows nothing"
+    later = _one(built, "select max(played_at) from marts.fct_plays")[0].date()
+    column = f"cast({_FEATURES[table]} as date)"
+    new = _one(built, f"select count(*) from marts.{table} where {column} = ?", later)[0]
+    assert new > 0, "the future brought nothing: the test shows nothing"
+    assert len(after - before) == new
+    assert before <= after
 
 
 def _one(settings: Settings, sql: str, *parameters: Any) -> tuple[Any, ...]:
@@ -244,7 +286,7 @@ def test_a_play_without_album_points_at_the_unknown_one(built: Settings) -> None
 def test_the_rules_of_the_project_hold(built: Settings) -> None:
     result = warehouse.test_rules(built)
     assert result.ok, result.failed
-    assert len(result.nodes) >= 13
+    assert len(result.nodes) >= 16
 
 
 def test_appends_while_building_are_not_seen_half(built: Settings, tmp_path: Path) -> None:

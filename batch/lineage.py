@@ -1,0 +1,223 @@
+"""Lineage of a nightly run as OpenLineage events, one JSON object a line.
+
+Every step and every dbt model is a job with a START and a COMPLETE or FAIL event; models name the
+nightly as their parent. Written by hand after the specification (https://openlineage.io/spec/2-0-2)
+rather than with its client library: see docs/adr.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from pathlib import Path
+from typing import Any
+
+from batch.reports.publish import write_atomically
+from batch.runs import Model, Run, Step
+from contracts.settings import Settings
+
+PRODUCER = "urn:segue:nightly"
+_SPEC = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent"
+_FACETS = "https://openlineage.io/spec/facets"
+_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:segue:lineage")
+
+Dataset = dict[str, Any]
+
+
+def models(target: Path) -> list[Model]:
+    """Return what the last dbt build made, read from its artifacts in ``target``."""
+    manifest = json.loads((target / "manifest.json").read_bytes())
+    results = json.loads((target / "run_results.json").read_bytes())
+    nodes = manifest["nodes"] | manifest["sources"]
+    found = []
+    for result in results["results"]:
+        node = nodes.get(result["unique_id"])
+        if node is None or node["resource_type"] not in {"model", "snapshot"}:
+            continue
+        parents = [nodes[name] for name in node["depends_on"]["nodes"] if name in nodes]
+        times = [(t["started_at"], t["completed_at"]) for t in result["timing"]]
+        fallback = results["metadata"]["generated_at"]
+        found.append(
+            Model(
+                table=_table(node),
+                inputs=[_table(parent) for parent in parents],
+                status="ok" if result["status"] == "success" else str(result["status"]),
+                started_at=min((start for start, _ in times if start), default=fallback),
+                finished_at=max((end for _, end in times if end), default=fallback),
+                columns={
+                    name: column["data_type"]
+                    for name, column in node.get("columns", {}).items()
+                    if column.get("data_type")
+                },
+            )
+        )
+    return found
+
+
+def _table(node: dict[str, Any]) -> str:
+    return f"{node['schema']}.{node.get('identifier') or node.get('alias') or node['name']}"
+
+
+def events(run: Run, settings: Settings) -> list[dict[str, Any]]:
+    """Return the events of a run in order of time."""
+    writer = _Writer(run, settings)
+    for step in run.steps:
+        if step.started_at is None:
+            continue
+        inputs, outputs = writer.flow(step)
+        writer.job(
+            f"nightly.{step.name}",
+            (step.started_at, _end(step, run)),
+            step.status == "ok",
+            inputs,
+            outputs,
+            step.detail,
+        )
+    for model in run.models:
+        if model.status != "skipped":
+            writer.model(model)
+    writer.job(
+        "nightly",
+        (run.started_at, run.finished_at or run.started_at),
+        run.status in {"ok", "empty"},
+        [],
+        [],
+        run.error or "",
+        parent=False,
+    )
+    return sorted(
+        writer.events, key=lambda event: (event["eventTime"], event["eventType"] != "START")
+    )
+
+
+def write(run: Run, path: Path, settings: Settings) -> None:
+    """Keep the events of a run beside its record."""
+    text = "".join(json.dumps(event) + "\n" for event in events(run, settings))
+    write_atomically(path, text)
+
+
+def _end(step: Step, run: Run) -> str:
+    after = [
+        s.started_at for s in run.steps if s.started_at and s.started_at > str(step.started_at)
+    ]
+    return min(after, default=run.finished_at or str(step.started_at))
+
+
+class _Writer:
+    def __init__(self, run: Run, settings: Settings) -> None:
+        self.run = run
+        self.events: list[dict[str, Any]] = []
+        self.jobs = settings.namespace
+        self.warehouse = f"{run.target}://{settings.namespace}"
+
+    def flow(self, step: Step) -> tuple[list[Dataset], list[Dataset]]:
+        """Return what a step reads and writes."""
+        raw = [self.dataset(f"raw.{name}") for name in self.run.lake_versions]
+        lake = [
+            self.dataset(name, "delta", version=version)
+            for name, version in self.run.lake_versions.items()
+        ]
+        plays = [self.dataset("marts.fct_plays")]
+        built = [self.dataset(model.table) for model in self.run.models]
+        generation = step.rows.get("generation")
+        match step.name:
+            case "land":
+                return lake, raw
+            case "quality":
+                return raw, []
+            case "build":
+                return raw, built
+            case "retrain":
+                view = [self.dataset("batch_view", "segue", version=generation or 0)]
+                return plays, view if generation else []
+            case "reports":
+                names = [name for name in step.rows if name != "generation"]
+                return plays, [self.dataset(name, "segue-reports") for name in names]
+        return [], []
+
+    def model(self, model: Model) -> None:
+        """Add the events of a dbt model."""
+        rows = self.run.step("build").rows
+        name = model.table.partition(".")[2]
+        self.job(
+            f"dbt.{name}",
+            (model.started_at, model.finished_at),
+            model.status == "ok",
+            [self.dataset(table) for table in model.inputs],
+            [self.dataset(model.table, columns=model.columns, rows=rows.get(name))],
+        )
+
+    def dataset(
+        self,
+        name: str,
+        namespace: str = "",
+        *,
+        version: int | None = None,
+        columns: dict[str, str] | None = None,
+        rows: int | None = None,
+    ) -> Dataset:
+        """Return a dataset with the facets that are known."""
+        found: Dataset = {"namespace": namespace or self.warehouse, "name": name}
+        facets: dict[str, Any] = {}
+        if columns:
+            fields = [{"name": n, "type": t} for n, t in columns.items()]
+            facets["schema"] = _facet("1-1-1/SchemaDatasetFacet", fields=fields)
+        if version is not None:
+            facets["version"] = _facet(
+                "1-0-1/DatasetVersionDatasetFacet", datasetVersion=str(version)
+            )
+        if facets:
+            found["facets"] = facets
+        if rows is not None:
+            statistics = _facet("1-0-2/OutputStatisticsOutputDatasetFacet", rowCount=rows)
+            found["outputFacets"] = {"outputStatistics": statistics}
+        return found
+
+    def job(
+        self,
+        name: str,
+        span: tuple[str, str],
+        good: bool,
+        inputs: list[Dataset],
+        outputs: list[Dataset],
+        word: str = "",
+        *,
+        parent: bool = True,
+    ) -> None:
+        """Add START and COMPLETE or FAIL of one job."""
+        facets: dict[str, Any] = {}
+        if parent:
+            facets["parent"] = _facet(
+                "1-0-1/ParentRunFacet",
+                run={"runId": self.run_id("nightly")},
+                job={"namespace": self.jobs, "name": "nightly"},
+            )
+        for kind, at in zip(("START", "COMPLETE" if good else "FAIL"), span, strict=True):
+            told = facets
+            if kind == "FAIL":
+                error = _facet(
+                    "1-0-1/ErrorMessageRunFacet", message=word, programmingLanguage="python"
+                )
+                told = facets | {"errorMessage": error}
+            self.events.append(
+                {
+                    "eventTime": at,
+                    "eventType": kind,
+                    "producer": PRODUCER,
+                    "schemaURL": _SPEC,
+                    "run": {"runId": self.run_id(name), "facets": told},
+                    "job": {"namespace": self.jobs, "name": name, "facets": {}},
+                    "inputs": inputs,
+                    "outputs": outputs,
+                }
+            )
+
+    def run_id(self, job: str) -> str:
+        """Return the same id for the same job of the same run."""
+        return str(uuid.uuid5(_NAMESPACE, f"{self.run.id}/{job}"))
+
+
+def _facet(schema: str, **fields: Any) -> dict[str, Any]:
+    version, name = schema.split("/")
+    url = f"{_FACETS}/{version}/{name}.json#/$defs/{name}"
+    return {"_producer": PRODUCER, "_schemaURL": url, **fields}

@@ -1,0 +1,108 @@
+"""Is the pipeline well? How soon plays land, what became of them, how the nights went."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+from batch.ask import Ask
+from batch.reports.period import last_days
+from batch.reports.plots import ACCENT, INK, SECOND, by_date, drawing, to_svg
+from batch.reports.report import Cell, Column, Figure, Kind, Occasion, Report, Table
+
+DAYS = 28
+
+_LANDING = """
+select cast(landed_at as date), count(*),
+    quantile_cont(epoch(landed_at) - epoch(received_at), 0.5),
+    quantile_cont(epoch(landed_at) - epoch(received_at), 0.99)
+from staging.stg_segue__plays
+where landed_at > ? and landed_at < ?
+group by 1
+order by 1
+"""
+
+_FLOW = """
+select 'deliveries in the lake', count(*) from raw.plays
+union all select 'accepted, each play once', count(*) from staging.stg_segue__plays
+union all select 'rejected plays', count(*) from staging.stg_segue__plays_rejected
+union all select 'rejected tracks shown', count(*) from staging.stg_segue__impressions_rejected
+union all select 'rejected feedback', count(*) from staging.stg_segue__feedback_rejected
+union all select 'plays in the star schema', count(*) from marts.fct_plays
+union all select 'sessions', count(*) from marts.fct_sessions
+union all select 'lists shown', count(*) from marts.fct_impressions
+union all select 'words of feedback', count(*) from marts.fct_feedback
+"""
+
+_NIGHTS = (
+    Column("run", "Run"),
+    Column("status", "Status"),
+    Column("seconds", "Seconds", "tenths"),
+    Column("slowest_step", "Slowest step"),
+    Column("peak_mb", "Peak memory, MB", "count"),
+    Column("plays", "Deliveries read", "count"),
+    Column("trouble", "Trouble"),
+)
+_DAY_COLUMNS = (
+    Column("date", "Day"),
+    Column("plays", "Plays landed", "count"),
+    Column("median_seconds", "Median seconds to land", "tenths"),
+    Column("p99_seconds", "99th percentile", "tenths"),
+)
+_FLOW_COLUMNS = (Column("what", "What"), Column("rows", "Rows", "count"))
+
+
+def draw(ask: Ask, occasion: Occasion) -> Report:
+    """Draw the report: the 28 days up to the newest play, and the nights on record."""
+    since, until = last_days(ask, occasion, DAYS)
+    landing = ask(_LANDING, [since, occasion.generated_at.date() + timedelta(days=1)])
+    flow = ask(_FLOW)
+    nights: list[tuple[Cell, ...]] = [
+        (n.run, n.status, n.seconds, n.slowest_step, n.peak_mb, n.plays, n.trouble)
+        for n in occasion.nights
+    ]
+    good = sum(night.status == "ok" for night in occasion.nights)
+    facts: dict[str, Cell] = {
+        "Nights that went well": f"{good} of {len(nights)}" if nights else "–",
+        "Deliveries": flow[0][1],
+        "Rejected": sum(rows for what, rows in flow if what.startswith("rejected")),
+    }
+    figures = []
+    if landing:
+        medians, worst = [row[2] for row in landing], [row[3] for row in landing]
+        figures = [
+            Figure(
+                "Seconds from receipt to lake",
+                _landing([row[0] for row in landing], medians, worst),
+                "Median (dark) and 99th percentile of the plays that landed on a day.",
+            )
+        ]
+    return Report(
+        name=KIND.name,
+        title="Pipeline health",
+        summary=f"Landing since {since:%d %B %Y}, the newest play of {until:%d %B %Y}, and the "
+        "nights on record.",
+        facts=facts,
+        figures=figures,
+        tables=[
+            Table("nights", "Nights, newest first", _NIGHTS, nights),
+            Table("flow", "What became of the deliveries", _FLOW_COLUMNS, flow),
+            Table("landing", "Landing, newest day first", _DAY_COLUMNS, landing[::-1]),
+        ],
+        generated_at=occasion.generated_at,
+        lake_version=occasion.lake_version,
+    )
+
+
+def _landing(days: list[date], medians: list[float], worst: list[float]) -> str:
+    with drawing(height=2.6) as (canvas, axes):
+        axes.plot(days, worst, color=SECOND, linewidth=1.2, marker="o", markersize=2.5)
+        axes.plot(days, medians, color=ACCENT, linewidth=1.8, marker="o", markersize=2.5)
+        axes.set_ylim(bottom=0)
+        axes.set_xlabel("Day landed (UTC)")
+        axes.set_ylabel("Seconds")
+        axes.set_title("Seconds from receipt to lake", loc="left", fontsize=11, color=INK)
+        by_date(axes)
+        return to_svg(canvas)
+
+
+KIND = Kind("pipeline-health", "How soon plays land, what became of them, how nights went.", draw)

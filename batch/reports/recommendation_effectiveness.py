@@ -1,0 +1,142 @@
+"""Do people play what they are shown? Hit-through of lists, by day, place, arm and generation."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+from batch.ask import Ask
+from batch.reports.period import newest_day
+from batch.reports.plots import ACCENT, INK, SECOND, by_date, drawing, to_svg
+from batch.reports.report import Cell, Column, Figure, Kind, Occasion, Report, Table
+
+DAYS = 28
+
+_DAILY = """
+select shown_date, sum(lists), sum(lists_hit), sum(lists_hit) / sum(lists),
+    sum(hit_rate_inverse_propensity * tracks_shown) / nullif(sum(tracks_shown), 0),
+    sum(mean_reciprocal_rank * lists) / sum(lists), sum(lists_degraded)
+from marts.metrics_recommendations_daily
+where shown_date > ? and shown_date <= ?
+group by shown_date
+order by shown_date
+"""
+
+_GROUPS = """
+select arm, mode, model_generation, sum(lists), sum(lists_hit) / sum(lists),
+    sum(hit_rate_inverse_propensity * tracks_shown) / nullif(sum(tracks_shown), 0)
+from marts.metrics_recommendations_daily
+where shown_date > ? and shown_date <= ?
+group by arm, mode, model_generation
+order by arm, mode, model_generation desc
+"""
+
+_PLACES = """
+select position + 1, count(*), count(case when is_hit then 1 end),
+    avg(case when is_hit then 1.0 else 0.0 end),
+    median(seconds_to_play)
+from marts.fct_recommendation_outcomes
+where shown_date > ? and shown_date <= ?
+group by position
+order by position
+limit 20
+"""
+
+_DAY_COLUMNS = (
+    Column("date", "Day"),
+    Column("lists", "Lists", "count"),
+    Column("lists_hit", "Lists hit", "count"),
+    Column("hit_through_rate", "Hit-through", "percent"),
+    Column("hit_rate_inverse_propensity", "Tracks hit, by inverse propensity", "percent"),
+    Column("mean_reciprocal_rank", "Mean reciprocal rank"),
+    Column("lists_degraded", "Degraded", "count"),
+)
+_PLACE_COLUMNS = (
+    Column("place", "Place", "count"),
+    Column("shown", "Shown", "count"),
+    Column("hits", "Hits", "count"),
+    Column("hit_rate", "Hit rate", "percent"),
+    Column("median_seconds", "Median seconds to the play", "count"),
+)
+_GROUP_COLUMNS = (
+    Column("arm", "Arm"),
+    Column("mode", "Mode"),
+    Column("generation", "Model generation", "count"),
+    Column("lists", "Lists", "count"),
+    Column("hit_through_rate", "Hit-through", "percent"),
+    Column("hit_rate_inverse_propensity", "Tracks hit, by inverse propensity", "percent"),
+)
+
+
+def draw(ask: Ask, occasion: Occasion) -> Report:
+    """Draw the report: the 28 days up to the newest play."""
+    until = newest_day(ask, occasion)
+    span = [until - timedelta(days=DAYS), until]
+    days = ask(_DAILY, span)
+    places = ask(_PLACES, span)
+    lists = sum(row[1] for row in days)
+    hit = sum(row[2] for row in days)
+    facts: dict[str, Cell] = {
+        "Lists shown": int(lists),
+        "Lists hit": int(hit),
+        "Hit-through": f"{100 * hit / lists:.1f} %" if lists else "–",
+    }
+    figures = []
+    if days:
+        figures = [
+            Figure(
+                "Hit-through by day",
+                _by_day([row[0] for row in days], [100 * row[3] for row in days]),
+                "Share of lists of which a track was played within the hour.",
+            ),
+            Figure(
+                "Hit rate by place",
+                _by_place([100 * row[3] for row in places]),
+                "Share of the tracks shown at a place that were played.",
+            ),
+        ]
+    return Report(
+        name=KIND.name,
+        title="Do people play what they are shown?",
+        summary=f"Lists of the {DAYS} days up to {until:%d %B %Y}.",
+        facts=facts,
+        figures=figures,
+        tables=[
+            Table("days", "Day by day, newest first", _DAY_COLUMNS, days[::-1]),
+            Table("places", "By place in the list", _PLACE_COLUMNS, places),
+            Table(
+                "groups", "By arm, mode and model generation", _GROUP_COLUMNS, ask(_GROUPS, span)
+            ),
+        ],
+        generated_at=occasion.generated_at,
+        lake_version=occasion.lake_version,
+        notes=[
+            "A hit is a play of a song within an hour of a list that showed it, or a play that "
+            "names the list; a play counts for one list.",
+            "Inverse propensity weighs a hit by the chance with which the place showed the track, "
+            "so that tracks shown by chance count for all that were not.",
+        ],
+    )
+
+
+def _by_day(days: list[date], rates: list[float]) -> str:
+    with drawing(height=2.6) as (canvas, axes):
+        axes.plot(days, rates, color=ACCENT, linewidth=1.8, marker="o", markersize=3)
+        axes.set_ylim(bottom=0)
+        axes.set_xlabel("Day (UTC)")
+        axes.set_ylabel("Lists hit (%)")
+        axes.set_title("Hit-through by day", loc="left", fontsize=11, color=INK)
+        by_date(axes)
+        return to_svg(canvas)
+
+
+def _by_place(rates: list[float]) -> str:
+    with drawing(height=2.6) as (canvas, axes):
+        axes.bar(range(1, len(rates) + 1), rates, color=SECOND, width=0.7)
+        axes.set_xlabel("Place in the list")
+        axes.set_ylabel("Played (%)")
+        axes.set_title("Hit rate by place", loc="left", fontsize=11, color=INK)
+        axes.grid(axis="x", visible=False)
+        return to_svg(canvas)
+
+
+KIND = Kind("recommendation-effectiveness", "Whether lists are played, by day and place.", draw)

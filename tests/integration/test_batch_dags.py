@@ -1,0 +1,115 @@
+"""The DAGs on a real Airflow: they load, start by data, and run the nightly step by step."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from batch.nightly import STEPS
+from batch.runs import Runs
+from contracts.settings import Settings
+from tests.batch.lakes import append, delivery
+
+ROOT = Path(__file__).resolve().parents[2]
+DAGS = ROOT / "batch" / "dags"
+AIRFLOW = ROOT / ".venv-airflow" / "bin" / "airflow"
+
+
+def test_the_dag_has_the_steps_of_the_nightly() -> None:
+    tree = ast.parse((DAGS / "segue_nightly.py").read_text())
+    values = {
+        target.id: node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    assert ast.literal_eval(values["STEPS"]) == tuple(STEPS)
+
+
+@pytest.fixture(scope="module")
+def airflow(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Environment of an Airflow with a database of its own."""
+    if not AIRFLOW.exists():
+        pytest.skip("needs the Airflow environment (make airflow)")
+    home = tmp_path_factory.mktemp("airflow")
+    segue = f"{sys.executable} -m infra.cli"
+    environ = os.environ | {
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "SEGUE_BIN": segue,
+        "PYTHONPATH": str(ROOT),
+        "DO_NOT_TRACK": "1",
+        "SCARF_NO_ANALYTICS": "true",
+    }
+    _run(environ, "db", "migrate")
+    return environ
+
+
+def _run(environ: dict[str, str], *arguments: str) -> str:
+    done = subprocess.run(
+        [str(AIRFLOW), *arguments],
+        env=environ,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+    assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
+    return done.stdout
+
+
+@pytest.mark.airflow
+@pytest.mark.integration
+@pytest.mark.slow
+def test_a_dag_run_is_a_nightly(airflow: dict[str, str], tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    append(settings, [delivery("ada", f"T{i % 9}", i * 7, artist=f"A{i % 4}") for i in range(40)])
+    environ = airflow | settings.environ()
+    _run(environ, "dags", "test", "segue_nightly", "2025-03-04")
+    (run,) = Runs(tmp_path / "runs").all()
+    assert run.status == "ok", "five tasks, one run"
+    assert run.date == "2025-03-04"
+    assert [step.status for step in run.steps] == ["ok"] * len(STEPS)
+    assert (settings.reports_dir / "weekly-listening" / "2025-03-04.html").exists()
+
+
+@pytest.mark.airflow
+@pytest.mark.integration
+def test_every_dag_loads_and_the_nightly_waits_for_the_lake(airflow: dict[str, str]) -> None:
+    assert json.loads(_run(airflow, "dags", "list-import-errors", "--output", "json") or "[]") == []
+    script = (
+        "import json\n"
+        "from airflow.dag_processing.dagbag import DagBag\n"
+        f"bag = DagBag({str(DAGS)!r})\n"
+        "assert not bag.import_errors, bag.import_errors\n"
+        "dag = bag.dags['segue_nightly']\n"
+        "outlets = [o.uri for t in bag.dags['segue_landing'].tasks for o in t.outlets]\n"
+        "print(json.dumps({'dags': sorted(bag.dags), 'outlets': outlets,\n"
+        "    'starts': [a.uri for _, a in dag.timetable.asset_condition.iter_assets()],\n"
+        "    'active': dag.max_active_runs, 'retries': [t.retries for t in dag.tasks],\n"
+        "    'timeouts': all(t.execution_timeout for t in dag.tasks)}))\n"
+    )
+    done = subprocess.run(
+        [str(AIRFLOW.parent / "python"), "-c", script],
+        env=airflow,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["dags"] == ["segue_landing", "segue_nightly"]
+    assert found["starts"] == found["outlets"] == ["segue://lake/plays"]
+    assert found["active"] == 1
+    assert min(found["retries"]) >= 1
+    assert found["timeouts"]
