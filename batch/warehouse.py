@@ -20,6 +20,7 @@ from batch import dbt_runner
 from batch.ask import Ask
 from batch.dbt_runner import Build, Node
 from batch.lake import Snapshot
+from batch.merges import land_merges
 from contracts.errors import ConfigurationError, StoreUnavailable
 from contracts.lake import CATALOGUE, TABLES
 from contracts.settings import Settings
@@ -94,6 +95,7 @@ def land(settings: Settings, snapshots: Mapping[str, Snapshot | None]) -> None:
                 continue
             how = "create or replace view" if table in snapshots else "create view if not exists"
             connection.execute(f"{how} raw.{table} as {_nothing(connection, schema)}")
+        land_merges(settings, connection)
 
 
 def _files(snapshot: Snapshot) -> str:

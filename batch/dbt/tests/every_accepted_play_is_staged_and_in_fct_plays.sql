@@ -2,7 +2,7 @@
 with counted as (
     select
         (
-            select count(distinct event_id) from {{ ref('base_segue__plays') }} where is_accepted
+            select count(distinct play_id) from {{ ref('base_segue__told') }}
         ) as accepted,
         (select count(*) from {{ ref('stg_segue__plays') }}) as staged,
         (select count(*) from {{ ref('fct_plays') }}) as in_marts,

@@ -14,8 +14,10 @@
         incremental_strategy='delete+insert',
         unique_key='event_id',
         on_schema_change='fail',
+        post_hook='{{ forget_merged() }}',
     )
 }}
+-- depends_on: {{ ref('base_segue__merges') }}
 {%- set order = 'played_at, event_id' %}
 
 with plays as (

@@ -10,8 +10,10 @@
         incremental_strategy='delete+insert',
         unique_key='event_id',
         on_schema_change='fail',
+        post_hook='{{ forget_merged() }}',
     )
 }}
+-- depends_on: {{ ref('base_segue__merges') }}
 
 with sessions as (
 

@@ -1,10 +1,11 @@
 {#-
     One row a play. Of several deliveries the first received wins; what it left empty is filled
-    from the later ones. Repeats are rare, so only they go through window functions: over ten
-    million plays that costs a third of the memory of windows over everything.
+    from the later ones, and then from what other clients told of the same play. Repeats are rare,
+    so only they go through window functions: over ten million plays that costs a third of the
+    memory of windows over everything.
 
-    Incremental: a play that was delivered again is folded anew from *all* its deliveries, so the
-    result is the same as a full refresh.
+    Incremental: a play that was delivered again, merged or taken apart is folded anew from *all*
+    its deliveries, so the result is the same as a full refresh.
 -#}
 {{
     config(
@@ -12,35 +13,54 @@
         incremental_strategy='delete+insert',
         unique_key='event_id',
         on_schema_change='fail',
+        post_hook='{{ forget_merged() }}',
     )
 }}
 {%- set plain = [
-    'event_id', 'user_id', 'track_id', 'artist', 'title', 'played_at', 'received_at', 'source',
+    'user_id', 'track_id', 'artist', 'title', 'played_at', 'received_at', 'source',
 ] -%}
 {%- set filled = [
     'album', 'ms_played', 'duration_ms', 'is_skipped', 'reason_end', 'session_hint',
     'impression_id',
 ] -%}
 {%- set arrival = 'received_at, log_id, kafka_partition, kafka_offset, position' %}
+{#- The play's own deliveries come first, then the other clients' by their start. -#}
+{%- set order -%}
+    deliveries.event_id <> deliveries.play_id,
+    case when deliveries.event_id <> deliveries.play_id then deliveries.played_at end,
+    case when deliveries.event_id <> deliveries.play_id then deliveries.event_id end,
+    {{ arrival }}
+{%- endset %}
 
 with
 {% if is_incremental() %}
+changed as (
+
+    select event_id
+    from {{ ref('base_segue__merges') }}
+    where changed_at >= {{ look_back('landed_at') }}
+
+),
+
 touched as (
 
-    select distinct event_id
-    from {{ ref('base_segue__plays') }}
-    where is_accepted and landed_at >= {{ look_back('landed_at') }}
+    select play_id
+    from {{ ref('base_segue__told') }}
+    where landed_at >= {{ look_back('landed_at') }}
+    union
+    -- What a play lost, or gained and lost again, changes it too.
+    select head_id
+    from {{ ref('base_segue__merges') }}
+    where event_id in (select event_id from changed) and head_id is not null
 
 ),
 {% endif %}
 repeated as (
 
-    select event_id
-    from {{ ref('base_segue__plays') }}
-    where
-        is_accepted
-        {% if is_incremental() %} and event_id in (select event_id from touched) {% endif %}
-    group by event_id
+    select play_id
+    from {{ ref('base_segue__told') }}
+    {% if is_incremental() %} where play_id in (select play_id from touched) {% endif %}
+    group by play_id
     having count(*) > 1
 
 ),
@@ -48,30 +68,29 @@ repeated as (
 delivered_once as (
 
     select
+        play_id as event_id,
         {{ plain | join(', ') }},
         {{ filled | join(', ') }},
         landed_at
-    from {{ ref('base_segue__plays') }} as deliveries
+    from {{ ref('base_segue__told') }} as deliveries
     where
-        is_accepted
-        {% if is_incremental() %} and event_id in (select event_id from touched) {% endif %}
-        and not exists (
-            select 1 from repeated where repeated.event_id = deliveries.event_id
-        )
+        not exists (select 1 from repeated where repeated.play_id = deliveries.play_id)
+        {% if is_incremental() %} and play_id in (select play_id from touched) {% endif %}
 
 ),
 
 delivered_again as (
 
     select
+        play_id as event_id,
         {{ plain | join(', ') }},
         {%- for column in filled %}
-        {{ first_filled(column, 'event_id', arrival) }} as {{ column }},
+        {{ first_filled(column, 'play_id', order) }} as {{ column }},
         {%- endfor %}
-        max(landed_at) over (partition by event_id) as landed_at
-    from {{ ref('base_segue__plays') }}
-    where is_accepted and event_id in (select event_id from repeated)
-    qualify row_number() over (partition by event_id order by {{ arrival }}) = 1
+        max(landed_at) over (partition by play_id) as landed_at
+    from {{ ref('base_segue__told') }} as deliveries
+    where play_id in (select play_id from repeated)
+    qualify row_number() over (partition by play_id order by {{ order }}) = 1
 
 )
 

@@ -1,0 +1,31 @@
+{#-
+    Every accepted delivery with the play it is counted as. A delivery counts as landed anew when
+    the word on its merge has changed: that is how incremental models hear of it.
+-#}
+
+select
+    deliveries.event_id,
+    coalesce(merges.head_id, deliveries.event_id) as play_id,
+    deliveries.user_id,
+    deliveries.track_id,
+    deliveries.artist,
+    deliveries.title,
+    deliveries.album,
+    deliveries.played_at,
+    deliveries.received_at,
+    deliveries.ms_played,
+    deliveries.duration_ms,
+    deliveries.is_skipped,
+    deliveries.reason_end,
+    deliveries.source,
+    deliveries.session_hint,
+    deliveries.impression_id,
+    deliveries.log_id,
+    deliveries.kafka_partition,
+    deliveries.kafka_offset,
+    deliveries.position,
+    greatest(deliveries.landed_at, coalesce(merges.changed_at, deliveries.landed_at)) as landed_at
+from {{ ref('base_segue__plays') }} as deliveries
+left join {{ ref('base_segue__merges') }} as merges
+    on deliveries.event_id = merges.event_id and merges.is_current
+where deliveries.is_accepted
