@@ -86,3 +86,13 @@ def ingest(
         seconds=seconds,
         connections=connections,
     )
+
+
+@app.command("import")
+def imports(
+    broker: Broker = "tansu",
+    rows: Annotated[int, typer.Option(help="Of the generated file.")] = 5_000_000,
+    post: Annotated[int, typer.Option(help="Rows imported end to end; 0: none.")] = 200_000,
+) -> None:
+    """Rows per second of the importer beside reading lines, and its memory against file size."""
+    _run("imports", broker=broker, rows=rows, post=post)
