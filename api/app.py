@@ -53,8 +53,8 @@ def create_app(services: Services) -> Edge:
         redoc_url=None,
     )
     app.state.services = services
-    gate = Gate(services.accounts, services.rates)
-    paths = HotPaths(services, gate)
+    gate = Gate(services.accounts, services.rates, services.settings)
+    paths = HotPaths(services)
     edge = Edge(services, app, paths.find, gate)
     app.include_router(hot_router(paths, edge))
     listenbrainz = (read, stats, recommendation, said, ratings, imports, delete)

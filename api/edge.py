@@ -15,6 +15,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import INTERNAL, ApiError, ClientGone, listenbrainz_body, native_body
 from api.http import Handler, Headers, Reply, send_reply
+from api.lastfm.errors import RATE_LIMIT
+from api.lastfm.tree import failure
 from api.listenbrainz.gate import PREFIX, PREFLIGHT, Gate
 from api.services import Services
 
@@ -27,13 +29,15 @@ class Hot:
 
     route: str
     handler: Handler
-    gate: Gate | None = None
+    listenbrainz: bool = False
 
 
 def error_reply(error: ApiError, path: str) -> Reply:
     """Return an error in the shape of the protocol a path belongs to."""
     body = listenbrainz_body(error) if path.startswith(PREFIX) else native_body(error)
     headers: Headers = []
+    if path.startswith("/2.0") and error.status == 429:
+        body = failure(RATE_LIMIT, error.message, as_json=True)
     if error.retry_after is not None:
         headers.append((b"retry-after", str(error.retry_after).encode()))
     if error.status == 413:
@@ -79,11 +83,9 @@ class Edge:
         """Let a hot endpoint answer."""
         started = time.perf_counter()
         extra: Headers = []
-        path = PREFIX if hot.gate is not None else scope["path"]
+        path = PREFIX if hot.listenbrainz else scope["path"]
         try:
-            refusal: ApiError | None = None
-            if hot.gate is not None:
-                extra, refusal = await hot.gate.enter(scope)
+            extra, refusal = await self._gate.enter(scope, cors=hot.listenbrainz)
             if refusal is not None:
                 raise refusal
             reply = await hot.handler(scope, receive)
@@ -115,9 +117,8 @@ class Edge:
             await send(message)
 
         try:
-            refusal: ApiError | None = None
-            if scope["path"].startswith(PREFIX):
-                extra, refusal = await self._gate.enter(scope)
+            cors = scope["path"].startswith(PREFIX)
+            extra, refusal = await self._gate.enter(scope, cors=cors)
             if refusal is not None:
                 await send_reply(counted, error_reply(refusal, scope["path"]))
             else:

@@ -9,7 +9,6 @@ from starlette.types import Receive, Scope, Send
 
 from api.edge import Edge, Hot
 from api.http import Raw
-from api.listenbrainz.gate import Gate
 from api.listenbrainz.replies import ListensIn, Submitted
 from api.listenbrainz.submit import ROUTE as SUBMIT_ROUTE
 from api.listenbrainz.submit import SubmitListens
@@ -40,9 +39,9 @@ _SUBMIT_PATHS = (
 class HotPaths:
     """Finds the hot endpoint of a request."""
 
-    def __init__(self, services: Services, gate: Gate) -> None:
+    def __init__(self, services: Services) -> None:
         self.plays = Hot(PLAYS_ROUTE, SubmitPlays(services))
-        self.listens = Hot(SUBMIT_ROUTE, SubmitListens(services), gate)
+        self.listens = Hot(SUBMIT_ROUTE, SubmitListens(services), listenbrainz=True)
         self.recommend = Hot(RECOMMEND_ROUTE, Recommend(services))
         self._exact = {("POST", path): self.listens for path in _SUBMIT_PATHS}
         self._exact["POST", PLAYS_ROUTE] = self.plays

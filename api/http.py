@@ -7,6 +7,7 @@ in the OpenAPI document like every other endpoint.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
@@ -15,6 +16,8 @@ from starlette.types import Receive, Scope, Send
 
 from api.errors import ApiError, ClientGone
 
+#: How long a body may take to arrive.
+BODY_SECONDS = 30
 Headers = list[tuple[bytes, bytes]]
 JSON: tuple[bytes, bytes] = (b"content-type", b"application/json")
 
@@ -44,10 +47,25 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
     Raises
     ------
     ApiError
-        413 when it is larger than ``limit`` bytes; no more than that is ever held.
+        413 when it is larger than ``limit`` bytes; no more than that is ever held. 408 when it
+        does not arrive in time, 415 when it is compressed.
     ClientGone
         The caller hung up.
     """
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return await _read_body(scope, receive, limit)
+    except TimeoutError:
+        raise ApiError(
+            408, "too-slow", f"The body did not arrive within {BODY_SECONDS} seconds."
+        ) from None
+
+
+async def _read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
+    encoding = header(scope, b"content-encoding")
+    if encoding is not None and encoding.strip().lower() not in (b"", b"identity"):
+        # Not unpacked: a few bytes could become gigabytes.
+        raise ApiError(415, "compressed", "Send the body as it is, without Content-Encoding.")
     declared = header(scope, b"content-length")
     if declared is not None and declared.isdigit() and int(declared) > limit:
         raise _too_large(limit)

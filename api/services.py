@@ -60,6 +60,7 @@ class Services:
         self.features = FeatureStore(self.redis, self.keys)
         self.model = LiveModel(settings.model_dir)
         self.rates = RateWindow()
+        self.logins = RateWindow(seconds=60)
         self.watcher = Watcher(self)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._watch_numbers()

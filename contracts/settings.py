@@ -40,6 +40,8 @@ class Settings:
         Longest time between two model snapshots.
     lake_seconds, lake_rows
         The lake sink commits when either is reached.
+    rate_per_token, rate_per_address
+        Requests the API takes in ten seconds from one token, and from one address without a token.
     lastfm_secret
         Shared secret of Last.fm signatures (``api_sig``); empty: signatures are not checked.
     """
@@ -57,6 +59,8 @@ class Settings:
     lake_seconds: float = 2.0
     lake_rows: int = 50_000
     admin_token: str = ""
+    rate_per_token: int = 100_000
+    rate_per_address: int = 3_000
     lastfm_secret: str = ""
 
     @property

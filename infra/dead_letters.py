@@ -19,6 +19,8 @@ from contracts.events import DeadLetter
 from contracts.kafka import end_offsets
 from contracts.settings import Settings
 from contracts.topics import Topics
+from streams.erasures import Erased, ErasureFollower
+from streams.heartbeat import Status
 
 _REPLAYED = b"replayed"
 _HTTP = "http:"
@@ -64,6 +66,8 @@ _NOTE = msgspec.json.Decoder(_Note)
 def read(settings: Settings, *, replayed: bool = False) -> list[Letter]:
     """Return the refused messages in order of time; those replayed already only if asked for.
 
+    Letters of erased listeners lie in the topic until it lets them go; nobody gets to see them.
+
     Raises
     ------
     BrokerUnavailable
@@ -107,8 +111,25 @@ def read(settings: Settings, *, replayed: bool = False) -> list[Letter]:
         consumer.close()
     for letter in letters.values():
         letter.stages = sorted(set(letter.stages))
+    erased = _erased(settings) if letters else Erased()
     in_time = sorted(letters.values(), key=lambda x: (x.content.at, x.partition, x.offset))
-    return [letter for letter in in_time if replayed or letter.id not in done]
+    return [
+        letter
+        for letter in in_time
+        if (replayed or letter.id not in done)
+        and not erased.covers(
+            (letter.content.key or b"").decode(errors="replace"), letter.content.at
+        )
+    ]
+
+
+def _erased(settings: Settings) -> Erased:
+    """Return who is forgotten: their letters are neither shown nor sent again."""
+    erased = Erased()
+    follower = ErasureFollower(settings, Status(), erased)
+    follower.read_whole()
+    follower.close()
+    return erased
 
 
 def replay(settings: Settings, letters: list[Letter], *, api: str, token: str) -> dict[str, str]:
@@ -166,6 +187,8 @@ def _produce(producer: Producer, letter: Letter) -> None:
 
 def _post(letter: Letter, api: str, token: str) -> None:
     """Post a play the API refused; it was the sender's unless it names another listener."""
+    if letter.content.stage == "api-body":
+        raise InvalidEvent("bad-body", "the request was refused whole: only its sender can mend it")
     try:
         play = msgspec.json.decode(letter.content.value or b"null", type=dict[str, object])
     except msgspec.MsgspecError as error:

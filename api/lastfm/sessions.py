@@ -21,7 +21,13 @@ from psycopg_pool import PoolTimeout
 
 from api.auth import Identity, token_hash
 from api.errors import ApiError
-from api.lastfm.errors import AUTHENTICATION_FAILED, INVALID_SESSION, LastfmError, try_again
+from api.lastfm.errors import (
+    AUTHENTICATION_FAILED,
+    INVALID_SESSION,
+    RATE_LIMIT,
+    LastfmError,
+    try_again,
+)
 from api.services import Services
 
 LABEL = "scrobbler session"
@@ -37,6 +43,9 @@ _SESSION = """
 """
 _PASSWORD = "select password_hash from accounts where user_id = %s"  # noqa: S105
 _HASHER = PasswordHasher()
+_NOBODY = _HASHER.hash("nobody's password")
+#: Failed logins of one name within a minute; tokens are too long to be guessed anyway.
+ATTEMPTS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +94,12 @@ async def log_in(services: Services, user: str, password: str) -> Session:
     identity = await identify(services, password)
     if identity is not None and identity.user_id == user and identity.may_act_for(user):
         return Session(user, password)
+    _check_attempts(services, user)
     rows = await query(services, _PASSWORD, (user,))
     stored = rows[0][0] if rows else None
-    if stored is None or not await asyncio.to_thread(_verify, stored, password):
+    # An account without a password takes as long as one with a wrong one.
+    if not await asyncio.to_thread(_verify, stored or _NOBODY, password) or stored is None:
+        services.logins.count(user, ATTEMPTS)
         raise LastfmError(AUTHENTICATION_FAILED, "Invalid username or password.")
     return await open_session(services, user)
 
@@ -105,12 +117,14 @@ async def log_in_md5(services: Services, user: str, proof: str, salt: str | None
     LastfmError
         4, or 16.
     """
+    _check_attempts(services, user)
     for digest, stored, roles, expires in await query(services, _TOKENS, (user,)):
         wanted = md5(user + stored) if salt is None else md5(stored + salt)
         if hmac.compare_digest(wanted.encode(), proof.lower().encode()):
             # The same session for every login: players log in at each start.
             key = hashlib.sha256(f"session\x1f{user}\x1f{stored}".encode()).hexdigest()
             return await _open(services, user, roles, key, made_by=digest, expires_at=expires)
+    services.logins.count(user, ATTEMPTS)
     raise LastfmError(
         AUTHENTICATION_FAILED,
         "Invalid username or password (create one with: segue keys create USER --scrobbler).",
@@ -158,6 +172,12 @@ async def query(services: Services, text: str, arguments: Any) -> list[tuple[Any
         return []  # a name with NUL: nobody has it
     except (psycopg.Error, PoolTimeout, OSError):
         raise try_again() from None
+
+
+def _check_attempts(services: Services, user: str) -> None:
+    """Raise a 29 after too many failed logins of one name within a minute."""
+    if services.logins.used(user) >= ATTEMPTS:
+        raise LastfmError(RATE_LIMIT, "Rate limit exceeded: too many failed logins, wait a minute.")
 
 
 def _verify(stored: str, password: str) -> bool:

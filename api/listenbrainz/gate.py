@@ -1,4 +1,4 @@
-"""Before every handler under /1: requests are counted, headers for the answer made."""
+"""Before every handler: requests are counted, headers for the answer made."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ from starlette.types import Scope
 from api.auth import Accounts, token_of
 from api.errors import ApiError
 from api.http import Headers
-from api.listenbrainz.limits import CORS, PER_ADDRESS, PER_TOKEN, RateWindow
+from api.listenbrainz.limits import CORS, WINDOW_SECONDS, RateWindow
+from contracts.settings import Settings
 
 PREFIX = "/1/"
 _MESSAGE = (
     "You have exceeded your rate limit. See the X-RateLimit-* response headers for more "
     "information on your current rate limit."
 )
+#: What tells how the process is must answer whoever asks, however often.
+OPEN = frozenset({"/healthz", "/readyz", "/metrics"})
 PREFLIGHT: Headers = [
     (b"access-control-allow-origin", b"*"),
     (b"access-control-allow-methods", b"GET, POST, OPTIONS"),
@@ -25,24 +28,38 @@ PREFLIGHT: Headers = [
 class Gate:
     """Counts the requests of each token (each address, without a good one)."""
 
-    def __init__(self, accounts: Accounts, rates: RateWindow) -> None:
+    def __init__(self, accounts: Accounts, rates: RateWindow, settings: Settings) -> None:
         self._accounts = accounts
         self._rates = rates
+        self._per_token = settings.rate_per_token
+        self._per_address = settings.rate_per_address
 
-    async def enter(self, scope: Scope) -> tuple[Headers, ApiError | None]:
-        """Return headers for the answer, and a refusal if there were too many requests."""
+    async def enter(self, scope: Scope, *, cors: bool) -> tuple[Headers, ApiError | None]:
+        """Return headers for the answer, and a refusal if there were too many requests.
+
+        Parameters
+        ----------
+        cors
+            Whether pages of other origins may read the answer, as ListenBrainz allows.
+        """
+        if scope["path"] in OPEN:
+            return [], None
         caller, limit = await self._caller(scope)
         remaining = self._rates.count(caller, limit)
-        headers = [*CORS, *self._rates.headers(limit, remaining)]
-        return headers, ApiError(429, "rate-limit", _MESSAGE) if remaining < 0 else None
+        headers = self._rates.headers(limit, remaining)
+        if cors:
+            headers = [*CORS, *headers]
+        if remaining >= 0:
+            return headers, None
+        return headers, ApiError(429, "rate-limit", _MESSAGE, retry_after=WINDOW_SECONDS)
 
     async def _caller(self, scope: Scope) -> tuple[str, int]:
         token = token_of(scope)
         if token:
             try:
                 if await self._accounts.identify(token) is not None:
-                    return f"token {token}", PER_TOKEN
+                    return f"token {token}", self._per_token
             except ApiError:
                 pass  # who it is cannot be told now; the handler says so
         client = scope.get("client")
-        return f"address {client[0] if client else ''}", PER_ADDRESS
+        return f"address {client[0] if client else ''}", self._per_address

@@ -21,8 +21,6 @@ DEFAULT_ITEMS = 25
 MAX_ITEMS = 1000
 
 WINDOW_SECONDS = 10
-PER_TOKEN = 100_000
-PER_ADDRESS = 3_000
 _EXPOSED = b"X-RateLimit-Remaining,X-RateLimit-Limit,X-RateLimit-Reset,X-RateLimit-Reset-In"
 CORS: Headers = [
     (b"access-control-allow-origin", b"*"),
@@ -31,7 +29,7 @@ CORS: Headers = [
 
 
 class RateWindow:
-    """Counts requests of each caller in windows of ten seconds.
+    """Counts requests of each caller in windows, of ten seconds by default.
 
     Examples
     --------
@@ -40,25 +38,36 @@ class RateWindow:
     (1, 0, -1)
     """
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, clock: Callable[[], float] = time.time, seconds: int = WINDOW_SECONDS
+    ) -> None:
         self._clock = clock
+        self._seconds = seconds
         self._window = -1
         self._counts: dict[str, int] = {}
 
     def count(self, caller: str, limit: int) -> int:
         """Count one request and return how many remain; negative when there were too many."""
-        window = int(self._clock()) // WINDOW_SECONDS
-        if window != self._window:
-            self._window = window
-            self._counts = {}
+        self._turn()
         used = self._counts.get(caller, 0) + 1
         self._counts[caller] = used
         return limit - used
 
+    def used(self, caller: str) -> int:
+        """Return how many requests were counted in this window."""
+        self._turn()
+        return self._counts.get(caller, 0)
+
+    def _turn(self) -> None:
+        window = int(self._clock()) // self._seconds
+        if window != self._window:
+            self._window = window
+            self._counts = {}
+
     def headers(self, limit: int, remaining: int) -> Headers:
         """Return the headers that tell a client where it stands."""
         now = self._clock()
-        reset = (int(now) // WINDOW_SECONDS + 1) * WINDOW_SECONDS
+        reset = (int(now) // self._seconds + 1) * self._seconds
         return [
             (b"x-ratelimit-limit", b"%d" % limit),
             (b"x-ratelimit-remaining", b"%d" % max(0, remaining)),

@@ -17,6 +17,7 @@ from api.listenbrainz.limits import MAX_BODY
 from api.listenbrainz.mapping import play_of, recording_msid
 from api.listenbrainz.playing_now import set_playing_now
 from api.listenbrainz.validate import Submitted, too_large, validate
+from api.plays.refused import keep_refused
 from api.services import Services
 from contracts.errors import BrokerUnavailable, StoreUnavailable
 
@@ -44,12 +45,12 @@ class SubmitListens:
         identity = await authorize(services.accounts, scope)
         if not identity.may_act_for(identity.user_id):
             raise ApiError(401, "unauthorized", "This token may not submit listens.")
-        body = await self._body(scope, receive)
-        now = time.time()
+        body, now = b"", time.time()
         try:
+            body = await self._body(scope, receive)
             submitted = validate(body, now)
-        except ApiError:
-            services.metrics.rejected(ROUTE, "invalid")
+        except ApiError as error:
+            await keep_refused(services, ROUTE, identity.user_id, error, body)
             raise
         if submitted.listen_type == "playing_now":
             return await self._playing_now(scope, identity, submitted.listens[0])
@@ -59,8 +60,8 @@ class SubmitListens:
     async def _body(self, scope: Scope, receive: Receive) -> bytes:
         try:
             return await read_body(scope, receive, MAX_BODY)
-        except ApiError:
-            raise too_large() from None
+        except ApiError as error:
+            raise (too_large() if error.status == 413 else error) from None
 
     async def _append(self, identity: Identity, submitted: Submitted, now_ms: int) -> None:
         services = self._services

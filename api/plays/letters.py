@@ -14,7 +14,11 @@ KEPT = 262_144
 
 
 def dead_letters(
-    topics: Topics, route: str, user: str, refused: Iterable[tuple[str, str, bytes]]
+    topics: Topics,
+    route: str,
+    user: str,
+    refused: Iterable[tuple[str, str, bytes]],
+    stage: str = "api",
 ) -> list[Record]:
     """Return one message for each ``(reason, message, original bytes)``.
 
@@ -24,6 +28,8 @@ def dead_letters(
         Where the plays came in; stands for the topic as ``http:<route>``.
     user
         The account that sent them.
+    stage
+        ``api`` for single plays, ``api-body`` for requests that were refused whole.
     """
     now = int(time.time() * 1000)
     source = f"http:{route}"
@@ -39,8 +45,9 @@ def dead_letters(
                     reason=reason,
                     detail=message,
                     at=now,
-                    stage="api",
+                    stage=stage,
                     value=original[:KEPT],
+                    whole_bytes=len(original) if len(original) > KEPT else None,
                     key=user.encode(),
                 )
             ),

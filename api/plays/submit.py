@@ -7,10 +7,11 @@ import time
 import msgspec
 from starlette.types import Receive, Scope
 
-from api.errors import unavailable
+from api.errors import ApiError, unavailable
 from api.http import Reply, read_body
 from api.plays.letters import dead_letters
 from api.plays.parse import parse_plays
+from api.plays.refused import keep_refused
 from api.plays.wire import MAX_BODY, PlaysOut
 from api.services import Services
 from contracts.errors import BrokerUnavailable
@@ -36,8 +37,13 @@ class SubmitPlays:
         """
         services = self._services
         identity = await services.accounts.require(scope)
-        body = await read_body(scope, receive, MAX_BODY)
-        parsed = parse_plays(body, identity, int(time.time() * 1000))
+        body = b""
+        try:
+            body = await read_body(scope, receive, MAX_BODY)
+            parsed = parse_plays(body, identity, int(time.time() * 1000))
+        except ApiError as error:
+            await keep_refused(services, ROUTE, identity.user_id, error, body)
+            raise
         records = [
             record
             for user, plays in parsed.by_listener.items()

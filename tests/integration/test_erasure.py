@@ -22,6 +22,7 @@ from batch.lake import Lake
 from contracts.features import Keys
 from infra.audit import trail
 from infra.commands.erase import erase
+from infra.dead_letters import read
 from infra.erasure.run import run_pending
 from infra.stack.process import wait_until
 from tests.integration.conftest import RunningStack
@@ -208,6 +209,12 @@ def test_folding_the_log_anew_brings_nobody_back(stack: RunningStack, status: An
         assert wait_until(lambda: client.exists(keys.listener(STAYING)) == 1, 60)
         stack.wait_applied(60)
         assert client.exists(keys.listener(LEAVING)) == 0
+
+
+def test_their_dead_letters_are_neither_shown_nor_sent(stack: RunningStack, status: Any) -> None:
+    senders = {(letter.content.key or b"").decode() for letter in read(stack.settings)}
+    assert STAYING in senders
+    assert LEAVING not in senders
 
 
 def test_the_trail_tells_it_without_a_name(stack: RunningStack, status: dict[str, Any]) -> None:

@@ -1,0 +1,38 @@
+"""Requests that were refused whole: counted, and kept for the operator."""
+
+from __future__ import annotations
+
+import logging
+
+from api.errors import ApiError
+from api.plays.letters import dead_letters
+from api.services import Services
+from contracts.errors import BrokerUnavailable
+
+log = logging.getLogger(__name__)
+#: Stage of their dead letters: nothing in them can be sent again but by who made them.
+STAGE = "api-body"
+#: Who may not do what it asks for is told so; its body is none of our business.
+_NOT_KEPT = (401, 403, 503)
+
+
+async def keep_refused(
+    services: Services, route: str, user: str, error: ApiError, body: bytes
+) -> None:
+    """Count a request that breaks the protocol and keep it as a dead letter.
+
+    The caller is told of the error either way; while the broker is down it is only counted.
+
+    Parameters
+    ----------
+    body
+        What was read of it; empty where it was too large or too slow to be read.
+    """
+    services.metrics.rejected(route, error.code)
+    if error.status in _NOT_KEPT:
+        return
+    letter = (error.code, error.message, body)
+    try:
+        await services.log.append(dead_letters(services.topics, route, user, [letter], STAGE))
+    except BrokerUnavailable:
+        log.warning("a refused request of %s was not kept: %s", route, error.code)

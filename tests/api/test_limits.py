@@ -1,0 +1,96 @@
+"""Limits: requests of each caller, failed logins, bodies that take their time."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import httpx
+import pytest
+
+from api import http
+from api.errors import ApiError
+from api.http import read_body
+from api.lastfm.errors import RATE_LIMIT, LastfmError
+from api.lastfm.sessions import ATTEMPTS, log_in
+from api.listenbrainz.limits import RateWindow
+from tests.api.conftest import World
+
+ADA = {"authorization": "Token ada-token"}
+
+
+@pytest.fixture
+def strict(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three requests a window for whoever has no token, five for a token."""
+    gate = world.app._gate
+    monkeypatch.setattr(gate, "_rates", RateWindow(clock=lambda: 1_000_003.0))
+    monkeypatch.setattr(gate, "_per_address", 3)
+    monkeypatch.setattr(gate, "_per_token", 5)
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/trending", "/1/validate-token", "/v1/users/ada/recommendations"]
+)
+async def test_every_caller_is_limited(client: httpx.AsyncClient, strict: None, path: str) -> None:
+    for remaining in (4, 3, 2, 1, 0):
+        answer = await client.get(path, headers=ADA)
+        assert answer.headers["x-ratelimit-limit"] == "5"
+        assert answer.headers["x-ratelimit-remaining"] == str(remaining)
+        assert answer.headers["x-ratelimit-reset-in"] == "7"
+    refused = await client.get(path, headers=ADA)
+    assert (refused.status_code, refused.headers["retry-after"]) == (429, "10")
+    # Another caller is not held back.
+    stranger = await client.get(path)
+    assert stranger.status_code != 429
+    assert stranger.headers["x-ratelimit-limit"] == "3"
+
+
+async def test_a_bad_token_counts_for_its_address(client: httpx.AsyncClient, strict: None) -> None:
+    for guess in range(3):
+        answer = await client.get("/v1/trending", headers={"authorization": f"Token {guess}"})
+        assert answer.status_code == 401
+    answer = await client.get("/v1/trending", headers={"authorization": "Token 4"})
+    assert answer.status_code == 429
+
+
+async def test_scrobblers_are_told_in_their_own_words(
+    client: httpx.AsyncClient, strict: None
+) -> None:
+    for _ in range(3):
+        await client.post("/2.0/", data={"method": "auth.getToken"})
+    answer = await client.post("/2.0/", data={"method": "auth.getToken"})
+    assert (answer.status_code, answer.json()["error"]) == (429, RATE_LIMIT)
+
+
+async def test_health_answers_whoever_asks(client: httpx.AsyncClient, strict: None) -> None:
+    for _ in range(10):
+        assert (await client.get("/healthz")).status_code == 200
+
+
+async def test_failed_logins_of_a_name(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def no_rows(*_: object) -> list[tuple[Any, ...]]:
+        return []
+
+    monkeypatch.setattr("api.lastfm.sessions.query", no_rows)
+    monkeypatch.setattr("api.lastfm.sessions._verify", lambda *_: False)
+    codes = []
+    for _ in range(ATTEMPTS + 1):
+        with pytest.raises(LastfmError) as caught:
+            await log_in(world.services, "mallory", "wrong")
+        codes.append(caught.value.code)
+    assert codes == [4] * ATTEMPTS + [RATE_LIMIT]
+    with pytest.raises(LastfmError) as caught:
+        await log_in(world.services, "another", "wrong")
+    assert caught.value.code == 4
+
+
+async def test_a_body_that_never_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "BODY_SECONDS", 0.05)
+
+    async def receive() -> dict[str, Any]:
+        await asyncio.sleep(0.01)
+        return {"type": "http.request", "body": b"x", "more_body": True}
+
+    with pytest.raises(ApiError) as caught:
+        await read_body({"headers": []}, receive, 1000)
+    assert caught.value.status == 408
