@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from batch.staging.tables import ARTISTS, TAGS, Row
+from batch.staging.tables import ARTISTS, TAGS, Row, Table
 from contracts.errors import ConfigurationError
 from contracts.ids import normalise
 
@@ -67,6 +67,12 @@ def artists(folder: Path) -> Iterator[Row]:
             listeners=listeners,
             observed_at=AT,
         )
+
+
+def rows(folder: Path) -> Iterator[tuple[Table, Row]]:
+    """Yield everything the set says of artists: themselves, then their tags."""
+    yield from ((ARTISTS, row) for row in artists(folder))
+    yield from ((TAGS, row) for row in tags(folder))
 
 
 def tags(folder: Path) -> Iterator[Row]:

@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
@@ -26,12 +27,15 @@ _REFUSALS = 5
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One question to a source; ``what`` is unique in the run."""
+    """One question to a source; ``what`` is unique in the run.
+
+    ``contract`` is a struct, or a list of one where the answer is a list.
+    """
 
     what: str
     path: str
     params: dict[str, str]
-    contract: type[msgspec.Struct]
+    contract: Any
 
 
 class Run(msgspec.Struct):

@@ -13,24 +13,24 @@ from typing import Any
 import msgspec
 import psycopg
 
-from batch.catalogue import hetrec, msd, tracks_csv
 from batch.catalogue.resolve import Resolved
 from batch.catalogue.review import Review
 from batch.catalogue.settle import settle
+from batch.collectors import files
 from batch.collectors.archive import Archive
 from batch.collectors.cache import Cache
 from batch.collectors.checkpoints import Checkpoints
 from batch.collectors.credentials import find
 from batch.collectors.cursor import follow
 from batch.collectors.deliver import Platform
+from batch.collectors.facts import questions_for
 from batch.collectors.fetcher import Fetcher
-from batch.collectors.lastfm import questions
 from batch.collectors.lastfm import source as lastfm
 from batch.collectors.lastfm.plays_of import collect_plays
 from batch.collectors.listenbrainz import plays as listenbrainz
+from batch.collectors.listenbrainz import similar
 from batch.collectors.listenbrainz.contract import ListensAnswer
-from batch.collectors.lookups import look_up
-from batch.collectors.plays import Refused
+from batch.collectors.lookups import Question, look_up
 from batch.collectors.source import Source
 from batch.collectors.spotify import plays as spotify_plays
 from batch.collectors.spotify import source as spotify
@@ -39,13 +39,11 @@ from batch.collectors.tally import Tally
 from batch.content.build import Coverage
 from batch.content.view import Published
 from batch.staging.from_archive import READERS, stage_archive
-from batch.staging.load import Loader, reject
 from batch.staging.runs import note_run
-from batch.staging.tables import ALL, ARTISTS, TAGS, TRACKS
 from contracts.errors import ConfigurationError, Retryable, SegueError, StoreUnavailable
 
 APIS = ("lastfm", "spotify", "listenbrainz")
-FILES = ("hetrec", "kaggle-tracks", "msd")
+FILES = tuple(files.FILES)
 #: ``(what, done, total)``
 Progress = Callable[[str, int, int], None]
 
@@ -124,7 +122,10 @@ def collect(request: Request, progress: Progress = lambda what, done, total: Non
     try:
         with psycopg.connect(request.dsn, autocommit=True, connect_timeout=10) as connection:
             if request.source in FILES:
-                _load_file(connection, request, outcome, progress)
+                outcome.what = "file"
+                progress(f"loading {request.file.name if request.file else ''}", 0, 0)
+                staged = files.load(connection, request.source, request.file)
+                outcome.staged, outcome.refused = staged.written, staged.refused
             else:
                 _run_api(connection, request, outcome, progress)
             done = settle(
@@ -162,16 +163,10 @@ def configured(home: Path) -> list[str]:
 def _run_api(
     connection: psycopg.Connection[Any], request: Request, outcome: Outcome, progress: Progress
 ) -> None:
-    names = connection.execute(
-        "select name from catalogue_artists a left join catalogue_links l "
-        "on l.entity_id = a.artist_id and l.source = 'lastfm' where l.entity_id is null "
-        # Another order every day: names the source does not know must not fill every run.
-        "and a.merged_into is null order by md5(a.artist_id::text || current_date::text) limit %s",
-        (request.limit,),
-    ).fetchall()
+    asked = [] if request.user else questions_for(connection, request.source, request.limit)
     folder = request.home / "staging" / request.source
     try:
-        asyncio.run(_collect(request, folder, [name for (name,) in names], outcome, progress))
+        asyncio.run(_collect(request, folder, asked, outcome, progress))
     except ConfigurationError:
         raise
     except SegueError as error:
@@ -188,7 +183,7 @@ def _run_api(
 
 
 async def _collect(
-    request: Request, folder: Path, artists: Sequence[str], outcome: Outcome, progress: Progress
+    request: Request, folder: Path, asked: Sequence[Question], outcome: Outcome, progress: Progress
 ) -> None:
     source = await _source(request)
     with Archive(folder) as archive:
@@ -200,10 +195,6 @@ async def _collect(
             if request.user:
                 await _plays(request, fetcher, checkpoints, outcome, progress)
             else:
-                asked = [
-                    *questions.charts(max(1, request.limit // 100)),
-                    *questions.about_artists(artists),
-                ]
                 run = await look_up(
                     fetcher, checkpoints, "lookups", asked, _named(progress, "look-ups")
                 )
@@ -214,18 +205,19 @@ async def _collect(
 
 
 async def _source(request: Request) -> Source:
-    home = request.home
+    home, name = request.home, request.source
     # Another address: a self-hosted ListenBrainz, a proxy, a test.
-    url = os.environ.get(f"SEGUE_{request.source.upper()}_URL", "")
-    if request.source == "lastfm":
+    url = os.environ.get(f"SEGUE_{name.upper()}_URL", "")
+    if name == "lastfm":
         return lastfm.source(home, url or lastfm.BASE_URL)
-    if not request.user:
-        raise ConfigurationError(
-            f"segue collect {request.source} needs --user NAME: it offers the plays of a listener"
-        )
-    if request.source == "spotify":
-        return spotify.user_source(home, url or spotify.API)
-    return listenbrainz.source(home, url or listenbrainz.API)
+    if name == "spotify":
+        if request.user:
+            return spotify.user_source(home, url or spotify.API)
+        return await spotify.app_source(home, url or spotify.API, url or spotify.ACCOUNTS)
+    if request.user:
+        return listenbrainz.source(home, url or listenbrainz.API)
+    labs = os.environ.get("SEGUE_LISTENBRAINZ_LABS_URL", "")
+    return similar.source(home, labs or similar.API)
 
 
 async def _plays(
@@ -258,43 +250,6 @@ async def _plays(
     finally:
         outcome.plays = platform.accepted
         await platform.close()
-
-
-def _load_file(
-    connection: psycopg.Connection[Any], request: Request, outcome: Outcome, progress: Progress
-) -> None:
-    outcome.what = "file"
-    if request.file is None:
-        where = {
-            "hetrec": "the folder of the HetRec 2011 Last.fm-2k tables (hetrec_*.parquet)",
-            "kaggle-tracks": "dataset.csv of Kaggle's Spotify Tracks Dataset (maharshipandya)",
-            "msd": "the Million Song subset as parquet",
-        }[request.source]
-        raise ConfigurationError(f"segue collect {request.source} needs --file: {where}")
-    progress(f"loading {request.file.name}", 0, 0)
-    loaders = {table.name: Loader(connection, table) for table in ALL}
-    if request.source == "hetrec":
-        loaders[ARTISTS.name].load(hetrec.artists(request.file))
-        loaders[TAGS.name].load(hetrec.tags(request.file))
-    elif request.source == "msd":
-        loaders[TRACKS.name].load(msd.rows(request.file))
-    else:
-        batch: dict[str, list[Any]] = {TRACKS.name: [], TAGS.name: []}
-        for each in tracks_csv.rows(request.file):
-            if isinstance(each, Refused):
-                _add(outcome.refused, {each.reason: 1})
-                reject(connection, tracks_csv.SOURCE, "file", each.reason, each.detail, each.raw)
-                continue
-            table, row = each
-            batch[table.name].append(row)
-            if len(batch[table.name]) >= 20_000:
-                loaders[table.name].load(batch[table.name])
-                batch[table.name] = []
-        for name, rows in batch.items():
-            loaders[name].load(rows)
-    outcome.staged = {name: loader.loaded.written for name, loader in loaders.items()}
-    for loader in loaders.values():
-        _add(outcome.refused, loader.loaded.rejected)
 
 
 def _named(progress: Progress, what: str) -> Callable[[int, int], None]:

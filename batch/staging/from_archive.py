@@ -12,7 +12,7 @@ import psycopg
 
 from batch.collectors.archive import Record, days, read
 from batch.collectors.plays import Refused
-from batch.staging import lastfm_rows, spotify_rows
+from batch.staging import lastfm_rows, listenbrainz_rows, spotify_rows
 from batch.staging.load import Loaded, Loader, reject
 from batch.staging.tables import ALL, Row, Table
 
@@ -21,8 +21,7 @@ Staged = tuple[Table, Row] | Refused
 READERS: dict[str, Callable[[Record], Iterable[Staged]]] = {
     "lastfm": lastfm_rows.rows_of,
     "spotify": spotify_rows.rows_of,
-    # Listens only, and those went to the platform when they were collected.
-    "listenbrainz": lambda record: (),
+    "listenbrainz": listenbrainz_rows.rows_of,
 }
 #: Answers per transaction.
 _ANSWERS = 500

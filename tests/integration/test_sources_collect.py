@@ -13,8 +13,10 @@ from typer.testing import CliRunner
 
 from batch.catalogue.resolve import find_track
 from batch.collectors.lastfm import source as lastfm
+from batch.collectors.listenbrainz import similar
 from batch.collectors.policy import Policy
 from batch.collectors.run import Outcome, Request, collect
+from batch.collectors.spotify import source as spotify
 from contracts.errors import ConfigurationError
 from infra.cli import cli
 from infra.commands import collect as command
@@ -25,6 +27,8 @@ from tests.batch.collectors.misbehaving import Misbehaving
 from tests.integration.conftest import RunningStack
 
 pytestmark = pytest.mark.integration
+MBID = "5b11f4ce-a62d-471e-81fc-a69a8278c7da"
+OTHER = "a" * 22
 QUICK = Policy(rate=500.0, timeout=0.5, first_wait=0.001, longest_wait=0.01, breaker_after=50)
 
 
@@ -81,6 +85,69 @@ def test_facts_are_collected_staged_and_resolved(
         assert len(noted) == 2
 
 
+def test_sources_are_asked_for_what_nobody_has_told(
+    dsn: str, tmp_path: Path, quick: pytest.MonkeyPatch
+) -> None:
+    """A file gives ids; Spotify, Last.fm and ListenBrainz fill what each before them lacks."""
+    track = {
+        "id": ID, "name": "Comedy, again", "artists": [{"id": OTHER, "name": "Gen Hoshino"}],
+        "album": {"id": ID, "name": "Comedy", "release_date": "2022-04-08", "artists": []},
+        "duration_ms": 230_666, "external_ids": {"isrc": "JPVI02200163"}, "popularity": 70,
+    }  # fmt: skip
+    alike = [{"artist_mbid": MBID, "name": "Perfume", "score": 9, "reference_mbid": "x"}]
+
+    def api(path: str, params: dict[str, str], body: bytes, headers: dict[str, str]) -> Any:
+        if path == "/api/token":
+            return 200, {"access_token": "t"}, {}
+        if path == "/similar-artists/json":
+            return 200, alike, {}
+        artist = {"id": OTHER, "name": "Gen Hoshino", "genres": ["j-pop"]}
+        return 200, track if "/tracks/" in path else artist, {}
+
+    csv = tmp_path / "dataset.csv"
+    csv.write_text(HEADER + GOOD)
+    collect(request("kaggle-tracks", tmp_path, dsn, file=csv))
+    for name in ("client_id", "client_secret"):
+        quick.setenv(f"SEGUE_SPOTIFY_{name}".upper(), "x")
+    real, labs = spotify.app_source, similar.source
+    quick.setattr(
+        spotify, "app_source", lambda home, url, accounts: real(home, url, accounts, QUICK)
+    )
+    quick.setattr(similar, "source", lambda home, url: labs(home, url, QUICK))
+    with Misbehaving(api, share=0.3, slow=0.7) as server, Misbehaving(LastFm([])) as fm:
+        quick.setenv("SEGUE_SPOTIFY_URL", server.url)
+        quick.setenv("SEGUE_LISTENBRAINZ_LABS_URL", server.url)
+        quick.setenv("SEGUE_LASTFM_URL", fm.url)
+        told = collect(request("spotify", tmp_path, dsn))
+        assert (told.outcome, told.tally.drift, told.tally.calls) == ("finished", {}, 1)
+        assert told.staged["staged_tracks"] == told.staged["staged_artists"] == 1
+        genres = collect(request("spotify", tmp_path, dsn))
+        assert genres.tally.calls == 1  # the artist's id came with the track
+        assert genres.staged["staged_tags"] == 1
+        assert collect(request("spotify", tmp_path, dsn)).tally.calls == 0
+        with psycopg.connect(dsn, autocommit=True) as db:
+            db.execute("update staged_artists set mbid = %s", (MBID.replace("5", "6"),))
+        heard = collect(request("listenbrainz", tmp_path, dsn))
+        assert (heard.outcome, heard.staged["staged_similar"]) == ("finished", 1)
+        assert heard.tally.drift == {}
+        # Only the artist it named is left to be asked about.
+        assert collect(request("listenbrainz", tmp_path, dsn)).tally.calls == 1
+        asked = collect(request("lastfm", tmp_path, dsn, limit=8))
+        methods = [params["method"] for _, params in fm.requests]
+        assert methods.count("artist.getTopTags") == 2
+        assert methods.count("track.getInfo") == 0  # length and tags are known
+        assert asked.outcome == "finished"
+    with psycopg.connect(dsn) as db:
+        best: dict[str, str] = dict(
+            db.execute(
+                "select field, source from catalogue_best_facts "
+                "where kind = 'track' and entity_id = %s",
+                (find_track(db, "gen hoshino", "COMEDY, again"),),
+            ).fetchall()
+        )
+    assert (best["isrc"], best["year"], best["energy"]) == ("spotify", "spotify", "kaggle-spotify")
+
+
 def test_a_source_that_is_down_leaves_an_open_run_that_goes_on(
     dsn: str, tmp_path: Path, quick: pytest.MonkeyPatch
 ) -> None:
@@ -101,14 +168,17 @@ def test_a_source_that_is_down_leaves_an_open_run_that_goes_on(
 
 
 def test_what_is_missing_is_said(dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("SEGUE_LASTFM_API_KEY", "SEGUE_SPOTIFY_USER_TOKEN"):
+    for name in (
+        "SEGUE_LASTFM_API_KEY", "SEGUE_SPOTIFY_USER_TOKEN", "SEGUE_SPOTIFY_CLIENT_ID",
+    ):  # fmt: skip
         monkeypatch.delenv(name, raising=False)
     for source, more, text in [
         ("lastfm", {}, "SEGUE_LASTFM_API_KEY"),
         ("spotify", {"user": "ada"}, "user-read-recently-played"),
-        ("spotify", {}, "--user"),
-        ("listenbrainz", {}, "--user"),
+        ("spotify", {}, r"(?s)CLIENT_ID.*CLIENT_SECRET"),
         ("hetrec", {}, "--file"),
+        ("lastfm-1k", {}, "Zenodo"),
+        ("mpd", {}, r"mpd\.slice"),
         ("napster", {}, "unknown source"),
     ]:
         with pytest.raises(ConfigurationError, match=text):

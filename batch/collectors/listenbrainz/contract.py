@@ -59,3 +59,18 @@ class ListensAnswer(msgspec.Struct):
     """Answer of ``GET /1/user/<name>/listens``."""
 
     payload: Payload
+
+
+class SimilarArtist(msgspec.Struct):
+    """A row of ``GET /similar-artists/json`` of the data set hoster.
+
+    ``score`` counts sessions in which both were heard: it compares within one answer only.
+    """
+
+    artist_mbid: str
+    name: str
+    score: float
+    reference_mbid: str
+    comment: Unused = None
+    type: Unused = None
+    gender: Unused = None

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from batch.collectors.archive import Record
 from batch.collectors.lastfm.questions import CONTRACTS
 from batch.collectors.plays import Refused
-from batch.staging import lastfm_rows, spotify_rows
-from batch.staging.tables import ARTISTS, TAGS, TRACKS
+from batch.staging import lastfm_rows, listenbrainz_rows, spotify_rows
+from batch.staging.tables import ARTISTS, SIMILAR, TAGS, TRACKS
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
@@ -58,3 +58,38 @@ def test_a_spotify_track(date: str, year: str | None) -> None:
     assert [row[0] for row in rows] == [TRACKS, ARTISTS, TAGS]  # type: ignore[index]
     track = dict(zip(TRACKS.columns, rows[0][1], strict=True))  # type: ignore[index]
     assert (track["year"], track["isrc"], track["artist"]) == (year, "FRZ039800212", "Air")
+
+
+SIMILAR_PATH = "/similar-artists/json"
+
+
+@given(JSON)
+def test_any_listenbrainz_body_is_rows_or_refused(body: Any) -> None:
+    assert list(listenbrainz_rows.rows_of(record(body, "/1/user/ada/listens"))) == []
+    for each in listenbrainz_rows.rows_of(record(body, SIMILAR_PATH)):
+        assert isinstance(each, Refused) or each[0] in (ARTISTS, SIMILAR)
+
+
+def test_artists_heard_together_are_scored_within_their_answer() -> None:
+    rows = [
+        {
+            "artist_mbid": m,
+            "name": n,
+            "score": s,
+            "reference_mbid": "a",
+            "comment": "",
+            "type": None,
+        }
+        for m, n, s in (("b", "Zero 7", 800), ("c", "Moby", 200), ("a", "Air", 900), ("d", "X", 0))
+    ]
+    answer = record(rows, SIMILAR_PATH)
+    answer.unit = "lookups-1/similar/a/Air"
+    found = list(listenbrainz_rows.rows_of(answer))
+    names = {row[2]: row[0:2] for table, row in found if table is ARTISTS}  # type: ignore[misc]
+    assert names == {
+        "Air": ("listenbrainz", "a"),
+        "Zero 7": ("listenbrainz", "b"),
+        "Moby": ("listenbrainz", "c"),
+    }
+    scores = [row[1:4] for table, row in found if table is SIMILAR]  # type: ignore[misc]
+    assert scores == [("a", "b", 800 / 900), ("a", "c", 200 / 900)]
