@@ -1,4 +1,4 @@
-"""Staging: what was fetched from other services about the listener, under the same name there."""
+"""What was fetched from other services about the listener, and what imports kept."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from contracts.errors import ConfigurationError, StoreUnavailable
 from contracts.ids import user_key
 from contracts.settings import Settings
 from infra.erasure.target import Target
+from infra.imports import erase as imports
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -27,7 +28,7 @@ def forget(settings: Settings, connection: Connection, target: Target) -> dict[s
     Raises
     ------
     StoreUnavailable
-        A collector is writing to the archive: try again after it.
+        A collector is writing to the archive, or an import runs: try again after it.
     """
     folder = settings.home / "staging"
     answers = checkpoints = 0
@@ -35,7 +36,8 @@ def forget(settings: Settings, connection: Connection, target: Target) -> dict[s
         for source in sorted(path for path in folder.iterdir() if path.is_dir()):
             answers += _archive(source, connection, target.user_id)
             checkpoints += _checkpoints(source, target.user_id)
-    return {"answers": answers, "checkpoints": checkpoints}
+    rejects = imports.forget(settings.home, target.user_id)
+    return {"answers": answers, "checkpoints": checkpoints, "rejects": rejects}
 
 
 def _archive(source: Path, connection: Connection, user: str) -> int:

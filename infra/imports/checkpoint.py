@@ -27,6 +27,8 @@ class State(msgspec.Struct, kw_only=True):
 
     Attributes
     ----------
+    file, user
+        What is imported, and whose plays the caller said they are.
     member, record
         The member being read, from 0, and how many of its records are done.
     kept
@@ -40,6 +42,7 @@ class State(msgspec.Struct, kw_only=True):
     """
 
     file: str = ""
+    user: str = ""
     member: int = 0
     record: int = 0
     kept: int = 0

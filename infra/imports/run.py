@@ -97,7 +97,7 @@ def run(request: Request, progress: Progress = lambda done, total, kept: None) -
     asked = (request.api, request.format, options.user, str(options.private))
     key = key_of(request.file, *asked, *(f"{k}={v}" for k, v in sorted(options.columns.items())))
     with slot_for(request.home, key) as slot, request.file.open("rb") as file:
-        slot.state.file = str(request.file)
+        slot.state.file, slot.state.user = str(request.file), options.user
         return asyncio.run(_Import(request, slot, file, progress).run())
 
 

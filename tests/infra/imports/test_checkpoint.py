@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
+import pytest
 
+from contracts.errors import StoreUnavailable
 from infra.imports.checkpoint import key_of, slot_for
+from infra.imports.erase import forget
 from infra.imports.rejects import Reject
 
 
@@ -57,3 +60,23 @@ def test_a_file_is_known_by_its_content_and_by_what_is_asked(tmp_path: Path) -> 
     assert key_of(one, "ada") == key_of(other, "ada") != key_of(one, "bob")
     other.write_bytes(b"a" * 4_999_999 + b"b")
     assert key_of(one, "ada") != key_of(other, "ada")
+
+
+def test_a_listener_who_leaves_takes_the_rejects_along(tmp_path: Path) -> None:
+    with slot_for(tmp_path, "own") as slot:
+        slot.state.user = "ada"
+        slot.keep([reject("one"), reject("two")])
+        slot.save()
+    with slot_for(tmp_path, "many") as slot:
+        slot.keep([reject("ada"), reject("bob")])
+        slot.state.record = 7
+        slot.save()
+        with pytest.raises(StoreUnavailable, match="an import is running"):
+            forget(tmp_path, "ada")
+    assert forget(tmp_path, "ada") == 3
+    left = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
+    assert not any(b"ada" in content for content in left)
+    with slot_for(tmp_path, "many") as slot:  # goes on where it stood
+        assert slot.state.record == 7
+        assert b"bob" in slot.rejects.read_bytes()
+        assert b"\0" not in slot.rejects.read_bytes()
