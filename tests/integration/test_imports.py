@@ -112,7 +112,7 @@ def test_refusals_for_good_are_told(stack: RunningStack, tmp_path: Path) -> None
 
 
 def test_a_killed_import_goes_on_where_it_was(stack: RunningStack, tmp_path: Path) -> None:
-    plays, bad = 16_000, 40
+    plays, bad = 10_000, 40
     file = tmp_path / "killed.tsv"
     rows = [
         f"killed-{n % 3}\t{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(START / 1000 + n))}"
