@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -14,11 +13,13 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from contracts.settings import Settings
+from infra.stack.running import settings_of
 
 
 def nightly(
-    target: Annotated[str, typer.Option(help="Warehouse to build: duckdb.")] = "duckdb",
+    target: Annotated[
+        str, typer.Option(help="Warehouse to build: duckdb or snowflake.")
+    ] = "duckdb",
     date: Annotated[
         datetime | None,
         typer.Option(formats=["%Y-%m-%d"], help="Day the reports look back from; today (UTC)."),
@@ -37,9 +38,7 @@ def nightly(
     # Not at the top: `--help` must not wait for duckdb and matplotlib.
     from batch.nightly import nightly as run_nightly
 
-    settings = Settings.from_env()
-    if home is not None:
-        settings = replace(settings, home=home)
+    settings = settings_of(home)
     screen = Progress(
         SpinnerColumn(),
         TextColumn("{task.description:<8}"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from contracts.errors import ConfigurationError
@@ -47,3 +47,14 @@ def running(home: Path | None) -> Running:
         raise ConfigurationError(f"the stack of {place.path} is {run.phase}; see segue status")
     settings = Settings.from_env(run.environ)
     return Running(settings, f"http://{settings.host}:{settings.port}", settings.admin_token)
+
+
+def settings_of(home: Path | None) -> Settings:
+    """Return the settings of the stack that runs in a home; where none runs, the environment's."""
+    settings = Settings.from_env()
+    if home is not None:
+        settings = replace(settings, home=home)
+    try:
+        return running(settings.home).settings
+    except ConfigurationError:
+        return settings

@@ -14,7 +14,7 @@ from contracts.errors import ConfigurationError
 from infra.stack.accounts import admin_token
 from infra.stack.home import Home, Run, end_leftovers
 from infra.stack.process import Process, birth
-from infra.stack.running import running
+from infra.stack.running import running, settings_of
 
 _SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
 
@@ -125,3 +125,11 @@ def test_stop_kills_what_does_not_listen(tmp_path: Path) -> None:
         assert process.pid is not None
     assert process.stop(timeout=0.3) == -9
     assert process.pid is None
+
+
+def test_without_a_stack_the_environment_decides(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SEGUE_POSTGRES_DSN", "postgresql://x@127.0.0.1:1/x")
+    settings = settings_of(tmp_path)
+    assert (settings.home, settings.postgres_dsn) == (tmp_path, "postgresql://x@127.0.0.1:1/x")
