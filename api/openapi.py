@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from api.errors import ErrorBody
+from api.lastfm.methods import ROUTE as LASTFM
 from api.listenbrainz.gate import PREFIX
 from api.listenbrainz.replies import ListenBrainzError
 from api.web import DOCUMENTED
@@ -19,7 +20,9 @@ _ERRORS = {
     "401": "No valid token.",
     "403": "The token may not do this.",
     "404": "Not there.",
+    "408": "The body took too long to arrive.",
     "413": "The body is too large.",
+    "415": "The body is compressed.",
     "429": "Too many requests.",
     "503": "A dependency does not answer; try again.",
 }
@@ -48,6 +51,11 @@ def describe(app: FastAPI) -> dict[str, Any]:
 def _describe_errors(path: str, responses: dict[str, Any]) -> None:
     responses.pop("422", None)
     if path in _OPEN:
+        return
+    if path == LASTFM:
+        for status in ("200", *_ERRORS):
+            known = responses.setdefault(status, {"description": _ERRORS.get(status, "Success.")})
+            known["content"] = {kind: {"schema": {}} for kind in ("text/xml", "application/json")}
         return
     name = ListenBrainzError.__name__ if path.startswith(PREFIX) else ErrorBody.__name__
     error: dict[str, Any] = {"$ref": _REFERENCE.format(name=name)}
