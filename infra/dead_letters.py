@@ -19,6 +19,7 @@ from contracts.events import DeadLetter
 from contracts.kafka import end_offsets
 from contracts.settings import Settings
 from contracts.topics import Topics
+from infra.scrobbles import as_play
 from streams.erasures import Erased, ErasureFollower
 from streams.heartbeat import Status
 
@@ -193,6 +194,7 @@ def _post(letter: Letter, api: str, token: str) -> None:
         play = msgspec.json.decode(letter.content.value or b"null", type=dict[str, object])
     except msgspec.MsgspecError as error:
         raise InvalidEvent("bad-json", f"only its sender can mend it: {error}") from None
+    play = as_play(play)
     play.setdefault("user", (letter.content.key or b"").decode(errors="replace"))
     response = httpx.post(
         f"{api}/v1/plays",

@@ -40,10 +40,10 @@ def duplicates(
     if json:
         typer.echo(msgspec.json.encode(merged).decode())
         return
-    table = Table("play", "counted as", "what", "played at", "why")
+    table = Table("play, and what it is counted as", "what", "why")
     for merge in merged:
         at = datetime.fromtimestamp(merge.played_at / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
-        what = f"{merge.artist}: {merge.title}"
-        table.add_row(merge.event_id, merge.into, what, at, merge.why)
+        what = f"{merge.artist}: {merge.title}\n{at}"
+        table.add_row(f"{merge.event_id}\n{merge.into}", what, merge.why)
     table.columns[0].no_wrap = True
     Console().print(table if merged else f"No play of {user} was told by two clients.")
