@@ -9,15 +9,8 @@ import msgspec
 import psycopg
 from psycopg import sql
 
+from batch.staging.data_contracts import broken
 from batch.staging.tables import ARTISTS, TRACKS, Table
-
-#: A source's share of failed calls may be so high before it is called out.
-_MOST_FAILED = 0.01
-#: And so many of its records may be refused.
-_MOST_REFUSED = 0.05
-#: APIs ought to have been asked within so many days; files do not age.
-_FRESH_DAYS = 8.0
-_APIS = frozenset({"lastfm", "spotify", "listenbrainz"})
 
 
 class SourceFigures(msgspec.Struct):
@@ -36,7 +29,7 @@ class SourceFigures(msgspec.Struct):
     drift
         Differences between answers and contract in the last run.
     anomalies
-        What stands out, for a person; empty is good.
+        What breaks the source's contract (:mod:`batch.staging.data_contracts`); empty is good.
     """
 
     source: str
@@ -66,7 +59,15 @@ def scorecard(
         figures.failure_rate = round(failed / calls, 5) if calls else 0.0
         figures.drift = drift
     for figures in found.values():
-        figures.anomalies = _anomalies(figures)
+        figures.anomalies = broken(
+            figures.source,
+            rows=figures.rows,
+            completeness=figures.completeness,
+            age_days=figures.age_days,
+            failure_rate=figures.failure_rate,
+            refused=figures.refused,
+            drift=figures.drift,
+        )
     return [found[source] for source in sorted(found)]
 
 
@@ -106,17 +107,3 @@ def _measure(
         figures.age_days = age if figures.age_days is None else min(age, figures.age_days)
         for column, count in zip(table.values, known, strict=True):
             figures.completeness[f"{table.name}.{column}"] = round(count / total, 4)
-
-
-def _anomalies(figures: SourceFigures) -> list[str]:
-    found = []
-    if figures.failure_rate > _MOST_FAILED:
-        found.append(f"{figures.failure_rate:.1%} of calls failed after retries")
-    if figures.drift:
-        found.append(f"{figures.drift} differences from the contract in the last run")
-    total = sum(figures.rows.values())
-    if figures.refused > _MOST_REFUSED * max(1, total + figures.refused):
-        found.append(f"{figures.refused} records refused beside {total} staged")
-    if figures.source in _APIS and (figures.age_days or 0.0) > _FRESH_DAYS:
-        found.append(f"nothing new for {figures.age_days:.0f} days")
-    return found

@@ -1,0 +1,90 @@
+"""What each source promises its rows to be: fields, how complete, how fresh.
+
+Three rules stand at the door, and each names what broke it. The *shape* of an API's answer is its
+contract in ``batch/collectors/*/contract.py``; what differs is counted as drift, and what cannot be
+read is refused. *Types and ranges* are the constraints of the staging tables; a row that breaks one
+lies in ``rejected_records`` under the constraint's name. *Completeness and freshness* are here: no
+single row can break them, so they are measured over all rows of a source and become warnings.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class DataContract:
+    """One source.
+
+    Attributes
+    ----------
+    complete
+        ``"<table>.<column>" -> share of rows that must know it``, 0 .. 1. Only of tables that have
+        rows.
+    fresh_days
+        The newest observation may be so old; ``None`` for files, which do not age.
+    most_failed
+        Share of calls that may fail after retries.
+    most_refused
+        Share of records that may be refused.
+    """
+
+    complete: dict[str, float] = field(default_factory=dict)
+    fresh_days: float | None = None
+    most_failed: float = 0.01
+    most_refused: float = 0.05
+
+
+_HEARD = ("danceability", "energy", "acousticness", "instrumentalness", "valence", "loudness")
+_SOUND = {f"staged_tracks.{name}": 0.95 for name in _HEARD}
+
+#: By the name a source has in the staging tables; others have no promise but the tables' own.
+CONTRACTS: dict[str, DataContract] = {
+    "lastfm": DataContract(fresh_days=8.0),
+    "spotify": DataContract(
+        complete={"staged_tracks.duration_ms": 0.99, "staged_tracks.isrc": 0.8}, fresh_days=8.0
+    ),
+    "listenbrainz": DataContract(complete={"staged_artists.mbid": 1.0}, fresh_days=8.0),
+    "kaggle-spotify": DataContract(
+        complete={**_SOUND, "staged_tracks.spotify_id": 1.0, "staged_tracks.duration_ms": 0.99},
+        most_refused=0.01,
+    ),
+    "hetrec": DataContract(complete={"staged_artists.playcount": 0.9}, most_refused=0.01),
+    "msd": DataContract(
+        complete={"staged_tracks.duration_ms": 0.99, "staged_tracks.loudness": 0.99},
+        most_refused=0.01,
+    ),
+    "lastfm-1k": DataContract(complete={"staged_artists.playcount": 1.0}, most_refused=0.01),
+    "mpd": DataContract(complete={"staged_tracks.spotify_id": 1.0}, most_refused=0.01),
+    "simulated": DataContract(complete={"staged_tracks.energy": 1.0, "staged_tracks.year": 1.0}),
+}
+
+
+def broken(
+    source: str,
+    *,
+    rows: dict[str, int],
+    completeness: dict[str, float],
+    age_days: float | None,
+    failure_rate: float,
+    refused: int,
+    drift: int,
+) -> list[str]:
+    """Return what of its contract a source breaks, each in a sentence; empty is good."""
+    contract = CONTRACTS.get(source, DataContract())
+    found = []
+    if failure_rate > contract.most_failed:
+        found.append(f"{failure_rate:.1%} of calls failed after retries")
+    if drift:
+        found.append(f"{drift} differences from the contract in the last run")
+    total = sum(rows.values())
+    if refused > contract.most_refused * max(1, total + refused):
+        found.append(f"{refused} records refused beside {total} staged")
+    if contract.fresh_days is not None and (age_days or 0.0) > contract.fresh_days:
+        found.append(f"nothing new for {age_days:.0f} days")
+    for place, least in contract.complete.items():
+        table, _, column = place.partition(".")
+        share = completeness.get(place, 0.0)
+        if rows.get(table) and share < least:
+            found.append(f"{share:.1%} of {table} know {column}, {least:.0%} are promised")
+    return found
