@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
-from batch import lineage, quality, warehouse
+from batch import lineage, quality
 from batch.dbt_runner import Node
 from batch.lake import Lake
 from batch.reports import KINDS
@@ -23,12 +23,12 @@ from batch.reports import report as reports
 from batch.reports.publish import publish
 from batch.reports.report import Occasion
 from batch.runs import Run, Runs, Step
+from batch.target import TARGETS, Target
 from contracts.errors import ConfigurationError, SegueError, Terminal
 from contracts.settings import Settings
 
 log = logging.getLogger(__name__)
 
-TARGETS = ("duckdb",)
 #: Tables whose rows a run records.
 COUNTED = (
     "raw.plays",
@@ -61,6 +61,11 @@ class Night:
     day: date
     tell: Callable[[str, str], None]
     full_refresh: bool = False
+
+    @property
+    def warehouse(self) -> Target:
+        """The one that is built."""
+        return TARGETS[self.run.target]
 
 
 def nightly(
@@ -117,7 +122,8 @@ def _resume(settings: Settings, last: Run | None, day: date) -> Run | None:
         return None
     if [step.name for step in last.steps] != list(STEPS):
         return None
-    if last.step("land").status == "ok" and not settings.warehouse_path.exists():
+    here = last.target != "duckdb" or settings.warehouse_path.exists()
+    if last.step("land").status == "ok" and not here:
         return None
     log.info("taking up run %s", last.id)
     return last
@@ -179,7 +185,7 @@ def _land(night: Night) -> tuple[str, dict[str, int]]:
     if plays is None or plays.rows == 0:
         night.run.status = "empty"
         return "the lake holds no plays yet: nothing to do", {}
-    warehouse.land(night.settings, snapshots)
+    night.warehouse.land(night.settings, snapshots)
     night.run.lake_version, night.run.lake_rows = plays.version, plays.rows
     night.run.lake_versions = {name: s.version for name, s in snapshots.items() if s}
     detail = f"version {plays.version}, {len(plays.files)} files"
@@ -189,7 +195,7 @@ def _land(night: Night) -> tuple[str, dict[str, int]]:
 
 
 def _quality(night: Night) -> tuple[str, dict[str, int]]:
-    with warehouse.asking(night.settings) as ask:
+    with night.warehouse.asking(night.settings) as ask:
         return _judge(night, quality.check_raw(ask, datetime.now(UTC))), {}
 
 
@@ -209,21 +215,26 @@ def _build(night: Night) -> tuple[str, dict[str, int]]:
     def heard(node: Node) -> None:
         night.tell("build", node.name)
 
-    result = warehouse.build(night.settings, full_refresh=night.full_refresh, progress=heard)
-    night.run.models = lineage.models(night.settings.warehouse_path.parent / "target")
+    result = night.warehouse.build(night.settings, full_refresh=night.full_refresh, progress=heard)
+    night.run.models = lineage.models(night.warehouse.folder(night.settings) / "target")
     if not result.ok:
         words = [f"{node.name} {node.status} ({node.message})" for node in result.failed[:5]]
         raise StepFailed("; ".join(words))
-    with warehouse.asking(night.settings) as ask:
+    with night.warehouse.asking(night.settings) as ask:
         word = _judge(night, quality.check_built(ask))
-    rows = {table: warehouse.count(night.settings, table) for table in COUNTED}
+    rows = {table: night.warehouse.count(night.settings, table) for table in COUNTED}
     return f"{len(result.nodes)} models and tests in {result.seconds:.1f} s; {word}", rows
 
 
 def _retrain(night: Night) -> tuple[str, dict[str, int]]:
     from batch.retrain import retrain  # scipy: only when it is this step's turn
 
-    outcome = retrain(night.settings, lake_version=night.run.lake_version, run=night.run.id)
+    outcome = retrain(
+        night.settings,
+        lake_version=night.run.lake_version,
+        run=night.run.id,
+        target=night.run.target,
+    )
     if outcome.published is None:
         return outcome.reason, {}
     return f"generation {outcome.published}: {outcome.reason}", {"generation": outcome.published}
@@ -233,7 +244,7 @@ def _reports(night: Night) -> tuple[str, dict[str, int]]:
     nights = tuple(_told(run) for run in reversed(Runs(night.settings.home / "runs").all()[-30:]))
     occasion = Occasion(night.day, datetime.now(UTC), night.run.lake_version, nights)
     rows = {}
-    with warehouse.asking(night.settings) as ask:
+    with night.warehouse.asking(night.settings) as ask:
         for kind in KINDS.values():
             report = kind.draw(ask, occasion)
             publish(report, night.settings.reports_dir, night.day)

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from batch import snowflake_warehouse
 from batch.training import ease, ials
 from batch.training.evaluation import linear, metrics, popularity, ranks
 from batch.training.interactions import Interactions
@@ -63,27 +64,35 @@ class Catalogue:
     keys: npt.NDArray[np.uint64]
 
 
-def load(settings: Settings) -> Catalogue:
+_TRACKS = (
+    "select track_id, artist, title from marts.dim_tracks where track_id <> '-1' order by track_id"
+)
+_PAIRS = (
+    "with numbered as (select track_id, row_number() over (order by track_id) - 1 as n "
+    "from marts.dim_tracks where track_id <> '-1'), listeners as ("
+    "select user_id, row_number() over (order by user_id) - 1 as u "
+    "from marts.dim_listeners where is_current and user_id <> '-1') "
+    "select u, n, cast(epoch(max(played_at)) as bigint) as newest from marts.fct_plays "
+    "join numbered using (track_id) join listeners using (user_id) group by u, n"
+)
+
+
+def load(settings: Settings, target: str = "duckdb") -> Catalogue:
     """Read every (listener, track) pair with its newest play.
 
     A track that came under several ids is one item here: keys are made from names.
     """
-    with connect(settings) as connection:
-        tracks = connection.execute(
-            "select track_id, artist, title from marts.dim_tracks where track_id <> '-1' "
-            "order by track_id"
-        ).fetchall()
-        answer = connection.execute(
-            "with numbered as (select track_id, row_number() over (order by track_id) - 1 as n "
-            "from marts.dim_tracks where track_id <> '-1'), listeners as ("
-            "select user_id, row_number() over (order by user_id) - 1 as u "
-            "from marts.dim_listeners where is_current and user_id <> '-1') "
-            "select u, n, epoch(max(played_at))::bigint from marts.fct_plays "
-            "join numbered using (track_id) join listeners using (user_id) group by u, n"
-        )
-        listeners, numbers, seconds = (
-            np.asarray(column, np.int64) for column in answer.fetchnumpy().values()
-        )
+    if target == "duckdb":
+        with connect(settings) as connection:
+            tracks = connection.execute(_TRACKS).fetchall()
+            answer = connection.execute(_PAIRS)
+            listeners, numbers, seconds = (
+                np.asarray(column, np.int64) for column in answer.fetchnumpy().values()
+            )
+    else:
+        with snowflake_warehouse.asking(settings) as ask:
+            tracks = ask(_TRACKS)
+            listeners, numbers, seconds = np.array(ask(_PAIRS), np.int64).reshape(-1, 3).T
     names = np.array([track_key(artist, title) for _, artist, title in tracks], np.uint64)
     keys, item_of = np.unique(names, return_inverse=True)
     return Catalogue(_distinct(listeners, item_of[numbers], seconds, len(keys)), keys)
@@ -106,7 +115,13 @@ def _distinct(
     )
 
 
-def retrain(settings: Settings, *, lake_version: int | None = None, run: str = "") -> Outcome:
+def retrain(
+    settings: Settings,
+    *,
+    lake_version: int | None = None,
+    run: str = "",
+    target: str = "duckdb",
+) -> Outcome:
     """Train, judge and publish; the view in service stays where the new one is refused.
 
     Parameters
@@ -114,8 +129,10 @@ def retrain(settings: Settings, *, lake_version: int | None = None, run: str = "
     run
         The nightly run this belongs to. Killed between writing a generation and putting it into
         service, the run does only the latter when it is taken up.
+    target
+        The warehouse whose marts are read.
     """
-    catalogue = load(settings)
+    catalogue = load(settings, target)
     pairs = catalogue.pairs
     if len(pairs.users) == 0 or len(catalogue.keys) < 2:
         return Outcome(published=None, reason="fewer than two tracks: nothing to learn")

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from batch import dbt_runner
@@ -34,6 +35,11 @@ def land(settings: Settings, snapshots: Mapping[str, Snapshot | None]) -> None:
             "RAW.PLAYS in Snowflake is empty: does the landing sink run (`segue status`)? "
             "`segue snowflake backfill` lands what lies in the lake"
         )
+
+
+def folder(settings: Settings) -> Path:
+    """Return where dbt keeps its parsed project and artifacts."""
+    return settings.warehouse_path.parent.absolute() / "snowflake"
 
 
 @contextmanager
@@ -98,11 +104,10 @@ def build(
         arguments.append("--full-refresh")
     if select:
         arguments += ["--select", select]
-    folder = settings.home.absolute() / "warehouse" / "snowflake"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder(settings).mkdir(parents=True, exist_ok=True)
     # Everything else the profile reads is in our own environment.
     environ = {"DBT_SEND_ANONYMOUS_USAGE_STATS": "false", "DO_NOT_TRACK": "1"}
-    return dbt_runner.run(arguments, folder, environ, progress)
+    return dbt_runner.run(arguments, folder(settings), environ, progress)
 
 
 @lru_cache(maxsize=256)
@@ -117,7 +122,11 @@ def translated(sql: str) -> str:
     from sqlglot import exp, parse_one
 
     if sql.startswith("describe "):
-        return "describe table " + sql.removeprefix("describe ")
+        schema, _, table = sql.removeprefix("describe ").upper().rpartition(".")
+        return (
+            "select lower(column_name), data_type from information_schema.columns "  # noqa: S608
+            f"where table_schema = '{schema}' and table_name = '{table}'"
+        )
     tree = parse_one(sql, read="duckdb")
     text = tree.sql(dialect="snowflake")
     if not list(tree.find_all(exp.Placeholder)):

@@ -114,6 +114,11 @@ def _nothing(connection: duckdb.DuckDBPyConnection, schema: pa.Schema) -> str:
     return f"select {columns} where false"
 
 
+def folder(settings: Settings) -> Path:
+    """Return where dbt keeps its parsed project and artifacts."""
+    return settings.warehouse_path.parent.absolute()
+
+
 @contextmanager
 def asking(settings: Settings) -> Iterator[Ask]:
     """Open the warehouse for questions; every answer is read whole."""

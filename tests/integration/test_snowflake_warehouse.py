@@ -15,6 +15,7 @@ from sqlglot import exp
 
 from batch import dbt_runner, snowflake_warehouse, warehouse
 from batch.lake import Lake
+from batch.nightly import nightly
 from contracts.settings import Settings
 from infra.snowflake.backfill import backfill
 from infra.snowflake.check import check, questions
@@ -30,13 +31,8 @@ pytestmark = [
 ]
 
 _DAY = 24 * 60
-#: A data test is a dozen statements to a server that takes 50 ms for one, and DuckDB runs all of
-#: them in test_batch_warehouse: here those of one mart must do.
+#: Of the data tests the nightly of the second night runs every one.
 MODELS = ["build", "--exclude-resource-type", "unit_test", "test"]
-SOME_TESTS = [
-    *("build", "--indirect-selection", "empty"),
-    *("--select", "resource_type:model", "resource_type:snapshot", "fct_sessions,test_type:data"),
-]
 
 
 def plays() -> list[dict[str, Any]]:
@@ -93,7 +89,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
             patch.setenv(name, value)
         # fakesnow's sessions share one DuckDB: two writers would only conflict.
         patch.setenv("SEGUE_SNOWFLAKE_THREADS", "1")
-        dbt(settings, *SOME_TESTS, "--target", "snowflake")
+        dbt(settings, *MODELS, "--target", "snowflake")
         yield Both(settings, snowflake, settings.home / "warehouse" / "snowflake")
 
 
@@ -152,7 +148,10 @@ def test_the_account_is_as_it_should_be(both: Both) -> None:
 
 
 def test_a_second_night_is_the_same_too(both: Both) -> None:
-    """Incremental on both: late plays reopen sessions, the snapshot closes versions."""
+    """Incremental on both: late plays reopen sessions, the snapshot closes versions.
+
+    On Snowflake the whole nightly runs: gates, dbt with its tests, retraining, reports.
+    """
     more = [
         delivery("user-2", f"N{i}", 31 * _DAY + i, artist="New", kafka_offset=10_000 + i)
         for i in range(80)
@@ -165,7 +164,11 @@ def test_a_second_night_is_the_same_too(both: Both) -> None:
     warehouse.land(both.settings, Lake.newest(both.settings))
     dbt(both.settings, *MODELS)
     assert [m.landed for m in backfill(both.settings, both.snowflake.loader)] == [110]
-    dbt(both.settings, *MODELS, "--target", "snowflake")
+    run = nightly(both.settings, target="snowflake", until="reports")
+    assert [(s.name, s.detail) for s in run.steps if s.status == "failed"] == []
+    assert run.step("reports").status == "ok", run.error
+    assert run.step("build").rows["fct_plays"] == 620
+    assert run.step("retrain").rows == {"generation": 1}
     assert not differing(both)
     listeners = both.snowflake.ask("select max(version_number) from {db}.MARTS.DIM_LISTENERS")
     assert listeners == [(2,)], "somebody's favourite changed"
