@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 import psycopg
 
 from batch.content.neighbours import Neighbours
@@ -18,6 +19,12 @@ from contracts.ids import artist_key
 _GENRE_ARTISTS = 50
 #: Neighbours an artist's page and stations go to.
 _SHOWN = 20
+
+_SOUND = """
+    select artist_id::text, avg(danceability), avg(energy), avg(acousticness),
+        avg(instrumentalness), avg(valence)
+    from catalogue_track_cards where energy is not null group by 1
+"""
 
 
 class Coverage(msgspec.Struct):
@@ -67,6 +74,9 @@ def build(connection: psycopg.Connection[Any], home: Path, k: int = 50) -> Cover
     # weigh() takes counts; ten steps of a share keep its order and its logarithm's sense.
     weights = np.array([1 + 9 * float(weight) for *_, weight in rows], np.float32)
     vectors = Vectors.from_tags(items, tags, weights, len(artists))
+    tagged = int(vectors.known.sum())
+    if (sound := _sound(connection, place)) is not None:
+        vectors = vectors.with_sound(sound)
     keys = np.array([artist_key(name) for _, name in artists], np.uint64)
     table = Neighbours.of(vectors, keys, k)
     path = table_path(home)
@@ -79,11 +89,24 @@ def build(connection: psycopg.Connection[Any], home: Path, k: int = 50) -> Cover
     )
     return Coverage(
         artists=len(artists),
-        with_tags=int(vectors.known.sum()),
+        with_tags=tagged,
         with_neighbours=int((table.items[:, 0] >= 0).sum()),
         tags={tag: count for count, tag in often},
         file=str(path.relative_to(home)),
     )
+
+
+def _sound(
+    connection: psycopg.Connection[Any], place: dict[str, int]
+) -> npt.NDArray[np.float32] | None:
+    """Return how each artist's tracks sound on average, NaN unknown; ``None`` if none is known."""
+    rows = connection.execute(_SOUND).fetchall()
+    if not rows:
+        return None
+    sound = np.full((len(place), len(rows[0]) - 1), np.nan, np.float32)
+    for artist, *values in rows:
+        sound[place[artist]] = [np.nan if value is None else value for value in values]
+    return sound
 
 
 def _show(connection: psycopg.Connection[Any], table: Neighbours, artists: list[str]) -> None:

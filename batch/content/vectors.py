@@ -17,6 +17,8 @@ from scipy.sparse.linalg import svds
 
 #: Tags given to fewer items than this say nothing about likeness.
 _FEWEST = 2
+#: Length of an average item's sound beside its tags, which have length 1.
+_SOUND_SHARE = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,24 @@ class Vectors:
         start = np.random.default_rng(seed).standard_normal(min(weighted.shape))
         left, scale, _ = svds(weighted.astype(np.float64), k=rank, v0=start)
         return cls(unit_rows((left * scale).astype(np.float32)), known)
+
+    def with_sound(self, sound: npt.NDArray[np.float32]) -> Vectors:
+        """Return vectors in which how items sound counts too.
+
+        Parameters
+        ----------
+        sound
+            Audio features, one column each, NaN where unknown; shape ``(items, features)``.
+
+        Features become standard deviations from their mean and weigh :data:`_SOUND_SHARE` of the
+        tags; an item whose sound is not known keeps its tags, and one without tags gets a vector.
+        """
+        told = np.ma.masked_invalid(sound)
+        centred = (told - told.mean(axis=0)) / np.maximum(told.std(axis=0).filled(1.0), 1e-6)
+        heard = ~np.isnan(sound).all(axis=1)
+        scaled = centred.filled(0.0).astype(np.float32)
+        scaled *= np.float32(_SOUND_SHARE / np.sqrt(max(1, sound.shape[1])))
+        return Vectors(unit_rows(np.hstack([self.values, scaled])), self.known | heard)
 
 
 def weigh(

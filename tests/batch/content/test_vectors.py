@@ -83,3 +83,21 @@ def test_ease_has_its_closed_form_and_tags_join_what_listens_do_not() -> None:
     tags = sparse.csr_matrix(np.array([[1, 0], [1, 0], [0, 1], [1, 0]], np.float32))
     joint = ease(listens, ridge=1.0, tags=tags, tag_share=2.0)
     assert joint[0, 3] > 0.05 > joint[2, 3]  # nobody heard item 3, its tags place it
+
+
+def test_sound_parts_artists_of_the_same_tags() -> None:
+    items, tags = np.repeat(np.arange(6), 2), np.tile([0, 1], 6)
+    vectors = Vectors.from_tags(items, tags, np.ones(12, np.float32), 8)
+    sound = np.array(
+        [[0.1, 0.1], [0.9, 0.9], [0.1, 0.2], [0.8, 0.9], [np.nan] * 2, [0.5, 0.5], [0.1, 0.1],
+         [np.nan] * 2],
+        np.float32,
+    )  # fmt: skip
+    mixed = vectors.with_sound(sound)
+    like = mixed.values @ mixed.values.T
+    assert like[0, 2] > like[0, 1]
+    assert like[1, 3] > like[1, 2]
+    assert mixed.known.tolist() == [True] * 7 + [False]  # 6 has no tags, 7 nothing at all
+    assert like[6, 0] > like[6, 1]
+    assert np.allclose(np.linalg.norm(mixed.values[:7], axis=1), 1, atol=1e-5)
+    assert not mixed.values[7].any()
