@@ -104,10 +104,12 @@ def hot_router(paths: HotPaths, run: Edge) -> APIRouter:
         limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = DEFAULT_LIMIT,
         discover: bool = False,
         explain: bool = False,
+        diversity: Annotated[float, Query(ge=0, le=1)] = 0.0,
     ) -> Response:
         """Return what this listener may want to hear next.
 
-        ``discover`` leaves out the tracks of the last plays, ``explain`` says why each is there.
+        ``discover`` leaves out the tracks of the last plays, ``explain`` says why each is there;
+        ``diversity`` gives up to all of the order for tracks unlike those above them.
         """
         return through(paths.recommend)
 

@@ -8,10 +8,15 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
-from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
@@ -40,6 +45,7 @@ class Metrics(Collector):
         self._accepted: Counter[str] = Counter()
         self._rejected: Counter[tuple[str, str]] = Counter()
         self._degraded: Counter[str] = Counter()
+        self._many: list[tuple[str, str, Callable[[], Mapping[str, float]]]] = []
         self.registry = CollectorRegistry()
         self.registry.register(self)
 
@@ -65,6 +71,10 @@ class Metrics(Collector):
     def watch(self, name: str, text: str, read: Callable[[], float]) -> None:
         """Publish a number that is read when Prometheus asks."""
         Gauge(name, text, registry=self.registry).set_function(read)
+
+    def watch_many(self, name: str, text: str, read: Callable[[], Mapping[str, float]]) -> None:
+        """Publish numbers by their ``figure`` label, read when Prometheus asks."""
+        self._many.append((name, text, read))
 
     def render(self) -> bytes:
         """Return the exposition text."""
@@ -106,3 +116,8 @@ class Metrics(Collector):
         for missing, count in self._degraded.items():
             degraded.add_metric([missing], count)
         yield degraded
+        for name, text, read in self._many:
+            gauges = GaugeMetricFamily(name, text, labels=["figure"])
+            for figure, value in read().items():
+                gauges.add_metric([figure], value)
+            yield gauges

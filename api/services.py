@@ -14,6 +14,7 @@ from api.listenbrainz.limits import RateWindow
 from api.metrics import Metrics
 from api.plays.records import PlayRecords
 from api.producer import LINGER_MS, PlayLog
+from api.readings import Readings
 from api.revocations import Revocations
 from api.serving.features import FeatureStore
 from api.serving.live import LiveModel
@@ -61,6 +62,7 @@ class Services:
         self.model = LiveModel(settings.model_dir)
         self.rates = RateWindow()
         self.logins = RateWindow(seconds=60)
+        self.readings = Readings()
         self.watcher = Watcher(self)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._watch_numbers()

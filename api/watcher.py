@@ -57,6 +57,11 @@ class Watcher:
             "model": self._model,
         }
         self._tasks = [asyncio.ensure_future(self._watch(*item)) for item in looks.items()]
+        self._services.metrics.watch_many(
+            "segue_model_quality",
+            "How good the lists are, judged by the learner on the plays it learns.",
+            self._quality,
+        )
 
     async def stop(self) -> None:
         """Stop looking."""
@@ -66,6 +71,17 @@ class Watcher:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
         self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def _quality(self) -> dict[str, float]:
+        """Return what the learner says of its model in its heartbeat."""
+        beat = self.workers.get("learner")
+        if beat is None:
+            return {}
+        return {
+            name.removeprefix("quality_"): value
+            for name, value in beat.counters.items()
+            if name.startswith("quality_")
+        }
 
     def worker_states(self) -> dict[str, str]:
         """Return ``worker -> "ok"`` or what is wrong, from its last report."""

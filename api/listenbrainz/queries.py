@@ -20,10 +20,15 @@ _KNOWN = """
 
 
 async def reader_of(request: Request, services: Services, user: str) -> Identity:
-    """Return who calls, if that token may read this listener's data; raise 401 or 403."""
+    """Return who calls, if that token may read this listener's data; raise 401 or 403.
+
+    Reading another's data is noted in the audit trail; without the note it may not be read (503).
+    """
     identity = await authorize(services.accounts, request.scope)
     if not identity.may_act_for(user):
         raise forbidden("This token may not read the listens of another listener.")
+    if identity.user_id != user:
+        await services.readings.note(services, identity.user_id, user, request)
     return identity
 
 

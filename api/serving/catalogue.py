@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Annotated, Any
 
@@ -96,7 +97,7 @@ async def model(services: With, _: Caller) -> Response:
             reader.plays_learned,
             reader.clock,
             offsets,
-            reader.health(),
+            await asyncio.to_thread(reader.health),
             reader.views,
         )
     )

@@ -12,9 +12,11 @@ from msgspec import Meta
 from api.errors import ApiError, unavailable
 from api.http import read_body
 from api.plays.parse import check_user
+from api.privacy import origin_of, record
 from api.producer import Record
 from api.serving.lookup import document_of
 from api.web import Caller, With, answers, body_of, json_reply
+from contracts.audit import entry
 from contracts.errors import BrokerUnavailable, InvalidEvent
 from contracts.events import Feedback, encode
 from contracts.ids import partition_of, track_id
@@ -44,6 +46,8 @@ class FeedbackOut(msgspec.Struct):
     track_id: str
 
 
+#: What brings a hidden track back into lists; on behalf of another it is put on record.
+_SHOWS = ("undo", "love")
 _DECODER = msgspec.json.Decoder(FeedbackIn)
 
 
@@ -75,6 +79,10 @@ async def feedback(request: Request, services: With, caller: Caller) -> Response
                 field="track_id",
             )
         artist, title = known.artist, known.title
+    if given.kind in _SHOWS and user != caller.user_id:
+        track = public or track_id(artist, title)
+        row = entry(caller.user_id, "track.un-hide", user, origin_of(request), track=track)
+        await record(services, row)
     message = Feedback(
         user_id=user,
         kind=given.kind,
@@ -85,9 +93,9 @@ async def feedback(request: Request, services: With, caller: Caller) -> Response
         title=title,
     )
     partition = partition_of(user, services.settings.partitions)
-    record = Record(services.topics.feedback, user.encode(), encode(message), partition)
+    said = Record(services.topics.feedback, user.encode(), encode(message), partition)
     try:
-        await services.log.append([record])
+        await services.log.append([said])
     except BrokerUnavailable:
         raise unavailable("The play log did not acknowledge") from None
     return json_reply(FeedbackOut(True, message.track_id), 202)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from functools import lru_cache
+from typing import NamedTuple
 from urllib.parse import parse_qs
 
 import msgspec
@@ -62,6 +63,15 @@ class Recommendations(msgspec.Struct):
     recommendations: list[Recommended]
 
 
+class Asked(NamedTuple):
+    """The query of a request."""
+
+    limit: int = DEFAULT_LIMIT
+    discover: bool = False
+    explain: bool = False
+    diversity: float = 0.0
+
+
 class Recommend:
     """The handler."""
 
@@ -80,7 +90,7 @@ class Recommend:
         identity = await services.accounts.require(scope)
         user = scope["path"][len(PREFIX) : -len(SUFFIX)]
         identity.check_acts_for(user)
-        limit, discover, explain = _parameters(scope["query_string"])
+        asked = _parameters(scope["query_string"])
         listener, missing = await self._listener(user)
         now = time.time()
         reader = services.model.reader
@@ -93,19 +103,22 @@ class Recommend:
             listener.seconds,
             listener.ratios,
             now=int(now),
-            k=limit,
-            discover=discover,
+            k=asked.limit,
+            discover=asked.discover,
             hidden=listener.hidden,
-            explain=explain,
+            diversity=asked.diversity,
+            explain=asked.explain,
         )
         degraded = missing or ranking.degraded
         if degraded:
             services.metrics.degraded("features" if missing else "state")
         offset = sum(reader.offsets.values())
         documents = [reader.document(index) for index in ranking.indices.tolist()]
-        self._log(reader, ranking, documents, user, impression_id, now, offset, discover, degraded)
+        self._log(
+            reader, ranking, documents, user, impression_id, now, offset, asked.discover, degraded
+        )
         tails = [b"}"] * len(documents)
-        if explain:
+        if asked.explain:
             tails = [
                 b',"reasons":%s}' % _ENCODER.encode(reasons)
                 for reasons in reasons_of(reader, ranking)
@@ -203,17 +216,29 @@ def _track_id(document: bytes) -> str:
     return str(msgspec.json.decode(document)["track_id"])
 
 
-def _parameters(query: bytes) -> tuple[int, bool, bool]:
-    """Return ``limit``, ``discover`` and ``explain`` of a query string."""
+def _parameters(query: bytes) -> Asked:
+    """Return what a query string asks for."""
     if not query:
-        return DEFAULT_LIMIT, False, False
+        return Asked()
     given = parse_qs(query.decode("latin-1"), keep_blank_values=True)
     text = given.get("limit", [str(DEFAULT_LIMIT)])[-1]
     if not text.isascii() or not text.isdigit() or not 1 <= int(text[:6]) <= MAX_LIMIT:
         raise ApiError(
             400, "bad-parameter", f"limit is a number from 1 to {MAX_LIMIT}.", field="limit"
         )
-    return int(text), _flag(given, "discover"), _flag(given, "explain")
+    return Asked(
+        int(text), _flag(given, "discover"), _flag(given, "explain"), _share(given, "diversity")
+    )
+
+
+def _share(given: dict[str, list[str]], name: str) -> float:
+    try:
+        share = float(given.get(name, ["0"])[-1])
+    except ValueError:
+        share = -1.0
+    if not 0.0 <= share <= 1.0:  # NaN is not either
+        raise ApiError(400, "bad-parameter", f"{name} is a number from 0 to 1.", field=name)
+    return share
 
 
 def _flag(given: dict[str, list[str]], name: str) -> bool:

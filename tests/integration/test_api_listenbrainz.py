@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -12,6 +14,8 @@ import pytest
 import redis
 from deltalake import DeltaTable
 
+from api.auth import token_hash
+from api.services import Services
 from contracts.features import Keys, Listener
 from contracts.ids import track_id
 from infra.erasure.run import run_pending
@@ -145,3 +149,54 @@ def test_a_deleted_listen_is_gone_in_every_store(stack: RunningStack, client: ht
     with psycopg.connect(settings.postgres_dsn) as connection:
         left = connection.execute("select count(*) from erasures where user_id = %s", (USER,))
         assert left.fetchone() == (0,)
+
+
+def test_reading_and_un_hiding_for_another_is_on_record(
+    stack: RunningStack, client: httpx.Client
+) -> None:
+    admin = {"authorization": f"Token {stack.admin_token}"}
+    for _ in range(3):
+        assert httpx.get(f"{stack.api}/1/user/{USER}/listens", headers=admin).is_success
+    shown = {"kind": "undo", "user": USER, "artist": "Popol Vuh", "title": "Piece 1"}
+    assert httpx.post(f"{stack.api}/v1/feedback", headers=admin, json=shown).status_code == 202
+    with psycopg.connect(stack.settings.postgres_dsn) as connection:
+        rows = connection.execute(
+            "select action, origin, count(*) from audit where subject = pseudonym(%s)"
+            " and actor = pseudonym('admin') group by 1, 2 order by 1",
+            (USER,),
+        ).fetchall()
+    assert rows == [("data.read", "127.0.0.1", 1), ("track.un-hide", "127.0.0.1", 1)]
+
+
+def test_a_revoked_token_is_refused_at_once_by_every_process(
+    stack: RunningStack, client: httpx.Client
+) -> None:
+    token = stack.token_for("revoked-soon")
+    second = Services(replace(stack.settings, port=0))
+
+    async def elsewhere() -> list[bool]:
+        """Another API process: its memory of the token, before and after the revocation."""
+        await second.open()
+        try:
+            while not second.revocations.listening:
+                await asyncio.sleep(0.02)
+            known = [await second.accounts.identify(token) is not None]
+            heard = second.revocations.heard
+            await asyncio.to_thread(revoke)
+            while second.revocations.heard == heard:
+                await asyncio.sleep(0.005)
+            return [*known, await second.accounts.identify(token) is not None]
+        finally:
+            await second.close()
+
+    def revoke() -> None:
+        with psycopg.connect(stack.settings.postgres_dsn) as connection:
+            connection.execute(
+                "update tokens set revoked_at = now() where token_hash = %s", (token_hash(token),)
+            )
+
+    headers = {"authorization": f"Token {token}"}
+    url = f"{stack.api}/1/validate-token"
+    assert client.get(url, headers=headers).json()["valid"] is True
+    assert asyncio.run(elsewhere()) == [True, False]
+    assert client.get(url, headers=headers).json()["valid"] is False
