@@ -186,23 +186,23 @@ def test_what_is_missing_is_said(dsn: str, tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_files_are_loaded_through_the_command(
-    dsn: str, tmp_path: Path, shared_data: Path, monkeypatch: pytest.MonkeyPatch
+    dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = SimpleNamespace(home=tmp_path, postgres_dsn=dsn)
     stack = SimpleNamespace(settings=settings, api="", admin_token="")
     monkeypatch.setattr(command, "running", lambda home: stack)
-    run = CliRunner().invoke(cli, ["collect", "hetrec", "--file", str(shared_data), "--json"])
+    path = tmp_path / "plays.tsv"
+    lines = [f"u{n}\t2009-05-04T13:52:04Z\t\tArtist {n % 5}\t\tSong {n % 9}" for n in range(90)]
+    path.write_text("\n".join([*lines, "torn"]) + "\n")
+    run = CliRunner().invoke(cli, ["collect", "lastfm-1k", "--file", str(path), "--json"])
     assert run.exit_code == 0, run.output
     outcome = msgspec.json.decode(run.stdout, type=Outcome)
-    assert outcome.staged["staged_artists"] == 17_632
-    assert outcome.coverage is not None
-    assert outcome.coverage.with_neighbours >= 1000
-    assert len(outcome.coverage.tags) >= 6
-    assert (tmp_path / outcome.coverage.file).is_file()
-    print(
-        f"{outcome.coverage.artists} artists, {outcome.coverage.with_neighbours} with neighbours,"
-        f" {len(outcome.coverage.tags)} tags of 50 artists, {outcome.review}"
-    )
+    assert (outcome.staged["staged_artists"], outcome.staged["staged_tracks"]) == (5, 45)
+    assert outcome.refused == {"columns": 1}
+    assert outcome.resolved is not None
+    assert outcome.resolved.tracks == 45
+    table = CliRunner().invoke(cli, ["collect", "lastfm-1k", "--file", str(path)])
+    assert "refused: columns" in table.stdout
 
 
 def test_a_csv_of_tracks_is_staged_and_its_bad_rows_are_kept(dsn: str, tmp_path: Path) -> None:
