@@ -14,13 +14,11 @@ import numpy as np
 from online_model._numba import inner
 from online_model.features import (
     E_ACTIVATION,
-    E_AFTER,
-    E_AGE,
     E_BATCH,
     E_CONTENT,
     E_COUNT,
-    E_FRESH,
     E_IN_SESSION,
+    E_LINKS,
     E_NEAREST,
     E_NEXT,
     E_NEXT2,
@@ -31,15 +29,23 @@ from online_model.features import (
     E_SESSION,
     E_SKIPPED,
     E_TASTE,
+    E_VOTES,
     E_WINDOW,
     EVIDENCE,
     MAX_CANDIDATES,
+    MOST_UNHEARD,
 )
+from online_model.logarithm import log2
 from online_model.scratch import NEAR_SESSIONS, Board, Scratch
+from online_model.selection import nth_largest
 from online_model.state import (
     CLOCK,
     GAP,
     HALF_LIFE,
+    N_NEXT,
+    N_SESSION,
+    N_TASTE,
+    N_WINDOW,
     ORIGIN,
     TASTE_TRACKS,
     TOP,
@@ -86,9 +92,16 @@ def touch(board: Board, track: int) -> int:
 
 @inner
 def _pour(
-    board: Board, ids: Array, weights: Array, row: int, scale: float, into: int, limit: int
+    board: Board,
+    ids: Array,
+    weights: Array,
+    row: int,
+    scale: float,
+    into: int | np.int64,
+    limit: int,
 ) -> None:
     """Add a neighbour row, scaled, to one column of evidence."""
+    by = np.float32(scale)
     for k in range(ids.shape[1]):
         track = ids[row, k] - 1
         if track < 0:
@@ -96,35 +109,50 @@ def _pour(
         if track < limit:
             slot = touch(board, track)
             if slot >= 0:
-                board.evidence[slot, into] += weights[row, k] * scale
+                board.evidence[slot, into] += weights[row, k] * by
 
 
 @inner
 def _pour_next(
+    state: State,
     board: Board,
-    ids: Array,
-    weights: Array,
-    seconds: Array,
     row: int,
     direct: float,
-    into: int,
+    into: int | np.int64,
     window: float,
-    now: int,
     limit: int,
 ) -> None:
     """Add a row of the next table: its direct weights and its window weights."""
-    for k in range(ids.shape[1]):
-        track = ids[row, k] - 1
+    d, w = np.float32(direct), np.float32(window)
+    for k in range(state.next_ids.shape[1]):
+        track = state.next_ids[row, k] - 1
         if track < 0:
             return
         if track < limit:
             slot = touch(board, track)
             if slot >= 0:
-                board.evidence[slot, into] += weights[row, k, 0] * direct
-                board.evidence[slot, E_WINDOW] += weights[row, k, 1] * window
-                if into == E_NEXT and seconds[row, k] > 0:
-                    age = max(now - int(seconds[row, k]), 0)
-                    board.evidence[slot, E_FRESH] = 1.0 / (1.0 + age / 86400.0)
+                board.evidence[slot, into] += state.next_direct[row, k] * d
+                board.evidence[slot, E_WINDOW] += state.next_window[row, k] * w
+
+
+@inner
+def _pour_pairs(
+    state: State, board: Board, row: int, session: float, taste: float, limit: int
+) -> None:
+    """Add a row of the pair table: its session weights and its listener weights."""
+    s, t = np.float32(session), np.float32(taste)
+    vote = np.float32(1.0) if session > 0.0 else np.float32(0.0)
+    for k in range(state.pair_ids.shape[1]):
+        track = state.pair_ids[row, k] - 1
+        if track < 0:
+            return
+        if track < limit:
+            slot = touch(board, track)
+            if slot >= 0:
+                board.evidence[slot, E_SESSION] += state.pair_session[row, k] * s
+                board.evidence[slot, E_TASTE] += state.pair_taste[row, k] * t
+                board.evidence[slot, E_VOTES] += vote
+                board.evidence[slot, E_LINKS] += np.float32(1.0)
 
 
 @inner
@@ -153,7 +181,6 @@ def _own_history(scratch: Scratch, plays: int, session: int, now: int, gap: floa
         age = max(now - scratch.seconds[k], 0) + 60.0
         if evidence[slot, E_COUNT] == 0:
             evidence[slot, E_RECENCY] = 1.0 / (plays - k)
-            evidence[slot, E_AGE] = age
         evidence[slot, E_ACTIVATION] += 1.0 / np.sqrt(age)
         evidence[slot, E_COUNT] += 1.0
         if k >= plays - session:
@@ -206,29 +233,16 @@ def _nearest_sessions(state: State, scratch: Scratch, plays: int, session: int, 
                     scratch.overlap[found] = share
                     found += 1
         weight *= 0.7
-    last = scratch.tracks[plays - 1] + 1 if plays > 0 else -1
-    before = scratch.tracks[plays - 2] + 1 if plays > 1 else -1
     width = state.session_track.shape[1]
     for k in range(found):
         z = scratch.near[k]
         value = scratch.overlap[k] * scratch.overlap[k]
-        size = state.session_size[z]
-        # A long session overwrites its oldest tracks: read from the oldest still there.
-        first = size % width if size > width else 0
-        distance = 0
-        for y in range(min(size, width)):
-            held = state.session_track[z, (first + y) % width]
-            if held == last or (distance == 0 and held == before):
-                distance = 1
-                continue
-            track = held - 1
+        for y in range(min(state.session_size[z], width)):
+            track = state.session_track[z, y] - 1
             if 0 <= track < limit:
                 slot = touch(scratch.board, track)
                 if slot >= 0:
                     scratch.board.evidence[slot, E_NEAREST] += value
-                    if distance > 0:
-                        scratch.board.evidence[slot, E_AFTER] += value / distance
-                        distance += 1
 
 
 @inner
@@ -260,70 +274,103 @@ def gather(state: State, scratch: Scratch, plays: int, now: int) -> int:
     for q in range(min(4, max(session, 1), plays)):
         row = scratch.tracks[plays - 1 - q]
         if row >= 0:
-            direct = 1.0 / (state.norms[row, 0] + unit) if q < 2 else 0.0
-            window = weight / (state.norms[row, 1] + unit)
-            _pour_next(
-                scratch.board,
-                state.next_ids,
-                state.next_weights,
-                state.next_seconds,
-                row,
-                direct,
-                E_NEXT2 if q else E_NEXT,
-                window,
-                now,
-                limit,
-            )
+            direct = 1.0 / (state.facts[row, N_NEXT] + unit) if q < 2 else 0.0
+            window = weight / (state.facts[row, N_WINDOW] + unit)
+            into = np.int64(E_NEXT2 if q else E_NEXT)
+            _pour_next(state, scratch.board, row, direct, into, window, limit)
         weight *= 0.7
-    weight = 1.0
-    for q in range(min(session if session > 0 else 1, plays)):
-        row = scratch.tracks[plays - 1 - q]
-        if row >= 0:
-            scale = weight / np.sqrt(state.norms[row, 2] + 3.0 * unit)
-            _pour(
-                scratch.board,
-                state.session_ids,
-                state.session_weights,
-                row,
-                scale,
-                E_SESSION,
-                limit,
-            )
-            _pour(scratch.board, state.batch_ids, state.batch_weights, row, weight, E_BATCH, limit)
-            _pour(
-                scratch.board,
-                state.content_ids,
-                state.content_weights,
-                row,
-                weight,
-                E_CONTENT,
-                limit,
-            )
-        weight *= 0.75
     _nearest_sessions(state, scratch, plays, session, limit)
-    _taste(state, scratch, plays, unit, limit)
+    _similar(state, scratch, plays, session, unit, limit)
     for k in range(min(state.counters[TOP], TOP_TRACKS)):
         track = state.top[k]
         if 0 <= track < limit:
             touch(scratch.board, track)
+    _keep_best(scratch)
     return int(scratch.board.tally[0])
 
 
 @inner
-def _taste(state: State, scratch: Scratch, plays: int, unit: float, limit: int) -> None:
-    """Pour the listener-level rows of the newest distinct tracks."""
+def _keep_best(scratch: Scratch) -> None:
+    """Keep the listener's own tracks and the most promising others, in the order of their slots.
+
+    What promises is a fixed sum of the sources' evidence, like the ranker's first trust in them:
+    it only has to spare the ranker tracks that cannot come near the top.
+    """
+    board = scratch.board
+    end = board.tally[0]
+    if end <= MOST_UNHEARD + 1:
+        return
+    promise, order = scratch.first, scratch.order
+    one, most = np.float32(1.0), np.float32(3e38)
+    n = 0
+    for c in range(1, end):
+        e = board.evidence[c]
+        if e[E_COUNT] > 0:
+            promise[c] = most
+            continue
+        promise[c] = (
+            np.float32(1.5) * log2(one + np.float32(1000.0) * e[E_NEXT])
+            + log2(one + np.float32(1000.0) * e[E_WINDOW])
+            + np.float32(0.3) * log2(one + np.float32(1000.0) * e[E_NEXT2])
+            + log2(one + np.float32(100.0) * e[E_SESSION])
+            + np.float32(0.6) * log2(one + np.float32(100.0) * e[E_TASTE])
+            + log2(one + np.float32(5.0) * e[E_NEAREST])
+            + log2(one + np.float32(100.0) * (e[E_BATCH] + e[E_CONTENT]))
+        )
+        order[n] = promise[c]
+        n += 1
+    if n <= MOST_UNHEARD:
+        return
+    cut = nth_largest(order, n, MOST_UNHEARD)
+    above = 0
+    for k in range(n):
+        above += order[k] > cut
+    ties = MOST_UNHEARD - above
+    turn = board.turn[0] << 16
+    kept = 1
+    for c in range(1, end):
+        track = board.candidates[c]
+        if promise[c] == cut:
+            ties -= 1
+        if promise[c] < cut or (promise[c] == cut and ties < 0):
+            board.slot_of[track] = 0
+            continue
+        if kept != c:
+            board.candidates[kept] = track
+            board.slot_of[track] = turn | kept
+            for k in range(EVIDENCE):
+                board.evidence[kept, k] = board.evidence[c, k]
+        kept += 1
+    board.tally[0] = kept
+
+
+@inner
+def _similar(
+    state: State, scratch: Scratch, plays: int, session: int, unit: float, limit: int
+) -> None:
+    """Pour what goes with the newest distinct tracks, those of this session counting twice."""
+    board = scratch.board
     distinct = 0
     weight = 1.0
+    here = 1.0
     for k in range(plays - 1, -1, -1):
         row = scratch.tracks[k]
+        within = k >= plays - max(session, 1)
+        nearness = here if within else 0.0
+        here *= 0.75
         if row < 0:
             continue
-        slot = touch(scratch.board, row)
+        slot = touch(board, row)
         # ``E_RECENCY`` names the newest play of a track: the others are repeats of it.
-        if slot < 0 or abs(scratch.board.evidence[slot, E_RECENCY] * (plays - k) - 1.0) > 1e-3:
+        if slot < 0 or abs(board.evidence[slot, E_RECENCY] * (plays - k) - 1.0) > 1e-3:
             continue
-        scale = weight / np.sqrt(state.norms[row, 3] + 5.0 * unit)
-        _pour(scratch.board, state.taste_ids, state.taste_weights, row, scale, E_TASTE, limit)
+        to_session = nearness / np.sqrt(state.facts[row, N_SESSION] + 3.0 * unit)
+        to_taste = weight / np.sqrt(state.facts[row, N_TASTE] + 5.0 * unit)
+        _pour_pairs(state, board, row, to_session, to_taste, limit)
+        _pour(board, state.batch_ids, state.batch_weights, row, weight, np.int64(E_BATCH), limit)
+        _pour(
+            board, state.content_ids, state.content_weights, row, weight, np.int64(E_CONTENT), limit
+        )
         weight *= 0.9
         distinct += 1
         if distinct >= state.settings[TASTE_TRACKS]:

@@ -17,9 +17,8 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
         used cost no memory and no disk.
     sessions
         Recent sessions kept for the nearest-session source; the oldest is overwritten.
-    next_slots, session_slots, taste_slots
-        Neighbours kept per track by what follows it, by what shares a session, by what shares a
-        listener.
+    next_slots, pair_slots
+        Neighbours kept per track by what follows it, and by what shares a session or a listener.
     outside_slots
         Neighbours per track in each table filled from outside (nightly batch view, content).
     session_ring, session_tracks
@@ -31,8 +30,8 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
     half_life
         Time after which a neighbour's weight counts half, seconds.
     ranker_every, warm_up
-        The ranker learns from one play in this many, after as many plays as ``warm_up``, of which
-        it learns from all.
+        The ranker learns from every play at first, then from one in two, in three, ... each for
+        ``warm_up`` plays, and from one in ``ranker_every`` in the end.
     linear_rate, hidden_rate
         Step sizes of the ranker's two stages (Adagrad).
     taste_tracks
@@ -53,20 +52,19 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
     tracks: int = 65_536
     listeners: int = 65_536
     sessions: int = 131_072
-    next_slots: int = 80
-    session_slots: int = 96
-    taste_slots: int = 96
+    next_slots: int = 64
+    pair_slots: int = 160
     outside_slots: int = 32
     session_ring: int = 24
     session_tracks: int = 20
     history: int = 300
     gap: int = 1800
     half_life: int = 90 * 86_400
-    ranker_every: int = 10
+    ranker_every: int = 8
     warm_up: int = 4_000
     linear_rate: float = 0.1
     hidden_rate: float = 0.05
-    taste_tracks: int = 15
+    taste_tracks: int = 25
     document_bytes: int = 384
     seed: int = 1
 

@@ -14,6 +14,7 @@ from online_model.state import (
     FREE_LISTENERS,
     FREE_TRACKS,
     LISTENERS,
+    POPULAR,
     TOP,
     TRACKS,
     Array,
@@ -59,8 +60,8 @@ def forget_listeners(state: State, rows: Array) -> None:
 
 
 @compiled
-def _thin(ids: Array, weights: Array, gone: Array) -> None:
-    """Drop gone neighbours from every row and close the gaps."""
+def _thin(ids: Array, first: Array, second: Array, gone: Array) -> None:
+    """Drop gone neighbours from every row of a table with two weights and close the gaps."""
     for row in range(ids.shape[0]):
         kept = 0
         for k in range(ids.shape[1]):
@@ -70,41 +71,23 @@ def _thin(ids: Array, weights: Array, gone: Array) -> None:
             if gone[track] or gone[row]:
                 continue
             ids[row, kept] = ids[row, k]
-            weights[row, kept] = weights[row, k]
+            first[row, kept] = first[row, k]
+            second[row, kept] = second[row, k]
             kept += 1
         while kept < ids.shape[1] and ids[row, kept] != 0:
             ids[row, kept] = 0
-            weights[row, kept] = 0.0
+            first[row, kept] = 0.0
+            second[row, kept] = 0.0
             kept += 1
 
 
 @compiled
 def forget_tracks(state: State, gone: Array) -> None:
     """Erase tracks everywhere: rows, neighbours, sessions, windows, popularity and names."""
-    _thin(state.session_ids, state.session_weights, gone)
-    _thin(state.taste_ids, state.taste_weights, gone)
-    _thin(state.batch_ids, state.batch_weights, gone)
-    _thin(state.content_ids, state.content_weights, gone)
-    ids, weights = state.next_ids, state.next_weights
-    for row in range(ids.shape[0]):
-        kept = 0
-        for k in range(ids.shape[1]):
-            track = ids[row, k] - 1
-            if track < 0:
-                break
-            if gone[track] or gone[row]:
-                continue
-            ids[row, kept] = ids[row, k]
-            weights[row, kept, 0] = weights[row, k, 0]
-            weights[row, kept, 1] = weights[row, k, 1]
-            state.next_seconds[row, kept] = state.next_seconds[row, k]
-            kept += 1
-        while kept < ids.shape[1] and ids[row, kept] != 0:
-            ids[row, kept] = 0
-            weights[row, kept, 0] = 0.0
-            weights[row, kept, 1] = 0.0
-            state.next_seconds[row, kept] = 0
-            kept += 1
+    _thin(state.next_ids, state.next_direct, state.next_window, gone)
+    _thin(state.pair_ids, state.pair_session, state.pair_taste, gone)
+    _thin(state.batch_ids, state.batch_weights, state.batch_weights, gone)
+    _thin(state.content_ids, state.content_weights, state.content_weights, gone)
     for z in range(state.session_track.shape[0]):
         for k in range(state.session_track.shape[1]):
             track = state.session_track[z, k] - 1
@@ -134,11 +117,10 @@ def forget_tracks(state: State, gone: Array) -> None:
         state.artist[row] = 0
         state.document_size[row] = 0
         state.last_play[row] = 0
-        for h in range(state.popularity.shape[1]):
-            state.totals[h] -= state.popularity[row, h]
-        state.popularity[row, :] = 0.0
-        state.heard[row, :] = 0.0
-        state.norms[row, :] = 0.0
+        for h in range(state.totals.shape[0]):
+            state.totals[h] -= state.facts[row, POPULAR + h]
+        state.facts[row, :] = 0.0
+        state.shown_at[row] = 0
         state.ring[row, :] = 0
         state.ring_size[row] = 0
         state.free_tracks[state.counters[FREE_TRACKS]] = row

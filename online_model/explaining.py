@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from online_model.features import E_COUNT, FEATURE_NAMES, SOURCES
 from online_model.scratch import Scratch
-from online_model.state import CLOCK, HALF_LIFE, ORIGIN, State
+from online_model.state import CLOCK, HALF_LIFE, ORIGIN, TASTE_TRACKS, State
 
 _LIFT_FLOOR = 1e-4
 _THIRD = 0.23104906
@@ -58,7 +58,7 @@ def _explain(state: State, scratch: Scratch, task: int, slot: int) -> tuple[Reas
         absent = x.copy()
         for name in names:
             f = FEATURE_NAMES.index(name)
-            absent[f] = _absent(name, f, x, scratch, end)
+            absent[f] = _absent(name, f, x)
         contribution = full - _score(state, scratch, task, situation, absent, float(first.max()))
         if abs(contribution) >= 0.01:
             support = _support(state, scratch, source, slot)
@@ -81,10 +81,8 @@ def _score(
     return first + float(state.output[task, 1] @ units)
 
 
-def _absent(name: str, f: int, x: npt.NDArray[np.float64], scratch: Scratch, end: int) -> float:
+def _absent(name: str, f: int, x: npt.NDArray[np.float64]) -> float:
     """Return what a feature would be, had its source said nothing."""
-    if name.endswith("_top"):
-        return float(scratch.features[f, 1:end].min())
     if name.endswith("_lift"):
         evidence = "next_share" if name == "next_lift" else None
         share = x[FEATURE_NAMES.index(evidence)] / 2.0 if evidence else _window_share(x)
@@ -106,11 +104,11 @@ def _support(state: State, scratch: Scratch, source: str, slot: int) -> tuple[Pl
     elapsed = int(state.counters[CLOCK]) - int(state.counters[ORIGIN])
     unit = 2.0 ** (elapsed / float(state.settings[HALF_LIFE]))
     tables = {
-        "next": (state.next_ids, state.next_weights, 4),
-        "session": (state.session_ids, state.session_weights, max(session, 1)),
-        "taste": (state.taste_ids, state.taste_weights, 15),
-        "batch": (state.batch_ids, state.batch_weights, max(session, 1)),
-        "content": (state.content_ids, state.content_weights, max(session, 1)),
+        "next": (state.next_ids, np.maximum(state.next_direct, state.next_window), 4),
+        "session": (state.pair_ids, state.pair_session, max(session, 1)),
+        "taste": (state.pair_ids, state.pair_taste, plays),
+        "batch": (state.batch_ids, state.batch_weights, plays),
+        "content": (state.content_ids, state.content_weights, plays),
     }
     if source == "nearest":
         return _shared_sessions(state, scratch, track)
@@ -118,9 +116,13 @@ def _support(state: State, scratch: Scratch, source: str, slot: int) -> tuple[Pl
         return ()
     ids, weights, reach = tables[source]
     found: dict[int, float] = {}
+    met: set[int] = set()
     for row in scratch.tracks[:plays][::-1][:reach].tolist():
-        if row < 0 or row in found:
+        if row < 0 or row in met:
             continue
+        met.add(row)
+        if len(met) > state.settings[TASTE_TRACKS]:
+            break
         at = np.flatnonzero(ids[row] == track + 1)
         if len(at):
             found[row] = round(float(np.max(weights[row, at[0]])) / unit, 2)

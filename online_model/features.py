@@ -7,8 +7,14 @@ Candidate sources first add raw evidence into one row of ``EVIDENCE`` numbers pe
 
 from __future__ import annotations
 
+import numpy as np
+
 TASKS = 2
 """Any next play (0), or discovery: a track this listener has not had (1)."""
+
+# Numpy integers: numba compiles a function anew for every literal it is called with.
+ANY: int = np.int64(0)  # type: ignore[assignment]
+NEW: int = np.int64(1)  # type: ignore[assignment]
 
 SITUATIONS = 3
 """In a session (0), after a silence (1), a stranger without plays (2)."""
@@ -16,7 +22,7 @@ SITUATIONS = 3
 HIDDEN = 32
 """Hidden units of the ranker's second stage, per task."""
 
-SHORTLIST = 128
+SHORTLIST = 64
 """Candidates the second stage looks at."""
 
 # Raw evidence, one float32 each.
@@ -25,67 +31,57 @@ E_NEXT2 = 1  # the same after the last but one
 E_WINDOW = 2  # within five plays after the last four tracks
 E_SESSION = 3  # shared sessions with this session's tracks, before the candidate's norm
 E_TASTE = 4  # shared listeners with this listener's tracks, before the candidate's norm
-E_NEAREST = 5  # in the recent sessions nearest to this one
-E_ACTIVATION = 6  # sum of (seconds since own play) ** -.5
-E_COUNT = 7  # own plays
-E_RECENCY = 8  # 1 / plays since the newest own play
-E_IN_SESSION = 9  # own plays in this session
-E_OWN_NEXT = 10  # own plays that went here from the last track
-E_OWN_NEXT2 = 11  # the same, the two last tracks matching
-E_SKIPPED = 12  # own skips
-E_BATCH = 13  # nightly batch view
-E_CONTENT = 14  # same artist, tags
-E_AGE = 15  # seconds since the newest own play
-E_AFTER = 16  # after the shared track in the recent sessions nearest to this one
-E_OWN_WINDOW = 17  # own plays within five after the last track
-E_FRESH = 18  # 1 / days since anybody last went here from the last track
+E_VOTES = 5  # how many of this session's tracks have it as a neighbour
+E_NEAREST = 6  # in the recent sessions nearest to this one
+E_ACTIVATION = 7  # sum of (seconds since own play) ** -.5
+E_COUNT = 8  # own plays
+E_RECENCY = 9  # 1 / plays since the newest own play
+E_IN_SESSION = 10  # own plays in this session
+E_OWN_NEXT = 11  # own plays that went here from the last track
+E_OWN_NEXT2 = 12  # the same, the two last tracks matching
+E_OWN_WINDOW = 13  # own plays within five after the last track
+E_SKIPPED = 14  # own skips
+E_BATCH = 15  # nightly batch view
+E_CONTENT = 16  # same artist, tags
+E_LINKS = 17  # how many of this listener's tracks have it as a neighbour
 EVIDENCE = 20  # a multiple of four: a row starts on a quarter of a cache line
 
 FEATURE_NAMES = (
     "next",
     "next_share",
     "next2",
+    "window",
+    "next_lift",
+    "window_lift",
     "session",
     "session_share",
+    "votes",
     "taste",
     "taste_share",
+    "links",
+    "nearest",
     "activation",
     "count",
     "heard",
     "in_session",
     "recency",
-    "popular_day",
-    "popular_fortnight",
     "is_last",
     "own_next",
-    "window",
-    "nearest",
-    "next_lift",
-    "window_lift",
+    "own_next2",
+    "own_window",
+    "skipped",
+    "popular_hour",
+    "popular_day",
+    "popular_fortnight",
+    "skip_rate",
+    "batch",
+    "content",
+    "same_artist",
     "next_x_session",
     "session_x_taste",
     "next_x_in_session",
     "next_x_activation",
     "next_x_nearest",
-    "popular_hour",
-    "own_next2",
-    "skipped",
-    "skip_rate",
-    "batch",
-    "content",
-    "age",
-    "same_artist",
-    "after",
-    "own_window",
-    "next_top",
-    "window_top",
-    "session_top",
-    "taste_top",
-    "nearest_top",
-    "after_top",
-    "track_age",
-    "replayed",
-    "fresh",
 )
 FEATURES = len(FEATURE_NAMES)
 
@@ -97,17 +93,14 @@ SOURCES = {
         "window",
         "next_lift",
         "window_lift",
-        "next_top",
-        "window_top",
         "next_x_session",
         "next_x_in_session",
         "next_x_activation",
         "next_x_nearest",
-        "fresh",
     ),
-    "session": ("session", "session_share", "session_top", "session_x_taste", "next_x_session"),
-    "nearest": ("nearest", "nearest_top", "after", "after_top", "next_x_nearest"),
-    "taste": ("taste", "taste_share", "taste_top", "session_x_taste"),
+    "session": ("session", "session_share", "votes", "session_x_taste", "next_x_session"),
+    "nearest": ("nearest", "next_x_nearest"),
+    "taste": ("taste", "taste_share", "links", "session_x_taste"),
     "history": (
         "activation",
         "count",
@@ -119,11 +112,10 @@ SOURCES = {
         "own_next2",
         "own_window",
         "skipped",
-        "age",
         "next_x_in_session",
         "next_x_activation",
     ),
-    "popularity": ("popular_hour", "popular_day", "popular_fortnight", "track_age", "replayed"),
+    "popularity": ("popular_hour", "popular_day", "popular_fortnight"),
     "batch": ("batch",),
     "content": ("content", "same_artist"),
 }
@@ -149,3 +141,6 @@ INPUTS = FEATURES + 1 + CONTEXTS
 
 MAX_CANDIDATES = 4096
 """Most candidates gathered for one list."""
+
+MOST_UNHEARD = 384
+"""Most of them that are ranked, besides the listener's own: the cost of a list is bounded."""

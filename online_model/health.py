@@ -2,8 +2,9 @@
 
 Of the plays the ranker learns from, each is first ranked as a request would have been. The arrays
 keep the newest of these trials, one row each: the play's rank among all candidates (0: nothing
-proposed it), among tracks new to the listener (-1: it was not new), the situation, and its place
-among the most popular tracks (0: not in the list), which is the baseline carried along.
+proposed it), among tracks new to the listener (-1: it was not new), the situation, its place among
+the most popular tracks (0: not in the list), which is the baseline carried along, and how little
+known the ten best were (thousandths of a bit).
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ SITUATION_NAMES = ("in session", "new session", "stranger")
 
 
 def recent_trials(state: State) -> npt.NDArray[np.int32]:
-    """Return the trials the arrays hold, oldest first, shape (n, 4)."""
+    """Return the trials the arrays hold, oldest first, shape (n, TRIAL_COLUMNS)."""
     count = int(state.counters[TRIALS])
     if count <= TRIAL_ROWS:
         return state.trials[:count].copy()
@@ -55,8 +56,10 @@ def quality(ranks: npt.NDArray[np.int32]) -> dict[str, float]:
 def health(state: State) -> dict[str, Any]:
     """Return rolling quality by task and situation, the baseline's, drift and counters.
 
-    ``drift`` says whether ADWIN (Bifet and Gavaldà 2007) finds a change of the hit rate within
-    the newest trials, and how many trials ago the last change was.
+    ``coverage@10`` is the share of all tracks that stood among the ten best of some trial,
+    ``novelty@10`` the mean surprise of these ten in bits, ``-log2`` of a track's share of the last
+    fortnight's plays. ``drift`` says whether ADWIN (Bifet and Gavaldà 2007) finds a change of the
+    hit rate within the newest trials, and how many trials ago the last change was.
     """
     trials = recent_trials(state)
     counters = state.counters
@@ -83,9 +86,37 @@ def health(state: State) -> dict[str, Any]:
             name: quality(trials[trials[:, 2] == k, 0]) for k, name in enumerate(SITUATION_NAMES)
         },
         "proposed": round(float((trials[:, 0] > 0).mean()), 4) if len(trials) else 0.0,
+        "coverage@10": _coverage(state, len(trials)),
+        "novelty@10": round(float(trials[:, 4].mean()) / 1000, 3) if len(trials) else 0.0,
         "drift": {"found": changed >= 0, "trials_ago": changed if changed >= 0 else None},
         "counters": {name: int(counters[at]) for name, at in names.items()},
     }
+
+
+def figures(report: dict[str, Any]) -> dict[str, float]:
+    """Return a health report as one level of numbers, as gauges are.
+
+    Examples
+    --------
+    >>> figures({"new": {"hr@10": 0.3}, "drift": {"found": True, "trials_ago": None}})
+    {'new_hr@10': 0.3, 'drift_found': 1.0}
+    """
+    flat: dict[str, float] = {}
+    for name, value in report.items():
+        if isinstance(value, dict):
+            inside = figures(value).items()
+            flat |= {f"{name}_{inner}".replace(" ", "_"): number for inner, number in inside}
+        elif value is not None:
+            flat[name] = float(value)
+    return flat
+
+
+def _coverage(state: State, trials: int) -> float:
+    tracks = min(int(state.counters[TRACKS]), len(state.shown_at))
+    if not tracks or not trials:
+        return 0.0
+    since = int(state.counters[TRIALS]) - trials
+    return round(float((state.shown_at[:tracks] > since).mean()), 4)
 
 
 def _last_change(hits: npt.NDArray[np.bool_]) -> int:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from online_model._numba import compiled
+from online_model.features import NEW
 from online_model.scoring import score
 from online_model.scratch import Scratch
-from online_model.state import TRACKS, Array, State
+from online_model.state import POPULAR, TRACKS, Array, State
 
 
 @compiled
@@ -40,7 +41,7 @@ def judge(
     turn = scratch.board.turn[0]
     end = scratch.board.tally[0]
     situation = 2 if scratch.board.tally[2] == 0 else (0 if scratch.board.tally[1] > 0 else 1)
-    score(state, scratch, 1, situation)
+    score(state, scratch, NEW, situation)
     for task in range(2):
         scores = scratch.scores[task]
         _tops(scratch, scores, had, stamp, task, shown[task])
@@ -59,12 +60,12 @@ def judge(
                 above += task == 0 or had[scratch.board.candidates[c]] != stamp
             # Deep ranks count as misses wherever they are: only a short list needs the exact one.
             if above <= 100:
-                value = state.popularity[truth, 2]
+                value = state.facts[truth, POPULAR + 2]
                 for track in range(min(state.counters[TRACKS], had.shape[0])):
                     if (
                         track != truth
                         and scratch.board.slot_of[track] >> 16 != turn
-                        and state.popularity[track, 2] >= value
+                        and state.facts[track, POPULAR + 2] >= value
                     ):
                         above += task == 0 or had[track] != stamp
         ranks[task] = above

@@ -11,6 +11,7 @@ from online_model.config import ModelConfig
 from online_model.features import FEATURES, HIDDEN, INPUTS, SITUATIONS, TASKS
 from online_model.state import (
     COUNTERS,
+    FACTS,
     LISTENERS,
     OFFSET_ROWS,
     POP_HALF_LIVES,
@@ -18,12 +19,13 @@ from online_model.state import (
     SETTINGS,
     TOP_TRACKS,
     TRACKS,
+    TRIAL_COLUMNS,
     TRIAL_ROWS,
     Array,
     State,
 )
 
-LAYOUT_VERSION = 2
+LAYOUT_VERSION = 3
 """Raised whenever an array is added, moved or changes its meaning."""
 
 HEADER_BYTES = 4096
@@ -68,21 +70,19 @@ def fields(config: ModelConfig) -> list[Field]:
         ("document_size", "i4", (c.tracks,), t),
         ("document_crc", "u4", (c.tracks,), t),
         ("last_play", "i8", (c.tracks,), t),
-        ("popularity", "f8", (c.tracks, horizons), t),
-        ("heard", "f4", (c.tracks, 2), t),
-        ("norms", "f4", (c.tracks, 4), t),
+        ("facts", "f4", (c.tracks, FACTS), t),
         ("next_ids", "i4", (c.tracks, c.next_slots), t),
-        ("next_weights", "f4", (c.tracks, c.next_slots, 2), t),
-        ("next_seconds", "u4", (c.tracks, c.next_slots), t),
-        ("session_ids", "i4", (c.tracks, c.session_slots), t),
-        ("session_weights", "f4", (c.tracks, c.session_slots), t),
-        ("taste_ids", "i4", (c.tracks, c.taste_slots), t),
-        ("taste_weights", "f4", (c.tracks, c.taste_slots), t),
+        ("next_direct", "f4", (c.tracks, c.next_slots), t),
+        ("next_window", "f4", (c.tracks, c.next_slots), t),
+        ("pair_ids", "i4", (c.tracks, c.pair_slots), t),
+        ("pair_session", "f4", (c.tracks, c.pair_slots), t),
+        ("pair_taste", "f4", (c.tracks, c.pair_slots), t),
+        ("shown_at", "i4", (c.tracks,), t),
         ("batch_ids", "i4", (c.tracks, c.outside_slots), t),
         ("batch_weights", "f4", (c.tracks, c.outside_slots), t),
         ("content_ids", "i4", (c.tracks, c.outside_slots), t),
         ("content_weights", "f4", (c.tracks, c.outside_slots), t),
-        ("ring", "i8", (c.tracks, c.session_ring), t),
+        ("ring", "i4", (c.tracks, c.session_ring), t),
         ("ring_size", "i8", (c.tracks,), t),
         ("session_serial", "i8", (c.sessions,), z),
         ("session_size", "i4", (c.sessions,), z),
@@ -100,7 +100,7 @@ def fields(config: ModelConfig) -> list[Field]:
         ("hidden_squares", "f4", (TASKS, INPUTS, HIDDEN), every),
         ("output", "f4", (TASKS, 2, HIDDEN), every),
         ("output_squares", "f4", (TASKS, 2, HIDDEN), every),
-        ("trials", "i4", (TRIAL_ROWS, 4), every),
+        ("trials", "i4", (TRIAL_ROWS, TRIAL_COLUMNS), every),
         ("heap", "u1", (c.tracks * c.document_bytes,), HEAP_ROWS),
         ("offset_logs", "u1", (OFFSET_ROWS, 64), every),
         ("offset_partitions", "i8", (OFFSET_ROWS,), every),

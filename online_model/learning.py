@@ -6,12 +6,13 @@ import numpy as np
 
 from online_model._numba import compiled, inner
 from online_model.candidates import SKIP_BELOW, gather, touch, weight_at
-from online_model.features import E_COUNT
+from online_model.features import ANY, E_COUNT, NEW
 from online_model.hashing import find, insert
-from online_model.neighbours import strengthen, strengthen_next
+from online_model.neighbours import strengthen_both
 from online_model.popularity import count_play, popularity_due, rebase_popularity
 from online_model.scoring import describe, score
 from online_model.scratch import Board, Scratch
+from online_model.serving import select
 from online_model.state import (
     ALIASES,
     CLOCK,
@@ -20,13 +21,20 @@ from online_model.state import (
     FREE_TRACKS,
     GAP,
     HALF_LIFE,
+    HEARD,
     LATE,
     LISTENERS,
+    N_NEXT,
+    N_SESSION,
+    N_TASTE,
+    N_WINDOW,
     ORIGIN,
     PLAYS,
     POP_ORIGIN,
+    POPULAR,
     RANKER_EVERY,
     SESSIONS,
+    SKIPPED,
     SKIPS,
     TASTE_TRACKS,
     TOP,
@@ -133,16 +141,21 @@ def _advance(state: State, second: int) -> None:
 def _rebase_neighbours(state: State) -> None:
     scale = np.float32(1.0 / weight_at(state.counters, state.settings, state.counters[CLOCK]))
     for row in range(min(state.counters[TRACKS], state.track_key.shape[0])):
-        for k in range(state.norms.shape[1]):
-            state.norms[row, k] *= scale
-        for k in range(state.next_weights.shape[1]):
-            state.next_weights[row, k, 0] *= scale
-            state.next_weights[row, k, 1] *= scale
-        for k in range(state.session_weights.shape[1]):
-            state.session_weights[row, k] *= scale
-        for k in range(state.taste_weights.shape[1]):
-            state.taste_weights[row, k] *= scale
+        for k in range(N_NEXT, N_TASTE + 1):
+            state.facts[row, k] *= scale
+        for k in range(state.next_ids.shape[1]):
+            state.next_direct[row, k] *= scale
+            state.next_window[row, k] *= scale
+        for k in range(state.pair_ids.shape[1]):
+            state.pair_session[row, k] *= scale
+            state.pair_taste[row, k] *= scale
     state.counters[ORIGIN] = state.counters[CLOCK]
+
+
+@inner
+def _pace(settings: Array, done: int) -> int:
+    """Return of how many plays the ranker learns one: of all at first, of ever fewer later."""
+    return int(min(1.0 + done // max(settings[WARM_UP], 1.0), settings[RANKER_EVERY]))
 
 
 @inner
@@ -157,16 +170,17 @@ def _learn_ranker(state: State, scratch: Scratch, plays: int, track: int, second
     unit = weight_at(state.counters, state.settings, max(second, state.counters[CLOCK]))
     situation = describe(state, scratch, plays, second, unit)
     new = not proposed or board.evidence[slot, E_COUNT] == 0
-    score(state, scratch, 0, situation)
-    rank_any = _place_of(board, scratch.scores[0], slot, 0) if proposed else 0
+    score(state, scratch, ANY, situation)
+    rank_any = _place_of(board, scratch.scores[0], slot, ANY) if proposed else 0
+    novelty = _note_list(state, scratch)
     if proposed:
-        teach(state, scratch, 0, situation, slot)
+        teach(state, scratch, ANY, situation, slot)
     rank_new = 0
     if new:
-        score(state, scratch, 1, situation)
+        score(state, scratch, NEW, situation)
         if proposed:
-            rank_new = _place_of(board, scratch.scores[1], slot, 1)
-            teach(state, scratch, 1, situation, slot)
+            rank_new = _place_of(board, scratch.scores[1], slot, NEW)
+            teach(state, scratch, NEW, situation, slot)
     popular = 0
     for k in range(min(state.counters[TOP], TOP_TRACKS)):
         if state.top[k] == track:
@@ -177,9 +191,28 @@ def _learn_ranker(state: State, scratch: Scratch, plays: int, track: int, second
     state.trials[row, 1] = rank_new if new else -1
     state.trials[row, 2] = situation
     state.trials[row, 3] = popular
+    state.trials[row, 4] = novelty
     state.counters[TRIALS] += 1
     if proposed:
         state.counters[UPDATES] += 1
+
+
+@inner
+def _note_list(state: State, scratch: Scratch) -> int:
+    """Note which tracks a trial's ten best places show; return how little known they are.
+
+    Novelty is the mean of ``-log2`` of each track's share of the last fortnight's plays (Zhou et
+    al., PNAS 2010), in thousandths of a bit.
+    """
+    trial = np.int32(min(state.counters[TRIALS] + 1, 2**31 - 1))
+    n = select(scratch, scratch.scores[0], scratch.best)
+    bits = 0.0
+    for q in range(n):
+        track = scratch.board.candidates[scratch.best[q]]
+        state.shown_at[track] = trial
+        share = (state.facts[track, POPULAR + 2] + 1e-6) / (state.totals[2] + 1.0)
+        bits -= np.log2(min(max(share, 1e-9), 1.0))
+    return int(1000.0 * bits / n) if n else 0
 
 
 @inner
@@ -193,75 +226,66 @@ def _place_of(board: Board, scores: Array, slot: int, task: int) -> int:
 
 
 @inner
-def _learn_neighbours(
+def _learn_next(
     state: State, scratch: Scratch, plays: int, track: int, second: int, weight: float
 ) -> None:
     gap = state.settings[GAP]
     later = second
-    repeat = False
-    for q in range(plays):
+    for q in range(min(plays, _WINDOW)):
         k = plays - 1 - q
         row = scratch.tracks[k]
         together = later - scratch.seconds[k] < gap
         later = scratch.seconds[k]
         if not together and q > 0:
-            break
-        if row < 0:
-            if not together:
-                break
-            continue
-        if q < _WINDOW:
+            return
+        if row >= 0:
             direct = 0.0
             if q == 0:
                 direct = weight if together else 0.3 * weight
             window = weight / (1.0 + 0.5 * q) if together else 0.0
-            strengthen_next(
-                state.next_ids,
-                state.next_weights,
-                state.next_seconds,
-                row,
-                track,
-                direct,
-                window,
-                second,
+            strengthen_both(
+                state.next_ids, state.next_direct, state.next_window, row, track, direct, window
             )
-            state.norms[row, 0] += direct
-            state.norms[row, 1] += window
-        if not together or q >= _SESSION_REACH:
-            break
-        if row != track:
-            shared = weight / (1.0 + 0.3 * q)
-            strengthen(state.session_ids, state.session_weights, row, track, shared)
-            strengthen(state.session_ids, state.session_weights, track, row, shared)
-    state.norms[track, 2] += weight
-    for k in range(plays):
-        if scratch.tracks[k] == track:
-            repeat = True
-            break
-    if not repeat:
-        _learn_taste(state, scratch, plays, track, weight)
+            state.facts[row, N_NEXT] += direct
+            state.facts[row, N_WINDOW] += window
+        if not together:
+            return
 
 
 @inner
-def _learn_taste(state: State, scratch: Scratch, plays: int, track: int, weight: float) -> None:
+def _learn_pairs(
+    state: State, scratch: Scratch, plays: int, track: int, second: int, weight: float
+) -> None:
+    """Pair the track with the newest distinct ones: of this session, and of this listener."""
+    ids, session, taste = state.pair_ids, state.pair_session, state.pair_taste
+    gap = state.settings[GAP]
+    repeat = False
+    for k in range(plays):
+        repeat = repeat or scratch.tracks[k] == track
+    state.facts[track, N_SESSION] += weight
+    if not repeat:
+        state.facts[track, N_TASTE] += weight
+    board = scratch.board
+    board.turn[0] += 1  # marks the tracks met on the way back
+    met = board.turn[0] << 16
+    later = second
+    together = True
     distinct = 0
-    for k in range(plays - 1, -1, -1):
+    for q in range(plays):
+        k = plays - 1 - q
         row = scratch.tracks[k]
-        if row < 0:
+        together = together and later - scratch.seconds[k] < gap and q < _SESSION_REACH
+        later = scratch.seconds[k]
+        if not together and (repeat or distinct >= state.settings[TASTE_TRACKS]):
+            return
+        if row < 0 or row == track or board.slot_of[row] == met:
             continue
-        fresh = True
-        for later in range(k + 1, plays):
-            if scratch.tracks[later] == row:
-                fresh = False
-                break
-        if not fresh:
-            continue
-        strengthen(state.taste_ids, state.taste_weights, row, track, weight)
-        strengthen(state.taste_ids, state.taste_weights, track, row, weight)
+        board.slot_of[row] = met
+        here = weight / (1.0 + 0.3 * q) if together else 0.0
+        ever = 0.0 if repeat or distinct >= state.settings[TASTE_TRACKS] else weight
+        strengthen_both(ids, session, taste, row, track, here, ever)
+        strengthen_both(ids, session, taste, track, row, here, ever)
         distinct += 1
-        if distinct >= state.settings[TASTE_TRACKS]:
-            break
-    state.norms[track, 3] += weight
 
 
 @inner
@@ -330,20 +354,19 @@ def learn_batch(
         plays = load(state, scratch, listener)
         skipped = ratio < SKIP_BELOW
         done = state.counters[PLAYS]
-        if not skipped and (
-            done < state.settings[WARM_UP] or done % int(state.settings[RANKER_EVERY]) == 0
-        ):
+        if not skipped and done % _pace(state.settings, done) == 0:
             _learn_ranker(state, scratch, plays, track, second)
         # The clock, not the play's own second, dates the weights: see ``_LARGEST_STEP``.
         dated = min(second, state.counters[CLOCK])
         weight = weight_at(state.counters, state.settings, dated) * play_weight(ratio)
-        _learn_neighbours(state, scratch, plays, track, second, weight)
+        _learn_next(state, scratch, plays, track, second, weight)
+        _learn_pairs(state, scratch, plays, track, second, weight)
         _enter_session(state, scratch, listener, plays, track, second)
         count_play(state, track, dated)
         if ratio != 255:
-            state.heard[track, 0] += 1.0
+            state.facts[track, HEARD] += 1.0
             if skipped:
-                state.heard[track, 1] += 1.0
+                state.facts[track, SKIPPED] += 1.0
                 state.counters[SKIPS] += 1
         state.last_play[track] = dated
         state.listener_seen[listener] = dated

@@ -1,24 +1,68 @@
-"""Bounded neighbour rows: a few slots of track and weight, the weakest replaced when full."""
+"""Bounded neighbour rows: slots of a track and two weights, the weakest replaced when full."""
 
 from __future__ import annotations
 
-from online_model._numba import compiled
+import numpy as np
+
+from online_model._numba import compiled, inner
 from online_model.state import Array
+
+
+@inner
+def _slot(ids: Array, row: int, wanted: np.int32) -> int:
+    """Return where a row holds an id, or -1; no early exit, so that it runs in vectors."""
+    found = np.int32(-1)
+    for k in range(np.int32(ids.shape[1])):
+        found = max(found, np.int32(k) if ids[row, k] == wanted else np.int32(-1))
+    return int(found)
+
+
+@inner
+def _weakest(first: Array, second: Array, row: int) -> int:
+    least = first[row, 0] + second[row, 0]
+    for k in range(first.shape[1]):
+        least = min(least, first[row, k] + second[row, k])
+    for k in range(first.shape[1]):
+        if first[row, k] + second[row, k] == least:
+            return k
+    return 0
+
+
+@inner
+def strengthen_both(
+    ids: Array, first: Array, second: Array, row: int, track: int, by_first: float, by_second: float
+) -> None:
+    """Add to both weights of one neighbour of a row.
+
+    A new neighbour of a full row takes the slot of the weakest (by the sum of both weights) and
+    starts from its own weights. Weights decay forward (later plays weigh more), so old neighbours
+    become the weakest by themselves and nothing has to be swept.
+    """
+    wanted = np.int32(track + 1)
+    at = _slot(ids, row, wanted)
+    if at >= 0:
+        first[row, at] += by_first
+        second[row, at] += by_second
+        return
+    end = ids.shape[1] - 1
+    if ids[row, end] != 0:
+        at = _weakest(first, second, row)
+    else:
+        at = 0
+        while ids[row, at] != 0:
+            at += 1
+    first[row, at] = by_first
+    second[row, at] = by_second
+    ids[row, at] = wanted
 
 
 @compiled
 def strengthen(ids: Array, weights: Array, row: int, track: int, weight: float) -> None:
-    """Add weight to one neighbour of a row.
-
-    A new neighbour of a full row takes the slot of the weakest and starts from its own weight.
-    Weights decay forward (later plays weigh more), so old neighbours become the weakest by
-    themselves and nothing has to be swept.
-    """
-    slots = ids.shape[1]
-    wanted = track + 1
+    """Add weight to one neighbour of a row with one weight a slot; the same rule."""
+    wanted = np.int32(track + 1)
     weakest = 0
     least = weights[row, 0]
-    for k in range(slots):
+    for k in range(ids.shape[1]):
         held = ids[row, k]
         if held == wanted:
             weights[row, k] += weight
@@ -32,46 +76,3 @@ def strengthen(ids: Array, weights: Array, row: int, track: int, weight: float) 
             weakest = k
     ids[row, weakest] = wanted
     weights[row, weakest] = weight
-
-
-@compiled
-def strengthen_next(
-    ids: Array,
-    weights: Array,
-    seconds: Array,
-    row: int,
-    track: int,
-    direct: float,
-    window: float,
-    second: int,
-) -> None:
-    """Add to both weights of a row of the next table: next play, and window of five plays.
-
-    ``second`` dates a next play; plays further apart in the window leave the date as it is.
-    """
-    slots = ids.shape[1]
-    wanted = track + 1
-    weakest = 0
-    least = weights[row, 0, 0] + weights[row, 0, 1]
-    for k in range(slots):
-        held = ids[row, k]
-        if held == wanted:
-            weights[row, k, 0] += direct
-            weights[row, k, 1] += window
-            if direct > 0.0:
-                seconds[row, k] = second
-            return
-        if held == 0:
-            weights[row, k, 0] = direct
-            weights[row, k, 1] = window
-            seconds[row, k] = second if direct > 0.0 else 0
-            ids[row, k] = wanted
-            return
-        both = weights[row, k, 0] + weights[row, k, 1]
-        if both < least:
-            least = both
-            weakest = k
-    ids[row, weakest] = wanted
-    weights[row, weakest, 0] = direct
-    weights[row, weakest, 1] = window
-    seconds[row, weakest] = second if direct > 0.0 else 0

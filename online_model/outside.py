@@ -13,12 +13,6 @@ import numpy.typing as npt
 from contracts.batch_view import BatchView
 from online_model.state import FREE_TRACKS, TRACKS, Array, State
 
-BATCH_VIEW = 21
-"""Position in ``State.counters``: generation of the batch view the table was filled from."""
-
-CONTENT_VIEW = 22
-"""The same for the content view; 0 is none."""
-
 _FULL = 0.9  # no tracks are added ahead of their first play beyond this share of the rows
 
 

@@ -11,6 +11,7 @@ from online_model._numba import inner
 from online_model.state import (
     POP_HALF_LIVES,
     POP_ORIGIN,
+    POPULAR,
     TOP,
     TOP_TRACKS,
     TRACKS,
@@ -19,7 +20,7 @@ from online_model.state import (
 )
 
 _HORIZONS = len(POP_HALF_LIVES)
-_ORDER = _HORIZONS - 1
+_ORDER = POPULAR + _HORIZONS - 1
 
 
 @inner
@@ -28,18 +29,18 @@ def count_play(state: State, track: int, second: int) -> None:
     for h in range(_HORIZONS):
         x = (second - state.counters[POP_ORIGIN]) / POP_HALF_LIVES[h]
         weight = 2.0 ** max(min(x, 60.0), -60.0)
-        state.popularity[track, h] += weight
+        state.facts[track, POPULAR + h] += weight
         state.totals[h] += weight
-    _move_up(state.counters, state.top, state.popularity, track)
+    _move_up(state.counters, state.top, state.facts, track)
 
 
 @inner
-def _move_up(counters: Array, top: Array, popularity: Array, track: int) -> None:
-    value = popularity[track, _ORDER]
+def _move_up(counters: Array, top: Array, facts: Array, track: int) -> None:
+    value = facts[track, _ORDER]
     n = counters[TOP]
     at = -1
     # Most plays are of tracks outside the list: one comparison with its end decides.
-    if n == TOP_TRACKS and value < popularity[top[n - 1], _ORDER]:
+    if n == TOP_TRACKS and value < facts[top[n - 1], _ORDER]:
         return
     for k in range(n):
         if top[k] == track:
@@ -53,7 +54,7 @@ def _move_up(counters: Array, top: Array, popularity: Array, track: int) -> None
         else:
             at = n - 1
             top[at] = track
-    while at > 0 and popularity[top[at - 1], _ORDER] < value:
+    while at > 0 and facts[top[at - 1], _ORDER] < value:
         top[at] = top[at - 1]
         at -= 1
     top[at] = track
@@ -62,13 +63,13 @@ def _move_up(counters: Array, top: Array, popularity: Array, track: int) -> None
 @inner
 def rebase_popularity(state: State, second: int) -> None:
     """Start a new origin before the shortest horizon's weights grow out of range."""
-    limit = min(state.counters[TRACKS], state.popularity.shape[0])
+    limit = min(state.counters[TRACKS], state.facts.shape[0])
     elapsed = second - state.counters[POP_ORIGIN]
     for h in range(_HORIZONS):
         scale = 2.0 ** max(-elapsed / POP_HALF_LIVES[h], -1000.0)
         state.totals[h] *= scale
         for track in range(limit):
-            state.popularity[track, h] *= scale
+            state.facts[track, POPULAR + h] *= scale
     state.counters[POP_ORIGIN] = second
 
 

@@ -16,6 +16,7 @@ from contracts.ids import id_key, track_key, user_key
 from online_model import snapshots
 from online_model.config import ModelConfig
 from online_model.creation import fresh_state
+from online_model.diversity import spread
 from online_model.documents import read_document, store_document
 from online_model.errors import ReadOnlyModel
 from online_model.eviction import forget_listeners, make_room
@@ -27,13 +28,15 @@ from online_model.hashing import find, find_all
 from online_model.health import health
 from online_model.learning import learn_batch, register
 from online_model.offsets import read_offsets, write_offset
-from online_model.outside import BATCH_VIEW, CONTENT_VIEW, fill_table, room_for_unheard
+from online_model.outside import fill_table, room_for_unheard
 from online_model.ranking import LearnStats, Ranking
 from online_model.scratch import Scratch, new_scratch
 from online_model.serving import score_rows, serve
 from online_model.similar import similar_tracks, trending_tracks
 from online_model.state import (
+    BATCH_VIEW,
     CLOCK,
+    CONTENT_VIEW,
     DUPLICATES,
     GENERATION,
     LATE,
@@ -382,6 +385,7 @@ class Recommender(Ranker):
         seed: int | None = None,
         artist_cap: int | None = None,
         just_played: int = 1,
+        diversity: float = 0.0,
         explore: float = 0.0,
         draw: int = 0,
         explain: bool = False,
@@ -406,6 +410,9 @@ class Recommender(Ranker):
             Most tracks of one artist; None for no limit.
         just_played
             Leave out the newest plays of the window, this many.
+        diversity
+            0 ranks by score alone; up to 1 more and more of the list goes to tracks unlike those
+            above them (:mod:`online_model.diversity`).
         explore, draw
             Probability with which a place shows a track from further down, and the seed of the
             draws; the chances are in ``Ranking.propensities``.
@@ -420,6 +427,8 @@ class Recommender(Ranker):
             r = np.append(r, np.uint8(255))
         cap = artist_cap or 0
         length = k + IN_LINE if explore > 0.0 else k
+        if diversity > 0.0:
+            length = max(length, 3 * k + 20)
         pool, slots, indices, scores, features = self._room(length, cap)
         n, known = serve(
             self._reading,
@@ -439,6 +448,8 @@ class Recommender(Ranker):
             features,
         )
         at, propensities = draw_places(n, k, explore, draw)
+        if diversity > 0.0:
+            at = spread(self._state, indices[:n], scores[:n], k, diversity)[at]
         reasons: tuple[tuple[Reason, ...], ...] = ()
         if explain:
             reasons = tuple(explain_slots(self._state, self._scratch, int(discover), slots[at]))

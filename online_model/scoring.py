@@ -19,13 +19,11 @@ from online_model._numba import inner
 from online_model.features import (
     CONTEXTS,
     E_ACTIVATION,
-    E_AFTER,
-    E_AGE,
     E_BATCH,
     E_CONTENT,
     E_COUNT,
-    E_FRESH,
     E_IN_SESSION,
+    E_LINKS,
     E_NEAREST,
     E_NEXT,
     E_NEXT2,
@@ -36,6 +34,7 @@ from online_model.features import (
     E_SESSION,
     E_SKIPPED,
     E_TASTE,
+    E_VOTES,
     E_WINDOW,
     FEATURE_NAMES,
     FEATURES,
@@ -44,15 +43,100 @@ from online_model.features import (
 )
 from online_model.logarithm import log2
 from online_model.scratch import Scratch
-from online_model.state import Array, State
+from online_model.selection import nth_largest
+from online_model.state import (
+    HEARD,
+    N_NEXT,
+    N_SESSION,
+    N_TASTE,
+    POPULAR,
+    SKIPPED,
+    Array,
+    State,
+)
 
 _F = np.float32
+F_ACTIVATION = FEATURE_NAMES.index("activation")
+F_BATCH = FEATURE_NAMES.index("batch")
+F_CONTENT = FEATURE_NAMES.index("content")
+F_COUNT = FEATURE_NAMES.index("count")
+F_HEARD = FEATURE_NAMES.index("heard")
+F_IN_SESSION = FEATURE_NAMES.index("in_session")
 F_IS_LAST = FEATURE_NAMES.index("is_last")
-F_SKIP_RATE = FEATURE_NAMES.index("skip_rate")
+F_LINKS = FEATURE_NAMES.index("links")
+F_NEAREST = FEATURE_NAMES.index("nearest")
+F_NEXT = FEATURE_NAMES.index("next")
+F_NEXT2 = FEATURE_NAMES.index("next2")
+F_NEXT_LIFT = FEATURE_NAMES.index("next_lift")
+F_NEXT_SHARE = FEATURE_NAMES.index("next_share")
+F_NEXT_X_ACTIVATION = FEATURE_NAMES.index("next_x_activation")
+F_NEXT_X_IN_SESSION = FEATURE_NAMES.index("next_x_in_session")
+F_NEXT_X_NEAREST = FEATURE_NAMES.index("next_x_nearest")
+F_NEXT_X_SESSION = FEATURE_NAMES.index("next_x_session")
+F_OWN_NEXT = FEATURE_NAMES.index("own_next")
+F_OWN_NEXT2 = FEATURE_NAMES.index("own_next2")
+F_OWN_WINDOW = FEATURE_NAMES.index("own_window")
+F_POPULAR_DAY = FEATURE_NAMES.index("popular_day")
+F_POPULAR_FORTNIGHT = FEATURE_NAMES.index("popular_fortnight")
+F_POPULAR_HOUR = FEATURE_NAMES.index("popular_hour")
+F_RECENCY = FEATURE_NAMES.index("recency")
 F_SAME_ARTIST = FEATURE_NAMES.index("same_artist")
+F_SESSION = FEATURE_NAMES.index("session")
+F_SESSION_SHARE = FEATURE_NAMES.index("session_share")
+F_SESSION_X_TASTE = FEATURE_NAMES.index("session_x_taste")
+F_SKIPPED = FEATURE_NAMES.index("skipped")
+F_SKIP_RATE = FEATURE_NAMES.index("skip_rate")
+F_TASTE = FEATURE_NAMES.index("taste")
+F_TASTE_SHARE = FEATURE_NAMES.index("taste_share")
+F_VOTES = FEATURE_NAMES.index("votes")
+F_WINDOW = FEATURE_NAMES.index("window")
+F_WINDOW_LIFT = FEATURE_NAMES.index("window_lift")
 # log2(1 + x) times this is log(1 + x) / 3: keeps features of order one.
 _THIRD = 0.23104906
 _NATURAL = 0.69314718
+# Evidence that becomes ``by * log2(1 + scale * evidence)``: its column and feature, scale and by.
+# Tables, because numba compiles a function anew for every constant it is called with.
+_LOGARITHMS = np.array(
+    [
+        (E_NEXT2, F_NEXT2),
+        (E_VOTES, F_VOTES),
+        (E_LINKS, F_LINKS),
+        (E_NEAREST, F_NEAREST),
+        (E_ACTIVATION, F_ACTIVATION),
+        (E_COUNT, F_COUNT),
+        (E_OWN_NEXT, F_OWN_NEXT),
+        (E_OWN_NEXT2, F_OWN_NEXT2),
+        (E_OWN_WINDOW, F_OWN_WINDOW),
+        (E_SKIPPED, F_SKIPPED),
+        (E_BATCH, F_BATCH),
+        (E_CONTENT, F_CONTENT),
+    ]
+)
+_SCALES = np.array(
+    [
+        (1000.0, _THIRD),
+        (1.0, _THIRD),
+        (1.0, _THIRD),
+        (5.0, _THIRD),
+        (1000.0, _THIRD),
+        (1.0, _NATURAL),
+        (1.0, _NATURAL),
+        (1.0, _NATURAL),
+        (1.0, _NATURAL),
+        (1.0, _NATURAL),
+        (100.0, _THIRD),
+        (100.0, _THIRD),
+    ]
+)
+_PRODUCTS = np.array(
+    [
+        (F_NEXT, F_SESSION, F_NEXT_X_SESSION),
+        (F_SESSION, F_TASTE, F_SESSION_X_TASTE),
+        (F_NEXT, F_IN_SESSION, F_NEXT_X_IN_SESSION),
+        (F_NEXT, F_ACTIVATION, F_NEXT_X_ACTIVATION),
+        (F_NEXT, F_NEAREST, F_NEXT_X_NEAREST),
+    ]
+)
 
 
 @inner
@@ -66,7 +150,7 @@ def share_scales(state: State) -> tuple[float, float, float]:
 
 
 @inner
-def _column(scratch: Scratch, column: int, out: Array) -> None:
+def _column(scratch: Scratch, column: int | np.int64, out: Array) -> None:
     for c in range(scratch.board.tally[0]):
         out[c] = scratch.board.evidence[c, column]
 
@@ -77,22 +161,6 @@ def _squash(row: Array, scale: float, by: float, end: int, out: Array) -> None:
     s, b = _F(scale), _F(by)
     for c in range(end):
         out[c] = log2(_F(1.0) + s * row[c]) * b
-
-
-@inner
-def _times(a: Array, b: Array, end: int, out: Array) -> None:
-    for c in range(end):
-        out[c] = a[c] * b[c]
-
-
-@inner
-def _below_top(row: Array, end: int, out: Array) -> None:
-    """Set ``out`` to how far each value lies below the highest of the list."""
-    top = _F(0.0)
-    for c in range(1, end):
-        top = max(top, row[c])
-    for c in range(end):
-        out[c] = row[c] - top
 
 
 @inner
@@ -108,91 +176,59 @@ def describe(state: State, scratch: Scratch, plays: int, now: int, unit: float) 
     last = scratch.tracks[plays - 1] if plays > 0 else -1
     last_artist = state.artist[last] if last >= 0 else np.uint64(0)
     hour, day, fortnight = share_scales(state)
-    x = scratch.features
-    raw = scratch.raw
+    x, raw, facts = scratch.features, scratch.raw, state.facts
     x[:, 0] = _F(0.0)
     # What must be looked up per track comes first; all that follows runs over whole rows.
     for c in range(1, end):
         track = scratch.board.candidates[c]
-        shares = state.norms[track, 2] + _F(3.0 * unit)
-        likes = state.norms[track, 3] + _F(5.0 * unit)
-        raw[0, c] = _F(1.0) / np.sqrt(shares)
-        raw[1, c] = _F(1.0) / np.sqrt(likes)
-        raw[2, c] = shares / likes
-        raw[3, c] = state.popularity[track, 0] * hour
-        raw[4, c] = state.popularity[track, 1] * day
-        raw[5, c] = state.popularity[track, 2] * fortnight
-        raw[6, c] = max(now - state.last_play[track], 0)
-        x[F_SKIP_RATE, c] = state.heard[track, 1] / (state.heard[track, 0] + _F(5.0))
+        raw[0, c] = _F(1.0) / np.sqrt(facts[track, N_SESSION] + _F(3.0 * unit))
+        raw[1, c] = _F(1.0) / np.sqrt(facts[track, N_TASTE] + _F(5.0 * unit))
+        raw[2, c] = facts[track, POPULAR] * _F(hour)
+        raw[3, c] = facts[track, POPULAR + 1] * _F(day)
+        raw[4, c] = facts[track, POPULAR + 2] * _F(fortnight)
+        x[F_SKIP_RATE, c] = facts[track, SKIPPED] / (facts[track, HEARD] + _F(5.0))
         x[F_IS_LAST, c] = _F(1.0) if track == last else _F(0.0)
-        same = last_artist != 0 and state.artist[track] == last_artist
-        x[F_SAME_ARTIST, c] = _F(1.0) if same else _F(0.0)
-    a = raw[7]
-    _column(scratch, E_NEXT, a)
-    _squash(a, 1000.0, _THIRD, end, x[0])
-    floor = raw[8]
+    x[F_SAME_ARTIST, :end] = _F(0.0)
+    if last_artist != 0:
+        for c in range(1, end):
+            if state.artist[scratch.board.candidates[c]] == last_artist:
+                x[F_SAME_ARTIST, c] = _F(1.0)
+    a, floor = raw[6], raw[5]
     for c in range(end):
-        x[1, c] = a[c] * _F(2.0)
-        floor[c] = raw[5, c] + _F(1e-4)
-        x[18, c] = log2((a[c] + _F(1e-4)) / floor[c]) * _F(_THIRD)
-    _column(scratch, E_NEXT2, a)
-    _squash(a, 1000.0, _THIRD, end, x[2])
-    _column(scratch, E_SESSION, a)
-    _times(a, raw[0], end, x[4])
-    _squash(x[4], 300.0, _THIRD, end, x[3])
-    _column(scratch, E_TASTE, a)
-    _times(a, raw[1], end, x[6])
-    _squash(x[6], 300.0, _THIRD, end, x[5])
-    _column(scratch, E_ACTIVATION, a)
-    _squash(a, 1000.0, _THIRD, end, x[7])
-    _column(scratch, E_COUNT, a)
-    _squash(a, 1.0, _NATURAL, end, x[8])
+        floor[c] = raw[4, c] + _F(1e-4)
+    _column(scratch, np.int64(E_NEXT), a)
+    _squash(a, 1000.0, _THIRD, end, x[F_NEXT])
     for c in range(end):
-        x[9, c] = min(a[c], _F(1.0))
-    _column(scratch, E_IN_SESSION, a)
+        x[F_NEXT_SHARE, c] = a[c] * _F(2.0)
+        x[F_NEXT_LIFT, c] = log2((a[c] + _F(1e-4)) / floor[c]) * _F(_THIRD)
+    _column(scratch, np.int64(E_WINDOW), a)
+    _squash(a, 1000.0, _THIRD, end, x[F_WINDOW])
     for c in range(end):
-        x[10, c] = min(a[c], _F(1.0))
-    _column(scratch, E_RECENCY, x[11])
-    _squash(raw[4], 1e4, _THIRD, end, x[12])
-    _squash(raw[5], 1e4, _THIRD, end, x[13])
-    _column(scratch, E_OWN_NEXT, a)
-    _squash(a, 1.0, _NATURAL, end, x[15])
-    _column(scratch, E_WINDOW, a)
-    _squash(a, 1000.0, _THIRD, end, x[16])
+        x[F_WINDOW_LIFT, c] = log2((a[c] + _F(1e-4)) / floor[c]) * _F(_THIRD)
+    _column(scratch, np.int64(E_SESSION), a)
     for c in range(end):
-        x[19, c] = log2((a[c] + _F(1e-4)) / floor[c]) * _F(_THIRD)
-    _column(scratch, E_NEAREST, a)
-    _squash(a, 5.0, _THIRD, end, x[17])
-    _times(x[0], x[3], end, x[20])
-    _times(x[3], x[5], end, x[21])
-    _times(x[0], x[10], end, x[22])
-    _times(x[0], x[7], end, x[23])
-    _times(x[0], x[17], end, x[24])
-    _squash(raw[3], 1e3, _THIRD, end, x[25])
-    _column(scratch, E_OWN_NEXT2, a)
-    _squash(a, 1.0, _NATURAL, end, x[26])
-    _column(scratch, E_SKIPPED, a)
-    _squash(a, 1.0, _NATURAL, end, x[27])
-    _column(scratch, E_BATCH, a)
-    _squash(a, 100.0, _THIRD, end, x[29])
-    _column(scratch, E_CONTENT, a)
-    _squash(a, 100.0, _THIRD, end, x[30])
-    _column(scratch, E_AGE, a)
-    _squash(a, 1 / 60.0, 0.1, end, x[31])
-    _column(scratch, E_AFTER, a)
-    _squash(a, 5.0, _THIRD, end, x[33])
-    _column(scratch, E_OWN_WINDOW, a)
-    _squash(a, 1.0, _NATURAL, end, x[34])
-    _below_top(x[0], end, x[35])
-    _below_top(x[16], end, x[36])
-    _below_top(x[3], end, x[37])
-    _below_top(x[5], end, x[38])
-    _below_top(x[17], end, x[39])
-    _below_top(x[33], end, x[40])
-    _squash(raw[6], 1 / 60.0, 0.1, end, x[41])
-    _squash(raw[2], 1.0, 0.5, end, x[42])
-    _column(scratch, E_FRESH, a)
-    _squash(a, 100.0, _THIRD, end, x[43])
+        x[F_SESSION_SHARE, c] = a[c] * raw[0, c]
+    _squash(x[F_SESSION_SHARE], 300.0, _THIRD, end, x[F_SESSION])
+    _column(scratch, np.int64(E_TASTE), a)
+    for c in range(end):
+        x[F_TASTE_SHARE, c] = a[c] * raw[1, c]
+    _squash(x[F_TASTE_SHARE], 300.0, _THIRD, end, x[F_TASTE])
+    for q in range(_LOGARITHMS.shape[0]):
+        _column(scratch, _LOGARITHMS[q, 0], a)
+        _squash(a, _SCALES[q, 0], _SCALES[q, 1], end, x[_LOGARITHMS[q, 1]])
+    _column(scratch, np.int64(E_COUNT), x[F_HEARD])
+    _column(scratch, np.int64(E_IN_SESSION), x[F_IN_SESSION])
+    _column(scratch, np.int64(E_RECENCY), x[F_RECENCY])
+    for c in range(end):
+        x[F_HEARD, c] = min(x[F_HEARD, c], _F(1.0))
+        x[F_IN_SESSION, c] = min(x[F_IN_SESSION, c], _F(1.0))
+    _squash(raw[2], 1e3, _THIRD, end, x[F_POPULAR_HOUR])
+    _squash(raw[3], 1e4, _THIRD, end, x[F_POPULAR_DAY])
+    _squash(raw[4], 1e4, _THIRD, end, x[F_POPULAR_FORTNIGHT])
+    for q in range(_PRODUCTS.shape[0]):
+        left, right, product = x[_PRODUCTS[q, 0]], x[_PRODUCTS[q, 1]], x[_PRODUCTS[q, 2]]
+        for c in range(end):
+            product[c] = left[c] * right[c]
     _describe_moment(state, scratch, plays, now, unit)
     if plays == 0:
         return 2
@@ -226,7 +262,7 @@ def _describe_moment(state: State, scratch: Scratch, plays: int, now: int, unit:
     context[7] = (inside + 0.2) / (session + 1.0)
     last = scratch.tracks[plays - 1] if plays > 0 else -1
     context[8] = 1.0 if plays > 1 and last == scratch.tracks[plays - 2] else 0.0
-    context[9] = np.log(1.0 + state.norms[last, 0] / unit) * 0.2 if last >= 0 else 0.0
+    context[9] = np.log(1.0 + state.facts[last, N_NEXT] / unit) * 0.2 if last >= 0 else 0.0
     ratio = scratch.ratios[plays - 1] if plays > 0 else np.uint8(255)
     context[10] = 0.0 if ratio == 255 else 1.0 - ratio / 100.0
 
@@ -277,7 +313,7 @@ def _choose_shortlist(scratch: Scratch, task: int) -> None:
     room = SHORTLIST
     cut = _F(-3e38)
     if n > room:
-        cut = _nth_largest(order, n, room)
+        cut = nth_largest(order, n, room)
     above = 0
     for k in range(n):
         above += order[k] > cut
@@ -295,32 +331,6 @@ def _choose_shortlist(scratch: Scratch, task: int) -> None:
         scratch.short[m] = c
         m += 1
     scratch.board.tally[3] = m
-
-
-@inner
-def _nth_largest(values: Array, n: int, nth: int) -> np.float32:
-    """Return the nth largest of the first n values, reordering them (Hoare's selection)."""
-    low, high = 0, n - 1
-    k = nth - 1
-    while low < high:
-        pivot = values[(low + high) >> 1]
-        i, j = low, high
-        while i <= j:
-            while values[i] > pivot:
-                i += 1
-            while values[j] < pivot:
-                j -= 1
-            if i <= j:
-                values[i], values[j] = values[j], values[i]
-                i += 1
-                j -= 1
-        if k <= j:
-            high = j
-        elif k >= i:
-            low = i
-        else:
-            break
-    return np.float32(values[k])
 
 
 @inner

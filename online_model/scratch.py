@@ -37,7 +37,7 @@ class Scratch(NamedTuple):
 
     board: Board
     features: Array  # f32 [FEATURES, C + 48]: rows must not share cache sets
-    raw: Array  # f32 [9, C + 48]
+    raw: Array  # f32 [8, C + 48]
     context: Array  # f32 [CONTEXTS]
     scores: Array  # f32 [TASKS, C]
     first: Array  # f32 [C] scores of the first stage
@@ -53,6 +53,7 @@ class Scratch(NamedTuple):
     tracks: Array  # i32 [W] the listener's window, oldest first
     seconds: Array  # i64 [W]
     ratios: Array  # u8 [W]
+    best: Array  # i64 [10] slots of a trial's list
     hidden_step: Array  # f32 [INPUTS, HIDDEN]
     output_step: Array  # f32 [2, HIDDEN]
 
@@ -69,7 +70,7 @@ def new_scratch(config: ModelConfig) -> Scratch:
             evidence=np.zeros((c, EVIDENCE), f4),
         ),
         features=np.zeros((FEATURES, c + 48), f4),
-        raw=np.zeros((9, c + 48), f4),
+        raw=np.zeros((8, c + 48), f4),
         context=np.zeros(CONTEXTS, f4),
         scores=np.zeros((TASKS, c), f4),
         first=np.zeros(c, f4),
@@ -85,6 +86,7 @@ def new_scratch(config: ModelConfig) -> Scratch:
         tracks=np.zeros(config.history, np.int32),
         seconds=np.zeros(config.history, i8),
         ratios=np.zeros(config.history, np.uint8),
+        best=np.zeros(10, i8),
         hidden_step=np.zeros((INPUTS, HIDDEN), f4),
         output_step=np.zeros((2, HIDDEN), f4),
     )

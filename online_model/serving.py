@@ -6,11 +6,11 @@ import numpy as np
 
 from online_model._numba import compiled, inner
 from online_model.candidates import gather, weight_at
-from online_model.features import E_COUNT, FEATURES
+from online_model.features import ANY, E_COUNT, FEATURES
 from online_model.hashing import find
 from online_model.scoring import describe, score
 from online_model.scratch import Scratch
-from online_model.state import CLOCK, TRACKS, Array, State
+from online_model.state import CLOCK, POPULAR, TRACKS, Array, State
 
 EXCLUDED = np.float32(-3e38)
 
@@ -44,7 +44,7 @@ def _before(scratch: Scratch, scores: Array, a: int, b: int) -> bool:
 
 
 @inner
-def _select(scratch: Scratch, scores: Array, slots: Array) -> int:
+def select(scratch: Scratch, scores: Array, slots: Array) -> int:
     """Fill ``slots`` with the best candidates in order; return how many there are."""
     n = 0
     room = slots.shape[0]
@@ -110,7 +110,7 @@ def serve(
     score(state, scratch, task, situation)
     _exclude(state, scratch, task, hidden, just_played)
     scores = scratch.scores[task]
-    found = _select(scratch, scores, pool)
+    found = select(scratch, scores, pool)
     n = 0
     for q in range(found):
         if n == indices.shape[0]:
@@ -155,7 +155,7 @@ def score_rows(
         scratch.ratios[k] = ratios[k]
     gather(state, scratch, plays, now)
     unit = weight_at(state.counters, state.settings, max(now, state.counters[CLOCK]))
-    score(state, scratch, 0, describe(state, scratch, plays, now, unit))
+    score(state, scratch, ANY, describe(state, scratch, plays, now, unit))
     lowest = 0.0
     for c in range(1, scratch.board.tally[0]):
         lowest = min(lowest, scratch.scores[0, c])
@@ -167,4 +167,4 @@ def score_rows(
         elif scratch.board.slot_of[row] >> 16 == turn:
             out[q] = scratch.scores[0, scratch.board.slot_of[row] & np.int64(0xFFFF)]
         else:
-            out[q] = lowest - 2.0 + state.popularity[row, 2] / (state.totals[2] + 1e-9)
+            out[q] = lowest - 2.0 + state.facts[row, POPULAR + 2] / (state.totals[2] + 1e-9)

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from online_model.state import POP_HALF_LIVES, POP_ORIGIN, TOP, TOP_TRACKS, TRACKS, State
+from online_model.state import (
+    N_SESSION,
+    N_TASTE,
+    POP_HALF_LIVES,
+    POP_ORIGIN,
+    POPULAR,
+    TOP,
+    TOP_TRACKS,
+    TRACKS,
+    State,
+)
 
 
 def similar_tracks(state: State, row: int, k: int) -> list[tuple[int, float]]:
@@ -14,14 +24,11 @@ def similar_tracks(state: State, row: int, k: int) -> list[tuple[int, float]]:
     """
     limit = min(int(state.counters[TRACKS]), len(state.track_key))
     strength: dict[int, float] = {}
-    sources = (
-        (state.session_ids, state.session_weights, 2),
-        (state.taste_ids, state.taste_weights, 3),
-    )
-    for ids, weights, norm in sources:
-        for neighbour, weight in zip(ids[row].tolist(), weights[row].tolist(), strict=True):
+    for weights, norm in ((state.pair_session, N_SESSION), (state.pair_taste, N_TASTE)):
+        pairs = zip(state.pair_ids[row].tolist(), weights[row].tolist(), strict=True)
+        for neighbour, weight in pairs:
             if 0 < neighbour <= limit:
-                scale = float(state.norms[row, norm]) * float(state.norms[neighbour - 1, norm])
+                scale = float(state.facts[row, norm]) * float(state.facts[neighbour - 1, norm])
                 value = weight / np.sqrt(scale + 1e-9) if scale > 0 else 0.0
                 strength[neighbour - 1] = strength.get(neighbour - 1, 0.0) + float(value)
     strength.pop(row, None)
@@ -38,9 +45,9 @@ def trending_tracks(state: State, now: int, k: int) -> list[tuple[int, float]]:
     rows = np.unique(listed[(listed >= 0) & (listed < limit)])
     elapsed = now - int(state.counters[POP_ORIGIN])
     fade = [2.0 ** -max(elapsed / half, 0.0) for half in POP_HALF_LIVES]
-    day = state.popularity[rows, 1] * fade[1]
-    share_day = state.popularity[rows, 1] / (state.totals[1] + 1e-9)
-    share_fortnight = state.popularity[rows, 2] / (state.totals[2] + 1e-9)
+    day = state.facts[rows, POPULAR + 1] * fade[1]
+    share_day = state.facts[rows, POPULAR + 1] / (state.totals[1] + 1e-9)
+    share_fortnight = state.facts[rows, POPULAR + 2] / (state.totals[2] + 1e-9)
     scores = day * np.sqrt(share_day / (share_fortnight + 1e-9))
     order = np.lexsort((rows, -scores))[:k]
     return [(int(rows[q]), float(scores[q])) for q in order]

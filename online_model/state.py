@@ -31,6 +31,8 @@ EVICTED_TRACKS = 17
 EVICTED_LISTENERS = 18
 SKIPS = 19  # plays that were skips
 TRIALS = 20  # plays ranked before they were learned, ever
+BATCH_VIEW = 21  # generation of the batch view in the table, 0 none
+CONTENT_VIEW = 22  # the same for the content view
 COUNTERS = 64
 
 # Positions in ``State.settings``: the part of the configuration the kernels read (float64).
@@ -43,7 +45,17 @@ HIDDEN_RATE = 5
 TASTE_TRACKS = 6
 SETTINGS = 16
 
-# Popularity horizons: half-lives in seconds, one column of ``State.popularity`` each.
+# Columns of ``State.facts``: what a track's own numbers are, one cache line a track.
+N_NEXT = 0  # normalisers of its neighbour weights: next play,
+N_WINDOW = 1  # window of five plays,
+N_SESSION = 2  # shared sessions,
+N_TASTE = 3  # shared listeners
+POPULAR = 4  # forward-decayed plays, three horizons
+HEARD = 7  # plays of which the share played is known
+SKIPPED = 8  # of these, skips
+FACTS = 16
+
+# Popularity horizons: half-lives in seconds, one column of ``State.facts`` each.
 POP_HALF_LIVES = (3_600.0, 86_400.0, 14 * 86_400.0)
 
 TOP_TRACKS = 128
@@ -73,21 +85,19 @@ class State(NamedTuple):
     document_size: Array  # i32 [T] bytes
     document_crc: Array  # u32 [T]
     last_play: Array  # i64 [T] second of the newest play
-    popularity: Array  # f64 [T, 3] forward-decayed plays
-    heard: Array  # f32 [T, 2] plays with known ratio, of these skips
-    norms: Array  # f32 [T, 4] normalisers: next, window, session, taste
+    facts: Array  # f32 [T, FACTS] normalisers, popularity, skips
     next_ids: Array  # i32 [T, next_slots]
-    next_weights: Array  # f32 [T, next_slots, 2] next play, window of five
-    next_seconds: Array  # u32 [T, next_slots] newest direct transition, 0 none
-    session_ids: Array  # i32 [T, session_slots]
-    session_weights: Array  # f32 [T, session_slots]
-    taste_ids: Array  # i32 [T, taste_slots]
-    taste_weights: Array  # f32 [T, taste_slots]
+    next_direct: Array  # f32 [T, next_slots] weight of the next play
+    next_window: Array  # f32 [T, next_slots] weight within five plays
+    pair_ids: Array  # i32 [T, pair_slots]
+    pair_session: Array  # f32 [T, pair_slots] weight of shared sessions
+    pair_taste: Array  # f32 [T, pair_slots] weight of shared listeners
+    shown_at: Array  # i32 [T] number of the newest trial whose ten best held the track, 0 none
     batch_ids: Array  # i32 [T, outside_slots] nightly batch view
     batch_weights: Array  # f32 [T, outside_slots]
     content_ids: Array  # i32 [T, outside_slots] same artist, tags
     content_weights: Array  # f32 [T, outside_slots]
-    ring: Array  # i64 [T, session_ring] serials of sessions, from 1
+    ring: Array  # i32 [T, session_ring] serials of sessions, from 1
     ring_size: Array  # i64 [T] sessions ever entered
     session_serial: Array  # i64 [Z] serial of the session in a slot
     session_size: Array  # i32 [Z] tracks ever entered
@@ -105,7 +115,7 @@ class State(NamedTuple):
     hidden_squares: Array  # f32 [2, INPUTS, H]
     output: Array  # f32 [2, 2, H] biases of the hidden units; weights to the score
     output_squares: Array  # f32 [2, 2, H]
-    trials: Array  # i32 [TRIAL_ROWS, 4] see ``online_model.health``
+    trials: Array  # i32 [TRIAL_ROWS, TRIAL_COLUMNS] see ``online_model.health``
     heap: Array  # u8 [tracks * document_bytes]
     offset_logs: Array  # u8 [OFFSET_ROWS, 64] log id, UTF-8, zero padded
     offset_partitions: Array  # i64 [OFFSET_ROWS]
@@ -116,6 +126,8 @@ OFFSET_ROWS = 1024
 
 TRIAL_ROWS = 8192
 """Newest plays that the learner ranked before learning them."""
+
+TRIAL_COLUMNS = 5
 
 
 def as_readonly(state: State) -> State:

@@ -13,7 +13,7 @@ from online_model.features import CONTEXTS, E_COUNT, FEATURES, HIDDEN, INPUTS
 from online_model.scratch import Scratch
 from online_model.state import HIDDEN_RATE, LINEAR_RATE, Array, State
 
-_NEGLIGIBLE = 1e-6
+_NEGLIGIBLE = 1e-3
 _F = np.float32
 
 

@@ -26,6 +26,7 @@ from contracts.ids import artist_key, id_key, track_key, user_key
 from contracts.kafka import end_offsets
 from contracts.settings import Settings
 from online_model import ModelConfig, ModelDirectory, Recommender
+from online_model.health import figures
 from streams.dead_letters import DeadLetters
 from streams.decode import Batch, Record, decode_plays
 from streams.follow import follow
@@ -40,6 +41,8 @@ log = logging.getLogger(__name__)
 _MOST_BYTES = 256 * 1024
 #: A snapshot is due at the latest after so many plays: they are learned again in about a minute.
 _SNAPSHOT_PLAYS = 500_000
+#: How often the model's quality on the live stream is reported.
+_JUDGE_SECONDS = 10.0
 
 
 class Columns(NamedTuple):
@@ -148,7 +151,7 @@ class ModelFold:
         self._durable = dict(self._live)
         self._saving: tuple[Future[Path], dict[TP, int]] | None = None
         self._unsaved = 0
-        self._saved_at = time.monotonic()
+        self._saved_at = self._judged_at = time.monotonic()
         self._ends: dict[TP, int] | None = None
         self._published = not (settings.model_dir / "current").exists()
         if self._published:  # nobody serves yet: an empty model is better than none
@@ -201,6 +204,7 @@ class ModelFold:
         self._unsaved += len(await self._views.look(self._model))
         for name, generation in self._model.views.items():
             self._status.counters[f"{name}_view"] = generation
+        await self._judge()
         if not self._published:
             await self._publish_when_caught_up()
         self._reap()
@@ -210,6 +214,15 @@ class ModelFold:
         due = erased or time.monotonic() - self._saved_at >= self._settings.snapshot_seconds
         if self._saving is None and self._unsaved and (due or self._unsaved >= _SNAPSHOT_PLAYS):
             self._save()
+
+    async def _judge(self) -> None:
+        """Put the model's rolling quality into the heartbeat, for Prometheus."""
+        if time.monotonic() - self._judged_at < _JUDGE_SECONDS:
+            return
+        # In a thread: the arrays are only read, and the plays need not wait for it.
+        report = figures(await asyncio.to_thread(self._model.health))
+        self._status.counters |= {f"quality_{name}": value for name, value in report.items()}
+        self._judged_at = time.monotonic()
 
     async def _publish_when_caught_up(self) -> None:
         if self._ends is None:

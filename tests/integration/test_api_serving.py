@@ -82,6 +82,38 @@ def test_a_list_explains_itself(stack: RunningStack, played: tuple[str, str]) ->
     assert behind <= set(ARTISTS)
 
 
+def test_a_list_can_be_more_varied(stack: RunningStack, played: tuple[str, str]) -> None:
+    user, token = played
+    plain = recommendations(stack, token, user, limit=9)["recommendations"]
+    varied = recommendations(stack, token, user, limit=9, diversity=1)["recommendations"]
+    assert varied[0]["track_id"] == plain[0]["track_id"]
+    assert len({track["artist"] for track in varied[:3]}) == 3
+    for nonsense in ("1.5", "-1", "nan", "much"):
+        answer = httpx.get(
+            f"{stack.api}/v1/users/{user}/recommendations",
+            headers=headers(token),
+            params={"diversity": nonsense},
+        )
+        assert answer.status_code == 400
+        assert "diversity" in answer.text
+
+
+def test_the_model_judges_itself_in_prometheus(
+    stack: RunningStack, played: tuple[str, str]
+) -> None:
+    def told() -> bool:
+        text = httpx.get(f"{stack.api}/metrics", timeout=10).text
+        return 'segue_model_quality{figure="all_hr@10"}' in text
+
+    assert wait_until(told, 30)
+    _, token = played
+    model = httpx.get(f"{stack.api}/v1/model", headers=headers(token), timeout=30).json()
+    assert {"all", "new", "popularity", "coverage@10", "novelty@10", "drift"} <= set(
+        model["health"]
+    )
+    assert set(model["views"]) == {"batch", "content"}
+
+
 def test_hidden_tracks_stay_away(stack: RunningStack, played: tuple[str, str]) -> None:
     user, token = played
     victim = recommendations(stack, token, user, limit=1)["recommendations"][0]

@@ -58,8 +58,8 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 #: Arrays of the online model in which plays are counted.
 _COUNTED = (
-    *("track_key", "last_play", "popularity", "heard", "next_ids", "next_weights"),
-    *("session_weights", "taste_weights", "window_size", "window_tracks", "window_seconds"),
+    *("track_key", "last_play", "facts", "next_ids", "next_direct", "next_window"),
+    *("pair_session", "pair_taste", "window_size", "window_tracks", "window_seconds"),
 )
 
 #: Where the nightly is killed, one run after the other: before a step, inside dbt, between a

@@ -74,6 +74,17 @@ def test_report_has_every_promised_field_and_beats_the_baselines() -> None:
     assert seen[-1][0] == seen[-1][1] == 3_000
 
 
+def test_chance_plays_teach_nothing() -> None:
+    """Leak control: when plays follow no pattern, no model is better than popularity."""
+    walk = _stream(2_000)
+    items = np.random.default_rng(3).permutation(walk.items)
+    _, first, codes = np.unique(items, return_index=True, return_inverse=True)
+    numbered = np.argsort(np.argsort(first))[codes]  # by first appearance
+    data = Interactions(walk.users, numbered, walk.seconds, walk.ratios, walk.columns)
+    result = evaluate(data, baselines=("popularity",))
+    assert result["all"]["hr@10"] <= result["baselines"]["popularity"]["all"]["hr@10"] + 0.02
+
+
 def test_evaluation_is_deterministic() -> None:
     timing = {"rank_us", "learn_us", "replay_events_per_s"}
     first, second = (

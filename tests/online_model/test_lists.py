@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from online_model import FEATURE_NAMES, ModelConfig, Recommender
+from online_model import FEATURE_NAMES, ModelConfig, Ranking, Recommender
+from online_model.diversity import likeness
 from online_model.exploration import explore
 from online_model.features import SOURCES
+from online_model.health import figures
 
 from .plays import SMALL, made_up
 
@@ -17,6 +19,47 @@ def learned() -> Recommender:
     model = Recommender(SMALL)
     model.learn_plays(*made_up(3_000))
     return model
+
+
+def test_diversity_spreads_a_list_and_zero_changes_nothing(learned: Recommender) -> None:
+    now = learned.clock
+
+    def ask(diversity: float, explore: float = 0.0) -> Ranking:
+        return learned.recommend(
+            [1005], [now], [255], now=now + 5, k=8, diversity=diversity, explore=explore, draw=3
+        )
+
+    plain, varied, wild = ask(0.0), ask(0.4), ask(1.0)
+    assert (
+        plain.indices.tolist()
+        == learned.recommend([1005], [now], [255], now=now + 5, k=8).indices.tolist()
+    )
+    assert varied.indices[0] == wild.indices[0] == plain.indices[0]
+    alike = [_alike(learned, r) for r in (plain, varied, wild)]
+    assert alike[0] > alike[1] > alike[2]
+    assert len(set(wild.indices.tolist())) == 8
+    # Places keep what belongs to them, and draws stay on top of the order.
+    assert set(varied.indices.tolist()) != set(plain.indices.tolist())
+    at = {int(i): s for i, s in zip(plain.indices, plain.scores, strict=True)}
+    for index, score in zip(varied.indices.tolist(), varied.scores.tolist(), strict=True):
+        assert at.get(index, score) == score
+    drawn = ask(0.4, explore=0.5)
+    assert drawn.propensities.min() < 0.5
+
+
+def _alike(model: Recommender, ranking: Ranking) -> float:
+    like = likeness(model.state, ranking.indices)
+    return float(like[np.triu_indices(len(like), 1)].mean())
+
+
+def test_diversity_counts_an_artist_as_likeness(learned: Recommender) -> None:
+    model = Recommender(SMALL)
+    model.learn_plays(*made_up(1_000))
+    for track in range(1000, 1060):
+        model.register_track(track, artist_key=1 + (track >= 1010))
+    now = model.clock
+    ranking = model.recommend([1004], [now], [255], now=now, k=4, diversity=0.9)
+    assert len(set(model.state.artist[ranking.indices[:2]].tolist())) == 2
 
 
 def test_every_feature_belongs_to_a_source() -> None:
@@ -90,6 +133,12 @@ def test_health_knows_the_quality_and_the_baseline(learned: Recommender) -> None
     assert report["all"]["hr@10"] > report["popularity"]["hr@10"] + 0.2
     assert report["situations"]["in session"]["events"] > 0
     assert set(report["drift"]) == {"found", "trials_ago"}
+    assert 0.9 < report["coverage@10"] <= 1.0  # sixty tracks, a thousand lists
+    assert report["novelty@10"] == pytest.approx(np.log2(60), abs=1.0)
+    gauges = figures(report)
+    assert gauges["all_hr@10"] == report["all"]["hr@10"]
+    assert gauges["situations_in_session_hr@10"] > 0
+    assert gauges["drift_found"] in (0.0, 1.0)
     assert Recommender(SMALL).health()["all"]["events"] == 0
 
 
@@ -138,7 +187,7 @@ def test_forgotten_tracks_leave_no_trace() -> None:
     state = model.state
     live = set(model.lookup(np.arange(1000, 1030).astype(np.uint64)).tolist()) - {-1}
     live |= set(model.lookup(np.arange(5000, 5040).astype(np.uint64)).tolist()) - {-1}
-    for ids in (state.next_ids, state.session_ids, state.taste_ids):
+    for ids in (state.next_ids, state.pair_ids):
         for row in range(32):
             assert {i - 1 for i in ids[row].tolist() if i} <= live
     for row in range(int(state.counters[4])):

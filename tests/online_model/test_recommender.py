@@ -230,3 +230,32 @@ def test_nonsense_times_are_survived() -> None:
 
 def test_ratio_code() -> None:
     assert [ratio_code(x) for x in (-1.0, 0.0, 0.333, 1.0, 99.0)] == [0, 0, 33, 100, 254]
+
+
+def test_erased_listener_is_gone_and_comes_back_a_stranger(learned: Recommender) -> None:
+    assert len(learned.window(3)[0]) > 0
+    assert learned.erase_listener(3)
+    assert not learned.erase_listener(3)
+    assert len(learned.window(3)[0]) == 0
+    assert not (learned.state.listener_key == 3).any()
+    listeners = int((learned.state.listener_key != 0).sum())
+    learned.learn_plays(
+        np.array([3], np.uint64),
+        np.array([1001], np.uint64),
+        np.array([learned.clock + 10]),
+        np.array([255], np.uint8),
+    )
+    assert len(learned.window(3)[0]) == 1
+    assert int((learned.state.listener_key != 0).sum()) == listeners + 1
+
+
+def test_ranker_learns_from_all_plays_at_first_and_from_fewer_later() -> None:
+    model = Recommender(
+        ModelConfig(tracks=200, listeners=50, sessions=400, warm_up=100, ranker_every=4)
+    )
+    plays = made_up(1_000)._replace(ratios=np.full(1_000, 255, np.uint8))
+    trials = []
+    for k in range(0, 1_000, 100):
+        model.learn_plays(*plays.part(k, k + 100))
+        trials.append(model.health()["counters"]["trials"])
+    assert np.diff([0, *trials]).tolist() == [100, 50, 33, 25, 25, 25, 25, 25, 25, 25]
