@@ -1,0 +1,104 @@
+"""What is erased is passed over by every decoder, whatever the order of arrival."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contracts.erasures import Erasure, decode, encode, listener_key
+from contracts.errors import InvalidEvent
+from contracts.events import Feedback, Submission
+from contracts.events import encode as encode_event
+from contracts.ids import partition_of
+from streams.decode import Record, decode_feedback, decode_plays
+from streams.erasures import ERASED, Erased
+from tests.streams.plays import START, play, submission
+
+#: ``received_at`` of a play at second 0.
+FIRST = START * 1000 + 500
+
+
+@pytest.fixture(autouse=True)
+def nothing_erased() -> Iterator[None]:
+    """The set of the process, empty before and after."""
+    ERASED.clear()
+    yield
+    ERASED.clear()
+
+
+def erase(user: str, before: int, event_id: str = "") -> Erasure:
+    return Erasure(listener=listener_key(user), before=before, event_id=event_id)
+
+
+def test_a_message_survives_its_encoding_and_nothing_else_passes() -> None:
+    assert decode(encode(erase("ada", 5, "e"))) == erase("ada", 5, "e")
+    assert b"ada" not in encode(erase("ada", 5))
+    for bad in (None, b"", b"{}", b"[1]", b"\xff"):
+        with pytest.raises(InvalidEvent):
+            decode(bad)
+
+
+def test_up_to_the_moment_and_not_beyond() -> None:
+    erased = Erased()
+    erased.add(erase("ada", FIRST))
+    left = erased.keep(submission("ada", (0, 1), (1, 2)))
+    assert left is not None
+    assert [p.title for p in left.plays] == ["Title 2"]
+    assert erased.keep(submission("ada", (0, 1))) is None
+    other = submission("bob", (0, 1))
+    assert erased.keep(other) is other
+
+
+def test_of_two_erasures_the_later_moment_holds_in_any_order() -> None:
+    for moments in ((FIRST, FIRST + 1000), (FIRST + 1000, FIRST)):
+        erased = Erased()
+        for moment in moments:
+            erased.add(erase("ada", moment))
+        assert erased.keep(submission("ada", (0, 1), (1, 2))) is None
+
+
+def test_one_play_goes_alone() -> None:
+    erased = Erased()
+    gone = play("ada", 0, 1)
+    erased.add(erase("ada", FIRST, gone.event_id))
+    left = erased.keep(submission("ada", (0, 1), (0, 2)))
+    assert left is not None
+    assert [p.title for p in left.plays] == ["Title 2"]
+
+
+def test_decoders_pass_over_it_and_move_on() -> None:
+    partition = partition_of("ada", 4)
+    ERASED.add(erase("ada", FIRST))
+    records = [
+        Record(7, encode_event(submission("ada", (0, 1)))),
+        Record(8, encode_event(submission("ada", (1, 1)))),
+    ]
+    batch = decode_plays(records, partition=partition, partitions=4, start=7)
+    assert ([offset for offset, _ in batch.messages], batch.last) == ([8], 8)
+    assert batch.rejected == []
+    said = Feedback(
+        user_id="ada", kind="love", at=FIRST, source="t", track_id="x", artist="a", title="b"
+    )
+    words = decode_feedback(
+        [Record(0, encode_event(said))], partition=partition, partitions=4, start=0
+    )
+    assert (words.messages, words.rejected, words.last) == ([], [], 0)
+
+
+@given(
+    moment=st.integers(-1, 40),
+    marks=st.lists(st.tuples(st.integers(0, 40), st.integers(0, 5)), min_size=1, max_size=20),
+    user=st.sampled_from(["ada", "bob"]),
+)
+def test_what_is_left_is_what_came_later(
+    moment: int, marks: list[tuple[int, int]], user: str
+) -> None:
+    erased = Erased()
+    erased.add(erase("ada", FIRST + 1000 * moment))
+    sent = submission(user, *marks)
+    left = erased.keep(sent) or Submission(user_id=user, plays=[])
+    wanted = [p for p in sent.plays if user == "bob" or p.received_at > FIRST + 1000 * moment]
+    assert left.plays == wanted
