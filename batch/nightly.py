@@ -241,7 +241,8 @@ def _retrain(night: Night) -> tuple[str, dict[str, int]]:
 
 
 def _reports(night: Night) -> tuple[str, dict[str, int]]:
-    nights = tuple(_told(run) for run in reversed(Runs(night.settings.home / "runs").all()[-30:]))
+    before = [run for run in Runs(night.settings.home / "runs").all() if run.id != night.run.id]
+    nights = tuple(_told(run) for run in reversed(before[-30:]))
     occasion = Occasion(night.day, datetime.now(UTC), night.run.lake_version, nights)
     rows = {}
     with night.warehouse.asking(night.settings) as ask:
