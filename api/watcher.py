@@ -60,7 +60,7 @@ class Watcher:
         self._services.metrics.watch_many(
             "segue_model_quality",
             "How good the lists are, judged by the learner on the plays it learns.",
-            self._quality,
+            self.quality,
         )
 
     async def stop(self) -> None:
@@ -72,7 +72,7 @@ class Watcher:
                 await task
         self._thread.shutdown(wait=False, cancel_futures=True)
 
-    def _quality(self) -> dict[str, float]:
+    def quality(self) -> dict[str, float]:
         """Return what the learner says of its model in its heartbeat."""
         beat = self.workers.get("learner")
         if beat is None:

@@ -42,6 +42,9 @@ class Settings:
         The lake sink commits when either is reached.
     rate_per_token, rate_per_address
         Requests the API takes in ten seconds from one token, and from one address without a token.
+    explore_share
+        Probability with which a place of a list shows a track from further down, so that later
+        models can be judged by these lists; every impression carries the propensities.
     lastfm_secret
         Shared secret of Last.fm signatures (``api_sig``); empty: signatures are not checked.
     """
@@ -61,6 +64,7 @@ class Settings:
     admin_token: str = ""
     rate_per_token: int = 100_000
     rate_per_address: int = 3_000
+    explore_share: float = 0.0
     lastfm_secret: str = ""
 
     @property
@@ -122,4 +126,6 @@ class Settings:
         settings = cls(**values)  # type: ignore[arg-type]
         if settings.partitions < 1:
             raise ConfigurationError("SEGUE_PARTITIONS must be at least 1")
+        if not 0.0 <= settings.explore_share < 1.0:
+            raise ConfigurationError("SEGUE_EXPLORE_SHARE is a probability below 1, such as 0.02")
         return settings

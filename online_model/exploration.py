@@ -39,11 +39,13 @@ def explore(
     """
     places = min(k, found)
     waiting = list(range(places, found))
-    generator = np.random.default_rng(draw)
     positions = np.arange(places)
     chances = np.ones(places, np.float32)
+    if share <= 0.0:
+        return positions, chances
+    generator = np.random.default_rng(draw)
     for place in range(places):
-        if not waiting or share <= 0.0:
+        if not waiting:
             continue
         if generator.random() < share:
             chances[place] = share / len(waiting)

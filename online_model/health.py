@@ -53,13 +53,14 @@ def quality(ranks: npt.NDArray[np.int32]) -> dict[str, float]:
     }
 
 
-def health(state: State) -> dict[str, Any]:
+def health(state: State, *, drift: bool = True) -> dict[str, Any]:
     """Return rolling quality by task and situation, the baseline's, drift and counters.
 
     ``coverage@10`` is the share of all tracks that stood among the ten best of some trial,
     ``novelty@10`` the mean surprise of these ten in bits, ``-log2`` of a track's share of the last
     fortnight's plays. ``drift`` says whether ADWIN (Bifet and Gavaldà 2007) finds a change of the
-    hit rate within the newest trials, and how many trials ago the last change was.
+    hit rate within the newest trials, and how many trials ago the last change was; looking for it
+    costs seconds the first time, so a reader may leave it to the learner.
     """
     trials = recent_trials(state)
     counters = state.counters
@@ -77,8 +78,7 @@ def health(state: State) -> dict[str, Any]:
     }
     fresh = trials[trials[:, 1] >= 0]
     hits = (trials[:, 0] > 0) & (trials[:, 0] <= 10)
-    changed = _last_change(hits)
-    return {
+    report = {
         "all": quality(trials[:, 0]),
         "new": quality(fresh[:, 1]),
         "popularity": quality(trials[:, 3]),
@@ -88,9 +88,12 @@ def health(state: State) -> dict[str, Any]:
         "proposed": round(float((trials[:, 0] > 0).mean()), 4) if len(trials) else 0.0,
         "coverage@10": _coverage(state, len(trials)),
         "novelty@10": round(float(trials[:, 4].mean()) / 1000, 3) if len(trials) else 0.0,
-        "drift": {"found": changed >= 0, "trials_ago": changed if changed >= 0 else None},
         "counters": {name: int(counters[at]) for name, at in names.items()},
     }
+    if drift:
+        changed = _last_change(hits)
+        report["drift"] = {"found": changed >= 0, "trials_ago": changed if changed >= 0 else None}
+    return report
 
 
 def figures(report: dict[str, Any]) -> dict[str, float]:
@@ -120,7 +123,7 @@ def _coverage(state: State, trials: int) -> float:
 
 
 def _last_change(hits: npt.NDArray[np.bool_]) -> int:
-    # Two seconds of imports (statistics the detector does not use) that no reader should pay for.
+    # Two seconds of imports: statistics the detector does not use.
     from river.drift import ADWIN
 
     detector: Any = cast(Any, ADWIN)(delta=0.002)

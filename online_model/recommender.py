@@ -477,9 +477,9 @@ class Recommender(Ranker):
                 self._rooms[k, size] = found
         return found
 
-    def health(self) -> dict[str, Any]:
+    def health(self, *, drift: bool = True) -> dict[str, Any]:
         """Return how good the lists have been lately, by the learner's own trials."""
-        return health(self._state)
+        return health(self._state, drift=drift)
 
     def similar(self, key: int, k: int = 20) -> list[tuple[int, float]]:
         """Return rows and strengths of the tracks most shared by session and listener."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import Annotated, Any
 
@@ -97,10 +96,19 @@ async def model(services: With, _: Caller) -> Response:
             reader.plays_learned,
             reader.clock,
             offsets,
-            await asyncio.to_thread(reader.health),
+            reader.health(drift=False) | _drift(services.watcher.quality()),
             reader.views,
         )
     )
+
+
+def _drift(quality: dict[str, float]) -> dict[str, Any]:
+    """Return what the learner last said of drift: null before its first report."""
+    if "drift_found" not in quality:
+        return {"drift": None}
+    found = bool(quality["drift_found"])
+    ago = int(quality["drift_trials_ago"]) if found else None
+    return {"drift": {"found": found, "trials_ago": ago}}
 
 
 def _scored(reader: Recommender, found: list[tuple[int, float]]) -> list[Scored]:

@@ -94,7 +94,8 @@ class Recommend:
         listener, missing = await self._listener(user)
         now = time.time()
         reader = services.model.reader
-        impression_id = str(uuid.uuid4())
+        impression = uuid.uuid4()
+        impression_id = str(impression)
         if reader is None:
             services.metrics.degraded("model")
             return self._reply(user, 0, 0, True, True, impression_id, b"")
@@ -108,6 +109,9 @@ class Recommend:
             hidden=listener.hidden,
             diversity=asked.diversity,
             explain=asked.explain,
+            explore=services.settings.explore_share,
+            # The id of the impression is the seed of its draws: a list can be made again.
+            draw=impression.int >> 64,
         )
         degraded = missing or ranking.degraded
         if degraded:

@@ -26,6 +26,7 @@ def test_a_secret_is_read_from_a_file(tmp_path: Path) -> None:
     [
         ({"SEGUE_PORT": "eighty"}, "SEGUE_PORT"),
         ({"SEGUE_PARTITIONS": "0"}, "SEGUE_PARTITIONS"),
+        ({"SEGUE_EXPLORE_SHARE": "1.5"}, "SEGUE_EXPLORE_SHARE"),
         ({"SEGUE_ADMIN_TOKEN_FILE": "/does/not/exist"}, "SEGUE_ADMIN_TOKEN_FILE"),
     ],
 )
