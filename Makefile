@@ -35,7 +35,7 @@ demo: install
 	@$(BIN)/segue up --simulate 5
 
 test: install
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --durations 40
 
 unit: install
 	@$(BIN)/python -m pytest -m "not integration and not kafka and not slow and not browser and not airflow and not flink"

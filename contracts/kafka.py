@@ -44,6 +44,11 @@ def _describe(admin: AdminClient, topic: str) -> TopicDescription:
     return described
 
 
+def log_id_of(description: TopicDescription) -> str:
+    """Return a topic's UUID as Kafka's own tools write it, safe in paths and addresses."""
+    return str(description.topic_id).replace("+", "-").replace("/", "_")
+
+
 def ensure_topics(
     bootstrap: str, configs: dict[str, dict[str, str]], partitions: int
 ) -> dict[str, str]:
@@ -83,7 +88,7 @@ def ensure_topics(
                     f"topic {topic} has {found} partitions, SEGUE_PARTITIONS says {partitions}: "
                     "the number is fixed for the life of a log"
                 )
-            ids[topic] = str(description.topic_id)
+            ids[topic] = log_id_of(description)
         return ids
     except KafkaException as error:
         raise BrokerUnavailable(f"Kafka at {bootstrap}: {error}") from None
@@ -99,7 +104,7 @@ def log_id(bootstrap: str, topic: str) -> str:
     """
     admin = _admin(bootstrap)
     try:
-        return str(_describe(admin, topic).topic_id)
+        return log_id_of(_describe(admin, topic))
     except KafkaException as error:
         raise BrokerUnavailable(f"topic {topic} at {bootstrap}: {error}") from None
 

@@ -10,6 +10,7 @@ from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 
 from contracts.errors import BrokerUnavailable
+from contracts.kafka import log_id_of
 from streams.errors import LogChanged
 
 _TIMEOUT = 4.0
@@ -47,7 +48,7 @@ class LogWatch:
                 TopicCollection(list(self.log_ids)), request_timeout=_TIMEOUT
             )
             for topic, future in described.items():
-                found = str(future.result(_TIMEOUT + 1).topic_id)
+                found = log_id_of(future.result(_TIMEOUT + 1))
                 if found != self.log_ids[topic]:
                     raise LogChanged(f"topic {topic} is another log now: {found}")
         except KafkaException as error:

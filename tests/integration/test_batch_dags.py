@@ -94,7 +94,7 @@ def test_every_dag_loads_and_the_nightly_waits_for_the_lake(airflow: dict[str, s
         "dag = bag.dags['segue_nightly']\n"
         "outlets = [o.uri for t in bag.dags['segue_landing'].tasks for o in t.outlets]\n"
         "print(json.dumps({'dags': sorted(bag.dags), 'outlets': outlets,\n"
-        "    'starts': [a.uri for _, a in dag.timetable.asset_condition.iter_assets()],\n"
+        "    'starts': [a.uri for a in dag.timetable.asset_condition.objects],\n"
         "    'active': dag.max_active_runs, 'retries': [t.retries for t in dag.tasks],\n"
         "    'timeouts': all(t.execution_timeout for t in dag.tasks)}))\n"
     )
