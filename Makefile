@@ -67,4 +67,4 @@ lock:
 	$(COMPILE) infra/requirements/airflow.in -o infra/requirements/airflow.lock
 
 clean:
-	rm -rf $(VENV) .segue
+	rm -rf $(VENV) .venv-airflow .segue
