@@ -68,14 +68,20 @@ def event_id(user_id: str, played_at: int, artist: str, title: str) -> str:
     ...     "ada", 1_700_000_000_999, "AIR", "la femme d’argent")
     True
     """
-    name = f"play\x1f{user_id}\x1f{played_at // 1000}\x1f{normalise(artist)}\x1f{normalise(title)}"
+    name = f"play\x1f{user_id}\x1f{played_at // 1000}\x1f{_names(artist, title)}"
     # uuid.uuid5 spelled out: every play of every request pays for it; this is 4 times faster.
-    code = hashlib.sha1(_NAMESPACE.bytes + name.encode(), usedforsecurity=False).hexdigest()
+    code = hashlib.sha1(_NAMESPACE_BYTES + name.encode(), usedforsecurity=False).hexdigest()
     variant = _VARIANT[code[16]]
     return f"{code[:8]}-{code[8:12]}-5{code[13:16]}-{variant}{code[17:20]}-{code[20:32]}"
 
 
+_NAMESPACE_BYTES = _NAMESPACE.bytes  # a property that is worked out at every call
 _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
+
+
+@lru_cache(maxsize=65_536)
+def _names(artist: str, title: str) -> str:
+    return normalise(artist) + _SEPARATOR + normalise(title)
 
 
 @lru_cache(maxsize=65_536)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.types import Scope
 
-from api.auth import Accounts, Identity, token_of
+from api.auth import CALLER, Accounts, Identity, token_of
 from api.errors import unauthorized
 from api.http import header
 
@@ -17,6 +17,9 @@ async def authorize(accounts: Accounts, scope: Scope) -> Identity:
     ApiError
         401, or 503 when accounts cannot be read.
     """
+    known: Identity | None = scope.get(CALLER)
+    if known is not None:
+        return known
     if header(scope, b"authorization") is None:
         raise unauthorized("You need to provide an Authorization header.")
     token = token_of(scope)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.types import Scope
 
-from api.auth import Accounts, token_of
+from api.auth import CALLER, Accounts, token_of
 from api.errors import ApiError
 from api.http import Headers
 from api.listenbrainz.limits import CORS, WINDOW_SECONDS, RateWindow
@@ -57,7 +57,9 @@ class Gate:
         token = token_of(scope)
         if token:
             try:
-                if await self._accounts.identify(token) is not None:
+                identity = await self._accounts.identify(token)
+                if identity is not None:
+                    scope[CALLER] = identity  # the handler need not ask again
                     return f"token {token}", self._per_token
             except ApiError:
                 pass  # who it is cannot be told now; the handler says so

@@ -68,7 +68,7 @@ class SubmitListens:
         user = identity.user_id
         plays = [play_of(listen, user, now_ms) for listen in submitted.listens]
         try:
-            await services.log.append(list(services.records.of(user, plays)))
+            await services.log.append(services.records.of(user, plays))
         except BrokerUnavailable:
             raise ApiError(
                 503,

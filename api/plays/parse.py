@@ -67,29 +67,29 @@ def parse_plays(body: bytes, identity: Identity, now_ms: int) -> Parsed:
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return _parse_each(_raw_plays(body), identity, now_ms)
     _check_count(len(plays))
-    parsed = Parsed()
+    reader = _Reader(identity, now_ms)
     raws: list[msgspec.Raw] | None = None
     for index, incoming in enumerate(plays):
         try:
-            _accept(parsed, incoming, identity, now_ms, index)
+            reader.accept(incoming, index)
         except InvalidEvent as error:
             if raws is None:
                 raws = _raw_plays(body)
-            _refuse(parsed, error, bytes(raws[index]))
-    return parsed
+            reader.refuse(error, bytes(raws[index]))
+    return reader.parsed
 
 
 def _parse_each(raws: list[msgspec.Raw], identity: Identity, now_ms: int) -> Parsed:
-    parsed = Parsed()
+    reader = _Reader(identity, now_ms)
     for index, raw in enumerate(raws):
         original = bytes(raw)
         try:
             incoming = _decode_one(original)
             check_nul(incoming)
-            _accept(parsed, incoming, identity, now_ms, index)
+            reader.accept(incoming, index)
         except InvalidEvent as error:
-            _refuse(parsed, error, original)
-    return parsed
+            reader.refuse(error, original)
+    return reader.parsed
 
 
 def _raw_plays(body: bytes) -> list[msgspec.Raw]:
@@ -128,14 +128,35 @@ def _decode_one(original: bytes) -> PlayIn:
         raise InvalidEvent("bad-schema", f"The play cannot be read: {error}.") from None
 
 
-def _accept(parsed: Parsed, incoming: PlayIn, identity: Identity, now_ms: int, index: int) -> None:
-    user = incoming.user
-    if user is None or user == identity.user_id:
-        user = identity.user_id
-        if not identity.may_act_for(user):
-            raise forbidden("This token may not post plays: it lacks the role listener.")
-    else:
-        if not identity.may_act_for(user):
+class _Reader:
+    """Judges the plays of one request; each listener is judged once."""
+
+    __slots__ = ("_identity", "_now_ms", "parsed")
+
+    def __init__(self, identity: Identity, now_ms: int) -> None:
+        self._identity = identity
+        self._now_ms = now_ms
+        self.parsed = Parsed()
+
+    def accept(self, incoming: PlayIn, index: int) -> None:
+        """Take a play; raises InvalidEvent for one to refuse, ApiError for all of them."""
+        parsed = self.parsed
+        user = incoming.user or self._identity.user_id
+        plays = parsed.by_listener.get(user)
+        if plays is None:
+            self._check(user, index)
+        play = make_play(incoming, user, self._now_ms)
+        if plays is None:
+            plays = parsed.by_listener[user] = []
+        plays.append(play)
+        parsed.results.append(Accepted(play.event_id))
+
+    def _check(self, user: str, index: int) -> None:
+        if user == self._identity.user_id:
+            if not self._identity.may_act_for(user):
+                raise forbidden("This token may not post plays: it lacks the role listener.")
+            return
+        if not self._identity.may_act_for(user):
             raise ApiError(
                 403,
                 "forbidden",
@@ -143,14 +164,11 @@ def _accept(parsed: Parsed, incoming: PlayIn, identity: Identity, now_ms: int, i
                 field=f"plays[{index}].user",
             )
         check_user(user)
-    play = make_play(incoming, user, now_ms)
-    parsed.by_listener.setdefault(user, []).append(play)
-    parsed.results.append(Accepted(play.event_id))
 
-
-def _refuse(parsed: Parsed, error: InvalidEvent, original: bytes) -> None:
-    parsed.results.append(Rejected(error.reason, str(error)))
-    parsed.refused.append((error.reason, str(error), original))
+    def refuse(self, error: InvalidEvent, original: bytes) -> None:
+        """Note a play that is refused, and why."""
+        self.parsed.results.append(Rejected(error.reason, str(error)))
+        self.parsed.refused.append((error.reason, str(error), original))
 
 
 def check_user(user: str) -> None:
@@ -182,8 +200,11 @@ def make_play(incoming: PlayIn, user: str, now_ms: int) -> Play:
     given = None
     if incoming.recording_mbid or incoming.isrc or incoming.spotify_uri:
         given = {name: value for name in _IDS if (value := getattr(incoming, name))}
-    played_at = read_time(incoming.played_at)
-    check_time(played_at, now_ms)
+    played_at = incoming.played_at
+    if type(played_at) is not int:
+        played_at = read_time(played_at)
+    if not OLDEST_MS <= played_at < now_ms + SKEW_MS:
+        check_time(played_at, now_ms)
     return Play(
         event_id=event_id(user, played_at, artist, title),
         track_id=track_id(artist, title, **given) if given else track_id(artist, title),

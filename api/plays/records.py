@@ -25,13 +25,15 @@ class PlayRecords:
         self._topic = topics.plays
         self._partitions = partitions
 
-    def of(self, user_id: str, plays: list[Play]) -> Iterator[Record]:
-        """Yield the messages, of at most 200 plays and ``MAX_MESSAGE_BYTES`` each."""
+    def of(self, user_id: str, plays: list[Play]) -> list[Record]:
+        """Return the messages, of at most 200 plays and ``MAX_MESSAGE_BYTES`` each."""
         partition = partition_of(user_id, self._partitions)
         key = user_id.encode()
-        for start in range(0, len(plays), MAX_PLAYS):
-            for value in _values(user_id, plays[start : start + MAX_PLAYS]):
-                yield Record(self._topic, key, value, partition)
+        return [
+            Record(self._topic, key, value, partition)
+            for start in range(0, len(plays), MAX_PLAYS)
+            for value in _values(user_id, plays[start : start + MAX_PLAYS])
+        ]
 
 
 def _values(user_id: str, plays: list[Play]) -> Iterator[bytes]:

@@ -49,7 +49,8 @@ class SubmitPlays:
             for user, plays in parsed.by_listener.items()
             for record in services.records.of(user, plays)
         ]
-        records.extend(dead_letters(services.topics, ROUTE, identity.user_id, parsed.refused))
+        if parsed.refused:
+            records += dead_letters(services.topics, ROUTE, identity.user_id, parsed.refused)
         try:
             await services.log.append(records)
         except BrokerUnavailable:
