@@ -15,9 +15,11 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from api.errors import ApiError, ClientGone
+from api.patience import Patience
 
 #: How long a body may take to arrive.
 BODY_SECONDS = 30
+_PATIENCE = Patience(BODY_SECONDS)
 Headers = list[tuple[bytes, bytes]]
 JSON: tuple[bytes, bytes] = (b"content-type", b"application/json")
 
@@ -52,13 +54,17 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
     ClientGone
         The caller hung up.
     """
+    task = _PATIENCE.begin()
     try:
-        async with asyncio.timeout(BODY_SECONDS):
-            return await _read_body(scope, receive, limit)
-    except TimeoutError:
+        return await _read_body(scope, receive, limit)
+    except asyncio.CancelledError:
+        if not _PATIENCE.ran_out(task):
+            raise
         raise ApiError(
             408, "too-slow", f"The body did not arrive within {BODY_SECONDS} seconds."
         ) from None
+    finally:
+        _PATIENCE.end(task)
 
 
 async def _read_body(scope: Scope, receive: Receive, limit: int) -> bytes:

@@ -10,6 +10,7 @@ from contracts.events import Play
 from contracts.ids import event_id, track_id
 
 _MAX_SOURCE = 256
+_IDS = frozenset({"recording_mbid", "isrc", "spotify_id"})
 _MBID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
@@ -21,13 +22,7 @@ def play_of(listen: dict[str, Any], user: str, now_ms: int) -> Play:
     played_at = listen["listened_at"] * 1000
     return Play(
         event_id=event_id(user, played_at, artist, title),
-        track_id=track_id(
-            artist,
-            title,
-            recording_mbid=_text(info.get("recording_mbid")),
-            isrc=_text(info.get("isrc")),
-            spotify_uri=_text(info.get("spotify_id")),
-        ),
+        track_id=_track_id(artist, title, info),
         artist=artist,
         title=title,
         played_at=played_at,
@@ -36,10 +31,22 @@ def play_of(listen: dict[str, Any], user: str, now_ms: int) -> Play:
         album=metadata.get("release_name"),
         ms_played=_ms(info, "ms_played", "duration_played"),
         duration_ms=_ms(info, "duration_ms", "duration"),
-        skipped=info["skipped"] if isinstance(info.get("skipped"), bool) else None,
+        skipped=skipped if isinstance(skipped := info.get("skipped"), bool) else None,
         reason_end=_text(info.get("reason_end")),
         impression_id=_text(info.get("impression_id")),
         extra=info or None,
+    )
+
+
+def _track_id(artist: str, title: str, info: dict[str, Any]) -> str:
+    if info.keys().isdisjoint(_IDS):
+        return track_id(artist, title)
+    return track_id(
+        artist,
+        title,
+        recording_mbid=_text(info.get("recording_mbid")),
+        isrc=_text(info.get("isrc")),
+        spotify_uri=_text(info.get("spotify_id")),
     )
 
 
@@ -105,13 +112,13 @@ def _second(moment: datetime) -> int:
 
 
 def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value and len(value) <= _MAX_SOURCE else None
+    return value if isinstance(value, str) and 0 < len(value) <= _MAX_SOURCE else None
 
 
 def _ms(info: dict[str, Any], ms_name: str, seconds_name: str) -> int | None:
     for name, factor in ((ms_name, 1), (seconds_name, 1000)):
         value = info.get(name)
-        if isinstance(value, int | float) and not isinstance(value, bool):
+        if type(value) is int or type(value) is float:
             scaled = int(value * factor)
             return scaled if 0 <= scaled <= 2_073_600_000 else None
     return None

@@ -13,6 +13,8 @@ from api.listenbrainz.limits import MAX_BODY, MAX_LISTEN_BYTES, MAX_LISTENS, OLD
 LISTEN_TYPES = ("single", "import", "playing_now")
 #: Deepest nesting of what a client sends besides the known fields.
 MAX_DEPTH = 32
+#: What JSON nests; the decoder makes exactly these.
+_CONTAINERS = (dict, list)
 
 
 class Submitted(NamedTuple):
@@ -150,8 +152,8 @@ def _depth(value: Any) -> int:
         level = [
             item
             for container in level
-            for item in (container.values() if isinstance(container, dict) else container)
-            if isinstance(item, dict | list)
+            for item in (container.values() if type(container) is dict else container)
+            if type(item) in _CONTAINERS
         ]
         deepest += 1
     return deepest

@@ -19,7 +19,7 @@ Word = Annotated[str, Meta(max_length=256)]
 Milliseconds = Annotated[int, Meta(ge=0, le=MAX_MS)]
 
 
-class PlayIn(msgspec.Struct, kw_only=True):
+class PlayIn(msgspec.Struct, kw_only=True, gc=False):
     """One play. Fields not named here are ignored.
 
     ``played_at`` is the start of the play: milliseconds since the epoch, or ISO 8601 (without an
@@ -55,7 +55,7 @@ class RawPlays(msgspec.Struct):
     plays: list[msgspec.Raw]
 
 
-class Accepted(msgspec.Struct, tag_field="status", tag="accepted"):
+class Accepted(msgspec.Struct, tag_field="status", tag="accepted", gc=False):
     """The play is in the log. The same play sent again has the same id and counts once."""
 
     event_id: str

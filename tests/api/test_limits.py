@@ -14,6 +14,7 @@ from api.http import read_body
 from api.lastfm.errors import RATE_LIMIT, LastfmError
 from api.lastfm.sessions import ATTEMPTS, log_in
 from api.listenbrainz.limits import RateWindow
+from api.patience import Patience
 from tests.api.conftest import World
 
 ADA = {"authorization": "Token ada-token"}
@@ -85,7 +86,7 @@ async def test_failed_logins_of_a_name(world: World, monkeypatch: pytest.MonkeyP
 
 
 async def test_a_body_that_never_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "BODY_SECONDS", 0.05)
+    monkeypatch.setattr(http, "_PATIENCE", Patience(0.05))
 
     async def receive() -> dict[str, Any]:
         await asyncio.sleep(0.01)
@@ -94,3 +95,34 @@ async def test_a_body_that_never_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ApiError) as caught:
         await read_body({"headers": []}, receive, 1000)
     assert caught.value.status == 408
+    task = asyncio.current_task()
+    assert task is not None
+    assert task.cancelling() == 0
+
+
+async def test_patience_is_for_those_who_wait_too_long_alone() -> None:
+    patience = Patience(0.09)
+    told: list[str] = []
+
+    async def wait(name: str, seconds: float) -> None:
+        task = patience.begin()
+        try:
+            await asyncio.sleep(seconds)
+            told.append(f"{name} done")
+        except asyncio.CancelledError:
+            if not patience.ran_out(task):
+                told.append(f"{name} stopped")
+                raise
+            told.append(f"{name} too slow")
+        finally:
+            patience.end(task)
+
+    stopped = asyncio.ensure_future(wait("ada", 60))
+    others = [asyncio.ensure_future(wait("bob", 60)), asyncio.ensure_future(wait("eve", 0))]
+    await asyncio.sleep(0)
+    stopped.cancel()
+    await asyncio.gather(*others)
+    await asyncio.gather(stopped, return_exceptions=True)
+    assert stopped.cancelled()
+    await wait("zoe", 60)  # the clock runs again after a pause
+    assert sorted(told) == ["ada stopped", "bob too slow", "eve done", "zoe too slow"]
