@@ -38,6 +38,25 @@ class Record(NamedTuple):
     partition: int = -1
 
 
+def producer_config(bootstrap: str, *, linger_ms: float, delivery_ms: int) -> dict[str, Any]:
+    """Return the settings that all producers of this process share."""
+    return {
+        "bootstrap.servers": bootstrap,
+        "enable.idempotence": True,
+        "acks": "all",
+        "linger.ms": linger_ms,
+        "delivery.timeout.ms": delivery_ms,
+        # Not lz4, snappy or zstd: the Faust agents (aiokafka) read those only with cramjam.
+        "compression.type": "none",
+        "queue.buffering.max.messages": 200_000,
+        "reconnect.backoff.ms": 50,
+        "reconnect.backoff.max.ms": 1_000,
+        "socket.timeout.ms": delivery_ms,
+        "topic.metadata.refresh.interval.ms": 10_000,
+        "logger": log,
+    }
+
+
 class _Batch:
     """Counts the delivery reports of one request."""
 
@@ -95,21 +114,9 @@ class PlayLog:
         self, bootstrap: str, *, linger_ms: float = LINGER_MS, delivery_ms: int = DELIVERY_MS
     ) -> None:
         self._config: dict[str, Any] = {
-            "bootstrap.servers": bootstrap,
-            "enable.idempotence": True,
-            "acks": "all",
-            "linger.ms": linger_ms,
-            "delivery.timeout.ms": delivery_ms,
-            # Not lz4, snappy or zstd: the Faust agents (aiokafka) read those only with cramjam.
-            "compression.type": "none",
-            "queue.buffering.max.messages": 200_000,
+            **producer_config(bootstrap, linger_ms=linger_ms, delivery_ms=delivery_ms),
             "queue.buffering.max.kbytes": 2 * MAX_IN_FLIGHT_BYTES // 1024,
-            "reconnect.backoff.ms": 50,
-            "reconnect.backoff.max.ms": 1_000,
-            "socket.timeout.ms": delivery_ms,
-            "topic.metadata.refresh.interval.ms": 10_000,
             "error_cb": self._on_error,
-            "logger": log,
         }
         self._producer = Producer(self._config)
         self._fatal = False
@@ -117,8 +124,6 @@ class PlayLog:
         self._timer: asyncio.TimerHandle | None = None
         self._live: set[_Batch] = set()
         self.in_flight_bytes = 0
-        #: Unacknowledged fire-and-forget messages, for the metrics.
-        self.lost = 0
         self.refused = 0
         #: ``time.monotonic()`` of the last acknowledgement and of the last failure.
         self.acked_at = 0.0
@@ -143,18 +148,6 @@ class PlayLog:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._produce(records, future)
         await future
-
-    def offer(self, record: Record) -> bool:
-        """Append a message without waiting; return whether it was taken.
-
-        For records whose loss is bearable (impressions); losses are counted in :attr:`lost`.
-        """
-        try:
-            self._produce((record,), None)
-        except BrokerUnavailable:
-            self.lost += 1
-            return False
-        return True
 
     def metadata(self, timeout: float) -> Any:
         """Ask the broker for its topics; blocks, so call it from a thread.
@@ -222,8 +215,6 @@ class PlayLog:
         self.in_flight_bytes -= batch.bytes
         if batch.failed:
             self.failed_at = time.monotonic()
-            if batch.future is None:
-                self.lost += 1
             if batch.error is not None and batch.error.fatal():
                 self._fatal = True
 

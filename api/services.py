@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 from api.auth import Accounts
 from api.listenbrainz.limits import RateWindow
 from api.metrics import Metrics
+from api.offers import Offers
 from api.plays.records import PlayRecords
 from api.producer import LINGER_MS, PlayLog
 from api.readings import Readings
@@ -39,6 +40,7 @@ class Services:
         self.keys = Keys(settings.namespace, settings.partitions)
         self.metrics = Metrics()
         self.log = PlayLog(settings.kafka, linger_ms=linger_ms)
+        self.impressions = Offers(settings.kafka)
         self.records = PlayRecords(self.topics, settings.partitions)
         self.pool = AsyncConnectionPool(
             settings.postgres_dsn,
@@ -84,7 +86,7 @@ class Services:
     async def close(self) -> None:
         """Flush the log, then let go of everything."""
         self.watcher.stopping = True
-        left = await self.log.close()
+        left = sum(await asyncio.gather(self.log.close(), self.impressions.close()))
         if left:
             log.error("stopping: %d messages were never acknowledged", left)
         await asyncio.gather(self.watcher.stop(), self.revocations.stop())
@@ -103,6 +105,9 @@ class Services:
             "Requests refused because the queue was full.",
             lambda: play_log.refused,
         )
-        watch("segue_impressions_lost", "Impressions that were not logged.", lambda: play_log.lost)
+        impressions = self.impressions
+        watch(
+            "segue_impressions_lost", "Impressions that were not logged.", lambda: impressions.lost
+        )
         watch("segue_model_generation", "Generation of the model.", lambda: model.generation)
         watch("segue_model_plays", "Plays the model has learned.", lambda: model.plays_learned)

@@ -88,37 +88,6 @@ class Feedback(msgspec.Struct, kw_only=True, omit_defaults=True):
     version: int = VERSION
 
 
-class Shown(msgspec.Struct, kw_only=True, array_like=True):
-    """One track of an impression: its id, score and the feature values the score came from.
-
-    Attributes
-    ----------
-    propensity
-        The chance with which this place showed this track: what a later judgement of another
-        ranking weighs a hit by. 1 where nothing was left to chance.
-    """
-
-    track_id: str
-    score: float
-    features: list[float]
-    propensity: float = 1.0
-
-
-class Impression(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """A list that was shown: the value of one message on ``impressions``."""
-
-    impression_id: str
-    user_id: str
-    at: int
-    generation: int
-    offset: int
-    shown: list[Shown]
-    arm: str = "default"
-    mode: str = "next"
-    degraded: bool = False
-    version: int = VERSION
-
-
 class DeadLetter(msgspec.Struct, kw_only=True):
     """A message nobody could use, with where it came from and why.
 
@@ -154,7 +123,7 @@ _SUBMISSION = msgspec.json.Decoder(Submission)
 _ENCODER = msgspec.json.Encoder()
 
 
-def encode(message: Submission | Feedback | Impression | DeadLetter) -> bytes:
+def encode(message: Submission | Feedback | DeadLetter) -> bytes:
     """Return the JSON bytes of a message."""
     return _ENCODER.encode(message)
 

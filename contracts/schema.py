@@ -11,15 +11,17 @@ from pathlib import Path
 import msgspec
 
 from contracts.erasures import Erasure
-from contracts.events import DeadLetter, Feedback, Impression, Submission
+from contracts.events import DeadLetter, Feedback, Submission
+from contracts.impressions import Impression, ImpressionV1
 
 FOLDER = Path(__file__).parent / "schemas"
 MESSAGES: dict[str, type[msgspec.Struct]] = {
-    "submission": Submission,
-    "feedback": Feedback,
-    "impression": Impression,
-    "dead-letter": DeadLetter,
-    "erasure": Erasure,
+    "submission.v1": Submission,
+    "feedback.v1": Feedback,
+    "impression.v1": ImpressionV1,
+    "impression.v2": Impression,
+    "dead-letter.v1": DeadLetter,
+    "erasure.v1": Erasure,
 }
 
 
@@ -34,7 +36,7 @@ def main() -> None:
     """Write every schema file."""
     FOLDER.mkdir(exist_ok=True)
     for name, message in MESSAGES.items():
-        (FOLDER / f"{name}.v1.json").write_text(render(message))
+        (FOLDER / f"{name}.json").write_text(render(message))
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ class Topics:
 
     @property
     def impressions(self) -> str:
-        """Key ``user_id``, value :class:`contracts.events.Impression`."""
+        """Key ``user_id``, value :class:`contracts.impressions.Impression`."""
         return f"{self.namespace}.impressions"
 
     @property

@@ -18,8 +18,10 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import msgspec
 
 from contracts.errors import InvalidEvent
-from contracts.events import VERSION, Feedback, Impression, Submission, decode_submission
+from contracts.events import VERSION, Feedback, Submission, decode_submission
 from contracts.ids import partition_of
+from contracts.impressions import Impression
+from contracts.impressions import decode as decode_impression
 from streams.erasures import ERASED
 
 T = TypeVar("T")
@@ -31,7 +33,6 @@ _LAST_MILLISECOND = 253_402_300_799_999  # year 9999, the last a date library kn
 _INT64 = 2**63 - 1
 _LONGEST_NAME = 256
 _FEEDBACK = msgspec.json.Decoder(Feedback)
-_IMPRESSION = msgspec.json.Decoder(Impression)
 
 
 class Record(NamedTuple):
@@ -158,11 +159,7 @@ def decode_impressions(
     """Decode messages of ``impressions``; what breaks the contract is returned, never raised."""
 
     def read(value: bytes | None) -> Impression | None:
-        impression: Impression = _json(value, _IMPRESSION)
-        if impression.version != VERSION:
-            raise InvalidEvent(
-                "bad-version", f"version {impression.version} is not understood here"
-            )
+        impression = decode_impression(value)
         _check_user(impression.user_id, partition, partitions)
         if _UUID.fullmatch(impression.impression_id) is None:
             _refuse(f"impression_id {impression.impression_id[:60]!r} is not a UUID")

@@ -15,7 +15,8 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from contracts.erasures import Erasure, decode, listener_key
 from contracts.errors import BrokerUnavailable, InvalidEvent
-from contracts.events import Feedback, Impression, Submission
+from contracts.events import Feedback, Submission
+from contracts.impressions import Impression
 from contracts.kafka import end_offsets
 from contracts.settings import Settings
 from contracts.topics import Topics

@@ -7,16 +7,33 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 
-from contracts.events import Feedback, Impression, Play, Submission
+from contracts.events import Feedback, Play, Submission
+from contracts.impressions import Impression
 from contracts.lake import FEEDBACK, IMPRESSIONS, PLAYS
 from streams.decode import Batch
 
 T = TypeVar("T")
 #: A message to ``(position, values by column)``, the place in the log left out.
 Rows = Callable[[T], Iterator[tuple[int, dict[str, Any]]]]
+#: Batches to values by column, what is the same in all rows left out.
+Columns = Callable[[list[Batch[T]]], dict[str, Any]]
 
+_LANDED = ("log_id", "landed_at", "landed_date")
+_NO_TRACK = np.zeros((1, 2), np.float32)
+#: Columns that all tracks of an impression share, and its fields.
+_OF_IMPRESSION = {
+    "impression_id": "impression_id",
+    "user_id": "user_id",
+    "shown_at": "at",
+    "generation": "generation",
+    "log_offset": "offset",
+    "arm": "arm",
+    "mode": "mode",
+    "degraded": "degraded",
+}
 _OF_PLAY = [name for name in Play.__struct_fields__ if name != "extra"]
 
 
@@ -45,37 +62,69 @@ def feedback(given: Feedback) -> Iterator[tuple[int, dict[str, Any]]]:
     )
 
 
-def impressions(impression: Impression) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield a row for each track shown; one with position -1 for a list that showed nothing."""
-    shared = {
-        "impression_id": impression.impression_id,
-        "user_id": impression.user_id,
-        "shown_at": impression.at,
-        "generation": impression.generation,
-        "log_offset": impression.offset,
-        "arm": impression.arm,
-        "mode": impression.mode,
-        "degraded": impression.degraded,
+def impressions(batches: list[Batch[Impression]]) -> dict[str, Any]:
+    """Return the columns: a row for each track; one with position -1 for a list of none.
+
+    Whole columns at a time: every recommendation made lands here.
+    """
+    placed = [(b.partition, offset, m) for b in batches for offset, m in b.messages]
+    told = [m for _, _, m in placed]
+    shown = np.array([len(m.tracks) for m in told], np.int64)
+    rows = np.maximum(shown, 1)
+    of = np.repeat(np.arange(len(told)), rows)
+    first = np.cumsum(rows) - rows
+    nothing = (shown == 0)[of]
+    # A list of none stands in every column as a row of no features, made null by the mask.
+    matrices = [m.matrix() if m.tracks else _NO_TRACK for m in told]
+    features = np.repeat([matrix.shape[1] - 2 for matrix in matrices], rows)
+    ends = np.concatenate([[0], np.cumsum(features, dtype=np.int32)])
+
+    def number(column: int) -> pa.Array:
+        values = [matrix[:, column] for matrix in matrices]
+        return pa.array(np.concatenate(values).astype(np.float64), mask=nothing)
+
+    columns: dict[str, Any] = {
+        column: pa.array([getattr(m, name) for m in told], IMPRESSIONS.field(column).type).take(of)
+        for column, name in _OF_IMPRESSION.items()
     }
-    if not impression.shown:
-        yield -1, shared | dict.fromkeys(("track_id", "score", "propensity", "features"))
-    for position, shown in enumerate(impression.shown):
-        yield (
-            position,
-            {
-                **shared,
-                "track_id": shown.track_id,
-                "score": shown.score,
-                "propensity": shown.propensity,
-                "features": shown.features,
-            },
-        )
+    return columns | {
+        "track_id": [track for m in told for track in m.tracks or (None,)],
+        "score": number(0),
+        "propensity": number(1),
+        "features": pa.ListArray.from_arrays(
+            pa.array(ends, pa.int32()),
+            pa.array(np.concatenate([matrix[:, 2:].ravel() for matrix in matrices])),
+            IMPRESSIONS.field("features").type,
+            mask=pa.array(nothing),
+        ),
+        "kafka_partition": np.array([p for p, _, _ in placed], np.int32)[of],
+        "kafka_offset": np.array([offset for _, offset, _ in placed], np.int64)[of],
+        "position": np.where(nothing, -1, np.arange(len(of)) - first[of]).astype(np.int32),
+    }
 
 
-#: The schema of each table and what makes its rows.
-MAKERS: dict[str, tuple[pa.Schema, Rows[Any]]] = {
-    "plays": (PLAYS, plays),
-    "feedback": (FEEDBACK, feedback),
+def _row_by_row(rows: Rows[T], names: list[str]) -> Columns[T]:
+    """Return what makes columns of the rows of each message."""
+
+    def make(batches: list[Batch[T]]) -> dict[str, Any]:
+        columns: dict[str, list[Any]] = {name: [] for name in names if name not in _LANDED}
+        for batch in batches:
+            for offset, message in batch.messages:
+                for position, row in rows(message):
+                    for name, value in row.items():
+                        columns[name].append(value)
+                    columns["kafka_partition"].append(batch.partition)
+                    columns["kafka_offset"].append(offset)
+                    columns["position"].append(position)
+        return columns
+
+    return make
+
+
+#: The schema of each table and what makes its columns.
+MAKERS: dict[str, tuple[pa.Schema, Columns[Any]]] = {
+    "plays": (PLAYS, _row_by_row(plays, PLAYS.names)),
+    "feedback": (FEEDBACK, _row_by_row(feedback, FEEDBACK.names)),
     "impressions": (IMPRESSIONS, impressions),
 }
 
@@ -91,17 +140,15 @@ def to_table(table: str, batches: list[Batch[Any]], log_id: str, landed_at: int)
         Milliseconds since the epoch, UTC; the same for all rows.
     """
     schema, make = MAKERS[table]
-    columns: dict[str, list[Any]] = {name: [] for name in schema.names}
-    for batch in batches:
-        for offset, message in batch.messages:
-            for position, row in make(message):
-                for name, value in row.items():
-                    columns[name].append(value)
-                columns["kafka_partition"].append(batch.partition)
-                columns["kafka_offset"].append(offset)
-                columns["position"].append(position)
+    if not any(batch.messages for batch in batches):
+        return schema.empty_table()
+    columns = make(batches)
     count = len(columns["position"])
-    columns["log_id"] = [log_id] * count
-    columns["landed_at"] = [landed_at] * count
-    columns["landed_date"] = [datetime.fromtimestamp(landed_at / 1000, UTC).date()] * count
-    return pa.table([pa.array(columns[field.name], field.type) for field in schema], schema=schema)
+    day = datetime.fromtimestamp(landed_at / 1000, UTC).date()
+    for name, value in zip(_LANDED, (log_id, landed_at, day), strict=True):
+        columns[name] = pa.repeat(pa.scalar(value, schema.field(name).type), count)
+    return pa.table([_column(columns[field.name], field.type) for field in schema], schema=schema)
+
+
+def _column(values: Any, kind: pa.DataType) -> pa.Array:
+    return values if isinstance(values, pa.Array) else pa.array(values, kind)

@@ -16,7 +16,8 @@ from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from contracts.errors import StoreUnavailable
-from contracts.events import Feedback, Impression, Submission
+from contracts.events import Feedback, Submission
+from contracts.impressions import Impression
 from contracts.lake import PARTITION_BY, app_id
 from contracts.settings import Settings
 from streams.consume import Follower, follow_together
@@ -135,7 +136,7 @@ def _one(_: Feedback) -> int:
 
 
 def _shown_of(impression: Impression) -> int:
-    return max(1, len(impression.shown))
+    return max(1, len(impression.tracks))
 
 
 def run(settings: Settings) -> int:

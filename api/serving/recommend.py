@@ -9,7 +9,6 @@ from typing import NamedTuple
 from urllib.parse import parse_qs
 
 import msgspec
-import numpy as np
 from starlette.types import Receive, Scope
 
 from api.errors import ApiError
@@ -18,9 +17,9 @@ from api.producer import Record
 from api.services import Services
 from api.serving.explain import ReasonOut, reasons_of
 from contracts.errors import IncompatibleState, StoreUnavailable
-from contracts.events import Impression, Shown, encode
 from contracts.features import EMPTY, Listener
 from contracts.ids import partition_of
+from contracts.impressions import Impression, encode, pack
 from online_model import Ranking, Recommender
 
 PREFIX = "/v1/users/"
@@ -157,30 +156,21 @@ class Recommend:
         degraded: bool,
     ) -> None:
         services = self._services
-        # Five decimals say all; the full digits of a widened f32 would triple the message.
-        features = ranking.features.astype(np.float64).round(5).tolist()
-        shown = [
-            Shown(track_id=_track_id(document), score=score, features=values, propensity=propensity)
-            for document, score, values, propensity in zip(
-                documents,
-                ranking.scores.tolist(),
-                features,
-                ranking.propensities.tolist(),
-                strict=True,
-            )
-            if document
-        ]
+        named = [k for k, document in enumerate(documents) if document]
         impression = Impression(
             impression_id=impression_id,
             user_id=user,
             at=int(now * 1000),
             generation=reader.generation,
             offset=offset,
-            shown=shown,
+            tracks=[_track_id(documents[k]) for k in named],
+            numbers=pack(
+                ranking.scores[named], ranking.propensities[named], ranking.features[named]
+            ),
             mode="discover" if discover else "next",
             degraded=degraded,
         )
-        services.log.offer(
+        services.impressions.offer(
             Record(
                 services.topics.impressions,
                 user.encode(),

@@ -45,7 +45,7 @@ def body(worker: Worker) -> None:
             topics.impressions,
             logs,
             decode_impressions,
-            lambda i: max(1, len(i.shown)),
+            lambda i: max(1, len(i.tracks)),
         ),
     ]
     follow_together(worker, followers)

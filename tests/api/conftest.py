@@ -47,10 +47,6 @@ class MemoryLog(PlayLog):
             raise BrokerUnavailable("down")
         self.records.extend(records)
 
-    def offer(self, record: Record) -> bool:
-        self.records.append(record)
-        return True
-
 
 @dataclass
 class World:

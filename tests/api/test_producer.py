@@ -7,7 +7,9 @@ import time
 
 import pytest
 
+import api.offers
 from api import producer
+from api.offers import Offers
 from api.producer import PlayLog, Record
 from contracts.errors import BrokerUnavailable
 
@@ -41,8 +43,7 @@ async def test_memory_is_bounded_and_the_excess_refused_at_once(
     with pytest.raises(BrokerUnavailable, match="too much is waiting"):
         await log.append([RECORD])
     assert time.monotonic() - started < 0.05
-    assert log.offer(RECORD) is False
-    assert (log.refused, log.lost) == (2, 1)
+    assert log.refused == 1
     results = await asyncio.gather(*waiting, return_exceptions=True)
     assert all(isinstance(result, BrokerUnavailable) for result in results)
     assert log.in_flight_bytes == 0
@@ -57,10 +58,20 @@ async def test_an_oversized_message_is_refused_not_waited_for() -> None:
 
 
 async def test_lost_impressions_are_counted() -> None:
-    log = PlayLog("127.0.0.1:1", delivery_ms=300)
-    assert log.offer(RECORD) is True
+    offers = Offers("127.0.0.1:1", delivery_ms=300)
+    assert offers.offer(RECORD) is True
     for _ in range(100):
         await asyncio.sleep(0.05)
-        if log.lost:
+        if offers.lost:
             break
-    assert log.lost == 1
+    assert (offers.lost, offers.queued) == (1, 0)
+
+
+async def test_impressions_beyond_the_room_are_lost_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(api.offers, "MOST_WAITING_KB", 2)
+    offers = Offers("127.0.0.1:1", delivery_ms=300)
+    assert [offers.offer(RECORD) for _ in range(3)] == [True, True, False]
+    assert offers.lost == 1
+    assert await offers.close(0.01) == 2

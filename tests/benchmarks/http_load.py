@@ -3,8 +3,9 @@
 The floor is the application of :mod:`tests.benchmarks.floor` on the same server and settings, sent
 the same requests by the same generator in the same run. Rates are closed loop (every connection
 always busy: what the server can do); latencies are open loop (a schedule that does not wait for the
-server), counted from the scheduled time. The generator needs a core of its own: on two cores the
-broker, the folds and the learner share the other one with the API.
+server), counted from the scheduled time. ``ratio`` compares the rates; ``cpu_ratio`` the processor
+time of the floor's process a request with that of the API's, which on few cores is the truer one:
+the generator (see its share of a core), the broker and the folds take theirs from the same cores.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ import msgspec
 from infra.replay.reconcile import wait_for_workers
 from infra.stack.ports import free_ports
 from infra.stack.stack import Stack
+from tests.benchmarks.cpu import GENERATOR, CpuTimes, pids_of
 from tests.benchmarks.figures import machine
 from tests.benchmarks.freshness import teach
 from tests.benchmarks.load import LoadResult, closed_loop, http_request, open_loop
@@ -88,40 +90,65 @@ def _beside_floor(
     stack: Stack, request: Request, rate: float, seconds: float, connections: int
 ) -> dict[str, Any]:
     port = stack.settings.port
-    with _floor_server() as floor_port:
-        floor = asyncio.run(
-            closed_loop(_HOST, floor_port, request, seconds=seconds, connections=connections)
-        )
-        floor_open = asyncio.run(
-            open_loop(
-                _HOST, floor_port, request, rate=rate, seconds=seconds, connections=connections
-            )
-        )
-    ours = asyncio.run(closed_loop(_HOST, port, request, seconds=seconds, connections=connections))
-    _settle(stack)
-    scheduled = asyncio.run(
-        open_loop(_HOST, port, request, rate=rate, seconds=seconds, connections=connections)
+    pids = pids_of(stack)
+
+    def closed(at: int) -> Coroutine[Any, Any, LoadResult]:
+        return closed_loop(_HOST, at, request, seconds=seconds, connections=connections)
+
+    def scheduled(at: int) -> Coroutine[Any, Any, LoadResult]:
+        return open_loop(_HOST, at, request, rate=rate, seconds=seconds, connections=connections)
+
+    with _floor_server() as (floor_port, floor_pid):
+        floor, floor_figures = _measured(closed(floor_port), {"floor": floor_pid})
+        _, floor_open = _measured(scheduled(floor_port), {"floor": floor_pid})
+    ours, figures = _measured(closed(port), pids, lambda: _settle(stack))
+    _, open_figures = _measured(scheduled(port), pids, lambda: _settle(stack))
+    cost, floor_cost = (
+        found["cpu_us_per_request"][name]
+        for found, name in ((figures, "api"), (floor_figures, "floor"))
     )
-    _settle(stack)
     return {
         "connections": connections,
-        "closed_loop": _figures(ours),
-        "floor_closed_loop": _figures(floor),
+        "closed_loop": figures,
+        "floor_closed_loop": floor_figures,
         "ratio": round(ours.rate / floor.rate, 3),
+        "cpu_ratio": round(floor_cost / cost, 3),
         "asked_rate": rate,
-        "open_loop": _figures(scheduled),
-        "floor_open_loop": _figures(floor_open),
+        "open_loop": open_figures,
+        "floor_open_loop": floor_open,
         "sample": ours.sample[:200].decode(errors="replace"),
+    }
+
+
+def _measured(
+    run: Coroutine[Any, Any, LoadResult],
+    pids: Mapping[str, int],
+    settle: Callable[[], None] = lambda: None,
+) -> tuple[LoadResult, dict[str, Any]]:
+    """Run a load; return what came of it and its figures with the processor time of each process.
+
+    What serves is counted until the last answer, what follows the log until it has caught up.
+    """
+    times = CpuTimes(pids)
+    result = asyncio.run(run)
+    answered, busy = len(result.latencies), times.share(GENERATOR)
+    serving = times.per_request(answered)
+    settle()
+    following = times.per_request(answered)
+    spent = {
+        name: serving[name] if name in ("api", "floor", GENERATOR) else cost
+        for name, cost in following.items()
+    }
+    return result, {
+        **result.summary(),
+        "generator_core_share": busy,
+        "cpu_us_per_request": dict(sorted(spent.items(), key=lambda item: -item[1])),
     }
 
 
 def _settle(stack: Stack) -> None:
     """Let the folds catch up, so that one run does not pay for the one before."""
     wait_for_workers(stack.settings, timeout=180)
-
-
-def _figures(result: LoadResult) -> dict[str, Any]:
-    return dict(result.summary())
 
 
 def _recommendations(stack: Stack) -> Request:
@@ -161,7 +188,8 @@ def _plays(stack: Stack, size: int) -> Request:
 
 
 @contextmanager
-def _floor_server() -> Iterator[int]:
+def _floor_server() -> Iterator[tuple[int, int]]:
+    """Run the floor; give its port and process id."""
     port = free_ports(1)[0]
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.benchmarks.floor", str(port)],
@@ -170,7 +198,7 @@ def _floor_server() -> Iterator[int]:
     )
     try:
         asyncio.run(_answers(port))
-        yield port
+        yield port, process.pid
     finally:
         process.terminate()
         process.wait(10)

@@ -87,5 +87,5 @@ def test_any_bytes_are_read_or_refused(value: bytes) -> None:
 
 @pytest.mark.parametrize("name", list(schema.MESSAGES))
 def test_published_schemas_match_the_classes(name: str) -> None:
-    published = (schema.FOLDER / f"{name}.v1.json").read_text()
+    published = (schema.FOLDER / f"{name}.json").read_text()
     assert published == schema.render(schema.MESSAGES[name]), "run python -m contracts.schema"

@@ -9,14 +9,17 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import numpy as np
 import psycopg
 import pyarrow as pa
 import pytest
 from confluent_kafka import Producer
 from deltalake import DeltaTable
 
-from contracts.events import Feedback, Impression, Shown, encode
+from contracts.events import Feedback, encode
 from contracts.ids import partition_of
+from contracts.impressions import Impression, pack
+from contracts.impressions import encode as encode_impression
 from contracts.lake import TABLES
 from contracts.topics import Topics
 from infra.stack.ports import free_ports
@@ -82,18 +85,22 @@ def send_others(kit: Kit, count: int) -> None:
         love = Feedback(
             user_id=user, kind="love", at=number, source="t", artist="A", title=f"T{number}"
         )
-        shown = [Shown(track_id=f"{number}-{i}", score=1.0, features=[0.5]) for i in range(2)]
+        one = np.ones(2, np.float32)
         seen = Impression(
             impression_id=str(UUID(int=number)),
             user_id=user,
             at=number,
             generation=1,
             offset=number,
-            shown=shown,
+            tracks=[f"{number}-{i}" for i in range(2)],
+            numbers=pack(one, one, one[:, None]),
         )
-        for topic, message in ((topics.feedback, love), (topics.impressions, seen)):
-            home = partition_of(user, partitions)
-            producer.produce(topic, encode(message), user.encode(), home)
+        home = partition_of(user, partitions)
+        for topic, message in (
+            (topics.feedback, encode(love)),
+            (topics.impressions, encode_impression(seen)),
+        ):
+            producer.produce(topic, message, user.encode(), home)
         producer.poll(0)
     assert producer.flush(30) == 0
     kit.others += count

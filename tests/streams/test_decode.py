@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.events import Feedback, Impression, Shown, encode
+from contracts.events import Feedback, encode
 from contracts.ids import partition_of
+from contracts.impressions import Impression
+from contracts.impressions import encode as encode_impression
 from streams.decode import Batch, Record, decode_feedback, decode_impressions, decode_plays
 from tests.streams.plays import submission
 
@@ -83,28 +86,47 @@ def impression(**changes: object) -> Batch[Impression]:
         "at": 1,
         "generation": 1,
         "offset": 7,
-        "shown": [Shown(track_id="t", score=0.5, features=[1.0])],
+        "tracks": ["t"],
+        "numbers": np.ones(3, np.float32).tobytes(),
     }
-    value = encode(Impression(**{**fields, **changes}))  # type: ignore[arg-type]
+    value = encode_impression(Impression(**{**fields, **changes}))  # type: ignore[arg-type]
     return decode_impressions([Record(0, value)], partition=0, partitions=1, start=0)
 
 
 def test_impressions_are_checked_before_they_land() -> None:
     assert not impression().rejected
-    assert not impression(shown=[]).rejected
+    assert not impression(tracks=[], numbers=b"").rejected
+    assert impression(numbers=b"").rejected[0].error.reason == "bad-schema"
+    assert impression(numbers=bytes(4)).rejected[0].error.reason == "bad-schema"
+    assert impression(numbers=bytes(13)).rejected[0].error.reason == "bad-schema"
     assert impression(impression_id="7").rejected[0].error.reason == "bad-schema"
     assert impression(at=-1).rejected[0].error.reason == "bad-schema"
     assert impression(offset=2**63).rejected[0].error.reason == "bad-schema"
-    assert impression(version=2).rejected[0].error.reason == "bad-version"
+    assert impression(version=3).rejected[0].error.reason == "bad-version"
+
+
+def of_version_1(shown: str, more: str = "") -> Batch[Impression]:
+    old = (
+        '{"impression_id":"00000000-0000-4000-8000-000000000000","user_id":"ada","at":1,'
+        f'"generation":1,"offset":7,"shown":{shown}{more}}}'
+    )
+    return decode_impressions([Record(0, old.encode())], partition=0, partitions=1, start=0)
 
 
 def test_an_impression_of_before_propensities_was_not_left_to_chance() -> None:
-    old = (
-        b'{"impression_id":"00000000-0000-4000-8000-000000000000","user_id":"ada","at":1,'
-        b'"generation":1,"offset":7,"shown":[["t",0.5,[1.0]]]}'
-    )
-    batch = decode_impressions([Record(0, old)], partition=0, partitions=1, start=0)
-    assert batch.messages[0][1].shown[0].propensity == 1.0
+    (seen,) = [m for _, m in of_version_1('[["t",0.5,[1.0]]]').messages]
+    assert (seen.tracks, seen.matrix().tolist()) == (["t"], [[0.5, 1.0, 1.0]])
+
+
+def test_impressions_of_version_1_are_still_read() -> None:
+    two = '[["t",0.5,[0.25,2],0.75],["u",-1,[0,1]]]'
+    (seen,) = [m for _, m in of_version_1(two, ',"mode":"discover","version":1').messages]
+    assert (seen.tracks, seen.mode, seen.offset) == (["t", "u"], "discover", 7)
+    assert seen.matrix().tolist() == [[0.5, 0.75, 0.25, 2.0], [-1.0, 1.0, 0.0, 1.0]]
+    assert of_version_1("[]").messages[0][1].matrix().shape == (0, 2)
+    assert of_version_1(two, ',"version":2').rejected[0].error.reason == "bad-version"
+    uneven = '[["t",0.5,[1.0]],["u",1,[]]]'
+    assert of_version_1(uneven).rejected[0].error.reason == "bad-schema"
 
 
 @given(st.binary(max_size=200))

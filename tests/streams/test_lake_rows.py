@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from contracts.events import Feedback, Impression, Shown
+import numpy as np
+
+from contracts.events import Feedback
+from contracts.impressions import Impression, pack
 from contracts.lake import TABLES
 from streams.decode import Batch
 from streams.lake_rows import MAKERS, to_table
@@ -18,8 +21,14 @@ def _batch(*messages: Any) -> Batch[Any]:
 
 
 def _shown(*tracks: str, **changes: Any) -> Impression:
-    shown = [Shown(track_id=t, score=1.5, features=[0.25], propensity=0.5) for t in tracks]
-    fields: dict[str, Any] = {"generation": 3, "offset": 99, "at": _AT, "shown": shown} | changes
+    one = np.ones(len(tracks), np.float32)
+    fields: dict[str, Any] = {
+        "generation": 3,
+        "offset": 99,
+        "at": _AT,
+        "tracks": list(tracks),
+        "numbers": pack(1.5 * one, 0.5 * one, 0.25 * one[:, None]),
+    } | changes
     return Impression(impression_id=f"id {'-'.join(tracks)}", user_id="ada", **fields)
 
 
@@ -47,6 +56,44 @@ def test_a_list_is_a_row_for_each_track_in_its_order() -> None:
 def test_a_list_that_showed_nothing_is_not_lost() -> None:
     (row,) = to_table("impressions", [_batch(_shown())], "log", _AT).to_pylist()
     assert (row["position"], row["track_id"], row["degraded"]) == (-1, None, False)
+    assert (row["score"], row["propensity"], row["features"]) == (None, None, None)
+
+
+def test_lists_of_every_length_keep_their_own_numbers() -> None:
+    """A model with more features may follow one with fewer in the same flush."""
+    wide = Impression(
+        impression_id="wide",
+        user_id="bob",
+        at=_AT + 1,
+        generation=4,
+        offset=100,
+        tracks=["x", "y"],
+        numbers=np.arange(10, dtype=np.float32).tobytes(),
+        mode="discover",
+        degraded=True,
+    )
+    batches = [_batch(_shown("a"), _shown(), wide), Batch(3, 5, 5, 5, [(5, _shown("b"))], [])]
+    rows = to_table("impressions", batches, "log", _AT).to_pylist()
+    assert [
+        (r["kafka_partition"], r["kafka_offset"], r["position"], r["track_id"], r["features"])
+        for r in rows
+    ] == [
+        (2, 10, 0, "a", [0.25]),
+        (2, 11, -1, None, None),
+        (2, 12, 0, "x", [2.0, 3.0, 4.0]),
+        (2, 12, 1, "y", [7.0, 8.0, 9.0]),
+        (3, 5, 0, "b", [0.25]),
+    ]
+    assert [(r["score"], r["propensity"]) for r in rows[2:4]] == [(0.0, 1.0), (5.0, 6.0)]
+    assert [r["user_id"] for r in rows] == ["ada", "ada", "bob", "bob", "ada"]
+    assert (rows[2]["mode"], rows[2]["degraded"], rows[2]["generation"]) == ("discover", True, 4)
+    assert rows[2]["shown_at"].timestamp() * 1000 == _AT + 1
+    assert {r["log_id"] for r in rows} == {"log"}
+
+
+def test_a_flush_of_refused_messages_makes_no_row() -> None:
+    for table in TABLES:
+        assert to_table(table, [_batch()], "log", _AT) == TABLES[table].empty_table()
 
 
 def test_feedback_is_one_row() -> None:

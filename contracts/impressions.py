@@ -1,0 +1,170 @@
+"""What was shown to whom, as messages of the log: the topic ``impressions``.
+
+Every recommendation leaves one, so it is as small and as cheap to write and to read as it can be:
+the ids of the tracks, and one matrix of numbers, packed. Version 1 spelled all of it out in JSON;
+readers still take it (:func:`decode`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from contracts.errors import InvalidEvent
+
+VERSION = 2
+_FLOAT = np.dtype("<f4")
+_FIXED = 2  # score and propensity come before the features
+
+
+class Impression(msgspec.Struct, kw_only=True):
+    """A list that was shown: the value of one message on ``impressions``.
+
+    Attributes
+    ----------
+    at
+        Milliseconds since the epoch, UTC.
+    generation, offset
+        Which model answered and how much of the log it had learned.
+    tracks
+        Public ids in the order shown.
+    numbers
+        One row a track, 32-bit floats, little-endian: the score; the propensity, which is the
+        chance with which this place showed this track (what a later judgement of another ranking
+        weighs a hit by; 1 where nothing was left to chance); the feature values the score came
+        from. Base64 in JSON.
+    """
+
+    impression_id: str
+    user_id: str
+    at: int
+    generation: int
+    offset: int
+    tracks: list[str]
+    numbers: bytes
+    arm: str = "default"
+    mode: str = "next"
+    degraded: bool = False
+    version: int = VERSION
+
+    def matrix(self) -> npt.NDArray[np.float32]:
+        """Return ``numbers``, shape ``(tracks, 2 + features)``.
+
+        Raises
+        ------
+        ValueError
+            They do not make a row for each track.
+        """
+        values = np.frombuffer(self.numbers, _FLOAT)
+        if not self.tracks:
+            return values.reshape(0, _FIXED)
+        rows = values.reshape(len(self.tracks), -1)
+        if rows.shape[1] < _FIXED:
+            raise ValueError("a track has no score and propensity")
+        return rows
+
+
+class Shown(msgspec.Struct, kw_only=True, array_like=True):
+    """One track of an impression of version 1."""
+
+    track_id: str
+    score: float
+    features: list[float]
+    propensity: float = 1.0
+
+
+class ImpressionV1(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """An impression as version 1 wrote it."""
+
+    impression_id: str
+    user_id: str
+    at: int
+    generation: int
+    offset: int
+    shown: list[Shown]
+    arm: str = "default"
+    mode: str = "next"
+    degraded: bool = False
+    version: int = 1
+
+
+_DECODER = msgspec.json.Decoder(Impression)
+_DECODER_V1 = msgspec.json.Decoder(ImpressionV1)
+_ENCODER = msgspec.json.Encoder()
+
+
+def pack(
+    scores: npt.NDArray[np.float32],
+    propensities: npt.NDArray[np.float32],
+    features: npt.NDArray[np.float32],
+) -> bytes:
+    """Return ``numbers`` of an impression; shapes ``(n,)``, ``(n,)`` and ``(n, F)``.
+
+    Examples
+    --------
+    >>> one = np.ones(2, np.float32)
+    >>> len(pack(one, one, np.zeros((2, 3), np.float32)))
+    40
+    """
+    rows = np.empty((len(scores), _FIXED + features.shape[1]), _FLOAT)
+    rows[:, 0], rows[:, 1], rows[:, _FIXED:] = scores, propensities, features
+    return rows.tobytes()
+
+
+def encode(impression: Impression) -> bytes:
+    """Return the JSON bytes of an impression."""
+    return _ENCODER.encode(impression)
+
+
+def decode(value: bytes | None) -> Impression:
+    """Read one message of ``impressions``, of this version or the one before.
+
+    Raises
+    ------
+    InvalidEvent
+        With a reason fit for counting and for the dead-letter topic.
+    """
+    if not value:
+        raise InvalidEvent("empty", "the message has no value")
+    try:
+        try:
+            impression = _DECODER.decode(value)
+        except msgspec.ValidationError:
+            if b'"shown"' not in value:
+                raise
+            return _of_version_1(_DECODER_V1.decode(value))
+        _check_version(impression.version, VERSION)
+        impression.matrix()
+    except msgspec.ValidationError as error:
+        raise InvalidEvent("bad-schema", f"not an impression: {error}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidEvent("bad-json", f"not JSON: {error}") from None
+    except ValueError:
+        detail = f"numbers do not make a row for each of {len(impression.tracks)} tracks"
+        raise InvalidEvent("bad-schema", detail) from None
+    return impression
+
+
+def _of_version_1(old: ImpressionV1) -> Impression:
+    _check_version(old.version, 1)
+    if len({len(shown.features) for shown in old.shown}) > 1:
+        raise InvalidEvent("bad-schema", "the tracks have different numbers of features")
+    rows = [(shown.score, shown.propensity, *shown.features) for shown in old.shown]
+    fields: dict[str, Any] = {
+        name: getattr(old, name)
+        for name in ImpressionV1.__struct_fields__
+        if name not in ("shown", "version")
+    }
+    return Impression(
+        tracks=[shown.track_id for shown in old.shown],
+        numbers=np.array(rows, _FLOAT).tobytes(),
+        **fields,
+    )
+
+
+def _check_version(found: int, known: int) -> None:
+    if found != known:
+        raise InvalidEvent("bad-version", f"version {found} is not understood here")

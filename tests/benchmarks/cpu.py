@@ -1,0 +1,63 @@
+"""Processor time of the processes of a stack: on few cores a truer figure than requests a second.
+
+Rates on a machine where the generator, the broker and the folds share the cores with the API say
+how all of them fare together. The time each process spends on a request does not depend on that.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+
+import psutil
+
+from infra.stack.stack import Stack
+
+GENERATOR = "generator"
+
+
+def pids_of(stack: Stack) -> dict[str, int]:
+    """Return the process id of each server and worker of a stack."""
+    parts = {**stack.servers, **stack.workers}
+    return {name: part.pid for name, part in parts.items() if part.pid is not None}
+
+
+class CpuTimes:
+    """Counts processor time (user and system, children included) from its making on.
+
+    Parameters
+    ----------
+    pids
+        Process ids by name; the process that asks counts as ``generator``.
+    """
+
+    def __init__(self, pids: Mapping[str, int]) -> None:
+        self._pids = {**pids, GENERATOR: os.getpid()}
+        self._before = {name: _seconds(pid) for name, pid in self._pids.items()}
+        self._started = time.perf_counter()
+
+    def seconds(self) -> dict[str, float]:
+        """Return the seconds each has used since."""
+        return {name: _seconds(pid) - self._before[name] for name, pid in self._pids.items()}
+
+    def per_request(self, requests: int) -> dict[str, float]:
+        """Return microseconds a request, by process, most first."""
+        used = sorted(self.seconds().items(), key=lambda item: -item[1])
+        return {name: round(1e6 * seconds / max(1, requests), 1) for name, seconds in used}
+
+    def share(self, name: str) -> float:
+        """Return what share of one core a process has used since."""
+        elapsed = time.perf_counter() - self._started
+        return round((_seconds(self._pids[name]) - self._before[name]) / elapsed, 2)
+
+
+def _seconds(pid: int) -> float:
+    """Return the processor time of a process; the generator's own leaves out its children."""
+    try:
+        process = psutil.Process(pid)
+        family = [process] if pid == os.getpid() else [process, *process.children(recursive=True)]
+        times = [each.cpu_times() for each in family]
+    except psutil.NoSuchProcess:
+        return 0.0
+    return float(sum(used.user + used.system for used in times))
