@@ -16,14 +16,8 @@ from api.plays.submit import ROUTE as PLAYS_ROUTE
 from api.plays.submit import SubmitPlays
 from api.plays.wire import PlaysIn, PlaysOut
 from api.services import Services
-from api.serving.recommend import (
-    DEFAULT_LIMIT,
-    MAX_LIMIT,
-    PREFIX,
-    SUFFIX,
-    Recommend,
-    Recommendations,
-)
+from api.serving.asked import DEFAULT_LIMIT, MAX_LIMIT, Recommendations
+from api.serving.recommend import PREFIX, SUFFIX, Recommend
 from api.serving.recommend import ROUTE as RECOMMEND_ROUTE
 from api.web import SCHEME, answers, body_of
 

@@ -60,7 +60,7 @@ class Services:
             socket_connect_timeout=0.25,
             max_connections=32,
         )
-        self.features = FeatureStore(self.redis, self.keys)
+        self.features = FeatureStore(self.redis, settings.redis_url, self.keys)
         self.model = LiveModel(settings.model_dir)
         self.rates = RateWindow()
         self.logins = RateWindow(seconds=60)
@@ -90,7 +90,9 @@ class Services:
         if left:
             log.error("stopping: %d messages were never acknowledged", left)
         await asyncio.gather(self.watcher.stop(), self.revocations.stop())
-        await asyncio.gather(self.pool.close(timeout=2.0), self.redis.aclose())
+        await asyncio.gather(
+            self.pool.close(timeout=2.0), self.features.close(), self.redis.aclose()
+        )
 
     def _watch_numbers(self) -> None:
         watch, play_log, model = self.metrics.watch, self.log, self.model

@@ -83,11 +83,7 @@ class Listener:
         """
         if blob is None:
             blob = EMPTY
-        if len(blob) < HEADER_BYTES or blob[0] != LAYOUT_VERSION:
-            raise IncompatibleState("feature blob has an unknown layout version")
-        split = HEADER_BYTES + 8 * int.from_bytes(blob[2:4], "big")
-        if split > len(blob) or (len(blob) - split) % PLAY_BYTES:
-            raise IncompatibleState(f"feature blob of {len(blob)} bytes is torn")
+        split = check(blob)
         plays = np.frombuffer(blob, PLAY_DTYPE, offset=split)
         hidden = np.frombuffer(blob, ">u8", count=(split - HEADER_BYTES) // 8, offset=HEADER_BYTES)
         return cls(
@@ -99,6 +95,22 @@ class Listener:
 
 
 EMPTY = bytes([LAYOUT_VERSION, 0, 0, 0])
+
+
+def check(blob: bytes) -> int:
+    """Return at which byte of a blob its plays begin.
+
+    Raises
+    ------
+    IncompatibleState
+        The blob is torn or of another layout.
+    """
+    if len(blob) < HEADER_BYTES or blob[0] != LAYOUT_VERSION:
+        raise IncompatibleState("feature blob has an unknown layout version")
+    split = HEADER_BYTES + 8 * int.from_bytes(blob[2:4], "big")
+    if split > len(blob) or (len(blob) - split) % PLAY_BYTES:
+        raise IncompatibleState(f"feature blob of {len(blob)} bytes is torn")
+    return split
 
 
 def pack_play(second: int, track: int, ratio: int, flags: int) -> bytes:

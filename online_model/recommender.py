@@ -27,6 +27,7 @@ from online_model.features import FEATURES
 from online_model.hashing import find, find_all
 from online_model.health import health
 from online_model.learning import learn_batch, register
+from online_model.many import Lists, rank_blobs
 from online_model.offsets import read_offsets, write_offset
 from online_model.outside import fill_table, room_for_unheard
 from online_model.ranking import LearnStats, Ranking
@@ -192,6 +193,16 @@ class Recommender(Ranker):
     def document(self, index: int) -> bytes:
         """Return the document of a row, ``b""`` where there is none."""
         return read_document(self._state, int(index))
+
+    def document_marks(self, indices: Array) -> Array:
+        """Return a number for each row that changes with its document, u64; 0 where it has none.
+
+        By it a reader knows a document it has read before, also after the row was given to another
+        track.
+        """
+        state = self._state
+        size = state.document_size[indices].astype(np.uint64)
+        return np.where(size > 0, state.document_crc[indices].astype(np.uint64) << 32 | size, 0)
 
     # ---------------------------------------------------------------- tables filled by others
     @property
@@ -461,6 +472,27 @@ class Recommender(Ranker):
             stranger=known == 0,
             reasons=reasons,
         )
+
+    def recommend_blobs(
+        self,
+        blobs: Sequence[bytes],
+        *,
+        now: int,
+        lengths: Sequence[int],
+        discover: Sequence[bool],
+    ) -> Lists:
+        """Recommend for many listeners at once; each list is the one :meth:`recommend` makes.
+
+        Parameters
+        ----------
+        blobs
+            What the feature store holds of each, sound (:func:`contracts.features.check`).
+        lengths
+            Most tracks of each list.
+        discover
+            For each, whether to leave out every track of the window.
+        """
+        return rank_blobs(self._reading, self._scratch, blobs, lengths, discover, int(now))
 
     def _room(self, k: int, cap: int) -> tuple[Array, Array, Array, Array, Array]:
         size = k if cap == 0 else 8 * k + 32

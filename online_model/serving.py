@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from contracts.features import HEADER_BYTES, PLAY_BYTES
 from online_model._numba import compiled, inner
 from online_model.candidates import gather, weight_at
 from online_model.features import ANY, E_COUNT, FEATURES
@@ -65,6 +66,68 @@ def select(scratch: Scratch, scores: Array, slots: Array) -> int:
     return n
 
 
+@inner
+def _play(
+    state: State, scratch: Scratch, k: int, key: np.uint64, second: int | np.int64, ratio: int
+) -> int:
+    """Put one play of a window into working memory; return whether its track is known."""
+    row = find(state.alias_keys, state.alias_rows, key)
+    if row < 0 or row >= min(state.counters[TRACKS], state.track_key.shape[0]):
+        row = -1
+    scratch.tracks[k] = row
+    scratch.seconds[k] = second
+    scratch.ratios[k] = ratio
+    return 1 if row >= 0 else 0
+
+
+@inner
+def _compose(
+    state: State,
+    scratch: Scratch,
+    plays: int,
+    now: int,
+    task: int,
+    hidden: Array,
+    just_played: int,
+    artist_cap: int,
+    length: int,
+    pool: Array,
+    slots: Array,
+    indices: Array,
+    scores_out: Array,
+    features_out: Array,
+) -> int:
+    """Rank for the window in working memory; return the length of the list."""
+    scratch.board.tally[2] = plays
+    gather(state, scratch, plays, now)
+    unit = weight_at(state.counters, state.settings, max(now, state.counters[CLOCK]))
+    situation = describe(state, scratch, plays, now, unit)
+    score(state, scratch, task, situation)
+    _exclude(state, scratch, task, hidden, just_played)
+    scores = scratch.scores[task]
+    found = select(scratch, scores, pool)
+    n = 0
+    for q in range(found):
+        if n == length:
+            break
+        slot = pool[q]
+        track = scratch.board.candidates[slot]
+        if artist_cap > 0 and state.artist[track] != 0:
+            same = 0
+            for other in range(n):
+                if state.artist[indices[other]] == state.artist[track]:
+                    same += 1
+            if same >= artist_cap:
+                continue
+        slots[n] = slot
+        indices[n] = track
+        scores_out[n] = scores[slot]
+        for f in range(FEATURES):
+            features_out[n, f] = scratch.features[f, slot]
+        n += 1
+    return n
+
+
 @compiled
 def serve(
     state: State,
@@ -87,50 +150,105 @@ def serve(
 
     ``pool`` (i64) is room for the best candidates before the artist cap thins them out.
     """
-    room = scratch.tracks.shape[0]
-    limit = min(state.counters[TRACKS], state.track_key.shape[0])
-    plays = min(tracks.shape[0], room)
+    plays = min(tracks.shape[0], scratch.tracks.shape[0])
     older = tracks.shape[0] - plays
     known = 0
     for k in range(plays):
-        row = find(state.alias_keys, state.alias_rows, tracks[older + k])
-        if row < 0 or row >= limit:
-            row = -1
-        else:
-            known += 1
-        scratch.tracks[k] = row
-        scratch.seconds[k] = seconds[older + k]
-        scratch.ratios[k] = ratios[older + k]
-    if known == 0:
-        plays = 0
-    scratch.board.tally[2] = plays
-    gather(state, scratch, plays, now)
-    unit = weight_at(state.counters, state.settings, max(now, state.counters[CLOCK]))
-    situation = describe(state, scratch, plays, now, unit)
-    score(state, scratch, task, situation)
-    _exclude(state, scratch, task, hidden, just_played)
-    scores = scratch.scores[task]
-    found = select(scratch, scores, pool)
-    n = 0
-    for q in range(found):
-        if n == indices.shape[0]:
-            break
-        slot = pool[q]
-        track = scratch.board.candidates[slot]
-        if artist_cap > 0 and state.artist[track] != 0:
-            same = 0
-            for other in range(n):
-                if state.artist[indices[other]] == state.artist[track]:
-                    same += 1
-            if same >= artist_cap:
-                continue
-        slots[n] = slot
-        indices[n] = track
-        scores_out[n] = scores[slot]
-        for f in range(FEATURES):
-            features_out[n, f] = scratch.features[f, slot]
-        n += 1
+        at = older + k
+        known += _play(state, scratch, k, tracks[at], seconds[at], ratios[at])
+    n = _compose(
+        state,
+        scratch,
+        plays if known else 0,
+        now,
+        task,
+        hidden,
+        just_played,
+        artist_cap,
+        indices.shape[0],
+        pool,
+        slots,
+        indices,
+        scores_out,
+        features_out,
+    )
     return n, known
+
+
+@inner
+def _big_endian(blob: Array, at: int, width: int) -> np.uint64:
+    value = np.uint64(0)
+    for k in range(width):
+        value = (value << np.uint64(8)) | np.uint64(blob[at + k])
+    return value
+
+
+@compiled
+def serve_blobs(
+    state: State,
+    scratch: Scratch,
+    blobs: Array,
+    ends: Array,
+    now: int,
+    tasks: Array,
+    lengths: Array,
+    slots: Array,
+    counts: Array,
+    known: Array,
+    indices: Array,
+    scores: Array,
+    features: Array,
+) -> None:
+    """Rank for many listeners by their blobs of the feature store (:mod:`contracts.features`).
+
+    One call for many: handing all arrays of a state to compiled code costs as much as a tenth of a
+    ranking. The lists are those of :func:`serve` with ``just_played`` 1 and no artist cap.
+
+    Parameters
+    ----------
+    blobs, ends
+        Sound blobs, one after the other, u8; where each ends, i64, shape (n,).
+    tasks, lengths
+        Task and most tracks of each list, i64, shape (n,).
+    slots
+        Working memory, i64, two rows as long as the longest list.
+    counts, known, indices, scores, features
+        What :func:`serve` returns and fills for each; shapes (n,), (n,), (n, k), (n, k), (n, k, F).
+    """
+    room = scratch.tracks.shape[0]
+    start = 0
+    for i in range(ends.shape[0]):
+        hidden = np.empty(np.int64(_big_endian(blobs, start + 2, 2)), np.uint64)
+        at = start + HEADER_BYTES
+        for q in range(hidden.shape[0]):
+            hidden[q] = _big_endian(blobs, at, 8)
+            at += 8
+        every = (ends[i] - at) // PLAY_BYTES
+        plays = min(every, room)
+        at += (every - plays) * PLAY_BYTES
+        familiar = 0
+        for k in range(plays):
+            key, second = _big_endian(blobs, at + 4, 8), np.int64(_big_endian(blobs, at, 4))
+            familiar += _play(state, scratch, k, key, second, blobs[at + 12])
+            at += PLAY_BYTES
+        known[i] = familiar
+        counts[i] = _compose(
+            state,
+            scratch,
+            plays if familiar else 0,
+            now,
+            tasks[i],
+            hidden,
+            1,
+            0,
+            lengths[i],
+            slots[0],
+            slots[1],
+            indices[i],
+            scores[i],
+            features[i],
+        )
+        start = ends[i]
 
 
 @compiled

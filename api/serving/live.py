@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from contracts.errors import IncompatibleState
+from contracts.features import EMPTY
 from online_model import ModelDirectory, NoModel, Recommender
 
 log = logging.getLogger(__name__)
@@ -60,6 +61,7 @@ class LiveModel:
                 one, np.ones(1, np.int64), np.ones(1, np.uint8), now=1, k=1, discover=discover
             )
         reader.recommend((), (), (), now=1, k=1, hidden=one)
+        reader.recommend_blobs([EMPTY], now=1, lengths=[1], discover=[False])
         reader.similar(1, 1)
         reader.trending(1, 1)
         return reader

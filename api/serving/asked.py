@@ -1,0 +1,95 @@
+"""What a request for recommendations asks for, and what it is answered with."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+from urllib.parse import parse_qs
+
+import msgspec
+
+from api.errors import ApiError
+from api.serving.explain import ReasonOut
+
+MAX_LIMIT = 100
+DEFAULT_LIMIT = 20
+_YES = frozenset({"true", "1", "yes", "on"})
+_NO = frozenset({"false", "0", "no", "off", ""})
+
+
+class Recommended(msgspec.Struct, omit_defaults=True):
+    """One track of a list, best first; ``reasons`` where ``explain`` asked for them."""
+
+    track_id: str
+    artist: str
+    title: str
+    score: float
+    reasons: list[ReasonOut] | None = None
+
+
+class Recommendations(msgspec.Struct):
+    """A list for one listener.
+
+    ``generation`` and ``offset`` say which model answered and how much of the log it had learned;
+    ``degraded`` that something was missing (popular tracks, or none, instead of a personal list);
+    ``stranger`` that no play of this listener is known. Send ``impression_id`` with a play that
+    came from this list.
+    """
+
+    user: str
+    generation: int
+    offset: int
+    degraded: bool
+    stranger: bool
+    impression_id: str
+    recommendations: list[Recommended]
+
+
+class Asked(NamedTuple):
+    """The query of a request."""
+
+    limit: int = DEFAULT_LIMIT
+    discover: bool = False
+    explain: bool = False
+    diversity: float = 0.0
+
+
+@lru_cache(1024)
+def parameters(query: bytes) -> Asked:
+    """Return what a query string asks for.
+
+    Raises
+    ------
+    ApiError
+        400 for a parameter that makes no sense.
+    """
+    if not query:
+        return Asked()
+    given = parse_qs(query.decode("latin-1"), keep_blank_values=True)
+    text = given.get("limit", [str(DEFAULT_LIMIT)])[-1]
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:6]) <= MAX_LIMIT:
+        raise ApiError(
+            400, "bad-parameter", f"limit is a number from 1 to {MAX_LIMIT}.", field="limit"
+        )
+    return Asked(
+        int(text), _flag(given, "discover"), _flag(given, "explain"), _share(given, "diversity")
+    )
+
+
+def _share(given: dict[str, list[str]], name: str) -> float:
+    try:
+        share = float(given.get(name, ["0"])[-1])
+    except ValueError:
+        share = -1.0
+    if not 0.0 <= share <= 1.0:  # NaN is not either
+        raise ApiError(400, "bad-parameter", f"{name} is a number from 0 to 1.", field=name)
+    return share
+
+
+def _flag(given: dict[str, list[str]], name: str) -> bool:
+    text = given.get(name, [""])[-1].lower()
+    if text in _YES:
+        return True
+    if text in _NO:
+        return False
+    raise ApiError(400, "bad-parameter", f"{name} is true or false.", field=name)
