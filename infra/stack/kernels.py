@@ -37,6 +37,7 @@ def compile_all() -> None:
     """Learn a few plays and ask for every kind of list, in a model that is thrown away."""
     import numpy as np
 
+    from contracts.features import EMPTY
     from contracts.ids import artist_key, id_key, track_key
     from online_model import ModelConfig, ModelDirectory
 
@@ -58,6 +59,7 @@ def compile_all() -> None:
                 tracks[-20:], seconds[-20:], ratios[-20:], now=now, k=20, discover=discover
             )
         model.recommend(tracks[:0], seconds[:0], ratios[:0], now=now, k=20)
+        model.recommend_blobs([EMPTY], now=now, lengths=[20], discover=[False])
         model.similar(keys[0], 20)
         model.trending(now, 20)
         directory.snapshot(model)
