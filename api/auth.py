@@ -20,7 +20,7 @@ from starlette.types import Scope
 
 from api.breaker import Breaker
 from api.errors import forbidden, unauthorized, unavailable
-from api.http import header
+from api.http import Headers
 
 log = logging.getLogger(__name__)
 
@@ -76,11 +76,16 @@ def token_hash(token: str) -> bytes:
 
 def token_of(scope: Scope) -> str | None:
     """Return the token of ``Authorization: Token x`` (or ``Bearer x``), ``None`` without one."""
-    value = header(scope, b"authorization")
-    if value is None:
-        return None
-    parts = value.decode("latin-1").split()
-    return parts[1] if len(parts) == 2 else ""
+    return token_in(scope["headers"])
+
+
+def token_in(headers: Headers) -> str | None:
+    """Return the token among the headers of a request."""
+    for name, value in headers:
+        if name == b"authorization":
+            parts = value.decode("latin-1").split()
+            return parts[1] if len(parts) == 2 else ""
+    return None
 
 
 @dataclass(slots=True)
@@ -115,6 +120,13 @@ class Accounts:
         now = time.monotonic()
         for entry in self._entries.values():
             entry.asked_at = min(entry.asked_at, now - TTL)
+
+    def recall(self, token: str) -> Identity | None:
+        """Return who a token stands for if that was found out a moment ago and holds."""
+        entry = self._entries.get(token_hash(token))
+        if entry is None or time.monotonic() - entry.asked_at >= TTL:
+            return None
+        return _unexpired(entry.identity)
 
     async def identify(self, token: str) -> Identity | None:
         """Return who a token stands for, ``None`` for a token that is not (or no longer) good.

@@ -10,6 +10,7 @@ from types import FrameType
 import uvicorn
 
 from api.app import create_app
+from api.fast import FastPath, protocol_with
 from api.services import Services
 from contracts.settings import Settings
 
@@ -50,7 +51,7 @@ def run(settings: Settings) -> int:
         host=settings.host,
         port=settings.port,
         loop="uvloop",
-        http="httptools",
+        http=protocol_with(FastPath(services)),
         ws="none",
         lifespan="on",
         access_log=False,

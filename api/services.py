@@ -17,6 +17,7 @@ from api.plays.records import PlayRecords
 from api.producer import LINGER_MS, PlayLog
 from api.readings import Readings
 from api.revocations import Revocations
+from api.serving.desk import Desk
 from api.serving.features import FeatureStore
 from api.serving.live import LiveModel
 from api.watcher import Watcher
@@ -62,6 +63,7 @@ class Services:
         )
         self.features = FeatureStore(self.redis, settings.redis_url, self.keys)
         self.model = LiveModel(settings.model_dir)
+        self.desk = Desk(self)
         self.rates = RateWindow()
         self.logins = RateWindow(seconds=60)
         self.readings = Readings()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.types import Scope
 
-from api.auth import CALLER, Accounts, token_of
+from api.auth import CALLER, Accounts, token_in, token_of
 from api.errors import ApiError
 from api.http import Headers
 from api.listenbrainz.limits import CORS, WINDOW_SECONDS, RateWindow
@@ -52,6 +52,22 @@ class Gate:
         if remaining >= 0:
             return headers, None
         return headers, ApiError(429, "rate-limit", _MESSAGE, retry_after=WINDOW_SECONDS)
+
+    def admit(self, request: Headers, user_id: str) -> Headers | None:
+        """Count a request on behalf of a listener if all there is to know of its caller is at hand.
+
+        Returns headers for the answer. ``None``, and nothing is counted: the caller was not
+        identified a moment ago, may not act for the listener, or has sent too many requests;
+        :meth:`enter` and the handler say which.
+        """
+        token = token_in(request)
+        identity = self._accounts.recall(token) if token else None
+        if identity is None or not identity.may_act_for(user_id):
+            return None
+        caller, limit = f"token {token}", self._per_token
+        if self._rates.used(caller) >= limit:
+            return None
+        return self._rates.headers(limit, self._rates.count(caller, limit))
 
     async def _caller(self, scope: Scope) -> tuple[str, int]:
         token = token_of(scope)

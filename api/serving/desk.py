@@ -11,14 +11,13 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 import numpy as np
 
 from api.producer import Record
-from api.services import Services
 from api.serving.asked import Asked
 from api.serving.explain import reasons_of
 from api.serving.known import Known, KnownTracks
@@ -28,6 +27,9 @@ from contracts.ids import partition_of
 from contracts.impressions import Impression, encode, pack
 from online_model import Ranking, Recommender
 from online_model.exploration import IN_LINE, explore
+
+if TYPE_CHECKING:
+    from api.services import Services
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +44,7 @@ class Question(NamedTuple):
 
     user: str
     asked: Asked
-    answer: asyncio.Future[bytes]
+    answer: Callable[[bytes | Exception], None]
 
 
 class Moment(NamedTuple):
@@ -64,12 +66,24 @@ class Desk:
 
     def ask(self, user: str, asked: Asked) -> asyncio.Future[bytes]:
         """Return the body of the answer, once it is made."""
-        loop = asyncio.get_running_loop()
-        question = Question(user, asked, loop.create_future())
-        self._waiting.append(question)
+        future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+        def answer(made: bytes | Exception) -> None:
+            if future.done():  # its client is gone
+                return
+            if isinstance(made, Exception):
+                future.set_exception(made)
+            else:
+                future.set_result(made)
+
+        self.put(user, asked, answer)
+        return future
+
+    def put(self, user: str, asked: Asked, answer: Callable[[bytes | Exception], None]) -> None:
+        """Have a list made and handed to ``answer``, or what went wrong."""
+        self._waiting.append(Question(user, asked, answer))
         if self._task is None:
-            self._task = loop.create_task(self._work())
-        return question.answer
+            self._task = asyncio.get_running_loop().create_task(self._work())
 
     async def _work(self) -> None:
         try:
@@ -90,12 +104,10 @@ class Desk:
             bodies = self._bodies(batch, blobs, missing)
         except Exception as error:
             for question in batch:
-                if not question.answer.done():
-                    question.answer.set_exception(error)
+                question.answer(error)
             return
         for question, body in zip(batch, bodies, strict=True):
-            if not question.answer.done():  # its client may be gone
-                question.answer.set_result(body)
+            question.answer(body)
 
     def _bodies(
         self, batch: list[Question], blobs: Sequence[bytes | None], missing: bool

@@ -7,7 +7,6 @@ from starlette.types import Receive, Scope
 from api.http import Reply
 from api.services import Services
 from api.serving.asked import parameters
-from api.serving.desk import Desk
 
 PREFIX = "/v1/users/"
 SUFFIX = "/recommendations"
@@ -19,7 +18,6 @@ class Recommend:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._desk = Desk(services)
 
     async def __call__(self, scope: Scope, receive: Receive) -> Reply:
         """Answer one request.
@@ -32,4 +30,4 @@ class Recommend:
         identity = await self._services.accounts.require(scope)
         user = scope["path"][len(PREFIX) : -len(SUFFIX)]
         identity.check_acts_for(user)
-        return Reply(200, await self._desk.ask(user, parameters(scope["query_string"])))
+        return Reply(200, await self._services.desk.ask(user, parameters(scope["query_string"])))

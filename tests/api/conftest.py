@@ -31,6 +31,9 @@ class KnownAccounts(Accounts):
     def __init__(self) -> None:
         pass
 
+    def recall(self, token: str) -> Identity | None:
+        return TOKENS.get(token)
+
     async def identify(self, token: str) -> Identity | None:
         return TOKENS.get(token)
 

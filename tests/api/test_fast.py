@@ -1,0 +1,217 @@
+"""The fast path over a real server and real sockets: the same bytes as the way around it."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
+
+import pytest
+import uvicorn
+
+from api.fast import FastPath, protocol_with
+from infra.stack.ports import free_ports
+from tests.api.conftest import World
+
+LISTS = "/v1/users/ada/recommendations?limit=3"
+#: The same, in a spelling the fast path leaves alone.
+AROUND = "/v1/users/%61da/recommendations?limit=3"
+_ID = re.compile(rb'"impression_id":"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"')
+
+
+class Connection:
+    """One connection, spoken to byte by byte."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+
+    def send(self, target: str, more: str = "", version: str = "1.1", body: str = "") -> None:
+        self.writer.write(
+            f"GET {target} HTTP/{version}\r\nhost: segue\r\n{more}\r\n{body}".encode()
+        )
+
+    async def answer(self) -> tuple[bytes, bytes]:
+        """Return head and body of the next answer."""
+        async with asyncio.timeout(10):
+            head = await self.reader.readuntil(b"\r\n\r\n")
+            size = int(re.findall(rb"content-length: (\d+)", head)[0])
+            return head, await self.reader.readexactly(size)
+
+    async def ended(self) -> bool:
+        async with asyncio.timeout(10):
+            return await self.reader.read() == b""
+
+
+@asynccontextmanager
+async def serving(world: World) -> AsyncIterator[tuple[uvicorn.Server, int]]:
+    """Run the application as :mod:`api.main` does, without opening its services."""
+    port = free_ports(1)[0]
+    config = uvicorn.Config(
+        world.app,
+        port=port,
+        loop="none",
+        http=protocol_with(FastPath(world.services)),
+        lifespan="off",
+        log_config=None,
+        server_header=False,
+        date_header=False,
+    )
+    server = uvicorn.Server(config)
+    server.capture_signals = nullcontext  # type: ignore[method-assign, assignment]
+    running = asyncio.ensure_future(server.serve())
+    while not (server.started or running.done()):
+        await asyncio.sleep(0.01)
+    try:
+        yield server, port
+    finally:
+        server.should_exit = True
+        await running
+
+
+@asynccontextmanager
+async def connection(port: int) -> AsyncIterator[Connection]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        yield Connection(reader, writer)
+    finally:
+        writer.close()
+
+
+ADA = "authorization: Token ada-token\r\n"
+
+
+def plain(answer: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
+    """Return an answer without what no two answers share."""
+    head, body = answer
+    head = re.sub(rb"(remaining|reset|reset-in): \d+", rb"\1", head)
+    return head, _ID.sub(b"", body)
+
+
+async def test_both_ways_answer_the_same_bytes(world: World) -> None:
+    async with serving(world) as (_, port), connection(port) as c:
+        for more in (ADA, ADA + "connection: close\r\n"):
+            c.send(AROUND, ADA)
+            around = await c.answer()
+            c.send(LISTS, more)
+            fast = await c.answer()
+            assert _ID.search(fast[1])
+            if "close" not in more:
+                assert plain(fast) == plain(around)
+        assert plain(fast)[0] == plain(around)[0][:-2] + b"connection: close\r\n\r\n"
+        assert await c.ended()
+
+
+async def test_the_application_never_sees_what_is_answered_at_once(world: World) -> None:
+    asked: list[str] = []
+    inner = world.app
+
+    async def app(scope: dict[str, object], receive: object, send: object) -> None:
+        asked.append(str(scope["path"]))
+        await inner(scope, receive, send)  # type: ignore[arg-type]
+
+    world.app = app  # type: ignore[assignment]
+    try:
+        async with serving(world) as (_, port), connection(port) as c:
+            for target in (LISTS, AROUND, "/healthz", LISTS):
+                c.send(target, ADA)
+                assert (await c.answer())[0].startswith(b"HTTP/1.1 200 OK\r\n")
+            assert asked == ["/v1/users/ada/recommendations", "/healthz"]
+    finally:
+        world.app = inner
+
+
+async def test_answers_come_in_the_order_of_pipelined_requests(world: World) -> None:
+    async with serving(world) as (_, port), connection(port) as c:
+        for target in (LISTS, "/healthz", LISTS, AROUND, LISTS):
+            c.send(target, ADA)
+        bodies = [(await c.answer())[1] for _ in range(5)]
+        assert [b"impression_id" in body for body in bodies] == [True, False, True, True, True]
+
+
+@pytest.mark.parametrize(
+    ("target", "more", "status"),
+    [
+        (LISTS, "", 401),
+        (LISTS, "authorization: Token nobody\r\n", 401),
+        ("/v1/users/bob/recommendations", ADA, 403),
+        ("/v1/users/ada/recommendations?limit=0", ADA, 400),
+        ("/v1/users//recommendations", ADA, 404),
+        ("/v1/users/ada/recommendations#there", ADA, 200),
+        (LISTS, ADA + "expect: 100-continue\r\n", 200),
+    ],
+)
+async def test_the_unusual_goes_around(world: World, target: str, more: str, status: int) -> None:
+    async with serving(world) as (_, port), connection(port) as c:
+        c.send(target, more)
+        assert (await c.answer())[0].startswith(f"HTTP/1.1 {status} ".encode())
+        c.send(LISTS, ADA)
+        assert (await c.answer())[0].startswith(b"HTTP/1.1 200 ")
+
+
+async def test_old_clients_and_bodies_where_none_belongs(world: World) -> None:
+    async with serving(world) as (_, port):
+        async with connection(port) as c:
+            c.send(LISTS, ADA + "content-length: 5\r\n", body="hello")
+            c.send(LISTS, ADA)
+            assert [b"impression_id" in (await c.answer())[1] for _ in range(2)] == [True, True]
+        async with connection(port) as c:
+            c.send(LISTS, ADA, version="1.0")
+            assert b"impression_id" in (await c.answer())[1]
+            assert await c.ended()
+
+
+async def test_limits_count_both_ways_together(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serving(world) as (_, port), connection(port) as c:
+        used = world.services.rates.used("token ada-token")
+        c.send(LISTS, ADA)
+        assert int(re.findall(rb"remaining: (\d+)", (await c.answer())[0])[0]) < 100_000 - used
+        monkeypatch.setattr(world.services.rates, "used", lambda _: 10**9)
+        monkeypatch.setattr(world.services.rates, "count", lambda *_: -1)
+        c.send(LISTS, ADA)
+        assert (await c.answer())[0].startswith(b"HTTP/1.1 429 ")
+
+
+async def test_a_mistake_of_ours_is_told_without_details(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("the secret of the house")
+
+    async with serving(world) as (_, port), connection(port) as c:
+        monkeypatch.setattr(world.services.desk, "_bodies", broken)
+        answers = []
+        for target in (LISTS, AROUND):
+            c.send(target, ADA)
+            answers.append(plain(await c.answer()))
+        assert answers[0] == answers[1]
+        assert answers[0][0].startswith(b"HTTP/1.1 500 ")
+        assert b"secret" not in answers[0][1]
+
+
+async def test_who_hangs_up_and_who_is_waited_for(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One client leaves, the server is told to stop, the other still gets its list."""
+    gate = asyncio.Event()
+
+    async def slowly(user_ids: list[str]) -> list[bytes | None]:
+        await gate.wait()
+        return [None] * len(user_ids)
+
+    monkeypatch.setattr(world.services.features, "get_many", slowly)
+    async with serving(world) as (server, port), connection(port) as c:
+        async with connection(port) as gone:
+            gone.send(LISTS, ADA)
+            c.send(LISTS, ADA)
+            while len(server.server_state.connections) < 2:
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.05)
+        server.should_exit = True
+        while len(server.server_state.connections) > 1:
+            await asyncio.sleep(0.01)
+        gate.set()
+        assert b"impression_id" in (await c.answer())[1]
+        assert await c.ended()
