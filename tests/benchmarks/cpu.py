@@ -19,8 +19,9 @@ GENERATOR = "generator"
 
 def pids_of(stack: Stack) -> dict[str, int]:
     """Return the process id of each server and worker of a stack."""
-    parts = {**stack.servers, **stack.workers}
-    return {name: part.pid for name, part in parts.items() if part.pid is not None}
+    found = {name: server.pid for name, server in stack.servers.items()}
+    found |= {name: worker.pid for name, worker in stack.workers.items()}
+    return {name: pid for name, pid in found.items() if pid is not None}
 
 
 class CpuTimes:
