@@ -93,6 +93,7 @@ def imports(
     broker: Broker = "tansu",
     rows: Annotated[int, typer.Option(help="Of the generated file.")] = 5_000_000,
     post: Annotated[int, typer.Option(help="Rows imported end to end; 0: none.")] = 200_000,
+    folds: Annotated[bool, typer.Option(help="Let the workers follow meanwhile.")] = True,
 ) -> None:
     """Rows per second of the importer beside reading lines, and its memory against file size."""
-    _run("imports", broker=broker, rows=rows, post=post)
+    _run("imports", broker=broker, rows=rows, post=post, folds=folds)

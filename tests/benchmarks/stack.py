@@ -7,8 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
+
 from contracts.settings import Settings
 from infra.stack.ports import free_ports
+from infra.stack.process import wait_until
 from infra.stack.stack import Stack
 
 
@@ -35,3 +38,20 @@ def whole(broker: str = "tansu", **settings: float) -> Iterator[Stack]:
         stack.start_workers()
         stack.wait_ready()
         yield stack
+
+
+@contextmanager
+def api_alone(broker: str = "tansu", **settings: float) -> Iterator[Stack]:
+    """Run the servers and the API, no worker that follows the log."""
+    with servers(broker, **settings) as stack:
+        stack.start_worker("api")
+        address = f"{stack.api}/readyz?scope=api"
+        assert wait_until(lambda: _answers(address), 60), "the API does not become ready"
+        yield stack
+
+
+def _answers(address: str) -> bool:
+    try:
+        return httpx.get(address).status_code == 200
+    except httpx.TransportError:
+        return False
