@@ -8,20 +8,25 @@ from urllib.parse import parse_qs
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse, RedirectResponse
 
+from api.auth import Identity
 from api.http import read_body
 from api.lastfm.errors import AUTHENTICATION_FAILED, INVALID_SESSION, LastfmError
+from api.lastfm.love import said
 from api.lastfm.params import MAX_BODY, Params
 from api.lastfm.plays import record
 from api.lastfm.sessions import log_in_md5, require_session
 from api.listenbrainz.playing_now import set_playing_now
+from api.producer import Record
+from api.services import Services
 from api.web import With
-from contracts.errors import StoreUnavailable
+from contracts.errors import BrokerUnavailable, StoreUnavailable
 
 router = APIRouter(include_in_schema=False)
 NOW_PLAYING, SUBMIT = "/audioscrobbler/np_1.2", "/audioscrobbler/protocol_1.2"
 #: How far a player's clock may be off (seconds).
 CLOCK = 3600
 MAX_PLAYS = 50
+SOURCE = "audioscrobbler/1.2"
 # 1.2's one-letter names and what they are called elsewhere.
 _FIELDS = {
     "a": "artist",
@@ -51,7 +56,7 @@ async def handshake(request: Request, services: With) -> Response:
     except LastfmError as error:
         bad = error.code == AUTHENTICATION_FAILED
         return PlainTextResponse("BADAUTH\n" if bad else f"FAILED {error.message}\n")
-    base = str(request.base_url).rstrip("/")
+    base = _base(request)
     return PlainTextResponse(f"OK\n{session.key}\n{base}{NOW_PLAYING}\n{base}{SUBMIT}\n")
 
 
@@ -78,22 +83,45 @@ async def submit(request: Request, services: With) -> Response:
     """Record plays; ``OK`` means that all that can be used are in the log.
 
     A refused play is kept as a dead letter and not told: the protocol has no word for it, and
-    after ``FAILED`` the player would send it for ever.
+    after ``FAILED`` the player would send it for ever. A track rated ``L`` is loved.
     """
     try:
         params = await _read(request)
         identity = await require_session(services, params.get("s"))
         items = [
             {_FIELDS[name]: value for name, value in item.items() if name in _FIELDS}
-            | {"source": "audioscrobbler/1.2"}
+            | {"source": SOURCE}
             for item in params.items()[:MAX_PLAYS]
         ]
         if not items:
             return PlainTextResponse("FAILED no plays in the request\n")
-        await record(services, SUBMIT, identity, items)
+        outcomes = await record(services, SUBMIT, identity, items)
+        loved = [
+            outcome.scrobble
+            for outcome in outcomes
+            if outcome.scrobble.get("rating") == "L" and not outcome.ignored
+        ]
+        await services.log.append([_love(services, identity, track) for track in loved])
+    except BrokerUnavailable:
+        return PlainTextResponse("FAILED try again later\n")
     except LastfmError as error:
         return _failed(error)
     return PlainTextResponse("OK\n")
+
+
+def _love(services: Services, identity: Identity, track: dict[str, str]) -> Record:
+    artist, title = track["artist"].strip(), track["track"].strip()
+    return said(services, identity, "love", artist, title, SOURCE)
+
+
+def _base(request: Request) -> str:
+    """Return this server's address as the player called it, always with its port.
+
+    VLC takes an address without one for none at all.
+    """
+    url = request.base_url
+    port = url.port or (443 if url.scheme == "https" else 80)
+    return str(url.replace(port=port)).rstrip("/")
 
 
 async def _read(request: Request) -> Params:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable, Callable
 
 from api.lastfm.browser import issue_token, redeem_token
 from api.lastfm.errors import INVALID_METHOD, INVALID_PARAMETERS, LastfmError, try_again
 from api.lastfm.library import get_info, get_recent_tracks
+from api.lastfm.love import are_names, said
 from api.lastfm.params import Params
 from api.lastfm.plays import Outcome, record
 from api.lastfm.sessions import Session, log_in, log_in_md5, require_session
 from api.lastfm.tree import Node
 from api.listenbrainz.playing_now import set_playing_now
-from api.producer import Record
 from api.services import Services
 from contracts.errors import BrokerUnavailable, StoreUnavailable
-from contracts.events import Feedback, encode
-from contracts.ids import partition_of, track_id
 
 ROUTE = "/2.0/"
 #: Scrobbles one call may carry.
@@ -118,20 +115,9 @@ async def call(services: Services, params: Params) -> Node | None:
 async def _feedback(services: Services, params: Params, kind: str) -> None:
     identity = await require_session(services, params.get("sk"))
     artist, title = params.need("artist").strip(), params.need("track").strip()
-    if not artist or not title or "\x00" in artist + title or len(artist + title) > 2000:
+    if not are_names(artist, title):
         raise LastfmError(INVALID_PARAMETERS, "artist and track must be names.")
-    user = identity.user_id
-    message = Feedback(
-        user_id=user,
-        kind=kind,
-        at=int(time.time() * 1000),
-        source="lastfm",
-        track_id=track_id(artist, title),
-        artist=artist,
-        title=title,
-    )
-    partition = partition_of(user, services.settings.partitions)
-    letter = Record(services.topics.feedback, user.encode(), encode(message), partition)
+    letter = said(services, identity, kind, artist, title, "lastfm")
     try:
         await services.log.append([letter])
     except BrokerUnavailable:

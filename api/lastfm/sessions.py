@@ -46,6 +46,8 @@ _HASHER = PasswordHasher()
 _NOBODY = _HASHER.hash("nobody's password")
 #: Failed logins of one name within a minute; tokens are too long to be guessed anyway.
 ATTEMPTS = 10
+#: Of a session key: VLC keeps exactly so many and forgets the rest. 128 bits cannot be guessed.
+KEY_CHARACTERS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +125,7 @@ async def log_in_md5(services: Services, user: str, proof: str, salt: str | None
         if hmac.compare_digest(wanted.encode(), proof.lower().encode()):
             # The same session for every login: players log in at each start.
             key = hashlib.sha256(f"session\x1f{user}\x1f{stored}".encode()).hexdigest()
+            key = key[:KEY_CHARACTERS]
             return await _open(services, user, roles, key, made_by=digest, expires_at=expires)
     services.logins.count(user, ATTEMPTS)
     raise LastfmError(
@@ -139,7 +142,7 @@ async def open_session(services: Services, user: str) -> Session:
     LastfmError
         16.
     """
-    return await _open(services, user, ["listener"], secrets.token_hex(32))
+    return await _open(services, user, ["listener"], secrets.token_hex(KEY_CHARACTERS // 2))
 
 
 async def _open(

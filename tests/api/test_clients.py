@@ -1,8 +1,14 @@
-"""Requests in the exact shapes that players send, and the answers these players look for."""
+"""Requests in the exact shapes that players send, and the answers these players look for.
+
+The shapes were read in the players' sources: Navidrome (adapters/listenbrainz), Pano Scrobbler
+(api/listenbrainz), Web Scrobbler (core/scrobbler/listenbrainz), mpdscribble (src/Scrobbler.cxx) and
+VLC (modules/misc/audioscrobbler.c), as of November 2026.
+"""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
@@ -10,7 +16,7 @@ import httpx
 import msgspec
 import pytest
 
-from contracts.events import Play, Submission
+from contracts.events import Feedback, Play, Submission
 from tests.api.conftest import World
 
 NOW = int(time.time()) - 600
@@ -30,15 +36,14 @@ LISTENS: dict[str, tuple[str, dict[str, str], dict[str, Any]]] = {
                         "artist_name": "Stereolab",
                         "track_name": "Jenny Ondioline",
                         "release_name": "Transient Random-Noise Bursts",
+                        # What is empty is left out, but for ids of artists that have none.
                         "additional_info": {
                             "submission_client": "navidrome",
-                            "submission_client_version": "0.58.0",
+                            "submission_client_version": "0.58.0 (f9f6db0e)",
                             "tracknumber": 7,
-                            "artist_names": ["Stereolab"],
-                            "artist_mbids": [MBID],
+                            "artist_names": ["Stereolab", "Nurse With Wound"],
+                            "artist_mbids": [MBID, ""],
                             "recording_mbid": MBID,
-                            "release_mbid": "",
-                            "release_group_mbid": "",
                             "duration_ms": 1088000,
                         },
                     },
@@ -60,7 +65,6 @@ LISTENS: dict[str, tuple[str, dict[str, str], dict[str, Any]]] = {
                         "track_name": "Jenny Ondioline",
                         "additional_info": {
                             "duration_ms": 1088000,
-                            "media_player": "com.spotify.music",
                             "submission_client": "Pano Scrobbler",
                             "submission_client_version": "4.10",
                         },
@@ -83,8 +87,10 @@ LISTENS: dict[str, tuple[str, dict[str, str], dict[str, Any]]] = {
                         "additional_info": {
                             "submission_client": "Web Scrobbler",
                             "submission_client_version": "v3.9.0",
-                            "music_service_name": "YouTube",
-                            "origin_url": "https://youtu.be/abc",
+                            "music_service_name": "Spotify",
+                            "origin_url": "https://open.spotify.com/track/0Tdd6GZ5ZBcLtJKgLdEqUW",
+                            "release_artist_name": "Stereolab",
+                            "spotify_id": "https://open.spotify.com/track/0Tdd6GZ5ZBcLtJKgLdEqUW",
                             "duration": 1088,
                         },
                     },
@@ -116,11 +122,41 @@ async def test_a_finished_track(world: World, client: httpx.AsyncClient, player:
         NOW * 1000,
     )
     assert play.duration_ms == 1088000
+    sent = body["payload"][0]["track_metadata"]["additional_info"]
     assert play.extra == {
-        name: value
-        for name, value in body["payload"][0]["track_metadata"]["additional_info"].items()
-        if value != ""
+        name: [each for each in value if each] if isinstance(value, list) else value
+        for name, value in sent.items()
     }
+
+
+async def test_web_scrobbler_makes_up_for_what_it_could_not_send(
+    world: World, client: httpx.AsyncClient
+) -> None:
+    """Up to fifty tracks that ended while the server was away, as one import."""
+    path, headers, body = LISTENS["web-scrobbler"]
+    (one,) = body["payload"]
+    missed = [{**one, "listened_at": NOW - 2000 * n} for n in range(50)]
+    answer = await client.post(
+        path, headers=headers, json={"listen_type": "import", "payload": missed}
+    )
+    assert answer.json() == {"status": "ok"}
+    assert len({play.event_id for play in played(world)}) == 50
+
+
+@pytest.mark.parametrize("player", LISTENS)
+async def test_a_current_track_that_cannot_be_kept(client: httpx.AsyncClient, player: str) -> None:
+    """Redis is away. Navidrome looks at the code in the body, the others at the status."""
+    path, headers, body = LISTENS[player]
+    playing = [{"track_metadata": body["payload"][0]["track_metadata"]}]
+    answer = await client.post(
+        f"{path}?return_msid=true",
+        headers=headers,
+        json={"listen_type": "playing_now", "payload": playing},
+    )
+    assert (answer.status_code, answer.json()) == (
+        503,
+        {"code": 503, "error": "Cannot record playing_now at this time."},
+    )
 
 
 async def test_navidrome_checks_its_token(client: httpx.AsyncClient) -> None:
@@ -135,24 +171,60 @@ async def test_navidrome_wants_json_for_every_refusal(client: httpx.AsyncClient)
     assert (answer.json()["code"], answer.status_code) == (401, 401)
 
 
-@pytest.mark.parametrize("player", ["mpdscribble", "vlc"])
-async def test_audioscrobbler_players(world: World, client: httpx.AsyncClient, player: str) -> None:
-    """VLC writes its brackets percent-encoded, mpdscribble as they are."""
-    names = {
-        "a": "Neu!", "t": "Hallogallo", "i": str(NOW), "o": "P", "r": "", "l": "610",
-        "b": "Neu! & more", "n": "1", "m": MBID if player == "mpdscribble" else "",
-    }  # fmt: skip
-    left, right = ("%5B", "%5D") if player == "vlc" else ("[", "]")
-    fields = [f"{name}{left}0{right}={quote(value)}" for name, value in names.items()]
-    body = "&".join(["s=ada-token", *fields])
-    headers = {"content-type": "application/x-www-form-urlencoded"}
-    answer = await client.post(
-        "/audioscrobbler/protocol_1.2", headers=headers, content=body.encode()
-    )
+def mpdscribble(number: int, values: dict[str, str], loved: bool = False) -> str:
+    """Return the fields of one track as mpdscribble orders them; love is said in a second ``r``."""
+    fields = [f"{name}[{number}]={quote(values[name], safe='')}" for name in "atliorbnm"]
+    return "&".join([*fields, f"r[{number}]=L"] if loved else fields)
+
+
+def vlc(number: int, values: dict[str, str]) -> str:
+    """Return the fields of one track as VLC orders them, with its brackets percent-encoded."""
+    return "&".join(f"{n}%5B{number}%5D={quote(values[n], safe='')}" for n in "atiorlbnm")
+
+
+VALUES = {
+    "a": "Neu!", "t": "Hallogallo", "i": str(NOW), "o": "P", "r": "", "l": "610",
+    "b": "Neu! & more", "n": "1", "m": "",
+}  # fmt: skip
+FORM = {"content-type": "application/x-www-form-urlencoded"}
+
+
+@pytest.mark.parametrize("fields", [mpdscribble, vlc])
+@pytest.mark.parametrize("number", [0, 2])
+async def test_audioscrobbler_players(
+    world: World, client: httpx.AsyncClient, fields: Callable[..., str], number: int
+) -> None:
+    """Of several tracks VLC sends the last alone, under its number."""
+    body = f"s=ada-token&{fields(number, VALUES)}"
+    answer = await client.post("/audioscrobbler/protocol_1.2", headers=FORM, content=body.encode())
     assert answer.text == "OK\n"
     (play,) = played(world)
     assert (play.artist, play.title, play.album) == ("Neu!", "Hallogallo", "Neu! & more")
     assert (play.played_at, play.duration_ms) == (NOW * 1000, 610_000)
+
+
+async def test_mpdscribble_tells_of_love(world: World, client: httpx.AsyncClient) -> None:
+    other = {**VALUES, "t": "Negativland", "i": str(NOW - 600)}
+    refused = {**VALUES, "t": "Im Glück", "i": "0"}
+    tracks = (mpdscribble(0, VALUES, loved=True), mpdscribble(1, other))
+    body = "&".join(["s=ada-token", *tracks, mpdscribble(2, refused, loved=True)])
+    answer = await client.post("/audioscrobbler/protocol_1.2", headers=FORM, content=body.encode())
+    assert answer.text == "OK\n"
+    plays, letter, love = world.log.records
+    assert len(msgspec.json.decode(plays.value, type=Submission).plays) == 2
+    assert letter.topic == "segue.dead-letters"
+    said = msgspec.json.decode(love.value, type=Feedback)
+    assert (love.topic, love.partition) == ("segue.feedback", plays.partition)
+    assert (said.user_id, said.kind, said.title) == ("ada", "love", "Hallogallo")
+
+
+async def test_love_that_cannot_be_kept_is_told_again(
+    world: World, client: httpx.AsyncClient
+) -> None:
+    world.log.down = True
+    body = f"s=ada-token&{mpdscribble(0, VALUES, loved=True)}"
+    answer = await client.post("/audioscrobbler/protocol_1.2", headers=FORM, content=body.encode())
+    assert answer.text.startswith("FAILED ")
 
 
 async def test_an_audioscrobbler_player_logs_in_again_when_told(client: httpx.AsyncClient) -> None:

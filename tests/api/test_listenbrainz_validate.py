@@ -197,6 +197,12 @@ def test_playing_now_with_ts() -> None:
     )
 
 
+def test_playing_now_with_other_keys() -> None:
+    assert refusal([listen(listened_at=..., user="ada")], "playing_now") == (
+        "JSON document may only contain track_metadata as top level key"
+    )
+
+
 @pytest.mark.parametrize("fields", [{"duration": 180}, {"duration_ms": 180_000}])
 def test_playing_now_with_duration(fields: dict[str, int]) -> None:
     bare = {key: value for key, value in info(**fields).items() if key != "listened_at"}
@@ -319,6 +325,54 @@ def test_deep_nesting_is_refused() -> None:
 
 def test_one_bad_listen_refuses_all() -> None:
     assert refusal([listen()] * 999 + [listen(listened_at=5)]).startswith("Value for key")
+
+
+def test_checks_come_in_the_protocols_order() -> None:
+    """Of several mistakes in one body the first in this order is told."""
+    bad = listen(
+        listened_at=5,
+        user="ada",
+        track_metadata={
+            "artist_name": "",
+            "additional_info": {
+                "tags": ["t"] * 51,
+                "duration": -1,
+                "recording_mbid": "x",
+                "note": "a\x00b",
+            },
+        },
+    )
+    told = [refusal([bad] * 1001, "none"), refusal([bad] * 2, "none"), refusal([bad] * 2, "single")]
+    inner = bad["track_metadata"]
+    mend: list[tuple[dict[str, Any], str, Any]] = [
+        (bad, "listened_at", int(NOW)),
+        (bad, "user", ...),
+        (inner, "artist_name", "Air"),
+        (inner, "track_name", "Sexy Boy"),
+        (inner["additional_info"], "tags", []),
+        (inner["additional_info"], "duration", 1),
+        (inner["additional_info"], "recording_mbid", MBID),
+    ]
+    for where, key, value in mend:
+        told.append(refusal([bad]))
+        where[key] = value
+        if value is ...:
+            del where[key]
+    told.append(refusal([bad]))
+    begin = [
+        "Too many listens.",
+        "JSON document requires a valid listen_type",
+        "JSON document contains more than listen",
+        "Value for key listened_at is too low.",
+        "JSON document may only contain listened_at",
+        "field track_metadata.artist_name is empty.",
+        "JSON document does not contain required field track_metadata.track_name.",
+        "JSON document may not contain more than 50 items",
+        "Value for duration is invalid",
+        "recording_mbid MBID format invalid.",
+        "a\x00b contains a unicode null",
+    ]
+    assert [text.startswith(start) for text, start in zip(told, begin, strict=True)] == [True] * 11
 
 
 _JSON = st.recursive(

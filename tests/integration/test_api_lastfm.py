@@ -161,6 +161,11 @@ def test_audioscrobbler_as_mpdscribble_speaks_it(stack: RunningStack, token_of: 
     lines = httpx.get(f"{stack.api}/", params=query).text.splitlines()
     assert lines[0] == "OK"
     session, now_playing, submit = lines[1:]
+    assert len(session) == 32  # VLC keeps so many and no more
+    # VLC takes an address without a port for none; a Host without one means port 80.
+    for host, base in (("music.example", "music.example:80"), ("127.0.0.1:9", "127.0.0.1:9")):
+        called = httpx.get(f"{stack.api}/", params=query, headers={"host": host}).text
+        assert called.splitlines()[3] == f"http://{base}/audioscrobbler/protocol_1.2"
     playing = {"s": session, "a": "Neu!", "t": "Hallogallo", "b": "Neu!", "l": "610", "n": "1"}
     assert httpx.post(now_playing, data=playing).text == "OK\n"
     plays = {"s": session}

@@ -12,6 +12,7 @@ import liblistenbrainz
 import pytest
 import redis
 
+from contracts.ids import track_id
 from infra.stack.process import wait_until
 from tests.integration.conftest import RunningStack
 
@@ -216,6 +217,14 @@ def test_a_real_client_end_to_end(stack: RunningStack) -> None:
     playing = liblistenbrainz.Listen(track_name="Michael A Grammar", artist_name="Broadcast")
     client.submit_playing_now(playing)
     assert client.get_playing_now("lena").track_name == "Michael A Grammar"
+    with httpx.Client(base_url=stack.api, headers=headers(token)) as http:
+        again = {"artist_name": "Broadcast", "track_name": "Michael A Grammar", "x": 1}
+        body = {"listen_type": "playing_now", "payload": [{"track_metadata": again}]}
+        named = http.post("/1/submit-listens?return_msid=true", json=body).json()
+        msid = track_id("Broadcast", "Michael A Grammar")
+        assert named == {"status": "ok", "recording_msid": msid}
+        (shown,) = http.get("/1/user/lena/playing-now").json()["payload"]["listens"]
+        assert "x" not in shown["track_metadata"]  # the same track again changes nothing
     assert wait_until(lambda: not recommendations(stack, token, "lena")["stranger"], 20)
     stack.wait_applied(60, ("history-sink",))
     read = client.get_listens("lena", count=100)
