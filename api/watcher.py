@@ -126,7 +126,8 @@ class Watcher:
 
     def _ensure_topics(self) -> None:
         settings = self._services.settings
-        ensure_topics(settings.kafka, self._services.topics.configs(), settings.partitions)
+        configs = self._services.topics.configs(settings.plays_retention_days)
+        ensure_topics(settings.kafka, configs, settings.partitions)
 
     async def _postgres(self) -> str:
         async with asyncio.timeout(3.0), self._services.pool.connection(timeout=1.0) as connection:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from confluent_kafka import Consumer, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import (  # type: ignore[attr-defined]
     AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
     NewTopic,
+    OffsetSpec,
     TopicDescription,
 )
 
@@ -107,6 +111,66 @@ def log_id(bootstrap: str, topic: str) -> str:
         return log_id_of(_describe(admin, topic))
     except KafkaException as error:
         raise BrokerUnavailable(f"topic {topic} at {bootstrap}: {error}") from None
+
+
+def begin_offsets(bootstrap: str, topic: str, partitions: Iterable[int]) -> dict[int, int]:
+    """Return the offset of the oldest message kept of each partition (of the next, if none is).
+
+    Raises
+    ------
+    BrokerUnavailable
+        The broker does not answer.
+    """
+    admin = _admin(bootstrap)
+    oldest = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
+    asked = {TopicPartition(topic, p): oldest for p in partitions}
+    try:
+        answers = admin.list_offsets(asked, request_timeout=_TIMEOUT)
+        return {
+            place.partition: future.result(_TIMEOUT).offset for place, future in answers.items()
+        }
+    except KafkaException as error:
+        raise BrokerUnavailable(f"topic {topic} at {bootstrap}: {error}") from None
+
+
+def set_retention(bootstrap: str, configs: dict[str, dict[str, str]]) -> list[str]:
+    """Give existing topics the retention they should have; return those that had another.
+
+    Raises
+    ------
+    BrokerUnavailable
+        The broker does not answer, or does not let us.
+    """
+    admin = _admin(bootstrap)
+    wanted = {topic: config["retention.ms"] for topic, config in configs.items()}
+    try:
+        asked = [ConfigResource(ConfigResource.Type.TOPIC, topic) for topic in wanted]
+        found = admin.describe_configs(asked, request_timeout=_TIMEOUT)
+        changed = []
+        for resource, future in found.items():
+            entry = future.result(_TIMEOUT).get("retention.ms")
+            if entry is not None and entry.value != wanted[resource.name]:
+                changed.append(resource.name)
+        changes = [
+            ConfigResource(
+                ConfigResource.Type.TOPIC,
+                topic,
+                incremental_configs=[
+                    ConfigEntry(
+                        "retention.ms",
+                        wanted[topic],
+                        incremental_operation=AlterConfigOpType.SET,
+                    )
+                ],
+            )
+            for topic in changed
+        ]
+        if changes:
+            for future in admin.incremental_alter_configs(changes).values():
+                future.result(_TIMEOUT)
+        return changed
+    except KafkaException as error:
+        raise BrokerUnavailable(f"retention at {bootstrap}: {error}") from None
 
 
 def end_offsets(bootstrap: str, topic: str, partitions: int) -> list[int]:

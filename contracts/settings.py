@@ -40,6 +40,10 @@ class Settings:
         Longest time between two model snapshots.
     lake_seconds, lake_rows
         The lake sink commits when either is reached.
+    plays_retention_days
+        How long Kafka keeps plays and feedback; 0: for ever. The lake keeps them either way.
+    accept_cut_log
+        1: a fold that stands before the beginning of the log goes on without what is gone.
     rate_per_token, rate_per_address
         Requests the API takes in ten seconds from one token, and from one address without a token.
     explore_share
@@ -62,6 +66,8 @@ class Settings:
     lake_seconds: float = 2.0
     lake_rows: int = 50_000
     admin_token: str = ""
+    plays_retention_days: int = 0
+    accept_cut_log: int = 0
     rate_per_token: int = 100_000
     rate_per_address: int = 3_000
     explore_share: float = 0.0
@@ -126,6 +132,12 @@ class Settings:
         settings = cls(**values)  # type: ignore[arg-type]
         if settings.partitions < 1:
             raise ConfigurationError("SEGUE_PARTITIONS must be at least 1")
+        if not 0 <= settings.plays_retention_days <= 36_500:
+            raise ConfigurationError(
+                "SEGUE_PLAYS_RETENTION_DAYS is a number of days, or 0: plays are kept for ever"
+            )
+        if settings.accept_cut_log not in (0, 1):
+            raise ConfigurationError("SEGUE_ACCEPT_CUT_LOG is 0 or 1")
         if not 0.0 <= settings.explore_share < 1.0:
             raise ConfigurationError("SEGUE_EXPLORE_SHARE is a probability below 1, such as 0.02")
         return settings

@@ -44,17 +44,18 @@ class Topics:
         """Key ``listener:event_id``, value :class:`contracts.erasures.Erasure`."""
         return f"{self.namespace}.erasures"
 
-    def configs(self) -> dict[str, dict[str, str]]:
+    def configs(self, plays_days: int = 0) -> dict[str, dict[str, str]]:
         """Return topic settings by name.
 
-        ``plays`` and ``feedback`` are kept for ever: the log is the truth. So are ``erasures``,
-        which say what of it is not to be read any more. Impressions stay 30 days (the lake has
-        them), dead letters 90.
+        ``plays`` and ``feedback`` are kept for ever, since the log is the truth, unless
+        ``plays_days`` says how long. ``erasures`` always are: they say what is not to be read any
+        more. Impressions stay 30 days (the lake has them), dead letters 90.
         """
         forever = {"retention.ms": "-1", "cleanup.policy": "delete"}
+        plays = {**forever, "retention.ms": str(plays_days * _DAY_MS)} if plays_days else forever
         return {
-            self.plays: forever,
-            self.feedback: forever,
+            self.plays: plays,
+            self.feedback: plays,
             self.erasures: forever,
             self.impressions: {"retention.ms": str(30 * _DAY_MS)},
             self.dead_letters: {"retention.ms": str(90 * _DAY_MS)},

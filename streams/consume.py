@@ -14,6 +14,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
+from streams.beginning import reading_from
 from streams.dead_letters import DeadLetters
 from streams.decode import Batch, Record
 from streams.errors import LogChanged
@@ -101,11 +102,14 @@ class Follower(Generic[T]):
         ------
         LogChanged, PositionLost
             To be started again.
+        LogCutOff
+            What should be read next is gone from the log.
         BrokerUnavailable
             A message is unusable and its dead letter cannot be written.
         """
         worker = self.worker
         self.positions = worker.patiently(self.sink.positions)
+        starts = reading_from(worker, self.topic, self.positions)
         consumer = Consumer(
             {
                 "bootstrap.servers": worker.settings.kafka,
@@ -119,7 +123,7 @@ class Follower(Generic[T]):
             }
         )
         try:
-            consumer.assign([TopicPartition(self.topic, p, o) for p, o in self.positions.items()])
+            consumer.assign([TopicPartition(self.topic, p, o) for p, o in starts.items()])
             self._report()
             worker.status.set_state("running")
             while not worker.stopping.is_set():

@@ -14,6 +14,7 @@ from faust.types import TP
 
 from contracts.errors import BrokerUnavailable, StoreUnavailable
 from streams.app import commit, make_app, start
+from streams.beginning import reading_from
 from streams.buffer import Buffer
 from streams.decode import Record
 from streams.log_watch import LogWatch
@@ -93,6 +94,7 @@ class FaustFollower:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._told_to_stop)
         self._known = await self._patiently(self.fold.positions)
+        await asyncio.to_thread(self._check_beginning)
         starting = asyncio.create_task(start(self.app))
         work = (self._stop.wait(), self._crashed(), self._apply(), self._tick())
         tasks: set[asyncio.Task[Any]] = {asyncio.ensure_future(w) for w in work}
@@ -106,6 +108,11 @@ class FaustFollower:
             self.worker.status.set_state("stopping")
             await self._finish(tasks)
             await self._leave(starting)
+
+    def _check_beginning(self) -> None:
+        for topic in self.fold.topics:
+            places = {tp.partition: at for tp, at in self._known.items() if tp.topic == topic}
+            reading_from(self.worker, topic, places)
 
     def _told_to_stop(self) -> None:
         self.worker.stopping.set()

@@ -79,9 +79,8 @@ class Worker:
         From then on it is known what must not be folded (:mod:`streams.erasures`).
         """
         settings = self.settings
-        ids = self.patiently(
-            lambda: ensure_topics(settings.kafka, self.topics.configs(), settings.partitions)
-        )
+        configs = self.topics.configs(settings.plays_retention_days)
+        ids = self.patiently(lambda: ensure_topics(settings.kafka, configs, settings.partitions))
         self.status.log_id = ids[self.topics.plays]
         self.patiently(self.erasures.read_whole)
         return ids

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from contracts.kafka import ensure_topics
+from contracts.kafka import ensure_topics, set_retention
 from contracts.settings import Settings
 from contracts.topics import Topics
 from infra.stack.accounts import ensure_admin
@@ -15,10 +15,13 @@ def init() -> None:
     """Create what is missing in the servers that SEGUE_* names; harmless when repeated."""
     settings = Settings.from_env()
     settings.home.mkdir(parents=True, exist_ok=True)
-    topics = ensure_topics(
-        settings.kafka, Topics(settings.namespace).configs(), settings.partitions
-    )
+    configs = Topics(settings.namespace).configs(settings.plays_retention_days)
+    topics = ensure_topics(settings.kafka, configs, settings.partitions)
     typer.echo(f"topics: {', '.join(topics)} with {settings.partitions} partitions")
+    if settings.plays_retention_days:  # else a topic keeps what somebody gave it
+        changed = set_retention(settings.kafka, configs)
+        days = f"plays are kept {settings.plays_retention_days} days"
+        typer.echo(f"retention: {days}{', now also in ' if changed else ''}{', '.join(changed)}")
     applied = migrate(settings.postgres_dsn, settings.namespace)
     typer.echo(f"schema {settings.namespace}: {', '.join(applied) or 'up to date'}")
     token = ensure_admin(settings.postgres_dsn, settings.home)

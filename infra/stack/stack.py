@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from contracts.errors import ConfigurationError, SegueError, StoreUnavailable
-from contracts.kafka import ensure_topics
+from contracts.kafka import ensure_topics, set_retention
 from contracts.settings import Settings
 from contracts.snowflake import Snowflake
 from contracts.topics import Topics
@@ -143,12 +143,12 @@ class Stack:
         self.settings = replace(self.settings, admin_token=token)
 
     def create_topics(self) -> None:
-        """Create the topics that are missing and note the ids of the logs."""
-        self.log_ids = ensure_topics(
-            self.settings.kafka,
-            Topics(self.settings.namespace).configs(),
-            self.settings.partitions,
-        )
+        """Create the topics that are missing, see to their retention and note their logs' ids."""
+        settings = self.settings
+        configs = Topics(settings.namespace).configs(settings.plays_retention_days)
+        self.log_ids = ensure_topics(settings.kafka, configs, settings.partitions)
+        if settings.plays_retention_days:  # else a topic keeps what somebody gave it
+            set_retention(settings.kafka, configs)
 
     def start_worker(self, name: str, **environ: str) -> Process:
         """Start one worker with these settings (and more variables); return at once."""

@@ -27,6 +27,9 @@ def test_a_secret_is_read_from_a_file(tmp_path: Path) -> None:
         ({"SEGUE_PORT": "eighty"}, "SEGUE_PORT"),
         ({"SEGUE_PARTITIONS": "0"}, "SEGUE_PARTITIONS"),
         ({"SEGUE_EXPLORE_SHARE": "1.5"}, "SEGUE_EXPLORE_SHARE"),
+        ({"SEGUE_PLAYS_RETENTION_DAYS": "-1"}, "SEGUE_PLAYS_RETENTION_DAYS"),
+        ({"SEGUE_PLAYS_RETENTION_DAYS": "ever"}, "SEGUE_PLAYS_RETENTION_DAYS"),
+        ({"SEGUE_ACCEPT_CUT_LOG": "2"}, "SEGUE_ACCEPT_CUT_LOG"),
         ({"SEGUE_ADMIN_TOKEN_FILE": "/does/not/exist"}, "SEGUE_ADMIN_TOKEN_FILE"),
     ],
 )

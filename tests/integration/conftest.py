@@ -31,7 +31,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         chosen = metafunc.config.getoption("--broker")
         if chosen == "marked":
             each = metafunc.definition.get_closest_marker("each_broker")
-            chosen = "tansu" if each is None else "both"
+            only = metafunc.definition.get_closest_marker("kafka")
+            chosen = "both" if each else "kafka" if only else "tansu"
         kinds = ["tansu", "kafka"] if chosen == "both" else [chosen]
         marks = {"kafka": [pytest.mark.kafka], "tansu": []}
         metafunc.parametrize(

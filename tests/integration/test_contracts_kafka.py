@@ -9,7 +9,8 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 
 from contracts.errors import BrokerUnavailable, ConfigurationError
-from contracts.kafka import end_offsets, ensure_topics, log_id
+from contracts.kafka import begin_offsets, end_offsets, ensure_topics, log_id, set_retention
+from contracts.topics import Topics
 from infra.stack.ports import free_ports
 from infra.stack.server import Server
 
@@ -52,10 +53,23 @@ def test_another_number_of_partitions_is_refused(broker: Server, topic: str) -> 
         ensure_topics(broker.address, {topic: {}}, 3)
 
 
+@pytest.mark.each_broker
+def test_how_long_plays_are_kept_can_be_changed(broker: Server, topic: str) -> None:
+    topics = Topics(topic)
+    ensure_topics(broker.address, topics.configs(), 1)
+    assert begin_offsets(broker.address, topics.plays, [0]) == {0: 0}
+    assert set_retention(broker.address, topics.configs()) == []
+    changed = set_retention(broker.address, topics.configs(30))
+    assert sorted(changed) == [topics.feedback, topics.plays]
+    assert set_retention(broker.address, topics.configs(30)) == []
+
+
 def test_no_broker_is_a_retryable_error() -> None:
     nowhere = f"127.0.0.1:{free_ports(1)[0]}"
     with pytest.raises(BrokerUnavailable):
         log_id(nowhere, "any")
+    with pytest.raises(BrokerUnavailable):
+        begin_offsets(nowhere, "any", [0])
 
 
 @pytest.mark.each_broker

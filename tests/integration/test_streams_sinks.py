@@ -13,7 +13,8 @@ import numpy as np
 import psycopg
 import pyarrow as pa
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
 from deltalake import DeltaTable
 
 from contracts.events import Feedback, encode
@@ -253,3 +254,24 @@ def test_history_skips_what_it_has(postgres: Postgres) -> None:
     with pytest.raises(PositionLost):
         sink.write([Batch(0, 7, 7, 7, [], [])])
     sink.close()
+
+
+@pytest.mark.kafka
+@pytest.mark.parametrize("worker", ["history-sink", "listeners"])
+def test_a_log_that_was_cut_off_is_not_passed_over_in_silence(kit: Kit, worker: str) -> None:
+    """Retention has taken what a fold from nothing needs: it says so, and goes on when told to."""
+    kit.make_topics()
+    kit.send_random(60, 1)
+    admin = AdminClient({"bootstrap.servers": kit.settings.kafka})
+    gone = kit.settings.partitions * [2]
+    places = [TopicPartition(kit.plays, p, offset) for p, offset in enumerate(gone)]
+    for cut in admin.delete_records(places).values():
+        cut.result(10)
+    refused = kit.start(worker)
+    assert refused.wait(30)
+    assert refused.exit_code == 1
+    assert "SEGUE_ACCEPT_CUT_LOG=1" in refused.tail(5)
+    told = kit.start(worker, accept_cut_log=1)
+    kit.wait_applied(worker)
+    assert f"gone: {gone[0]} of partition 0" in told.log.read_text()
+    kit.stop(told)
