@@ -74,8 +74,7 @@ class Submission(msgspec.Struct, kw_only=True):
 class Feedback(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What a listener said about a track: the value of one message on ``feedback``.
 
-    ``kind`` is one of ``love``, ``hate``, ``hide``, ``undo`` (which takes back any of them) or
-    ``erase`` (the listener leaves: everything held is to be deleted; ``track_id`` is empty).
+    ``kind`` is one of ``love``, ``hate``, ``hide`` and ``undo``, which takes back any of them.
     """
 
     user_id: str

@@ -26,7 +26,7 @@ from streams.erasures import ERASED
 
 T = TypeVar("T")
 
-FEEDBACK_KINDS = frozenset({"love", "hate", "hide", "undo", "erase"})
+FEEDBACK_KINDS = frozenset({"love", "hate", "hide", "undo"})
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _LAST_SECOND = 2**32 - 1  # a blob keeps the second in 32 bits: until 2106
 _LAST_MILLISECOND = 253_402_300_799_999  # year 9999, the last a date library knows
@@ -146,7 +146,7 @@ def decode_feedback(
             _refuse(f"kind {feedback.kind[:60]!r} is none of {', '.join(sorted(FEEDBACK_KINDS))}")
         if not 0 <= feedback.at <= _LAST_MILLISECOND:
             _refuse(f"at {feedback.at} is not a time in milliseconds")
-        if feedback.kind != "erase" and not (feedback.artist and feedback.title):
+        if not (feedback.artist and feedback.title):
             _refuse(f"feedback of kind {feedback.kind} must name artist and title of the track")
         return feedback if ERASED.keep_said(feedback) else None
 

@@ -2,8 +2,8 @@
 --
 -- KEYS  fence, counts, then one blob per listener
 -- ARGV  log id, start, first, last, messages in the batch, most hidden tracks,
---       then the operations of each listener in log order: 'H' hide, 'U' show again, 'E' erase,
---       each followed by the track key (8 bytes)
+--       then the operations of each listener in log order: 'H' hide, 'U' show again, each
+--       followed by the track key (8 bytes)
 --
 -- Returns {fence} or {fence, messages} as fold.lua does.
 
@@ -34,15 +34,11 @@ for k = 3, #KEYS do
   local operations = ARGV[4 + k]
   for at = 1, #operations, 9 do
     local what, track = sub(operations, at, at), sub(operations, at + 1, at + 8)
-    if what == 'E' then
-      hidden, plays = {}, ''
-    else
-      for h = #hidden, 1, -1 do
-        if hidden[h] == track then table.remove(hidden, h) end
-      end
-      if what == 'H' then hidden[#hidden + 1] = track end
-      if #hidden > most then table.remove(hidden, 1) end
+    for h = #hidden, 1, -1 do
+      if hidden[h] == track then table.remove(hidden, h) end
     end
+    if what == 'H' then hidden[#hidden + 1] = track end
+    if #hidden > most then table.remove(hidden, 1) end
   end
   blobs[k] = '\1\0' .. struct.pack('>I2', #hidden) .. table.concat(hidden) .. plays
 end

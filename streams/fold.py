@@ -28,7 +28,7 @@ MAX_HIDDEN = 65_535
 _PLAY = struct.Struct(">IQBB").pack
 _OPERATION = struct.Struct(">cQ").pack
 _IDENTITY = PLAY_BYTES - 2  # second and track; ratio and flags follow
-_EFFECT = {"hate": b"H", "hide": b"H", "love": b"U", "undo": b"U", "erase": b"E"}
+_EFFECT = {"hate": b"H", "hide": b"H", "love": b"U", "undo": b"U"}
 
 
 class Packed(NamedTuple):
@@ -83,12 +83,11 @@ def pack_plays(submissions: Iterable[Submission]) -> Packed:
 def pack_feedback(messages: Iterable[Feedback]) -> dict[str, bytes]:
     """Return listener -> operations for ``feedback.lua``, in log order.
 
-    ``hate`` and ``hide`` hide the track; ``love`` and ``undo`` show it again; ``erase`` empties
-    the listener's blob.
+    ``hate`` and ``hide`` hide the track; ``love`` and ``undo`` show it again.
     """
     found: dict[str, list[bytes]] = {}
     for message in messages:
-        key = 0 if message.kind == "erase" else track_key(message.artist, message.title)
+        key = track_key(message.artist, message.title)
         found.setdefault(message.user_id, []).append(_OPERATION(_EFFECT[message.kind], key))
     return {user: b"".join(operations) for user, operations in found.items()}
 
@@ -117,9 +116,6 @@ def reference_feedback(blob: bytes | None, operations: bytes) -> bytes | None:
     hidden, plays = [blob[i : i + 8] for i in range(HEADER_BYTES, split, 8)], blob[split:]
     for at in range(0, len(operations), 9):
         what, track = operations[at : at + 1], operations[at + 1 : at + 9]
-        if what == b"E":
-            hidden, plays = [], b""
-            continue
         hidden = [h for h in hidden if h != track] + ([track] if what == b"H" else [])
         hidden = hidden[-MAX_HIDDEN:]
     result = EMPTY[:2] + len(hidden).to_bytes(2, "big") + b"".join(hidden) + plays

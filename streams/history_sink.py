@@ -8,110 +8,36 @@ become U+FFFD here; the log and the lake keep them.
 
 from __future__ import annotations
 
-import contextlib
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
-import psycopg
 
-from contracts.errors import StoreUnavailable
 from contracts.events import Feedback, Play, Submission
 from contracts.ids import track_key
 from contracts.settings import Settings
 from streams.consume import Follower, follow_together
 from streams.decode import Batch, Record, decode_feedback, decode_plays
 from streams.duplicates import Told, client_of, fill
-from streams.errors import PositionLost
 from streams.feedback_history import FeedbackSink
+from streams.postgres_sink import Connection, PostgresSink
 from streams.tell import tell
 from streams.worker import Worker, run_worker
 
 log = logging.getLogger(__name__)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MEET = (
-    "insert into history_fence (log_id, partition, applied_offset) values (%s, %s, -1) "
-    "on conflict do nothing"
-)
-_READ = (
-    "select partition, applied_offset from history_fence where log_id = %s "
-    "and partition = any(%s) order by partition for update"
-)
-_ADVANCE = "update history_fence set applied_offset = %s where log_id = %s and partition = %s"
 
 
-class HistorySink:
-    """Writes batches of plays to PostgreSQL.
+class HistorySink(PostgresSink[Submission]):
+    """Writes batches of plays to PostgreSQL; counts the plays that were new."""
 
-    Parameters
-    ----------
-    dsn
-        Where; its ``search_path`` names the schema.
-    log_id, partitions
-        The log the offsets belong to.
-    """
+    fence = "history_fence"
 
-    def __init__(self, dsn: str, log_id: str, partitions: int) -> None:
-        self.dsn = dsn
-        self.log_id = log_id
-        self.partitions = partitions
-        self._connection: psycopg.Connection[tuple[Any, ...]] | None = None
-
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
-        try:
-            if self._connection is None:
-                self._connection = psycopg.connect(self.dsn, connect_timeout=5)
-            with self._connection.transaction():
-                yield self._connection
-        except psycopg.Error as error:
-            self.close()
-            if isinstance(error, (psycopg.OperationalError, psycopg.errors.UndefinedTable)):
-                raise StoreUnavailable(f"PostgreSQL: {str(error).splitlines()[0]}") from None
-            raise
-
-    def close(self) -> None:
-        """Drop the connection; the next call makes another."""
-        if self._connection is not None:
-            with contextlib.suppress(psycopg.Error):
-                self._connection.close()
-            self._connection = None
-
-    def positions(self) -> dict[int, int]:
-        """Return ``partition -> next offset`` as the fence says."""
-        with self._transaction() as connection:
-            found = self._fence(connection, list(range(self.partitions)))
-        return {p: found[p] + 1 for p in range(self.partitions)}
-
-    def _fence(
-        self, connection: psycopg.Connection[tuple[Any, ...]], partitions: list[int]
-    ) -> dict[int, int]:
-        with connection.cursor() as cursor:
-            cursor.executemany(_MEET, [(self.log_id, p) for p in sorted(partitions)])
-            cursor.execute(_READ, (self.log_id, partitions))
-            return dict(cursor.fetchall())
-
-    def write(self, batches: list[Batch[Submission]]) -> int:
-        """Insert the plays of the batches that are new; return how many were.
-
-        Raises
-        ------
-        PositionLost
-            The fence stands before the batches: the table was replaced by an older one.
-        StoreUnavailable
-            PostgreSQL does not answer.
-        """
-        with self._transaction() as connection:
-            fence = self._fence(connection, [b.partition for b in batches])
-            if any(fence[b.partition] + 1 < b.start for b in batches):
-                raise PositionLost(f"history stands at {fence}, before what was read")
-            fresh = [b.after(fence[b.partition]) for b in batches if b.last > fence[b.partition]]
-            with connection.cursor() as cursor:
-                added = tell(connection, _told_once(fresh))
-                cursor.executemany(_ADVANCE, [(b.last, self.log_id, b.partition) for b in fresh])
-        return added
+    def apply(self, connection: Connection, batches: list[Batch[Submission]]) -> int:
+        """Insert the plays of the batches; return how many were new."""
+        return tell(connection, _told_once(batches))
 
 
 def _told_once(batches: list[Batch[Submission]]) -> Iterable[Told]:
@@ -181,6 +107,7 @@ def body(worker: Worker) -> None:
         follow_together(worker, followers)
     finally:
         sink.close()
+        words.close()
 
 
 def _plays_of(submission: Submission) -> int:

@@ -176,7 +176,7 @@ def test_no_server_is_a_retryable_error(tmp_path: Path) -> None:
         apply(Valkey(tmp_path, free_ports(1)[0]), batch_of(0, [submission("ada", (1, 1))]))
 
 
-kinds = st.sampled_from(["love", "hate", "hide", "undo", "undo", "hide", "erase"])
+kinds = st.sampled_from(["love", "hate", "hide", "undo", "undo", "hide"])
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))

@@ -57,7 +57,7 @@ def test_hiding_showing_and_erasing() -> None:
     assert len(blob or b"") == len(EMPTY) + 16 + PLAY_BYTES
     assert Listener.unpack(reference_feedback(blob, say("undo"))).hidden.tolist() == [second]
     assert Listener.unpack(reference_feedback(blob, say("love"))).hidden.tolist() == [second]
-    assert reference_feedback(blob, say("erase")) is None
+    assert reference_feedback(reference_feedback(None, say("hide")), say("undo")) is None
     assert Listener.unpack(reference_feedback(blob, say("hate"))).hidden.tolist() == [second, first]
 
 

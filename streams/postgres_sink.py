@@ -1,0 +1,112 @@
+"""A fold kept in PostgreSQL: its rows and its fence move in one transaction.
+
+The fence says, by log and partition, up to which offset the rows stand: there the sink resumes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import Any, ClassVar, Generic, TypeVar
+
+import psycopg
+from psycopg import sql
+
+from contracts.errors import StoreUnavailable
+from streams.decode import Batch
+from streams.errors import PositionLost
+
+T = TypeVar("T")
+Connection = psycopg.Connection[tuple[Any, ...]]
+_MEET = sql.SQL(
+    "insert into {} (log_id, partition, applied_offset) values (%s, %s, -1) on conflict do nothing"
+)
+_READ = sql.SQL(
+    "select partition, applied_offset from {} where log_id = %s "
+    "and partition = any(%s) order by partition for update"
+)
+_ADVANCE = sql.SQL("update {} set applied_offset = %s where log_id = %s and partition = %s")
+
+
+class PostgresSink(ABC, Generic[T]):
+    """Writes batches of messages to PostgreSQL (a :class:`streams.consume.Sink`).
+
+    Parameters
+    ----------
+    dsn
+        Where; its ``search_path`` names the schema.
+    log_id, partitions
+        The log the offsets belong to.
+
+    Attributes
+    ----------
+    fence
+        Table of the fence.
+    """
+
+    fence: ClassVar[str]
+
+    def __init__(self, dsn: str, log_id: str, partitions: int) -> None:
+        self.dsn = dsn
+        self.log_id = log_id
+        self.partitions = partitions
+        self._connection: Connection | None = None
+
+    @abstractmethod
+    def apply(self, connection: Connection, batches: list[Batch[T]]) -> int:
+        """Write what is new, inside the transaction that moves the fence; return how much."""
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        try:
+            if self._connection is None:
+                self._connection = psycopg.connect(self.dsn, connect_timeout=5)
+            with self._connection.transaction():
+                yield self._connection
+        except psycopg.Error as error:
+            self.close()
+            if isinstance(error, (psycopg.OperationalError, psycopg.errors.UndefinedTable)):
+                raise StoreUnavailable(f"PostgreSQL: {str(error).splitlines()[0]}") from None
+            raise
+
+    def close(self) -> None:
+        """Drop the connection; the next call makes another."""
+        if self._connection is not None:
+            with contextlib.suppress(psycopg.Error):
+                self._connection.close()
+            self._connection = None
+
+    def positions(self) -> dict[int, int]:
+        """Return ``partition -> next offset`` as the fence says."""
+        with self._transaction() as connection:
+            found = self._standing(connection, list(range(self.partitions)))
+        return {p: found[p] + 1 for p in range(self.partitions)}
+
+    def _standing(self, connection: Connection, partitions: list[int]) -> dict[int, int]:
+        table = sql.Identifier(self.fence)
+        with connection.cursor() as cursor:
+            cursor.executemany(_MEET.format(table), [(self.log_id, p) for p in sorted(partitions)])
+            cursor.execute(_READ.format(table), (self.log_id, partitions))
+            return dict(cursor.fetchall())
+
+    def write(self, batches: list[Batch[T]]) -> int:
+        """Apply the batches that are new; return what :meth:`apply` does.
+
+        Raises
+        ------
+        PositionLost
+            The fence stands before the batches: the table was replaced by an older one.
+        StoreUnavailable
+            PostgreSQL does not answer.
+        """
+        with self._transaction() as connection:
+            fence = self._standing(connection, [b.partition for b in batches])
+            if any(fence[b.partition] + 1 < b.start for b in batches):
+                raise PositionLost(f"{self.fence} stands at {fence}, before what was read")
+            fresh = [b.after(fence[b.partition]) for b in batches if b.last > fence[b.partition]]
+            done = self.apply(connection, fresh)
+            with connection.cursor() as cursor:
+                marks = [(b.last, self.log_id, b.partition) for b in fresh]
+                cursor.executemany(_ADVANCE.format(sql.Identifier(self.fence)), marks)
+        return done
