@@ -27,6 +27,8 @@ async def reader_of(request: Request, services: Services, user: str) -> Identity
     identity = await authorize(services.accounts, request.scope)
     if not identity.may_act_for(user):
         raise forbidden("This token may not read the listens of another listener.")
+    if "\x00" in user:  # nobody has such a name, and no store could note that it was asked for
+        raise ApiError(404, "unknown-user", "Cannot find user: its name contains NUL")
     if identity.user_id != user:
         await services.readings.note(services, identity.user_id, user, request)
     return identity

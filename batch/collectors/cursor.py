@@ -10,12 +10,13 @@ import msgspec
 from batch.collectors.checkpoints import Checkpoints
 from batch.collectors.errors import ShapeBroken, SourceRefused
 from batch.collectors.fetcher import Fetcher
-from batch.collectors.plays import CollectedPlay, Refused
+from batch.collectors.plays import Refused, identity
 from batch.collectors.shape import read
 from batch.collectors.tally import count
 from contracts.ids import user_key
+from contracts.posted import PostedPlay
 
-Deliver = Callable[[list[CollectedPlay]], Awaitable[None]]
+Deliver = Callable[[list[PostedPlay]], Awaitable[None]]
 Progress = Callable[[int, int], None]
 #: Identities remembered; more than any page holds.
 _REMEMBERED = 2000
@@ -42,7 +43,7 @@ class Cursor(msgspec.Struct):
 class Page(msgspec.Struct):
     """A page as the source's reader understood it; ``after`` is where the next one begins."""
 
-    rows: list[CollectedPlay | Refused]
+    rows: list[PostedPlay | Refused]
     after: int
     finished: bool
 
@@ -94,12 +95,12 @@ async def follow(
             checkpoints.save(name, msgspec.structs.replace(cursor, step=cursor.step + 1))
             raise
         seen = set(cursor.recent)
-        fresh: dict[str, CollectedPlay] = {}
+        fresh: dict[str, PostedPlay] = {}
         for row in page.rows:
             if isinstance(row, Refused):
                 count(fetcher.tally.rejected, row.reason)
-            elif row.identity not in seen:
-                fresh.setdefault(row.identity, row)
+            elif identity(row) not in seen:
+                fresh.setdefault(identity(row), row)
         # Pages come newest first: turned round, plays of one second keep their order too.
         plays = list(reversed(fresh.values()))
         plays.sort(key=lambda play: play.played_at)

@@ -1,35 +1,16 @@
-"""Plays as collected, whatever the source, and how rows that are none are refused."""
+"""Which collected plays are one, whatever the source, and how rows that are none are refused."""
 
 from __future__ import annotations
 
 import msgspec
 
 from contracts.ids import track_key
+from contracts.posted import PostedPlay
 
-#: Fields of ``POST /v1/plays`` a collector may fill, named as there.
 
-
-class CollectedPlay(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """One play to be posted to ``/v1/plays``.
-
-    ``played_at`` is the start, milliseconds since the epoch, UTC.
-    """
-
-    artist: str
-    title: str
-    played_at: int
-    source: str
-    user: str = ""
-    album: str | None = None
-    duration_ms: int | None = None
-    recording_mbid: str | None = None
-    isrc: str | None = None
-    spotify_uri: str | None = None
-
-    @property
-    def identity(self) -> str:
-        """Equal for two reports of the same play: second, artist and title."""
-        return f"{self.played_at // 1000}:{track_key(self.artist, self.title):x}"
+def identity(play: PostedPlay) -> str:
+    """Return what is equal for two reports of the same play: second, artist and title."""
+    return f"{play.played_at // 1000}:{track_key(play.artist, play.title):x}"
 
 
 class Refused(msgspec.Struct):

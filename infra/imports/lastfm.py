@@ -7,12 +7,12 @@ from typing import Any
 
 import msgspec
 
+from contracts.posted import PostedPlay
 from infra.imports import table
 from infra.imports.json_stream import elements
 from infra.imports.lines import LongLine, lines
 from infra.imports.rows import (
     MAX_NAME,
-    ImportedPlay,
     Listeners,
     Options,
     Readable,
@@ -60,7 +60,7 @@ def json(stream: Readable, options: Options) -> Iterator[Record]:
                 yield Record(number, refused=refused, raw=raw)
 
 
-def _scrobble(row: object, user: str) -> ImportedPlay:
+def _scrobble(row: object, user: str) -> PostedPlay:
     if not isinstance(row, dict):
         raise Refused("bad-shape", "the element is no object")
     attributes = row.get("@attr")
@@ -70,7 +70,7 @@ def _scrobble(row: object, user: str) -> ImportedPlay:
     at = date.get("uts") if isinstance(date, dict) else date
     if at is None or at == "":
         raise Refused("no-time", "the scrobble has no date")
-    return ImportedPlay(
+    return PostedPlay(
         artist=name(_named(row.get("artist")), "artist"),
         title=name(row.get("name", row.get("track")), "title"),
         played_at=when(at),
@@ -102,7 +102,7 @@ def thousand(stream: Readable, options: Options) -> Iterator[Record]:
             if len(fields) != 6 or isinstance(line, LongLine):
                 raise Refused("bad-columns", f"{len(fields)} fields where 6 are expected")
             user, at, _, artist, mbid, title = fields
-            play = ImportedPlay(
+            play = PostedPlay(
                 artist=name(artist, "artist"),
                 title=name(title, "title"),
                 played_at=when(at),

@@ -8,11 +8,11 @@ from typing import Any
 import msgspec
 
 from api.listenbrainz.mapping import source_of
+from contracts.posted import PostedPlay
 from infra.imports.json_stream import elements
 from infra.imports.lines import LongLine, lines
 from infra.imports.rows import (
     MAX_NAME,
-    ImportedPlay,
     Listeners,
     Options,
     Readable,
@@ -57,7 +57,7 @@ class _Reader:
     def __init__(self, options: Options) -> None:
         self._listener = Listeners(options.user)
 
-    def __call__(self, listen: object) -> ImportedPlay:
+    def __call__(self, listen: object) -> PostedPlay:
         if not isinstance(listen, dict) or not isinstance(
             metadata := listen.get("track_metadata"), dict
         ):
@@ -75,7 +75,7 @@ class _Reader:
         if at is None:
             raise Refused("no-time", "the listen has no listened_at (playing now?)")
         skipped = info.get("skipped")
-        return ImportedPlay(
+        return PostedPlay(
             artist=artist,
             title=title,
             played_at=when(at),

@@ -11,31 +11,10 @@ from typing import Protocol
 import msgspec
 
 from api.plays.wire import MAX_MS
+from contracts.posted import PostedPlay
 
 #: Longest name the API takes, and longest of the other texts, in characters.
 MAX_NAME, MAX_WORD = 1000, 256
-
-
-class ImportedPlay(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """One play as posted to ``/v1/plays``, fields named as there.
-
-    ``played_at`` is the start, milliseconds since the epoch, UTC; ``user`` is empty where the
-    file belongs to one listener.
-    """
-
-    artist: str
-    title: str
-    played_at: int
-    source: str
-    user: str = ""
-    album: str | None = None
-    ms_played: int | None = None
-    duration_ms: int | None = None
-    skipped: bool | None = None
-    reason_end: str | None = None
-    recording_mbid: str | None = None
-    isrc: str | None = None
-    spotify_uri: str | None = None
 
 
 class Refused(Exception):
@@ -81,7 +60,7 @@ class Record(msgspec.Struct, gc=False):
     """
 
     line: int
-    play: ImportedPlay | None = None
+    play: PostedPlay | None = None
     refused: Refused | None = None
     raw: str = ""
     head: str = ""

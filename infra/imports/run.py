@@ -11,14 +11,15 @@ from typing import BinaryIO
 
 import msgspec
 
+from batch.posting import BATCH, LANES, Poster, open_client
 from contracts.errors import ConfigurationError
 from contracts.ids import partition_of
+from contracts.posted import PostedPlay
 from infra.imports.checkpoint import Slot, State, key_of, slot_for
 from infra.imports.formats import FORMATS, known, recognise
 from infra.imports.members import Damaged, Member, members
 from infra.imports.rejects import Reject
-from infra.imports.rows import ImportedPlay, Options, Readable, Record, Refused
-from infra.posting import BATCH, LANES, Poster, open_client
+from infra.imports.rows import Options, Readable, Record, Refused
 
 #: Records between two checkpoints.
 CHUNK = BATCH * LANES
@@ -267,7 +268,7 @@ class _Import:
 
 def _in_time_order(record: Record) -> tuple[str, int]:
     play = record.play
-    assert isinstance(play, ImportedPlay)
+    assert isinstance(play, PostedPlay)
     return play.user, play.played_at
 
 

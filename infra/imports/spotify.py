@@ -12,10 +12,10 @@ from typing import Any
 
 import msgspec
 
+from contracts.posted import PostedPlay
 from infra.imports.json_stream import elements
 from infra.imports.rows import (
     MAX_NAME,
-    ImportedPlay,
     Options,
     Readable,
     Record,
@@ -39,7 +39,7 @@ def extended(stream: Readable, options: Options) -> Iterator[Record]:
     """Read ``Streaming_History_Audio_*.json`` or ``endsong_*.json``."""
     recent: deque[tuple[object, int, int]] = deque(maxlen=_REMEMBERED)
 
-    def read(row: dict[str, Any]) -> ImportedPlay:
+    def read(row: dict[str, Any]) -> PostedPlay:
         if row.get("incognito_mode") is True and not options.private:
             raise Refused("private-session", dropped=True, keep=False)
         _check_music(row)
@@ -54,7 +54,7 @@ def extended(stream: Readable, options: Options) -> Iterator[Record]:
         recent.append((*mark, ended))
         reason = optional(row.get("reason_end"))
         skipped = row.get("skipped")
-        return ImportedPlay(
+        return PostedPlay(
             artist=artist,
             title=title,
             played_at=ended - heard,
@@ -73,12 +73,12 @@ def extended(stream: Readable, options: Options) -> Iterator[Record]:
 def account(stream: Readable, options: Options) -> Iterator[Record]:
     """Read ``StreamingHistory_music_*.json``: times to the minute, in UTC, no track ids."""
 
-    def read(row: dict[str, Any]) -> ImportedPlay:
+    def read(row: dict[str, Any]) -> PostedPlay:
         if "podcastName" in row or "episodeName" in row:
             raise Refused("podcast", "an episode, no track", dropped=True)
         title, artist = name(row.get("trackName"), "title"), name(row.get("artistName"), "artist")
         heard = _heard(row.get("msPlayed"))
-        return ImportedPlay(
+        return PostedPlay(
             artist=artist,
             title=title,
             played_at=when(row.get("endTime")) - heard,

@@ -10,11 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from contracts.errors import ConfigurationError
+from contracts.posted import PostedPlay
 from infra.imports import csv_rows
 from infra.imports.lines import LongLine, lines
 from infra.imports.rows import (
     MAX_NAME,
-    ImportedPlay,
     Listeners,
     Options,
     Readable,
@@ -81,14 +81,14 @@ class RowReader:
         self._listener = Listeners(options.user)
         self._source = source
 
-    def __call__(self, row: Any) -> ImportedPlay:
+    def __call__(self, row: Any) -> PostedPlay:
         """Return the play of a row, which is indexed by what the columns were chosen as."""
         held = {what: row[at] for what, at in self._chosen.items()}
         at = held["time"]
         if at is None or at == "":
             raise Refused("no-time", "the row has no time")
         user = held.get("user")
-        return ImportedPlay(
+        return PostedPlay(
             artist=name(held["artist"], "artist"),
             title=name(held["title"], "title"),
             played_at=when(at),
@@ -160,7 +160,7 @@ def jsonl(stream: Readable, options: Options) -> Iterator[Record]:
 
 def _object_reader(
     readers: dict[tuple[str, ...], RowReader], options: Options, line: str
-) -> ImportedPlay:
+) -> PostedPlay:
     try:
         row = msgspec.json.decode(line, type=dict[str, Any])
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:

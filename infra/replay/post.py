@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from batch.posting import BATCH, LANES, Poster, open_client
 from contracts.ids import event_id, partition_of
 from infra.interactions import Interactions
-from infra.posting import BATCH, LANES, Poster, open_client
 
 
 @dataclass(slots=True)

@@ -143,6 +143,13 @@ async def test_nul_is_refused_and_kept(world: World, client: httpx.AsyncClient, 
     assert len(world.log.records) == 1
 
 
+@pytest.mark.parametrize("path", ["listens", "listen-count", "playing-now"])
+async def test_nobody_is_called_nul(client: httpx.AsyncClient, path: str) -> None:
+    headers = {"authorization": "Token admin-token"}
+    answer = await client.get(f"/1/user/a%00b/{path}", headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (404, 404)
+
+
 @pytest.mark.parametrize("kind", ["list", "object"])
 async def test_deep_nesting_inside_a_listen(client: httpx.AsyncClient, kind: str) -> None:
     deep: Any = 1

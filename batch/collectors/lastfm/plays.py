@@ -5,10 +5,11 @@ from __future__ import annotations
 import msgspec
 
 from batch.collectors.lastfm.contract import PlayRow
-from batch.collectors.plays import CollectedPlay, Refused
+from batch.collectors.plays import Refused
+from contracts.posted import PostedPlay
 
 
-def read_row(row: PlayRow) -> CollectedPlay | Refused | None:
+def read_row(row: PlayRow) -> PostedPlay | Refused | None:
     """Return the play of a row; ``None`` for the track that plays right now (no play yet)."""
     if row.date is None:
         if row.attr is not None and row.attr.nowplaying == "true":
@@ -23,7 +24,7 @@ def read_row(row: PlayRow) -> CollectedPlay | Refused | None:
         return _refuse(row, "bad-time", f"date.uts {row.date.uts!r} is no number of seconds")
     if second <= 0:
         return _refuse(row, "bad-time", "scrobbled at the epoch: the player's clock was not set")
-    return CollectedPlay(
+    return PostedPlay(
         artist=artist,
         title=title,
         played_at=second * 1000,

@@ -19,12 +19,13 @@ from batch.collectors.lastfm.contract import RecentTracksAnswer, rows
 from batch.collectors.lastfm.plays import read_row
 from batch.collectors.lastfm.source import PATH
 from batch.collectors.lastfm.walk import Walk, advance
-from batch.collectors.plays import CollectedPlay, Refused
+from batch.collectors.plays import Refused
 from batch.collectors.shape import read
 from batch.collectors.tally import count
 from contracts.ids import user_key
+from contracts.posted import PostedPlay
 
-Deliver = Callable[[list[CollectedPlay]], Awaitable[None]]
+Deliver = Callable[[list[PostedPlay]], Awaitable[None]]
 #: ``(plays delivered, plays in the list)``
 Progress = Callable[[int, int], None]
 
@@ -69,7 +70,7 @@ async def collect_plays(
             checkpoints.save(name, msgspec.structs.replace(walk, step=walk.step + 1))
             raise
         read_rows = [read_row(row) for row in rows(answer.track)]
-        plays = [row for row in read_rows if isinstance(row, CollectedPlay)]
+        plays = [row for row in read_rows if isinstance(row, PostedPlay)]
         for row in read_rows:
             if isinstance(row, Refused) and row.raw not in refused:
                 refused.add(row.raw)

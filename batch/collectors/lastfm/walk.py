@@ -20,7 +20,8 @@ from __future__ import annotations
 import msgspec
 
 from batch.collectors.lastfm.contract import PageOf
-from batch.collectors.plays import CollectedPlay
+from batch.collectors.plays import identity
+from contracts.posted import PostedPlay
 
 LIMIT = 200
 #: Identities remembered: two pages, and every play of the newest second besides.
@@ -71,9 +72,7 @@ class Walk(msgspec.Struct, frozen=True):
         }
 
 
-def advance(
-    walk: Walk, place: PageOf, plays: list[CollectedPlay]
-) -> tuple[list[CollectedPlay], Walk]:
+def advance(walk: Walk, place: PageOf, plays: list[PostedPlay]) -> tuple[list[PostedPlay], Walk]:
     """Return the plays a page adds, oldest first, and the walk after it.
 
     Parameters
@@ -86,15 +85,15 @@ def advance(
     walk = msgspec.structs.replace(walk, step=walk.step + 1)
     last = max(1, place.total_pages)
     seen = set(walk.recent)
-    overlaps = any(play.identity in seen for play in plays)
+    overlaps = any(identity(play) in seen for play in plays)
     if not _trusted(walk, place, last, overlaps):
         return [], _new_leg(walk, last)
-    fresh: dict[str, CollectedPlay] = {}
+    fresh: dict[str, PostedPlay] = {}
     oldest_first = plays[::-1]  # turned round first: plays of one second keep their order too
     oldest_first.sort(key=lambda play: play.played_at)
     for play in oldest_first:
-        if play.identity not in seen:
-            fresh.setdefault(play.identity, play)
+        if identity(play) not in seen:
+            fresh.setdefault(identity(play), play)
     newest = max([walk.newest, *(play.played_at // 1000 for play in fresh.values())])
     after = msgspec.structs.replace(
         walk,

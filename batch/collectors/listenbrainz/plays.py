@@ -10,9 +10,10 @@ import msgspec
 from batch.collectors.credentials import Credential, find
 from batch.collectors.cursor import Page
 from batch.collectors.listenbrainz.contract import Listen, ListensAnswer
-from batch.collectors.plays import CollectedPlay, Refused
+from batch.collectors.plays import Refused
 from batch.collectors.policy import Policy
 from batch.collectors.source import Source
+from contracts.posted import PostedPlay
 
 NAME = "listenbrainz"
 API = "https://api.listenbrainz.org"
@@ -56,7 +57,7 @@ def read_page(answer: msgspec.Struct, after: int) -> Page:
     return Page(rows, newest, finished=len(listens) < LIMIT)
 
 
-def _row(listen: Listen) -> CollectedPlay | Refused:
+def _row(listen: Listen) -> PostedPlay | Refused:
     names = listen.track_metadata
     artist, title = names.artist_name.strip(), names.track_name.strip()
     if not artist or not title or listen.listened_at <= 0:
@@ -65,7 +66,7 @@ def _row(listen: Listen) -> CollectedPlay | Refused:
     info = names.additional_info
     mapped = names.mbid_mapping.recording_mbid if names.mbid_mapping else None
     duration = info.get("duration_ms")
-    return CollectedPlay(
+    return PostedPlay(
         artist=artist,
         title=title,
         played_at=listen.listened_at * 1000,

@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 import msgspec
 
 from batch.collectors.cursor import Page
-from batch.collectors.plays import CollectedPlay, Refused
+from batch.collectors.plays import Refused
 from batch.collectors.spotify.contract import PlayItem, RecentlyPlayed
+from contracts.posted import PostedPlay
 
 PATH = "/v1/me/player/recently-played"
 _MOST = 50
@@ -28,12 +29,12 @@ def read_page(answer: msgspec.Struct, after: int) -> Page:
     """
     assert isinstance(answer, RecentlyPlayed)
     rows = [_row(item) for item in answer.items]
-    times = [row.played_at for row in rows if isinstance(row, CollectedPlay)]
+    times = [row.played_at for row in rows if isinstance(row, PostedPlay)]
     newest = max([after, *times])
     return Page(rows, newest, finished=len(answer.items) < _MOST or newest == after)
 
 
-def _row(item: PlayItem) -> CollectedPlay | Refused:
+def _row(item: PlayItem) -> PostedPlay | Refused:
     raw = msgspec.json.encode(item).decode()
     try:
         moment = datetime.fromisoformat(item.played_at)
@@ -44,7 +45,7 @@ def _row(item: PlayItem) -> CollectedPlay | Refused:
     track = item.track
     if not track.artists or not track.artists[0].name.strip() or not track.name.strip():
         return Refused("no-name", "artist and title are needed", raw)
-    return CollectedPlay(
+    return PostedPlay(
         artist=track.artists[0].name.strip(),
         title=track.name.strip(),
         played_at=int(moment.timestamp() * 1000),

@@ -18,7 +18,6 @@ from batch.collectors.fetcher import Fetcher
 from batch.collectors.listenbrainz import plays as lb
 from batch.collectors.listenbrainz.contract import ListensAnswer
 from batch.collectors.lookups import look_up
-from batch.collectors.plays import CollectedPlay
 from batch.collectors.policy import Policy
 from batch.collectors.source import Source
 from batch.collectors.spotify import plays as spotify
@@ -27,6 +26,7 @@ from batch.collectors.spotify.source import about, app_source, user_source
 from batch.collectors.spotify.withdrawn import check, explain
 from batch.collectors.tally import Tally
 from contracts.errors import ConfigurationError
+from contracts.posted import PostedPlay
 from tests.batch.collectors.misbehaving import Misbehaving, Reply
 
 QUICK = Policy(rate=1000.0, timeout=0.5, first_wait=0.001, longest_wait=0.01, breaker_after=50)
@@ -63,9 +63,9 @@ class ListenBrainz:
 
 
 async def listens(
-    url: str, home: Path, sink: list[CollectedPlay], user: str = "ada b"
+    url: str, home: Path, sink: list[PostedPlay], user: str = "ada b"
 ) -> tuple[Cursor, Tally]:
-    async def deliver(plays: list[CollectedPlay]) -> None:
+    async def deliver(plays: list[PostedPlay]) -> None:
         sink.extend(plays)
 
     with Archive(home / "listenbrainz") as archive:
@@ -82,7 +82,7 @@ async def test_every_listen_arrives_once_in_order_from_a_failing_server(
 ) -> None:
     monkeypatch.setattr(lb, "LIMIT", 7)
     service = ListenBrainz([START + n // 3 * 10 for n in range(100)])  # three share a second
-    sink: list[CollectedPlay] = []
+    sink: list[PostedPlay] = []
     with Misbehaving(service, share=0.3, slow=0.7) as server:
         _, tally = await listens(server.url, tmp_path, sink)
         assert [play.title for play in sink] == sorted(
@@ -153,7 +153,7 @@ async def test_recently_played_goes_on_where_it_stopped(
     monkeypatch.setenv("SEGUE_SPOTIFY_USER_TOKEN", "t1")
     service, sink = Spotify(30), []
 
-    async def deliver(plays: list[CollectedPlay]) -> None:
+    async def deliver(plays: list[PostedPlay]) -> None:
         sink.extend(plays)
 
     async def run(server: Misbehaving, make: Callable[[], Awaitable[Source]]) -> None:

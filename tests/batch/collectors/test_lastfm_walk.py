@@ -12,7 +12,8 @@ from batch.collectors.lastfm import walk as walk_module
 from batch.collectors.lastfm.contract import RecentTracksAnswer, rows
 from batch.collectors.lastfm.plays import read_row
 from batch.collectors.lastfm.walk import LIMIT, Walk, advance
-from batch.collectors.plays import CollectedPlay
+from batch.collectors.plays import identity
+from contracts.posted import PostedPlay
 from tests.batch.collectors.lastfm_server import START, LastFm, Scrobble, history
 
 UNTIL = START + 10_000_000
@@ -27,16 +28,15 @@ def run(server: LastFm, walk: Walk | None = None, most: int = 400) -> tuple[list
         assert asked < most, "the walk does not end"
         document = msgspec.json.encode(server.page(walk.params("ada")))
         answer = msgspec.json.decode(document, type=RecentTracksAnswer, strict=False).recenttracks
-        plays = [p for r in rows(answer.track) if isinstance(p := read_row(r), CollectedPlay)]
+        plays = [p for r in rows(answer.track) if isinstance(p := read_row(r), PostedPlay)]
         fresh, walk = advance(walk, answer.attr, plays)
-        delivered += [play.identity for play in fresh]
+        delivered += [identity(play) for play in fresh]
     return delivered, walk, asked
 
 
 def identities(plays: list[Scrobble]) -> list[str]:
     return [
-        CollectedPlay(artist=a, title=t, played_at=s * 1000, source="").identity
-        for s, a, t in plays
+        identity(PostedPlay(artist=a, title=t, played_at=s * 1000, source="")) for s, a, t in plays
     ]
 
 
@@ -135,6 +135,6 @@ def test_a_play_before_the_epoch_or_without_names_is_refused_with_its_text() -> 
                                  strict=False).recenttracks  # fmt: skip
     *refused, good = [read_row(row) for row in rows(answer.track)]
     assert [r.reason for r in refused] == ["no-name", "bad-time", "bad-time", "no-date"]  # type: ignore[union-attr]
-    assert isinstance(good, CollectedPlay)
+    assert isinstance(good, PostedPlay)
     assert good.artist == "extended"
     assert good.played_at == 7000

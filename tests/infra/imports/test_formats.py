@@ -10,15 +10,16 @@ import msgspec
 import pytest
 
 from contracts.errors import ConfigurationError
+from contracts.posted import PostedPlay
 from infra.imports import rejects
 from infra.imports.formats import FORMATS, recognise
 from infra.imports.rejects import Reject
-from infra.imports.rows import ImportedPlay, Options, Record
+from infra.imports.rows import Options, Record
 from tests.infra.imports.reading import read
 from tests.infra.imports.samples import SAMPLES, START, Sample, spotify_row
 
 
-def plays(records: list[Record]) -> list[ImportedPlay]:
+def plays(records: list[Record]) -> list[PostedPlay]:
     return [record.play for record in records if record.play is not None]
 
 

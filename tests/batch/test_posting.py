@@ -10,8 +10,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
+from batch.posting import Poster, open_client
 from contracts.errors import ConfigurationError, StoreUnavailable
-from infra.posting import Poster, open_client
 
 Answer = tuple[int, dict[str, str], bytes]
 TAKEN: Answer = (202, {}, b'{"results": [{"status": "accepted", "event_id": "e"}]}')

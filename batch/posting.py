@@ -1,4 +1,4 @@
-"""Posting plays to ``/v1/plays`` until they are in: the one way replays and imports do it."""
+"""Posting plays to ``/v1/plays`` until they are in: replays, imports and collectors do it so."""
 
 from __future__ import annotations
 
