@@ -32,6 +32,12 @@ _SNAPSHOTS_KEPT = 2
 class ModelDirectory:
     """The model's files. One process writes; any number on the same host read.
 
+    Attributes
+    ----------
+    refused
+        Why :meth:`resume` used none of the newer snapshots, newest first: torn, or written by a
+        version with other arrays.
+
     Examples
     --------
     >>> import tempfile
@@ -50,6 +56,7 @@ class ModelDirectory:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
+        self.refused: list[TornSnapshot] = []
         self._writer: ThreadPoolExecutor | None = None
 
     # ---------------------------------------------------------------- the learner's side
@@ -66,13 +73,15 @@ class ModelDirectory:
         The caller replays its logs from ``model.offsets`` and then publishes. A configuration
         that differs from the snapshot's is ignored: capacities belong to the stored model.
         """
+        self.refused = []
         for path in self.snapshots():
             with _mapped(path) as data:
                 try:
                     model = self._new_live(snapshots.read_config(data, path))
                     generation = model.generation
                     snapshots.decode(data, path, model.state)
-                except TornSnapshot:
+                except TornSnapshot as error:
+                    self.refused.append(error)
                     continue
             model.state.counters[GENERATION] = generation
             return model
@@ -195,7 +204,8 @@ def _read_live_header(mapped: mmap.mmap, path: Path) -> ModelConfig:
     if int.from_bytes(head[8:12], "little") != zlib.crc32(head[12 : 20 + size]):
         raise TornSnapshot(path, "checksum of the header differs")
     if int.from_bytes(head[16:20], "little") != LAYOUT_VERSION:
-        raise TornSnapshot(path, "written by another version of the model")
+        version = int.from_bytes(head[16:20], "little")
+        raise TornSnapshot(path, f"layout {version}, this model reads {LAYOUT_VERSION}")
     config = msgspec.json.decode(head[20 : 20 + size], type=ModelConfig)
     if len(mapped) < Layout(config).nbytes:
         raise TornSnapshot(path, "shorter than its arrays")

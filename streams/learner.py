@@ -146,6 +146,8 @@ class ModelFold:
         self._directory = ModelDirectory(settings.model_dir)
         self._views = Views(settings.home)
         self._model = self._directory.resume()
+        for error in self._directory.refused:
+            log.warning("%s; plays it held are learned from the log again", error)
         self._forgetting = Forgetting(worker, self._model, self._directory, erasures_id)
         self._live = self._model_positions()
         self._durable = dict(self._live)

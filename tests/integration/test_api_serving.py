@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 import signal
 import time
+from contextlib import suppress
 from typing import Any
 
 import httpx
 import liblistenbrainz
 import pytest
 import redis
+from deltalake import DeltaTable
 
 from contracts.ids import track_id
-from infra.stack.process import wait_until
+from infra.stack.ports import free_ports
+from infra.stack.process import Process, wait_until
+from infra.stack.stack import worker_command
 from tests.integration.conftest import RunningStack
 
 pytestmark = pytest.mark.integration
@@ -113,6 +117,55 @@ def test_the_model_judges_itself_in_prometheus(
         model["health"]
     )
     assert set(model["views"]) == {"batch", "content"}
+
+
+def test_a_share_of_exploration_is_logged_with_its_chances(
+    stack: RunningStack, played: tuple[str, str]
+) -> None:
+    """A second API over the same stores leaves half of the places to chance (ADR 7)."""
+    user, token = played
+    share, port = 0.5, free_ports(1)[0]
+    api = f"http://127.0.0.1:{port}"
+    environ = stack.settings.environ() | {"SEGUE_PORT": str(port), "SEGUE_EXPLORE_SHARE": "0.5"}
+    process = Process(
+        "exploring",
+        worker_command("api"),
+        stack.home / "logs" / "exploring.log",
+        env={**os.environ, **environ},
+    )
+    process.start()
+    try:
+
+        def ready() -> bool:
+            with suppress(httpx.TransportError):
+                return httpx.get(f"{api}/readyz", timeout=10).status_code == 200
+            return False
+
+        assert wait_until(ready, 60)
+        answer = httpx.get(
+            f"{api}/v1/users/{user}/recommendations",
+            headers=headers(token),
+            params={"limit": 8},
+            timeout=10,
+        ).json()
+    finally:
+        process.stop()
+    shown = [track["track_id"] for track in answer["recommendations"]]
+    assert len(set(shown)) == 8
+
+    def logged() -> list[dict[str, Any]]:
+        table = DeltaTable(str(stack.settings.lake_dir / "impressions")).to_pyarrow_table()
+        rows: list[dict[str, Any]] = table.to_pylist()
+        return [row for row in rows if row["impression_id"] == answer["impression_id"]]
+
+    assert wait_until(lambda: bool(logged()), 20)
+    rows = sorted(logged(), key=lambda row: int(row["position"]))
+    assert [row["track_id"] for row in rows] == shown
+    for row in rows:
+        chance = row["propensity"]
+        waiting = share / chance  # of an explored place: tracks it was drawn from
+        assert chance == share or waiting == pytest.approx(round(waiting), rel=1e-4)
+        assert 0.0 < chance <= share
 
 
 def test_hidden_tracks_stay_away(stack: RunningStack, played: tuple[str, str]) -> None:

@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from online_model import ModelDirectory, NoModel, ReadOnlyModel, Recommender
+from contracts.errors import IncompatibleState
+from online_model import ModelDirectory, NoModel, ReadOnlyModel, Recommender, layout, snapshots
+from online_model import directory as model_directory
 from online_model.state import GENERATION
 
 from .plays import SMALL, made_up
@@ -106,6 +108,29 @@ def test_damaged_snapshot_is_refused_and_the_previous_one_used(tmp_path: Path, d
         del data[at:]
     newest.write_bytes(data)
     assert directory.resume().plays_learned == 100
+    assert [error.path for error in directory.refused] == [newest]
+
+
+def test_another_layout_is_refused_with_its_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After an upgrade that moved the arrays the model is rebuilt from the log, not misread."""
+    directory = ModelDirectory(tmp_path)
+    model = directory.create(SMALL)
+    model.learn_plays(*made_up(100))
+    name = directory.snapshot(model).name
+    directory.publish(model)
+    newer = layout.LAYOUT_VERSION + 1
+    for module in (model_directory, snapshots):
+        monkeypatch.setattr(module, "LAYOUT_VERSION", newer)
+    said = f"layout {newer - 1}, this model reads {newer}"
+    with pytest.raises(IncompatibleState, match=said):
+        directory.open_reader()
+    fresh = directory.resume(SMALL)
+    assert fresh.plays_learned == 0
+    assert [str(error) for error in directory.refused] == [f"{name}: {said}"]
+    directory.publish(fresh)
+    assert directory.open_reader().plays_learned == 0
 
 
 def test_no_good_snapshot_means_an_empty_model(tmp_path: Path) -> None:
