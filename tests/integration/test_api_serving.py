@@ -141,7 +141,7 @@ def test_a_share_of_exploration_is_logged_with_its_chances(
                 return httpx.get(f"{api}/readyz", timeout=10).status_code == 200
             return False
 
-        assert wait_until(ready, 60)
+        assert wait_until(ready, 180)
         answer = httpx.get(
             f"{api}/v1/users/{user}/recommendations",
             headers=headers(token),
