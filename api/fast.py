@@ -1,8 +1,9 @@
-"""Recommendations answered where the server has parsed the request, without a task of their own.
+"""Requests answered where the server has parsed them, without a task of their own.
 
 Running an ASGI application costs the server several times what parsing a request does: a task, a
-scope, an event and two messages each. The commonest request of all needs none of it: who calls is
-known from a moment ago, and the list comes from the desk in a batch. Whatever is out of the
+scope, an event and two messages each. The two commonest requests need none of it: who calls is
+known from a moment ago, lists come from the desk in a batch, and plays (:mod:`api.plays.fast`) go
+straight to the log. Whatever is out of the
 ordinary (a token not seen lately, a bad parameter, too many requests, a client that does not read)
 goes the way of every request, through :class:`api.edge.Edge`, which answers the same bytes.
 """
@@ -13,16 +14,16 @@ import logging
 import time
 from typing import NamedTuple
 
-from uvicorn.protocols.http.httptools_impl import (
-    STATUS_LINE,
-    HttpToolsProtocol,
-    RequestResponseCycle,
-)
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from api.cycle import Cycle, answer
 from api.edge import error_reply
 from api.errors import INTERNAL, ApiError
-from api.http import JSON, Headers
+from api.http import Headers
 from api.listenbrainz.gate import Gate
+from api.plays.fast import FastPosts
+from api.plays.submit import ROUTE as POST_ROUTE
+from api.plays.wire import MAX_BODY
 from api.services import Services
 from api.serving.asked import parameters
 from api.serving.recommend import PREFIX, ROUTE, SUFFIX
@@ -30,27 +31,7 @@ from api.serving.recommend import PREFIX, ROUTE, SUFFIX
 log = logging.getLogger(__name__)
 
 _START, _END = PREFIX.encode(), SUFFIX.encode()
-
-
-class _Nobody:
-    """In place of the event by which an application learns that its request goes on."""
-
-    def set(self) -> None:
-        """Nobody waits."""
-
-
-class Cycle(RequestResponseCycle):
-    """What the protocol must know of a request in progress: nothing but that."""
-
-    def __init__(self, keep_alive: bool) -> None:
-        self.keep_alive = keep_alive
-        self.response_complete = False
-        self.disconnected = False
-        self.body = bytearray()
-        self.message_event = _NOBODY  # type: ignore[assignment]
-
-
-_NOBODY = _Nobody()
+_POST = POST_ROUTE.encode()
 
 
 class Pending(NamedTuple):
@@ -74,6 +55,7 @@ class FastPath:
         self._gate = Gate(services.accounts, services.rates, services.settings)
         self._desk = services.desk
         self._metrics = services.metrics
+        self.posts = FastPosts(services)
 
     def take(self, protocol: HttpToolsProtocol, keep_alive: bool) -> Cycle | None:
         """Begin to answer a GET whose headers have arrived; ``None`` where it is not for us."""
@@ -103,15 +85,7 @@ class FastPath:
             log.error("%s failed", ROUTE, exc_info=made)
             reply = error_reply(INTERNAL, ROUTE)
             made, status = reply.body, reply.status
-        if not cycle.disconnected:
-            head = [JSON, (b"content-length", b"%d" % len(made)), *pending.headers]
-            lines = b"".join([b"%b: %b\r\n" % line for line in head])
-            close = b"" if cycle.keep_alive else b"connection: close\r\n"
-            protocol.transport.write(b"%b%b%b\r\n%b" % (STATUS_LINE[status], lines, close, made))
-            cycle.response_complete = True
-            if not cycle.keep_alive:
-                protocol.transport.close()
-            protocol.on_response_complete()
+        answer(protocol, cycle, status, pending.headers, made)
         self._metrics.answered(ROUTE, "GET", status, time.perf_counter() - pending.started)
 
 
@@ -119,21 +93,66 @@ def protocol_with(fast: FastPath) -> type[HttpToolsProtocol]:
     """Return uvicorn's HTTP protocol with the fast path before its application."""
 
     class FastProtocol(HttpToolsProtocol):
+        #: Body so far of a POST that nobody has begun to answer.
+        held: bytes | None = None
+
         def on_headers_complete(self) -> None:
             parser = self.parser
             free = self.cycle is None or self.cycle.response_complete
             if (
                 free
-                and parser.get_method() == b"GET"
                 and parser.get_http_version() == "1.1"
                 and not parser.should_upgrade()
                 and not self.expect_100_continue
                 and not self.flow.write_paused
             ):
-                cycle = fast.take(self, parser.should_keep_alive())
-                if cycle is not None:
-                    self.cycle = cycle
+                method = parser.get_method()
+                if method == b"GET":
+                    cycle = fast.take(self, parser.should_keep_alive())
+                    if cycle is not None:
+                        self.cycle = cycle
+                        return
+                elif method == b"POST" and self.url == _POST and _is_plain(self.headers):
+                    self.held = b""
                     return
             super().on_headers_complete()
 
+        def on_body(self, body: bytes) -> None:
+            if self.held is None:
+                super().on_body(body)
+            else:
+                self.held += body
+
+        def on_message_complete(self) -> None:
+            body = self.held
+            if body is None:
+                super().on_message_complete()
+                return
+            if fast.posts.take(self, body, self.parser.should_keep_alive()) is None:
+                self._go_around()
+                super().on_message_complete()
+            self.held = None
+
+        def data_received(self, data: bytes) -> None:
+            super().data_received(data)
+            if self.held is not None:  # the rest may take its time: let the application wait
+                self._go_around()
+
+        def _go_around(self) -> None:
+            body, self.held = self.held, None
+            super().on_headers_complete()
+            if body:
+                super().on_body(body)
+
     return FastProtocol
+
+
+def _is_plain(headers: Headers) -> bool:
+    """Whether a body has a length within bounds and comes as it is."""
+    size = -1
+    for name, value in headers:
+        if name == b"content-length" and value.isdigit():
+            size = int(value)
+        elif name in (b"content-encoding", b"transfer-encoding"):
+            return False
+    return 0 <= size <= MAX_BODY

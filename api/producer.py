@@ -11,7 +11,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
@@ -57,14 +57,28 @@ def producer_config(bootstrap: str, *, linger_ms: float, delivery_ms: int) -> di
     }
 
 
+class Waiting(Protocol):
+    """Who is told what became of messages: a future, or what does as one does."""
+
+    def done(self) -> bool:
+        """Whether nobody waits any more."""
+        ...
+
+    def set_result(self, result: None, /) -> None:
+        """Everything is acknowledged."""
+        ...
+
+    def set_exception(self, exception: BaseException, /) -> None:
+        """Not everything is (:class:`contracts.errors.BrokerUnavailable`)."""
+        ...
+
+
 class _Batch:
     """Counts the delivery reports of one request."""
 
     __slots__ = ("bytes", "error", "failed", "future", "owner", "remaining")
 
-    def __init__(
-        self, owner: PlayLog, remaining: int, size: int, future: asyncio.Future[None] | None
-    ) -> None:
+    def __init__(self, owner: PlayLog, remaining: int, size: int, future: Waiting | None) -> None:
         self.owner = owner
         self.remaining = remaining
         self.bytes = size
@@ -146,7 +160,7 @@ class PlayLog:
         if not records:
             return
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._produce(records, future)
+        self.submit(records, future)
         await future
 
     def metadata(self, timeout: float) -> Any:
@@ -176,7 +190,14 @@ class PlayLog:
             self._producer.flush(1.0)
         return left
 
-    def _produce(self, records: Sequence[Record], future: asyncio.Future[None] | None) -> None:
+    def submit(self, records: Sequence[Record], future: Waiting | None) -> None:
+        """Append messages and return at once; ``future`` is told what becomes of them.
+
+        Raises
+        ------
+        BrokerUnavailable
+            Too much is waiting already; ``future`` is told nothing.
+        """
         if self._fatal:
             self._renew()
         size = sum(len(record.value) for record in records)

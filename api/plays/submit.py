@@ -10,13 +10,14 @@ from starlette.types import Receive, Scope
 from api.errors import ApiError, unavailable
 from api.http import Reply, read_body
 from api.plays.letters import dead_letters
-from api.plays.parse import parse_plays
+from api.plays.parse import Parsed, parse_plays
 from api.plays.refused import keep_refused
 from api.plays.wire import MAX_BODY, PlaysOut
 from api.services import Services
 from contracts.errors import BrokerUnavailable
 
 ROUTE = "/v1/plays"
+NOT_ACKNOWLEDGED = "The play log did not acknowledge"
 _ENCODER = msgspec.json.Encoder()
 
 
@@ -54,11 +55,15 @@ class SubmitPlays:
         try:
             await services.log.append(records)
         except BrokerUnavailable:
-            raise unavailable("The play log did not acknowledge") from None
-        refused = len(parsed.refused)
-        accepted = len(parsed.results) - refused
+            raise unavailable(NOT_ACKNOWLEDGED) from None
+        accepted = len(parsed.results) - len(parsed.refused)
         services.metrics.accepted(ROUTE, accepted)
         for reason, _, _ in parsed.refused:
             services.metrics.rejected(ROUTE, reason)
-        answer = _ENCODER.encode(PlaysOut(accepted, refused, parsed.results))
-        return Reply(202 if accepted else 400, answer)
+        return Reply(202 if accepted else 400, answer_of(parsed))
+
+
+def answer_of(parsed: Parsed) -> bytes:
+    """Return the body of the answer: what became of each play."""
+    refused = len(parsed.refused)
+    return _ENCODER.encode(PlaysOut(len(parsed.results) - refused, refused, parsed.results))

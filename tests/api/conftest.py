@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from api.app import create_app
 from api.auth import Accounts, Identity
 from api.edge import Edge
-from api.producer import PlayLog, Record
+from api.producer import PlayLog, Record, Waiting
 from api.services import Services
 from contracts.errors import BrokerUnavailable
 from contracts.settings import Settings
@@ -46,9 +47,14 @@ class MemoryLog(PlayLog):
     down: bool = False
 
     async def append(self, records: Sequence[Record]) -> None:
+        self.submit(records, None)
+
+    def submit(self, records: Sequence[Record], future: Waiting | None) -> None:
         if self.down:
             raise BrokerUnavailable("down")
         self.records.extend(records)
+        if future is not None:
+            asyncio.get_running_loop().call_later(0.01, future.set_result, None)
 
 
 @dataclass

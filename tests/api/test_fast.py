@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
 
@@ -11,6 +13,7 @@ import pytest
 import uvicorn
 
 from api.fast import FastPath, protocol_with
+from contracts.events import decode_submission
 from infra.stack.ports import free_ports
 from tests.api.conftest import World
 
@@ -215,3 +218,116 @@ async def test_who_hangs_up_and_who_is_waited_for(
         gate.set()
         assert b"impression_id" in (await c.answer())[1]
         assert await c.ended()
+
+
+PLAYS = "/v1/plays"
+#: The same, in a spelling the fast path leaves alone.
+PLAYS_AROUND = "/v1/pl%61ys"
+NOW = int(time.time() * 1000) - 60_000
+
+
+def plays(*titles: str, **more: object) -> bytes:
+    made = [{"artist": "Air", "title": title, "played_at": NOW, **more} for title in titles]
+    return json.dumps({"plays": made}).encode()
+
+
+def post(c: Connection, target: str, body: bytes, more: str = ADA, length: int = -1) -> None:
+    size = len(body) if length < 0 else length
+    head = f"POST {target} HTTP/1.1\r\nhost: segue\r\ncontent-length: {size}\r\n{more}\r\n"
+    c.writer.write(head.encode() + body)
+
+
+@pytest.mark.parametrize(
+    ("body", "more", "status"),
+    [
+        (plays("Sexy Boy"), ADA, 202),
+        (plays(*(f"Track {n}" for n in range(1000))), ADA, 202),
+        (plays("Sexy Boy"), ADA + "connection: close\r\n", 202),
+        (plays("Sexy Boy", user="bob"), "authorization: Token player-token\r\n", 202),
+        (plays("Sexy Boy", user="bob"), ADA, 403),
+        (plays("Sexy Boy", " "), ADA, 202),
+        (plays(" "), ADA, 400),
+        (plays(), ADA, 400),
+        (b"{", ADA, 400),
+        (b"", ADA, 400),
+        (plays("Sexy Boy"), "", 401),
+        (plays("Sexy Boy"), "authorization: Token nobody\r\n", 401),
+        (plays("Sexy Boy"), "authorization: Token analyst-token\r\n", 403),
+        (plays("Sexy Boy"), ADA + "content-encoding: gzip\r\n", 415),
+    ],
+)
+async def test_plays_are_answered_the_same_both_ways(
+    world: World, body: bytes, more: str, status: int
+) -> None:
+    answers, logged = [], []
+    for target in (PLAYS, PLAYS_AROUND):
+        async with serving(world) as (_, port), connection(port) as c:
+            post(c, target, body, more)
+            answers.append(plain(await c.answer()))
+            assert answers[-1][0].startswith(f"HTTP/1.1 {status} ".encode())
+            if "close" in more:
+                assert await c.ended()
+        logged.append([(r.topic, r.key, r.partition) for r in world.log.records])
+        world.log.records.clear()
+    assert answers[0] == answers[1]
+    assert logged[0] == logged[1]
+
+
+async def test_good_plays_never_reach_the_application(world: World) -> None:
+    asked: list[str] = []
+    inner = world.app
+
+    async def app(scope: dict[str, object], receive: object, send: object) -> None:
+        asked.append(str(scope["path"]))
+        await inner(scope, receive, send)  # type: ignore[arg-type]
+
+    world.app = app  # type: ignore[assignment]
+    try:
+        async with serving(world) as (_, port), connection(port) as c:
+            for body in (plays("a"), plays("a", "b"), plays(" "), plays("c")):
+                post(c, PLAYS, body)
+                await c.answer()
+            assert asked == [PLAYS]  # the blank one
+    finally:
+        world.app = inner
+    written = [len(decode_submission(r.value).plays) for r in world.log.records if "plays" in r[0]]
+    assert written == [1, 2, 1]
+
+
+async def test_a_body_in_parts_and_requests_on_each_others_heels(world: World) -> None:
+    body = plays("Sexy Boy", "Talisman")
+    async with serving(world) as (_, port), connection(port) as c:
+        for cut in (0, 1, len(body) - 1):
+            post(c, PLAYS, body[:cut], length=len(body))
+            await c.writer.drain()
+            await asyncio.sleep(0.05)
+            c.writer.write(body[cut:])
+            assert (await c.answer())[0].startswith(b"HTTP/1.1 202 ")
+        for one in (body, plays("x"), b"{", plays("y")):
+            post(c, PLAYS, one)
+        c.send("/healthz")
+        heads = [(await c.answer())[0][9:12] for _ in range(5)]
+        assert heads == [b"202", b"202", b"400", b"202", b"200"]
+
+
+async def test_a_log_that_is_down_promises_nothing(world: World) -> None:
+    world.log.down = True
+    answers = []
+    async with serving(world) as (_, port), connection(port) as c:
+        for target in (PLAYS, PLAYS_AROUND):
+            post(c, target, plays("Sexy Boy"))
+            answers.append(plain(await c.answer()))
+    assert answers[0] == answers[1]
+    assert answers[0][0].startswith(b"HTTP/1.1 503 ")
+    assert b"retry-after: 2" in answers[0][0]
+
+
+async def test_a_client_that_hangs_up_before_its_answer(world: World) -> None:
+    async with serving(world) as (server, port):
+        async with connection(port) as c:
+            post(c, PLAYS, plays("Sexy Boy"))
+            await c.writer.drain()
+            await asyncio.sleep(0.005)
+        await asyncio.sleep(0.1)
+        assert not server.server_state.connections
+    assert len(world.log.records) == 1

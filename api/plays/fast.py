@@ -1,0 +1,98 @@
+"""Plays taken where the server has parsed the request, without a task of their own.
+
+For requests that hold nothing but good plays of a caller known from a moment ago: they are written
+to the log at once, and the answer follows from the delivery report. Everything else goes the way
+of every request, through :class:`api.edge.Edge`, which answers the same bytes.
+"""
+
+from __future__ import annotations
+
+import time
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from api.auth import token_in
+from api.cycle import Cycle, answer
+from api.edge import error_reply
+from api.errors import ApiError, unavailable
+from api.http import Headers
+from api.listenbrainz.gate import Gate
+from api.plays.parse import Parsed, parse_plays
+from api.plays.submit import NOT_ACKNOWLEDGED, ROUTE, answer_of
+from api.services import Services
+from contracts.errors import BrokerUnavailable
+
+
+class Posted:
+    """A request whose plays are on their way into the log; the log tells it what became of them."""
+
+    __slots__ = ("_cycle", "_headers", "_parsed", "_posts", "_protocol", "_started")
+
+    def __init__(
+        self,
+        posts: FastPosts,
+        protocol: HttpToolsProtocol,
+        cycle: Cycle,
+        headers: Headers,
+        parsed: Parsed,
+    ) -> None:
+        self._posts = posts
+        self._protocol = protocol
+        self._cycle = cycle
+        self._headers = headers
+        self._parsed = parsed
+        self._started = time.perf_counter()
+
+    def done(self) -> bool:
+        """Whether it has been told (as a future would say)."""
+        return self._cycle.response_complete
+
+    def set_result(self, _: None) -> None:
+        """The broker has acknowledged everything: say so."""
+        self._posts.metrics.accepted(ROUTE, len(self._parsed.results))
+        self._answer(202, self._headers, answer_of(self._parsed))
+
+    def set_exception(self, _: BaseException) -> None:
+        """It has not: promise nothing."""
+        reply = error_reply(unavailable(NOT_ACKNOWLEDGED), ROUTE)
+        self._answer(reply.status, [*reply.headers, *self._headers], reply.body)
+
+    def _answer(self, status: int, headers: Headers, body: bytes) -> None:
+        answer(self._protocol, self._cycle, status, headers, body)
+        self._posts.metrics.answered(ROUTE, "POST", status, time.perf_counter() - self._started)
+
+
+class FastPosts:
+    """Takes plays on a protocol's behalf."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._gate = Gate(services.accounts, services.rates, services.settings)
+        self.metrics = services.metrics
+
+    def take(self, protocol: HttpToolsProtocol, body: bytes, keep_alive: bool) -> Cycle | None:
+        """Begin to answer a POST that has arrived; ``None`` where it is not for us."""
+        services = self._services
+        token = token_in(protocol.headers)
+        identity = services.accounts.recall(token) if token else None
+        if identity is None:
+            return None
+        try:
+            parsed = parse_plays(body, identity, int(time.time() * 1000))
+        except ApiError:
+            return None
+        if parsed.refused:
+            return None
+        admitted = self._gate.admit(protocol.headers, identity.user_id)
+        if admitted is None:
+            return None
+        cycle = Cycle(keep_alive)
+        posted = Posted(self, protocol, cycle, admitted, parsed)
+        records = [r for user, plays in parsed.by_listener.items()
+                   for r in services.records.of(user, plays)]  # fmt: skip
+        protocol.cycle = cycle
+        try:
+            services.log.submit(records, posted)
+        except BrokerUnavailable as error:
+            posted.set_exception(error)
+        return cycle
