@@ -87,21 +87,29 @@ class TrackPage(msgspec.Struct):
 
 
 class Found(msgspec.Struct):
-    """A page of a search, best first; ``next_offset`` where there is more."""
+    """A page of a search, best first; ``next_offset`` where there is more.
+
+    ``hint`` says what to try where nothing was found.
+    """
 
     query: str
     artists: list[ArtistCard]
     tracks: list[TrackCard]
     next_offset: int | None
+    hint: str | None = None
 
 
 class Station(msgspec.Struct):
-    """A page of a station; ``degraded``: the listener's taste could not be read."""
+    """A page of a station; ``degraded``: the listener's taste could not be read.
+
+    ``hint`` says what to try where nothing fits.
+    """
 
     seeds: dict[str, str]
     tracks: list[TrackCard]
     next_offset: int | None
     degraded: bool
+    hint: str | None = None
 
 
 #: Columns of ``catalogue_track_cards`` in the order of :class:`TrackCard`.

@@ -58,10 +58,12 @@ SEARCH: dict[str, Any] = {
     "artists": [],
     "tracks": [_TRACK],
     "next_offset": None,
+    "hint": None,
 }
 STATION: dict[str, Any] = {
     "seeds": {"tag": "downtempo", "era": "90s"},
     "tracks": [_TRACK],
     "next_offset": 20,
     "degraded": False,
+    "hint": None,
 }

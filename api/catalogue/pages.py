@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import uuid
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from api.catalogue import examples
 from api.catalogue.answers import (
@@ -24,9 +24,12 @@ from api.errors import ApiError
 from api.services import Services
 from api.serving.lookup import document_of
 from api.web import Caller, With
-from contracts.ids import track_id as names_id
+from contracts.ids import normalise
+from contracts.recordings import recording_key
 
 router = APIRouter(prefix="/v1", tags=["catalogue"])
+
+Name = Annotated[str, Query(min_length=1, max_length=300)]
 
 _ISRC = re.compile(r"isrc:([A-Z]{2}[A-Z0-9]{3}[0-9]{7})")
 _SPOTIFY = re.compile(r"(?:spotify:(?:track|artist):)?([0-9A-Za-z]{22})")
@@ -49,6 +52,10 @@ _TRACK = f"""
         or c.isrc = %(isrc)s or c.spotify_id = %(spotify)s
     order by c.track_id = %(uuid)s desc, c.popularity desc limit 1
 """  # noqa: S608  the columns are ours
+_TRACK_NAMED = f"""
+    select {CARD} from catalogue_track_cards c
+    where c.track_id = catalogue_track_named(%(artist)s, %(title)s, %(recordings)s)
+"""  # noqa: S608
 _TOP = f"""
     select distinct on (popularity, lower(title)) {CARD} from catalogue_track_cards c
     where artist_id = %(id)s order by popularity desc, lower(title), track_id limit 10
@@ -132,9 +139,28 @@ async def track(request: Request, services: With, _: Caller, track_id: str) -> R
         # What was played under this id has names, and names lead to the catalogue.
         known = document_of(services.model.reader, track_id)
         if known is not None:
-            row = await _find_track(services, names_id(known.artist, known.title))
+            row = await _find_named(services, known.artist, known.title)
     if row is None:
         raise ApiError(404, "unknown-track", f"The catalogue does not know {track_id!r}.")
+    return await _page(request, services, row)
+
+
+@router.get(
+    "/tracks", responses=shown(TrackPage, examples.TRACK), summary="A track by a player's names"
+)
+async def named(request: Request, services: With, _: Caller, artist: Name, title: Name) -> Response:
+    """Return the track that the names of a play mean; 404 where the catalogue has none.
+
+    Case, accents, punctuation, guests ("feat.") and the year of a remaster make no difference; live
+    recordings, remixes and edits are others.
+    """
+    row = await _find_named(services, artist, title)
+    if row is None:
+        raise ApiError(404, "unknown-track", f"The catalogue has no {title!r} by {artist!r}.")
+    return await _page(request, services, row)
+
+
+async def _page(request: Request, services: Services, row: tuple[Any, ...]) -> Response:
     given = {"id": row[0], "kind": "track"}
     queries = (_TAGS.format(kind="track"), _IDENTITIES, _FACTS)
     tags, identities, facts = await ask_all(services, queries, given)
@@ -171,6 +197,15 @@ async def _find_track(services: Services, text: str) -> tuple[Any, ...] | None:
     isrc, spotify = _ISRC.fullmatch(text), _SPOTIFY.fullmatch(text)
     given = {"uuid": _uuid(text), "isrc": isrc and isrc[1], "spotify": spotify and spotify[1]}
     rows = await ask(services, _TRACK, given) if any(given.values()) else []
+    return rows[0] if rows else None
+
+
+async def _find_named(services: Services, artist: str, title: str) -> tuple[Any, ...] | None:
+    given: dict[str, Any] = {"artist": normalise(artist), "title": normalise(title)}
+    spellings = await ask(services, "select catalogue_spellings(%(artist)s)", given)
+    names = {artist, *(name for (name,) in spellings)}
+    given["recordings"] = [recording_key(name, title) for name in names]
+    rows = await ask(services, _TRACK_NAMED, given)
     return rows[0] if rows else None
 
 

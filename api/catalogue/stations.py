@@ -12,6 +12,7 @@ from fastapi import APIRouter, Query, Request, Response
 from api.catalogue import examples
 from api.catalogue.answers import Station, TrackCard, card
 from api.catalogue.candidates import Seeds
+from api.catalogue.hints import nothing_fits
 from api.catalogue.moods import MOODS
 from api.catalogue.pages import find_artist
 from api.catalogue.reading import ask, kept, shown
@@ -57,18 +58,19 @@ async def station(
         caller.check_acts_for(user)
     root: uuid.UUID | None = (await find_artist(services, artist))[0] if artist else None
     seeds = Seeds(normalise(tag) if tag else None, era, mood, root)
-    statement, given = seeds.question()
-    rows = await ask(services, statement, given)
+    rows = await ask(services, *seeds.question())
     taste = await taste_of(services, user) if user is not None else Taste()
     tracks = arrange(rows, taste, seed)
     named = {"tag": seeds.tag, "era": era, "mood": mood, "artist": root and str(root)}
+    given = {name: value for name, value in named.items() if value}
     return kept(
         request,
         Station(
-            seeds={name: value for name, value in named.items() if value},
+            seeds=given,
             tracks=tracks[offset : offset + limit],
             next_offset=offset + limit if len(tracks) > offset + limit else None,
             degraded=taste.degraded,
+            hint=None if rows else await nothing_fits(services, seeds.tag, len(given)),
         ),
     )
 

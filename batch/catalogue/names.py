@@ -3,38 +3,20 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from difflib import SequenceMatcher
-from functools import lru_cache
 
 from contracts.ids import normalise
+from contracts.recordings import spelled
 
 #: Shorter loose names differ by one letter too often to mean anything ("abba", "abby").
 _SHORTEST_TYPO = 8
 _DIGITS = re.compile(r"\d+")
 
 
-@lru_cache(maxsize=65_536)
-def spelled(name: str) -> str:
-    """Return a name without accents, punctuation and spaces, "&" read as "and".
-
-    A name of nothing else keeps its normal form.
-
-    Examples
-    --------
-    >>> spelled("Sigur Rós") == spelled("Sigur-Ros"), spelled("!!!")
-    (True, '!!!')
-    """
-    plain = normalise(name)
-    text = unicodedata.normalize("NFKD", plain.replace("&", " and ")).casefold()
-    kept = "".join(c for c in text if c.isalnum())
-    return kept or plain
-
-
 def loose(name: str) -> str:
-    """Return :func:`spelled` without a leading article.
+    """Return :func:`contracts.recordings.spelled` without a leading article.
 
     Examples
     --------

@@ -49,7 +49,7 @@ def night(settings: Settings, day: date, tell: Callable[[str], None] = lambda wo
             for source in configured(settings.home):
                 tell(f"collecting from {source}")
                 words.append(_collect(settings, source))
-            settle(connection, settings.home, changed=False, progress=tell)
+            settle(connection, settings.home, progress=tell)
             tell("content view")
             view = publish(connection, settings.home)
             tell("lake")

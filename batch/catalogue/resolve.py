@@ -11,6 +11,7 @@ import psycopg
 from psycopg import sql
 
 from contracts.ids import artist_id, normalise, track_id
+from contracts.recordings import recording_key
 from contracts.search import search_text
 
 _CHUNK = 20_000
@@ -34,6 +35,7 @@ def resolve(connection: psycopg.Connection[Any]) -> Resolved:
         In autocommit mode; each chunk is one transaction.
     """
     done = Resolved()
+    _name_recordings(connection)
     for chunk in _unlinked(connection, "artist", "staged_artists", "name"):
         names = {artist_id(name): name for *_, name in chunk}
         with connection.transaction():
@@ -59,15 +61,19 @@ def resolve(connection: psycopg.Connection[Any]) -> Resolved:
                     title,
                     normalise(title),
                     search_text(artist, title),
+                    recording_key(artist, title),
                 )
                 for *_, artist, title, album in chunk
             }
             done.tracks += _copy(
                 connection,
                 "catalogue_tracks",
-                ("track_id", "artist_id", "album_id", "title", "title_key", "search_text"),
+                (
+                    "track_id", "artist_id", "album_id", "title", "title_key", "search_text",
+                    "recording_key",
+                ),
                 [(i, *values) for i, values in tracks.items()],
-            )
+            )  # fmt: skip
             links = [("track", s, key, track_id(a, title)) for s, key, a, title, _ in chunk]
             done.linked += _link(connection, links)
     return done
@@ -85,15 +91,30 @@ def find_artist(connection: psycopg.Connection[Any], name: str) -> str | None:
 def find_track(connection: psycopg.Connection[Any], artist: str, title: str) -> str | None:
     """Return the id of the track that a scrobbler's names lead to.
 
-    A track is found under its artist and every artist merged with it.
+    A track is found under its artist and every artist merged with it; by its very names, or as the
+    same recording in other words (:mod:`contracts.recordings`), the plainest title first.
     """
+    names = connection.execute("select catalogue_spellings(%s)", (normalise(artist),)).fetchall()
+    recordings = [recording_key(name, title) for name in {artist, *(name for (name,) in names)}]
     row = connection.execute(
-        "select t.track_id::text from catalogue_tracks t join catalogue_artists a using (artist_id)"
-        " where t.title_key = %s and coalesce(a.merged_into, a.artist_id) = %s"
-        " order by a.name_key <> %s, t.track_id limit 1",
-        (normalise(title), find_artist(connection, artist), normalise(artist)),
+        "select catalogue_track_named(%s, %s, %s)::text",
+        (normalise(artist), normalise(title), recordings),
     ).fetchone()
-    return None if row is None else str(row[0])
+    return row and row[0]
+
+
+def _name_recordings(connection: psycopg.Connection[Any]) -> None:
+    """Give tracks their recording key that were resolved before there was one."""
+    query = (
+        "select t.track_id, a.name, t.title from catalogue_tracks t"
+        " join catalogue_artists a using (artist_id) where t.recording_key is null limit %s"
+    )
+    while chunk := connection.execute(query, (_CHUNK,)).fetchall():
+        with connection.cursor() as cursor:
+            cursor.executemany(
+                "update catalogue_tracks set recording_key = %s where track_id = %s",
+                [(recording_key(artist, title), track) for track, artist, title in chunk],
+            )
 
 
 def _album_id(artist: str, album: str) -> str:

@@ -10,8 +10,10 @@ import msgspec
 import numpy as np
 import psycopg
 
-from batch.catalogue.names import pairs, similarity, spelled
+from batch.catalogue.names import pairs, similarity
+from batch.staging.load import unsettled
 from contracts.errors import ConfigurationError
+from contracts.recordings import spelled
 
 #: How far each kind of likeness goes by itself.
 _BASE = {"same-id": 1.0, "spelling": 0.9, "article": 0.75, "typo": 0.6}
@@ -128,6 +130,7 @@ def decide(
         if not changed:
             raise ConfigurationError(f"no candidate of {left} and {right}")
         apply_decisions(connection)
+        unsettled(connection)
 
 
 def pending(connection: psycopg.Connection[Any], limit: int = 30) -> list[Candidate]:

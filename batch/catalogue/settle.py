@@ -1,5 +1,5 @@
 """After staging: rows become entities, entities pages, pages vectors and the content view;
-and the lake hears of it."""
+and the lake hears of it. What is left to do is written in the database: no kill loses it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,6 @@ def settle(
     connection: psycopg.Connection[Any],
     home: Path,
     *,
-    changed: bool = True,
     progress: Callable[[str], None] = lambda what: None,
 ) -> Settled:
     """Bring the catalogue, its pages, the content table and the lake up to what is staged.
@@ -40,16 +39,15 @@ def settle(
     ----------
     connection
         In autocommit mode.
-    changed
-        Whether staging has written anything since the last time.
     progress
         Told what is being done.
     """
+    row = connection.execute("select staged, settled from catalogue_state").fetchone()
+    staged, settled = row or (1, 0)
     progress("resolving")
     done = Settled(resolve(connection))
-    if done.resolved.linked:
+    if done.resolved.linked or staged > settled:
         done.review = propose(connection)
-    if done.resolved.linked or changed:
         progress("pages")
         refresh(connection)
         tagged = connection.execute("select exists (select from catalogue_artist_tags)").fetchone()
@@ -59,4 +57,6 @@ def settle(
             done.view = publish(connection, home)
         progress("lake")
         export(connection, home / "lake")
+        # What was staged meanwhile has a higher number, and waits for the next time.
+        connection.execute("update catalogue_state set settled = greatest(settled, %s)", (staged,))
     return done

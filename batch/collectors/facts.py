@@ -8,7 +8,9 @@ must not fill every run.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
@@ -17,6 +19,7 @@ from batch.collectors.lastfm import questions as lastfm
 from batch.collectors.listenbrainz import similar
 from batch.collectors.lookups import Question
 from batch.collectors.spotify import source as spotify
+from contracts.ids import normalise, track_id
 
 #: Field -> sources in the order in which they are asked. What was loaded from files comes before
 #: all of them; when several have told, the most trusted speaks (``catalogue_best_facts``).
@@ -29,11 +32,33 @@ FALLBACKS: dict[str, tuple[str, ...]] = {
     "audio features": (),  # withdrawn by Spotify: files only
 }
 
+# What listeners here hear most: a catalogue that knows the charts and not them would be no use.
+# Invented plays have invented artists.
+_HEARD = """
+    select artist, title, count(*) from plays
+    where received_at > now() - interval '90 days' and source not like 'segue-simulator%%'
+    group by artist, title order by 3 desc, 1, 2 limit 5000
+"""
+_TOLD_ARTISTS = """
+    select source_key from staged_tags
+    where source = 'lastfm' and kind = 'artist' and source_key = any(%(keys)s)
+    union
+    select source_key from staged_similar where source = 'lastfm' and source_key = any(%(keys)s)
+"""
+_TOLD_TRACKS = """
+    select source_key from staged_tracks where source = 'lastfm' and source_key = any(%(keys)s)
+"""
+# A chart or another artist's likes name an artist and say no more: only tags and likes of its own
+# are an answer.
 _UNKNOWN_ARTISTS = """
     select a.name from catalogue_artists a
     where a.merged_into is null and not exists (
         select from catalogue_links l
-        where l.kind = 'artist' and l.entity_id = a.artist_id and l.source = %(source)s)
+        where l.kind = 'artist' and l.entity_id = a.artist_id and l.source = 'lastfm' and (
+            exists (select from staged_tags g where g.kind = 'artist'
+                and (g.source, g.source_key) = (l.source, l.source_key))
+            or exists (select from staged_similar m
+                where (m.source, m.source_key) = (l.source, l.source_key))))
     order by md5(a.artist_id::text || current_date::text) limit %(limit)s
 """
 _TAGS = """
@@ -50,7 +75,9 @@ _TRACKS_LACKING = """
             or not exists (select from catalogue_track_tags g where g.track_id = t.track_id))
         and not exists (
             select from catalogue_links l
-            where l.kind = 'track' and l.entity_id = t.track_id and l.source = %(source)s)
+            where l.kind = 'track' and l.entity_id = t.track_id and l.source = 'lastfm' and exists (
+                select from staged_tags g where g.kind = 'track'
+                    and (g.source, g.source_key) = (l.source, l.source_key)))
     order by md5(t.track_id::text || current_date::text) limit %(limit)s
 """
 _SPOTIFY_TRACKS = """
@@ -91,15 +118,40 @@ def questions_for(connection: psycopg.Connection[Any], source: str, limit: int) 
 
 
 def _lastfm(connection: psycopg.Connection[Any], limit: int) -> Iterator[Question]:
-    given = {"source": "lastfm", "limit": limit}
-    few = {**given, "limit": max(1, limit // 4)}
+    few = max(1, limit // 4)
     yield from lastfm.charts(max(1, limit // 100))
-    artists = connection.execute(_UNKNOWN_ARTISTS, given).fetchall()
-    yield from lastfm.about_artists(name for (name,) in artists)
+    artists, tracks = _heard(connection, limit, few)
+    rows = connection.execute(_UNKNOWN_ARTISTS, {"limit": limit}).fetchall()
+    artists |= {normalise(name): name for (name,) in rows}
+    yield from lastfm.about_artists(list(artists.values())[:limit])
     tags = connection.execute(_TAGS, {"limit": max(1, limit // 10)}).fetchall()
     yield from lastfm.about_tags(tag for (tag,) in tags)
-    tracks = connection.execute(_TRACKS_LACKING, few).fetchall()
-    yield from lastfm.about_tracks((artist, title) for artist, title in tracks)
+    lacking = connection.execute(_TRACKS_LACKING, {"limit": few}).fetchall()
+    tracks |= {track_id(*names): names for names in lacking}
+    yield from lastfm.about_tracks(list(tracks.values())[:few])
+
+
+def _heard(
+    connection: psycopg.Connection[Any], most_artists: int, most_tracks: int
+) -> tuple[dict[str, str], dict[str, tuple[str, str]]]:
+    """Return what is heard here most and Last.fm has not told of; a half of what may be asked."""
+    day = datetime.now(UTC).date().isoformat()
+    artists: dict[str, str] = {}
+    tracks: dict[str, tuple[str, str]] = {}
+    for artist, title, _ in connection.execute(_HEARD):
+        artists.setdefault(normalise(artist), artist)
+        tracks.setdefault(f"{normalise(artist)}\x1f{normalise(title)}", (artist, title))
+    for known, query, most in (
+        (artists, _TOLD_ARTISTS, most_artists),
+        (tracks, _TOLD_TRACKS, most_tracks),
+    ):
+        for (key,) in connection.execute(query, {"keys": list(known)}).fetchall():
+            del known[key]
+        # Another order every day: what Last.fm does not know must not be asked first for ever.
+        turn = sorted(known, key=lambda key: hashlib.blake2b((day + key).encode()).digest())
+        for key in turn[max(1, most // 2) :]:
+            del known[key]
+    return artists, {track_id(*names): names for names in tracks.values()}
 
 
 def _spotify(connection: psycopg.Connection[Any], limit: int) -> Iterator[Question]:

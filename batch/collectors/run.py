@@ -131,7 +131,6 @@ def collect(request: Request, progress: Progress = lambda what, done, total: Non
             done = settle(
                 connection,
                 request.home,
-                changed=any(outcome.staged.values()),
                 progress=lambda what: progress(what, 0, 0),
             )
             outcome.resolved, outcome.review = done.resolved, done.review

@@ -81,6 +81,8 @@ class Loader:
                 except (psycopg.DataError, psycopg.IntegrityError):
                     self._reject_bad_rows()
                     written = self._merge_in()
+                if written:
+                    unsettled(self._connection)
                 self.loaded.written += written
         return self.loaded
 
@@ -205,6 +207,11 @@ class Loader:
             "where not exists (select from {target} t where {same})"
         ).format(**parts)
         return update, insert
+
+
+def unsettled(connection: psycopg.Connection[Any]) -> None:
+    """Note, in the transaction at hand, that the catalogue has something new to settle."""
+    connection.execute("update catalogue_state set staged = staged + 1")
 
 
 def reject(

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import importlib
 import json
+import sys
+from pathlib import Path
+from types import ModuleType
 from typing import Annotated, Any
 
 import typer
@@ -19,19 +22,29 @@ app.info.help = "Measure, always beside a floor taken in the same run."
 Broker = Annotated[str, typer.Option(help="tansu or kafka.")]
 
 
-def _run(name: str, function: str = "run", **options: Any) -> None:
+def _load(name: str) -> ModuleType:
     try:
-        module = importlib.import_module(f"tests.benchmarks.{name}")
+        return importlib.import_module(f"tests.benchmarks.{name}")
     except ModuleNotFoundError as error:
         if error.name and error.name.startswith("tests"):
             raise ConfigurationError(
                 "the benchmarks are part of a checkout: run segue bench in its folder"
             ) from None
         raise
-    measured = getattr(module, function)(**options)
+
+
+def _run(name: str, function: str = "run", **options: Any) -> None:
+    measured = getattr(_load(name), function)(**options)
     typer.echo(
         json.dumps({"benchmark": name if function == "run" else function, **measured}, indent=2)
     )
+
+
+def _main(name: str, *arguments: object) -> None:
+    """Run a benchmark that is a program of its own: it prints its figures itself."""
+    module = _load(name)
+    sys.argv = [name, *map(str, arguments)]
+    raise typer.Exit(module.main() or 0)
 
 
 @app.command()
@@ -97,3 +110,51 @@ def imports(
 ) -> None:
     """Rows per second of the importer beside reading lines, and its memory against file size."""
     _run("imports", broker=broker, rows=rows, post=post, folds=folds)
+
+
+@app.command()
+def search(
+    tracks: Annotated[int, typer.Option(help="Of the invented catalogue.")] = 1_000_000,
+    questions: Annotated[int, typer.Option(help="Asked of each class.")] = 200,
+) -> None:
+    """Latency of /v1/search by class of question, beside a primary-key look-up."""
+    _run("search", tracks=tracks, questions=questions)
+
+
+@app.command()
+def staging(
+    rows: Annotated[int, typer.Option(help="Tracks of the generated file.")] = 1_000_000,
+) -> None:
+    """Rows a second into the staging tables, beside plain COPY without constraints; memory."""
+    _run("staging", rows=rows)
+
+
+@app.command()
+def nightly(
+    plays: Annotated[list[int], typer.Argument(help="Sizes of the lake, smallest first.")] = [  # noqa: B006
+        1_000_000
+    ],
+) -> None:
+    """Seconds and memory of a cold nightly by step, and of the next one without a new play."""
+    _main("nightly", *plays)
+
+
+File = Annotated[Path, typer.Argument(help="Interactions: parquet or csv.")]
+
+
+@app.command("batch-view")
+def batch_view(
+    file: File,
+    limit: Annotated[int, typer.Argument(help="Plays of it; 0: all.")] = 0,
+    nights: Annotated[int, typer.Argument(help="How often the batch model is fitted.")] = 4,
+) -> None:
+    """Quality of the recommender with the nightly model's table and without, prequential."""
+    _main("batch_view", file, limit, nights)
+
+
+@app.command("two-targets")
+def two_targets(
+    file: File, limit: Annotated[int, typer.Argument(help="Plays of it.")] = 50_000
+) -> None:
+    """The nightly on DuckDB and on an emulated Snowflake: rows, checksums, seconds a step."""
+    _main("two_targets", file, limit)

@@ -43,7 +43,7 @@ def load_catalogue(dsn: str, home: Path, catalogue: Catalogue, seed: int) -> boo
                 rows[table.name].append(row)
             for table in ALL:
                 Loader(connection, table).load(rows[table.name])
-        done = settle(connection, home, changed=changed)
+        done = settle(connection, home)
         return changed or done.resolved.linked > 0
 
 

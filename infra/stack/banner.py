@@ -7,11 +7,11 @@ from typing import Any
 from urllib.parse import quote_plus
 
 from rich.console import Console
-from rich.table import Table
 
 from contracts.ids import artist_id, track_id
 from contracts.search import search_text
 
+_SHOWN = ("api", "kafka", "redis", "postgres", "home", "logs", "admin_token")
 # Breaks out of the quotes, so that the shell fills in the time.
 _NOW = "'$(date +%s)'"
 _PLAY = (
@@ -51,6 +51,10 @@ def catalogue_calls(api: str) -> list[tuple[str, str]]:
     auth = '-H "Authorization: Bearer $TOKEN"'
     words = quote_plus(search_text(artist))
     return [
+        (
+            "what next for a simulated listener, and why?",
+            f'curl {auth} "{api}/v1/users/sim-00000/recommendations?limit=3&explain=true"',
+        ),
         ("find artists and tracks", f'curl {auth} "{api}/v1/search?q={words}"'),
         ("an artist's page", f"curl {auth} {api}/v1/artists/{artist_id(artist)}"),
         (
@@ -71,16 +75,12 @@ def show(console: Console, addresses: dict[str, Any], simulated: bool = False) -
     simulated
         Whether there are simulated listeners, and so their catalogue (seconds after the start).
     """
-    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    table.add_column(style="bold")
-    table.add_column(overflow="fold")
-    for name in ("api", "kafka", "redis", "postgres", "home", "logs", "admin_token"):
-        table.add_row(name.replace("_", " "), str(addresses[name]))
-    table.add_row("docs", f"{addresses['api']}/docs")
-    console.print()
-    console.print(table)
     console.print()
     # Plain text, so that a line can be copied whole however narrow the terminal is.
+    shown = {name.replace("_", " "): addresses[name] for name in _SHOWN}
+    for name, address in {**shown, "docs": f"{addresses['api']}/docs"}.items():
+        console.print(f"{name:<13}{address}", markup=False, highlight=False, soft_wrap=True)
+    console.print()
     console.print(f"TOKEN={addresses['admin_token']}", soft_wrap=True, highlight=False)
     more = catalogue_calls(addresses["api"]) if simulated else []
     for what, command in [*calls(addresses["api"]), *more]:

@@ -1,13 +1,11 @@
 """Staging a million catalogue rows, beside plain COPY into an unconstrained table in the same run.
 
-``python -m tests.benchmarks.staging [--rows N]`` prints one JSON object. Both sides read the same
-rows from the same generator; the floor is what psycopg and PostgreSQL need to store them at all.
+Both sides read the same rows from the same generator; the floor is what psycopg and PostgreSQL need
+to store them at all.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import resource
 import tempfile
 import time
@@ -22,6 +20,7 @@ from batch.staging.load import Loader
 from batch.staging.tables import TRACKS, Row
 from infra.stack.ports import free_ports
 from infra.stack.postgres import Postgres
+from tests.benchmarks.figures import machine
 
 AT = datetime(2026, 1, 2, tzinfo=UTC)
 
@@ -33,7 +32,7 @@ _KNOWN = (
 _PLACES = [TRACKS.columns.index(name) for name in _KNOWN]
 
 
-def rows(count: int) -> Iterator[Row]:
+def tracks(count: int) -> Iterator[Row]:
     """Yield tracks as a catalogue file gives them: twelve of 27 columns known.
 
     Made as cheaply as Python can, so that both sides measure storing and not making rows.
@@ -60,7 +59,7 @@ def plain_copy(connection: psycopg.Connection[Any], count: int) -> float:
         connection.cursor() as cursor,
         cursor.copy(f"copy floor_tracks ({columns}) from stdin") as copy,
     ):
-        for row in rows(count):
+        for row in tracks(count):
             copy.write_row(row)
     return time.perf_counter() - started
 
@@ -68,45 +67,35 @@ def plain_copy(connection: psycopg.Connection[Any], count: int) -> float:
 def staged(connection: psycopg.Connection[Any], count: int) -> float:
     """Return the seconds of staging: validated, deduplicated, upserted."""
     started = time.perf_counter()
-    loaded = Loader(connection, TRACKS).load(rows(count))
+    loaded = Loader(connection, TRACKS).load(tracks(count))
     seconds = time.perf_counter() - started
     assert not loaded.rejected
     return seconds
 
 
-def measure(count: int) -> dict[str, float]:
+def run(*, rows: int = 1_000_000) -> dict[str, Any]:
     """Run both on a fresh server and return the figures."""
     with tempfile.TemporaryDirectory() as folder:
         server = Postgres(Path(folder), free_ports(1)[0])
         server.start()
         try:
             with psycopg.connect(server.address, autocommit=True) as connection:
-                floor = plain_copy(connection, count)
+                floor = plain_copy(connection, rows)
                 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-                first = staged(connection, count)
+                first = staged(connection, rows)
                 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-                again = staged(connection, count)
+                again = staged(connection, rows)
                 total = connection.execute("select count(*) from staged_tracks").fetchone()
-                assert total == (count,)
+                assert total == (rows,)
         finally:
             server.stop()
     return {
-        "rows": count,
-        "copy_rows_per_s": round(count / floor),
-        "staged_rows_per_s": round(count / first),
-        "staged_again_rows_per_s": round(count / again),
+        "rows": rows,
+        "copy_rows_per_s": round(rows / floor),
+        "staged_rows_per_s": round(rows / first),
+        "staged_again_rows_per_s": round(rows / again),
         "ratio": round(floor / first, 3),
         "peak_mb": round(peak / 1024, 1),
         "staging_added_mb": round((peak - before) / 1024, 1),
+        "machine": machine(),
     }
-
-
-def main() -> None:
-    """Print the figures."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=int, default=1_000_000)
-    print(json.dumps(measure(parser.parse_args().rows)))
-
-
-if __name__ == "__main__":
-    main()

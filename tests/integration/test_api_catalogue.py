@@ -11,8 +11,10 @@ import psycopg
 import pytest
 from typer.testing import CliRunner
 
+from api.catalogue import find
 from contracts.errors import ConfigurationError
 from contracts.ids import artist_id, track_id
+from contracts.search import search_text
 from infra.cli import cli
 from infra.commands import catalogue as command
 from infra.simulator import catalogue as world
@@ -95,6 +97,25 @@ def test_a_track_is_found_by_the_ids_of_its_plays(client: httpx.Client, music: C
     assert client.get(f"/v1/tracks/{MBID}").json() == page
 
 
+def test_a_track_is_found_by_the_names_of_a_player(client: httpx.Client, music: Catalogue) -> None:
+    track = next(t for t in music.tracks if not t.artist.isascii())
+    page = client.get(f"/v1/tracks/{track_id(track.artist, track.title)}").json()
+    plain = search_text(track.artist)
+    for artist, title in (
+        (track.artist, track.title),
+        (plain.upper(), f"{track.title} - Remastered 2011"),
+        (f"{track.artist} feat. Somebody", f"  {track.title.upper()} "),
+        (track.artist, f"{track.title} (ft. Somebody Else) [2009 Remaster]"),
+    ):
+        answer = client.get("/v1/tracks", params={"artist": artist, "title": title})
+        assert (answer.status_code, answer.json()) == (200, page)
+    for artist, title in ((plain, f"{track.title} (Live)"), ("Nobody", track.title)):
+        answer = client.get("/v1/tracks", params={"artist": artist, "title": title})
+        assert answer.status_code == 404
+        assert answer.json()["error"]["code"] == "unknown-track"
+    assert client.get("/v1/tracks", params={"artist": "Air"}).status_code == 400
+
+
 def test_unknown_ids_are_404(client: httpx.Client) -> None:
     for path in (
         f"/v1/artists/{MBID.replace('0', '1')}",
@@ -132,6 +153,34 @@ def test_search_is_paged(client: httpx.Client) -> None:
     assert client.get("/v1/search?q=-").status_code == 200
     for bad in ("q=", "q=%20", "q=" + "x+" * 13, "q=a&limit=51", "limit=5"):
         assert client.get(f"/v1/search?{bad}").status_code == 400, bad
+
+
+def test_however_few_are_looked_through_the_answer_is_the_same(
+    stack: RunningStack, music: Catalogue
+) -> None:
+    """The order of a search, against one worked out in Python over everything there is."""
+    views = {
+        find._artists: "select artist_id, search_text, popularity from catalogue_artist_cards",
+        find._tracks: "select track_id, search_text, popularity from catalogue_track_cards",
+    }
+    name = search_text(music.tracks[17].artist, music.tracks[17].title)
+    texts = ["a", "s", "th", "the", "o l", "s the", name, name[:5], name.split()[-1], "qqq", "^"]
+    texts += [text[:cut] for text in list(music.by_artist)[:3] for cut in (1, 2, 4)]
+    with psycopg.connect(stack.settings.postgres_dsn) as db:
+        for make, query in views.items():
+            rows = db.execute(query).fetchall()
+            for text in map(search_text, texts):
+                words = text.split()
+                expected = sorted(
+                    (-(there == text), -there.startswith(text), -popularity, there, key)
+                    for key, there, popularity in rows
+                    if all(any(w.startswith(each) for w in there.split()) for each in words)
+                )
+                for best_known, limit, offset in ((3, 5, 0), (40, 10, 10), (10_000, 50, 3)):
+                    given = find._arguments(text, words, limit, offset)
+                    found = db.execute(make(best_known).encode(), given).fetchall()
+                    wanted = expected[offset : offset + limit + 1]
+                    assert [row[0] for row in found] == [row[-1] for row in wanted], text
 
 
 def test_a_page_that_is_held_is_not_sent_again(client: httpx.Client, music: Catalogue) -> None:
@@ -173,7 +222,20 @@ def test_stations_keep_to_their_seeds(
     for bad in ("", "era=soon", "mood=hungry", f"tag={'x' * 201}", "tag=a&seed=-1"):
         assert client.get(f"/v1/stations?{bad}").status_code == 400, bad
     assert client.get("/v1/stations", params={"artist": MBID}).status_code == 404
-    assert station(client, tag="no such tag")["tracks"] == []
+
+
+def test_where_nothing_is_found_it_is_said_what_to_try(client: httpx.Client) -> None:
+    nothing = station(client, tag="No such metal")
+    assert nothing["tracks"] == []
+    assert nothing["hint"].startswith("Nothing bears the tag 'no such metal'. There are: ")
+    assert "'roc'. There are: rock" in station(client, tag="roc")["hint"]
+    assert "leave one out" in station(client, tag="rock", era="1860")["hint"]
+    assert station(client, era="1860")["hint"].startswith("Nothing fits")
+    assert station(client, tag="rock")["hint"] is None
+    found = client.get("/v1/search", params={"q": "zzzz yyyy"}).json()
+    assert (found["artists"], found["tracks"]) == ([], [])
+    assert "zzzz yyyy" in found["hint"]
+    assert client.get("/v1/search", params={"q": "a"}).json()["hint"] is None
 
 
 def test_a_station_goes_on_page_by_page(client: httpx.Client) -> None:

@@ -82,7 +82,7 @@ def test_a_list_explains_itself(stack: RunningStack, played: tuple[str, str]) ->
     shown = recommendations(stack, token, user, limit=5, explain="true")["recommendations"]
     reasons = [reason for track in shown for reason in track["reasons"]]
     assert reasons
-    assert all(reason["source"] for reason in reasons)
+    assert all(reason["source"] and reason["text"] for reason in reasons)
     behind = {play["artist"] for reason in reasons for play in reason["plays"]}
     assert behind <= set(ARTISTS)
 

@@ -26,10 +26,11 @@ from batch.staging.runs import note_run
 from batch.staging.tables import ARTISTS, TAGS, TRACKS, Table
 from contracts import batch_view
 from contracts.errors import ConfigurationError
-from contracts.ids import artist_id, artist_key
+from contracts.ids import artist_id, artist_key, track_id
 from contracts.lake import CATALOGUE
 from contracts.settings import Settings
 from infra.stack.postgres import Postgres
+from tests.integration.sources_kit import emptied
 
 pytestmark = pytest.mark.integration
 AT = datetime(2026, 1, 2, tzinfo=UTC)
@@ -40,12 +41,7 @@ OTHER = "8bfac288-ccc5-448d-9573-c33ea2aa5c30"
 @pytest.fixture
 def db(postgres: Postgres) -> Iterator[psycopg.Connection[Any]]:
     """A connection; staging and catalogue are empty."""
-    with psycopg.connect(postgres.address, autocommit=True) as connection:
-        connection.execute(
-            "truncate staged_artists, staged_tracks, staged_tags, staged_similar, "
-            "rejected_records, catalogue_artists, catalogue_albums, catalogue_tracks, "
-            "catalogue_links, catalogue_candidates, catalogue_neighbours"
-        )
+    with psycopg.connect(emptied(postgres), autocommit=True) as connection:
         yield connection
 
 
@@ -108,6 +104,36 @@ def test_a_merge_leads_every_name_to_one_artist_and_can_be_taken_back(
     assert find_artist(db, "Sigur Ros") != find_artist(db, "Sigur Rós")
     with pytest.raises(ConfigurationError):
         decide(db, artist_id("Air"), artist_id("Blur"), "merge", "ada")
+
+
+def test_names_of_a_player_lead_to_the_track_but_not_past_a_persons_decision(
+    db: psycopg.Connection[Any],
+) -> None:
+    stage(
+        db, TRACKS,
+        {"artist": "Beyoncé", "title": "Crazy in Love (feat. JAY-Z)"},
+        {"artist": "The Beatles", "title": "Help!"},
+        {"artist": "The Beatles", "title": "Help! - Remastered 2009"},
+        {"artist": "Nirvana", "title": "Lithium (Live)"},
+        {"artist": "M.I.A.", "title": "Galang"},
+    )  # fmt: skip
+    stage(db, ARTISTS, {"name": "MIA"})
+    resolve(db)
+    propose(db)
+    crazy = track_id("Beyoncé", "Crazy in Love (feat. JAY-Z)")
+    assert find_track(db, "BEYONCE feat. Jay-Z", "crazy in love") == crazy
+    assert find_track(db, "The Beatles", "HELP - 2009 Remaster") == track_id("The Beatles", "Help!")
+    remaster = "Help! - Remastered 2009"  # its very names come before other words
+    assert find_track(db, "the beatles", remaster) == track_id("The Beatles", remaster)
+    assert find_track(db, "Nirvana", "Lithium") is None
+    assert find_track(db, "MIA", "Galang") == track_id("M.I.A.", "Galang")
+    decide(db, artist_id("MIA"), artist_id("M.I.A."), "distinct", "ada")
+    assert find_track(db, "MIA", "Galang") is None
+    assert find_track(db, "M.I.A.", "Galang") == track_id("M.I.A.", "Galang")
+    # Tracks of before there were such keys get theirs with the next run.
+    db.execute("update catalogue_tracks set recording_key = null")
+    resolve(db)
+    assert find_track(db, "BEYONCE feat. Jay-Z", "crazy in love") == crazy
 
 
 def test_ids_decide_for_and_against(db: psycopg.Connection[Any]) -> None:

@@ -25,6 +25,7 @@ from tests.batch.catalogue.test_loaders import GOOD, HEADER, ID, UNKNOWN
 from tests.batch.collectors.lastfm_server import LastFm, history
 from tests.batch.collectors.misbehaving import Misbehaving
 from tests.integration.conftest import RunningStack
+from tests.integration.sources_kit import emptied
 
 pytestmark = pytest.mark.integration
 MBID = "5b11f4ce-a62d-471e-81fc-a69a8278c7da"
@@ -35,14 +36,7 @@ QUICK = Policy(rate=500.0, timeout=0.5, first_wait=0.001, longest_wait=0.01, bre
 @pytest.fixture
 def dsn(postgres: Postgres) -> str:
     """Address of a PostgreSQL whose staging and catalogue are empty."""
-    with psycopg.connect(postgres.address, autocommit=True) as db:
-        db.execute(
-            "truncate staged_artists, staged_tracks, staged_tags, staged_similar, "
-            "rejected_records, staged_through, collection_runs, catalogue_artists, "
-            "catalogue_albums, catalogue_tracks, catalogue_links, catalogue_candidates, "
-            "catalogue_neighbours"
-        )
-    return postgres.address
+    return emptied(postgres)
 
 
 @pytest.fixture
@@ -61,14 +55,7 @@ def request(source: str, home: Path, dsn: str, url: str = "", **more: Any) -> Re
 def test_facts_are_collected_staged_and_resolved(
     dsn: str, tmp_path: Path, quick: pytest.MonkeyPatch
 ) -> None:
-    class Service(LastFm):
-        def _answer(self, params: dict[str, str]) -> Any:
-            if params["method"] == "chart.getTopTracks":
-                track = {"name": "Run", "artist": {"name": "Air"}, "duration": "200"}
-                return 200, {"tracks": {"track": [track], "@attr": {"page": "1"}}}, {}
-            return super()._answer(params)
-
-    with Misbehaving(Service([]), share=0.25, slow=0.7) as server:
+    with Misbehaving(LastFm([]), share=0.25, slow=0.7) as server:
         quick.setenv("SEGUE_LASTFM_URL", server.url)
         first = collect(request("lastfm", tmp_path, dsn))
         again = collect(request("lastfm", tmp_path, dsn))
@@ -78,7 +65,7 @@ def test_facts_are_collected_staged_and_resolved(
     assert first.tally.drift == {}
     assert first.tally.calls == 6
     assert sum(first.tally.retries.values()) + 6 == first.tally.attempts
-    assert again.staged["staged_tracks"] == 0
+    assert (again.outcome, again.failure_rate) == ("finished", 0.0)
     with psycopg.connect(dsn) as db:
         noted = db.execute("select outcome, calls from collection_runs order by id").fetchall()
         assert noted[0] == ("finished", 6)
@@ -146,6 +133,52 @@ def test_sources_are_asked_for_what_nobody_has_told(
             ).fetchall()
         )
     assert (best["isrc"], best["year"], best["energy"]) == ("spotify", "spotify", "kaggle-spotify")
+
+
+def test_lastfm_is_asked_about_what_is_heard_here_and_what_it_only_named(
+    dsn: str, tmp_path: Path, quick: pytest.MonkeyPatch
+) -> None:
+    """From nothing but a key and plays to tags: charts name artists, listeners hear others."""
+    with psycopg.connect(dsn, autocommit=True) as db:
+        db.execute("truncate plays")
+        for n, (artist, source) in enumerate(
+            [
+                ("Sigur Rós", "x"),
+                ("Sigur Rós", "x"),
+                ("SIGUR RÓS", "x"),
+                ("No", "segue-simulator/1"),
+            ]
+        ):
+            db.execute(
+                "insert into plays values ('ada', now() - make_interval(mins => %s), "
+                "gen_random_uuid(), 't', %s, 'Hoppípolla', null, null, null, null, %s, now())",
+                (n, artist, source),
+            )
+    with Misbehaving(LastFm([])) as server:
+        quick.setenv("SEGUE_LASTFM_URL", server.url)
+        asked = []
+        for _ in range(4):
+            before = len(server.requests)
+            collect(request("lastfm", tmp_path, dsn))
+            asked.append(
+                [
+                    (params["method"], params.get("track", params["artist"]))
+                    for _, params in server.requests[before:]
+                    if "artist" in params
+                ]
+            )
+    assert sorted(asked[0]) == [
+        ("artist.getSimilar", "Sigur Rós"),
+        ("artist.getTopTags", "Sigur Rós"),
+        ("track.getInfo", "Hoppípolla"),
+    ]
+    told = {name for run in asked for method, name in run if method == "artist.getTopTags"}
+    assert told == {"Sigur Rós", "Air", "artist 0", "artist 1", "artist 2"}
+    assert asked[-1] == []  # everything that was named has been told of
+    with psycopg.connect(dsn) as db:
+        db.execute("truncate plays")
+        tags = db.execute("select count(distinct artist_id) from catalogue_artist_tags").fetchone()
+    assert tags == (5,)
 
 
 def test_a_source_that_is_down_leaves_an_open_run_that_goes_on(

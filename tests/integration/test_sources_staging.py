@@ -19,6 +19,7 @@ from batch.staging.runs import note_run
 from batch.staging.scorecard import scorecard
 from batch.staging.tables import TAGS, TRACKS, Row
 from infra.stack.postgres import Postgres
+from tests.integration.sources_kit import emptied
 
 pytestmark = pytest.mark.integration
 AT = datetime(2026, 1, 2, tzinfo=UTC)
@@ -27,11 +28,7 @@ AT = datetime(2026, 1, 2, tzinfo=UTC)
 @pytest.fixture
 def db(postgres: Postgres) -> Iterator[psycopg.Connection[Any]]:
     """A connection; the staging tables are empty."""
-    with psycopg.connect(postgres.address, autocommit=True) as connection:
-        connection.execute(
-            "truncate staged_artists, staged_tracks, staged_tags, staged_similar, "
-            "rejected_records, staged_through, collection_runs"
-        )
+    with psycopg.connect(emptied(postgres), autocommit=True) as connection:
         yield connection
 
 

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch.catalogue.names import loose, pairs, similarity, spelled
+from batch.catalogue.names import loose, pairs, similarity
 from contracts.ids import normalise
+from contracts.recordings import spelled
 
 
 @pytest.mark.parametrize(

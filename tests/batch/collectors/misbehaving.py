@@ -21,6 +21,13 @@ Handler = Callable[[str, dict[str, str], bytes, dict[str, str]], Reply]
 FAULTS = ("429", "429-date", "500", "503", "slow", "truncated", "reset", "html")
 
 
+class _Quiet(ThreadingHTTPServer):
+    """A client that was killed in the middle of a request is no news."""
+
+    def handle_error(self, *_: object) -> None:
+        """Say nothing."""
+
+
 class Misbehaving:
     """Answers with ``handler``, or with a fault.
 
@@ -111,7 +118,7 @@ class Misbehaving:
 
             do_POST = do_GET
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+        self._server = _Quiet(("127.0.0.1", 0), _Handler)
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
 

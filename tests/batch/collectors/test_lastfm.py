@@ -172,7 +172,7 @@ async def test_lookups_ask_each_question_once_and_resume(tmp_path: Path) -> None
         *about_artists(["Massive Attack", "Unknown", "Sigur Rós / AC/DC"]),
         *about_tracks([("Air", "All I Need"), ("Air", "Talisman")]),
         *about_tags(["trip-hop", "90s"]),
-        *(q for q in charts(2) if "Tracks" not in q.what),
+        *charts(2),
     ]
     cache = Cache(tmp_path)
     with Misbehaving(LastFm([]), share=0.3, slow=0.6) as server:

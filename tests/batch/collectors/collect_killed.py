@@ -1,0 +1,136 @@
+"""``python -m tests.batch.collectors.collect_killed``: collections that are ended by ``SIGKILL``.
+
+Reads a :class:`Plan` from standard input. For each of its points a forked process collects until it
+has passed the point so many times, and kills itself there; then processes collect undisturbed until
+there is nothing new. Prints one line each: ``killed POINT``, at last the outcome as JSON.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from batch.catalogue import resolve, review, settle
+from batch.collectors import archive, checkpoints, deliver, files
+from batch.collectors.lastfm import source as lastfm
+from batch.collectors.listenbrainz import plays as listenbrainz
+from batch.collectors.policy import Policy
+from batch.collectors.run import Request, collect
+from batch.collectors.spotify import source as spotify
+from batch.staging import from_archive, load
+
+#: Where a process can be ended: right after this has returned.
+POINTS: dict[str, tuple[Any, str]] = {
+    "answer kept": (archive.Archive, "append"),
+    "plays delivered": (deliver.Platform, "__call__"),
+    "checkpoint": (checkpoints.Checkpoints, "save"),
+    "answers staged": (from_archive, "_stage"),  # the place in the archive has not moved yet
+    "rows copied": (load.Loader, "_copy"),
+    "rows staged": (load.Loader, "load"),
+    "rows linked": (resolve, "_link"),
+    "merges": (review, "apply_decisions"),
+    "pages": (settle, "refresh"),
+    "content": (settle, "build"),
+    "view": (settle, "publish"),
+    "lake": (settle, "export"),
+}
+QUICK = Policy(rate=2000.0, timeout=0.5, first_wait=0.001, longest_wait=0.01, breaker_after=50)
+#: Runs after the last kill; a run may find more to ask about what the one before has told.
+_MOST = 8
+
+
+class Plan(msgspec.Struct):
+    """What to collect, and where to be killed: ``"<point>:<times passed>"``."""
+
+    request: dict[str, Any]
+    points: list[str]
+
+
+def main() -> None:
+    """Carry the plan out."""
+    plan = msgspec.json.decode(sys.stdin.buffer.read(), type=Plan)
+    plan.request["home"] = Path(plan.request["home"])
+    if file := plan.request.get("file"):
+        plan.request["file"] = Path(file)
+    files._BATCH = 40
+    for module, name in ((lastfm, "source"), (listenbrainz, "source"), (spotify, "user_source")):
+        _hurry(module, name)
+    for point in plan.points:
+        status = _apart(lambda point=point: (_die_at(point), _collect(plan))[1])  # type: ignore[misc]
+        assert os.WIFSIGNALED(status), f"{point} was never reached"
+        assert os.WTERMSIG(status) == signal.SIGKILL
+        print(f"killed {point}", flush=True)
+    for _ in range(_MOST):
+        status = _apart(lambda: _collect(plan))
+        if os.waitstatus_to_exitcode(status) == 0:
+            return
+    sys.exit("there is always something new")
+
+
+def _hurry(module: Any, name: str) -> None:
+    real = getattr(module, name)
+    setattr(module, name, lambda home, url: real(home, url, QUICK))
+
+
+def _collect(plan: Plan) -> int:
+    """Collect once; return 0 if it said nothing new."""
+    outcome = collect(Request(**plan.request))
+    assert outcome.outcome == "finished", outcome.error
+    if any(outcome.staged.values()) or outcome.plays:
+        return 3
+    print(msgspec.json.encode(outcome).decode(), flush=True)
+    return 0
+
+
+def _apart(work: Callable[[], int]) -> int:
+    """Run in a process of its own, without loading everything again; return its wait status."""
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            code = work()
+        finally:
+            sys.stderr.flush()
+            os._exit(code)
+    return os.waitpid(child, 0)[1]
+
+
+def _die_at(point: str) -> None:
+    name, _, times = point.partition(":")
+    owner, attribute = POINTS[name]
+    real = getattr(owner, attribute)
+    left = int(times)
+
+    def passed() -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    if inspect.iscoroutinefunction(real):
+
+        async def waited(*args: Any, **more: Any) -> Any:
+            result = await real(*args, **more)
+            passed()
+            return result
+
+        setattr(owner, attribute, waited)
+        return
+
+    def called(*args: Any, **more: Any) -> Any:
+        result = real(*args, **more)
+        passed()
+        return result
+
+    setattr(owner, attribute, called)
+
+
+if __name__ == "__main__":
+    main()
