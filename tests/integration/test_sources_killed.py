@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -47,22 +47,27 @@ def dsn(postgres: Postgres) -> str:
     return emptied(postgres)
 
 
-def carried_out(home: Path, dsn: str, points: list[str], url: str = "", **request: Any) -> None:
-    """Collect, killed at each point and then left alone."""
-    plan = Plan({"home": str(home), "dsn": dsn, "api": url, "token": "t", **request}, points)
-    urls = {f"SEGUE_{name}_URL": url for name in ("LASTFM", "SPOTIFY", "LISTENBRAINZ")}
+def plan(home: Path, dsn: str, points: list[str], url: str = "", **request: Any) -> Plan:
+    """Return what to collect, and where to be killed."""
+    return Plan({"home": str(home), "dsn": dsn, "api": url, "token": "t", **request}, points)
+
+
+def carried_out(*plans: Plan, **urls: str) -> None:
+    """Collect, killed at each point and then left alone; `urls` by source."""
+    named = {f"SEGUE_{name.upper()}_URL": url for name, url in urls.items()}
     keys = {"SEGUE_LASTFM_API_KEY": "key", "SEGUE_SPOTIFY_USER_TOKEN": "t1"}
     done = subprocess.run(
         [sys.executable, "-m", "tests.batch.collectors.collect_killed"],
-        input=msgspec.json.encode(plan),
-        env=os.environ | keys | (urls if url else {}),
+        input=msgspec.json.encode(plans),
+        env=os.environ | keys | named,
         cwd=ROOT,
         capture_output=True,
-        timeout=120,
+        timeout=240,
         check=False,
     )
     assert done.returncode == 0, done.stderr.decode()
-    assert done.stdout.decode().splitlines()[:-1] == [f"killed {point}" for point in points]
+    expected = [[*(f"killed {point}" for point in each.points), "done"] for each in plans]
+    assert done.stdout.decode().splitlines() == [line for lines in expected for line in lines]
 
 
 def left(dsn: str, home: Path) -> dict[str, Any]:
@@ -81,59 +86,80 @@ def left(dsn: str, home: Path) -> dict[str, Any]:
 
 
 def test_facts_of_an_api(postgres: Postgres, dsn: str, tmp_path: Path) -> None:
+    quiet, killed = tmp_path / "quiet", tmp_path / "killed"
+    points = ["answer kept:2", "checkpoint:1", "rows copied:1", "answers staged:1"]
     with Misbehaving(LastFm([]), share=0.2, slow=0.6) as server:
-        carried_out(tmp_path / "quiet", dsn, [], server.url, source="lastfm")
-        expected = left(dsn, tmp_path / "quiet")
+        carried_out(plan(quiet, dsn, [], source="lastfm"), lastfm=server.url)
+        expected = left(dsn, quiet)
         emptied(postgres)
-        points = ["answer kept:2", "checkpoint:1", "rows copied:1", "answers staged:1"]
-        carried_out(tmp_path / "killed", dsn, points + _AFTER_STAGING, server.url, source="lastfm")
+        carried_out(plan(killed, dsn, points + _AFTER_STAGING, source="lastfm"), lastfm=server.url)
     assert len(expected["staged_tags"]) >= 6
-    assert left(dsn, tmp_path / "killed") == expected
+    assert left(dsn, killed) == expected
 
 
 def test_a_file(postgres: Postgres, dsn: str, tmp_path: Path) -> None:
     path = tmp_path / "plays.tsv"
     lines = [f"u{n}\t2009-05-04T13:52:04Z\t\tArtist {n % 50}\t\tSong {n}" for n in range(300)]
     path.write_text("\n".join([*lines, "torn", f"u\t2009\t\tx\t\t{'y' * 9}\0"]) + "\n")
-    carried_out(tmp_path / "quiet", dsn, [], source="lastfm-1k", file=str(path))
-    expected = left(dsn, tmp_path / "quiet")
+    quiet, killed = tmp_path / "quiet", tmp_path / "killed"
+    asked = {"source": "lastfm-1k", "file": str(path)}
+    carried_out(plan(quiet, dsn, [], **asked))
+    expected = left(dsn, quiet)
     emptied(postgres)
     points = ["rows staged:1", "rows copied:3", "rows staged:6", "rows linked:2", "pages:1"]
-    carried_out(tmp_path / "killed", dsn, points, source="lastfm-1k", file=str(path))
+    carried_out(plan(killed, dsn, points, **asked))
     assert len(expected["staged_tracks"]) == 300
     assert expected["rejected_records"]
-    assert left(dsn, tmp_path / "killed") == expected
+    assert left(dsn, killed) == expected
 
 
-@pytest.mark.parametrize("source", ["lastfm", "listenbrainz", "spotify"])
-def test_plays_of_a_listener(source: str, dsn: str, tmp_path: Path) -> None:
-    count = {"lastfm": 1500, "listenbrainz": 4500, "spotify": 40}[source]
-    platform = LastFm(history(count))
+def test_plays_of_a_listener_from_every_source(dsn: str, tmp_path: Path) -> None:
+    counts = {"lastfm": 1500, "listenbrainz": 4500, "spotify": 40}
+    pages = {"lastfm": 200, "listenbrainz": 1000, "spotify": 50}
+    platforms = {source: LastFm(history(count)) for source, count in counts.items()}
+    seconds = [START + n // 3 * 10 for n in range(counts["listenbrainz"])]
     services: dict[str, Handler] = {
-        "lastfm": platform,
-        "listenbrainz": ListenBrainz([START + n // 3 * 10 for n in range(count)]),
-        "spotify": Spotify(count),
+        "lastfm": platforms["lastfm"],
+        "listenbrainz": ListenBrainz(seconds),
+        "spotify": Spotify(counts["spotify"]),
     }
-    expected = platform.expected("ada")
-    if source != "lastfm":
-        seconds = [n if source == "spotify" else n // 3 * 10 for n in range(count)]
-        expected = {
-            event_id("ada", (START + second) * 1000, "Air", f"#{n}")
-            for n, second in enumerate(seconds)
-        }
-    service: Callable[..., Reply] = services[source]
+    expected = {
+        "lastfm": platforms["lastfm"].expected("ada"),
+        "listenbrainz": {
+            event_id("ada", second * 1000, "Air", f"#{n}") for n, second in enumerate(seconds)
+        },
+        "spotify": {
+            event_id("ada", (START + n) * 1000, "Air", f"#{n}") for n in range(counts["spotify"])
+        },
+    }
+    once = ["answer kept:1", "plays delivered:1", "checkpoint:1"]
+    twice = [*once, "answer kept:2", "plays delivered:2"]
+    points = {  # Spotify has one page
+        "lastfm": [*twice, "answers staged:1"],
+        "listenbrainz": twice,
+        "spotify": [*once, "answers staged:1"],
+    }
 
-    def both(path: str, params: dict[str, str], body: bytes, headers: dict[str, str]) -> Reply:
-        return (platform if path == "/v1/plays" else service)(path, params, body, headers)
+    def served(source: str) -> Misbehaving:
+        def both(path: str, params: dict[str, str], body: bytes, headers: dict[str, str]) -> Reply:
+            service = platforms[source] if path == "/v1/plays" else services[source]
+            return service(path, params, body, headers)
 
-    points = ["answer kept:1", "plays delivered:1", "checkpoint:1"]
-    if source != "spotify":  # it has one page
-        points += ["answer kept:2", "plays delivered:2"]
-    points += ["answers staged:1"]
-    with Misbehaving(both, share=0.2, slow=0.6, seed=3) as server:
-        carried_out(tmp_path, dsn, points, server.url, source=source, user="ada b", listener="ada")
-    assert set(platform.posted) == expected
-    # Between the platform's answer and the checkpoint a page is sent again, and no other time.
-    page = {"lastfm": 200, "listenbrainz": 1000, "spotify": 50}[source]
-    again = sum(point.startswith("plays delivered") for point in points)
-    assert len(platform.posted) - len(expected) <= page * again
+        return Misbehaving(both, share=0.2, slow=0.6, seed=3)
+
+    with ExitStack() as stack:
+        urls = {source: stack.enter_context(served(source)).url for source in services}
+        carried_out(
+            *(
+                plan(
+                    tmp_path, dsn, points[source], url, source=source, user="ada b", listener="ada"
+                )
+                for source, url in urls.items()
+            ),
+            **urls,
+        )
+    for source, platform in platforms.items():
+        assert set(platform.posted) == expected[source]
+        # Between the platform's answer and the checkpoint a page is sent again, at no other time.
+        again = sum(point.startswith("plays delivered") for point in points[source])
+        assert len(platform.posted) - len(expected[source]) <= pages[source] * again

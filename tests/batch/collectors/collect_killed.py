@@ -1,8 +1,9 @@
 """``python -m tests.batch.collectors.collect_killed``: collections that are ended by ``SIGKILL``.
 
-Reads a :class:`Plan` from standard input. For each of its points a forked process collects until it
-has passed the point so many times, and kills itself there; then processes collect undisturbed until
-there is nothing new. Prints one line each: ``killed POINT``, at last the outcome as JSON.
+Reads :class:`Plan` objects from standard input and carries one out after the other. For each of its
+points a forked process collects until it has passed the point so many times, and kills itself
+there; then processes collect undisturbed until there is nothing new. Prints a line each, ``killed
+POINT``, and at last ``done``.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -54,24 +56,28 @@ class Plan(msgspec.Struct):
 
 
 def main() -> None:
-    """Carry the plan out."""
-    plan = msgspec.json.decode(sys.stdin.buffer.read(), type=Plan)
-    plan.request["home"] = Path(plan.request["home"])
-    if file := plan.request.get("file"):
-        plan.request["file"] = Path(file)
+    """Carry the plans out."""
     files._BATCH = 40
     for module, name in ((lastfm, "source"), (listenbrainz, "source"), (spotify, "user_source")):
         _hurry(module, name)
+    for plan in msgspec.json.decode(sys.stdin.buffer.read(), type=list[Plan]):
+        plan.request["home"] = Path(plan.request["home"])
+        if file := plan.request.get("file"):
+            plan.request["file"] = Path(file)
+        _carry_out(plan)
+
+
+def _carry_out(plan: Plan) -> None:
     for point in plan.points:
-        status = _apart(lambda point=point: (_die_at(point), _collect(plan))[1])  # type: ignore[misc]
+        status = _apart(partial(_collect, plan, point))
         assert os.WIFSIGNALED(status), f"{point} was never reached"
         assert os.WTERMSIG(status) == signal.SIGKILL
         print(f"killed {point}", flush=True)
     for _ in range(_MOST):
-        status = _apart(lambda: _collect(plan))
-        if os.waitstatus_to_exitcode(status) == 0:
+        if os.waitstatus_to_exitcode(_apart(partial(_collect, plan))) == 0:
+            print("done", flush=True)
             return
-    sys.exit("there is always something new")
+    sys.exit("there is always something new, or a run fails")
 
 
 def _hurry(module: Any, name: str) -> None:
@@ -79,14 +85,13 @@ def _hurry(module: Any, name: str) -> None:
     setattr(module, name, lambda home, url: real(home, url, QUICK))
 
 
-def _collect(plan: Plan) -> int:
-    """Collect once; return 0 if it said nothing new."""
+def _collect(plan: Plan, point: str = "") -> int:
+    """Collect once, to the point if there is one; return 0 if it said nothing new."""
+    if point:
+        _die_at(point)
     outcome = collect(Request(**plan.request))
     assert outcome.outcome == "finished", outcome.error
-    if any(outcome.staged.values()) or outcome.plays:
-        return 3
-    print(msgspec.json.encode(outcome).decode(), flush=True)
-    return 0
+    return 3 if any(outcome.staged.values()) or outcome.plays else 0
 
 
 def _apart(work: Callable[[], int]) -> int:
