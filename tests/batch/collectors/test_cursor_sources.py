@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from batch.collectors.archive import Archive
 from batch.collectors.checkpoints import Checkpoints
 from batch.collectors.cursor import Cursor, follow
-from batch.collectors.errors import SourceRefused
+from batch.collectors.errors import ShapeBroken, SourceRefused
 from batch.collectors.fetcher import Fetcher
 from batch.collectors.listenbrainz import plays as lb
 from batch.collectors.listenbrainz.contract import ListensAnswer
@@ -27,7 +28,7 @@ from batch.collectors.spotify.withdrawn import check, explain
 from batch.collectors.tally import Tally
 from contracts.errors import ConfigurationError
 from contracts.posted import PostedPlay
-from tests.batch.collectors.misbehaving import Misbehaving, Reply
+from tests.batch.collectors.misbehaving import Handler, Misbehaving, Reply
 
 QUICK = Policy(rate=1000.0, timeout=0.5, first_wait=0.001, longest_wait=0.01, breaker_after=50)
 START = 1_700_000_000
@@ -177,6 +178,55 @@ async def test_recently_played_goes_on_where_it_stopped(
             await run(server, make)
     assert [play.title for play in sink] == [f"#{n}" for n in range(75)]
     assert sink[0].spotify_uri == f"spotify:track:{ID}"
+
+
+@pytest.mark.parametrize("source", ["listenbrainz", "spotify"])
+async def test_drift_is_counted_and_a_field_that_is_gone_stops_before_the_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    monkeypatch.setenv("SEGUE_SPOTIFY_USER_TOKEN", "t1")
+    listening = source == "listenbrainz"
+    service: Handler = ListenBrainz([START, START + 9]) if listening else Spotify(2)
+    rows, name = ("listens", "track_metadata") if listening else ("items", "track")
+    gone, sink = True, []
+
+    def changed(path: str, params: dict[str, str], body: bytes, h: dict[str, str]) -> Reply:
+        status, document, headers = service(path, params, body, h)
+        document = json.loads(json.dumps(document))
+        found = document["payload"] if listening else document
+        found["cursor2"] = "new"
+        for row in found[rows]:
+            row[name]["mood"] = "new"
+            if gone:
+                row["renamed"] = row.pop(name)
+        return status, document, headers
+
+    async def deliver(plays: list[PostedPlay]) -> None:
+        sink.extend(plays)
+
+    async def run(url: str) -> Tally:
+        given = lb.source(tmp_path, url, QUICK) if listening else user_source(tmp_path, url, QUICK)
+        how: Any = (
+            (lb.path("ada b"), lb.params, ListensAnswer, lb.read_page)
+            if listening
+            else (spotify.PATH, spotify.params, RecentlyPlayed, spotify.read_page)
+        )
+        with Archive(tmp_path / source) as archive:
+            async with Fetcher(given, archive) as fetcher:
+                await follow(fetcher, Checkpoints(tmp_path), "ada b", *how, deliver)
+                return fetcher.tally
+
+    with Misbehaving(changed) as server:
+        with pytest.raises(ShapeBroken, match=name):
+            await run(server.url)
+        assert sink == []
+        gone = False
+        tally = await run(server.url)
+    assert [play.title for play in sink] == ["#0", "#1"]
+    assert sorted(what.rpartition(".")[2] for what in tally.drift) == [
+        "cursor2 unknown", "mood unknown",
+    ]  # fmt: skip
+    assert sorted(tally.drift.values()) == [1, 2]
 
 
 async def test_client_credentials_and_single_lookups(
