@@ -213,7 +213,10 @@ async def test_drift_is_counted_and_a_field_that_is_gone_stops_before_the_checkp
         )
         with Archive(tmp_path / source) as archive:
             async with Fetcher(given, archive) as fetcher:
-                await follow(fetcher, Checkpoints(tmp_path), "ada b", *how, deliver)
+                path, params, contract, reader = how
+                await follow(
+                    fetcher, Checkpoints(tmp_path), "ada b", path, params, contract, reader, deliver
+                )
                 return fetcher.tally
 
     with Misbehaving(changed) as server:
