@@ -1,4 +1,4 @@
-"""Lands the journal of merges: which plays two clients told, as PostgreSQL decided it.
+"""The journal of merges: which plays two clients told, as PostgreSQL decided it.
 
 The decision is made once, where the history is written (`streams.duplicates`); the warehouse does
 not decide again, so both count the same.
@@ -27,11 +27,11 @@ PLAY_MERGES = pa.schema(
 _JOURNAL = "select id, event_id::text, head_id::text, at from merges order by id"
 
 
-def land_merges(settings: Settings, connection: duckdb.DuckDBPyConnection) -> int:
-    """Replace ``raw.play_merges`` by the journal as it is now; return its length.
+def journal_of_merges(settings: Settings) -> pa.Table | None:
+    """Return the journal as it is now, by :data:`PLAY_MERGES`; ``None`` where it cannot be had.
 
-    While PostgreSQL is away the journal of the last time stays: the warehouse is then as far behind
-    in merges as it is in plays.
+    While PostgreSQL is away a warehouse keeps the journal of the last time: it is then as far
+    behind in merges as it is in plays.
     """
     columns: list[tuple[object, ...]]
     try:
@@ -39,12 +39,19 @@ def land_merges(settings: Settings, connection: duckdb.DuckDBPyConnection) -> in
             columns = list(zip(*history.execute(_JOURNAL).fetchall(), strict=True))
     except (psycopg.OperationalError, psycopg.errors.UndefinedTable) as error:
         log.warning("the journal of merges is not landed: %s", str(error).splitlines()[0])
-        return 0
+        return None
     data = columns or [() for _ in PLAY_MERGES]
-    journal = pa.table(
+    return pa.table(
         [pa.array(values, field.type) for values, field in zip(data, PLAY_MERGES, strict=True)],
         schema=PLAY_MERGES,
     )
+
+
+def land_merges(settings: Settings, connection: duckdb.DuckDBPyConnection) -> int:
+    """Replace ``raw.play_merges`` by the journal as it is now; return its length."""
+    journal = journal_of_merges(settings)
+    if journal is None:
+        return 0
     connection.register("journal_of_merges", journal)
     connection.execute("create or replace table raw.play_merges as from journal_of_merges")
     connection.unregister("journal_of_merges")

@@ -1,7 +1,7 @@
 """The Snowflake side of the nightly: the same calls as :mod:`batch.warehouse`.
 
-RAW is filled by the landing sink all day, so nothing is landed here. Checks and reports are written
-in DuckDB's SQL and translated; what is built is the same dbt project.
+RAW is filled by the landing sink all day; only what is not in the log is landed here. Checks and
+reports are written in DuckDB's SQL and translated; what is built is the same dbt project.
 """
 
 from __future__ import annotations
@@ -17,24 +17,28 @@ from batch import dbt_runner
 from batch.ask import Ask
 from batch.dbt_runner import Build, Node
 from batch.lake import Snapshot
+from batch.snowflake_landing import land_batch_tables
 from contracts.errors import ConfigurationError, StoreUnavailable
 from contracts.settings import Settings
 from contracts.snowflake import Snowflake
 
 
 def land(settings: Settings, snapshots: Mapping[str, Snapshot | None]) -> None:
-    """Make sure that RAW is there; Snowpipe fills it.
+    """Make sure that RAW is there (Snowpipe fills it); land merges and the catalogue.
 
     Raises
     ------
     ConfigurationError
         It holds no plays.
+    StoreUnavailable
+        Snowflake does not answer.
     """
     if not count(settings, "raw.plays"):
         raise ConfigurationError(
             "RAW.PLAYS in Snowflake is empty: does the landing sink run (`segue status`)? "
             "`segue snowflake backfill` lands what lies in the lake"
         )
+    land_batch_tables(settings, snapshots)
 
 
 def folder(settings: Settings) -> Path:

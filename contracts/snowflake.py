@@ -18,10 +18,18 @@ if TYPE_CHECKING:
     from snowflake.connector import SnowflakeConnection
 
 _PREFIX = "SEGUE_SNOWFLAKE_"
+_IDENTITY = frozenset({"user", "password", "private_key", "role", "warehouse"})
 #: The schema that the sinks fill; tables are named as in :data:`contracts.lake.TABLES`.
 RAW = "RAW"
 STAGE = "LANDING"
+#: Stage of what the nightly lands: the journal of merges, the catalogue.
+BATCH_STAGE = "BATCH"
 QUARANTINE = "QUARANTINE"
+#: How long an account that does not answer is tried, seconds.
+LOGIN_SECONDS = 20
+#: Error numbers that waiting does not help: "does not exist or not authorized", "insufficient
+#: privileges", syntax.
+REFUSED = frozenset({2003, 3001, 1003, 2043})
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +82,16 @@ class Snowflake:
         return self.name(f"{table}_pipe")
 
     @classmethod
-    def from_env(cls, env: Mapping[str, str] | None = None) -> Snowflake | None:
+    def from_env(cls, env: Mapping[str, str] | None = None, process: str = "") -> Snowflake | None:
         """Read ``SEGUE_SNOWFLAKE_*``; ``None`` when no account is named.
 
         A secret may also lie in the file that ``<NAME>_FILE`` names.
+
+        Parameters
+        ----------
+        process
+            Where ``SEGUE_SNOWFLAKE_<PROCESS>_USER`` is set, that user, its key, role and warehouse
+            are taken: so processes of one environment may be different users.
 
         Raises
         ------
@@ -90,14 +104,19 @@ class Snowflake:
         True
         >>> Snowflake.from_env({"SEGUE_SNOWFLAKE_ACCOUNT": "a-b"}).address
         'a-b.snowflakecomputing.com'
+        >>> env = {"SEGUE_SNOWFLAKE_ACCOUNT": "a-b", "SEGUE_SNOWFLAKE_ERASER_USER": "X"}
+        >>> Snowflake.from_env(env, "eraser").user
+        'X'
         """
         source = os.environ if env is None else env
         if not source.get(f"{_PREFIX}ACCOUNT"):
             return None
         types = get_type_hints(cls)
         values: dict[str, Any] = {}
+        own = f"{_PREFIX}{process.upper()}_"
+        own = own if source.get(f"{own}USER") else _PREFIX
         for each in fields(cls):
-            name = _PREFIX + each.name.upper()
+            name = (own if each.name in _IDENTITY else _PREFIX) + each.name.upper()
             text = source.get(name)
             if not text and (file := source.get(f"{name}_FILE")):
                 try:
@@ -158,7 +177,7 @@ class Snowflake:
             "host": self.address,
             "port": self.port,
             "protocol": self.protocol,
-            "login_timeout": 20,
+            "login_timeout": LOGIN_SECONDS,
             "network_timeout": 30,
             "session_parameters": {"TIMEZONE": "UTC", "QUERY_TAG": "segue"},
             "application": "segue",

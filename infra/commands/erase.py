@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as jsonlib
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,6 +17,7 @@ from infra.audit.trail import here
 from infra.database import connected, settings_of
 from infra.erasure import requests
 from infra.erasure.run import run_pending
+from infra.erasure.target import FAIL_SAFE_DAYS
 from infra.stack.accounts import ADMIN
 
 
@@ -26,7 +28,7 @@ def erase(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether it is meant.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Forget a listener: account, plays, features, lake, warehouse, model; exit 2 if it must wait.
+    """Forget a listener: account, plays, features, lake, warehouses, model; exit 2 if it must wait.
 
     A killed run goes on where it stopped. What must wait is taken up by the running stack.
     """
@@ -98,9 +100,22 @@ def _report(home: Path | None, asked: Any, found: int, done: int) -> dict[str, A
 
 def _print(report: dict[str, Any]) -> None:
     for step, removed in report["removed"].items():
-        words = ", ".join(f"{count} {what}" for what, count in removed.items())
-        typer.echo(f"{step:16} {words or 'nothing'}")
+        typer.echo(f"{step:16} {_words(removed)}")
     for request in report["waiting"]:
         typer.echo(f"{request['id']} waits: {request['for'] or 'not begun'}")
     if report["id"] is None and not report["waiting"]:
         typer.echo(f"{report['done']} done, nothing waits")
+
+
+def _words(removed: dict[str, int]) -> str:
+    """Say what a step removed, and of Snowflake until when it can still be read."""
+    if removed.get("configured") == 0:
+        return "skipped: no account is configured here"
+    days = removed.get("time_travel_days", 0)
+    counts = {what: count for what, count in removed.items() if what != "time_travel_days"}
+    words = ", ".join(f"{count} {what}" for what, count in counts.items()) or "nothing"
+    if not days:
+        return words
+    until = datetime.now(UTC).date() + timedelta(days=days)
+    last = until + timedelta(days=FAIL_SAFE_DAYS)
+    return f"{words}; readable by time travel until {until}, by Snowflake's support until {last}"

@@ -14,10 +14,8 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from contracts.errors import StoreUnavailable
 from contracts.lake import CATALOGUE
 from contracts.settings import Settings
-from infra.erasure.target import Target
+from infra.erasure.target import RECEIVED, Target
 
-#: Table -> the column that says when a row was received.
-_RECEIVED = {"plays": "received_at", "feedback": "given_at", "impressions": "shown_at"}
 _ATTEMPTS = 8
 _KEEP_LOG = "delta.logRetentionDuration"
 
@@ -34,13 +32,13 @@ def forget(settings: Settings, target: Target) -> dict[str, int]:
     for path in _tables(settings):
         if path.name in CATALOGUE:
             continue  # it speaks of music, not of people
-        if path.name not in _RECEIVED:
+        if path.name not in RECEIVED:
             raise StoreUnavailable(f"nobody has said how to erase from the lake table {path.name}")
         if target.event_id is not None and path.name != "plays":
             continue
         predicate = (
             f"user_id = '{_quoted(target.user_id)}'"
-            f" and {_RECEIVED[path.name]} <= '{_moment(target.before_ms)}'"
+            f" and {RECEIVED[path.name]} <= '{_moment(target.before_ms)}'"
         )
         if target.event_id is not None:
             predicate += f" and event_id = '{_quoted(target.event_id)}'"

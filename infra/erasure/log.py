@@ -26,7 +26,7 @@ from infra.stack.stack import workers as deployed
 _ACK_SECONDS = 10
 #: A worker that has been silent for so long (ms) belongs to a host that is gone; should it return,
 #: it reads the erasures before anything else.
-_GONE_MS = 24 * 60 * 60 * 1000
+GONE_MS = 24 * 60 * 60 * 1000
 
 
 def publish(settings: Settings, target: Target) -> dict[str, int]:
@@ -123,7 +123,7 @@ def _missing(
     present = {
         name: beat
         for name, beat in _beats(settings).items()
-        if name.partition("@")[0] in workers and now - beat.at < _GONE_MS
+        if name.partition("@")[0] in workers and now - beat.at < GONE_MS
     }
     silent = set(workers) - {name.partition("@")[0] for name in present}
     late = {

@@ -16,7 +16,7 @@ import psycopg
 from batch.runs import Runs
 from contracts.errors import StoreUnavailable
 from contracts.settings import Settings
-from infra.erasure import features, history, lake, log, requests, staging, warehouse
+from infra.erasure import features, history, lake, log, requests, snowflake, staging, warehouse
 from infra.erasure.requests import Connection, Request
 from infra.erasure.target import Target
 
@@ -62,7 +62,10 @@ class Work:
         files: dict[str, dict[str, int]] = {}
         done = 0
         for request in ready:
-            if self._attempt(request, lambda request: self._rewrite(request, files)):
+            # Snowflake last: while it is away everything of our own is finished.
+            if self._attempt(
+                request, lambda request: self._rewrite(request, files)
+            ) and self._attempt(request, self._remote):
                 requests.finish(self._connection, request, actor=self._actor, origin=self._origin)
                 self._tell("erasure", "done")
                 done += 1
@@ -80,16 +83,14 @@ class Work:
 
     def _remove(self, request: Request) -> None:
         requests.begin(self._connection, request, int(time.time() * 1000))
-        assert request.before_ms is not None
-        play = None if request.event_id is None else str(request.event_id)
-        target = Target(request.user_id, request.before_ms, play)
+        target = self._target(request)
         settings, connection = self._settings, self._connection
         self._step(request, "log", lambda: log.publish(settings, target))
         place = request.steps["log"]["partition"], request.steps["log"]["offset"]
         self._step(
             request, "workers", lambda: log.wait_until_known(settings, *place, self._patience)
         )
-        if play is None:
+        if target.event_id is None:
             self._step(request, "redis", lambda: features.forget(settings, target))
             self._step(request, "postgres", lambda: history.forget(connection, target))
             self._step(request, "staging", lambda: staging.forget(settings, connection, target))
@@ -97,7 +98,7 @@ class Work:
             self._step(request, "postgres", lambda: self._play(target))
         self._step(request, "lake", lambda: lake.forget(settings, target))
         self._step(request, "warehouse", lambda: warehouse.forget(settings, target))
-        if play is None:
+        if target.event_id is None:
             self._step(
                 request, "model", lambda: log.wait_until_unlearned(settings, *place, self._patience)
             )
@@ -129,6 +130,15 @@ class Work:
                 return files[step]
 
             self._step(request, step, once)
+
+    def _remote(self, request: Request) -> None:
+        target = self._target(request)
+        self._step(request, "snowflake", lambda: snowflake.forget(self._settings, target))
+
+    def _target(self, request: Request) -> Target:
+        assert request.before_ms is not None
+        play = None if request.event_id is None else str(request.event_id)
+        return Target(request.user_id, request.before_ms, play)
 
     def _step(self, request: Request, name: str, act: Callable[[], dict[str, int]]) -> None:
         if name in request.steps:

@@ -7,6 +7,9 @@ create role if not exists ${database}_LOADER
 create role if not exists ${database}_TRANSFORMER
     comment = 'Runs dbt: reads RAW, owns everything behind it';
 
+create role if not exists ${database}_ERASER
+    comment = 'Deletes what a listener asks to be forgotten, and nothing else';
+
 create role if not exists ${database}_ANALYST
     comment = 'Reads MARTS; sees listeners under a pseudonym';
 
@@ -15,5 +18,7 @@ use role SECURITYADMIN;
 grant role ${database}_LOADER to role SYSADMIN;
 
 grant role ${database}_TRANSFORMER to role SYSADMIN;
+
+grant role ${database}_ERASER to role SYSADMIN;
 
 grant role ${database}_ANALYST to role SYSADMIN;

@@ -5,6 +5,9 @@ use role SYSADMIN;
 create stage if not exists ${database}.RAW.LANDING
     comment = 'Files named by topic, log, partition and range of offsets';
 
+create stage if not exists ${database}.RAW.BATCH
+    comment = 'Files of the nightly, for as long as it takes to copy them';
+
 create table if not exists ${database}.RAW.QUARANTINE (
     source_file varchar not null,
     target varchar not null,
@@ -113,8 +116,18 @@ create pipe if not exists ${database}.RAW.IMPRESSIONS_PIPE
     match_by_column_name = case_insensitive
     include_metadata = (file_row = METADATA$$FILE_ROW_NUMBER, loaded_at = METADATA$$START_SCAN_TIME);
 
--- The catalogue: replaced whole, not appended, so it has no pipe. Empty until somebody loads it;
--- dimensions then have no genres.
+-- What is not in the log: the nightly appends it, and staging reads the newest version.
+create table if not exists ${database}.RAW.PLAY_MERGES (
+    id number(19, 0) not null,
+    event_id varchar not null,
+    head_id varchar,
+    changed_at timestamp_ltz(6) not null,
+    source_file varchar not null comment 'Path in the stage BATCH',
+    file_row number(19, 0) comment 'Row of the file',
+    loaded_at timestamp_ltz(3) comment 'When the file was read'
+)
+    comment = 'Which play is counted as part of which other; the last word on an event counts';
+
 create table if not exists ${database}.RAW.CATALOGUE_ARTISTS (
     name varchar not null,
     artist_id varchar not null,
@@ -122,8 +135,11 @@ create table if not exists ${database}.RAW.CATALOGUE_ARTISTS (
     tags varchar not null,
     popularity float not null,
     sources varchar not null,
-    landed_at timestamp_ltz(3) not null,
-    landed_date date not null
+    landed_at timestamp_ltz(3) not null comment 'Tells versions of the catalogue apart',
+    landed_date date not null,
+    source_file varchar not null comment 'Path in the stage BATCH',
+    file_row number(19, 0) comment 'Row of the file',
+    loaded_at timestamp_ltz(3) comment 'When the file was read'
 )
     comment = 'Every name of an artist with genre, tags and popularity';
 
@@ -144,7 +160,10 @@ create table if not exists ${database}.RAW.CATALOGUE_TRACKS (
     acousticness float,
     instrumentalness float,
     valence float,
-    landed_at timestamp_ltz(3) not null,
-    landed_date date not null
+    landed_at timestamp_ltz(3) not null comment 'Tells versions of the catalogue apart',
+    landed_date date not null,
+    source_file varchar not null comment 'Path in the stage BATCH',
+    file_row number(19, 0) comment 'Row of the file',
+    loaded_at timestamp_ltz(3) comment 'When the file was read'
 )
     comment = 'Every track of the catalogue with genre, year and audio features';

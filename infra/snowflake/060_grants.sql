@@ -1,5 +1,5 @@
 -- As little as each needs. The loader cannot read what others landed beside counting it; the
--- transformer cannot write RAW; analysts see MARTS.
+-- transformer appends to three tables of RAW, which hold nothing of the log; analysts see MARTS.
 use role SECURITYADMIN;
 
 -- loader
@@ -36,6 +36,14 @@ grant select on all tables in schema ${database}.RAW to role ${database}_TRANSFO
 
 grant select on future tables in schema ${database}.RAW to role ${database}_TRANSFORMER;
 
+grant read, write on stage ${database}.RAW.BATCH to role ${database}_TRANSFORMER;
+
+grant insert on table ${database}.RAW.PLAY_MERGES to role ${database}_TRANSFORMER;
+
+grant insert on table ${database}.RAW.CATALOGUE_ARTISTS to role ${database}_TRANSFORMER;
+
+grant insert on table ${database}.RAW.CATALOGUE_TRACKS to role ${database}_TRANSFORMER;
+
 grant create table, create view on schema ${database}.STAGING to role ${database}_TRANSFORMER;
 
 grant create table, create view on schema ${database}.INTERMEDIATE to role ${database}_TRANSFORMER;
@@ -50,6 +58,51 @@ grant create table, create view on schema ${database}.DBT_TEST__AUDIT
 grant usage on schema ${database}.GOVERNANCE to role ${database}_TRANSFORMER;
 
 grant apply on masking policy ${database}.GOVERNANCE.LISTENER to role ${database}_TRANSFORMER;
+
+-- eraser: finds and deletes rows, in the tables of tomorrow too; rewrites staged and set-aside files
+grant usage on database ${database} to role ${database}_ERASER;
+
+grant usage on warehouse ${database}_TRANSFORM to role ${database}_ERASER;
+
+grant read, write on stage ${database}.RAW.LANDING to role ${database}_ERASER;
+
+grant insert on table ${database}.RAW.QUARANTINE to role ${database}_ERASER;
+
+grant usage on schema ${database}.RAW to role ${database}_ERASER;
+
+grant select, delete on all tables in schema ${database}.RAW to role ${database}_ERASER;
+
+grant select, delete on future tables in schema ${database}.RAW to role ${database}_ERASER;
+
+grant usage on schema ${database}.STAGING to role ${database}_ERASER;
+
+grant select, delete on all tables in schema ${database}.STAGING to role ${database}_ERASER;
+
+grant select, delete on future tables in schema ${database}.STAGING to role ${database}_ERASER;
+
+grant usage on schema ${database}.INTERMEDIATE to role ${database}_ERASER;
+
+grant select, delete on all tables in schema ${database}.INTERMEDIATE to role ${database}_ERASER;
+
+grant select, delete on future tables in schema ${database}.INTERMEDIATE to role ${database}_ERASER;
+
+grant usage on schema ${database}.SNAPSHOTS to role ${database}_ERASER;
+
+grant select, delete on all tables in schema ${database}.SNAPSHOTS to role ${database}_ERASER;
+
+grant select, delete on future tables in schema ${database}.SNAPSHOTS to role ${database}_ERASER;
+
+grant usage on schema ${database}.MARTS to role ${database}_ERASER;
+
+grant select, delete on all tables in schema ${database}.MARTS to role ${database}_ERASER;
+
+grant select, delete on future tables in schema ${database}.MARTS to role ${database}_ERASER;
+
+grant usage on schema ${database}.DBT_TEST__AUDIT to role ${database}_ERASER;
+
+grant select, delete on all tables in schema ${database}.DBT_TEST__AUDIT to role ${database}_ERASER;
+
+grant select, delete on future tables in schema ${database}.DBT_TEST__AUDIT to role ${database}_ERASER;
 
 -- analyst
 grant usage on database ${database} to role ${database}_ANALYST;

@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from contracts.lake import TABLES
-from contracts.snowflake import QUARANTINE, RAW, Snowflake
+from batch.merges import PLAY_MERGES
+from contracts.lake import CATALOGUE, TABLES
+from contracts.snowflake import BATCH_STAGE, QUARANTINE, RAW, Snowflake
 
 if TYPE_CHECKING:
     from snowflake.connector import SnowflakeConnection
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 #: Columns of RAW besides those of the lake.
 METADATA = ("source_file", "file_row", "loaded_at")
+#: What the nightly appends to RAW; all else there is the sink's alone.
+OF_THE_NIGHTLY = {"play_merges": PLAY_MERGES, **CATALOGUE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,15 +94,14 @@ def questions(snowflake: Snowflake) -> list[Question]:
 
 
 def _landing(snowflake: Snowflake) -> Iterator[Question]:
-    for table, schema in TABLES.items():
-        name, wanted = snowflake.name(table), {*schema.names, *METADATA}
+    for table, schema in {**TABLES, **OF_THE_NIGHTLY}.items():
 
-        def columns(rows: list[Row], wanted: set[str] = wanted) -> str:
-            missing = wanted - {str(row["name"]).lower() for row in rows}
+        def columns(rows: list[Row], wanted: frozenset[str] = frozenset(schema.names)) -> str:
+            missing = {*wanted, *METADATA} - {str(row["name"]).lower() for row in rows}
             return f"columns missing: {', '.join(sorted(missing))}" if missing else ""
 
         yield Question(
-            f"columns of {name}",
+            f"columns of {snowflake.name(table)}",
             (
                 "select column_name as name "  # noqa: S608
                 f"from {snowflake.database}.information_schema.columns "
@@ -107,6 +109,16 @@ def _landing(snowflake: Snowflake) -> Iterator[Question]:
             ),
             columns,
         )
+    yield Question(
+        f"{snowflake.name('play_merges')} holds each entry once",
+        (
+            "select count(*) as doubled from (select 1 as one "  # noqa: S608
+            f"from {snowflake.name('play_merges')} group by id having count(*) > 1)",
+        ),
+        _none("doubled", "entries of the journal lie there more than once"),
+    )
+    for table in TABLES:
+        name = snowflake.name(table)
         pipe = snowflake.pipe(table)
         yield Question(f"{pipe} runs", (f"select system$pipe_status('{pipe}') as status",), _runs)
         yield Question(
@@ -167,14 +179,40 @@ def _governance(snowflake: Snowflake) -> Iterator[Question]:
             if any(f"{db}.{s}" in str(r["name"]) for s in ("RAW", "STAGING", "SNAPSHOTS"))
         ),
     )
+    may = {("INSERT", snowflake.name(table)) for table in OF_THE_NIGHTLY}
+    may |= {(word, snowflake.name(BATCH_STAGE)) for word in ("READ", "WRITE")}
     yield Question(
-        "the transformer cannot write RAW",
+        "the transformer cannot write what the sink landed",
         (f"show grants to role {db}_TRANSFORMER",),
         lambda rows: ", ".join(
             f"{r['privilege']} on {r['name']}"
             for r in rows
-            if f"{db}.RAW" in str(r["name"]) and r["privilege"] not in ("USAGE", "SELECT")
+            if f"{db}.RAW" in str(r["name"])
+            and r["privilege"] not in ("USAGE", "SELECT")
+            and (r["privilege"], r["name"]) not in may
         ),
+    )
+    schemas = ("RAW", "STAGING", "INTERMEDIATE", "SNAPSHOTS", "MARTS")
+    yield Question(
+        "the eraser reaches every table",
+        (f"show future grants to role {db}_ERASER",),
+        lambda rows: ", ".join(
+            schema
+            for schema in schemas
+            if not any(
+                r["privilege"] == "DELETE" and str(r["name"]).startswith(f"{db}.{schema}")
+                for r in rows
+            )
+        ),
+        real_only=True,
+    )
+    yield Question(
+        "the eraser sees plain listener ids",
+        (f"describe masking policy {db}.GOVERNANCE.LISTENER",),
+        lambda rows: (
+            "" if f"{db}_ERASER" in str(rows[0]["body"]) else "the policy hides them from it"
+        ),
+        real_only=True,
     )
     references = (
         f"table({db}.information_schema.policy_references("
@@ -199,7 +237,7 @@ def _governance(snowflake: Snowflake) -> Iterator[Question]:
         ),
         real_only=True,
     )
-    for user in (f"{db}_LOADER", f"{db}_TRANSFORMER"):
+    for user in (f"{db}_LOADER", f"{db}_TRANSFORMER", f"{db}_ERASER"):
         yield Question(
             f"{user} has a key and no password",
             ("use role ACCOUNTADMIN", f"describe user {user}"),

@@ -18,6 +18,7 @@ _FOLDER = Path(__file__).parent
 PARAMETERS: dict[str, str | None] = {
     "loader_public_key": None,
     "transformer_public_key": None,
+    "eraser_public_key": None,
     "machine_addresses": "'0.0.0.0/0'",
     "credit_quota": "30",
     "retention_days": "14",
@@ -27,6 +28,7 @@ PARAMETERS: dict[str, str | None] = {
 DRY = {
     "SEGUE_SNOWFLAKE_LOADER_PUBLIC_KEY": "<key-of-the-loader>",
     "SEGUE_SNOWFLAKE_TRANSFORMER_PUBLIC_KEY": "<key-of-the-transformer>",
+    "SEGUE_SNOWFLAKE_ERASER_PUBLIC_KEY": "<key-of-the-eraser>",
 }
 _KEY = re.compile(r"-----[A-Z ]+-----|\s+")
 

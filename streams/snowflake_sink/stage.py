@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import io
 import json
+import tempfile
 from collections.abc import Iterable
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from contracts.errors import ConfigurationError, StoreUnavailable
-from contracts.snowflake import QUARANTINE, STAGE, Snowflake
+from contracts.snowflake import QUARANTINE, REFUSED, STAGE, Snowflake
 from streams.snowflake_sink.files import RangeFile
 from streams.snowflake_sink.remote import Remote
 
 if TYPE_CHECKING:
     from snowflake.connector import SnowflakeConnection
-
-# "Does not exist or not authorized", "insufficient privileges", syntax: waiting does not help.
-_OURS = {2003, 3001, 1003, 2043}
 
 
 class Stage:
@@ -37,15 +36,16 @@ class Stage:
         self._quarantine = snowflake.name(QUARANTINE)
         self._connection: SnowflakeConnection | None = None
 
-    def files(self, topic: str, log_id: str) -> list[RangeFile]:
-        """Return the files of a log that lie in the stage.
+    def files(self, topic: str, log_id: str = "") -> list[RangeFile]:
+        """Return the files of a log (or of all logs of a topic) that lie in the stage.
 
         Raises
         ------
         StoreUnavailable, ConfigurationError
             As every method here: Snowflake does not answer; or it refuses, and why.
         """
-        rows = self._ask(f"LIST {self._stage}/{topic}/{log_id}/")
+        folder = f"{topic}/{log_id}/" if log_id else f"{topic}/"
+        rows = self._ask(f"LIST {self._stage}/{folder}")
         return [file for row in rows if (file := RangeFile.parse(str(row[0])))]
 
     def put(self, file: RangeFile, content: bytes) -> None:
@@ -55,6 +55,12 @@ class Stage:
             "AUTO_COMPRESS = FALSE OVERWRITE = FALSE PARALLEL = 1",
             stream=io.BytesIO(content),
         )
+
+    def get(self, file: RangeFile) -> bytes:
+        """Download a file."""
+        with tempfile.TemporaryDirectory() as folder:
+            self._ask(f"GET {self._stage}/{file.path} 'file://{folder}/'")
+            return (Path(folder) / file.name).read_bytes()
 
     def remove(self, files: Iterable[RangeFile]) -> None:
         """Delete files from the stage."""
@@ -123,10 +129,10 @@ class Stage:
             return self.remote.call(sql.split()[0], work)
         except errors.ProgrammingError as error:
             self.close()
-            if error.errno in _OURS:
+            if error.errno in REFUSED:
                 raise ConfigurationError(
-                    f"Snowflake refuses {sql.split()[0]}: {error.msg}: was "
-                    "`segue snowflake apply` run, and is this the loader's role?"
+                    f"Snowflake refuses {sql.split()[0]}: {error.msg}: was `segue snowflake apply` "
+                    f"run, and is {self.snowflake.user} the user for this?"
                 ) from None
             raise StoreUnavailable(f"Snowflake: {error.msg}") from None
         except (errors.Error, OSError, json.JSONDecodeError) as error:

@@ -12,7 +12,7 @@ import pyarrow as pa
 from deltalake import write_deltalake
 
 from contracts.ids import event_id, track_id
-from contracts.lake import IMPRESSIONS, PARTITION_BY, PLAYS, TABLES
+from contracts.lake import CATALOGUE, IMPRESSIONS, PARTITION_BY, PLAYS, TABLES
 from contracts.settings import Settings
 
 #: Noon of a Monday; every test counts minutes from here.
@@ -116,3 +116,30 @@ def append(settings: Settings, rows: list[dict[str, Any]], name: str = "plays") 
     path.parent.mkdir(parents=True, exist_ok=True)
     table = pa.Table.from_pylist(rows, schema=TABLES[name])
     write_deltalake(str(path), table, mode="append", partition_by=PARTITION_BY)
+
+
+def replace_catalogue(
+    settings: Settings, genre: str, artists: list[str], tracks: list[str]
+) -> None:
+    """Replace the catalogue's tables as the nightly does; every artist has every track."""
+    now = datetime.now(UTC)
+    common = {"genre": genre, "popularity": 0.5, "landed_at": now, "landed_date": now.date()}
+    rows = {
+        "catalogue_artists": [
+            common | {"name": name, "artist_id": name, "tags": f'[["{genre}", 0.7]]', "sources": ""}
+            for name in artists
+        ],
+        "catalogue_tracks": [
+            common
+            | {"track_id": track_id(artist, title), "artist": artist, "title": title}
+            | {"album": f"{title} LP", "year": 1990 + number % 30, "energy": 0.25}
+            for artist in artists
+            for number, title in enumerate(tracks)
+        ],
+    }
+    settings.lake_dir.mkdir(parents=True, exist_ok=True)
+    for name, found in rows.items():
+        table = pa.Table.from_pylist(found, schema=CATALOGUE[name])
+        write_deltalake(
+            str(settings.lake_dir / name), table, mode="overwrite", partition_by=PARTITION_BY
+        )

@@ -12,9 +12,10 @@ import pytest
 import yaml
 
 from contracts.settings import Settings
+from contracts.snowflake import Snowflake
 from infra.cli import COMMANDS
 from infra.commands.worker import MODULES
-from infra.stack.stack import WORKERS
+from infra.stack.stack import SNOWFLAKE_SINK, WORKERS
 from tests.conftest import ROOT
 
 COMPOSE = ROOT / "docker-compose.yml"
@@ -51,11 +52,36 @@ def test_every_worker_has_a_service(services: dict[str, Any]) -> None:
     commands = [
         tuple(s["command"]) for s in services.values() if s.get("command", [""])[0] == "worker"
     ]
-    assert sorted(commands) == sorted(("worker", name) for name in (*WORKERS, "eraser"))
+    wanted = (*WORKERS, "eraser", SNOWFLAKE_SINK)
+    assert sorted(commands) == sorted(("worker", name) for name in wanted)
+
+
+def test_snowflake_is_switched_on_by_its_profile(services: dict[str, Any]) -> None:
+    """Each service that goes there is a user of its own; its key is a file, never a value."""
+    assert services[SNOWFLAKE_SINK]["profiles"] == ["snowflake"]
+    for name, role in (
+        (SNOWFLAKE_SINK, "LOADER"), ("eraser", "ERASER"), ("nightly", "TRANSFORMER"),
+    ):  # fmt: skip
+        environment = services[name]["environment"]
+        described = {
+            variable: value.replace("${SEGUE_SNOWFLAKE_DATABASE:-SEGUE}", "SEGUE")
+            for variable, value in environment.items()
+        }
+        assert Snowflake.from_env(described | {"SEGUE_SNOWFLAKE_ACCOUNT": ""}) is None
+        (secret,) = services[name]["secrets"]
+        (key,) = [value for variable, value in described.items() if variable.endswith("_KEY_FILE")]
+        assert key == f"/run/secrets/{secret}"
+        without_keys = {n: v for n, v in described.items() if not n.endswith("_KEY_FILE")}
+        found = Snowflake.from_env(without_keys | {"SEGUE_SNOWFLAKE_ACCOUNT": "a"}, name)
+        assert found is not None
+        assert (found.user, found.database) == (f"SEGUE_{role}", "SEGUE")
 
 
 def test_commands_and_settings_exist(services: dict[str, Any]) -> None:
     known = {f"SEGUE_{field.name.upper()}" for field in fields(Settings)}
+    snowflake = [field.name.upper() for field in fields(Snowflake)] + ["PRIVATE_KEY_FILE"]
+    known |= {f"SEGUE_SNOWFLAKE_{name}" for name in snowflake}
+    known |= {f"SEGUE_SNOWFLAKE_ERASER_{name}" for name in snowflake}
     for name, service in services.items():
         if "build" not in service:
             continue

@@ -12,9 +12,10 @@ from sqlglot import exp
 from contracts.errors import ConfigurationError
 from contracts.lake import TABLES
 from contracts.snowflake import Snowflake
-from infra.snowflake.check import METADATA, questions
+from infra.snowflake.check import METADATA, OF_THE_NIGHTLY, questions
 from infra.snowflake.scripts import DRY, split, statements
 
+RAW_TABLES = {**TABLES, **OF_THE_NIGHTLY}
 ACCOUNT = Snowflake(account="a", database="segue_test")
 #: What sqlglot takes as a bare command, and the shape we hold each to.
 SHAPES = {
@@ -24,12 +25,15 @@ SHAPES = {
     "create resource": r"create resource monitor if not exists \w+ with\s+credit_quota = \d+\s.+",
     "create masking": r"create masking policy if not exists [\w.]+ as \(\w+ varchar\)\s+"
     r"returns varchar ->\s+case .+ end\s+comment = '[^']+'",
+    "alter masking": r"alter masking policy [\w.]+ set body ->\s+case .+ end",
     "create network": r"create network policy if not exists \w+\s+allowed_ip_list = \('.+'\)\s.+",
     "create user": r"create user if not exists \w+\s+type = service(\s+\w+ = \S+)+.*",
     "alter warehouse": r"alter warehouse \w+ set resource_monitor = \w+",
     "alter table": r"alter table [\w.]+\s+modify column user_id set masking policy [\w.]+ force",
     "alter user": r"alter user \w+ set (rsa_public_key = '[^']+'|network_policy = \w+)",
     "grant role": r"grant role \w+ to (role|user) \w+",
+    "grant insert": r"grant insert on table [\w.]+ to role \w+",
+    "grant select,": r"grant select, delete on (all|future) tables in schema [\w.]+ to role \w+",
     "grant select": r"grant select( on (all|future) (tables|views) in schema|, insert(, delete)? on"
     r" table) [\w.]+ to role \w+",
     "grant usage": r"grant usage on all schemas in database \w+ to role \w+",
@@ -61,8 +65,8 @@ def test_what_stands_inside_a_statement_is_sql_too() -> None:
         if sql.startswith("create pipe"):
             copy = sqlglot.parse_one(sql[sql.index("copy into") :], read="snowflake")
             assert isinstance(copy, exp.Copy)
-        if sql.startswith("create masking"):
-            body = sql[sql.index("->") + 2 : sql.index("comment")]
+        if "masking policy" in sql and "->" in sql:
+            body = sql[sql.index("->") + 2 :].partition("comment")[0]
             assert isinstance(sqlglot.parse_one(body, read="snowflake"), exp.Case)
 
 
@@ -75,18 +79,19 @@ def test_applying_again_changes_nothing() -> None:
             assert words[0] in ("use", "grant", "alter"), sql
 
 
-@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("table", RAW_TABLES)
 def test_raw_has_the_columns_of_the_lake(table: str) -> None:
     (sql,) = [s for s in all_statements() if f".RAW.{table.upper()} (" in s]
     tree = sqlglot.parse_one(sql, read="snowflake")
     columns = {c.name: c for c in tree.find_all(exp.ColumnDef)}
-    assert list(columns) == [*TABLES[table].names, *METADATA]
+    assert list(columns) == [*RAW_TABLES[table].names, *METADATA]
     kinds = {
         "string": "VARCHAR", "timestamp[ms, tz=UTC]": "TIMESTAMPLTZ", "int64": "DECIMAL",
+        "timestamp[us, tz=UTC]": "TIMESTAMPLTZ", "float": "DOUBLE",
         "int32": "DECIMAL", "bool": "BOOLEAN", "double": "DOUBLE", "date32[day]": "DATE",
         "list<item: float>": "ARRAY", "list<element: float>": "ARRAY",
     }  # fmt: skip
-    for field in TABLES[table]:
+    for field in RAW_TABLES[table]:
         column = columns[field.name]
         assert column.kind is not None
         found = column.kind.this.name
@@ -104,13 +109,22 @@ def test_roles_get_no_more_than_they_need() -> None:
             assert grant.startswith(("grant usage", "grant select")), grant
             assert not re.search(r"RAW|STAGING|INTERMEDIATE|SNAPSHOTS|GOVERNANCE", grant), grant
         if role.endswith("_TRANSFORMER") and ".RAW" in grant:
-            assert grant.startswith("grant select"), grant
+            own = "|".join(["BATCH", *(table.upper() for table in OF_THE_NIGHTLY)])
+            writes = rf"grant (insert on table|read, write on stage) SEGUE_TEST\.RAW\.({own}) to .*"
+            assert grant.startswith("grant select") or re.fullmatch(writes, grant), grant
         if role.endswith("_LOADER"):
             assert not re.search(r"MARTS|STAGING|INTERMEDIATE|SNAPSHOTS", grant), grant
+        if role.endswith("_ERASER") and not grant.startswith(("grant usage", "grant role")):
+            assert grant.startswith("grant select, delete") or re.fullmatch(
+                r"grant (insert on table \S+QUARANTINE|read, write on stage \S+LANDING) to .*",
+                grant,
+            ), grant
 
 
 def test_missing_keys_are_named_all_at_once() -> None:
-    with pytest.raises(ConfigurationError, match=r"LOADER_PUBLIC_KEY, .*TRANSFORMER_PUBLIC_KEY"):
+    with pytest.raises(
+        ConfigurationError, match=r"LOADER_PUBLIC_KEY, .*TRANSFORMER_.*ERASER_PUBLIC_KEY"
+    ):
         statements(ACCOUNT, {})
 
 
@@ -134,4 +148,4 @@ def test_every_question_is_snowflake_sql() -> None:
                 sql.replace("describe user", "describe table"), read="snowflake"
             )
             if isinstance(tree, exp.Command):
-                assert re.match(r"(show (grants|parameters)|use)\b", sql), sql
+                assert re.match(r"(show (future )?(grants|parameters)|use)\b", sql), sql

@@ -16,9 +16,11 @@ import yaml
 
 from infra.stack.ports import free_ports
 from infra.stack.postgres import Postgres
+from infra.stack.process import wait_until
 from infra.stack.server import Server
 from infra.stack.valkey import Valkey
 from tests.conftest import ROOT
+from tests.snowflake_emulator.deployment import Deployment, deployed
 
 pytestmark = pytest.mark.integration
 
@@ -56,8 +58,18 @@ def processes() -> Iterator[list[subprocess.Popen[bytes]]]:
         assert process.wait(30) == 0
 
 
+@pytest.fixture
+def snowflake(tmp_path: Path) -> Iterator[Deployment]:
+    with deployed(tmp_path) as deployment:
+        yield deployment
+
+
+@pytest.mark.filterwarnings("ignore:Arrow output on a DB-API result")
 def test_init_then_workers_serve(
-    environment: dict[str, str], processes: list[subprocess.Popen[bytes]], tmp_path: Path
+    environment: dict[str, str],
+    snowflake: Deployment,
+    processes: list[subprocess.Popen[bytes]],
+    tmp_path: Path,
 ) -> None:
     services: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
     segue = [sys.executable, "-m", "infra.cli"]
@@ -74,8 +86,9 @@ def test_init_then_workers_serve(
         command = service.get("command", [""])
         if command[0] == "worker":
             log = (tmp_path / f"{command[1]}.log").open("wb")
+            own = snowflake.environ(snowflake.loader) if command[1] == "snowflake-sink" else {}
             processes.append(
-                subprocess.Popen([*segue, *command], env=environment, stdout=log, stderr=log)
+                subprocess.Popen([*segue, *command], env=environment | own, stdout=log, stderr=log)
             )
     api = f"http://127.0.0.1:{environment['SEGUE_PORT']}"
     _wait_ready(api)
@@ -88,6 +101,10 @@ def test_init_then_workers_serve(
     )
     assert answer.status_code == 202
     assert answer.json()["accepted"] == 1
+    landed = "select user_id, title from {db}.RAW.PLAYS"
+    assert wait_until(lambda: snowflake.ask(landed) == [("ada", "Sexy Boy")], 60), (
+        tmp_path / "snowflake-sink.log"
+    ).read_text()[-3000:]
 
 
 def _wait_ready(api: str) -> None:

@@ -6,9 +6,11 @@ import logging
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 import sqlglot
 from sqlglot import exp
@@ -16,11 +18,13 @@ from sqlglot import exp
 from batch import dbt_runner, snowflake_warehouse, warehouse
 from batch.lake import Lake
 from batch.nightly import nightly
+from batch.snowflake_landing import land_batch_tables
 from contracts.settings import Settings
 from infra.snowflake.backfill import backfill
 from infra.snowflake.check import check, questions
 from infra.snowflake.compare import compare
-from tests.batch.lakes import append, delivery
+from infra.stack.postgres import Postgres
+from tests.batch.lakes import append, delivery, replace_catalogue, said, shown
 from tests.snowflake_emulator.deployment import Deployment, deployed
 
 pytestmark = [
@@ -56,6 +60,34 @@ def plays() -> list[dict[str, Any]]:
     return rows + again + bad + late
 
 
+def merge(settings: Settings, rows: list[dict[str, Any]], apart: bool = False) -> None:
+    """Say that every second of these plays is counted as the one before it, or no longer is.
+
+    Said when it landed, or three days later: incremental models look back from the newest row.
+    """
+    with psycopg.connect(settings.postgres_dsn) as history:
+        for head, member in zip(rows[::2], rows[1::2], strict=True):
+            history.execute(
+                "insert into merges (user_id, event_id, head_id, why, at)"
+                " values (%s, %s, %s, '', %s)",
+                (
+                    member["user_id"],
+                    member["event_id"],
+                    None if apart else head["event_id"],
+                    member["landed_at"] + timedelta(days=3 if apart else 0),
+                ),
+            )
+
+
+def told_twice(start: int, pairs: int) -> list[dict[str, Any]]:
+    """Return pairs of plays that two clients told, the later with an album."""
+    return [
+        delivery("user-1", f"Both {number}", start + 7 * number + late / 10, album=album)
+        for number in range(pairs)
+        for late, album in ((0, None), (1, "Told"))
+    ]
+
+
 def _without_tests(arguments: list[str], *rest: Any) -> dbt_runner.Build:
     """Leave dbt's data tests out.
 
@@ -78,6 +110,17 @@ def dbt(settings: Settings, *arguments: str) -> None:
     assert built.nodes
 
 
+MERGED = told_twice(28 * _DAY, 5)
+LISTS = [
+    row
+    for number in range(12)
+    for row in shown(f"user-{number}", [f"T{i}" for i in range(number)], 300 * number, artist="A")
+]
+WORDS = [
+    said(f"user-{i % 5}", kind, f"T{i}", 40 * i) for i, kind in enumerate(["love", "hate"] * 4)
+]
+
+
 @dataclass(frozen=True)
 class Both:
     """A deployment whose plays were built on both targets."""
@@ -88,20 +131,29 @@ class Both:
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
+def both(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres) -> Iterator[Both]:
     folder = tmp_path_factory.mktemp("both")
-    settings = Settings(home=folder / "home")
-    append(settings, plays())
+    settings = Settings(home=folder / "home", postgres_dsn=postgres.address)
+    append(settings, plays() + MERGED)
+    append(settings, LISTS, "impressions")
+    append(settings, WORDS, "feedback")
+    replace_catalogue(settings, "ambient", ["ärtist 1", "ärtist 2", "Air"], ["T1", "t2", "T3"])
+    merge(settings, MERGED)
     warehouse.land(settings, Lake.newest(settings))
     with deployed(folder) as snowflake, pytest.MonkeyPatch.context() as patch:
         patch.setattr(dbt_runner, "run", _without_tests)
         dbt(settings, *MODELS)
         moved = backfill(settings, snowflake.loader)
-        assert [(m.table, m.landed) for m in moved if m.lake] == [("plays", len(plays()))]
+        assert {m.table: m.landed for m in moved} == {
+            "plays": len(plays()) + len(MERGED),
+            "feedback": len(WORDS),
+            "impressions": len(LISTS),
+        }
         for name, value in snowflake.environ(snowflake.transformer).items():
             patch.setenv(name, value)
         # fakesnow's sessions share one DuckDB: two writers would only conflict.
         patch.setenv("SEGUE_SNOWFLAKE_THREADS", "1")
+        snowflake_warehouse.land(settings, Lake.newest(settings))
         dbt(settings, *MODELS, "--target", "snowflake")
         yield Both(settings, snowflake, settings.home / "warehouse" / "snowflake")
 
@@ -115,7 +167,54 @@ def differing(both: Both) -> list[str]:
 def test_every_mart_is_the_same_on_both_targets(both: Both) -> None:
     assert not differing(both)
     facts = snowflake_warehouse.count(both.settings, "fct_plays")
-    assert facts == warehouse.count(both.settings, "fct_plays") == 510
+    assert facts == warehouse.count(both.settings, "fct_plays") == 510 + len(MERGED) // 2
+    for table in ("fct_impressions", "fct_feedback", "fct_recommendation_outcomes"):
+        assert snowflake_warehouse.count(both.settings, table), table
+
+
+def test_merges_and_catalogue_are_landed_once_with_load_metadata(both: Both) -> None:
+    """What is landed again lands nothing; an entry that appears below others is not missed."""
+    newest = Lake.newest(both.settings)
+    assert set(land_batch_tables(both.settings, newest).values()) == {0}
+    both.snowflake.ask(
+        "delete from {db}.RAW.PLAY_MERGES where id = (select min(id) from {db}.RAW.PLAY_MERGES)"
+    )
+    assert land_batch_tables(both.settings, newest)["play_merges"] == 1
+    for table in ("PLAY_MERGES", "CATALOGUE_ARTISTS", "CATALOGUE_TRACKS"):
+        ((rows, told),) = both.snowflake.ask(
+            "select count(*), count_if(loaded_at is not null and file_row > 0) "
+            f"from {{db}}.RAW.{table}"
+        )
+        assert rows == told > 0, table
+    assert both.snowflake.ask("list @{db}.RAW.BATCH") == [], "files go once they are copied"
+
+
+@pytest.mark.parametrize("died", ["PUT", "copy into", "REMOVE"])
+def test_a_night_killed_while_landing_neither_loses_nor_doubles(
+    both: Both, died: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The statement at which it dies is carried out, and nobody hears of it."""
+    from snowflake.connector.cursor import SnowflakeCursor
+
+    both.snowflake.ask("delete from {db}.RAW.PLAY_MERGES")
+    execute = SnowflakeCursor.execute
+
+    def dying(self: Any, sql: str, *rest: Any, **options: Any) -> Any:
+        done = execute(self, sql, *rest, **options)
+        if sql.startswith(died):
+            raise KeyboardInterrupt
+        return done
+
+    newest = Lake.newest(both.settings)
+    with monkeypatch.context() as patch:
+        patch.setattr(SnowflakeCursor, "execute", dying)
+        with pytest.raises(KeyboardInterrupt):
+            land_batch_tables(both.settings, newest)
+    land_batch_tables(both.settings, newest)
+    ((rows, distinct),) = both.snowflake.ask(
+        "select count(*), count(distinct id) from {db}.RAW.PLAY_MERGES"
+    )
+    assert rows == distinct >= len(MERGED) // 2
 
 
 def test_a_difference_is_noticed(both: Both) -> None:
@@ -147,7 +246,7 @@ def test_analysts_would_see_pseudonyms_in_every_mart(both: Both) -> None:
 
 
 def test_moving_again_moves_nothing(both: Both) -> None:
-    assert [m.landed for m in backfill(both.settings, both.snowflake.loader)] == [0]
+    assert {m.landed for m in backfill(both.settings, both.snowflake.loader)} == {0}
 
 
 def test_the_account_is_as_it_should_be(both: Both) -> None:
@@ -174,14 +273,19 @@ def test_a_second_night_is_the_same_too(both: Both) -> None:
         for i in range(30)
     ]
     append(both.settings, more)
+    merge(both.settings, MERGED[:4], apart=True)
+    replace_catalogue(both.settings, "folk", ["ärtist 1", "New"], ["T1", "N2"])
     warehouse.land(both.settings, Lake.newest(both.settings))
     dbt(both.settings, *MODELS)
-    assert [m.landed for m in backfill(both.settings, both.snowflake.loader)] == [110]
+    moved = {m.table: m.landed for m in backfill(both.settings, both.snowflake.loader)}
+    assert moved == {"plays": 110, "feedback": 0, "impressions": 0}
     run = nightly(both.settings, target="snowflake", until="reports")
     assert [(s.name, s.detail) for s in run.steps if s.status == "failed"] == []
     assert run.step("reports").status == "ok", run.error
-    assert run.step("build").rows["fct_plays"] == 620
+    assert run.step("build").rows["fct_plays"] == 620 + len(MERGED) // 2 + 2
     assert run.step("retrain").rows == {"generation": 1}
     assert not differing(both)
     listeners = both.snowflake.ask("select max(version_number) from {db}.MARTS.DIM_LISTENERS")
     assert listeners == [(2,)], "somebody's favourite changed"
+    genres = both.snowflake.ask("select distinct genre from {db}.MARTS.DIM_ARTISTS")
+    assert {genre for (genre,) in genres} == {None, "folk"}, "the newest catalogue alone counts"

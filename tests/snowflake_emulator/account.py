@@ -1,7 +1,7 @@
 """What an account holds besides databases: pipes, users' keys, roles, warehouses, policies, grants.
 
-fakesnow knows none of them. They are recorded here and shown by SHOW, nothing more: nobody is
-refused anything for lack of a role, and no policy masks.
+fakesnow knows none of them. They are recorded here, shown by SHOW, and IS_ROLE_IN_SESSION looks at
+them; nothing more: nobody is refused anything for lack of a role, and no policy masks.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _PIPE = re.compile(
     r"FROM\s+@(?P<stage>[\w.]+)(?P<rest>.*)",
     re.I | re.S,
 )
-_METADATA = re.compile(r"(\w+)\s*=\s*METADATA\$(\w+)", re.I)
+METADATA = re.compile(r"(\w+)\s*=\s*METADATA\$(\w+)", re.I)
 _PROPERTY = re.compile(r"(\w+)\s*=\s*('(?:[^']|'')*'|[\w.]+)", re.S)
 
 
@@ -65,6 +65,13 @@ class Account:
         """``USER -> public key`` of the users that have one."""
         users = self.objects.get("USER", {})
         return {n: u["RSA_PUBLIC_KEY"] for n, u in users.items() if u.get("RSA_PUBLIC_KEY")}
+
+    def has_role(self, user: str, role: str) -> bool:
+        """Whether a user was granted a role."""
+        with self.lock:
+            return f"GRANT ROLE {role} TO USER {user}".upper() in (
+                grant.upper() for grant in self.grants.get(user.upper(), [])
+            )
 
     def take(self, sql: str) -> str | None:
         """Carry out a statement about such an object.
@@ -108,7 +115,7 @@ class Account:
         name = found["name"].upper()
         if name in self.pipes and not found["replace"]:
             return f"{name} already exists, statement succeeded."
-        metadata = {c.upper(): m.upper() for c, m in _METADATA.findall(found["rest"])}
+        metadata = {c.upper(): m.upper() for c, m in METADATA.findall(found["rest"])}
         self.pipes[name] = Pipe(
             name, found["table"].upper(), found["stage"].upper(), metadata, sql.strip()
         )

@@ -25,10 +25,10 @@ class Deployment:
 
     Attributes
     ----------
-    admin, loader, transformer
-        The same database as seen by three users.
+    admin, loader, transformer, eraser
+        The same database as seen by four users.
     key_file
-        Private key of the loader and the transformer.
+        Private key of all but the administrator.
     keys
         What ``infra.snowflake.apply`` needs from the environment.
     """
@@ -37,6 +37,7 @@ class Deployment:
     admin: Snowflake
     loader: Snowflake
     transformer: Snowflake
+    eraser: Snowflake
     key_file: Path
     keys: dict[str, str]
 
@@ -92,6 +93,7 @@ def deployed(folder: Path) -> Iterator[Deployment]:
         keys = {
             "SEGUE_SNOWFLAKE_LOADER_PUBLIC_KEY": text,
             "SEGUE_SNOWFLAKE_TRANSFORMER_PUBLIC_KEY": text,
+            "SEGUE_SNOWFLAKE_ERASER_PUBLIC_KEY": text,
         }
         # fakesnow has one set of databases a process: tests must not meet in one.
         admin = Snowflake(
@@ -108,6 +110,7 @@ def deployed(folder: Path) -> Iterator[Deployment]:
         apply(admin, keys)
         loader = replace(admin, user=f"{admin.database}_LOADER", password="", private_key=pem)
         transformer = replace(loader, user=f"{admin.database}_TRANSFORMER")
-        yield Deployment(emulator, admin, loader, transformer, key_file, keys)
+        eraser = replace(loader, user=f"{admin.database}_ERASER")
+        yield Deployment(emulator, admin, loader, transformer, eraser, key_file, keys)
     finally:
         emulator.stop()

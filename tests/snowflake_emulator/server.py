@@ -6,23 +6,34 @@ import gzip
 import json
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
+import duckdb
 import uvicorn
-from fakesnow.server import bucket_upload, login_request, query_request, routes, shared_fs
+from fakesnow.server import (
+    bucket_upload,
+    login_request,
+    query_request,
+    routes,
+    shared_fs,
+    to_token,
+)
+from fakesnow.transforms.stage import LOCAL_BUCKET_PATH
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from infra.stack.ports import free_ports
 from tests.snowflake_emulator import gaps as gaps  # patches fakesnow
 from tests.snowflake_emulator import keys
 from tests.snowflake_emulator.account import Account
+from tests.snowflake_emulator.copies import copied
 from tests.snowflake_emulator.faults import Faults
 from tests.snowflake_emulator.snowpipe import Snowpipe
-from tests.snowflake_emulator.statements import step_of, translate
+from tests.snowflake_emulator.statements import download, step_of, translate
 
 
 class Emulator:
@@ -42,14 +53,15 @@ class Emulator:
         self.port = port or free_ports(1)[0]
         self.faults = Faults()
         self.account = Account()
+        self._users: dict[str, str] = {}
         self.snowpipe = Snowpipe(self.account, self.faults)
         self.snowpipe.warehouse = shared_fs
         own = {
             "/session/v1/login-request": self._login,
             "/queries/v1/query-request": self._query,
-            "/fs_bucket/{path:path}": self._upload,
+            "/fs_bucket/{path:path}": self._file,
         }
-        methods = {"/fs_bucket/{path:path}": ["PUT"]}
+        methods = {"/fs_bucket/{path:path}": ["GET", "PUT"]}
         paths: list[Any] = [
             Route(path, handler, methods=methods.get(path, ["POST"]))
             for path, handler in own.items()
@@ -90,6 +102,8 @@ class Emulator:
             except keys.Refused as why:
                 return _failure("390144", f"JWT token is invalid. {why}")
         answer: Response = await login_request(request)
+        token = json.loads(bytes(answer.body))["data"]["token"]
+        self._users[token] = str(data.get("LOGIN_NAME", ""))
         return answer
 
     async def _query(self, request: Request) -> Response:
@@ -99,7 +113,15 @@ class Emulator:
         step = step_of(sql)
         if step and (status := await run_in_threadpool(self.faults.meet, f"{step}:before")):
             return JSONResponse({}, status_code=status)
-        body["sqlText"] = await run_in_threadpool(translate, sql, self.account)
+        try:
+            answered = await run_in_threadpool(copied, sql, shared_fs.duck_conn.cursor())
+        except (duckdb.Error, OSError) as error:
+            return _failure("100016", str(error))
+        address = f"{request.url.scheme}://{request.url.netloc}"
+        if (files := download(sql, address)) is not None:
+            return JSONResponse({"data": files, "success": True})
+        user = self._users.get(to_token(request), "")
+        body["sqlText"] = answered or await run_in_threadpool(translate, sql, self.account, user)
         answer: Response = await query_request(_with_body(request, body))
         if step and (status := await run_in_threadpool(self.faults.meet, f"{step}:after")):
             return JSONResponse({}, status_code=status)
@@ -108,7 +130,9 @@ class Emulator:
             return _failure("002140", f"not emulated: {message}")
         return answer
 
-    async def _upload(self, request: Request) -> Response:
+    async def _file(self, request: Request) -> Response:
+        if request.method == "GET":
+            return FileResponse(Path(LOCAL_BUCKET_PATH, request.path_params["path"]))
         if status := await run_in_threadpool(self.faults.meet, "upload:before"):
             return Response(status_code=status)
         answer: Response = await bucket_upload(request)

@@ -20,14 +20,9 @@ from starlette.routing import Route
 
 from tests.snowflake_emulator import keys
 from tests.snowflake_emulator.account import Account, Pipe
+from tests.snowflake_emulator.copies import copy_file
 from tests.snowflake_emulator.faults import Faults
 from tests.snowflake_emulator.statements import stage_folder
-
-_METADATA = {
-    "FILENAME": "'{path}'",
-    "FILE_ROW_NUMBER": "file_row_number + 1",
-    "START_SCAN_TIME": "cast(now() as timestamptz)",
-}
 
 
 class Snowpipe:
@@ -89,7 +84,9 @@ class Snowpipe:
             if self.faults.is_broken(path):
                 raise duckdb.Error("Numeric value 'x' is not recognized")
             entry["fileSize"] = file.stat().st_size
-            rows = self._copy(pipe, path, str(file))
+            assert self.warehouse is not None
+            cursor = self.warehouse.duck_conn.cursor()
+            rows = copy_file(cursor, pipe.table, pipe.metadata, path, file)
         except (OSError, duckdb.Error) as error:
             first = str(error) if file.exists() else "Remote file was not found."
             entry |= {"status": "LOAD_FAILED", "errorsSeen": 1, "firstError": first}
@@ -97,19 +94,6 @@ class Snowpipe:
             self.loaded.add((pipe.name, path))
             entry |= {"status": "LOADED", "rowsInserted": rows, "rowsParsed": rows}
         return entry | {"lastInsertTime": _now()}
-
-    def _copy(self, pipe: Pipe, path: str, file: str) -> int:
-        assert self.warehouse is not None
-        extra = "".join(
-            f", {_METADATA[what].format(path=path)} as {column}"
-            for column, what in pipe.metadata.items()
-        )
-        rows = self.warehouse.duck_conn.cursor().execute(
-            f"insert into {pipe.table} by name select * exclude (file_row_number){extra} "
-            "from read_parquet(?, file_row_number = true)",
-            [file],
-        )
-        return int(rows.fetchall()[0][0])
 
     async def _insert_files(self, request: Request) -> Response:
         if (bad := await self._enter(request, "insertFiles")) is not None:

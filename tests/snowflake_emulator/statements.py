@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 from fakesnow.transforms.stage import LOCAL_BUCKET_PATH
 
@@ -35,6 +37,39 @@ def stage_files(name: str, path: str = "") -> list[Path]:
     )
 
 
+_GET = re.compile(
+    r"GET\s+@(?P<stage>[\w.]+)/(?P<path>[^\s']+)\s+'file://(?P<folder>[^']+)'\s*;?\s*$", re.I
+)
+
+
+def download(sql: str, address: str) -> dict[str, Any] | None:
+    """Return what the connector needs to download files from us; ``None`` for other statements.
+
+    Parameters
+    ----------
+    address
+        Of this server: a file has a presigned address, as in a stage on Google Cloud.
+    """
+    found = _GET.match(bare(sql))
+    if found is None:
+        return None
+    stage = found["stage"]
+    files = stage_files(stage, "/" + found["path"])
+    names = [f"{stage.split('.')[-1].lower()}/{f.relative_to(stage_folder(stage))}" for f in files]
+    places = [quote(str(file.relative_to(LOCAL_BUCKET_PATH))) for file in files]
+    return {
+        "command": "DOWNLOAD",
+        "src_locations": names,
+        "localLocation": found["folder"],
+        "stageInfo": {"locationType": "GCS", "location": f"{stage.lower()}/", "creds": {}},
+        "presignedUrls": [f"{address}/fs_bucket/{place}" for place in places],
+        "parallel": 1,
+        "autoCompress": False,
+        "sourceCompression": "none",
+        "overwrite": False,
+    }
+
+
 def step_of(sql: str) -> str:
     """Return which step of landing a statement is (see ``faults.POINTS``), or nothing."""
     found = _STAGE.match(bare(sql))
@@ -48,9 +83,11 @@ def bare(sql: str) -> str:
     return _COMMENT.sub("", sql).strip()
 
 
-def translate(sql: str, account: Account) -> str:
-    """Return the statement, or one that fakesnow can answer in its place."""
+def translate(sql: str, account: Account, user: str = "") -> str:
+    """Return the statement, or one that fakesnow can answer in its place; ``user`` asks."""
     text = bare(sql)
+    if found := re.match(r"SELECT\s+IS_ROLE_IN_SESSION\('(\w+)'\)", text, re.I):
+        return f"select {str(account.has_role(user, found[1])).lower()} as held"
     if found := _STAGE.match(text):
         stage, path = found["stage"], found["path"] or ""
         verb = _list if found["verb"].upper() in ("LIST", "LS") else _remove
@@ -58,12 +95,12 @@ def translate(sql: str, account: Account) -> str:
     if found := re.match(r"SELECT\s+SYSTEM\$PIPE_STATUS\('([\w.]+)'\)", text, re.I):
         state = "RUNNING" if found[1].upper() in account.pipes else "MISSING"
         word = json.dumps({"executionState": state, "pendingFileCount": 0})
-        return _select(["SYSTEM$PIPE_STATUS"], [(word,)])
+        return select(["SYSTEM$PIPE_STATUS"], [(word,)])
     if found := re.match(r"SHOW\s+GRANTS\s+TO\s+ROLE\s+(\w+)", text, re.I):
-        return _select(["privilege", "name"], _grants(account.grants.get(found[1].upper(), [])))
+        return select(["privilege", "name"], _grants(account.grants.get(found[1].upper(), [])))
     if found := re.match(r"SHOW\s+WAREHOUSES\s+LIKE\s+'(\w+)_%'", text, re.I):
         known = account.objects.get("WAREHOUSE", {}).items()
-        return _select(
+        return select(
             ["name", "auto_suspend", "resource_monitor"],
             [
                 (name, int(have.get("AUTO_SUSPEND", 600)), have.get("RESOURCE_MONITOR", "null"))
@@ -73,15 +110,15 @@ def translate(sql: str, account: Account) -> str:
         )
     if found := re.match(r".*POLICY_REFERENCES\(POLICY_NAME\s*=>\s*'([\w.]+)'", text, re.I | re.S):
         held = [n.split(".") for n, policy in account.masked.items() if policy == found[1].upper()]
-        return _select(["ref_entity_name", "ref_column_name"], [(n[-2], n[-1]) for n in held])
+        return select(["ref_entity_name", "ref_column_name"], [(n[-2], n[-1]) for n in held])
     if found := re.match(r"SHOW\s+PIPES", text, re.I):
         rows = [(p.name.split(".")[-1], p.definition) for p in account.pipes.values()]
-        return _select(["name", "definition"], rows)
+        return select(["name", "definition"], rows)
     if found := re.match(r"SHOW\s+(ROLES|RESOURCE MONITORS|USERS|\w+ POLICIES)", text, re.I):
         kind = found[1].upper().removesuffix("S").replace("POLICIE", "POLICY")
-        return _select(["name"], [(n,) for n in account.objects.get(kind, {})])
+        return select(["name"], [(n,) for n in account.objects.get(kind, {})])
     if (said := account.take(text)) is not None:
-        return _select(["status"], [(said,)])
+        return select(["status"], [(said,)])
     # Words fakesnow cannot parse and that change nothing an emulation could show.
     return re.sub(r"^(CREATE\s+SCHEMA\b.*?)\s+WITH\s+MANAGED\s+ACCESS\b", r"\1", text, flags=re.I)
 
@@ -112,7 +149,7 @@ def _list(stage: str, files: list[Path]) -> str:
                 changed.strftime("%a, %d %b %Y %H:%M:%S GMT"),
             )
         )
-    return _select(["name", "size", "md5", "last_modified"], rows)
+    return select(["name", "size", "md5", "last_modified"], rows)
 
 
 def _remove(stage: str, files: list[Path]) -> str:
@@ -121,10 +158,12 @@ def _remove(stage: str, files: list[Path]) -> str:
     for file in files:
         file.unlink()
         rows.append((f"{stage.split('.')[-1].lower()}/{file.relative_to(folder)}", "removed"))
-    return _select(["name", "result"], rows)
+    return select(["name", "result"], rows)
 
 
-def _select(columns: list[str], rows: Iterable[tuple[str | int, ...]]) -> str:
+def select(columns: list[str], rows: Iterable[tuple[str | int, ...]]) -> str:
+    """Return a statement that gives these rows."""
+
     def line(row: tuple[str | int, ...]) -> str:
         values = (v if isinstance(v, int) else "'" + v.replace("'", "''") + "'" for v in row)
         return ", ".join(f'{v} as "{c}"' for v, c in zip(values, columns, strict=True))

@@ -12,6 +12,8 @@ with keyed as (
         popularity,
         sources
     from {{ source('raw', 'catalogue_artists') }}
+    -- On Snowflake earlier versions of the catalogue lie there too.
+    where landed_at = (select max(landed_at) from {{ source('raw', 'catalogue_artists') }})
 
 )
 

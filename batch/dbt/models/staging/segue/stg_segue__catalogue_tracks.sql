@@ -17,6 +17,8 @@ with keyed as (
         instrumentalness,
         valence
     from {{ source('raw', 'catalogue_tracks') }}
+    -- On Snowflake earlier versions of the catalogue lie there too.
+    where landed_at = (select max(landed_at) from {{ source('raw', 'catalogue_tracks') }})
 
 )
 
