@@ -45,6 +45,7 @@ lint: install
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy contracts online_model streams batch api infra tests
 	@$(BIN)/lint-imports
+	@cd batch/dbt && DO_NOT_TRACK=1 SEGUE_DUCKDB_PATH=:memory: ../../$(BIN)/sqlfluff lint models tests
 
 fmt: install
 	@$(BIN)/ruff format .
@@ -67,4 +68,4 @@ lock:
 	$(COMPILE) infra/requirements/airflow.in -o infra/requirements/airflow.lock
 
 clean:
-	rm -rf $(VENV) .venv-airflow .segue
+	rm -rf $(VENV) .venv-airflow .segue batch/dbt/target batch/dbt/logs

@@ -25,7 +25,7 @@ clients as (
         from {{ ref('stg_segue__plays') }}
         group by user_id, source
     ) as counted
-    qualify row_number() over (partition by user_id order by plays desc, source) = 1
+    qualify row_number() over (partition by user_id order by plays desc, source asc) = 1
 
 ),
 
@@ -37,7 +37,7 @@ favourites as (
         from {{ ref('stg_segue__plays') }}
         group by user_id, {{ artist_key('artist') }}
     ) as counted
-    qualify row_number() over (partition by user_id order by plays desc, artist_key) = 1
+    qualify row_number() over (partition by user_id order by plays desc, artist_key asc) = 1
 
 )
 

@@ -26,7 +26,7 @@ albums as (
     from keyed
     qualify
         row_number() over (
-            partition by album_key order by plays desc, last_played_at desc, artist, album
+            partition by album_key order by plays desc, last_played_at desc, artist asc, album asc
         ) = 1
 
 )

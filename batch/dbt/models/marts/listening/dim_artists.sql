@@ -30,7 +30,7 @@ artists as (
     from keyed
     qualify
         row_number() over (
-            partition by artist_key order by plays desc, last_played_at desc, artist
+            partition by artist_key order by plays desc, last_played_at desc, artist asc
         ) = 1
 
 )

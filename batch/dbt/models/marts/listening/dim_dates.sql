@@ -9,11 +9,17 @@ with bounds as (
 
 ),
 
+numbers as (
+
+    {{ numbers(20000) }}
+
+),
+
 days as (
 
     select cast({{ dbt.dateadd('day', 'numbers.n', 'bounds.first_date') }} as date) as date_day
     from bounds
-    cross join ({{ numbers(20000) }}) as numbers
+    cross join numbers
     where numbers.n <= bounds.days
 
 )

@@ -28,7 +28,7 @@ tracks as (
     from spellings
     qualify
         row_number() over (
-            partition by track_id order by plays desc, last_played_at desc, artist, title
+            partition by track_id order by plays desc, last_played_at desc, artist asc, title asc
         ) = 1
 
 )

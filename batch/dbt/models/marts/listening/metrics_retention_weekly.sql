@@ -28,7 +28,7 @@ active as (
         count(*) as active_listeners
     from weeks
     inner join cohorts on weeks.user_id = cohorts.user_id
-    group by 1, 2
+    group by cohorts.cohort_week, weeks.week_start_date
 
 )
 

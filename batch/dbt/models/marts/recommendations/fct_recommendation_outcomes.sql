@@ -27,7 +27,7 @@ plays as (
         tracks.song_key
     from {{ ref('fct_plays') }} as fct_plays
     inner join {{ ref('dim_tracks') }} as tracks on fct_plays.track_id = tracks.track_id
-    where fct_plays.user_id in (select user_id from shown)
+    where fct_plays.user_id in (select shown.user_id from shown)
 
 ),
 

@@ -5,7 +5,7 @@
 
 select
     deliveries.event_id,
-    coalesce(merges.head_id, deliveries.event_id) as play_id,
+    coalesce(journal.head_id, deliveries.event_id) as play_id,
     deliveries.user_id,
     deliveries.track_id,
     deliveries.artist,
@@ -24,8 +24,8 @@ select
     deliveries.kafka_partition,
     deliveries.kafka_offset,
     deliveries.position,
-    greatest(deliveries.landed_at, coalesce(merges.changed_at, deliveries.landed_at)) as landed_at
+    greatest(deliveries.landed_at, coalesce(journal.changed_at, deliveries.landed_at)) as landed_at
 from {{ ref('base_segue__plays') }} as deliveries
-left join {{ ref('base_segue__merges') }} as merges
-    on deliveries.event_id = merges.event_id and merges.is_current
+left join {{ ref('base_segue__merges') }} as journal
+    on deliveries.event_id = journal.event_id and journal.is_current
 where deliveries.is_accepted

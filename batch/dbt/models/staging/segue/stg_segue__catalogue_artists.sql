@@ -13,11 +13,13 @@ with keyed as (
         sources
     from {{ source('raw', 'catalogue_artists') }}
     -- On Snowflake earlier versions of the catalogue lie there too.
-    where landed_at = (select max(landed_at) from {{ source('raw', 'catalogue_artists') }})
+    where landed_at = (select max(artists.landed_at) from {{ source('raw', 'catalogue_artists') }} as artists)
 
 )
 
 select *
 from keyed
 qualify
-    row_number() over (partition by artist_key order by popularity desc, name, artist_id) = 1
+    row_number() over (
+        partition by artist_key order by popularity desc, name asc, artist_id asc
+    ) = 1

@@ -18,10 +18,10 @@ with keyed as (
         valence
     from {{ source('raw', 'catalogue_tracks') }}
     -- On Snowflake earlier versions of the catalogue lie there too.
-    where landed_at = (select max(landed_at) from {{ source('raw', 'catalogue_tracks') }})
+    where landed_at = (select max(tracks.landed_at) from {{ source('raw', 'catalogue_tracks') }} as tracks)
 
 )
 
 select *
 from keyed
-qualify row_number() over (partition by song_key order by popularity desc, track_id) = 1
+qualify row_number() over (partition by song_key order by popularity desc, track_id asc) = 1

@@ -89,7 +89,7 @@ delivered_again as (
         {%- endfor %}
         max(landed_at) over (partition by play_id) as landed_at
     from {{ ref('base_segue__told') }} as deliveries
-    where play_id in (select play_id from repeated)
+    where deliveries.play_id in (select repeated.play_id from repeated)
     qualify row_number() over (partition by play_id order by {{ order }}) = 1
 
 )
