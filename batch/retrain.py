@@ -92,7 +92,7 @@ def load(settings: Settings, target: str = "duckdb") -> Catalogue:
     else:
         with snowflake_warehouse.asking(settings) as ask:
             tracks = ask(_TRACKS)
-            listeners, numbers, seconds = np.array(ask(_PAIRS), np.int64).reshape(-1, 3).T
+        listeners, numbers, seconds = snowflake_warehouse.whole_numbers(settings, _PAIRS)
     names = np.array([track_key(artist, title) for _, artist, title in tracks], np.uint64)
     keys, item_of = np.unique(names, return_inverse=True)
     return Catalogue(_distinct(listeners, item_of[numbers], seconds, len(keys)), keys)

@@ -13,6 +13,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
 from batch import dbt_runner
 from batch.ask import Ask
 from batch.dbt_runner import Build, Node
@@ -71,6 +75,36 @@ def asking(settings: Settings) -> Iterator[Ask]:
         yield ask
     finally:
         connection.close()
+
+
+def whole_numbers(settings: Settings, sql: str) -> list[npt.NDArray[np.int64]]:
+    """Return the columns of an answer in DuckDB's SQL that holds nothing but whole numbers.
+
+    Read as Arrow, batch by batch: no Python object is made for a value.
+
+    Raises
+    ------
+    StoreUnavailable
+        Snowflake cannot be reached or does not answer the question.
+    """
+    from snowflake.connector.errors import Error
+
+    connection = Snowflake.required().connect(schema="MARTS")
+    try:
+        cursor = connection.cursor()
+        cursor.execute(translated(sql))
+        names = [column.name for column in cursor.description or ()]
+        # Widths differ from batch to batch: each is the narrowest that holds its values.
+        parts = [
+            [np.asarray(column.cast(pa.int64())) for column in batch.columns]
+            for batch in cursor.fetch_arrow_batches()
+        ]
+    except Error as error:
+        raise StoreUnavailable(f"Snowflake: {error.msg}") from None
+    finally:
+        connection.close()
+    none: npt.NDArray[np.int64] = np.zeros(0, np.int64)
+    return [np.concatenate([none, *(part[at] for part in parts)]) for at in range(len(names))]
 
 
 def count(settings: Settings, table: str) -> int:

@@ -33,11 +33,12 @@ def _load(name: str) -> ModuleType:
         raise
 
 
-def _run(name: str, function: str = "run", **options: Any) -> None:
-    measured = getattr(_load(name), function)(**options)
+def _run(name: str, function: str = "run", **options: Any) -> dict[str, Any]:
+    measured: dict[str, Any] = getattr(_load(name), function)(**options)
     typer.echo(
         json.dumps({"benchmark": name if function == "run" else function, **measured}, indent=2)
     )
+    return measured
 
 
 def _main(name: str, *arguments: object) -> None:
@@ -156,5 +157,7 @@ def batch_view(
 def two_targets(
     file: File, limit: Annotated[int, typer.Argument(help="Plays of it.")] = 50_000
 ) -> None:
-    """The nightly on DuckDB and on an emulated Snowflake: rows, checksums, seconds a step."""
-    _main("two_targets", file, limit)
+    """The nightly on DuckDB and on an emulated Snowflake; exit code 1 where a mart differs."""
+    said = _run("two_targets", file=file, limit=limit)
+    if not said["same"] or said["duckdb"]["error"] or said["snowflake"]["error"]:
+        raise typer.Exit(1)

@@ -82,7 +82,10 @@ def quarantine(json: Json = False) -> None:
     """List files that could not be loaded, and why."""
     from infra.snowflake.quarantine import listing
 
-    _print(listing(Snowflake.required()), json)
+    rows = listing(Snowflake.required())
+    _print(rows, json)
+    if not rows and not json:
+        typer.echo("every file was loaded: nothing is in quarantine")
 
 
 @app.command()

@@ -172,6 +172,19 @@ def test_every_mart_is_the_same_on_both_targets(both: Both) -> None:
         assert snowflake_warehouse.count(both.settings, table), table
 
 
+def test_whole_numbers_come_by_column(both: Both) -> None:
+    """As Arrow they are what they are as rows; no rows are no numbers."""
+    sql = "select count(*) as n, max(epoch(played_at)) as at from marts.fct_plays group by user_id"
+    ordered = sql + " order by user_id"
+    columns = snowflake_warehouse.whole_numbers(both.settings, ordered)
+    with snowflake_warehouse.asking(both.settings) as ask:
+        assert [tuple(row) for row in zip(*columns, strict=True)] == ask(ordered)
+    none = snowflake_warehouse.whole_numbers(
+        both.settings, sql.replace("group", "where false group")
+    )
+    assert [len(column) for column in none] == [0, 0]
+
+
 def test_merges_and_catalogue_are_landed_once_with_load_metadata(both: Both) -> None:
     """What is landed again lands nothing; an entry that appears below others is not missed."""
     newest = Lake.newest(both.settings)
@@ -255,8 +268,13 @@ def test_the_account_is_as_it_should_be(both: Both) -> None:
     wrong = [a for a in check(both.snowflake.admin) if not a.ok and a.name not in real]
     assert not wrong
     both.snowflake.ask("create or replace warehouse {db}_LOAD auto_suspend = 900")
+    db, account = both.snowflake.admin.database, both.snowflake.emulator.account
+    del account.masked[f"{db}.MARTS.FCT_PLAYS.USER_ID"]
     wrong = [a for a in check(both.snowflake.admin) if not a.ok and a.name not in real]
-    assert [a.name for a in wrong] == ["warehouses sleep and are watched"]
+    assert [(a.name, a.detail.partition(" of ")[2]) for a in wrong[1:]] == [
+        ("listener ids are masked where they land and in the marts", "MARTS.FCT_PLAYS")
+    ]
+    assert wrong[0].name == "warehouses sleep and are watched"
 
 
 def test_a_second_night_is_the_same_too(both: Both) -> None:

@@ -89,7 +89,7 @@ class Account:
             if found := _ALTER.match(sql):
                 name = found["name"].upper()
                 self.objects.setdefault(_kind(found), {}).setdefault(name, {}).update(
-                    _properties(found["rest"])
+                    _properties(found["rest"]) | {"TEXT": found["rest"]}
                 )
                 return "Statement executed successfully."
             if re.match(r"(GRANT|REVOKE)\s", sql, re.I):
@@ -126,7 +126,7 @@ class Account:
         known = self.objects.setdefault(kind, {})
         if name in known and not found["replace"]:
             return f"{name} already exists, statement succeeded."
-        known[name] = _properties(found["rest"])
+        known[name] = _properties(found["rest"]) | {"TEXT": found["rest"]}
         return f"{kind.capitalize()} {name} successfully created."
 
     def _grant(self, sql: str) -> str:

@@ -37,6 +37,9 @@ def stage_files(name: str, path: str = "") -> list[Path]:
     )
 
 
+_REFERENCES = re.compile(
+    r"TABLE\([\w.]+\.POLICY_REFERENCES\(\s*POLICY_NAME\s*=>\s*'([\w.]+)'\s*\)\)", re.I
+)
 _GET = re.compile(
     r"GET\s+@(?P<stage>[\w.]+)/(?P<path>[^\s']+)\s+'file://(?P<folder>[^']+)'\s*;?\s*$", re.I
 )
@@ -98,6 +101,12 @@ def translate(sql: str, account: Account, user: str = "") -> str:
         return select(["SYSTEM$PIPE_STATUS"], [(word,)])
     if found := re.match(r"SHOW\s+GRANTS\s+TO\s+ROLE\s+(\w+)", text, re.I):
         return select(["privilege", "name"], _grants(account.grants.get(found[1].upper(), [])))
+    if found := re.match(r"SHOW\s+FUTURE\s+GRANTS\s+TO\s+ROLE\s+(\w+)", text, re.I):
+        later = [g for g in account.grants.get(found[1].upper(), []) if " future " in g.lower()]
+        return select(["privilege", "name"], _grants(later))
+    if found := re.match(r"DESCRIBE\s+MASKING\s+POLICY\s+([\w.]+)", text, re.I):
+        policy = account.objects.get("MASKING POLICY", {}).get(found[1].upper(), {})
+        return select(["name", "body"], [(found[1], policy["TEXT"])] if policy else [])
     if found := re.match(r"SHOW\s+WAREHOUSES\s+LIKE\s+'(\w+)_%'", text, re.I):
         known = account.objects.get("WAREHOUSE", {}).items()
         return select(
@@ -108,9 +117,11 @@ def translate(sql: str, account: Account, user: str = "") -> str:
                 if name.startswith(f"{found[1].upper()}_")
             ],
         )
-    if found := re.match(r".*POLICY_REFERENCES\(POLICY_NAME\s*=>\s*'([\w.]+)'", text, re.I | re.S):
+    if found := _REFERENCES.search(text):
         held = [n.split(".") for n, policy in account.masked.items() if policy == found[1].upper()]
-        return select(["ref_entity_name", "ref_column_name"], [(n[-2], n[-1]) for n in held])
+        references = ["REF_SCHEMA_NAME", "REF_ENTITY_NAME", "REF_COLUMN_NAME"]
+        answer = select(references, [(n[-3], n[-2], n[-1]) for n in held])
+        return text[: found.start()] + f"({answer})" + text[found.end() :]
     if found := re.match(r"SHOW\s+PIPES", text, re.I):
         rows = [(p.name.split(".")[-1], p.definition) for p in account.pipes.values()]
         return select(["name", "definition"], rows)
