@@ -13,6 +13,7 @@ from typing import Any
 import psycopg
 import pytest
 import sqlglot
+from sqlfluff.core import FluffConfig, Linter
 from sqlglot import exp
 
 from batch import dbt_runner, snowflake_warehouse, warehouse
@@ -239,12 +240,20 @@ def test_a_difference_is_noticed(both: Both) -> None:
 
 
 def test_what_dbt_sends_is_snowflake_sql(both: Both, caplog: pytest.LogCaptureFixture) -> None:
+    """As two parsers see it; `make lint` runs the second over what dbt renders for DuckDB."""
     caplog.set_level(logging.CRITICAL, "sqlglot")
     files = [*(both.folder / "target" / "run").rglob("*.sql")]
     assert len(files) > 20
     for file in files:
         for tree in sqlglot.parse(file.read_text(), read="snowflake"):
             assert not isinstance(tree, exp.Command), file
+    linter = Linter(config=FluffConfig(overrides={"dialect": "snowflake", "templater": "raw"}))
+    models = [*(both.folder / "target" / "compiled" / "segue" / "models").rglob("*.sql")]
+    models = [model for model in models if not model.parent.name.endswith(".yml")]
+    assert len(models) > 20
+    for model in models:
+        assert not linter.parse_string(model.read_text()).violations, model
+    assert linter.parse_string("select from from x").violations, "it can fail"
 
 
 def test_analysts_would_see_pseudonyms_in_every_mart(both: Both) -> None:
