@@ -82,14 +82,16 @@ def test_init_then_workers_serve(
             check=True,
         )
     token = made.stdout.rpartition("admin token: ")[2].strip()
-    for service in services.values():
-        command = service.get("command", [""])
-        if command[0] == "worker":
-            log = (tmp_path / f"{command[1]}.log").open("wb")
-            own = snowflake.environ(snowflake.loader) if command[1] == "snowflake-sink" else {}
-            processes.append(
-                subprocess.Popen([*segue, *command], env=environment | own, stdout=log, stderr=log)
-            )
+
+    def start(name: str, **own: str) -> None:
+        log = (tmp_path / f"{name}.log").open("wb")
+        command = [*segue, "worker", name]
+        processes.append(subprocess.Popen(command, env=environment | own, stdout=log, stderr=log))
+
+    names = [s["command"][1] for s in services.values() if s.get("command", [""])[0] == "worker"]
+    for name in names:
+        if name != "snowflake-sink":
+            start(name)
     api = f"http://127.0.0.1:{environment['SEGUE_PORT']}"
     _wait_ready(api)
     play = {"user": "ada", "artist": "Air", "title": "Sexy Boy", "played_at": 1_700_000_000_000}
@@ -101,6 +103,8 @@ def test_init_then_workers_serve(
     )
     assert answer.status_code == 202
     assert answer.json()["accepted"] == 1
+    assert "snowflake-sink" in names
+    start("snowflake-sink", **snowflake.environ(snowflake.loader))
     landed = "select user_id, title from {db}.RAW.PLAYS"
     assert wait_until(lambda: snowflake.ask(landed) == [("ada", "Sexy Boy")], 60), (
         tmp_path / "snowflake-sink.log"
