@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -51,6 +52,7 @@ class Told(msgspec.Struct, kw_only=True, array_like=True):
 FILLED = ("album", "ms_played", "duration_ms", "skipped", "extra")
 
 
+@lru_cache(maxsize=4096)
 def client_of(source: str) -> str:
     """Return who tells, without the version.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 import msgspec
 
@@ -79,7 +80,8 @@ def tell(connection: Connection, plays: Iterable[Told]) -> int:
         cursor.execute(_STAGE)
         with cursor.copy(f"copy incoming ({COLUMNS}) from stdin") as copy:
             for play in plays:
-                copy.write_row(msgspec.structs.astuple(play))
+                *columns, clients = msgspec.structs.astuple(play)
+                copy.write_row((*columns, _array(tuple(clients))))
         cursor.execute(_MEET_CLIENTS)
         several = [user for (user,) in cursor.execute(_SEVERAL).fetchall()]
         if several:
@@ -89,3 +91,10 @@ def tell(connection: Connection, plays: Iterable[Told]) -> int:
         if several:
             settle(connection, _SEEDS)
     return int(row[0])
+
+
+@lru_cache(maxsize=4096)
+def _array(texts: tuple[str, ...]) -> str:
+    """Return a text[] as PostgreSQL writes it: few clients tell of many plays."""
+    escaped = (text.replace("\\", "\\\\").replace('"', '\\"') for text in texts)
+    return "{" + ",".join(f'"{text}"' for text in escaped) + "}"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import numpy as np
 import psycopg
 import pyarrow as pa
@@ -17,7 +18,7 @@ from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from deltalake import DeltaTable
 
-from contracts.events import Feedback, encode
+from contracts.events import Feedback, Submission, encode
 from contracts.ids import partition_of
 from contracts.impressions import Impression, pack
 from contracts.impressions import encode as encode_impression
@@ -31,6 +32,7 @@ from infra.stack.server import Server
 from infra.stack.tansu import Tansu
 from infra.stack.valkey import Valkey
 from streams.decode import Batch, Record, decode_plays
+from streams.duplicates import client_of
 from streams.errors import PositionLost
 from streams.history_sink import HistorySink
 from streams.lake_sink import LakeSink
@@ -254,6 +256,23 @@ def test_history_skips_what_it_has(postgres: Postgres) -> None:
     with pytest.raises(PositionLost):
         sink.write([Batch(0, 7, 7, 7, [], [])])
     sink.close()
+
+
+def test_clients_and_names_are_kept_as_they_are(postgres: Postgres) -> None:
+    odd = ["a,b/1", 'quo"te/2', "back\\slash", "{}", "", " Sp ace /3", "NULL", "tab\there", "é'x"]
+    plays = [
+        msgspec.structs.replace(made, source=source, artist=source or "x", track_id=source)
+        for number, source in enumerate(odd)
+        for made in submission("odd", (number * 1000, number)).plays
+    ]
+    batch = Batch(0, 0, 0, 0, [(0, Submission(user_id="odd", plays=plays))], [])
+    HistorySink(postgres.address, "odd clients", 1).write([batch])
+    with psycopg.connect(postgres.address) as connection:
+        rows = connection.execute(
+            "select source, clients, artist, track_id from plays where user_id = 'odd'"
+            " order by played_at"
+        ).fetchall()
+    assert rows == [(source, [client_of(source)], source or "x", source) for source in odd]
 
 
 @pytest.mark.kafka
