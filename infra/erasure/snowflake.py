@@ -60,25 +60,31 @@ def forget(settings: Settings, target: Target) -> dict[str, int]:
     StoreUnavailable
         It does not answer, or refuses us, and what to set. Doing it again goes on.
     """
-    snowflake = Snowflake.from_env(process=PROCESS)
-    if snowflake is None:
-        beat = heartbeats(settings).get(SNOWFLAKE_SINK)
-        if beat is not None and time.time() * 1000 - beat.at < GONE_MS:
-            raise StoreUnavailable(
-                "a sink lands plays in Snowflake, and this process knows no account: "
-                "set SEGUE_SNOWFLAKE_ACCOUNT here too"
-            )
-        return {"configured": 0}
     try:
-        with _session(snowflake) as connection:
-            cursor = connection.cursor()
-            _make_sure_who_we_are(cursor, snowflake)
-            # A build would write what it read before rows were deleted.
-            with Runs(settings.home / "runs").lock():
-                files = sum(_files(settings, snowflake, table, target) for table in _tables(target))
-                removed, days = _rows(cursor, snowflake, target)
-    except ConfigurationError as error:
+        snowflake = Snowflake.from_env(process=PROCESS)
+        return _skip(settings) if snowflake is None else _forget(settings, snowflake, target)
+    except ConfigurationError as error:  # a request waits, whatever is wrong with our settings
         raise StoreUnavailable(str(error)) from None
+
+
+def _skip(settings: Settings) -> dict[str, int]:
+    beat = heartbeats(settings).get(SNOWFLAKE_SINK)
+    if beat is not None and time.time() * 1000 - beat.at < GONE_MS:
+        raise StoreUnavailable(
+            "a sink lands plays in Snowflake, and this process knows no account: "
+            "set SEGUE_SNOWFLAKE_ACCOUNT here too"
+        )
+    return {"configured": 0}
+
+
+def _forget(settings: Settings, snowflake: Snowflake, target: Target) -> dict[str, int]:
+    with _session(snowflake) as connection:
+        cursor = connection.cursor()
+        _make_sure_who_we_are(cursor, snowflake)
+        # A build would write what it read before rows were deleted.
+        with Runs(settings.home / "runs").lock():
+            files = sum(_files(settings, snowflake, table, target) for table in _tables(target))
+            removed, days = _rows(cursor, snowflake, target)
     return removed | {"files": files, "time_travel_days": days}
 
 

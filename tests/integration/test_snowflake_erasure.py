@@ -237,6 +237,9 @@ def test_who_may_not_see_listeners_is_told_what_to_set(
     monkeypatch.delenv("SEGUE_SNOWFLAKE_ERASER_USER")
     with pytest.raises(StoreUnavailable, match="set SEGUE_SNOWFLAKE_ERASER_USER"):
         landed.forget()
+    monkeypatch.setenv("SEGUE_SNOWFLAKE_PRIVATE_KEY_FILE", "/nowhere.p8")
+    with pytest.raises(StoreUnavailable, match="cannot read /nowhere"):
+        landed.forget()
     assert landed.count(LEAVING) == 3
 
 
