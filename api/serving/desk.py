@@ -20,6 +20,7 @@ import numpy as np
 from api.producer import Record
 from api.serving.asked import Asked
 from api.serving.explain import reasons_of
+from api.serving.features import CONNECTIONS
 from api.serving.known import Known, KnownTracks
 from contracts.errors import IncompatibleState, StoreUnavailable
 from contracts.features import EMPTY, Listener, check
@@ -35,6 +36,8 @@ log = logging.getLogger(__name__)
 
 #: Requests answered together at most: the event loop does nothing else meanwhile.
 MOST = 32
+#: Batches under way: while one waits for the store another is ranked.
+AT_ONCE = CONNECTIONS
 _ENCODER = msgspec.json.Encoder()
 _CERTAIN = np.ones(1024, np.float32)
 
@@ -62,7 +65,8 @@ class Desk:
         self._services = services
         self._tracks = KnownTracks()
         self._waiting: list[Question] = []
-        self._task: asyncio.Task[None] | None = None
+        self._working = 0
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def ask(self, user: str, asked: Asked) -> asyncio.Future[bytes]:
         """Return the body of the answer, once it is made."""
@@ -82,8 +86,12 @@ class Desk:
     def put(self, user: str, asked: Asked, answer: Callable[[bytes | Exception], None]) -> None:
         """Have a list made and handed to ``answer``, or what went wrong."""
         self._waiting.append(Question(user, asked, answer))
-        if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._work())
+        # The first in line calls for somebody; those behind are taken along.
+        if self._working == 0 or (self._working < AT_ONCE and len(self._waiting) == 1):
+            self._working += 1
+            task = asyncio.get_running_loop().create_task(self._work())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     async def _work(self) -> None:
         try:
@@ -91,7 +99,7 @@ class Desk:
                 batch, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
                 await self._serve(batch)
         finally:
-            self._task = None
+            self._working -= 1
 
     async def _serve(self, batch: list[Question]) -> None:
         try:

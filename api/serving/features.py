@@ -7,7 +7,7 @@ import logging
 from collections.abc import Sequence
 
 import hiredis
-from redis.asyncio import ConnectionPool, Redis
+from redis.asyncio import Connection, ConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
@@ -23,13 +23,15 @@ log = logging.getLogger(__name__)
 OPEN_SECONDS = 1.0
 #: Longest wait for the store (seconds); a list does without it then.
 READ_SECONDS = 0.25
+#: Connections, and so batches that may be read at once.
+CONNECTIONS = 2
 
 
 class FeatureStore:
     """What the store holds of listeners.
 
     Lists are made for many listeners at once (:class:`api.serving.desk.Desk`), whose blobs come
-    through one connection of their own: a pooled connection and a command for each request cost as
+    through connections of their own: a pooled connection and a command for each request cost as
     much as making the list. Keys are fetched by ``MGET``, one for each partition, because keys of
     different partitions lie on different nodes of a cluster.
 
@@ -38,7 +40,7 @@ class FeatureStore:
     redis
         A client with short timeouts, for single reads.
     url
-        The same store, for the connection.
+        The same store, for those connections.
     """
 
     def __init__(self, redis: Redis, url: str, keys: Keys) -> None:
@@ -49,8 +51,11 @@ class FeatureStore:
         pool: ConnectionPool = ConnectionPool.from_url(
             url, socket_timeout=None, retry=Retry(NoBackoff(), 0)
         )
-        self._connection = pool.make_connection()  # type: ignore[no-untyped-call]
-        self._turn = asyncio.Lock()
+        self._free: list[Connection] = [
+            pool.make_connection()  # type: ignore[no-untyped-call]
+            for _ in range(CONNECTIONS)
+        ]
+        self._turns = asyncio.Semaphore(CONNECTIONS)
 
     async def get(self, user_id: str) -> bytes | None:
         """Return a listener's blob, ``None`` for a stranger.
@@ -79,20 +84,24 @@ class FeatureStore:
         )
         found: list[bytes | None] = [None] * len(user_ids)
         try:
-            async with self._turn, asyncio.timeout(READ_SECONDS):
-                connection = self._connection
-                await connection.send_packed_command([request], check_health=False)
-                for group in groups.values():
-                    values = await connection.read_response(disable_decoding=True)
-                    for at, value in zip(group, values, strict=True):
-                        found[at] = value
+            async with asyncio.timeout(READ_SECONDS), self._turns:
+                connection = self._free.pop()
+                try:
+                    await connection.send_packed_command([request], check_health=False)
+                    for group in groups.values():
+                        values = await connection.read_response(disable_decoding=True)
+                        for at, value in zip(group, values, strict=True):
+                            found[at] = value
+                finally:
+                    self._free.append(connection)
         except (RedisError, OSError, TimeoutError) as error:
             raise self._failed(error) from None
         return found
 
     async def close(self) -> None:
-        """Let go of the connection."""
-        await self._connection.disconnect(nowait=True)
+        """Let go of the connections."""
+        for connection in self._free:
+            await connection.disconnect(nowait=True)
 
     def _check(self) -> None:
         if not self.breaker.closed:

@@ -112,6 +112,30 @@ async def test_more_than_one_batch_and_clients_that_leave(world: World, logged: 
     assert json.loads(await lists.ask("ada", Asked(1)))["user"] == "ada"  # the desk opens again
 
 
+async def test_nobody_is_left_waiting_whenever_they_come(
+    world: World, logged: Logged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Requests that arrive just as a batch starts, waits, ends: each finds somebody at the desk."""
+    lists = Desk(world.services)
+    pauses = iter(range(10**6))
+
+    async def get_many(user_ids: Sequence[str]) -> list[bytes | None]:
+        for _ in range(next(pauses) % 4):
+            await asyncio.sleep(0)
+        return [None] * len(user_ids)
+
+    monkeypatch.setattr(world.services.features, "get_many", get_many)
+
+    async def client(number: int) -> None:
+        for turn in range(40):
+            for _ in range((number * 7 + turn) % 5):
+                await asyncio.sleep(0)
+            await lists.ask(f"user{number}", Asked(1))
+
+    async with asyncio.timeout(60):
+        await asyncio.gather(*map(client, range(5)))
+
+
 def test_explained_and_varied_lists_mix_with_plain_ones(learned: Recommender) -> None:
     asked = [Asked(6), Asked(6, explain=True), Asked(6, diversity=0.6), Asked(6, discover=True)]
     blobs = [blob(learned, 40)] * 4
