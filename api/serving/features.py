@@ -87,6 +87,8 @@ class FeatureStore:
             async with asyncio.timeout(READ_SECONDS), self._turns:
                 connection = self._free.pop()
                 try:
+                    if connection.is_connected and await connection.can_read():
+                        await connection.disconnect(nowait=True)  # closed while nobody looked
                     await connection.send_packed_command([request], check_health=False)
                     for group in groups.values():
                         values = await connection.read_response(disable_decoding=True)
