@@ -40,6 +40,12 @@ def normalise(name: str) -> str:
     >>> normalise("Don’t Stop") == normalise("DON'T STOP")
     True
     """
+    if name.isascii() and name.isprintable():  # most names: the same, in a tenth of the time
+        return " ".join(name.lower().split())
+    return _fold(name)
+
+
+def _fold(name: str) -> str:
     text = unicodedata.normalize("NFKC", name)
     # Case folding can undo the composition, and the other way round: repeat to a fixed point.
     while (folded := unicodedata.normalize("NFKC", text.casefold())) != text:
@@ -69,7 +75,11 @@ def event_id(user_id: str, played_at: int, artist: str, title: str) -> str:
     True
     """
     name = f"play\x1f{user_id}\x1f{played_at // 1000}\x1f{_names(artist, title)}"
-    # uuid.uuid5 spelled out: every play of every request pays for it; this is 4 times faster.
+    return _uuid5(name)
+
+
+def _uuid5(name: str) -> str:
+    """Return ``uuid.uuid5`` of a name as text, 4 times faster: every play pays for it."""
     code = hashlib.sha1(_NAMESPACE_BYTES + name.encode(), usedforsecurity=False).hexdigest()
     variant = _VARIANT[code[16]]
     return f"{code[:8]}-{code[8:12]}-5{code[13:16]}-{variant}{code[17:20]}-{code[20:32]}"
@@ -87,7 +97,7 @@ def _names(artist: str, title: str) -> str:
 @lru_cache(maxsize=65_536)
 def _name_id(kind: str, *names: str) -> str:
     joined = _SEPARATOR.join((kind, *(normalise(n) for n in names)))
-    return str(uuid.uuid5(_NAMESPACE, joined))
+    return _uuid5(joined)
 
 
 def artist_id(artist: str) -> str:

@@ -30,6 +30,22 @@ def test_normalise_ignores_case_and_white_space(name: str) -> None:
     assert ids.normalise(padded) == ids.normalise(name)
 
 
+@given(NAMES | st.text(st.characters(max_codepoint=127), max_size=40))
+@example(" A\tB\x1fC\x7f ")
+def test_plain_names_are_folded_like_all_others(name: str) -> None:
+    assert ids.normalise(name) == ids._fold(name)
+
+
+@given(NAMES, NAMES)
+def test_ids_are_uuids_by_name(artist: str, title: str) -> None:
+    space = uuid.uuid5(uuid.NAMESPACE_URL, "urn:segue")
+    folded = f"{ids.normalise(artist)}\x1f{ids.normalise(title)}"
+    assert ids.track_id(artist, title) == str(uuid.uuid5(space, f"track\x1f{folded}"))
+    assert ids.event_id("ada", 1500, artist, title) == str(
+        uuid.uuid5(space, f"play\x1fada\x1f1\x1f{folded}")
+    )
+
+
 @pytest.mark.parametrize(
     ("one", "other"),
     [
