@@ -18,7 +18,6 @@ import zlib
 from functools import lru_cache
 
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:segue")
-_SPACES = re.compile(r"\s+")
 _MBID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _ISRC = re.compile(r"[A-Z]{2}[A-Z0-9]{3}[0-9]{7}")
 _SPOTIFY = re.compile(r"(?:spotify:track:|https?://open\.spotify\.com/track/)([0-9A-Za-z]{22})")
@@ -51,8 +50,9 @@ def _fold(name: str) -> str:
     while (folded := unicodedata.normalize("NFKC", text.casefold())) != text:
         text = folded
     text = text.translate(_PLAIN)
-    text = "".join(c for c in text if c.isspace() or unicodedata.category(c) not in _DROPPED)
-    return _SPACES.sub(" ", text).strip()
+    if not text.isprintable():  # then there is something to drop, or white space of many kinds
+        text = "".join(c for c in text if c.isspace() or unicodedata.category(c) not in _DROPPED)
+    return " ".join(text.split())
 
 
 _PLAIN = str.maketrans({"’": "'", "‘": "'", "ʼ": "'", "‐": "-", "‑": "-", "–": "-", "—": "-"})
