@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from api.catalogue.reading import ask_all
+from api.catalogue.reading import ask, ask_all
+from api.errors import ApiError
 from api.services import Services
 
 _EMPTY = (
@@ -14,7 +15,7 @@ _TAG = "select exists (select from catalogue_artist_tags where tag = %(tag)s)"
 # Tags that hold what was asked come first, then what most artists bear.
 _TAGS = """
     select tag from catalogue_artist_tags group by tag
-    order by position(coalesce(%(tag)s, tag) in tag) > 0 desc, count(*) desc, tag limit 8
+    order by position(%(tag)s in tag) > 0 desc, count(*) desc, tag limit 8
 """
 
 
@@ -36,11 +37,19 @@ async def nothing_fits(services: Services, tag: str | None, seeds: int) -> str:
     seeds
         How many were given.
     """
-    filled, known, tags = await ask_all(services, [_ANYTHING, _TAG, _TAGS], {"tag": tag})
+    filled, known = await ask_all(services, [_ANYTHING, _TAG], {"tag": tag})
     if not filled[0][0]:
         return _EMPTY
     if tag is not None and not known[0][0]:
-        return f"Nothing bears the tag {tag!r}. There are: {', '.join(name for (name,) in tags)}."
+        return f"Nothing bears the tag {tag!r}.{await _there_are(services, tag)}"
     if seeds > 1:
         return "Nothing fits all of them: leave one out, or take a longer era."
     return "Nothing fits: no track of the catalogue is known to be so."
+
+
+async def _there_are(services: Services, tag: str) -> str:
+    try:
+        rows = await ask(services, _TAGS, {"tag": tag})
+    except ApiError:  # so many tags that they cannot be counted in time: the answer is no worse
+        return ""
+    return f" There are: {', '.join(name for (name,) in rows)}." if rows else ""
