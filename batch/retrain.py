@@ -39,6 +39,8 @@ ENOUGH_TO_JUDGE = 50
 TOLERATED = 0.9
 #: Generations kept for roll-back.
 KEPT = 7
+#: Of iALS from the factors of all days but the newest; from nothing it takes ten.
+ITERATIONS_OF_A_DAY = 3
 _DAY = 86_400
 
 
@@ -147,14 +149,14 @@ def retrain(
         return Outcome(
             published=None, reason=f"no play is newer than generation {newest.generation}"
         )
-    found, refusal = _judge(folder, catalogue)
+    found, refusal, judged = _judge(folder, catalogue)
     if refusal:
         return Outcome(published=None, reason=refusal, metrics=found)
-    algorithm, table = _fit(pairs.matrix())
+    fitted = _fit(pairs.matrix(), judged)
     generation = max(batch_view.generations(folder), default=0) + 1
     manifest = Manifest(
         generation=generation,
-        algorithm=algorithm,
+        algorithm=fitted.algorithm,
         trained_at=datetime.now(UTC).isoformat(timespec="seconds"),
         lake_version=lake_version,
         plays_until=until,
@@ -163,11 +165,15 @@ def retrain(
         metrics=found,
         run=run,
     )
-    batch_view.write(folder, BatchView(catalogue.keys, table.targets, table.weights, manifest))
+    batch_view.write(
+        folder, BatchView(catalogue.keys, fitted.table.targets, fitted.table.weights, manifest)
+    )
     batch_view.promote(folder, generation)
     batch_view.prune(folder, KEPT)
     judged = ", ".join(f"{name} {value:.4f}" for name, value in found.items() if "hr@10" in name)
-    reason = f"{algorithm} over {pairs.shape[1]:,} tracks; {judged or 'too little to judge by'}"
+    reason = (
+        f"{fitted.algorithm} over {pairs.shape[1]:,} tracks; {judged or 'too little to judge by'}"
+    )
     return Outcome(published=generation, reason=reason, metrics=found)
 
 
@@ -179,14 +185,31 @@ def _newest(folder: Path) -> Manifest | None:
     return None
 
 
-def _fit(matrix: sparse.csr_matrix) -> tuple[str, Neighbours]:
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A model and what the next fit over nearly the same plays may start from."""
+
+    algorithm: str
+    table: Neighbours
+    factors: ials.Factors | None = None
+
+
+def _fit(matrix: sparse.csr_matrix, judged: Fitted | None = None) -> Fitted:
+    """Fit the model of the size; ``judged`` is the one of all days but the newest."""
     if len(ease.kept_items(matrix)) <= MOST_FOR_EASE:
-        return "ease", ease.fit(matrix)
-    return "ials", ials.fit(matrix)
+        return Fitted("ease", ease.fit(matrix))
+    if judged is not None and judged.factors is not None:
+        factors = ials.factorise(matrix, start=judged.factors, iterations=ITERATIONS_OF_A_DAY)
+    else:
+        factors = ials.factorise(matrix)
+    return Fitted("ials", ials.neighbours(factors, matrix.shape[1]), factors)
 
 
-def _judge(folder: Path, catalogue: Catalogue) -> tuple[dict[str, float], str]:
-    """Return metrics on the newest day, and why not to publish (empty: publish)."""
+def _judge(folder: Path, catalogue: Catalogue) -> tuple[dict[str, float], str, Fitted | None]:
+    """Return metrics on the newest day, why not to publish (empty: publish), and what was judged.
+
+    Nothing is judged where the day has too few discoveries.
+    """
     pairs = catalogue.pairs
     day = int(pairs.seconds.max()) // _DAY
     training, held = pairs.split(pairs.seconds // _DAY == day)
@@ -197,11 +220,11 @@ def _judge(folder: Path, catalogue: Catalogue) -> tuple[dict[str, float], str]:
         judges = np.random.default_rng(day).choice(judges, MOST_JUDGES, replace=False)
     known &= np.isin(held.users, judges)
     if known.sum() < ENOUGH_TO_JUDGE:
-        return {}, ""
+        return {}, "", None
     test = Interactions(held.users[known], held.items[known], held.seconds[known], held.shape)
     history, answers = training.matrix(half_life_days=None), test.matrix(half_life_days=None)
-    _, table = _fit(training.matrix())
-    models = {"popularity": popularity(history), "new": linear(table.matrix())}
+    fitted = _fit(training.matrix())
+    models = {"popularity": popularity(history), "new": linear(fitted.table.matrix())}
     generation = batch_view.current(folder)
     if generation is not None:
         view = batch_view.read(folder, generation)
@@ -214,11 +237,12 @@ def _judge(folder: Path, catalogue: Catalogue) -> tuple[dict[str, float], str]:
     }
     ours = found["new.hr@10"]
     if ours < found["popularity.hr@10"]:
-        return found, f"refused: hit rate {ours:.4f} is below popularity's"
+        return found, f"refused: hit rate {ours:.4f} is below popularity's", fitted
     before = found.get("in_service.hr@10", 0.0)
     if ours < TOLERATED * before:
-        return found, f"refused: hit rate {ours:.4f} against {before:.4f} in service"
-    return found, ""
+        word = f"refused: hit rate {ours:.4f} against {before:.4f} in service"
+        return found, word, fitted
+    return found, "", fitted
 
 
 def _renumbered(view: BatchView, keys: npt.NDArray[np.uint64]) -> sparse.csr_matrix:

@@ -59,9 +59,20 @@ def connect(settings: Settings, *, read_only: bool = True) -> Iterator[duckdb.Du
         raise _locked(path, error) from None
     try:
         connection.execute("set TimeZone = 'UTC'")
+        for setting, value in _limits(path).items():
+            connection.execute(f"set {setting} = '{value}'")
         yield connection
     finally:
         connection.close()
+
+
+def _limits(path: Path) -> dict[str, str]:
+    """Return what a query may take; limits set by the operator win."""
+    return {
+        "memory_limit": os.environ.get("SEGUE_DUCKDB_MEMORY", "4GB"),
+        "temp_directory": os.environ.get("SEGUE_DUCKDB_TEMP", str(path.parent / "spill")),
+        "threads": os.environ.get("SEGUE_DUCKDB_THREADS", str(os.cpu_count() or 2)),
+    }
 
 
 def _locked(path: Path, error: Exception) -> StoreUnavailable:
@@ -210,12 +221,14 @@ def _dbt(
 
 
 def _profile(settings: Settings) -> dict[str, str]:
-    """Return what ``dbt/profiles.yml`` reads; limits set by the operator win."""
+    """Return what ``dbt/profiles.yml`` reads."""
     path = settings.warehouse_path.absolute()
+    limits = _limits(path)
     return {
         "SEGUE_DUCKDB_PATH": str(path),
-        "SEGUE_DUCKDB_TEMP": os.environ.get("SEGUE_DUCKDB_TEMP", str(path.parent / "spill")),
-        "SEGUE_DUCKDB_THREADS": os.environ.get("SEGUE_DUCKDB_THREADS", str(os.cpu_count() or 2)),
+        "SEGUE_DUCKDB_MEMORY": limits["memory_limit"],
+        "SEGUE_DUCKDB_TEMP": limits["temp_directory"],
+        "SEGUE_DUCKDB_THREADS": limits["threads"],
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         "DO_NOT_TRACK": "1",
     }

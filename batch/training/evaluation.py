@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-#: Scores held at once: 20 million are 160 MB.
+#: Scores held at once: 20 million are 80 MB.
 BLOCK_SCORES = 20_000_000
 
 Scores = Callable[[sparse.csr_matrix], npt.NDArray[np.float32]]
@@ -33,7 +33,7 @@ def ranks(
     listeners = np.flatnonzero(np.diff(test.indptr))
     for start in range(0, len(listeners), block):
         chosen = listeners[start : start + block]
-        scores = np.asarray(score(history[chosen]), np.float64)
+        scores = score(history[chosen])
         for row, listener in enumerate(chosen):
             line = scores[row]
             line[history[listener].indices] = -np.inf

@@ -9,50 +9,102 @@ Y. Hu, Y. Koren, C. Volinsky, "Collaborative Filtering for Implicit Feedback Dat
 
 from __future__ import annotations
 
-import numpy as np
-from scipy import sparse
+from dataclasses import dataclass
 
-from batch.training.neighbours import SLOTS, Neighbours
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+from threadpoolctl import threadpool_limits
+
+from batch.training.neighbours import BLOCK, SLOTS, Neighbours, largest
 
 FACTORS = 64
+REGULARISATION = 5.0
 #: Tracks that get neighbours, those of most listeners: the work grows with their square. The
 #: long tail is left to the online tables, which see every play anyway.
 MOST_TRACKS = 30_000
 #: A track of fewer listeners teaches nothing.
 FEWEST_LISTENERS = 3
-#: Items whose weights are worked out at once: bounds memory at ``BLOCK * items * 4`` bytes.
-BLOCK = 1024
 
 
-def fit(
+@dataclass(frozen=True, slots=True)
+class Factors:
+    """Factors of listeners and of the tracks that have neighbours.
+
+    Attributes
+    ----------
+    kept
+        Item number of each row of ``items``, ascending.
+    users, items
+        Shapes ``(listeners, factors)`` and ``(len(kept), factors)``, float32.
+    """
+
+    kept: npt.NDArray[np.intp]
+    users: npt.NDArray[np.float32]
+    items: npt.NDArray[np.float32]
+
+
+def factorise(
     matrix: sparse.csr_matrix,
     *,
     factors: int = FACTORS,
-    regularisation: float = 5.0,
+    regularisation: float = REGULARISATION,
     alpha: float = 2.0,
     iterations: int = 10,
-    slots: int = SLOTS,
-) -> Neighbours:
-    """Return the neighbour table of a (listeners x tracks) matrix."""
+    start: Factors | None = None,
+) -> Factors:
+    """Return the factors of a (listeners x tracks) matrix.
+
+    Parameters
+    ----------
+    start
+        Factors of a matrix with the same listeners and tracks that differs little: a few
+        iterations from there do for ten from nothing.
+    """
     from implicit.als import AlternatingLeastSquares  # loads a compiled library: only when needed
 
-    model = AlternatingLeastSquares(
-        factors=factors,
-        regularization=regularisation,
-        alpha=alpha,
-        iterations=iterations,
-        random_state=1,
-        use_gpu=False,
-    )
     listeners = np.asarray((matrix > 0).sum(axis=0)).ravel()
     kept = np.argsort(-listeners, kind="stable")[:MOST_TRACKS]
     kept = np.sort(kept[listeners[kept] >= FEWEST_LISTENERS])
-    targets = np.full((matrix.shape[1], slots), -1, np.int32)
-    weights = np.zeros((matrix.shape[1], slots), np.float32)
+    if len(kept) < 2:
+        nothing = np.zeros((0, factors), np.float32)
+        return Factors(kept[:0], nothing, nothing)
+    # The solver has threads of its own; those of BLAS beneath them double the processor time.
+    with threadpool_limits(1, "blas"):
+        model = AlternatingLeastSquares(
+            factors=factors,
+            regularization=regularisation,
+            alpha=alpha,
+            iterations=iterations,
+            random_state=1,
+            use_gpu=False,
+        )
+        if start is not None and len(start.kept):
+            model.user_factors = start.users.copy()
+            model.item_factors = np.zeros((len(kept), factors), np.float32)
+            _, old, new = np.intersect1d(start.kept, kept, return_indices=True)
+            model.item_factors[new] = start.items[old]
+        model.fit(sparse.csr_matrix(matrix[:, kept]), show_progress=False)
+    return Factors(
+        kept,
+        np.asarray(model.user_factors, np.float32),
+        np.asarray(model.item_factors, np.float32),
+    )
+
+
+def neighbours(
+    found: Factors,
+    tracks: int,
+    *,
+    regularisation: float = REGULARISATION,
+    slots: int = SLOTS,
+) -> Neighbours:
+    """Return the neighbour table over ``tracks`` tracks that the factors stand for."""
+    kept, items = found.kept, found.items
+    targets = np.full((tracks, slots), -1, np.int32)
+    weights = np.zeros((tracks, slots), np.float32)
     if len(kept) < 2:
         return Neighbours(targets, weights)
-    model.fit(sparse.csr_matrix(matrix[:, kept]), show_progress=False)
-    items = np.asarray(model.item_factors, np.float32)
     gram = items.T @ items + regularisation * np.eye(items.shape[1], dtype=np.float32)
     folded = np.linalg.solve(gram, items.T)
     filled = min(slots, len(kept) - 1)
@@ -60,9 +112,12 @@ def fit(
         rows = np.arange(start, min(start + BLOCK, len(kept)))
         scores = items[rows] @ folded
         scores[np.arange(len(rows)), rows] = -np.inf
-        chosen = np.argpartition(-scores, filled - 1, axis=1)[:, :filled]
-        values = np.take_along_axis(scores, chosen, axis=1)
-        order = np.argsort(-values, axis=1, kind="stable")
-        targets[kept[rows], :filled] = kept[np.take_along_axis(chosen, order, axis=1)]
-        weights[kept[rows], :filled] = np.take_along_axis(values, order, axis=1)
+        chosen = largest(scores, filled)
+        targets[kept[rows], :filled] = kept[chosen]
+        weights[kept[rows], :filled] = np.take_along_axis(scores, chosen, axis=1)
     return Neighbours(targets, weights)
+
+
+def fit(matrix: sparse.csr_matrix, *, slots: int = SLOTS) -> Neighbours:
+    """Return the neighbour table of a (listeners x tracks) matrix."""
+    return neighbours(factorise(matrix), matrix.shape[1], slots=slots)

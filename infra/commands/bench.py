@@ -135,9 +135,10 @@ def nightly(
     plays: Annotated[list[int], typer.Argument(help="Sizes of the lake, smallest first.")] = [  # noqa: B006
         1_000_000
     ],
+    again: Annotated[bool, typer.Option(help="Measure the next night too.")] = True,
 ) -> None:
-    """Seconds and memory of a cold nightly by step, and of the next one without a new play."""
-    _main("nightly", *plays)
+    """Seconds and memory of a cold nightly by step, beside writing each play once."""
+    _run("nightly", plays=plays, again=again)
 
 
 File = Annotated[Path, typer.Argument(help="Interactions: parquet or csv.")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from datetime import datetime, timedelta
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -11,6 +12,8 @@ import pytest
 
 from batch import retrain as training
 from batch.retrain import retrain
+from batch.training import ials
+from batch.training.neighbours import Neighbours
 from contracts import batch_view
 from contracts.ids import track_key
 from contracts.settings import Settings
@@ -83,9 +86,10 @@ def test_a_model_worse_than_popularity_is_refused(
     _warehouse(settings)
     fit = training._fit
 
-    def inverted(matrix: object) -> object:
-        name, table = fit(matrix)
-        return name, type(table)(table.targets, -table.weights)
+    def inverted(*given: Any) -> training.Fitted:
+        right = fit(*given)
+        wrong = Neighbours(right.table.targets, -right.table.weights)
+        return training.Fitted(right.algorithm, wrong)
 
     monkeypatch.setattr(training, "_fit", inverted)
     outcome = retrain(settings)
@@ -112,6 +116,29 @@ def test_a_model_much_worse_than_the_one_in_service_is_refused(
     assert batch_view.current(settings.home / "batch_view") == 1
     monkeypatch.setattr(training, "TOLERATED", 0.5)
     assert retrain(settings).published == 2
+
+
+def test_beyond_ease_the_second_fit_starts_from_the_first(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _warehouse(settings)
+    monkeypatch.setattr(training, "MOST_FOR_EASE", 10)
+    starts = []
+    factorise = ials.factorise
+
+    def watched(matrix: Any, **options: Any) -> ials.Factors:
+        starts.append(options.get("start"))
+        return factorise(matrix, **options)
+
+    monkeypatch.setattr(ials, "factorise", watched)
+    outcome = retrain(settings)
+    assert outcome.published == 1, outcome
+    assert [start is None for start in starts] == [True, False]
+    view = batch_view.read(settings.home / "batch_view", 1)
+    assert view.manifest.algorithm == "ials"
+    taste = {track_key("Air", f"Song t{i}"): i >= 20 for i in range(40)}
+    side = np.array([taste[int(key)] for key in view.keys])
+    assert (side[view.neighbours[:, 0]] == side).all(), "the best neighbour shares the taste"
 
 
 def test_too_few_plays_teach_nothing(settings: Settings) -> None:

@@ -12,7 +12,7 @@ from scipy import sparse
 from batch.training import ease, ials
 from batch.training.evaluation import linear, metrics, popularity, ranks
 from batch.training.interactions import Interactions
-from batch.training.neighbours import strongest
+from batch.training.neighbours import largest, strongest
 
 
 def _tastes(seed: int = 3) -> sparse.csr_matrix:
@@ -41,6 +41,24 @@ def test_neighbours_stay_within_a_taste(fit: object) -> None:
     assert ((best >= 10) == (np.arange(20) >= 10)).all()
     assert (np.diff(table.weights, axis=1) <= 0).all()
     assert all(row not in targets for row, targets in enumerate(table.targets.tolist()))
+
+
+def test_the_largest_come_first_and_of_equals_the_lower_column() -> None:
+    scores = np.array([[0, 3, 3, 1, 3], [2, 2, 2, 2, 2], [5, 4, -np.inf, 6, 0]], np.float32)
+    assert largest(scores, 2).tolist() == [[1, 2], [0, 1], [3, 0]]
+    draw = np.random.default_rng(1).random((50, 300)).astype(np.float32)
+    np.testing.assert_array_equal(largest(draw, 20), np.argsort(-draw, axis=1)[:, :20])
+
+
+def test_from_the_factors_of_yesterday_three_iterations_do_for_ten() -> None:
+    matrix = _tastes()
+    yesterday = matrix.copy()
+    yesterday.data[::9] = 0
+    yesterday.eliminate_zeros()
+    before = ials.factorise(yesterday)
+    warm = ials.neighbours(ials.factorise(matrix, start=before, iterations=3), 20).matrix()
+    whole = ials.fit(matrix).matrix()
+    assert abs(warm - whole).max() < 0.02
 
 
 def test_the_strongest_are_kept_by_magnitude() -> None:

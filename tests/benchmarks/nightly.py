@@ -1,8 +1,8 @@
-"""The nightly over a generated warehouse: wall time, peak memory, seconds a step.
+"""The nightly over a generated warehouse: wall time, processor time, peak memory, seconds a step.
 
-``python -m tests.benchmarks.nightly 1000000 3000000 10000000`` prints one JSON line a size. Each
-nightly is cold: an empty home but for the lake (plays alone, no lists), in a process of its own;
-``again`` is the next night without a new play.
+Each nightly is cold: an empty home but for the lake (plays alone, no lists), in a process of its
+own; ``again`` is the next night without a new play. The floor is one statement, in a process of
+its own too: DuckDB reads the lake and writes each play once into one table.
 """
 
 from __future__ import annotations
@@ -22,18 +22,25 @@ from deltalake import write_deltalake
 
 from contracts.lake import PARTITION_BY, PLAYS
 from contracts.settings import Settings
+from tests.benchmarks.figures import machine
 
 ROOT = Path(__file__).resolve().parents[2]
 #: Plays generated at once: bounds the memory of the generator, not of what is measured.
 CHUNK = 500_000
 
-#: A year of plays in order of time. Popularity and activity fall off like powers; sessions overlap;
-#: three in ten are skipped; one delivery in a hundred comes twice, one in a thousand is bad.
+#: A year of sessions of ten plays, in order of time. Activity falls off like a power. Two plays in
+#: three are of one of the listener's three tastes (a hundred tracks each), the others of what is
+#: popular; three in ten are skipped; one delivery in a hundred comes twice, one in a thousand is
+#: bad.
 _PLAYS = """
-with numbers as (
+with sessions as (
     select
         i,
-        hash(i * 7 + 1) % 1000000 / 1e6 as a,
+        i // 10 as session,
+        floor(
+            pow(hash(i // 10 * 7 + 1) % 1000000 / 1e6, 2) * greatest(10, $total // 100)
+        )::integer as listener,
+        greatest(300, $total // 40)::integer as tracks,
         hash(i * 7 + 2) % 1000000 / 1e6 as b,
         hash(i * 7 + 3) % 1000000 / 1e6 as c
     from range($first, $last) as t(i)
@@ -42,12 +49,20 @@ plays as (
     select
         i,
         c,
-        floor(pow(a, 2) * greatest(10, $total // 100))::integer as listener,
-        floor(pow(b, 3) * greatest(100, $total // 40))::integer as track,
+        listener,
+        case
+            when hash(i * 7 + 4) % 3 = 0 then floor(pow(b, 3) * tracks)::integer
+            else (
+                hash(listener * 3 + hash(i * 7 + 5) % 3) % (tracks // 100) * 100
+                + floor(pow(b, 2) * 100)
+            )::integer
+        end as track,
         make_timestamp_ms(
-            1735689600000 + (i * (31536000000 / $total))::bigint + (c * 3000000)::bigint
+            1735689600000
+            + (session * (315360000000 / $total))::bigint
+            + (hash(session) % 3000000 + i % 10 * 250000)::bigint
         ) as started
-    from numbers
+    from sessions
 )
 select
     md5(i::varchar) || '-seg' as event_id,
@@ -132,19 +147,61 @@ def _slowest(target: Path, most: int = 12) -> dict[str, float]:
     }
 
 
-def main() -> None:
-    """Measure every size given on the command line, smallest first."""
-    for plays in sorted(int(text) for text in sys.argv[1:]) or [1_000_000]:
+def floor(settings: Settings) -> dict[str, float]:
+    """Return seconds and MB of reading the lake once and writing each play once."""
+    files = [str(path) for path in (settings.lake_dir / "plays").rglob("*.parquet")]
+    started = time.monotonic()
+    process = subprocess.Popen([sys.executable, "-c", _FLOOR, str(settings.home), *files])
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    (settings.home / "floor.duckdb").unlink()
+    return {
+        "wall_s": round(time.monotonic() - started, 1),
+        "cpu_s": round(usage.ru_utime + usage.ru_stime, 1),
+        "peak_mb": usage.ru_maxrss // 1024,
+    }
+
+
+_FLOOR = """
+import sys, duckdb
+home, *files = sys.argv[1:]
+with duckdb.connect(home + "/floor.duckdb") as connection:
+    connection.execute("set memory_limit = '4GB'; set preserve_insertion_order = false")
+    connection.execute(
+        "create table plays as select distinct on (event_id) * from read_parquet($files)",
+        {"files": files},
+    )
+"""
+
+
+def run(*, plays: list[int], again: bool = True) -> dict[str, Any]:
+    """Measure every size, smallest first; ``growth`` is cost a play against the smallest size.
+
+    Parameters
+    ----------
+    again
+        Measure the next night, without a new play, too.
+    """
+    sizes: list[dict[str, Any]] = []
+    for number in sorted(plays):
         home = Path(tempfile.mkdtemp(prefix="segue-nightly-"))
         try:
             settings = Settings(home=home)
-            generate(settings, plays)
+            generate(settings, number)
+            least = floor(settings)
             cold = measure(settings)
-            again = measure(settings)
-            print(json.dumps({"plays": plays, "cold": cold, "again": again}), flush=True)
+            size = {"plays": number, "floor": least, "cold": cold}
+            size["cpu_of_floor"] = round(cold["cpu_s"] / least["cpu_s"], 1)
+            size["wall_of_floor"] = round(cold["wall_s"] / least["wall_s"], 1)
+            if again:
+                size["again"] = measure(settings)
+            sizes.append(size)
         finally:
             shutil.rmtree(home)
-
-
-if __name__ == "__main__":
-    main()
+        first = sizes[0]
+        size["growth"] = {
+            name: round(cold[name] / first["cold"][name] / (number / first["plays"]), 2)
+            for name in ("wall_s", "cpu_s")
+        }
+    return {"sizes": sizes, "machine": machine()}

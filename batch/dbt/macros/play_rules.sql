@@ -3,10 +3,10 @@
     {{
         return({
             'bad-event-id': "length(event_id) <> 36",
-            'no-user': "trim(user_id) = ''",
-            'no-track': "trim(track_id) = ''",
-            'no-artist': "trim(artist) = ''",
-            'no-title': "trim(title) = ''",
+            'no-user': blank('user_id'),
+            'no-track': blank('track_id'),
+            'no-artist': blank('artist'),
+            'no-title': blank('title'),
             'too-old': played_at ~ " < cast('" ~ var('first_play') ~ "' as timestamp)",
             'future': played_at ~ " > " ~ dbt.dateadd(
                 'hour', var('clock_skew_hours'), received_at

@@ -9,6 +9,11 @@
     cast({{ expression }} at time zone 'UTC' as timestamp)
 {%- endmacro %}
 
+{#- The same instant counted in microseconds: no calendar of a time zone is asked, row by row. #}
+{% macro duckdb__utc(expression) -%}
+    make_timestamp(epoch_us({{ expression }}))
+{%- endmacro %}
+
 {% macro snowflake__utc(expression) -%}
     cast(convert_timezone('UTC', {{ expression }}) as timestamp_ntz)
 {%- endmacro %}
@@ -22,8 +27,26 @@
     lower(trim(regexp_replace({{ expression }}, '\s+', ' ', 'g')))
 {%- endmacro %}
 
+{#- The regular expression only for names that need it: it costs ten times the rest together. #}
+{% macro duckdb__folded(expression) -%}
+    lower(trim(case
+        when
+            contains({{ expression }}, '  ')
+            {%- for space in (9, 10, 12, 13) %}
+            or contains({{ expression }}, chr({{ space }}))
+            {%- endfor %}
+            then regexp_replace({{ expression }}, '\s+', ' ', 'g')
+        else {{ expression }}
+    end))
+{%- endmacro %}
+
 {% macro snowflake__folded(expression) -%}
     lower(trim(regexp_replace({{ expression }}, '\\s+', ' ')))
+{%- endmacro %}
+
+{# Nothing but spaces. Text beginning with a letter is not trimmed to find out. #}
+{% macro blank(expression) -%}
+    ({{ expression }} < '!' and trim({{ expression }}) = '')
 {%- endmacro %}
 
 {# The last value that is not null, up to and including this row. #}

@@ -31,10 +31,15 @@ clients as (
 
 favourites as (
 
+    -- Spellings are counted first, so that one is folded once and not at every play.
     select user_id, artist_key
     from (
-        select user_id, {{ artist_key('artist') }} as artist_key, count(*) as plays
-        from {{ ref('stg_segue__plays') }}
+        select user_id, {{ artist_key('artist') }} as artist_key, sum(plays) as plays
+        from (
+            select user_id, artist, count(*) as plays
+            from {{ ref('stg_segue__plays') }}
+            group by user_id, artist
+        ) as spelled
         group by user_id, {{ artist_key('artist') }}
     ) as counted
     qualify row_number() over (partition by user_id order by plays desc, artist_key asc) = 1

@@ -69,18 +69,19 @@ started as (
 
 named as (
 
+    -- Sorted by number: a third of the cost of sorting by time and name once more.
     select
         event_id,
         user_id,
         played_at,
         landed_at,
         is_session_start,
-        {{ last_filled('case when is_session_start then event_id end', 'user_id', order) }}
+        {{ last_filled('case when is_session_start then event_id end', 'user_id', 'play_number') }}
             as session_id,
-        {{ last_filled('case when is_session_start then played_at end', 'user_id', order) }}
+        {{ last_filled('case when is_session_start then played_at end', 'user_id', 'play_number') }}
             as session_started_at,
         play_number
-        - {{ last_filled('case when is_session_start then play_number end', 'user_id', order) }}
+        - {{ last_filled('case when is_session_start then play_number end', 'user_id', 'play_number') }}
         + 1 as session_position
     from started
 
