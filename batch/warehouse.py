@@ -60,7 +60,7 @@ def connect(settings: Settings, *, read_only: bool = True) -> Iterator[duckdb.Du
     try:
         connection.execute("set TimeZone = 'UTC'")
         for setting, value in _limits(path).items():
-            connection.execute(f"set {setting} = '{value}'")
+            connection.execute(f"set {setting} = {_text(value)}")
         yield connection
     finally:
         connection.close()
@@ -110,11 +110,15 @@ def land(settings: Settings, snapshots: Mapping[str, Snapshot | None]) -> None:
 
 
 def _files(snapshot: Snapshot) -> str:
-    files = ", ".join("'" + file.replace("'", "''") + "'" for file in snapshot.files)
+    files = ", ".join(map(_text, snapshot.files))
     return (
         f"select * from read_parquet([{files}], "  # noqa: S608
         "hive_partitioning = true, hive_types = {'landed_date': date})"
     )
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
 
 
 def _nothing(connection: duckdb.DuckDBPyConnection, schema: pa.Schema) -> str:

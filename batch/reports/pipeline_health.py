@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import timedelta
 
 from batch.ask import Ask
 from batch.reports.period import last_days
-from batch.reports.plots import ACCENT, INK, SECOND, by_date, drawing, to_svg
+from batch.reports.plots import by_day
 from batch.reports.report import Cell, Column, Figure, Kind, Occasion, Report, Table
 
 DAYS = 28
@@ -68,12 +68,20 @@ def draw(ask: Ask, occasion: Occasion) -> Report:
     }
     figures = []
     if landing:
-        medians, worst = [row[2] for row in landing], [row[3] for row in landing]
         figures = [
             Figure(
                 "Seconds from receipt to lake",
-                _landing([row[0] for row in landing], medians, worst),
-                "Median (dark) and 99th percentile of the plays that landed on a day.",
+                by_day(
+                    [row[0] for row in landing],
+                    {
+                        "Median": [row[2] for row in landing],
+                        "99th percentile": [row[3] for row in landing],
+                    },
+                    day="Day landed (UTC)",
+                    axis="Seconds",
+                    title="Seconds from receipt to lake",
+                ),
+                "Median and 99th percentile of the plays that landed on a day.",
             )
         ]
     return Report(
@@ -91,18 +99,6 @@ def draw(ask: Ask, occasion: Occasion) -> Report:
         generated_at=occasion.generated_at,
         lake_version=occasion.lake_version,
     )
-
-
-def _landing(days: list[date], medians: list[float], worst: list[float]) -> str:
-    with drawing(height=2.6) as (canvas, axes):
-        axes.plot(days, worst, color=SECOND, linewidth=1.2, marker="o", markersize=2.5)
-        axes.plot(days, medians, color=ACCENT, linewidth=1.8, marker="o", markersize=2.5)
-        axes.set_ylim(bottom=0)
-        axes.set_xlabel("Day landed (UTC)")
-        axes.set_ylabel("Seconds")
-        axes.set_title("Seconds from receipt to lake", loc="left", fontsize=11, color=INK)
-        by_date(axes)
-        return to_svg(canvas)
 
 
 KIND = Kind("pipeline-health", "How soon plays land, what became of them, how nights went.", draw)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import date
 from typing import Any, cast
 
 import matplotlib as mpl
@@ -54,6 +55,51 @@ def by_date(axes: Any) -> None:
     locator = mpl.dates.AutoDateLocator(minticks=3, maxticks=9)  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(mpl.dates.ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+
+
+def by_day(
+    days: Sequence[date], lines: Mapping[str, Sequence[float]], *, day: str, axis: str, title: str
+) -> str:
+    """Draw a line a name over days, the first strongest; several are told apart by a legend."""
+    with drawing(height=2.6) as (canvas, axes):
+        # Backwards, so that the first lies on top.
+        for place, (name, values) in reversed(list(enumerate(lines.items()))):
+            color, width = ((ACCENT, 1.8), (SECOND, 1.2))[min(place, 1)]
+            axes.plot(
+                days, values, color=color, linewidth=width, marker="o", markersize=3, label=name
+            )
+        if len(lines) > 1:
+            axes.legend(loc="lower right", bbox_to_anchor=(1, 1), frameon=False, ncols=len(lines))
+        axes.set_ylim(bottom=0)
+        axes.set_xlabel(day)
+        axes.set_ylabel(axis)
+        axes.set_title(title, loc="left", fontsize=11, color=INK)
+        by_date(axes)
+        return to_svg(canvas)
+
+
+def columns(
+    places: Sequence[int],
+    values: Sequence[float],
+    *,
+    place: str,
+    axis: str,
+    title: str,
+    ticks: Mapping[int, str] | None = None,
+) -> str:
+    """Draw one upright bar a place, the largest in colour; ``ticks`` names some of the places."""
+    with drawing(height=2.6) as (canvas, axes):
+        most = max(values, default=0)
+        axes.bar(places, values, color=[ACCENT if v == most else FAINT for v in values], width=0.8)
+        if ticks is None:
+            axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator(20, integer=True))
+        else:
+            axes.set_xticks(list(ticks), list(ticks.values()))
+        axes.set_xlabel(place)
+        axes.set_ylabel(axis)
+        axes.set_title(title, loc="left", fontsize=11, color=INK)
+        axes.grid(axis="x", visible=False)
+        return to_svg(canvas)
 
 
 def to_svg(canvas: Canvas) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import timedelta
 
 from batch.ask import Ask
 from batch.reports.period import newest_day
-from batch.reports.plots import ACCENT, INK, SECOND, by_date, drawing, to_svg
+from batch.reports.plots import by_day, columns
 from batch.reports.report import Cell, Column, Figure, Kind, Occasion, Report, Table
 
 DAYS = 28
@@ -85,12 +85,24 @@ def draw(ask: Ask, occasion: Occasion) -> Report:
         figures = [
             Figure(
                 "Hit-through by day",
-                _by_day([row[0] for row in days], [100 * row[3] for row in days]),
+                by_day(
+                    [row[0] for row in days],
+                    {"Lists hit": [100 * row[3] for row in days]},
+                    day="Day (UTC)",
+                    axis="Lists hit (%)",
+                    title="Hit-through by day",
+                ),
                 "Share of lists of which a track was played within the hour.",
             ),
             Figure(
                 "Hit rate by place",
-                _by_place([100 * row[3] for row in places]),
+                columns(
+                    [row[0] for row in places],
+                    [100 * row[3] for row in places],
+                    place="Place in the list",
+                    axis="Played (%)",
+                    title="Hit rate by place",
+                ),
                 "Share of the tracks shown at a place that were played.",
             ),
         ]
@@ -116,27 +128,6 @@ def draw(ask: Ask, occasion: Occasion) -> Report:
             "so that tracks shown by chance count for all that were not.",
         ],
     )
-
-
-def _by_day(days: list[date], rates: list[float]) -> str:
-    with drawing(height=2.6) as (canvas, axes):
-        axes.plot(days, rates, color=ACCENT, linewidth=1.8, marker="o", markersize=3)
-        axes.set_ylim(bottom=0)
-        axes.set_xlabel("Day (UTC)")
-        axes.set_ylabel("Lists hit (%)")
-        axes.set_title("Hit-through by day", loc="left", fontsize=11, color=INK)
-        by_date(axes)
-        return to_svg(canvas)
-
-
-def _by_place(rates: list[float]) -> str:
-    with drawing(height=2.6) as (canvas, axes):
-        axes.bar(range(1, len(rates) + 1), rates, color=SECOND, width=0.7)
-        axes.set_xlabel("Place in the list")
-        axes.set_ylabel("Played (%)")
-        axes.set_title("Hit rate by place", loc="left", fontsize=11, color=INK)
-        axes.grid(axis="x", visible=False)
-        return to_svg(canvas)
 
 
 KIND = Kind("recommendation-effectiveness", "Whether lists are played, by day and place.", draw)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-import numpy as np
-
 from batch.ask import Ask
 from batch.reports.period import newest_day
-from batch.reports.plots import ACCENT, FAINT, INK, bars, drawing, to_svg
+from batch.reports.plots import bars, columns
 from batch.reports.report import Cell, Column, Figure, Kind, Occasion, Report, Table
 
 MOST = 20
@@ -106,9 +104,7 @@ def draw(ask: Ask, occasion: Occasion) -> Report:
     (plays_before, *_) = ask(_WEEKLY, before)[0]
     discoveries = ask(_DISCOVERIES, week)[0][0]
     tracks = ask(_TRACKS, [*week, MOST])
-    by_hour = np.zeros(24)
-    for hour, number in ask(_HOURS, week):
-        by_hour[hour] = number
+    by_hour = dict.fromkeys(range(24), 0) | dict(ask(_HOURS, week))
     facts: dict[str, Cell] = {
         "Plays": plays,
         "Listeners": listeners,
@@ -129,7 +125,18 @@ def draw(ask: Ask, occasion: Occasion) -> Report:
             ),
             f"The {min(SHOWN, len(tracks))} tracks played most this week.",
         ),
-        Figure("Plays by hour of the day", _hours(by_hour), "All days of the week, hours UTC."),
+        Figure(
+            "Plays by hour of the day",
+            columns(
+                list(by_hour),
+                list(by_hour.values()),
+                place="Hour (UTC)",
+                axis="Plays",
+                title="Plays by hour of the day",
+                ticks={hour: f"{hour:02d}" for hour in range(0, 24, 3)},
+            ),
+            "All days of the week, hours UTC.",
+        ),
     ]
     return Report(
         name=KIND.name,
@@ -150,18 +157,6 @@ def draw(ask: Ask, occasion: Occasion) -> Report:
             "Genres are those the catalogue knows; other music is left out of that table.",
         ],
     )
-
-
-def _hours(plays: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> str:
-    with drawing(height=2.6) as (canvas, axes):
-        colors = [ACCENT if value == plays.max() else FAINT for value in plays]
-        axes.bar(range(24), plays, color=colors, width=0.8)
-        axes.set_xticks(range(0, 24, 3), [f"{hour:02d}" for hour in range(0, 24, 3)])
-        axes.set_xlabel("Hour (UTC)")
-        axes.set_ylabel("Plays")
-        axes.set_title("Plays by hour of the day", loc="left", fontsize=11, color=INK)
-        axes.grid(axis="x", visible=False)
-        return to_svg(canvas)
 
 
 KIND = Kind("weekly-listening", "The newest week: tracks, hours, discoveries, skips.", draw)

@@ -85,6 +85,11 @@ DEFECTS = {
 }
 
 
+def test_every_check_has_its_defect(warehouse: duckdb.DuckDBPyConnection) -> None:
+    below = {"freshness", "referential-integrity"}
+    assert {check.name for check in _ask(warehouse)} == set(DEFECTS) | below
+
+
 @pytest.mark.parametrize("name", DEFECTS)
 def test_a_seeded_defect_is_found_by_its_check_alone(
     warehouse: duckdb.DuckDBPyConnection, name: str

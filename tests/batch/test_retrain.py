@@ -71,6 +71,30 @@ def test_a_good_model_is_published_with_its_figures(settings: Settings) -> None:
     assert (side[view.neighbours[:, 0]] == side).all(), "the best neighbour shares the taste"
 
 
+def test_every_pair_of_the_warehouse_is_learned_with_its_newest_play(settings: Settings) -> None:
+    """What the nightly hands over is all of `fct_plays`, up to the newest play, and nothing else."""
+    _warehouse(settings)
+    with duckdb.connect(str(settings.warehouse_path)) as connection:
+        connection.execute(
+            "insert into marts.fct_plays values "
+            "('u7', 't3', timestamp '2025-03-03 12:00:01'), ('u7', 't3', '2025-01-01 00:00:00')"
+        )
+        rows = connection.execute(
+            "select user_id, track_id, cast(epoch(max(played_at)) as bigint) "
+            "from marts.fct_plays group by 1, 2"
+        ).fetchall()
+    found = training.load(settings)
+    listeners = sorted({row[0] for row in rows})
+    learned = [
+        (listeners[user], int(found.keys[item]), int(second))
+        for user, item, second in zip(
+            found.pairs.users, found.pairs.items, found.pairs.seconds, strict=True
+        )
+    ]
+    expected = [(user, track_key("Air", f"Song {track}"), second) for user, track, second in rows]
+    assert sorted(learned) == sorted(expected)
+
+
 def test_the_same_plays_are_not_learned_twice(settings: Settings) -> None:
     _warehouse(settings)
     assert retrain(settings).published == 1

@@ -25,11 +25,11 @@ def view_of(data: Interactions, until: int) -> BatchView:
     """Return the batch model of the first ``until`` events."""
     users, items, seconds = data.users[:until], data.items[:until], data.seconds[:until]
     pairs: Pairs = retrain._distinct(users, items, seconds, int(data.items.max()) + 1)
-    algorithm, table = retrain._fit(pairs.matrix())
+    fitted = retrain._fit(pairs.matrix())
     keys = evaluation._keys(np.arange(pairs.shape[1]))
     manifest = Manifest(
         generation=until,
-        algorithm=algorithm,
+        algorithm=fitted.algorithm,
         trained_at="",
         lake_version=None,
         plays_until=int(seconds.max()) * 1000,
@@ -38,7 +38,7 @@ def view_of(data: Interactions, until: int) -> BatchView:
         metrics={},
     )
     assert (np.diff(keys.astype(object)) > 0).all(), "a view's keys ascend"
-    return BatchView(keys, table.targets, table.weights, manifest)
+    return BatchView(keys, fitted.table.targets, fitted.table.weights, manifest)
 
 
 def handed_over(data: Interactions, nights: list[int]) -> type[Recommender]:

@@ -1,8 +1,9 @@
 {#-
     One row a play. Of several deliveries the first received wins; what it left empty is filled
     from the later ones, and then from what other clients told of the same play. Repeats are rare,
-    so only they go through window functions: over ten million plays that costs a third of the
-    memory of windows over everything.
+    so when everything is built only they go through window functions: over ten million plays that
+    costs a third of the memory of windows over everything. An incremental run folds few plays, and
+    reads the lake half as often if all of them go the same way.
 
     Incremental: a play that was delivered again, merged or taken apart is folded anew from *all*
     its deliveries, so the result is the same as a full refresh.
@@ -54,15 +55,28 @@ touched as (
     where event_id in (select event_id from changed) and head_id is not null
 
 ),
-{% endif %}
+
+deliveries as (
+
+    select * from {{ ref('base_segue__told') }}
+    where play_id in (select play_id from touched)
+
+),
+{% else %}
 -- By hash, which is a fifth of the memory; a play that is here by chance is folded all the same.
 repeated as (
 
     select hash(play_id) as play_hash
     from {{ ref('base_segue__told') }}
-    {% if is_incremental() %} where play_id in (select play_id from touched) {% endif %}
     group by hash(play_id)
     having count(*) > 1
+
+),
+
+deliveries as (
+
+    select * from {{ ref('base_segue__told') }}
+    where hash(play_id) in (select play_hash from repeated)
 
 ),
 
@@ -73,14 +87,12 @@ delivered_once as (
         {{ plain | join(', ') }},
         {{ filled | join(', ') }},
         landed_at
-    from {{ ref('base_segue__told') }} as deliveries
-    where
-        hash(play_id) not in (select play_hash from repeated)
-        {% if is_incremental() %} and play_id in (select play_id from touched) {% endif %}
+    from {{ ref('base_segue__told') }}
+    where hash(play_id) not in (select play_hash from repeated)
 
 ),
-
-delivered_again as (
+{% endif %}
+each_play as (
 
     select
         play_id as event_id,
@@ -89,14 +101,13 @@ delivered_again as (
         {{ first_filled(column, 'play_id', order) }} as {{ column }},
         {%- endfor %}
         max(landed_at) over (partition by play_id) as landed_at
-    from {{ ref('base_segue__told') }} as deliveries
-    where
-        hash(play_id) in (select play_hash from repeated)
-        {% if is_incremental() %} and play_id in (select play_id from touched) {% endif %}
+    from deliveries
     qualify row_number() over (partition by play_id order by {{ order }}) = 1
 
 )
 
-select * from delivered_once
+select * from each_play
+{% if not is_incremental() -%}
 union all
-select * from delivered_again
+select * from delivered_once
+{%- endif %}
