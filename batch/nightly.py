@@ -204,7 +204,7 @@ def _judge(night: Night, checks: list[quality.Check]) -> str:
     night.run.checks = [c for c in night.run.checks if c.table not in {k.table for k in checks}]
     night.run.checks += checks
     broken = [check for check in checks if not check.ok]
-    words = [f"{check.table} {check.name}: {check.detail}" for check in broken]
+    words = [quality.tell(check) for check in broken]
     points = quality.score(checks)
     if any(check.severity == "error" for check in broken) or min(points.values()) < quality.GATE:
         raise StepFailed("; ".join(words))
@@ -219,7 +219,8 @@ def _build(night: Night) -> tuple[str, dict[str, int]]:
     night.run.models = lineage.models(night.warehouse.folder(night.settings) / "target")
     if not result.ok:
         words = [f"{node.name} {node.status} ({node.message})" for node in result.failed[:5]]
-        raise StepFailed("; ".join(words))
+        where = night.warehouse.folder(night.settings) / "target" / "run"
+        raise StepFailed(f"{'; '.join(words)}; the statements lie in {where}")
     with night.warehouse.asking(night.settings) as ask:
         word = _judge(night, quality.check_built(ask))
     rows = {table: night.warehouse.count(night.settings, table) for table in COUNTED}

@@ -36,6 +36,23 @@ VOLUME_FACTOR = 5.0
 MOST_DRIFT = 0.25
 
 
+#: What to do about a check that fails, by its name.
+ADVICE = {
+    "schema": "the sink and this nightly are of different versions: run both from one",
+    "exactly-once": "rows were copied into the lake by hand, or two sinks run: find the commit by "
+    "`segue lake history`, take its rows out, and run with --full-refresh",
+    "completeness": "a writer other than the sink appended: find it by `segue lake history`",
+    "freshness": "is the lake sink alive? See `segue status`",
+    "volume": "compare the counts of `segue status` with what clients say they sent",
+    "distribution": "did a client change how it tells of skips? See `source` in raw.plays",
+    "rejected-share": "see `reject_reasons` in staging.stg_segue__plays_rejected: mend the client "
+    "that sends them",
+    "reconciliation": "run `segue nightly --full-refresh`; if it stays, the dbt project is wrong",
+    "referential-integrity": "run `segue nightly --full-refresh`; if it stays, the dbt project is "
+    "wrong",
+}
+
+
 class Check(msgspec.Struct, kw_only=True, frozen=True):
     """One question asked of a table, and its answer.
 
@@ -50,6 +67,11 @@ class Check(msgspec.Struct, kw_only=True, frozen=True):
     ok: bool
     severity: str = "error"
     detail: str = ""
+
+
+def tell(check: Check) -> str:
+    """Return a broken check in words: where, what was found, what to do."""
+    return f"{check.table} {check.name}: {check.detail}; {ADVICE[check.name]}"
 
 
 def score(checks: list[Check]) -> dict[str, float]:

@@ -72,7 +72,7 @@ def test_a_good_model_is_published_with_its_figures(settings: Settings) -> None:
 
 
 def test_every_pair_of_the_warehouse_is_learned_with_its_newest_play(settings: Settings) -> None:
-    """What the nightly hands over is all of `fct_plays`, up to the newest play, and nothing else."""
+    """What is handed over is all of `fct_plays`, up to the newest play, and nothing else."""
     _warehouse(settings)
     with duckdb.connect(str(settings.warehouse_path)) as connection:
         connection.execute(
