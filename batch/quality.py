@@ -159,8 +159,13 @@ def _fresh(ask: Ask, now: datetime) -> Check:
         name="freshness",
         ok=age <= STALE_AFTER,
         severity="warn",
-        detail=f"the newest play landed {age.total_seconds() / 3600:,.1f} hours ago",
+        detail=f"the newest play landed {_ago(age)} ago",
     )
+
+
+def _ago(age: timedelta) -> str:
+    hours = age / timedelta(hours=1)
+    return f"{hours:,.1f} hours" if age < timedelta(days=4) else f"{age.days:,} days"
 
 
 _DAYS = f"""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from batch.ask import Ask
-from batch.quality import GATE, check_built, check_raw, score
+from batch.quality import ADVICE, GATE, check_built, check_raw, score
 from batch.reports.plots import ACCENT, INK, SECOND, drawing, to_svg
 from batch.reports.report import Cell, Column, Figure, Kind, Occasion, Report, Table
 
@@ -11,7 +11,7 @@ _CHECKS = (
     Column("table", "Table"),
     Column("check", "Check"),
     Column("result", "Result"),
-    Column("detail", "What was found"),
+    Column("detail", "What was found, and what to do"),
 )
 _REASONS = (
     Column("reasons", "Rules broken"),
@@ -37,7 +37,7 @@ def draw(ask: Ask, occasion: Occasion) -> Report:
             c.table,
             c.name,
             "passed" if c.ok else {"error": "failed"}.get(c.severity, "warning"),
-            c.detail,
+            c.detail if c.ok else f"{c.detail}; {ADVICE[c.name]}",
         )
         for c in checks
     ]

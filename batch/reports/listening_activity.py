@@ -9,7 +9,7 @@ import numpy as np
 
 from batch.ask import Ask
 from batch.reports.period import last_days
-from batch.reports.plots import ACCENT, INK, SECOND, by_date, drawing, to_svg
+from batch.reports.plots import ACCENT, INK, SECOND, by_date, drawing, numbered, to_svg
 from batch.reports.report import Cell, Column, Figure, Kind, Occasion, Report, Table
 
 DAYS = 90
@@ -76,7 +76,7 @@ def draw(ask: Ask, occasion: Occasion) -> Report:
             Figure(
                 "Plays and listeners by day",
                 _by_day([d[0] for d in days], [d[1] for d in days], [d[2] for d in days]),
-                "Days are UTC. A day without plays is drawn as zero, not left out.",
+                "Days are UTC; the newest may not be over. A day without plays is drawn as zero.",
             ),
             Figure(
                 "Plays by hour of the week", _by_hour(week), "Hours are UTC; weeks start on Monday."
@@ -85,7 +85,7 @@ def draw(ask: Ask, occasion: Occasion) -> Report:
     return Report(
         name=KIND.name,
         title="Listening activity",
-        summary=f"The {DAYS} days up to the newest play, {until:%d %B %Y}.",
+        summary=f"The {DAYS} days up to the newest play, {until:%-d %B %Y}.",
         facts=facts,
         figures=figures,
         tables=[Table("days", "Day by day, newest first", _COLUMNS, days[::-1])],
@@ -106,6 +106,7 @@ def _by_day(days: list[date], plays: list[int], listeners: list[int]) -> str:
         right.plot(days, listeners, color=SECOND, linewidth=1.4)
         right.set_ylabel("Listeners", color=SECOND)
         right.set_ylim(bottom=0)
+        numbered(right.yaxis)
         right.grid(visible=False)
         by_date(axes)
         return to_svg(canvas)
@@ -126,6 +127,8 @@ def _by_hour(week: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> str:
         scale: Any = canvas.colorbar(mesh, ax=axes, label="Plays", pad=0.02)
         scale.outline.set_visible(False)
         scale.solids.set_rasterized(False)
+        scale.solids.set_edgecolor("face")  # else thin stripes show between the colours
+        numbered(scale.ax.yaxis)
         return to_svg(canvas)
 
 

@@ -34,7 +34,7 @@ union all select 'words of feedback', count(*) from marts.fct_feedback
 """
 
 _NIGHTS = (
-    Column("run", "Run"),
+    Column("run", "Run", "name"),
     Column("status", "Status"),
     Column("seconds", "Seconds", "tenths"),
     Column("slowest_step", "Slowest step"),
@@ -87,7 +87,7 @@ def draw(ask: Ask, occasion: Occasion) -> Report:
     return Report(
         name=KIND.name,
         title="Pipeline health",
-        summary=f"Landing since {since:%d %B %Y}, the newest play of {until:%d %B %Y}, and the "
+        summary=f"Landing since {since:%-d %B %Y}, the newest play of {until:%-d %B %Y}, and the "
         "nights on record.",
         facts=facts,
         figures=figures,

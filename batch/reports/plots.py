@@ -47,7 +47,15 @@ def drawing(width: float = 7.6, height: float = 3.2) -> Iterator[tuple[Canvas, A
     """Open a canvas of ``width`` x ``height`` inches in the house style; yields (canvas, axes)."""
     with mpl.rc_context(cast(Any, _STYLE)):
         canvas = Canvas(figsize=(width, height), layout="constrained")
-        yield canvas, canvas.subplots()
+        axes = canvas.subplots()
+        numbered(axes.xaxis)
+        numbered(axes.yaxis)
+        yield canvas, axes
+
+
+def numbered(axis: Any) -> None:
+    """Write the numbers of an axis as tables do: 1,500 and 0.5."""
+    axis.set_major_formatter(lambda value, _: f"{value:,.10g}")
 
 
 def by_date(axes: Any) -> None:
@@ -69,7 +77,15 @@ def by_day(
                 days, values, color=color, linewidth=width, marker="o", markersize=3, label=name
             )
         if len(lines) > 1:
-            axes.legend(loc="lower right", bbox_to_anchor=(1, 1), frameon=False, ncols=len(lines))
+            drawn, names = axes.get_legend_handles_labels()
+            axes.legend(
+                drawn[::-1],
+                names[::-1],
+                loc="lower right",
+                bbox_to_anchor=(1, 1),
+                frameon=False,
+                ncols=len(lines),
+            )
         axes.set_ylim(bottom=0)
         axes.set_xlabel(day)
         axes.set_ylabel(axis)

@@ -109,7 +109,7 @@ def draw(ask: Ask, occasion: Occasion) -> Report:
     return Report(
         name=KIND.name,
         title="Do people play what they are shown?",
-        summary=f"Lists of the {DAYS} days up to {until:%d %B %Y}.",
+        summary=f"Lists of the {DAYS} days up to {until:%-d %B %Y}.",
         facts=facts,
         figures=figures,
         tables=[

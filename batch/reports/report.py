@@ -19,12 +19,17 @@ class Column:
     ----------
     form
         How people read its numbers: ``"count"``, ``"tenths"`` or ``"percent"`` of a share;
-        empty for words and dates.
+        ``"name"`` for an identifier, which is not broken over lines; empty for words and dates.
     """
 
     key: str
     label: str
     form: str = ""
+
+    @property
+    def css(self) -> str:
+        """The class of its cells on a page."""
+        return self.form if self.form in {"", "name"} else "number"
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,7 @@ def draw(ask: Ask, occasion: Occasion) -> Report:
     since, until = last_days(ask, occasion, DAYS)
     plays, artists, listeners = ask(_TOTALS, [since, until])[0]
     rows = ask(_TOP, [since, until, MOST])
-    period = f"{since + timedelta(days=1):%d %B %Y} to {until:%d %B %Y}"
+    period = f"{since + timedelta(days=1):%-d %B %Y} to {until:%-d %B %Y}"
     title = f"Plays by artist, {period}"
     return Report(
         name=KIND.name,

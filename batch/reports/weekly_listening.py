@@ -141,7 +141,7 @@ def draw(ask: Ask, occasion: Occasion) -> Report:
     return Report(
         name=KIND.name,
         title="The week in music",
-        summary=f"Week {monday:%V of %G}: {monday:%d %B} to {sunday:%d %B %Y}.",
+        summary=f"Week {monday:%V of %G}: {monday:%-d %B} to {sunday:%-d %B %Y}.",
         facts=facts,
         figures=figures if tracks else [],
         tables=[
