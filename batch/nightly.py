@@ -184,7 +184,7 @@ def _land(night: Night) -> tuple[str, dict[str, int]]:
     plays = snapshots["plays"]
     if plays is None or plays.rows == 0:
         night.run.status = "empty"
-        return "the lake holds no plays yet: nothing to do", {}
+        return f"the lake {night.settings.lake_dir} holds no plays yet: nothing to do", {}
     night.warehouse.land(night.settings, snapshots)
     night.run.lake_version, night.run.lake_rows = plays.version, plays.rows
     night.run.lake_versions = {name: s.version for name, s in snapshots.items() if s}
