@@ -169,6 +169,7 @@ import sys, duckdb
 home, *files = sys.argv[1:]
 with duckdb.connect(home + "/floor.duckdb") as connection:
     connection.execute("set memory_limit = '4GB'; set preserve_insertion_order = false")
+    connection.execute("set enable_progress_bar = false")
     connection.execute(
         "create table plays as select distinct on (event_id) * from read_parquet($files)",
         {"files": files},

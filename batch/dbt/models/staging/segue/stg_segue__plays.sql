@@ -76,7 +76,7 @@ repeated as (
 deliveries as (
 
     select * from {{ ref('base_segue__told') }}
-    where hash(play_id) in (select play_hash from repeated)
+    where hash(play_id) in (select repeated.play_hash from repeated)
 
 ),
 
@@ -88,7 +88,7 @@ delivered_once as (
         {{ filled | join(', ') }},
         landed_at
     from {{ ref('base_segue__told') }}
-    where hash(play_id) not in (select play_hash from repeated)
+    where hash(play_id) not in (select repeated.play_hash from repeated)
 
 ),
 {% endif %}
