@@ -114,4 +114,5 @@ class Monitor:
 
 def run(settings: Settings) -> int:
     """Run the worker until SIGTERM; return its exit code."""
+    logging.getLogger("snowflake").setLevel(logging.WARNING)  # else a line for every request
     return run_worker(settings, "snowflake-sink", body)

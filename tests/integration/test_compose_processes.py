@@ -112,12 +112,14 @@ def test_init_then_workers_serve(
 
 
 def _wait_ready(api: str) -> None:
-    deadline = time.monotonic() + 60
+    deadline, said = time.monotonic() + 120, "nothing"
     while time.monotonic() < deadline:
         try:
-            if httpx.get(f"{api}/readyz", timeout=3).status_code == 200:
+            answer = httpx.get(f"{api}/readyz", timeout=3)
+            if answer.status_code == 200:
                 return
-        except httpx.TransportError:
-            pass
+            said = answer.text
+        except httpx.TransportError as error:
+            said = str(error)
         time.sleep(0.2)
-    pytest.fail(f"{api}/readyz is not green")
+    pytest.fail(f"{api}/readyz is not green: {said}")
