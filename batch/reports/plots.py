@@ -103,14 +103,15 @@ def columns(
     title: str,
     ticks: Mapping[int, str] | None = None,
 ) -> str:
-    """Draw one upright bar a place, the largest in colour; ``ticks`` names some of the places."""
+    """Draw one upright bar a place, the largest in colour.
+
+    ``ticks`` names some of the places; without it each has its number.
+    """
     with drawing(height=2.6) as (canvas, axes):
         most = max(values, default=0)
         axes.bar(places, values, color=[ACCENT if v == most else FAINT for v in values], width=0.8)
-        if ticks is None:
-            axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator(20, integer=True))
-        else:
-            axes.set_xticks(list(ticks), list(ticks.values()))
+        names = ticks or {number: f"{number}" for number in places}
+        axes.set_xticks(list(names), list(names.values()))
         axes.set_xlabel(place)
         axes.set_ylabel(axis)
         axes.set_title(title, loc="left", fontsize=11, color=INK)

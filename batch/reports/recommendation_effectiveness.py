@@ -47,7 +47,7 @@ _DAY_COLUMNS = (
     Column("lists_hit", "Lists hit", "count"),
     Column("hit_through_rate", "Hit-through", "percent"),
     Column("hit_rate_inverse_propensity", "Tracks hit, by inverse propensity", "percent"),
-    Column("mean_reciprocal_rank", "Mean reciprocal rank"),
+    Column("mean_reciprocal_rank", "Mean reciprocal rank", "thousandths"),
     Column("lists_degraded", "Degraded", "count"),
 )
 _PLACE_COLUMNS = (

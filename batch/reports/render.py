@@ -99,6 +99,10 @@ def _for_people(cell: Cell, form: str = "") -> str:
             return cell
     if form == "percent":
         return f"{100 * cell:.1f} %"
+    if form == "count":
+        return f"{cell:,.0f}"
+    if form == "thousandths":
+        return f"{cell:,.3f}"
     if form == "tenths" or isinstance(cell, float):
         return f"{cell:,.1f}"
     return f"{cell:,}"

@@ -18,8 +18,9 @@ class Column:
     Attributes
     ----------
     form
-        How people read its numbers: ``"count"``, ``"tenths"`` or ``"percent"`` of a share;
-        ``"name"`` for an identifier, which is not broken over lines; empty for words and dates.
+        How people read its numbers: ``"count"`` (whole), ``"tenths"``, ``"thousandths"`` or
+        ``"percent"`` of a share; ``"name"`` for an identifier, which is not broken over lines;
+        empty for words and dates.
     """
 
     key: str

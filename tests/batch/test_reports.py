@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,18 @@ def test_a_name_that_looks_like_a_formula_is_made_harmless(name: str) -> None:
     assert rows[1][0] == "'" + name
     negative = list(csv.reader(io.StringIO(to_csv(_report([("a", -5, -0.5)])), newline="")))
     assert negative[1][1:] == ["-5", "-0.5"], "numbers stay numbers"
+
+
+@pytest.mark.parametrize(
+    ("form", "text"),
+    [("count", "1,574"), ("tenths", "1,573.8"), ("thousandths", "1,573.750"), ("", "1,573.8")],
+)
+def test_people_read_numbers_in_the_form_of_their_column(form: str, text: str) -> None:
+    column = Column("seconds", "Seconds", form)
+    table = Table("t", "T", (Column("run", "Run", "name"), column), [("2026-01-01-x-001", 1573.75)])
+    page = render(replace(_report(ROWS), tables=[table]), "html").decode()
+    assert f">{text}</td>" in page
+    assert '<td class="name">2026-01-01-x-001</td>' in page
 
 
 def test_publishing_leaves_latest_and_dated_copies_only(tmp_path: Path) -> None:
