@@ -84,20 +84,20 @@ def review(
     console = Console()
     if decisions:
         console.print(f"{len(decisions)} decided")
-    table = Table("pair", "score", "one", "the other", "why", "tags agree", "ids conflict")
     for each in waiting:
         evidence = each.evidence
         agree = evidence.get("tags")
-        table.add_row(
-            each.pair,
-            f"{each.score:.2f}",
-            each.left,
-            each.right,
-            str(evidence.get("why")),
-            "" if agree is None else f"{agree:.2f}",
-            "yes" if evidence.get("ids_conflict") else "",
-        )
-    console.print(table if waiting else "nothing to review")
+        why = [str(evidence.get("why"))]
+        why += [] if agree is None else [f"tags agree {agree:.2f}"]
+        why += ["ids conflict"] if evidence.get("ids_conflict") else []
+        # Plain lines: a table would cut the pair, which --accept and --reject want whole.
+        for line in (
+            f"{each.score:.2f}  {each.left}  |  {each.right}  ({', '.join(why)})",
+            f"      {each.pair}",
+        ):
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
+    if not waiting:
+        console.print("nothing to review")
 
 
 @app.command()
