@@ -140,7 +140,7 @@ def _plays(file: Path, limit: int) -> Iterator[Row]:
 
 def _lists(plays: list[Row], tracks: list[tuple[str, str]]) -> Iterator[Row]:
     """Yield a list for each play that names one: its track among others."""
-    listed = [row for row in plays if row["impression_id"]]
+    listed = [row for row in plays if row["impression_id"] and row["source"] == "two-targets/1"]
     for number, row in enumerate(listed):
         for position in range(SHOWN):
             other = tracks[(number * SHOWN + position) % len(tracks)][1]
