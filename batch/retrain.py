@@ -170,9 +170,9 @@ def retrain(
     )
     batch_view.promote(folder, generation)
     batch_view.prune(folder, KEPT)
-    judged = ", ".join(f"{name} {value:.4f}" for name, value in found.items() if "hr@10" in name)
+    words = ", ".join(f"{name} {value:.4f}" for name, value in found.items() if "hr@10" in name)
     reason = (
-        f"{fitted.algorithm} over {pairs.shape[1]:,} tracks; {judged or 'too little to judge by'}"
+        f"{fitted.algorithm} over {pairs.shape[1]:,} tracks; {words or 'too little to judge by'}"
     )
     return Outcome(published=generation, reason=reason, metrics=found)
 
