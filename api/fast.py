@@ -3,9 +3,9 @@
 Running an ASGI application costs the server several times what parsing a request does: a task, a
 scope, an event and two messages each. The two commonest requests need none of it: who calls is
 known from a moment ago, lists come from the desk in a batch, and plays (:mod:`api.plays.fast`) go
-straight to the log. Whatever is out of the
-ordinary (a token not seen lately, a bad parameter, too many requests, a client that does not read)
-goes the way of every request, through :class:`api.edge.Edge`, which answers the same bytes.
+straight to the log. Whatever is out of the ordinary (a token not seen lately, a bad parameter, too
+many requests, a client that does not read) goes the way of every request, through
+:class:`api.edge.Edge`, which answers the same bytes.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from api.plays.submit import ROUTE as POST_ROUTE
 from api.plays.wire import MAX_BODY
 from api.services import Services
 from api.serving.asked import parameters
-from api.serving.recommend import PREFIX, ROUTE, SUFFIX
+from api.serving.recommend import LONGEST_NAME, PREFIX, ROUTE, SUFFIX
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ class FastPath:
         if not (path.startswith(_START) and path.endswith(_END)) or b"#" in query:
             return None
         name = path[len(_START) : -len(_END)]
-        if not name or b"%" in name or not name.isascii():
+        if not 0 < len(name) <= LONGEST_NAME or b"%" in name or not name.isascii():
             return None
         user = name.decode("ascii")
         try:

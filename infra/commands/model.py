@@ -26,21 +26,23 @@ def list_(home: Home = None, as_json: AsJson = False) -> None:
     if as_json:
         _print(found)
         return
-    table = Table("generation", "service", "trained", "algorithm", "tracks", "hit rate", "beside")
+    # Narrow enough for a terminal of 80 columns, where rich would cut the last ones off.
+    names = ("#", "in service", "trained", "algorithm", "tracks", "HR@10", "popularity", "before")
+    table = Table(*names, box=None, pad_edge=False)
     for entry in found:
         manifest = entry.manifest
         if manifest is None:
-            table.add_row(str(entry.generation), "", entry.trouble)
+            table.add_row(str(entry.generation), "no", entry.trouble)
             continue
         table.add_row(
             str(entry.generation),
-            "in service" if entry.in_service else "",
-            manifest.trained_at,
+            "yes" if entry.in_service else "no",
+            manifest.trained_at[:16].replace("T", " "),
             manifest.algorithm,
             f"{manifest.tracks:,}",
             _rate(manifest.metrics, "new"),
-            f"popularity {_rate(manifest.metrics, 'popularity')}, "
-            f"the one before {_rate(manifest.metrics, 'in_service')}",
+            _rate(manifest.metrics, "popularity"),
+            _rate(manifest.metrics, "in_service"),
         )
     Console().print(table)
 

@@ -82,6 +82,7 @@ async def connection(port: int) -> AsyncIterator[Connection]:
 
 
 ADA = "authorization: Token ada-token\r\n"
+PLAYER = "authorization: Token player-token\r\n"
 
 
 def plain(answer: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
@@ -140,6 +141,7 @@ async def test_answers_come_in_the_order_of_pipelined_requests(world: World) -> 
         ("/v1/users/bob/recommendations", ADA, 403),
         ("/v1/users/ada/recommendations?limit=0", ADA, 400),
         ("/v1/users//recommendations", ADA, 404),
+        (f"/v1/users/{'n' * 257}/recommendations", PLAYER, 404),
         ("/v1/users/ada/recommendations#there", ADA, 200),
         (LISTS, ADA + "expect: 100-continue\r\n", 200),
     ],
@@ -243,7 +245,7 @@ def post(c: Connection, target: str, body: bytes, more: str = ADA, length: int =
         (plays("Sexy Boy"), ADA, 202),
         (plays(*(f"Track {n}" for n in range(1000))), ADA, 202),
         (plays("Sexy Boy"), ADA + "connection: close\r\n", 202),
-        (plays("Sexy Boy", user="bob"), "authorization: Token player-token\r\n", 202),
+        (plays("Sexy Boy", user="bob"), PLAYER, 202),
         (plays("Sexy Boy", user="bob"), ADA, 403),
         (plays("Sexy Boy", " "), ADA, 202),
         (plays(" "), ADA, 400),

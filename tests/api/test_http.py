@@ -107,6 +107,14 @@ async def test_lists_of_others_are_not_shown(client: httpx.AsyncClient) -> None:
     assert (await client.get("/v1/users/bob/recommendations", headers=player)).status_code == 200
 
 
+@pytest.mark.parametrize("name", ["a%00b", "n" * 257])
+async def test_a_name_nobody_can_have_gets_no_list(client: httpx.AsyncClient, name: str) -> None:
+    player = {"authorization": "Bearer player-token"}
+    answer = await client.get(f"/v1/users/{name}/recommendations", headers=player)
+    assert answer.status_code == 404
+    assert answer.json()["error"]["code"] == "unknown-user"
+
+
 async def test_reports(world: World, client: httpx.AsyncClient) -> None:
     folder = world.home / "reports" / "top-artists"
     folder.mkdir(parents=True, exist_ok=True)
