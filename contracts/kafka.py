@@ -22,7 +22,13 @@ from contracts.errors import BrokerUnavailable, ConfigurationError
 _TIMEOUT = 10.0
 #: What a broker answers while the news of a topic just made, or of its leader, is under way in it.
 _NOT_YET = {"UNKNOWN_TOPIC_OR_PART", "LEADER_NOT_AVAILABLE", "NOT_LEADER_FOR_PARTITION"}
+#: The client's own timeouts and ours run out at about the same moment: either may be first.
+_TROUBLE = (KafkaException, TimeoutError)
 T = TypeVar("T")
+
+
+def _said(error: Exception) -> str:
+    return str(error) or f"no answer within {_TIMEOUT:g} s"
 
 
 def _once_known(ask: Callable[..., T], *about: object) -> T:
@@ -94,8 +100,8 @@ def ensure_topics(
                 )
             ids[topic] = log_id_of(description)
         return ids
-    except KafkaException as error:
-        raise BrokerUnavailable(f"Kafka at {bootstrap}: {error}") from None
+    except _TROUBLE as error:
+        raise BrokerUnavailable(f"Kafka at {bootstrap}: {_said(error)}") from None
 
 
 def log_id(bootstrap: str, topic: str) -> str:
@@ -109,8 +115,8 @@ def log_id(bootstrap: str, topic: str) -> str:
     admin = _admin(bootstrap)
     try:
         return log_id_of(_describe(admin, topic))
-    except KafkaException as error:
-        raise BrokerUnavailable(f"topic {topic} at {bootstrap}: {error}") from None
+    except _TROUBLE as error:
+        raise BrokerUnavailable(f"topic {topic} at {bootstrap}: {_said(error)}") from None
 
 
 def begin_offsets(bootstrap: str, topic: str, partitions: Iterable[int]) -> dict[int, int]:
@@ -129,8 +135,8 @@ def begin_offsets(bootstrap: str, topic: str, partitions: Iterable[int]) -> dict
         return {
             place.partition: future.result(_TIMEOUT).offset for place, future in answers.items()
         }
-    except KafkaException as error:
-        raise BrokerUnavailable(f"topic {topic} at {bootstrap}: {error}") from None
+    except _TROUBLE as error:
+        raise BrokerUnavailable(f"topic {topic} at {bootstrap}: {_said(error)}") from None
 
 
 def set_retention(bootstrap: str, configs: dict[str, dict[str, str]]) -> list[str]:
@@ -169,8 +175,8 @@ def set_retention(bootstrap: str, configs: dict[str, dict[str, str]]) -> list[st
             for future in admin.incremental_alter_configs(changes).values():
                 future.result(_TIMEOUT)
         return changed
-    except KafkaException as error:
-        raise BrokerUnavailable(f"retention at {bootstrap}: {error}") from None
+    except _TROUBLE as error:
+        raise BrokerUnavailable(f"retention at {bootstrap}: {_said(error)}") from None
 
 
 def end_offsets(bootstrap: str, topic: str, partitions: int) -> list[int]:
@@ -203,8 +209,8 @@ def end_offsets(bootstrap: str, topic: str, partitions: int) -> list[int]:
             consumer.assign([TopicPartition(topic, partition, high - 1)])
             ends[partition] = max(high, _read_to_the_end(consumer))
         return ends
-    except KafkaException as error:
-        raise BrokerUnavailable(f"Kafka at {bootstrap}: {error}") from None
+    except _TROUBLE as error:
+        raise BrokerUnavailable(f"Kafka at {bootstrap}: {_said(error)}") from None
     finally:
         consumer.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import uuid
 
 import pytest
@@ -70,6 +71,14 @@ def test_no_broker_is_a_retryable_error() -> None:
         log_id(nowhere, "any")
     with pytest.raises(BrokerUnavailable):
         begin_offsets(nowhere, "any", [0])
+
+
+def test_a_broker_that_never_answers_is_one_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("contracts.kafka._TIMEOUT", 0.1)  # ours runs out before the client's own
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(BrokerUnavailable, match=r"no answer within 0\.1 s"):
+            log_id(address, "any")
 
 
 @pytest.mark.each_broker
