@@ -51,15 +51,17 @@ def _explain(state: State, scratch: Scratch, task: int, slot: int) -> tuple[Reas
     situation = 2 if plays == 0 else (0 if scratch.board.tally[1] > 0 else 1)
     end = int(scratch.board.tally[0])
     x = scratch.features[:, slot].astype(np.float64)
-    first = scratch.features[:, 1:end].T @ state.linear[task, situation]
-    full = _score(state, scratch, task, situation, x, float(first.max()))
+    appeal = state.appeal[scratch.board.candidates[1:end], task]
+    first = scratch.features[:, 1:end].T @ state.linear[task, situation] + appeal
+    own, best = float(appeal[slot - 1]), float(first.max())
+    full = _score(state, scratch, task, situation, x, own, best)
     reasons = []
     for source, names in SOURCES.items():
         absent = x.copy()
         for name in names:
             f = FEATURE_NAMES.index(name)
             absent[f] = _absent(name, f, x)
-        contribution = full - _score(state, scratch, task, situation, absent, float(first.max()))
+        contribution = full - _score(state, scratch, task, situation, absent, own, best)
         if abs(contribution) >= 0.01:
             support = _support(state, scratch, source, slot)
             if support or source == "popularity":
@@ -73,9 +75,10 @@ def _score(
     task: int,
     situation: int,
     x: npt.NDArray[np.float64],
+    appeal: float,
     best: float,
 ) -> float:
-    first = float(state.linear[task, situation] @ x)
+    first = float(state.linear[task, situation] @ x) + appeal
     inputs = np.concatenate([x, [(first - best) * 0.25], scratch.context])
     units = np.maximum(inputs @ state.hidden[task] + state.output[task, 0], 0.0)
     return first + float(state.output[task, 1] @ units)

@@ -58,6 +58,8 @@ _WINDOW = 5
 _SESSION_REACH = 10
 # Two plays of a session this many seconds apart belong together half as much as neighbours do.
 _CLOSE = 600.0
+# Of the pairs that share a listener but no session, one in this many enters a full row.
+_ADMIT = 4
 
 
 @inner
@@ -246,7 +248,15 @@ def _learn_next(
                 direct = weight if together else 0.3 * weight
             window = weight / (1.0 + 0.5 * q) if together else 0.0
             strengthen_both(
-                state.next_ids, state.next_direct, state.next_window, row, track, direct, window
+                state.next_ids,
+                state.next_direct,
+                state.next_window,
+                row,
+                track,
+                direct,
+                window,
+                0,
+                1,
             )
             state.facts[row, N_NEXT] += direct
             state.facts[row, N_WINDOW] += window
@@ -260,7 +270,7 @@ def _learn_pairs(
 ) -> None:
     """Pair the track with the newest distinct ones: of this session, and of this listener."""
     ids, session, taste = state.pair_ids, state.pair_session, state.pair_taste
-    gap = state.settings[GAP]
+    gap, turn = state.settings[GAP], state.counters[PLAYS]
     repeat = False
     for k in range(plays):
         repeat = repeat or scratch.tracks[k] == track
@@ -287,8 +297,9 @@ def _learn_pairs(
         if together:
             here = weight / ((1.0 + 0.3 * q) * (1.0 + (second - scratch.seconds[k]) / _CLOSE))
         ever = 0.0 if repeat or distinct >= state.settings[TASTE_TRACKS] else weight
-        strengthen_both(ids, session, taste, row, track, here, ever)
-        strengthen_both(ids, session, taste, track, row, here, ever)
+        one_in = 1 if together else _ADMIT
+        strengthen_both(ids, session, taste, row, track, here, ever, turn, one_in)
+        strengthen_both(ids, session, taste, track, row, here, ever, turn, one_in)
         distinct += 1
 
 
