@@ -130,11 +130,15 @@ def begin_offsets(bootstrap: str, topic: str, partitions: Iterable[int]) -> dict
     admin = _admin(bootstrap)
     oldest = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
     asked = {TopicPartition(topic, p): oldest for p in partitions}
-    try:
+
+    def ask() -> dict[int, int]:
         answers = admin.list_offsets(asked, request_timeout=_TIMEOUT)
         return {
             place.partition: future.result(_TIMEOUT).offset for place, future in answers.items()
         }
+
+    try:
+        return _once_known(ask)
     except _TROUBLE as error:
         raise BrokerUnavailable(f"topic {topic} at {bootstrap}: {_said(error)}") from None
 
