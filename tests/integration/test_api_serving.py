@@ -154,7 +154,10 @@ def test_a_share_of_exploration_is_logged_with_its_chances(
     assert len(set(shown)) == 8
 
     def logged() -> list[dict[str, Any]]:
-        table = DeltaTable(str(stack.settings.lake_dir / "impressions")).to_pyarrow_table()
+        path = str(stack.settings.lake_dir / "impressions")
+        if not DeltaTable.is_deltatable(path):  # nothing has been shown before this list
+            return []
+        table = DeltaTable(path).to_pyarrow_table()
         rows: list[dict[str, Any]] = table.to_pylist()
         return [row for row in rows if row["impression_id"] == answer["impression_id"]]
 
