@@ -66,68 +66,6 @@ def select(scratch: Scratch, scores: Array, slots: Array) -> int:
     return n
 
 
-@inner
-def _play(
-    state: State, scratch: Scratch, k: int, key: np.uint64, second: int | np.int64, ratio: int
-) -> int:
-    """Put one play of a window into working memory; return whether its track is known."""
-    row = find(state.alias_keys, state.alias_rows, key)
-    if row < 0 or row >= min(state.counters[TRACKS], state.track_key.shape[0]):
-        row = -1
-    scratch.tracks[k] = row
-    scratch.seconds[k] = second
-    scratch.ratios[k] = ratio
-    return 1 if row >= 0 else 0
-
-
-@inner
-def _compose(
-    state: State,
-    scratch: Scratch,
-    plays: int,
-    now: int,
-    task: int,
-    hidden: Array,
-    just_played: int,
-    artist_cap: int,
-    length: int,
-    pool: Array,
-    slots: Array,
-    indices: Array,
-    scores_out: Array,
-    features_out: Array,
-) -> int:
-    """Rank for the window in working memory; return the length of the list."""
-    scratch.board.tally[2] = plays
-    gather(state, scratch, plays, now)
-    unit = weight_at(state.counters, state.settings, max(now, state.counters[CLOCK]))
-    situation = describe(state, scratch, plays, now, unit)
-    score(state, scratch, task, situation)
-    _exclude(state, scratch, task, hidden, just_played)
-    scores = scratch.scores[task]
-    found = select(scratch, scores, pool)
-    n = 0
-    for q in range(found):
-        if n == length:
-            break
-        slot = pool[q]
-        track = scratch.board.candidates[slot]
-        if artist_cap > 0 and state.artist[track] != 0:
-            same = 0
-            for other in range(n):
-                if state.artist[indices[other]] == state.artist[track]:
-                    same += 1
-            if same >= artist_cap:
-                continue
-        slots[n] = slot
-        indices[n] = track
-        scores_out[n] = scores[slot]
-        for f in range(FEATURES):
-            features_out[n, f] = scratch.features[f, slot]
-        n += 1
-    return n
-
-
 @compiled
 def serve(
     state: State,
@@ -150,28 +88,49 @@ def serve(
 
     ``pool`` (i64) is room for the best candidates before the artist cap thins them out.
     """
-    plays = min(tracks.shape[0], scratch.tracks.shape[0])
+    room = scratch.tracks.shape[0]
+    limit = min(state.counters[TRACKS], state.track_key.shape[0])
+    plays = min(tracks.shape[0], room)
     older = tracks.shape[0] - plays
     known = 0
     for k in range(plays):
-        at = older + k
-        known += _play(state, scratch, k, tracks[at], seconds[at], ratios[at])
-    n = _compose(
-        state,
-        scratch,
-        plays if known else 0,
-        now,
-        task,
-        hidden,
-        just_played,
-        artist_cap,
-        indices.shape[0],
-        pool,
-        slots,
-        indices,
-        scores_out,
-        features_out,
-    )
+        row = find(state.alias_keys, state.alias_rows, tracks[older + k])
+        if row < 0 or row >= limit:
+            row = -1
+        else:
+            known += 1
+        scratch.tracks[k] = row
+        scratch.seconds[k] = seconds[older + k]
+        scratch.ratios[k] = ratios[older + k]
+    if known == 0:
+        plays = 0
+    scratch.board.tally[2] = plays
+    gather(state, scratch, plays, now)
+    unit = weight_at(state.counters, state.settings, max(now, state.counters[CLOCK]))
+    situation = describe(state, scratch, plays, now, unit)
+    score(state, scratch, task, situation)
+    _exclude(state, scratch, task, hidden, just_played)
+    scores = scratch.scores[task]
+    found = select(scratch, scores, pool)
+    n = 0
+    for q in range(found):
+        if n == indices.shape[0]:
+            break
+        slot = pool[q]
+        track = scratch.board.candidates[slot]
+        if artist_cap > 0 and state.artist[track] != 0:
+            same = 0
+            for other in range(n):
+                if state.artist[indices[other]] == state.artist[track]:
+                    same += 1
+            if same >= artist_cap:
+                continue
+        slots[n] = slot
+        indices[n] = track
+        scores_out[n] = scores[slot]
+        for f in range(FEATURES):
+            features_out[n, f] = scratch.features[f, slot]
+        n += 1
     return n, known
 
 
@@ -226,27 +185,30 @@ def serve_blobs(
         every = (ends[i] - at) // PLAY_BYTES
         plays = min(every, room)
         at += (every - plays) * PLAY_BYTES
-        familiar = 0
+        tracks, ratios = np.empty(plays, np.uint64), np.empty(plays, np.uint8)
+        seconds = np.empty(plays, np.int64)
         for k in range(plays):
-            key, second = _big_endian(blobs, at + 4, 8), np.int64(_big_endian(blobs, at, 4))
-            familiar += _play(state, scratch, k, key, second, blobs[at + 12])
+            seconds[k] = np.int64(_big_endian(blobs, at, 4))
+            tracks[k] = _big_endian(blobs, at + 4, 8)
+            ratios[k] = blobs[at + 12]
             at += PLAY_BYTES
-        known[i] = familiar
-        counts[i] = _compose(
+        n = lengths[i]
+        counts[i], known[i] = serve(
             state,
             scratch,
-            plays if familiar else 0,
+            tracks,
+            seconds,
+            ratios,
             now,
             tasks[i],
             hidden,
             1,
             0,
-            lengths[i],
-            slots[0],
-            slots[1],
-            indices[i],
-            scores[i],
-            features[i],
+            slots[0, :n],
+            slots[1, :n],
+            indices[i, :n],
+            scores[i, :n],
+            features[i, :n],
         )
         start = ends[i]
 
