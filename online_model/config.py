@@ -34,8 +34,6 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
         ``warm_up`` plays, and from one in ``ranker_every`` in the end.
     linear_rate, hidden_rate
         Step sizes of the ranker's two stages (Adagrad).
-    appeal_rate
-        Step size of the number the ranker keeps per track (plain gradient descent).
     taste_tracks
         Newest distinct tracks of a listener that the listener-level table learns and is asked by.
     document_bytes
@@ -55,7 +53,7 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
     listeners: int = 65_536
     sessions: int = 131_072
     next_slots: int = 64
-    pair_slots: int = 256
+    pair_slots: int = 160
     outside_slots: int = 32
     session_ring: int = 24
     session_tracks: int = 20
@@ -66,8 +64,7 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
     warm_up: int = 4_000
     linear_rate: float = 0.1
     hidden_rate: float = 0.05
-    appeal_rate: float = 0.03
-    taste_tracks: int = 40
+    taste_tracks: int = 25
     document_bytes: int = 384
     seed: int = 1
 

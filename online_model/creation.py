@@ -10,7 +10,6 @@ from online_model.config import ModelConfig
 from online_model.features import FEATURE_NAMES, HIDDEN
 from online_model.layout import Layout
 from online_model.state import (
-    APPEAL_RATE,
     GAP,
     HALF_LIFE,
     HIDDEN_RATE,
@@ -43,7 +42,6 @@ def initialise(state: State, config: ModelConfig) -> None:
     state.settings[WARM_UP] = config.warm_up
     state.settings[LINEAR_RATE] = config.linear_rate
     state.settings[HIDDEN_RATE] = config.hidden_rate
-    state.settings[APPEAL_RATE] = config.appeal_rate
     state.settings[TASTE_TRACKS] = config.taste_tracks
     for name, trust in _TRUST.items():
         state.linear[:, :, FEATURE_NAMES.index(name)] = trust

@@ -3,7 +3,8 @@
 Each place goes to the track with the highest ``(1 - d) * relevance - d * likeness``, where likeness
 is that to the most alike track above it (Carbonell and Goldstein, SIGIR 1998). Relevance is the
 score, scaled to 0..1 over the tracks at hand. Two tracks are wholly alike by the same artist, else
-by the cosine of how often they share a session or a listener.
+by the cosine of how often they share a session or a listener, shrunk by a few plays: what one
+listener played in one evening is not alike for that.
 """
 
 from __future__ import annotations
@@ -11,9 +12,12 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from online_model.state import N_SESSION, N_TASTE, State
+from online_model.state import N_SESSION, N_TASTE, State, weight_now
 
 Matrix = npt.NDArray[np.float64]
+
+#: Plays of today added below the cosine: likeness told by fewer counts less than half.
+SHRINKAGE = 5.0
 
 
 def spread(
@@ -61,11 +65,12 @@ def likeness(state: State, indices: npt.NDArray[np.int32]) -> Matrix:
     at = np.where(ids < len(place), place[np.minimum(ids, len(place) - 1)], -1)
     rows, slots = np.nonzero(at >= 0)
     like = np.zeros((n, n))
+    prior = SHRINKAGE * weight_now(state)
     for weights, norm in ((state.pair_session, N_SESSION), (state.pair_taste, N_TASTE)):
-        own = np.sqrt(state.facts[indices, norm].astype(np.float64)) + 1e-9
+        own = np.sqrt(state.facts[indices, norm].astype(np.float64))
         cosine = np.zeros((n, n))
         cosine[rows, at[rows, slots]] = weights[indices][rows, slots]
-        cosine /= own[:, None] * own[None, :]
+        cosine /= own[:, None] * own[None, :] + prior
         like = np.maximum(like, np.maximum(cosine, cosine.T))
     artists = state.artist[indices]
     like[(artists[:, None] == artists[None, :]) & (artists[:, None] != 0)] = 1.0

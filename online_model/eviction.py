@@ -121,7 +121,6 @@ def forget_tracks(state: State, gone: Array) -> None:
             state.totals[h] -= state.facts[row, POPULAR + h]
         state.facts[row, :] = 0.0
         state.shown_at[row] = 0
-        state.appeal[row, :] = 0.0
         state.ring[row, :] = 0
         state.ring_size[row] = 0
         state.free_tracks[state.counters[FREE_TRACKS]] = row

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from online_model.features import E_COUNT, FEATURE_NAMES, SOURCES
 from online_model.scratch import Scratch
-from online_model.state import CLOCK, HALF_LIFE, ORIGIN, TASTE_TRACKS, State
+from online_model.state import TASTE_TRACKS, State, weight_now
 
 _LIFT_FLOOR = 1e-4
 _THIRD = 0.23104906
@@ -51,17 +51,15 @@ def _explain(state: State, scratch: Scratch, task: int, slot: int) -> tuple[Reas
     situation = 2 if plays == 0 else (0 if scratch.board.tally[1] > 0 else 1)
     end = int(scratch.board.tally[0])
     x = scratch.features[:, slot].astype(np.float64)
-    appeal = state.appeal[scratch.board.candidates[1:end], task]
-    first = scratch.features[:, 1:end].T @ state.linear[task, situation] + appeal
-    own, best = float(appeal[slot - 1]), float(first.max())
-    full = _score(state, scratch, task, situation, x, own, best)
+    first = scratch.features[:, 1:end].T @ state.linear[task, situation]
+    full = _score(state, scratch, task, situation, x, float(first.max()))
     reasons = []
     for source, names in SOURCES.items():
         absent = x.copy()
         for name in names:
             f = FEATURE_NAMES.index(name)
             absent[f] = _absent(name, f, x)
-        contribution = full - _score(state, scratch, task, situation, absent, own, best)
+        contribution = full - _score(state, scratch, task, situation, absent, float(first.max()))
         if abs(contribution) >= 0.01:
             support = _support(state, scratch, source, slot)
             if support or source == "popularity":
@@ -75,10 +73,9 @@ def _score(
     task: int,
     situation: int,
     x: npt.NDArray[np.float64],
-    appeal: float,
     best: float,
 ) -> float:
-    first = float(state.linear[task, situation] @ x) + appeal
+    first = float(state.linear[task, situation] @ x)
     inputs = np.concatenate([x, [(first - best) * 0.25], scratch.context])
     units = np.maximum(inputs @ state.hidden[task] + state.output[task, 0], 0.0)
     return first + float(state.output[task, 1] @ units)
@@ -104,8 +101,7 @@ def _support(state: State, scratch: Scratch, source: str, slot: int) -> tuple[Pl
     if source == "history":
         own = int(board.evidence[slot, E_COUNT])
         return (PlayedBefore(track, float(own)),) if own else ()
-    elapsed = int(state.counters[CLOCK]) - int(state.counters[ORIGIN])
-    unit = 2.0 ** (elapsed / float(state.settings[HALF_LIFE]))
+    unit = weight_now(state)
     tables = {
         "next": (state.next_ids, np.maximum(state.next_direct, state.next_window), 4),
         "session": (state.pair_ids, state.pair_session, max(session, 1)),

@@ -25,7 +25,7 @@ from online_model.state import (
     State,
 )
 
-LAYOUT_VERSION = 4
+LAYOUT_VERSION = 3
 """Raised whenever an array is added, moved or changes its meaning."""
 
 HEADER_BYTES = 4096
@@ -78,7 +78,6 @@ def fields(config: ModelConfig) -> list[Field]:
         ("pair_session", "f4", (c.tracks, c.pair_slots), t),
         ("pair_taste", "f4", (c.tracks, c.pair_slots), t),
         ("shown_at", "i4", (c.tracks,), t),
-        ("appeal", "f4", (c.tracks, TASKS), t),
         ("batch_ids", "i4", (c.tracks, c.outside_slots), t),
         ("batch_weights", "f4", (c.tracks, c.outside_slots), t),
         ("content_ids", "i4", (c.tracks, c.outside_slots), t),

@@ -58,8 +58,6 @@ _WINDOW = 5
 _SESSION_REACH = 10
 # Two plays of a session this many seconds apart belong together half as much as neighbours do.
 _CLOSE = 600.0
-# Of the pairs that share a listener but no session, one in this many enters a full row.
-_ADMIT = 4
 
 
 @inner
@@ -248,15 +246,7 @@ def _learn_next(
                 direct = weight if together else 0.3 * weight
             window = weight / (1.0 + 0.5 * q) if together else 0.0
             strengthen_both(
-                state.next_ids,
-                state.next_direct,
-                state.next_window,
-                row,
-                track,
-                direct,
-                window,
-                0,
-                1,
+                state.next_ids, state.next_direct, state.next_window, row, track, direct, window
             )
             state.facts[row, N_NEXT] += direct
             state.facts[row, N_WINDOW] += window
@@ -270,7 +260,7 @@ def _learn_pairs(
 ) -> None:
     """Pair the track with the newest distinct ones: of this session, and of this listener."""
     ids, session, taste = state.pair_ids, state.pair_session, state.pair_taste
-    gap, turn = state.settings[GAP], state.counters[PLAYS]
+    gap = state.settings[GAP]
     repeat = False
     for k in range(plays):
         repeat = repeat or scratch.tracks[k] == track
@@ -297,9 +287,8 @@ def _learn_pairs(
         if together:
             here = weight / ((1.0 + 0.3 * q) * (1.0 + (second - scratch.seconds[k]) / _CLOSE))
         ever = 0.0 if repeat or distinct >= state.settings[TASTE_TRACKS] else weight
-        one_in = 1 if together else _ADMIT
-        strengthen_both(ids, session, taste, row, track, here, ever, turn, one_in)
-        strengthen_both(ids, session, taste, track, row, here, ever, turn, one_in)
+        strengthen_both(ids, session, taste, row, track, here, ever)
+        strengthen_both(ids, session, taste, track, row, here, ever)
         distinct += 1
 
 

@@ -29,35 +29,14 @@ def _weakest(first: Array, second: Array, row: int) -> int:
 
 
 @inner
-def admitted(track: int, turn: int, one_in: int) -> bool:
-    """Return whether a newcomer may enter a full row: one in ``one_in``, drawn by a hash.
-
-    Chance without a generator's state: the same plays give the same rows.
-    """
-    h = np.uint64(track) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(turn)
-    h = (h ^ (h >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)
-    return bool((h >> np.uint64(33)) % np.uint64(one_in) == np.uint64(0))
-
-
-@inner
 def strengthen_both(
-    ids: Array,
-    first: Array,
-    second: Array,
-    row: int,
-    track: int,
-    by_first: float,
-    by_second: float,
-    turn: int,
-    one_in: int,
+    ids: Array, first: Array, second: Array, row: int, track: int, by_first: float, by_second: float
 ) -> None:
     """Add to both weights of one neighbour of a row.
 
     A new neighbour of a full row takes the slot of the weakest (by the sum of both weights) and
     starts from its own weights. Weights decay forward (later plays weigh more), so old neighbours
-    become the weakest by themselves and nothing has to be swept. Where newcomers are many and
-    chance company, letting in one in ``one_in`` gives each the time to prove itself before the
-    next takes its slot; ``turn`` is the number of the play.
+    become the weakest by themselves and nothing has to be swept.
     """
     wanted = np.int32(track + 1)
     at = _slot(ids, row, wanted)
@@ -67,8 +46,6 @@ def strengthen_both(
         return
     end = ids.shape[1] - 1
     if ids[row, end] != 0:
-        if one_in > 1 and not admitted(track, turn, one_in):
-            return
         at = _weakest(first, second, row)
     else:
         at = 0

@@ -3,13 +3,12 @@
 The first stage is linear, per task and situation, over all candidates; it learns fast and carries
 the first plays of a new model. The second looks at its best ``SHORTLIST`` candidates again:
 
-    first  = linear[k, s] . x + appeal[k]
+    first  = linear[k, s] . x
     second = first + output[k, 1] . relu(output[k, 0] + hidden[k]^T [x; first - max first; c])
 
-with features ``x``, context ``c``, task ``k`` and situation ``s``; ``appeal`` is a number of the
-track's own, learned from how often it was played, or not, where it was likely. The second stage
-bends the scores where one source's worth depends on another's, or on the moment. The softmax of
-either stage is read as the chance that a candidate is played next.
+with features ``x``, context ``c``, task ``k`` and situation ``s``. It bends the scores where one
+source's worth depends on another's, or on the moment. The softmax of either stage is read as the
+chance that a candidate is played next.
 """
 
 from __future__ import annotations
@@ -280,8 +279,6 @@ def score(state: State, scratch: Scratch, task: int, situation: int) -> None:
         x = scratch.features[f]
         for c in range(1, end):
             first[c] += w * x[c]
-    for c in range(1, end):
-        first[c] += state.appeal[scratch.board.candidates[c], task]
     _choose_shortlist(scratch, task)
     _rescore(state, scratch, task)
     scores = scratch.scores[task]

@@ -43,7 +43,6 @@ WARM_UP = 3
 LINEAR_RATE = 4
 HIDDEN_RATE = 5
 TASTE_TRACKS = 6
-APPEAL_RATE = 7
 SETTINGS = 16
 
 # Columns of ``State.facts``: what a track's own numbers are, one cache line a track.
@@ -94,7 +93,6 @@ class State(NamedTuple):
     pair_session: Array  # f32 [T, pair_slots] weight of shared sessions
     pair_taste: Array  # f32 [T, pair_slots] weight of shared listeners
     shown_at: Array  # i32 [T] number of the newest trial whose ten best held the track, 0 none
-    appeal: Array  # f32 [T, 2] what the ranker adds to a track's score, per task
     batch_ids: Array  # i32 [T, outside_slots] nightly batch view
     batch_weights: Array  # f32 [T, outside_slots]
     content_ids: Array  # i32 [T, outside_slots] same artist, tags
@@ -140,6 +138,12 @@ def as_readonly(state: State) -> State:
         view.flags.writeable = False
         views.append(view)
     return State(*views)
+
+
+def weight_now(state: State) -> float:
+    """Return what one play of this moment weighs in the tables, which grow instead of decaying."""
+    elapsed = int(state.counters[CLOCK]) - int(state.counters[ORIGIN])
+    return float(2.0 ** (elapsed / float(state.settings[HALF_LIFE])))
 
 
 def nbytes(state: State) -> int:

@@ -11,7 +11,7 @@ import numpy as np
 from online_model._numba import inner
 from online_model.features import CONTEXTS, E_COUNT, FEATURES, HIDDEN, INPUTS
 from online_model.scratch import Scratch
-from online_model.state import APPEAL_RATE, HIDDEN_RATE, LINEAR_RATE, Array, State
+from online_model.state import HIDDEN_RATE, LINEAR_RATE, Array, State
 
 _NEGLIGIBLE = 1e-3
 _F = np.float32
@@ -43,10 +43,6 @@ def _teach_first(state: State, scratch: Scratch, task: int, situation: int, slot
             chance[c] = np.exp(first[c] - highest)
             total += chance[c]
     scale = _F(1.0 / total)
-    appeal = _F(state.settings[APPEAL_RATE])
-    for c in range(1, end):
-        played = _F(1.0) if c == slot else _F(0.0)
-        state.appeal[scratch.board.candidates[c], task] -= appeal * (chance[c] * scale - played)
     rate = state.settings[LINEAR_RATE]
     for f in range(FEATURES):
         x = scratch.features[f]
