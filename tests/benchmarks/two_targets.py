@@ -36,6 +36,8 @@ from tests.snowflake_emulator.deployment import deployed
 
 #: Every n-th play was told twice, came from a list, was loved.
 TWICE, LISTED, LOVED = 100, 40, 200
+#: Length of every track, where the file names none.
+DURATION_MS = 200_000
 #: Artists that tracks are spread over, where the file names none; tracks a list shows.
 ARTISTS, SHOWN = 500, 5
 GENRES = ("ambient", "folk", "jazz", "rock", None)
@@ -134,6 +136,9 @@ def _plays(file: Path, limit: int) -> Iterator[Row]:
                 "played_at": at,
                 "received_at": landed,
                 "impression_id": _list_of(number) if number % LISTED == 0 else None,
+                "duration_ms": DURATION_MS,
+                # Of two plays in three it is known how long they lasted: some were skipped.
+                "ms_played": number * 37 % 100 * DURATION_MS // 100 if number % 3 else None,
                 "source": f"two-targets/{client}",
             } | _place(partition, offsets[partition], landed)
 
