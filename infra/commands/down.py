@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 from typing import Annotated
 
-import psutil
 import typer
 from rich.console import Console
 
@@ -49,10 +48,13 @@ def down(
 
 
 def _stop(run: Run) -> None:
-    psutil.Process(run.processes["supervisor"]["pid"]).send_signal(signal.SIGTERM)
+    run.send("supervisor", signal.SIGTERM)
     end = time.monotonic() + _PATIENCE
     while run.alive("supervisor"):
         if time.monotonic() >= end:
             pid = run.processes["supervisor"]["pid"]
-            raise Retryable(f"the supervisor (pid {pid}) did not stop within {_PATIENCE:g} s")
+            raise Retryable(
+                f"the supervisor (pid {pid}) did not stop within {_PATIENCE:g} s; wait, or end it "
+                f"with: kill -9 {pid}"
+            )
         time.sleep(0.1)

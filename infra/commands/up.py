@@ -7,6 +7,8 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,12 +16,12 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from contracts.errors import ConfigurationError, SegueError
+from contracts.errors import ConfigurationError, Retryable, SegueError
 from contracts.settings import Settings
 from infra.stack import banner
 from infra.stack.home import Home, end_leftovers
 from infra.stack.kafka_client import broker_answers
-from infra.stack.ports import free_ports, is_free
+from infra.stack.ports import free_ports, trouble
 from infra.stack.stack import BROKERS, PORT_NAMES, Stack
 from infra.stack.supervisor import Supervisor
 
@@ -53,16 +55,19 @@ def up(
         home=(home or settings.home).absolute(),
         port=settings.port if port is None else port,
     )
-    console = Console(stderr=as_json)
+    screen = sys.stderr if as_json else sys.stdout
 
     def say(line: str) -> None:
         passed = time.monotonic() - started
-        console.print(f"{passed:6.1f} s  {line}", highlight=False, markup=False, soft_wrap=True)
+        # A terminal that was closed, or `| tee` that heard the same Ctrl-C, must not keep a stack
+        # from being stopped in order.
+        with suppress(OSError):
+            print(f"{passed:6.1f} s  {line}", file=screen, flush=True)
 
     if detach:
-        addresses = _detach(settings, broker, simulate)
+        addresses = _detach(settings, broker, simulate, say)
         say("ready")
-        _show(console, addresses, as_json, simulate)
+        _show(addresses, as_json, simulate)
         return
     place = Home(settings.home)
     place.open()
@@ -74,11 +79,11 @@ def up(
 
         def on_ready() -> None:
             say("ready")
-            _show(console, _addresses(supervisor.stack), as_json, simulate)
+            _show(_addresses(supervisor.stack), as_json, simulate)
 
         supervisor.run(on_ready)
     except OSError as error:
-        raise ConfigurationError(f"--home {place.path}: {error}") from None
+        raise ConfigurationError(f"--home {place.path}: {error.strerror or error}") from None
     finally:
         place.close()
 
@@ -95,9 +100,9 @@ def _stack(settings: Settings, place: Home, broker: str | None) -> Stack:
             raise ConfigurationError(f"no Kafka broker answers at SEGUE_KAFKA={settings.kafka}")
     if settings.port == 0:
         settings = replace(settings, port=free_ports(1)[0])
-    elif not is_free(settings.port, settings.host):
+    elif why := trouble(settings.port, settings.host):
         raise ConfigurationError(
-            f"port {settings.port} on {settings.host} is taken; choose another with --port"
+            f"port {settings.port} on {settings.host} {why}; choose another with --port"
         )
     place.remember(broker=kind)
     return Stack(place.path, kind, place.choose_ports(PORT_NAMES), settings)
@@ -119,20 +124,23 @@ def _addresses(stack: Stack) -> dict[str, Any]:
     }
 
 
-def _show(console: Console, addresses: dict[str, Any], as_json: bool, simulate: float) -> None:
+def _show(addresses: dict[str, Any], as_json: bool, simulate: float) -> None:
     if as_json:
         print(json.dumps(addresses), flush=True)
     else:
-        banner.show(console, addresses, simulated=simulate > 0)
+        banner.show(Console(), addresses, simulated=simulate > 0)
 
 
-def _detach(settings: Settings, broker: str | None, simulate: float) -> dict[str, Any]:
+def _detach(
+    settings: Settings, broker: str | None, simulate: float, say: Callable[[str], None]
+) -> dict[str, Any]:
     """Start the supervisor as a process of its own and wait until it is ready."""
     place = Home(settings.home)
     place.open()  # the clear line for a broken or busy home, before anything is started
     place.close()
     log = place.path / "logs" / _LOG
     log.parent.mkdir(exist_ok=True)
+    say(f"starting, step by step in {log}")
     command = [
         sys.executable, "-m", "infra.cli", "up", "--json", "--home", str(place.path),
         "--port", str(settings.port), "--simulate", str(simulate),
@@ -156,6 +164,7 @@ def _detach(settings: Settings, broker: str | None, simulate: float) -> dict[str
     if line:
         addresses: dict[str, Any] = json.loads(line)
         return addresses
-    child.wait()
-    said = log.read_text(errors="replace").strip().partition("segue: ")[2]
-    raise SegueError(said or f"the stack did not start; see {log}")
+    kind = Retryable if child.wait() == 2 else SegueError
+    text = f"\n{log.read_text(errors='replace').strip()}"
+    _, found, said = text.rpartition("\nsegue: ")
+    raise kind(said if found else f"the stack did not start; see {log}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import subprocess
 import uuid
 from pathlib import Path
@@ -15,6 +16,17 @@ from infra.stack.process import Process
 from infra.stack.server import Server
 
 _HEAP = "512m"
+
+
+def _escaped(value: object) -> str:
+    r"""Write a value as Java reads properties files: in ASCII, with the escapes JSON has too.
+
+    Examples
+    --------
+    >>> print(_escaped("/home/jürgen"))
+    /home/j\u00fcrgen
+    """
+    return json.dumps(str(value))[1:-1]
 
 
 class ApacheKafka(Server):
@@ -52,7 +64,7 @@ class ApacheKafka(Server):
         super().prepare()
         self._classpath = classpath()
         self._properties.write_text(
-            "".join(f"{key}={value}\n" for key, value in self._settings().items())
+            "".join(f"{key}={_escaped(value)}\n" for key, value in self._settings().items())
         )
         if not (self.folder / "data" / "meta.properties").exists():
             self._format()

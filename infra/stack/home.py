@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import json
 import os
@@ -56,6 +55,27 @@ class Run:
             and birth(entry["pid"]) == entry["birth"]
         )
 
+    def send(self, name: str, sig: int) -> None:
+        """Signal the process written down under a name; nothing happens when it is gone.
+
+        Raises
+        ------
+        ConfigurationError
+            It belongs to another user.
+        """
+        pid = self.processes[name]["pid"]
+        try:
+            process = psutil.Process(pid)
+            # Asked after psutil has noted whom the pid means, and psutil asks once more.
+            if self.alive(name):
+                process.send_signal(sig)
+        except psutil.NoSuchProcess:
+            return
+        except psutil.AccessDenied:
+            raise ConfigurationError(
+                f"{name} (pid {pid}) is a process of another user; run this as that user"
+            ) from None
+
 
 class Home:
     """A home folder.
@@ -82,12 +102,12 @@ class Home:
             self.path.mkdir(parents=True, exist_ok=True)
             lock = (self.path / "lock").open("a+")
         except OSError as error:
-            raise ConfigurationError(
-                f"--home {self.path} cannot be used: {error.strerror or error}"
-            ) from None
+            raise self._unusable(error) from None
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+            os.ftruncate(lock.fileno(), 0)
+            os.write(lock.fileno(), str(os.getpid()).encode())
+        except BlockingIOError:
             lock.seek(0)
             pid = lock.read().strip() or "unknown"
             lock.close()
@@ -95,11 +115,16 @@ class Home:
                 f"a stack already runs in {self.path} (pid {pid}); "
                 f"stop it with: segue down --home {self.path}"
             ) from None
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
-        os.set_inheritable(lock.fileno(), False)
+        except OSError as error:  # no room, or a file system without locks
+            lock.close()
+            raise self._unusable(error) from None
         self._lock = lock
+
+    def _unusable(self, error: OSError) -> ConfigurationError:
+        return ConfigurationError(
+            f"--home {self.path} cannot be used: {error.strerror or error}; "
+            "mend that or choose another folder"
+        )
 
     def close(self) -> None:
         """Give the lock back."""
@@ -108,9 +133,20 @@ class Home:
             self._lock = None
 
     def read_run(self) -> Run:
-        """Return what is written down; an empty record when there is none or it is torn."""
+        """Return what is written down; an empty record when there is none or it is torn.
+
+        Raises
+        ------
+        ConfigurationError
+            There is one and we may not read it.
+        """
+        path = self.path / "run.json"
         try:
-            return Run(**json.loads((self.path / "run.json").read_text()))
+            return Run(**json.loads(path.read_text()))
+        except PermissionError:
+            raise ConfigurationError(
+                f"{path} may not be read: the stack is another user's; run this as that user"
+            ) from None
         except (OSError, ValueError, TypeError):
             return Run()
 
@@ -146,24 +182,18 @@ class Home:
 def end_leftovers(run: Run, patience: float = 10.0) -> list[str]:
     """End processes of a run whose supervisor is gone; return their names.
 
-    Only processes that are certainly ours are touched: same pid *and* same start time.
+    Only processes that are certainly ours are touched: same pid, same start, same boot.
     """
     left = [name for name in run.processes if name != "supervisor" and run.alive(name)]
     for name in left:
         # PostgreSQL's fast shutdown is SIGINT; for the others SIGTERM means the same.
-        _signal(run, name, signal.SIGINT if name == "postgres" else signal.SIGTERM)
+        run.send(name, signal.SIGINT if name == "postgres" else signal.SIGTERM)
     deadline = time.monotonic() + patience
     while any(run.alive(name) for name in left) and time.monotonic() < deadline:
         time.sleep(0.1)
     for name in left:
-        if run.alive(name):
-            _signal(run, name, signal.SIGKILL)
+        run.send(name, signal.SIGKILL)
     return left
-
-
-def _signal(run: Run, name: str, sig: int) -> None:
-    with contextlib.suppress(psutil.Error):
-        psutil.Process(run.processes[name]["pid"]).send_signal(sig)
 
 
 def _replace(path: Path, document: dict[str, Any]) -> None:

@@ -5,12 +5,21 @@ from __future__ import annotations
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
+from contracts.errors import ConfigurationError
 from infra.stack.ports import answers
 
 
 def broker_answers(address: str, timeout: float = 3.0) -> bool:
-    """Whether a broker answers a metadata request (of the first address of a list)."""
+    """Whether a broker answers a metadata request (of the first address of a list).
+
+    Raises
+    ------
+    ConfigurationError
+        The address has no port.
+    """
     host, _, port = address.split(",")[0].rpartition(":")
+    if not host or not port.isdigit():
+        raise ConfigurationError(f"{address!r} is no Kafka address; give HOST:PORT")
     if not answers(int(port), host):  # a refused connection is cheap; librdkafka is not
         return False
     try:

@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 
 LOOPBACK = "127.0.0.1"
 
 
-def is_free(port: int, host: str = LOOPBACK) -> bool:
-    """Whether a server could listen on a port now."""
+def trouble(port: int, host: str = LOOPBACK) -> str:
+    """Return why a server could not listen on a port now; empty when it could."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
-        except OSError:
-            return False
-        return True
+        except OverflowError:
+            return "is none: ports are 0 to 65535"
+        except OSError as error:
+            taken = error.errno == errno.EADDRINUSE
+            return "is taken" if taken else f"cannot be used: {error.strerror or error}"
+        return ""
+
+
+def is_free(port: int, host: str = LOOPBACK) -> bool:
+    """Whether a server could listen on a port now."""
+    return not trouble(port, host)
+
+
+def api_address(host: str, port: int) -> str:
+    """Return the base URL of an API that listens there, as this machine reaches it."""
+    return f"http://{LOOPBACK if host == '0.0.0.0' else host}:{port}"  # noqa: S104
 
 
 def free_ports(count: int) -> list[int]:

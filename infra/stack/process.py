@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import functools
 import os
 import signal
 import subprocess
@@ -38,8 +40,16 @@ def _die_with_parent(sig: int) -> Callable[[], None] | None:
     return arm
 
 
-def birth(pid: int) -> float | None:
-    """Return when a process was started, in units that identify it together with its pid.
+@functools.cache
+def _boot_id() -> str:
+    """Return what names this start of the machine; empty where the kernel does not say."""
+    with contextlib.suppress(OSError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return ""
+
+
+def birth(pid: int) -> str | None:
+    """Return what tells a process from every other that ever had its pid on this machine.
 
     ``None`` when there is none, or only the remains of one that nobody has waited for.
     """
@@ -47,10 +57,11 @@ def birth(pid: int) -> float | None:
         process = psutil.Process(pid)
         if process.status() == psutil.STATUS_ZOMBIE:
             return None
-        if sys.platform == "linux":  # clock ticks since boot: unmoved by changes of the clock
+        if sys.platform == "linux":
+            # Clock ticks since boot: unmoved by changes of the clock, but begun anew by a reboot.
             stat = Path(f"/proc/{pid}/stat").read_text()
-            return float(stat.rpartition(")")[2].split()[19])
-        return float(process.create_time())
+            return f"{_boot_id()} {stat.rpartition(')')[2].split()[19]}"
+        return str(process.create_time())
     except (psutil.Error, OSError, IndexError):
         return None
 

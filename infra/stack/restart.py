@@ -17,28 +17,33 @@ class Ward:
 
     Attributes
     ----------
-    restarts
-        How often it was started again.
+    starts
+        How often it was started.
     due
         When it may start again; ``None`` while it runs.
     """
 
-    restarts: int = 0
+    starts: int = 0
     due: float | None = None
     _failures: int = 0
-    _started: float | None = None
+    _running_since: float | None = None
+
+    @property
+    def restarts(self) -> int:
+        """How often it was started again."""
+        return max(0, self.starts - 1)
 
     def started(self, now: float) -> None:
-        """Note a start; every start but the first is a restart."""
-        if self._started is not None:
-            self.restarts += 1
-        self._started = now
+        """Note a start."""
+        self.starts += 1
+        self._running_since = now
         self.due = None
 
     def died(self, now: float) -> float:
-        """Note an end nobody asked for; return the seconds to wait before the next start."""
-        if self._started is not None and now - self._started >= PROVED_AFTER:
+        """Note an end nobody asked for, or a start that failed; return the seconds to wait now."""
+        if self._running_since is not None and now - self._running_since >= PROVED_AFTER:
             self._failures = 0
+        self._running_since = None
         delay = min(LAST_DELAY, FIRST_DELAY * 2.0 ** min(self._failures, 16))
         self._failures += 1
         self.due = now + delay

@@ -71,8 +71,8 @@ class Server(ABC):
         process = self.process
         assert process is not None
         limit = self.patience if timeout is None else timeout
-        wait_until(lambda: process.pid is None or self.healthy(), limit)
-        if process.pid is None or not self.healthy():
+        answered = wait_until(lambda: process.pid is None or self.healthy(), limit)
+        if process.pid is None or not answered:
             why = (
                 f"did not answer within {limit:g} s"
                 if process.pid is not None

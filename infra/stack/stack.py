@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-from contracts.errors import ConfigurationError, SegueError, StoreUnavailable
+from contracts.errors import ConfigurationError, StoreUnavailable
 from contracts.kafka import ensure_topics, set_retention
 from contracts.settings import Settings
 from contracts.snowflake import Snowflake
@@ -18,7 +18,7 @@ from contracts.topics import Topics
 from infra.stack import kernels
 from infra.stack.accounts import ensure_admin
 from infra.stack.apache_kafka import ApacheKafka
-from infra.stack.ports import LOOPBACK, free_ports
+from infra.stack.ports import api_address, free_ports
 from infra.stack.postgres import Postgres
 from infra.stack.process import Process
 from infra.stack.progress import FOLDERS, heartbeats, readyz
@@ -97,8 +97,7 @@ class Stack:
     @property
     def api(self) -> str:
         """Base URL of the HTTP API."""
-        host = LOOPBACK if self.settings.host == "0.0.0.0" else self.settings.host  # noqa: S104
-        return f"http://{host}:{self.settings.port}"
+        return api_address(self.settings.host, self.settings.port)
 
     def start_kernels(self) -> Process | None:
         """Start compiling the model's kernels unless that was done before; return at once."""
@@ -214,7 +213,4 @@ class Stack:
         for name in reversed(list(self.workers)):
             self.workers[name].stop()
         for server in self.servers.values():
-            try:
-                server.stop()
-            except SegueError as error:
-                print(error, file=sys.stderr)
+            server.stop()

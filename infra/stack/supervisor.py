@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from types import FrameType
 
 from contracts.errors import SegueError
@@ -36,7 +37,7 @@ class Supervisor:
     simulate
         Plays per second of the simulated listeners; 0 starts none.
     say
-        Takes one line for the person who watches.
+        Takes one line for the person who watches; must not raise.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Supervisor:
         self.run_record = Run(phase="starting")
         self.wards: dict[str, Ward] = {}
         self._asked = 0
+        self._interruptible = False
         self._kernels: Process | None = None
 
     # -- life ---------------------------------------------------------------------------------
@@ -59,12 +61,15 @@ class Supervisor:
         Raises
         ------
         SegueError
-            Something could not be started; what was started has been stopped again.
+            Something could not be started. Whatever is raised, what was started has been stopped.
         """
-        for sig in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for sig in (signal.SIGINT, signal.SIGTERM):
             signal.signal(sig, self._on_signal)
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup: it is to be ignored
+            signal.signal(signal.SIGHUP, self._on_signal)
         try:
-            self._start()
+            with self._interrupting():
+                self._start()
             self._set_phase("ready")
             on_ready()
             while not self._asked:
@@ -72,8 +77,8 @@ class Supervisor:
                 time.sleep(_TICK)
         except KeyboardInterrupt:
             pass
-        except SegueError:
-            self._stop(drain=False)
+        except BaseException:
+            self._stop(drain=self.run_record.phase == "ready")
             self._set_phase("failed")
             raise
         self._stop(drain=self.run_record.phase == "ready")
@@ -81,20 +86,40 @@ class Supervisor:
 
     def _on_signal(self, _signum: int, _frame: FrameType | None) -> None:
         self._asked += 1
-        if self.run_record.phase == "starting" and self._asked == 1:
+        if self._interruptible and self._asked == 1:
             raise KeyboardInterrupt
+
+    @contextmanager
+    def _interrupting(self) -> Iterator[None]:
+        """Let the first signal end what waits for servers, instead of taking its turn after it."""
+        self._interruptible = True
+        try:
+            if self._asked:
+                raise KeyboardInterrupt
+            yield
+        finally:
+            self._interruptible = False
 
     def _set_phase(self, phase: str) -> None:
         self.run_record.phase = phase
-        self.home.write_run(self.run_record)
+        self._write()
 
     def _note(self, name: str, pid: int | None) -> None:
         self.run_record.note(name, pid, self._ward(name).restarts)
-        self.home.write_run(self.run_record)
+        self._write()
 
     def _forget(self, name: str) -> None:
         self.run_record.processes.pop(name, None)
-        self.home.write_run(self.run_record)
+        self._write()
+
+    def _write(self) -> None:
+        """Write the record; a full disk ends a start, but not a stack that runs."""
+        try:
+            self.home.write_run(self.run_record)
+        except OSError as error:
+            if self.run_record.phase == "starting":
+                raise
+            self.say(f"cannot write down what runs in {self.home.path}: {error.strerror}")
 
     def _ward(self, name: str) -> Ward:
         return self.wards.setdefault(name, Ward())
@@ -103,8 +128,7 @@ class Supervisor:
 
     def _start(self) -> None:
         stack = self.stack
-        self.run_record.note("supervisor", os.getpid())
-        self.home.write_run(self.run_record)
+        self._note("supervisor", os.getpid())
         compiling = self._kernels = stack.start_kernels()
         if compiling is not None:
             self.say("compiling the model's kernels, once after an installation: about a minute")
@@ -140,32 +164,42 @@ class Supervisor:
     def _tick(self, now: float) -> None:
         for name, server in self.stack.servers.items():
             if server.pid is None and self._may_start(name, server.process, now):
-                self._restart_server(name, now)
+                self._attempt(self._restart_server, name, now)
         for name, worker in list(self.stack.workers.items()):
             if worker.pid is None and self._may_start(name, worker, now):
-                self._start_worker(name)
+                self._attempt(self._start_worker, name, now)
 
     def _may_start(self, name: str, process: Process | None, now: float) -> bool:
         """Note a death when it is new; say whether the process may start again now."""
         ward = self._ward(name)
         if ward.due is None:
-            code = None if process is None else process.exit_code
+            assert process is not None  # all of them have run
             delay = ward.died(now)
-            self.say(f"{name} ended with code {code}; starting it again in {delay:g} s")
+            self.say(
+                f"{name} ended with code {process.exit_code}, see {process.log}; "
+                f"starting it again in {delay:g} s"
+            )
             self._note(name, None)
         return ward.is_due(now)
 
-    def _restart_server(self, name: str, now: float) -> None:
-        server = self.stack.servers[name]
+    def _attempt(self, start: Callable[[str], None], name: str, now: float) -> None:
+        """Start something again; what does not start is tried later, more and more slowly."""
         try:
-            server.start()
-            if name == "tansu":
-                self.stack.create_topics()
-        except SegueError as error:
-            server.kill()
+            start(name)
+        except (SegueError, OSError) as error:
             delay = self._ward(name).died(now)
             self.say(f"{name} does not start; next attempt in {delay:g} s: {error}")
-            return
+
+    def _restart_server(self, name: str) -> None:
+        server = self.stack.servers[name]
+        try:
+            with self._interrupting():
+                server.start()
+                if name == "tansu":
+                    self.stack.create_topics()
+        except (SegueError, OSError):
+            server.kill()
+            raise
         self._server_launched(name)
         if name == "tansu":
             self.say("tansu keeps its log in memory: a new log begins, all workers start again")
@@ -185,7 +219,7 @@ class Supervisor:
             self._forget("kernels")
         self._stop_workers([name for name in (SIMULATOR, ERASER, "api") if name in workers])
         if drain:
-            self.say("letting the workers finish what is in the log")
+            self.say("letting the workers finish what is in the log (Ctrl-C: do not wait)")
             self._drain(before)
         self._stop_workers([name for name in workers if name not in (SIMULATOR, ERASER, "api")])
         for name, server in self.stack.servers.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import subprocess
@@ -55,7 +56,8 @@ def test_leftovers_end_and_a_stranger_with_the_same_pid_lives() -> None:
         run = Run()
         run.note("api", ours.pid)
         run.note("learner", stranger.pid)
-        run.processes["learner"]["birth"] -= 1  # the pid was given to another process since
+        boot, _, ticks = run.processes["learner"]["birth"].partition(" ")
+        run.processes["learner"]["birth"] = f"{boot} {int(ticks) - 1}"  # the pid is another's now
         assert end_leftovers(run) == ["api"]
         assert ours.wait(5) != 0
         assert stranger.poll() is None
@@ -70,6 +72,48 @@ def test_the_dead_have_no_birth() -> None:
     process.wait()
     assert birth(process.pid) is None
     assert birth(os.getpid()) == birth(os.getpid()) is not None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's name of a start of the machine")
+def test_a_reboot_makes_strangers_of_all_pids(monkeypatch: pytest.MonkeyPatch) -> None:
+    stranger = subprocess.Popen(_SLEEP)
+    try:
+        run = Run()
+        run.note("api", stranger.pid)
+        assert run.alive("api")
+        monkeypatch.setattr("infra.stack.process._boot_id", lambda: "another start of this machine")
+        assert not run.alive("api")
+        assert end_leftovers(run) == []
+        assert stranger.poll() is None
+    finally:
+        stranger.kill()
+        stranger.wait()
+
+
+def test_a_home_without_room_is_one_clear_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(ConfigurationError, match="No space left on device; mend that"):
+        Home(tmp_path).open()
+
+
+def test_a_deployment_is_what_the_environment_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SEGUE_POSTGRES_DSN", "postgresql://x@127.0.0.1:1/x")
+    monkeypatch.setenv("SEGUE_HOME", str(tmp_path))
+    monkeypatch.setenv("SEGUE_HOST", "0.0.0.0")
+    monkeypatch.delenv("SEGUE_ADMIN_TOKEN", raising=False)
+    assert running(None).admin_token == ""
+    token = admin_token(tmp_path)
+    found = running(None)
+    assert (found.api, found.admin_token) == ("http://127.0.0.1:8000", token)
+    with pytest.raises(ConfigurationError, match="no stack runs"):
+        running(tmp_path)
 
 
 def test_running_names_what_to_do(tmp_path: Path) -> None:

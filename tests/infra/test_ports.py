@@ -6,7 +6,7 @@ import socket
 from pathlib import Path
 
 from infra.stack.home import Home
-from infra.stack.ports import answers, free_ports, is_free
+from infra.stack.ports import answers, free_ports, is_free, trouble
 
 
 def test_free_ports_are_different_and_free() -> None:
@@ -24,6 +24,15 @@ def test_a_port_somebody_listens_on_is_not_free() -> None:
         assert answers(port)
     assert is_free(port)
     assert not answers(port)
+
+
+def test_trouble_is_named_for_what_it_is() -> None:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        assert trouble(server.getsockname()[1]) == "is taken"
+    assert "0 to 65535" in trouble(70_000)
+    assert "cannot be used" in trouble(8000, "192.0.2.1")  # an address of no machine
 
 
 def test_ports_are_remembered_until_somebody_takes_one(tmp_path: Path) -> None:

@@ -32,6 +32,14 @@ def test_delay_doubles_until_the_process_proves_itself() -> None:
     assert ward.died(now + PROVED_AFTER) == FIRST_DELAY
 
 
+def test_starts_that_fail_are_spaced_out_however_long_it_ran_before() -> None:
+    ward = Ward()
+    ward.started(0.0)
+    now = 100 * PROVED_AFTER
+    delays = [ward.died(now + n) for n in range(3)]  # it dies, then two starts fail
+    assert delays == [FIRST_DELAY, 2 * FIRST_DELAY, 4 * FIRST_DELAY]
+
+
 @given(st.lists(st.tuples(st.floats(0, 100), st.floats(0, 100)), max_size=100))
 def test_never_due_before_its_delay_and_always_after(lives: list[tuple[float, float]]) -> None:
     ward = Ward()

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,6 +25,7 @@ class Part:
         self.journal, self.name, self.pid = journal, name, pid
         self.exit_code: int | None = None
         self.process = self
+        self.log = f"{name}.log"
         self.broken = False
 
     def die(self) -> None:
@@ -90,7 +95,8 @@ def test_a_worker_comes_back_after_its_delay_and_not_before(tansu: World) -> Non
     assert tansu.journal == []
     tansu.tick(10.0 + FIRST_DELAY)
     assert tansu.journal == ["start learner"]
-    assert tansu.said == ["learner ended with code -9; starting it again in 0.5 s"]
+    said = "learner ended with code -9, see learner.log; starting it again in 0.5 s"
+    assert tansu.said == [said]
     assert tansu.supervisor.run_record.processes["learner"]["restarts"] == 1
 
 
@@ -120,6 +126,87 @@ def test_a_server_that_keeps_its_data_comes_back_alone(kafka: World, name: str) 
     kafka.tick(1.0)
     kafka.tick(2.0)
     assert kafka.journal == [f"start {name}"]
+
+
+def test_a_worker_that_cannot_be_started_does_not_end_the_stack(kafka: World) -> None:
+    """No memory for another process, a log that cannot be opened."""
+    learner = kafka.workers["learner"]
+    learner.die()
+    learner.broken = True
+    kafka.tick(1.0)
+    kafka.tick(1.0 + FIRST_DELAY)
+    assert kafka.said[-1] == "learner does not start; next attempt in 1 s: no"
+    learner.broken = False
+    kafka.tick(1.0 + FIRST_DELAY + 1.0)
+    assert kafka.journal == ["start learner"]
+
+
+def test_a_full_disk_does_not_end_a_stack_that_runs(
+    kafka: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(kafka.supervisor.home, "write_run", full)
+    with pytest.raises(OSError, match="No space left"):  # a start can still be refused
+        kafka.supervisor._note("api", 1)
+    kafka.supervisor._set_phase("ready")
+    kafka.workers["learner"].die()
+    kafka.tick(1.0)
+    kafka.tick(2.0)
+    assert kafka.journal == ["start learner"]
+    assert "No space left on device" in kafka.said[0]
+
+
+@pytest.fixture
+def signals() -> Iterator[None]:
+    """Put back what the supervisor makes of signals."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = [signal.getsignal(number) for number in numbers]
+    yield
+    for number, handler in zip(numbers, before, strict=True):
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("signals")
+def test_whatever_goes_wrong_everything_is_stopped_in_order(
+    kafka: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when the reader of `segue up | head` is gone: rich ends the program."""
+    monkeypatch.setattr(kafka.supervisor, "_start", lambda: None)
+    monkeypatch.setattr(kafka.supervisor, "_drain", lambda _: kafka.journal.append("drain"))
+
+    def broken_pipe() -> None:
+        raise SystemExit(1)
+
+    with pytest.raises(SystemExit):
+        kafka.supervisor.run(broken_pipe)
+    assert sorted(kafka.journal[:2]) == ["stop api", "stop simulator"]
+    assert kafka.journal[2:] == [
+        "drain",
+        "stop learner",
+        "stop kafka",
+        "stop valkey",
+        "stop postgres",
+    ]
+    assert kafka.supervisor.run_record.phase == "failed"
+
+
+@pytest.mark.usefixtures("signals")
+def test_ctrl_c_does_not_wait_for_a_server_that_is_starting(
+    kafka: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kafka.supervisor, "_start", lambda: None)
+    monkeypatch.setattr(kafka.supervisor, "_drain", lambda _: None)
+    valkey = kafka.servers["valkey"]
+
+    def start() -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        pytest.fail("went on starting")
+
+    monkeypatch.setattr(valkey, "start", start)
+    kafka.supervisor.run(valkey.die)
+    assert kafka.supervisor.run_record.phase == "stopped"
 
 
 def test_a_server_that_does_not_start_is_tried_again_more_slowly(kafka: World) -> None:

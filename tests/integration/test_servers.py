@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import psycopg
@@ -11,7 +12,7 @@ import redis
 from contracts.kafka import ensure_topics
 from contracts.topics import Topics
 from infra.stack.ports import free_ports
-from infra.stack.postgres import Postgres
+from infra.stack.postgres import Postgres, release_stale_lock
 from infra.stack.server import Server
 from infra.stack.valkey import Valkey
 
@@ -40,6 +41,23 @@ def test_valkey_keeps_what_was_written_before_a_kill(tmp_path: Path) -> None:
     assert server.pid is None
 
 
+def test_a_pid_file_that_names_a_stranger_keeps_nobody_from_starting(tmp_path: Path) -> None:
+    """After a crash or a reboot the pid of the old server may be that of any program."""
+    lock = tmp_path / "postmaster.pid"
+    release_stale_lock(tmp_path)  # there is none
+    for content in ("", "no number\n"):
+        lock.write_text(content)
+        release_stale_lock(tmp_path)
+        assert lock.read_text() == content  # PostgreSQL says what it makes of it
+    for folder, stranger in ((tmp_path.parent, True), (tmp_path, False)):
+        with subprocess.Popen(["sleep", "60"], cwd=folder) as process:
+            lock.write_text(f"{process.pid}\nrest\n")
+            release_stale_lock(tmp_path)
+            assert (lock.read_text() != f"{process.pid}\nrest\n") is stranger
+            assert lock.read_text().endswith("\nrest\n")
+            process.kill()
+
+
 def test_postgres_keeps_rows_and_refuses_strangers(tmp_path: Path) -> None:
     server = Postgres(tmp_path, free_ports(1)[0], "other")
     server.start()
@@ -47,7 +65,12 @@ def test_postgres_keeps_rows_and_refuses_strangers(tmp_path: Path) -> None:
         with psycopg.connect(server.address) as connection:
             connection.execute("insert into accounts (user_id) values ('Ásdís')")
         server.kill()
-        server.start()
+        lock = server._data / "postmaster.pid"
+        _, _, rest = lock.read_text().partition("\n")
+        with subprocess.Popen(["sleep", "60"]) as stranger:  # has the pid of the server now
+            lock.write_text(f"{stranger.pid}\n{rest}")
+            server.start()
+            stranger.kill()
         with psycopg.connect(server.address) as connection:
             assert connection.execute("select user_id from other.accounts").fetchall() == [
                 ("Ásdís",)
