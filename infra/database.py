@@ -1,42 +1,68 @@
-"""A connection to the deployment's PostgreSQL, for commands."""
+"""Connections to a deployment's stores, for commands."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import psycopg
+import redis
 
-from contracts.errors import StoreUnavailable
+from contracts.errors import ConfigurationError, StoreUnavailable
 from contracts.settings import Settings
 from infra.stack.running import running
 
-
-def settings_of(home: Path | None) -> Settings:
-    """Return the settings a command works with.
-
-    A deployment names its database in the environment; on one machine the running stack does.
-    """
-    named = home is None and "SEGUE_POSTGRES_DSN" in os.environ
-    return Settings.from_env() if named else running(home).settings
+Connection = psycopg.Connection[tuple[Any, ...]]
 
 
 @contextmanager
-def connected(home: Path | None) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
-    """Yield a connection in a transaction that ends with the block.
+def postgres(dsn: str, *, autocommit: bool = False) -> Iterator[Connection]:
+    """Yield a connection; unless told otherwise in a transaction that ends with the block.
 
     Raises
     ------
     StoreUnavailable
         PostgreSQL does not answer.
+    ConfigurationError
+        The tables have not been made.
     """
     try:
-        with psycopg.connect(settings_of(home).postgres_dsn, connect_timeout=5) as connection:
+        with psycopg.connect(dsn, autocommit=autocommit, connect_timeout=10) as connection:
             yield connection
-    except psycopg.OperationalError as error:
-        raise StoreUnavailable(
-            f"PostgreSQL does not answer ({type(error).__name__}); is the stack up?"
+    except psycopg.errors.UndefinedTable as error:
+        raise ConfigurationError(
+            f"the database lacks a table ({_line(error)}); make them with: segue init"
         ) from None
+    except psycopg.OperationalError as error:
+        raise StoreUnavailable(f"PostgreSQL: {_line(error)}; is the stack up?") from None
+
+
+def _line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
+
+
+@contextmanager
+def connected(home: Path | None, *, autocommit: bool = False) -> Iterator[Connection]:
+    """Yield a connection to the database of the stack that runs in a home; see :func:`postgres`."""
+    with postgres(running(home).settings.postgres_dsn, autocommit=autocommit) as connection:
+        yield connection
+
+
+@contextmanager
+def feature_store(settings: Settings) -> Iterator[redis.Redis]:
+    """Yield a client of the feature store.
+
+    Raises
+    ------
+    StoreUnavailable
+        Redis does not answer, or refuses.
+    """
+    client = redis.Redis.from_url(settings.redis_url, socket_timeout=10.0)
+    try:
+        yield client
+    except redis.RedisError as error:
+        raise StoreUnavailable(f"Redis: {error}") from None
+    finally:
+        client.close()

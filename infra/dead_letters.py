@@ -14,7 +14,7 @@ import httpx
 import msgspec
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from contracts.errors import BrokerUnavailable, ConfigurationError, InvalidEvent
+from contracts.errors import BrokerUnavailable, InvalidEvent, StoreUnavailable
 from contracts.events import DeadLetter
 from contracts.kafka import end_offsets
 from contracts.settings import Settings
@@ -161,7 +161,7 @@ def replay(settings: Settings, letters: list[Letter], *, api: str, token: str) -
             else:
                 _produce(producer, letter)
             outcomes[letter.id] = "sent"
-        except (InvalidEvent, ConfigurationError) as error:
+        except (InvalidEvent, StoreUnavailable) as error:
             outcomes[letter.id] = str(error)
             continue
         note = msgspec.json.encode(_Note(letter.id, int(time.time() * 1000)))
@@ -196,12 +196,15 @@ def _post(letter: Letter, api: str, token: str) -> None:
         raise InvalidEvent("bad-json", f"only its sender can mend it: {error}") from None
     play = as_play(play)
     play.setdefault("user", (letter.content.key or b"").decode(errors="replace"))
-    response = httpx.post(
-        f"{api}/v1/plays",
-        content=msgspec.json.encode({"plays": [play]}),
-        headers={"authorization": f"Bearer {token}"},
-        timeout=30,
-    )
+    try:
+        response = httpx.post(
+            f"{api}/v1/plays",
+            content=msgspec.json.encode({"plays": [play]}),
+            headers={"authorization": f"Bearer {token}"},
+            timeout=30,
+        )
+    except httpx.TransportError as error:
+        raise StoreUnavailable(f"{api} does not answer: {error}") from None
     if response.status_code != 202:
         raise InvalidEvent("refused", f"refused again: {response.text[:200]}")
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import uuid
 
 import msgspec
-import psycopg
 
-from contracts.errors import ConfigurationError, StoreUnavailable
+from contracts.errors import ConfigurationError
+from infra.database import postgres
 from streams.settle import LOCK, settle
 
 _MERGED = """
@@ -73,11 +73,8 @@ def merged(dsn: str, user: str) -> list[Merge]:
     StoreUnavailable
         PostgreSQL does not answer.
     """
-    try:
-        with psycopg.connect(dsn, connect_timeout=10) as connection:
-            return [Merge(*row) for row in connection.execute(_MERGED, (user,))]
-    except psycopg.OperationalError as error:
-        raise StoreUnavailable(f"PostgreSQL: {error}") from None
+    with postgres(dsn) as connection:
+        return [Merge(*row) for row in connection.execute(_MERGED, (user,))]
 
 
 def unmerge(dsn: str, user: str, event_id: str) -> bool:
@@ -99,13 +96,10 @@ def unmerge(dsn: str, user: str, event_id: str) -> bool:
         event = str(uuid.UUID(event_id))
     except ValueError:
         raise ConfigurationError(f"{event_id!r} is no event id; see segue duplicates") from None
-    try:
-        with psycopg.connect(dsn, connect_timeout=10) as connection:
-            connection.execute(LOCK)
-            known = connection.execute(_KNOWN, {"user": user, "event": event}).fetchone()
-            if known is None or not known[0]:
-                raise ConfigurationError(f"{user} has no play {event}; see segue duplicates {user}")
-            connection.execute(_KEEP, (user, event))
-            return settle(connection, _SEED, (user, event)) > 0
-    except psycopg.OperationalError as error:
-        raise StoreUnavailable(f"PostgreSQL: {error}") from None
+    with postgres(dsn) as connection:
+        connection.execute(LOCK)
+        known = connection.execute(_KNOWN, {"user": user, "event": event}).fetchone()
+        if known is None or not known[0]:
+            raise ConfigurationError(f"{user} has no play {event}; see segue duplicates {user}")
+        connection.execute(_KEEP, (user, event))
+        return settle(connection, _SEED, (user, event)) > 0

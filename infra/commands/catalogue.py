@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
-import psycopg
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from contracts.errors import StoreUnavailable
-from contracts.settings import Settings
+from infra.database import connected, postgres
 from infra.stack.running import running
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
@@ -40,7 +36,7 @@ def report(
     """Show what the catalogue covers: artists, tracks, genres, and what each source brought."""
     from batch.catalogue.report import report as cover
 
-    with _database(home) as (db, _):
+    with connected(home, autocommit=True) as db:
         found = cover(db)
     if json:
         typer.echo(msgspec.json.encode(found).decode())
@@ -70,7 +66,7 @@ def review(
     from batch.catalogue.pages import refresh
     from batch.catalogue.review import decide, pending
 
-    with _database(home) as (db, _):
+    with connected(home, autocommit=True) as db:
         decisions = [(pair, "merge") for pair in accept or []]
         decisions += [(pair, "distinct") for pair in reject or []]
         for pair, decision in decisions:
@@ -106,7 +102,8 @@ def content(home: HomeOption = None, json: Json = False) -> None:
     from batch.content.build import build
     from batch.content.view import publish
 
-    with _database(home) as (db, settings):
+    settings = running(home).settings
+    with postgres(settings.postgres_dsn, autocommit=True) as db:
         coverage = build(db, settings.home)
         view = publish(db, settings.home)
     if json:
@@ -144,18 +141,6 @@ def experiment(
         for model, score in scores.items():
             table.add_row(model, f"{score.hr10:.4f}", f"{score.ndcg10:.4f}")
         Console().print(table)
-
-
-@contextmanager
-def _database(home: Path | None) -> Iterator[tuple[psycopg.Connection[Any], Settings]]:
-    settings = running(home).settings
-    try:
-        with psycopg.connect(
-            settings.postgres_dsn, autocommit=True, connect_timeout=10
-        ) as connection:
-            yield connection, settings
-    except psycopg.OperationalError as error:
-        raise StoreUnavailable(f"PostgreSQL: {error}") from None
 
 
 def _ids(pair: str) -> tuple[str, str]:

@@ -14,11 +14,12 @@ from rich.progress import Progress, SpinnerColumn, TextColumn
 
 from contracts.errors import ConfigurationError
 from infra.audit.trail import here
-from infra.database import connected, settings_of
+from infra.database import connected
 from infra.erasure import requests
 from infra.erasure.run import run_pending
 from infra.erasure.target import FAIL_SAFE_DAYS
 from infra.stack.accounts import ADMIN
+from infra.stack.running import running
 
 
 def erase(
@@ -56,7 +57,7 @@ def erase(
         def tell(step: str, word: str) -> None:
             progress.update(task, description=f"{step}: {word}")
 
-        settings = settings_of(home)
+        settings = running(home).settings
         found, done = run_pending(settings, actor=ADMIN, origin=origin, settle=0, tell=tell)
         while asked is not None and not _finished(home, asked) and not found:
             time.sleep(0.5)  # the stack's own eraser is at it

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 import sys
 from datetime import UTC, datetime, timedelta
@@ -18,13 +19,13 @@ from api.auth import token_hash
 from api.lastfm.sessions import md5
 from contracts.audit import INSERT, entry
 from contracts.errors import ConfigurationError
-from infra.audit.trail import Connection, here
-from infra.database import connected
-from infra.stack.accounts import ADMIN
+from infra.audit.trail import here
+from infra.database import Connection, connected
+from infra.stack.accounts import ADMIN, ROLES
 
-ROLES = ("listener", "client", "analyst", "admin")
 #: Characters of a token's hash that name it in listings.
 _ID = 12
+_ID_FORM = re.compile(r"[0-9a-fA-F]{6,64}")
 _SHORTEST_PASSWORD = 10
 
 app = typer.Typer(help=__doc__, add_completion=False, no_args_is_help=True)
@@ -51,6 +52,7 @@ def create(
             "a user name has 1 to 256 printable characters and no white space at its ends"
         )
     token = secrets.token_urlsafe(32)
+    name = token_hash(token).hex()[:_ID]
     expires = None if expires_days is None else datetime.now(UTC) + timedelta(days=expires_days)
     with connected(home) as connection:
         connection.execute(
@@ -61,11 +63,10 @@ def create(
             " values (%s, %s, %s, %s, %s, %s)",
             (token_hash(token), user, roles, label, expires, md5(token) if scrobbler else None),
         )
-        name = token_hash(token).hex()[:_ID]
         row = entry(ADMIN, "key.create", user, here(), token=name, roles=roles)
         connection.execute(INSERT, row)
     made = {
-        "id": token_hash(token).hex()[:_ID],
+        "id": name,
         "user": user,
         "roles": roles,
         "label": label,
@@ -77,7 +78,7 @@ def create(
         return
     print(token)
     Console(stderr=True).print(
-        f"Token {made['id']} of {user} ({', '.join(roles)}). Keep it: it is not shown again.",
+        f"Token {name} of {user} ({', '.join(roles)}). Keep it: it is not shown again.",
         markup=False,
     )
 
@@ -196,20 +197,21 @@ def _known_roles(names: list[str]) -> list[str]:
 
 
 def _find(connection: Connection, key: str) -> tuple[bytes, str]:
-    """Return hash and account of the one token with an id (or of the token itself)."""
-    prefix = key.lower() if _is_id(key) else token_hash(key).hex()
+    """Return hash and account of the one token with an id (or of the token itself).
+
+    The administrator's token consists of the characters of an id, so both are looked for.
+    """
     found = connection.execute(
-        "select token_hash, user_id from tokens where encode(token_hash, 'hex') like %s || '%%'",
-        (prefix,),
+        "select token_hash, user_id from tokens where token_hash = %s"
+        " or encode(token_hash, 'hex') like %s",
+        (token_hash(key), f"{key.lower()}%" if _ID_FORM.fullmatch(key) else None),
     ).fetchall()
     if len(found) != 1:
+        # Not repeated when it may be a secret.
+        shown = f"the id {key!r}" if len(key) <= _ID else "that id or is that token"
         problem = "no token has" if not found else "several tokens have"
-        raise ConfigurationError(f"{problem} the id {key!r}; see `segue keys list`")
+        raise ConfigurationError(f"{problem} {shown}; see `segue keys list`")
     return bytes(found[0][0]), found[0][1]
-
-
-def _is_id(text: str) -> bool:
-    return 6 <= len(text) <= 64 and all(c in "0123456789abcdef" for c in text.lower())
 
 
 def _shown(row: tuple[Any, ...]) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,7 +14,7 @@ from rich.table import Table
 from batch.lake import Lake, Snapshot
 from contracts.errors import ConfigurationError, StoreUnavailable
 from contracts.lake import TABLES
-from contracts.settings import Settings
+from infra.stack.running import settings_of
 
 app = typer.Typer(help=__doc__, add_completion=False, no_args_is_help=True)
 Home = Annotated[Path | None, typer.Option(help="Folder of the deployment.")]
@@ -108,12 +107,9 @@ def export(
 
 
 def _lake(home: Path | None, table: str) -> Lake:
-    settings = Settings.from_env()
-    if home is not None:
-        settings = replace(settings, home=home)
     if table not in TABLES:
         raise ConfigurationError(f"no lake table {table!r}; there are: {', '.join(TABLES)}")
-    return Lake.all(settings)[table]
+    return Lake.all(settings_of(home))[table]
 
 
 def _snapshot(lake: Lake, as_of: str | None) -> Snapshot:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from batch import models
-from contracts.settings import Settings
+from infra.stack.running import settings_of
 
 app = typer.Typer(help=__doc__, add_completion=False, no_args_is_help=True)
 Home = Annotated[Path | None, typer.Option(help="Folder of the deployment.")]
@@ -44,7 +43,7 @@ def list_(home: Home = None, as_json: AsJson = False) -> None:
             _rate(manifest.metrics, "popularity"),
             _rate(manifest.metrics, "in_service"),
         )
-    Console().print(table)
+    Console().print(table if found else "No generation yet; segue nightly trains one.")
 
 
 @app.command()
@@ -64,10 +63,7 @@ def rollback(home: Home = None, as_json: AsJson = False) -> None:
 
 
 def _folder(home: Path | None) -> Path:
-    settings = Settings.from_env()
-    if home is not None:
-        settings = replace(settings, home=home)
-    return settings.home / "batch_view"
+    return settings_of(home).home / "batch_view"
 
 
 def _rate(metrics: dict[str, float], model: str) -> str:

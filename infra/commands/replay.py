@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -23,7 +24,7 @@ def replay(
     user: Annotated[str | None, typer.Option(help="Column of the listener.")] = None,
     item: Annotated[str | None, typer.Option(help="Column of the track.")] = None,
     time: Annotated[str | None, typer.Option(help="Column of the time.")] = None,
-    limit: Annotated[int | None, typer.Option(help="Only the earliest N plays.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Only the earliest N plays.", min=1)] = None,
     rate: Annotated[str, typer.Option(help="Plays per second, or max.")] = "max",
     warehouse: Annotated[bool, typer.Option(help="Also build fct_plays and count it.")] = True,
     timeout: Annotated[float, typer.Option(help="Seconds to wait for the stack.")] = 300.0,
@@ -32,6 +33,7 @@ def replay(
 ) -> None:
     """Post FILE through the HTTP API and reconcile every store; exit 1 where they differ."""
     console = Console(stderr=True)
+    per_second = _rate(rate)
     stack = running(home)
     data = interactions.read(file, user=user, item=item, time=time, limit=limit)
     if not len(data):
@@ -50,7 +52,7 @@ def replay(
             api=stack.api,
             token=stack.admin_token,
             collection=collection_name(file),
-            rate=_rate(rate),
+            rate=per_second,
             warehouse=warehouse,
             timeout=timeout,
             progress=lambda n: bar.advance(task, n),
@@ -75,7 +77,7 @@ def _rate(text: str) -> float | None:
         rate = float(text)
     except ValueError:
         rate = 0.0
-    if rate <= 0:
+    if not 0 < rate < math.inf:
         raise ConfigurationError(f"--rate {text}: give plays per second, or max")
     return rate
 

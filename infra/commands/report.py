@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from contracts.errors import ConfigurationError
-from contracts.settings import Settings
+from infra.stack.running import settings_of
 
 
 def report(
@@ -29,9 +28,7 @@ def report(
     from batch.reports.publish import published, write_atomically
     from batch.reports.render import FORMATS
 
-    settings = Settings.from_env()
-    if home is not None:
-        settings = replace(settings, home=home)
+    settings = settings_of(home)
     if name is None:
         table = Table("report", "what it shows", "published")
         for kind in KINDS.values():

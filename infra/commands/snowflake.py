@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,8 +12,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from contracts.settings import Settings
 from contracts.snowflake import Snowflake
+from infra.stack.running import settings_of
 
 app = typer.Typer(
     help="Set a Snowflake account up, check it, fill it (docs/snowflake.md).",
@@ -33,11 +33,6 @@ def _print(rows: list[dict[str, Any]], json: bool) -> None:
         for row in rows:
             table.add_row(*(str(value) for value in row.values()))
         Console().print(table)
-
-
-def _settings(home: Path | None) -> Settings:
-    settings = Settings.from_env()
-    return settings if home is None else replace(settings, home=home)
 
 
 @app.command()
@@ -107,7 +102,7 @@ def backfill(home: Home = None, json: Json = False) -> None:
     screen = Console(stderr=True)
     with screen.status("landing") as status:
         moved = run_backfill(
-            _settings(home), Snowflake.required(), lambda file: status.update(file.path)
+            settings_of(home), Snowflake.required(), lambda file: status.update(file.path)
         )
     _print([asdict(each) for each in moved], json)
     if any(each.quarantined for each in moved):
@@ -119,7 +114,7 @@ def compare(home: Home = None, json: Json = False) -> None:
     """Hold every mart on DuckDB and on Snowflake side by side; exit code 1 where they differ."""
     from infra.snowflake.compare import compare as run_compare
 
-    found = run_compare(_settings(home), Snowflake.required())
+    found = run_compare(settings_of(home), Snowflake.required())
     rows = [
         {
             "table": each.table,

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import numpy as np
 import redis
@@ -13,6 +11,7 @@ from contracts.errors import StoreUnavailable
 from contracts.features import HEADER_BYTES, PLAY_BYTES, Keys
 from contracts.ids import track_key
 from contracts.settings import Settings
+from infra.database import feature_store
 from infra.erasure.target import Target
 
 _ATTEMPTS = 20
@@ -28,7 +27,7 @@ def forget(settings: Settings, target: Target) -> dict[str, int]:
         Redis does not answer.
     """
     keys = Keys(settings.namespace, settings.partitions)
-    with _client(settings) as client:
+    with feature_store(settings) as client:
         names = [keys.listener(target.user_id), keys.playing_now(target.user_id)]
         removed = sum(int(client.delete(name)) for name in names)
         logins = 0
@@ -53,7 +52,7 @@ def forget_play(
     """
     name = Keys(settings.namespace, settings.partitions).listener(target.user_id)
     identity = second.to_bytes(4, "big") + track_key(artist, title).to_bytes(8, "big")
-    with _client(settings) as client, client.pipeline() as pipe:
+    with feature_store(settings) as client, client.pipeline() as pipe:
         for _ in range(_ATTEMPTS):
             try:
                 pipe.watch(name)  # type: ignore[no-untyped-call]
@@ -84,7 +83,7 @@ def rewrite(settings: Settings) -> dict[str, int]:
 
     A managed Redis may not allow it; its own persistence then keeps old bytes as long as it does.
     """
-    with _client(settings) as client:
+    with feature_store(settings) as client:
         try:
             if not client.info("persistence").get("aof_enabled"):
                 return {"files": 0}
@@ -103,16 +102,3 @@ def _rewriting(client: redis.Redis) -> bool:
     info = client.info("persistence")
     names = ("aof_rewrite_in_progress", "aof_rewrite_scheduled")
     return any(info.get(name) for name in names)
-
-
-@contextmanager
-def _client(settings: Settings) -> Iterator[redis.Redis]:
-    client = redis.Redis.from_url(settings.redis_url, socket_timeout=10.0)
-    try:
-        yield client
-    except redis.ResponseError:
-        raise
-    except redis.RedisError as error:
-        raise StoreUnavailable(f"Redis: {error}") from None
-    finally:
-        client.close()

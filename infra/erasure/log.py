@@ -9,18 +9,14 @@ from __future__ import annotations
 import time
 import zlib
 
-import redis
 from confluent_kafka import KafkaException, Message, Producer
 
-from contracts import heartbeat
 from contracts.erasures import Erasure, encode, listener_key
 from contracts.errors import BrokerUnavailable, StoreUnavailable
-from contracts.features import Keys
-from contracts.heartbeat import Heartbeat
 from contracts.settings import Settings
 from contracts.topics import Topics
 from infra.erasure.target import Target
-from infra.stack.progress import wait_applied
+from infra.stack.progress import heartbeats_by_host, wait_applied
 from infra.stack.stack import workers as deployed
 
 _ACK_SECONDS = 10
@@ -122,7 +118,7 @@ def _missing(
     now = int(time.time() * 1000)
     present = {
         name: beat
-        for name, beat in _beats(settings).items()
+        for name, beat in heartbeats_by_host(settings).items()
         if name.partition("@")[0] in workers and now - beat.at < GONE_MS
     }
     silent = set(workers) - {name.partition("@")[0] for name in present}
@@ -132,16 +128,3 @@ def _missing(
         if not beat.is_fresh(now) or beat.offsets.get(place, 0) <= offset
     }
     return sorted(silent | late), len(present)
-
-
-def _beats(settings: Settings) -> dict[str, Heartbeat]:
-    """Return the reports of every worker on every host."""
-    client = redis.Redis.from_url(settings.redis_url, socket_timeout=5.0)
-    try:
-        key = Keys(settings.namespace, settings.partitions).workers
-        stored: dict[bytes, bytes] = client.hgetall(key)  # type: ignore[assignment]
-    except redis.RedisError as error:
-        raise StoreUnavailable(f"Redis: {error}") from None
-    finally:
-        client.close()
-    return {name.decode(): heartbeat.decode(value) for name, value in stored.items()}

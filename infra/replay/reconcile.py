@@ -13,8 +13,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import msgspec
-import psycopg
-import redis
 from confluent_kafka import Consumer, TopicPartition
 from deltalake import DeltaTable
 
@@ -25,6 +23,7 @@ from contracts.ids import track_key
 from contracts.kafka import end_offsets, log_id
 from contracts.settings import Settings
 from contracts.topics import Topics
+from infra import database
 from infra.stack.progress import wait_applied
 
 
@@ -119,10 +118,10 @@ def kafka(settings: Settings, start: Mark, ends: list[int]) -> tuple[int, set[st
 
 
 def _redis_deliveries(settings: Settings, log: str) -> int:
-    client = redis.Redis.from_url(settings.redis_url, decode_responses=True)
     keys = Keys(settings.namespace, settings.partitions)
-    counts = (client.hget(keys.counts(p), f"{log}:plays") for p in range(settings.partitions))
-    return sum(int(str(c or 0)) for c in counts)
+    with database.feature_store(settings) as client:
+        counts = [client.hget(keys.counts(p), f"{log}:plays") for p in range(settings.partitions)]
+    return sum(int(count or 0) for count in counts)
 
 
 def feature_store(settings: Settings, start: Mark, plays: dict[str, set[tuple[int, int]]]) -> Tally:
@@ -130,29 +129,24 @@ def feature_store(settings: Settings, start: Mark, plays: dict[str, set[tuple[in
 
     A play that is older than a full window has rightly left it.
     """
-    client = redis.Redis.from_url(settings.redis_url)
     keys = Keys(settings.namespace, settings.partitions)
-    tally = Tally(
-        deliveries=_redis_deliveries(settings, start.log_id) - start.redis_deliveries,
-        missing=0,
-        doubled=0,
-    )
-    assert tally.missing is not None
-    assert tally.doubled is not None
+    deliveries = _redis_deliveries(settings, start.log_id) - start.redis_deliveries
+    missing = doubled = 0
     users = list(plays)
-    for begin in range(0, len(users), 500):
-        chunk = users[begin : begin + 500]
-        pipe = client.pipeline(transaction=False)
-        for user in chunk:
-            pipe.get(keys.listener(user))
-        for user, blob in zip(chunk, pipe.execute(), strict=True):
-            listener = Listener.unpack(blob)
-            held = list(zip(listener.seconds.tolist(), listener.tracks.tolist(), strict=True))
-            tally.doubled += len(held) - len(set(held))
-            full = len(held) >= WINDOW
-            due = {p for p in plays[user] if not full or p >= held[0]}
-            tally.missing += len(due - set(held))
-    return tally
+    with database.feature_store(settings) as client:
+        for begin in range(0, len(users), 500):
+            chunk = users[begin : begin + 500]
+            pipe = client.pipeline(transaction=False)
+            for user in chunk:
+                pipe.get(keys.listener(user))
+            for user, blob in zip(chunk, pipe.execute(), strict=True):
+                listener = Listener.unpack(blob)
+                held = list(zip(listener.seconds.tolist(), listener.tracks.tolist(), strict=True))
+                doubled += len(held) - len(set(held))
+                full = len(held) >= WINDOW
+                due = {p for p in plays[user] if not full or p >= held[0]}
+                missing += len(due - set(held))
+    return Tally(deliveries=deliveries, missing=missing, doubled=doubled)
 
 
 def lake(settings: Settings, start: Mark, ends: list[int], expected: set[str]) -> Tally:
@@ -186,7 +180,7 @@ def history(settings: Settings, users: list[str], expected: set[str]) -> Tally:
 
     A play that is counted as part of another client's is held, among the merged ones.
     """
-    with psycopg.connect(settings.postgres_dsn) as connection:
+    with database.postgres(settings.postgres_dsn) as connection:
         rows = connection.execute(
             "select event_id::text from plays where user_id = any(%(users)s)"
             " union select event_id::text from merged_plays where user_id = any(%(users)s)",

@@ -7,8 +7,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import redis
-
 from contracts import heartbeat
 from contracts.errors import StoreUnavailable
 from contracts.features import Keys
@@ -16,6 +14,7 @@ from contracts.heartbeat import Heartbeat
 from contracts.kafka import end_offsets
 from contracts.settings import Settings
 from contracts.topics import Topics
+from infra.database import feature_store
 
 #: Workers that fold the log; each must reach its end.
 FOLDERS = ("listeners", "learner", "lake-sink", "history-sink")
@@ -44,24 +43,30 @@ class Lag:
     messages: int | None
 
 
-def heartbeats(settings: Settings) -> dict[str, Heartbeat]:
-    """Return the last report of every worker, by name without ``@host``.
+def heartbeats_by_host(settings: Settings) -> dict[str, Heartbeat]:
+    """Return the last report of every worker there has been, by ``name@host``.
 
     Raises
     ------
     StoreUnavailable
         Redis does not answer.
     """
-    client = redis.Redis.from_url(settings.redis_url, socket_timeout=5.0)
-    try:
-        stored: dict[bytes, bytes] = client.hgetall(  # type: ignore[assignment]
-            Keys(settings.namespace, settings.partitions).workers
-        )
-    except redis.RedisError as error:
-        raise StoreUnavailable(f"Redis: {error}") from None
-    finally:
-        client.close()
-    return {name.decode().partition("@")[0]: heartbeat.decode(v) for name, v in stored.items()}
+    key = Keys(settings.namespace, settings.partitions).workers
+    with feature_store(settings) as client:
+        stored: dict[bytes, bytes] = client.hgetall(key)  # type: ignore[assignment]
+    return {name.decode(): heartbeat.decode(value) for name, value in stored.items()}
+
+
+def heartbeats(settings: Settings) -> dict[str, Heartbeat]:
+    """Return the last report of every worker by name; of several hosts, the newest.
+
+    Raises
+    ------
+    StoreUnavailable
+        Redis does not answer.
+    """
+    in_time = sorted(heartbeats_by_host(settings).items(), key=lambda item: item[1].at)
+    return {name.partition("@")[0]: beat for name, beat in in_time}
 
 
 def readyz(settings: Settings) -> tuple[int, str]:

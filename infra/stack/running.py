@@ -1,13 +1,18 @@
-"""Reaching the stack that runs in a home, from another process."""
+"""Reaching the stack that runs in a home, or the deployment the environment names."""
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from contracts.errors import ConfigurationError
 from contracts.settings import Settings
+from infra.stack.accounts import TOKEN_FILE
 from infra.stack.home import Home
+from infra.stack.ports import api_address
+
+_NAMED = {"SEGUE_POSTGRES_DSN", "SEGUE_POSTGRES_DSN_FILE"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +26,7 @@ class Running:
     api
         Base URL of the HTTP API.
     admin_token
-        Token with every role.
+        Token with every role; empty where a deployment keeps it elsewhere.
     """
 
     settings: Settings
@@ -32,12 +37,17 @@ class Running:
 def running(home: Path | None) -> Running:
     """Return the stack of a home (default: ``$SEGUE_HOME``, else ``.segue``).
 
+    Without `home`, a deployment whose environment names its database is what is meant.
+
     Raises
     ------
     ConfigurationError
         None runs there, or it is not ready.
     """
-    place = Home(home or Settings.from_env().home)
+    settings = Settings.from_env()
+    if home is None and _NAMED & os.environ.keys():
+        return _of(settings)
+    place = Home(home or settings.home)
     run = place.read_run()
     if not run.alive("supervisor"):
         raise ConfigurationError(
@@ -45,8 +55,15 @@ def running(home: Path | None) -> Running:
         )
     if run.phase != "ready":
         raise ConfigurationError(f"the stack of {place.path} is {run.phase}; see segue status")
-    settings = Settings.from_env(run.environ)
-    return Running(settings, f"http://{settings.host}:{settings.port}", settings.admin_token)
+    return _of(Settings.from_env(run.environ))
+
+
+def _of(settings: Settings) -> Running:
+    token = settings.admin_token
+    file = settings.home / TOKEN_FILE  # as `segue init` wrote it
+    if not token and os.access(file, os.R_OK):
+        token = file.read_text().strip()
+    return Running(settings, api_address(settings.host, settings.port), token)
 
 
 def settings_of(home: Path | None) -> Settings:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Callable
 
 import psycopg
@@ -13,6 +14,7 @@ from typer.testing import CliRunner
 from api.auth import token_hash
 from contracts.errors import ConfigurationError
 from infra.commands.keys import app
+from infra.stack.accounts import grant
 from infra.stack.postgres import Postgres
 
 pytestmark = pytest.mark.integration
@@ -58,6 +60,18 @@ def test_a_token_is_printed_alone_and_revokes_itself(run: Run) -> None:
     assert "is revoked" in run("revoke", token)
     (listed,) = json.loads(run("list", "keys-bob", "--json"))
     assert (listed["roles"], listed["state"]) == (["listener"], "revoked")
+
+
+def test_a_token_that_looks_like_an_id_revokes_itself(run: Run, postgres: Postgres) -> None:
+    """As the administrator's does: 64 hexadecimal digits."""
+    token = secrets.token_hex(32)
+    grant(postgres.address, "keys-hex", ["listener"], token, "test")
+    with pytest.raises(ConfigurationError) as caught:
+        run("revoke", secrets.token_hex(32))
+    assert "no token has that id or is that token" in str(caught.value)
+    run("revoke", token)
+    (listed,) = json.loads(run("list", "keys-hex", "--json"))
+    assert listed["state"] == "revoked"
 
 
 @pytest.mark.parametrize(
