@@ -90,7 +90,7 @@ class Slot:
     ) -> None:
         assert self._file is not None
         self._file.close()
-        if self.state.finished and not self.state.rejects_bytes:
+        if not self.state.rejects_bytes:
             self.rejects.unlink()
 
     def keep(self, rejects: list[Reject]) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
+import json as jsonlib
 from collections.abc import Iterator
-from typing import Any
-
-import msgspec
 
 from contracts.posted import PostedPlay
 from infra.imports import table
@@ -86,10 +84,10 @@ def _named(value: object) -> object:
     return value.get("#text") or value.get("name") if isinstance(value, dict) else value
 
 
-def _text(row: Any) -> str:
+def _text(row: object) -> str:
     try:
-        return msgspec.json.encode(row).decode()
-    except (ValueError, OverflowError, RecursionError):
+        return jsonlib.dumps(row)
+    except RecursionError:
         return ""
 
 

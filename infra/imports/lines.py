@@ -24,9 +24,15 @@ def encoding_of(head: bytes) -> str:
 
 
 def text_chunks(stream: Readable) -> Iterator[str]:
-    """Yield the text of a stream piece by piece; what is no text becomes U+FFFD."""
+    """Yield the text of a stream piece by piece.
+
+    Bytes that are no UTF-8 become half a surrogate pair each, which no name may hold: the record
+    is refused, where U+FFFD would give it the name of another track.
+    """
     chunk = stream.read(CHUNK)
-    decoder = codecs.getincrementaldecoder(encoding_of(chunk))("replace")
+    encoding = encoding_of(chunk)
+    errors = "replace" if encoding == "utf-16" else "surrogateescape"
+    decoder = codecs.getincrementaldecoder(encoding)(errors)
     while chunk:
         if text := decoder.decode(chunk):
             yield text

@@ -21,6 +21,7 @@ from infra.imports.rows import (
     milliseconds,
     name,
     optional,
+    sound,
     when,
 )
 
@@ -34,7 +35,7 @@ def jsonl(stream: Readable, options: Options) -> Iterator[Record]:
         try:
             if isinstance(line, LongLine):
                 raise Refused("too-long", "the line is too long")
-            yield Record(number, play=read(_decode(line)))
+            yield Record(number, play=read(_decode(sound(line, "line"))))
         except Refused as refused:
             yield Record(number, refused=refused, raw=line)
 

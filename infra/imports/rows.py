@@ -177,7 +177,7 @@ def name(value: object, what: str) -> str:
 def sound(text: str, what: str) -> str:
     """Return the text if it can be written as UTF-8 and stored; else refuse with ``bad-text``."""
     if "\0" in text or (not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text)):
-        raise Refused("bad-text", f"the {what} holds a character that is no text")
+        raise Refused("bad-text", f"the {what} holds what is no text; is the file in UTF-8?")
     return text
 
 

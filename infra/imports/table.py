@@ -23,6 +23,7 @@ from infra.imports.rows import (
     milliseconds,
     name,
     optional,
+    sound,
     when,
 )
 from online_model.interactions import TIME_COLUMNS, USER_COLUMNS
@@ -162,7 +163,7 @@ def _object_reader(
     readers: dict[tuple[str, ...], RowReader], options: Options, line: str
 ) -> PostedPlay:
     try:
-        row = msgspec.json.decode(line, type=dict[str, Any])
+        row = msgspec.json.decode(sound(line, "line"), type=dict[str, Any])
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise Refused("bad-json", f"no JSON object: {error}") from None
     shape = tuple(row)

@@ -105,6 +105,25 @@ def test_private_sessions_are_counted_not_kept_and_read_on_request() -> None:
     assert len(plays(records)) == 1
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        f"artist,title,played_at\nBjörk,Jóga,{START}\nAir,One,{START}\n",
+        f'{{"artist": "Air", "title": "One", "played_at": {START}}}\n'
+        f'{{"artist": "Björk", "title": "Jóga", "played_at": {START}}}\n',
+        json.dumps([spotify_row(master_metadata_album_artist_name="Björk")], ensure_ascii=False),
+    ],
+)
+def test_names_in_another_encoding_are_refused_not_garbled(content: str) -> None:
+    _, records = read(content.encode("latin-1"))
+    assert {play.artist for play in plays(records)} <= {"Air"}
+    (refused,) = [record.refused for record in records if record.refused]
+    assert refused.reason == "bad-text"
+    assert "UTF-8" in refused.detail
+    _, records = read(content.encode())
+    assert "Björk" in {play.artist for play in plays(records)}
+
+
 def test_columns_can_be_named() -> None:
     content = f"Band,Song,At\nAir,One,{START}\n".encode()
     assert recognise(content, Options()) is None
