@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import importlib.metadata
 import sys
-from typing import Any
+from typing import Any, NoReturn
 
 import typer
 import typer.main
@@ -74,19 +75,26 @@ class _LazyGroup(TyperGroup):
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """List the commands without importing any of them."""
         formatter.write_usage("segue", "COMMAND [OPTIONS]  (segue COMMAND --help for more)")
+        formatter.write_text(self.help or "")
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, _, text) in COMMANDS.items()])
+        with formatter.section("Options"):
+            formatter.write_dl([("--version", "Print the version.")])
 
 
 cli = typer.Typer(cls=_LazyGroup, add_completion=False, pretty_exceptions_enable=False)
 
 
 @cli.callback(invoke_without_command=True)
-def _root(version: bool = typer.Option(False, "--version", help="Print the version.")) -> None:
-    """Segue: from a stream of plays to recommendations now and a warehouse tomorrow."""
+def _root(
+    ctx: typer.Context,
+    version: bool = typer.Option(False, "--version", help="Print the version."),
+) -> None:
+    """From a stream of plays to recommendations now and a warehouse tomorrow."""
     if version:
         typer.echo(importlib.metadata.version("segue"))
-        raise typer.Exit
+    elif ctx.invoked_subcommand is None:
+        typer.echo(ctx.get_help())
 
 
 def main() -> None:
@@ -94,10 +102,19 @@ def main() -> None:
     try:
         cli()
     except SegueError as error:
-        Console(stderr=True, soft_wrap=True).print(
-            f"segue: {error}", style="red", markup=False, highlight=False
-        )
-        sys.exit(2 if isinstance(error, Retryable) else 1)
+        _end(str(error), 2 if isinstance(error, Retryable) else 1)
+    except OSError as error:
+        if error.filename is not None:  # may not be read or written, is a folder, is none
+            _end(f"{error.filename}: {error.strerror}", 1)
+        if error.errno == errno.ENOSPC:
+            _end("no space left on the disk; make room and run the same command again", 1)
+        raise
+
+
+def _end(message: str, code: int) -> NoReturn:
+    screen = Console(stderr=True, soft_wrap=True)
+    screen.print(f"segue: {message}", style="red", markup=False, highlight=False)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

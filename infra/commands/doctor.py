@@ -34,7 +34,9 @@ def doctor(
     elif failed:
         console.print(f"\n{len(failed)} of {len(checks)} checks fail: {', '.join(failed)}")
     else:
-        console.print(f"\nall well, {len(checks)} checks")
+        warned = sum(check.level == WARN for check in checks)
+        some = f", {warned} to look at" if warned else ", all well"
+        console.print(f"\n{len(checks)} checks{some}")
     raise typer.Exit(1 if failed else 0)
 
 

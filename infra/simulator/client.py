@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import signal
 import threading
@@ -16,7 +17,7 @@ import httpx
 
 from contracts.errors import ConfigurationError
 from contracts.settings import Settings
-from infra.simulator.catalogue import Catalogue, build
+from infra.simulator.catalogue import Catalogue, build, chosen_seed
 from infra.simulator.crowd import Crowd
 from infra.simulator.listener import Heard
 
@@ -139,12 +140,12 @@ def run(settings: Settings) -> int:
     ConfigurationError
         The rate or the seed is not a number, or there is no token.
     """
+    seed = chosen_seed()
     try:
         rate = float(os.environ.get("SEGUE_SIMULATE", "5"))
-        seed = int(os.environ.get("SEGUE_SIMULATE_SEED", "7"))
     except ValueError as error:
-        raise ConfigurationError(f"SEGUE_SIMULATE and SEGUE_SIMULATE_SEED: {error}") from None
-    if not rate > 0:
+        raise ConfigurationError(f"SEGUE_SIMULATE: {error}") from None
+    if not 0 < rate < math.inf:
         raise ConfigurationError("SEGUE_SIMULATE must be above 0 plays per second")
     if not settings.admin_token:
         raise ConfigurationError("the simulator needs SEGUE_ADMIN_TOKEN")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 from urllib.parse import quote_plus
 
@@ -44,9 +43,9 @@ def calls(api: str) -> list[tuple[str, str]]:
 
 def catalogue_calls(api: str) -> list[tuple[str, str]]:
     """Return calls about the invented catalogue, which simulated listeners bring along."""
-    from infra.simulator.catalogue import build  # only where it is shown
+    from infra.simulator.catalogue import build, chosen_seed  # only where it is shown
 
-    world = build(int(os.environ.get("SEGUE_SIMULATE_SEED", "7")))
+    world = build(chosen_seed())
     artist = world.tracks[world.by_genre["jazz"][0]].artist
     auth = '-H "Authorization: Bearer $TOKEN"'
     words = quote_plus(search_text(artist))

