@@ -1,7 +1,12 @@
 # make demo      the whole stack on this machine, with simulated listeners
 # make test      everything this machine can test
+# make unit      what needs no server
+# make lint      ruff, mypy, import rules, sqlfluff over what dbt renders
+# make fmt       format, and mend what ruff can mend
 # make airflow   fill .venv-airflow, in which the DAGs are tested
-# make install   fill .venv from the hashed requirement files (demo and test call it)
+# make install   fill .venv from the hashed requirement files (the others call it)
+# make lock      make the requirement files anew from pyproject.toml
+# make clean     remove the environments and what was built (data in .segue stays)
 .DEFAULT_GOAL := help
 .PHONY: help install demo test unit lint fmt lock clean airflow
 
@@ -38,7 +43,7 @@ test: install
 	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --durations 40
 
 unit: install
-	@$(BIN)/python -m pytest -m "not integration and not kafka and not slow and not browser and not airflow and not flink"
+	@$(BIN)/python -m pytest -m "not integration and not kafka and not slow and not airflow"
 
 lint: install
 	@$(BIN)/ruff format --check .
@@ -68,4 +73,4 @@ lock:
 	$(COMPILE) infra/requirements/airflow.in -o infra/requirements/airflow.lock
 
 clean:
-	rm -rf $(VENV) .venv-airflow .segue batch/dbt/target batch/dbt/logs
+	rm -rf $(VENV) .venv-airflow infra/kafka/libs infra/kafka/target batch/dbt/target batch/dbt/logs

@@ -8,8 +8,14 @@ import shutil
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# A busy machine is no failure; in CI hypothesis' own profile says the same.
+settings.register_profile("here", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+if os.environ.get("CI") != "true":
+    settings.load_profile("here")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -4,28 +4,36 @@ from __future__ import annotations
 
 import doctest
 import importlib
-import pkgutil
 from pathlib import Path
 
 import pytest
 
-import contracts
-import online_model
+from tests.conftest import ROOT
+
+PACKAGES = ("contracts", "online_model", "streams", "batch", "api", "infra")
+
+
+def module_name(path: Path) -> str:
+    """Return the dotted name of a source file."""
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
 
 MODULES = [
-    module.name
-    for package in (contracts, online_model)
-    for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}.")
+    module_name(path)
+    for package in PACKAGES
+    for path in sorted((ROOT / package).rglob("*.py"))
+    if ">>> " in path.read_text()
 ]
-README = Path(online_model.__path__[0]) / "README.md"
 
 
 @pytest.mark.parametrize("name", MODULES)
 def test_examples_of_a_module(name: str) -> None:
-    assert doctest.testmod(importlib.import_module(name)).failed == 0
+    result = doctest.testmod(importlib.import_module(name))
+    assert result.failed == 0
+    assert result.attempted > 0
 
 
 def test_examples_of_the_readme() -> None:
-    result = doctest.testfile(str(README), module_relative=False)
+    result = doctest.testfile(str(ROOT / "online_model" / "README.md"), module_relative=False)
     assert result.failed == 0
     assert result.attempted > 0
