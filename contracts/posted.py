@@ -1,8 +1,20 @@
-"""A play as it is posted: the JSON that importers and collectors send to ``POST /v1/plays``."""
+"""A play as it is posted: the JSON that importers and collectors send to ``POST /v1/plays``.
+
+What sources say beside artist, title and time is often malformed, and must not cost the listener
+the play: :func:`optional` and :func:`milliseconds` give it as the API takes it, or as unknown.
+"""
 
 from __future__ import annotations
 
+import re
+
 import msgspec
+
+#: Longest artist, title or album and longest of the other texts, in characters.
+MAX_NAME, MAX_WORD = 1000, 256
+#: Longest time a play or track may last: 24 days, in ms.
+MAX_MS = 2_073_600_000
+_NUMBER = re.compile(r"\d{1,20}(\.\d{1,20})?")
 
 
 class PostedPlay(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -25,3 +37,36 @@ class PostedPlay(msgspec.Struct, kw_only=True, omit_defaults=True):
     recording_mbid: str | None = None
     isrc: str | None = None
     spotify_uri: str | None = None
+
+
+def storable(text: str) -> bool:
+    """Whether a text can be written as UTF-8 and stored: no NUL, no half of a surrogate pair."""
+    return "\0" not in text and (text.isascii() or not any("\ud800" <= c <= "\udfff" for c in text))
+
+
+def optional(value: object, limit: int = MAX_WORD) -> str | None:
+    """Return a text nobody depends on, ``None`` for anything the API would refuse.
+
+    Examples
+    --------
+    >>> optional(" Moon Safari "), optional(7), optional("x" * 257)
+    ('Moon Safari', None, None)
+    """
+    if not isinstance(value, str) or not (text := value.strip()) or len(text) > limit:
+        return None
+    return text if storable(text) else None
+
+
+def milliseconds(value: object) -> int | None:
+    """Return a length in milliseconds, ``None`` for what makes no sense.
+
+    Examples
+    --------
+    >>> milliseconds("251000"), milliseconds(251000.4), milliseconds(-1), milliseconds(True)
+    (251000, 251000, None, None)
+    """
+    if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
+        value = float(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return int(value) if 0 <= value <= MAX_MS else None

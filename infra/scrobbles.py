@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from infra.imports.rows import optional
+from contracts.posted import optional
 
 _LONGEST_SECONDS = 2_073_600
 

@@ -7,15 +7,15 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from contracts.posted import MAX_MS, MAX_NAME, MAX_WORD
+
 #: Plays one request may carry, bytes of its body, bytes of one play.
 MAX_PLAYS = 1000
 MAX_BODY = 10_240_000
 MAX_PLAY = 16_384
-#: Longest time a play or track may last: 24 days, in ms.
-MAX_MS = 2_073_600_000
 
-Name = Annotated[str, Meta(min_length=1, max_length=1000)]
-Word = Annotated[str, Meta(max_length=256)]
+Name = Annotated[str, Meta(min_length=1, max_length=MAX_NAME)]
+Word = Annotated[str, Meta(max_length=MAX_WORD)]
 Milliseconds = Annotated[int, Meta(ge=0, le=MAX_MS)]
 
 
@@ -30,7 +30,7 @@ class PlayIn(msgspec.Struct, kw_only=True, gc=False):
     title: Name
     played_at: int | Annotated[str, Meta(max_length=64)]
     user: Annotated[str, Meta(min_length=1, max_length=256)] | None = None
-    album: Annotated[str, Meta(max_length=1000)] | None = None
+    album: Annotated[str, Meta(max_length=MAX_NAME)] | None = None
     ms_played: Milliseconds | None = None
     duration_ms: Milliseconds | None = None
     skipped: bool | None = None

@@ -5,19 +5,17 @@ from __future__ import annotations
 import json as jsonlib
 from collections.abc import Iterator
 
-from contracts.posted import PostedPlay
+from contracts.posted import MAX_NAME, PostedPlay, optional
 from infra.imports import table
 from infra.imports.json_stream import elements
 from infra.imports.lines import LongLine, lines
 from infra.imports.rows import (
-    MAX_NAME,
     Listeners,
     Options,
     Readable,
     Record,
     Refused,
     name,
-    optional,
     when,
 )
 

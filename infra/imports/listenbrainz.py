@@ -8,19 +8,17 @@ from typing import Any
 import msgspec
 
 from api.listenbrainz.mapping import source_of
-from contracts.posted import PostedPlay
+from batch.collectors.listenbrainz.plays import length
+from contracts.posted import MAX_NAME, PostedPlay, optional
 from infra.imports.json_stream import elements
 from infra.imports.lines import LongLine, lines
 from infra.imports.rows import (
-    MAX_NAME,
     Listeners,
     Options,
     Readable,
     Record,
     Refused,
-    milliseconds,
     name,
-    optional,
     sound,
     when,
 )
@@ -83,8 +81,8 @@ class _Reader:
             source=optional(source_of(info)) or "listenbrainz",
             user=self._listener(listen.get("user_name")),
             album=optional(metadata.get("release_name"), MAX_NAME),
-            ms_played=_length(info, "ms_played", "duration_played"),
-            duration_ms=_length(info, "duration_ms", "duration"),
+            ms_played=length(info, "ms_played", "duration_played"),
+            duration_ms=length(info, "duration_ms", "duration"),
             skipped=skipped if isinstance(skipped, bool) else None,
             reason_end=optional(info.get("reason_end")),
             recording_mbid=optional(info.get("recording_mbid")) or optional(mapped),
@@ -98,9 +96,3 @@ def _decode(line: str) -> object:
         return msgspec.json.decode(line)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise Refused("bad-json", f"not JSON: {error}") from None
-
-
-def _length(info: dict[str, Any], ms_name: str, seconds_name: str) -> int | None:
-    exact = milliseconds(info.get(ms_name))
-    seconds = milliseconds(info.get(seconds_name))
-    return exact if exact is not None or seconds is None else milliseconds(seconds * 1000)

@@ -10,11 +10,7 @@ from typing import Protocol
 
 import msgspec
 
-from api.plays.wire import MAX_MS
-from contracts.posted import PostedPlay
-
-#: Longest name the API takes, and longest of the other texts, in characters.
-MAX_NAME, MAX_WORD = 1000, 256
+from contracts.posted import MAX_NAME, PostedPlay, storable
 
 
 class Refused(Exception):
@@ -176,28 +172,9 @@ def name(value: object, what: str) -> str:
 
 def sound(text: str, what: str) -> str:
     """Return the text if it can be written as UTF-8 and stored; else refuse with ``bad-text``."""
-    if "\0" in text or (not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text)):
+    if not storable(text):
         raise Refused("bad-text", f"the {what} holds what is no text; is the file in UTF-8?")
     return text
-
-
-def optional(value: object, limit: int = MAX_WORD) -> str | None:
-    """Return a text nobody depends on, ``None`` for anything the API would refuse."""
-    if not isinstance(value, str) or not (text := value.strip()) or len(text) > limit:
-        return None
-    try:
-        return sound(text, "")
-    except Refused:
-        return None
-
-
-def milliseconds(value: object) -> int | None:
-    """Return a length in milliseconds, ``None`` for what makes no sense."""
-    if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
-        value = float(value)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return int(value) if 0 <= value <= MAX_MS else None
 
 
 class Listeners:

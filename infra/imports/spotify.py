@@ -12,17 +12,14 @@ from typing import Any
 
 import msgspec
 
-from contracts.posted import PostedPlay
+from contracts.posted import MAX_NAME, PostedPlay, milliseconds, optional
 from infra.imports.json_stream import elements
 from infra.imports.rows import (
-    MAX_NAME,
     Options,
     Readable,
     Record,
     Refused,
-    milliseconds,
     name,
-    optional,
     when,
 )
 

@@ -10,19 +10,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from contracts.errors import ConfigurationError
-from contracts.posted import PostedPlay
+from contracts.posted import MAX_NAME, PostedPlay, milliseconds, optional
 from infra.imports import csv_rows
 from infra.imports.lines import LongLine, lines
 from infra.imports.rows import (
-    MAX_NAME,
     Listeners,
     Options,
     Readable,
     Record,
     Refused,
-    milliseconds,
     name,
-    optional,
     sound,
     when,
 )

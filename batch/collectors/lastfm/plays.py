@@ -6,7 +6,7 @@ import msgspec
 
 from batch.collectors.lastfm.contract import PlayRow
 from batch.collectors.plays import Refused
-from contracts.posted import PostedPlay
+from contracts.posted import MAX_NAME, PostedPlay, optional
 
 
 def read_row(row: PlayRow) -> PostedPlay | Refused | None:
@@ -29,8 +29,8 @@ def read_row(row: PlayRow) -> PostedPlay | Refused | None:
         title=title,
         played_at=second * 1000,
         source="lastfm/2.0",
-        album=row.album.text.strip() or None,
-        recording_mbid=row.mbid or None,
+        album=optional(row.album.text, MAX_NAME),
+        recording_mbid=optional(row.mbid),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import msgspec
@@ -13,7 +14,7 @@ from batch.collectors.listenbrainz.contract import Listen, ListensAnswer
 from batch.collectors.plays import Refused
 from batch.collectors.policy import Policy
 from batch.collectors.source import Source
-from contracts.posted import PostedPlay
+from contracts.posted import MAX_NAME, PostedPlay, milliseconds, optional
 
 NAME = "listenbrainz"
 API = "https://api.listenbrainz.org"
@@ -65,19 +66,24 @@ def _row(listen: Listen) -> PostedPlay | Refused:
         return Refused("no-name", "artist, title and time are needed", raw)
     info = names.additional_info
     mapped = names.mbid_mapping.recording_mbid if names.mbid_mapping else None
-    duration = info.get("duration_ms")
+    skipped = info.get("skipped")
     return PostedPlay(
         artist=artist,
         title=title,
         played_at=listen.listened_at * 1000,
         source="listenbrainz/1",
-        album=names.release_name or None,
-        duration_ms=duration if isinstance(duration, int) and duration > 0 else None,
-        recording_mbid=_text(info.get("recording_mbid")) or mapped,
-        isrc=_text(info.get("isrc")),
-        spotify_uri=_text(info.get("spotify_id")),
+        album=optional(names.release_name, MAX_NAME),
+        ms_played=length(info, "ms_played", "duration_played"),
+        duration_ms=length(info, "duration_ms", "duration") or None,
+        skipped=skipped if isinstance(skipped, bool) else None,
+        reason_end=optional(info.get("reason_end")),
+        recording_mbid=optional(info.get("recording_mbid")) or optional(mapped),
+        isrc=optional(info.get("isrc")),
+        spotify_uri=optional(info.get("spotify_id")),
     )
 
 
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and len(value) <= 256 else None
+def length(info: dict[str, Any], exact: str, in_seconds: str) -> int | None:
+    """Return a length in milliseconds: players tell it exactly, in whole seconds, or not at all."""
+    told, seconds = milliseconds(info.get(exact)), milliseconds(info.get(in_seconds))
+    return told if told is not None or seconds is None else milliseconds(seconds * 1000)

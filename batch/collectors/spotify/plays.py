@@ -9,7 +9,7 @@ import msgspec
 from batch.collectors.cursor import Page
 from batch.collectors.plays import Refused
 from batch.collectors.spotify.contract import PlayItem, RecentlyPlayed
-from contracts.posted import PostedPlay
+from contracts.posted import MAX_NAME, PostedPlay, milliseconds, optional
 
 PATH = "/v1/me/player/recently-played"
 _MOST = 50
@@ -50,8 +50,8 @@ def _row(item: PlayItem) -> PostedPlay | Refused:
         title=track.name.strip(),
         played_at=int(moment.timestamp() * 1000),
         source="spotify/v1",
-        album=track.album.name or None,
-        duration_ms=track.duration_ms or None,
-        isrc=track.external_ids.get("isrc"),
+        album=optional(track.album.name, MAX_NAME),
+        duration_ms=milliseconds(track.duration_ms) or None,
+        isrc=optional(track.external_ids.get("isrc")),
         spotify_uri=f"spotify:track:{track.id}",
     )

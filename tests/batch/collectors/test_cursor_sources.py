@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from batch.collectors.archive import Archive
@@ -101,6 +102,25 @@ async def test_every_listen_arrives_once_in_order_from_a_failing_server(
 async def test_a_user_who_does_not_exist_is_said_so(tmp_path: Path) -> None:
     with Misbehaving(ListenBrainz([])) as server, pytest.raises(SourceRefused, match="nobody"):
         await listens(server.url, tmp_path, [], "nobody")
+
+
+def test_what_a_player_got_wrong_does_not_cost_the_listen() -> None:
+    info = {
+        "ms_played": -5, "duration_played": "61", "duration": 200, "skipped": True, "isrc": 7,
+        "spotify_id": "s" * 300, "recording_mbid": "\0", "reason_end": ["?"],
+    }  # fmt: skip
+    metadata = {
+        "artist_name": "Air", "track_name": "Run", "release_name": "x" * 1001,
+        "additional_info": info,
+    }  # fmt: skip
+    listen = {"listened_at": START, "track_metadata": metadata}
+    answer = msgspec.convert({"payload": {"listens": [listen]}}, ListensAnswer)
+    assert lb.read_page(answer, 0).rows == [
+        PostedPlay(
+            artist="Air", title="Run", played_at=START * 1000, source="listenbrainz/1",
+            ms_played=61_000, duration_ms=200_000, skipped=True,
+        )
+    ]  # fmt: skip
 
 
 def track(n: int) -> dict[str, Any]:
