@@ -47,5 +47,9 @@ class Breaker:
         if self._failures >= self._after:
             # The count stays at the brink: the trial attempt after the rest opens it again.
             self._failures = self._after - 1
-            self._open_until = self._clock() + self._rest
-            self.times_opened += 1
+            self.open_for(self._rest)
+
+    def open_for(self, seconds: float) -> None:
+        """Leave the source alone for so long, as it asks itself."""
+        self._open_until = self._clock() + seconds
+        self.times_opened += 1

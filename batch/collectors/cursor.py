@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 import msgspec
 
 from batch.collectors.checkpoints import Checkpoints
 from batch.collectors.errors import ShapeBroken, SourceRefused
 from batch.collectors.fetcher import Fetcher
-from batch.collectors.plays import Refused, identity
+from batch.collectors.plays import Deliver, Progress, Refused, begin, unseen
 from batch.collectors.shape import read
 from batch.collectors.tally import count
 from contracts.ids import user_key
 from contracts.posted import PostedPlay
 
-Deliver = Callable[[list[PostedPlay]], Awaitable[None]]
-Progress = Callable[[int, int], None]
 #: Identities remembered; more than any page holds.
 _REMEMBERED = 2000
 
@@ -75,13 +73,13 @@ async def follow(
     reader
         Turns an answer, and the moment that was asked for, into a page.
     since
-        Begin after this moment instead of at the checkpoint.
+        Read again from this moment on, in the source's own unit of time.
     """
     name = f"plays/{user}"
     cursor = checkpoints.load(name, Cursor)
     if cursor is None or since is not None:
         run = f"plays-{user_key(user):016x}-{int(time.time() * 1000)}"
-        cursor = Cursor(run, after=since or 0)
+        cursor = Cursor(run, after=begin(since, cursor and cursor.after))
         checkpoints.save(name, cursor)
     fetcher.archive.begin(cursor.run)
     while True:
@@ -94,24 +92,19 @@ async def follow(
         except ShapeBroken:
             checkpoints.save(name, msgspec.structs.replace(cursor, step=cursor.step + 1))
             raise
-        seen = set(cursor.recent)
-        fresh: dict[str, PostedPlay] = {}
         for row in page.rows:
             if isinstance(row, Refused):
                 count(fetcher.tally.rejected, row.reason)
-            elif identity(row) not in seen:
-                fresh.setdefault(identity(row), row)
-        # Pages come newest first: turned round, plays of one second keep their order too.
-        plays = list(reversed(fresh.values()))
-        plays.sort(key=lambda play: play.played_at)
-        if plays:
-            await deliver(plays)
+        plays = (row for row in page.rows if isinstance(row, PostedPlay))
+        fresh = unseen(plays, set(cursor.recent))
+        if fresh:
+            await deliver(list(fresh.values()))
         cursor = msgspec.structs.replace(
             cursor,
             after=page.after,
             step=cursor.step + 1,
             recent=[*cursor.recent, *fresh][-_REMEMBERED:],
-            delivered=cursor.delivered + len(plays),
+            delivered=cursor.delivered + len(fresh),
         )
         checkpoints.save(name, cursor)
         progress(cursor.delivered, cursor.delivered)

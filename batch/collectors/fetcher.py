@@ -146,7 +146,7 @@ class Fetcher:
             if (rest := self._breaker.rests_for()) > 0:
                 count(tally.failed, "breaker-open")
                 raise SourceUnavailable(
-                    f"{self.source.name} keeps failing and is left alone for {rest:.0f} s; "
+                    f"{self.source.name} keeps failing or asks for a rest of {rest:.0f} s; "
                     "run the same command again later, it goes on where it stopped"
                 )
             await self._pace.slot()
@@ -161,15 +161,18 @@ class Fetcher:
                 self._breaker.succeeded()
                 return attempt
             self._breaker.failed()
-            tally.breaker_opened = self._breaker.times_opened
             last = number == policy.attempts
-            too_long = (attempt.wait or 0.0) > policy.longest_retry_after
+            wanted = attempt.wait or 0.0
+            too_long = wanted > policy.longest_retry_after
+            if too_long:  # nor are the questions after this one to be asked
+                self._breaker.open_for(wanted)
+            tally.breaker_opened = self._breaker.times_opened
             if last or too_long:
                 count(tally.failed, attempt.cause)
                 raise SourceUnavailable(
                     f"{self.source.name}: {question}: {attempt.problem}"
                     + (
-                        f"; it asks to come back in {attempt.wait:.0f} s"
+                        f"; it asks to come back in {wanted:.0f} s"
                         if too_long
                         else f" ({number} attempts)"
                     )

@@ -137,7 +137,9 @@ def collect(request: Request, progress: Progress = lambda what, done, total: Non
             outcome.coverage, outcome.view = done.coverage, done.view
             note_run(
                 connection,
-                source=request.source,
+                source=files.FILES[request.source].source
+                if request.source in FILES
+                else request.source,
                 what=outcome.what,
                 started_at=started,
                 outcome=outcome.outcome,

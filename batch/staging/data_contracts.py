@@ -64,22 +64,26 @@ def broken(
     source: str,
     *,
     rows: dict[str, int],
+    plays: int,
     completeness: dict[str, float],
     age_days: float | None,
     failure_rate: float,
     refused: int,
     drift: int,
 ) -> list[str]:
-    """Return what of its contract a source breaks, each in a sentence; empty is good."""
+    """Return what of its contract a source breaks, each in a sentence; empty is good.
+
+    ``plays`` were delivered to the platform and are not among the staged ``rows``.
+    """
     contract = CONTRACTS.get(source, DataContract())
     found = []
     if failure_rate > contract.most_failed:
         found.append(f"{failure_rate:.1%} of calls failed after retries")
     if drift:
         found.append(f"{drift} differences from the contract in the last run")
-    total = sum(rows.values())
+    total = sum(rows.values()) + plays
     if refused > contract.most_refused * max(1, total + refused):
-        found.append(f"{refused} records refused beside {total} staged")
+        found.append(f"{refused} records refused beside {total} taken")
     if contract.fresh_days is not None and (age_days or 0.0) > contract.fresh_days:
         found.append(f"nothing new for {age_days:.0f} days")
     for place, least in contract.complete.items():

@@ -79,12 +79,11 @@ def _rows(answer: Any, params: dict[str, str], at: datetime) -> Iterator[Staged]
                 )
         case c.ChartTracksAnswer():
             for track in c.rows(answer.tracks.track):
-                seconds = int(track.duration)
-                yield _track(track, at, duration_ms=seconds * 1000 or None)
+                yield _track(track, at, duration_ms=1000 * _whole(track.duration) or None)
         case c.TrackInfoAnswer():
             info = answer.track
             album = info.album.title if info.album else None
-            yield _track(info, at, duration_ms=int(info.duration) or None, album=album)
+            yield _track(info, at, duration_ms=_whole(info.duration) or None, album=album)
             if isinstance(info.toptags, c.Tags):
                 key = _track_key(info.artist.name or info.artist.text, info.name)
                 yield from _tags("track", key, info.toptags, at)
@@ -94,6 +93,12 @@ def _artist(name: str, at: datetime, **values: object) -> tuple[Table, Row]:
     known = {column: value if value != "" else None for column, value in values.items()}
     key = normalise(name)
     return ARTISTS, ARTISTS.row(source=SOURCE, source_key=key, name=name, observed_at=at, **known)
+
+
+def _whole(told: c.Number) -> int:
+    """Return a number that may be anything: 0, which is unknown, where Last.fm sent none."""
+    text = str(told)
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
 
 
 def _track_key(artist: str, title: str) -> str:
@@ -118,7 +123,7 @@ def _track(row: c.TrackRow | c.TrackInfo, at: datetime, **values: object) -> tup
 def _tags(kind: str, key: str, tags: c.Tags, at: datetime) -> Iterator[tuple[Table, Row]]:
     for tag in c.rows(tags.tag):
         # track.getInfo lists tags without counts: being listed weighs as little as it says.
-        yield _tag(kind, key, tag.name, int(tag.count) or 1, at)
+        yield _tag(kind, key, tag.name, _whole(tag.count) or 1, at)
 
 
 def _tag(kind: str, key: str, tag: str, weight: float, at: datetime) -> tuple[Table, Row]:

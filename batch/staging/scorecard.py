@@ -20,6 +20,8 @@ class SourceFigures(msgspec.Struct):
     ----------
     rows
         Staged rows by table.
+    plays
+        Plays delivered to the platform by all runs.
     completeness
         ``"<table>.<column>" -> share of rows that know it``, 0 .. 1.
     age_days
@@ -34,6 +36,7 @@ class SourceFigures(msgspec.Struct):
 
     source: str
     rows: dict[str, int] = {}
+    plays: int = 0
     completeness: dict[str, float] = {}
     age_days: float | None = None
     failure_rate: float = 0.0
@@ -54,14 +57,16 @@ def scorecard(
         "select source, count(*) from rejected_records group by source"
     ):
         _of(found, source).refused = refused
-    for source, calls, failed, drift in connection.execute(_RUNS):
+    for source, calls, failed, drift, plays in connection.execute(_RUNS):
         figures = _of(found, source)
         figures.failure_rate = round(failed / calls, 5) if calls else 0.0
         figures.drift = drift
+        figures.plays = plays
     for figures in found.values():
         figures.anomalies = broken(
             figures.source,
             rows=figures.rows,
+            plays=figures.plays,
             completeness=figures.completeness,
             age_days=figures.age_days,
             failure_rate=figures.failure_rate,
@@ -72,15 +77,15 @@ def scorecard(
 
 
 _RUNS = """
-select source, sum(calls)::bigint, sum(failed)::bigint,
-    max(drift) filter (where place = 1)::bigint
+select source, sum(calls) filter (where place <= 10)::bigint,
+    sum(failed) filter (where place <= 10)::bigint,
+    max(drift) filter (where place = 1)::bigint, sum(plays)::bigint
 from (
-    select source, calls, failed,
+    select source, calls, failed, plays,
         (select coalesce(sum(value::bigint), 0) from jsonb_each_text(tally -> 'drift')) as drift,
         row_number() over (partition by source order by finished_at desc, id desc) as place
     from collection_runs
 ) r
-where place <= 10
 group by source
 """
 

@@ -8,7 +8,6 @@ which the plays' ids make harmless.
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
 
 import msgspec
 
@@ -19,15 +18,11 @@ from batch.collectors.lastfm.contract import RecentTracksAnswer, rows
 from batch.collectors.lastfm.plays import read_row
 from batch.collectors.lastfm.source import PATH
 from batch.collectors.lastfm.walk import Walk, advance
-from batch.collectors.plays import Refused
+from batch.collectors.plays import Deliver, Progress, Refused, begin
 from batch.collectors.shape import read
 from batch.collectors.tally import count
 from contracts.ids import user_key
 from contracts.posted import PostedPlay
-
-Deliver = Callable[[list[PostedPlay]], Awaitable[None]]
-#: ``(plays delivered, plays in the list)``
-Progress = Callable[[int, int], None]
 
 
 async def collect_plays(
@@ -45,7 +40,7 @@ async def collect_plays(
     ----------
     since
         Read again from this second on (for plays scrobbled late, which lie before the
-        checkpoint); ``None`` goes on at the checkpoint.
+        checkpoint); ``None`` goes on at the checkpoint, and so does a later moment than that.
 
     Raises
     ------
@@ -61,13 +56,16 @@ async def collect_plays(
     refused: set[str] = set()
     while not walk.finished:
         record = await fetcher.get(str(walk.step), PATH, walk.params(user))
+        # An answer that ends the run lies in the archive, but is not to be read again: the next
+        # call asks anew.
+        asked_anew = msgspec.structs.replace(walk, step=walk.step + 1)
         if record is None:
+            checkpoints.save(name, asked_anew)
             raise SourceRefused(f"Last.fm knows no listener {user!r}")
         try:
             answer = read(record.body, RecentTracksAnswer, fetcher.tally).recenttracks
         except ShapeBroken:
-            # Kept in the archive, but not to be read again: the next call asks anew.
-            checkpoints.save(name, msgspec.structs.replace(walk, step=walk.step + 1))
+            checkpoints.save(name, asked_anew)
             raise
         read_rows = [read_row(row) for row in rows(answer.track)]
         plays = [row for row in read_rows if isinstance(row, PostedPlay)]
@@ -88,10 +86,7 @@ async def collect_plays(
 def _begin(user: str, before: Walk | None, since: int | None) -> Walk:
     now_ms = int(time.time() * 1000)
     walk = Walk(run=f"plays-{user_key(user):016x}-{now_ms}", until=now_ms // 1000)
-    if since is not None:
-        return msgspec.structs.replace(walk, since=since)
-    if before is None:
-        return walk
-    return msgspec.structs.replace(
-        walk, since=before.newest, newest=before.newest, recent=before.recent
-    )
+    start = begin(since, before and before.newest)
+    # Of plays that are asked for again, none was seen.
+    recent = before.recent if before is not None and since is None else []
+    return msgspec.structs.replace(walk, since=start, newest=start, recent=recent)

@@ -20,7 +20,7 @@ from __future__ import annotations
 import msgspec
 
 from batch.collectors.lastfm.contract import PageOf
-from batch.collectors.plays import identity
+from batch.collectors.plays import identity, unseen
 from contracts.posted import PostedPlay
 
 LIMIT = 200
@@ -88,12 +88,7 @@ def advance(walk: Walk, place: PageOf, plays: list[PostedPlay]) -> tuple[list[Po
     overlaps = any(identity(play) in seen for play in plays)
     if not _trusted(walk, place, last, overlaps):
         return [], _new_leg(walk, last)
-    fresh: dict[str, PostedPlay] = {}
-    oldest_first = plays[::-1]  # turned round first: plays of one second keep their order too
-    oldest_first.sort(key=lambda play: play.played_at)
-    for play in oldest_first:
-        if identity(play) not in seen:
-            fresh.setdefault(identity(play), play)
+    fresh = unseen(plays, seen)
     newest = max([walk.newest, *(play.played_at // 1000 for play in fresh.values())])
     after = msgspec.structs.replace(
         walk,

@@ -107,6 +107,20 @@ async def test_a_long_retry_after_ends_the_run_and_says_when_to_return(tmp_path:
     assert len(server.requests) == 1
 
 
+async def test_a_long_retry_after_is_meant_for_every_question(tmp_path: Path) -> None:
+    def closed(*_: object) -> Reply:
+        return 429, {}, {"retry-after": "86400"}
+
+    with Misbehaving(closed) as server, Archive(tmp_path / "echo") as archive:
+        archive.begin("run")
+        async with Fetcher(source(server), archive) as fetcher:
+            for said in ("come back in 86400 s", "asks for a rest of 86"):
+                with pytest.raises(SourceUnavailable, match=said):
+                    await fetcher.get(said, "/", {"q": said})
+            assert fetcher.left_alone
+    assert len(server.requests) == 1
+
+
 async def test_the_breaker_stops_the_hammering(tmp_path: Path) -> None:
     policy = Policy(rate=1000.0, first_wait=0.001, longest_wait=0.001, attempts=4, breaker_after=8)
     with (

@@ -24,7 +24,7 @@ from batch.collectors.lastfm.source import KEY, source
 from batch.collectors.lookups import look_up
 from contracts.errors import ConfigurationError
 from tests.batch.collectors.lastfm_server import LastFm, history
-from tests.batch.collectors.misbehaving import Misbehaving
+from tests.batch.collectors.misbehaving import Misbehaving, Reply
 from tests.batch.collectors.walk_once import quick_source, walk_once
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -66,6 +66,36 @@ async def test_a_second_run_fetches_only_what_is_new(tmp_path: Path) -> None:
     assert sorted(service.posted[:450]) == sorted(service.expected("ada"))
     assert len(service.posted) == 900  # --since reads again, on purpose
     assert len(set(service.posted)) == 450
+
+
+async def test_since_reads_again_and_passes_over_nothing(tmp_path: Path) -> None:
+    plays = history(60)
+    service = LastFm(plays[:30])
+    with Misbehaving(service) as server:
+        await walk_once(server.url, tmp_path)
+        service.plays = list(plays)
+        await walk_once(server.url, tmp_path, since=plays[50][0])
+        assert set(service.posted) == service.expected("ada")
+        # Where nothing was played since, the next walk does not begin in the beginning.
+        later = plays[-1][0] + 10
+        walk, _ = await walk_once(server.url, tmp_path / "new", since=later)
+        assert (walk.delivered, walk.newest) == (0, later)
+
+
+async def test_a_listener_who_was_unknown_is_asked_for_again(tmp_path: Path) -> None:
+    service, known = LastFm(history(10)), False
+
+    def answer(path: str, params: dict[str, str], body: bytes, h: dict[str, str]) -> Reply:
+        if known or path == "/v1/plays":
+            return service(path, params, body, h)
+        return 404, {"error": 6, "message": "User not found"}, {}
+
+    with Misbehaving(answer) as server:
+        with pytest.raises(SourceRefused, match="ada"):
+            await walk_once(server.url, tmp_path)
+        known = True
+        await walk_once(server.url, tmp_path)
+    assert set(service.posted) == service.expected("ada")
 
 
 def _archived(home: Path) -> list[str]:

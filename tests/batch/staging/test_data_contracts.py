@@ -13,6 +13,7 @@ from batch.staging.tables import ARTISTS, TRACKS
 
 GOOD: dict[str, Any] = {
     "rows": {"staged_tracks": 1000},
+    "plays": 0,
     "completeness": {f"staged_tracks.{column}": 1.0 for column in TRACKS.values},
     "age_days": 1.0,
     "failure_rate": 0.0,
@@ -46,6 +47,12 @@ def test_a_good_source_is_quiet(source: str) -> None:
 )
 def test_each_broken_promise_is_named(source: str, defect: dict[str, Any], said: str) -> None:
     assert said in "; ".join(broken(source, **{**GOOD, **defect}))
+
+
+def test_plays_are_taken_though_they_are_not_staged() -> None:
+    few = {**GOOD, "rows": {}, "refused": 3}
+    assert broken("lastfm", **few) == ["3 records refused beside 0 taken"]
+    assert broken("lastfm", **{**few, "plays": 5000}) == []
 
 
 def test_files_do_not_age_and_absent_tables_promise_nothing() -> None:

@@ -93,3 +93,19 @@ def test_artists_heard_together_are_scored_within_their_answer() -> None:
     }
     scores = [row[1:4] for table, row in found if table is SIMILAR]  # type: ignore[misc]
     assert scores == [("a", "b", 800 / 900), ("a", "c", 200 / 900)]
+
+
+def test_a_number_that_is_none_is_unknown() -> None:
+    artist = {"name": "Air"}
+    chart = [{"name": "Run", "artist": artist, "duration": each} for each in ("", "FIXME", "200")]
+    rows = [
+        *lastfm_rows.rows_of(record({"tracks": {"track": chart}}, method="chart.getTopTracks")),
+        *lastfm_rows.rows_of(
+            record({"track": {**chart[0], "duration": "9" * 50}}, method="track.getInfo")
+        ),
+    ]
+    length = TRACKS.columns.index("duration_ms")
+    assert [row[1][length] for row in rows] == [None, None, 200_000, None]  # type: ignore[index]
+    tags = {"toptags": {"tag": [{"name": "pop", "count": "many"}]}}
+    *_, tag = lastfm_rows.rows_of(record(tags, method="artist.getTopTags", artist="Air"))
+    assert dict(zip(TAGS.columns, tag[1], strict=True))["weight"] == 1  # type: ignore[index]
