@@ -123,15 +123,18 @@ class Lake:
         if table is None:
             return None
         newest = table.version()
-        # Asked of the newest version: after load_as_version, history() misnumbers its entries.
-        times = {int(commit["version"]): _time(commit["timestamp"]) for commit in table.history()}
         if as_of is not None:
-            version = self._version_at(times, as_of)
-        if version is not None:
-            if not 0 <= version <= newest:
-                raise ConfigurationError(
-                    f"lake version {version} does not exist: {self.path.name} has 0 to {newest}"
-                )
+            version = self._version_at(_times(table), as_of)
+        elif version is None:
+            version = newest
+        if not 0 <= version <= newest:
+            raise ConfigurationError(
+                f"lake version {version} does not exist: {self.path.name} has 0 to {newest}"
+            )
+        # Asked of the newest version: after load_as_version, history() misnumbers its entries. And
+        # no further back than needed: a sink leaves tens of thousands of commits a day.
+        committed_at = _times(table, newest - version + 1)[version]
+        if version < newest:
             try:
                 table.load_as_version(version)
             except DeltaError as error:
@@ -139,11 +142,11 @@ class Lake:
         actions = pa.table(table.get_add_actions(flatten=True))
         files = sorted(str(self.path / unquote(p)) for p in actions["path"].to_pylist())
         return Snapshot(
-            version=table.version(),
+            version=version,
             files=tuple(files),
             rows=sum(actions["num_records"].to_pylist()),
             bytes=sum(actions["size_bytes"].to_pylist()),
-            committed_at=times[table.version()],
+            committed_at=committed_at,
         )
 
     def _version_at(self, times: dict[int, datetime], as_of: datetime) -> int:
@@ -210,6 +213,11 @@ class Lake:
         return list(
             table.vacuum(retention_hours=hours, enforce_retention_duration=False, dry_run=False)
         )
+
+
+def _times(table: DeltaTable, newest: int | None = None) -> dict[int, datetime]:
+    """Return when each version was committed, or each of so many of the newest."""
+    return {int(c["version"]): _time(c["timestamp"]) for c in table.history(newest)}
 
 
 def _time(milliseconds: int) -> datetime:

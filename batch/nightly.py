@@ -47,6 +47,9 @@ COUNTED = (
     "fct_feedback",
 )
 
+#: The test of the dbt project that finds plays which an incremental build has passed over.
+COUNTS_EVERY_PLAY = "every_accepted_play_is_staged_and_in_fct_plays"
+
 
 class StepFailed(Terminal):
     """A step refused its input; the message says what to look at."""
@@ -60,7 +63,6 @@ class Night:
     run: Run
     day: date
     tell: Callable[[str, str], None]
-    full_refresh: bool = False
 
     @property
     def warehouse(self) -> Target:
@@ -84,7 +86,8 @@ def nightly(
     day
         The day reports look back from; today (UTC) by default.
     full_refresh
-        Build incremental tables from nothing: after rows were taken out of the lake, say.
+        Build incremental tables from nothing: after rows were taken out of the lake, say. A run
+        that was killed is then begun anew unless it was to do the same.
     until
         The last step to run; the run stays open, and the next call takes it up there. So an
         orchestrator runs the steps one by one.
@@ -96,31 +99,47 @@ def nightly(
     StoreUnavailable
         Another nightly of this home is running.
     ConfigurationError
-        There is no such target or step.
+        There is no such target or step, or the price of an hour is no number.
     """
     if until is not None and until not in STEPS:
         raise ConfigurationError(f"no step {until!r}; there are {', '.join(STEPS)}")
     if target not in TARGETS:
         raise ConfigurationError(f"target {target!r} is unknown: choose {' or '.join(TARGETS)}")
+    price = _price()
     day = day or datetime.now(UTC).date()
     runs = Runs(settings.home / "runs")
     with runs.lock():
-        run = _resume(settings, runs.last(target), day) or Run(
+        run = _resume(settings, runs.last(target), day, full_refresh) or Run(
             id=runs.next_id(day.isoformat(), target),
             date=day.isoformat(),
             target=target,
             started_at=_now(),
+            full_refresh=full_refresh,
             steps=[Step(name=name) for name in STEPS],
         )
-        _go(Night(settings, run, day, tell, full_refresh), runs, until)
+        _go(Night(settings, run, day, tell), runs, until, price)
     return run
 
 
-def _resume(settings: Settings, last: Run | None, day: date) -> Run | None:
+def _price() -> float | None:
+    text = os.environ.get("SEGUE_CPU_HOUR_PRICE", "").strip()
+    try:
+        return float(text) if text else None
+    except ValueError:
+        raise ConfigurationError(
+            f"SEGUE_CPU_HOUR_PRICE={text!r} is no number: give one such as 0.04"
+        ) from None
+
+
+def _resume(
+    settings: Settings, last: Run | None, day: date, full_refresh: bool
+) -> Run | None:
     """Return the last run if it was killed and what it had finished still stands."""
     if last is None or last.status != "running" or last.date != day.isoformat():
         return None
     if [step.name for step in last.steps] != list(STEPS):
+        return None
+    if full_refresh and not last.full_refresh:
         return None
     here = last.target != "duckdb" or settings.warehouse_path.exists()
     if last.step("land").status == "ok" and not here:
@@ -129,7 +148,7 @@ def _resume(settings: Settings, last: Run | None, day: date) -> Run | None:
     return last
 
 
-def _go(night: Night, runs: Runs, until: str | None) -> None:
+def _go(night: Night, runs: Runs, until: str | None, price: float | None) -> None:
     run = night.run
     for name, act in STEPS.items():
         step = run.step(name)
@@ -168,8 +187,8 @@ def _go(night: Night, runs: Runs, until: str | None) -> None:
     run.finished_at = _now()
     run.seconds = round(sum(step.seconds or 0.0 for step in run.steps), 3)
     run.cpu_seconds = round(sum(step.cpu_seconds or 0.0 for step in run.steps), 3)
-    if price := os.environ.get("SEGUE_CPU_HOUR_PRICE"):
-        run.cost = round(run.cpu_seconds / 3600 * float(price), 6)
+    if price is not None:
+        run.cost = round(run.cpu_seconds / 3600 * price, 6)
     lineage.write(run, runs.lineage(run), night.settings)
     runs.save(run)
 
@@ -215,10 +234,17 @@ def _build(night: Night) -> tuple[str, dict[str, int]]:
     def heard(node: Node) -> None:
         night.tell("build", node.name)
 
-    result = night.warehouse.build(night.settings, full_refresh=night.full_refresh, progress=heard)
+    result = night.warehouse.build(
+        night.settings, full_refresh=night.run.full_refresh, progress=heard
+    )
     night.run.models = lineage.models(night.warehouse.folder(night.settings) / "target")
     if not result.ok:
         words = [f"{node.name} {node.status} ({node.message})" for node in result.failed[:5]]
+        if any(node.name == COUNTS_EVERY_PLAY for node in result.failed):
+            words.append(
+                "plays landed behind newer ones (a backfill, a mended lake): run it once with "
+                "--full-refresh"
+            )
         where = night.warehouse.folder(night.settings) / "target" / "run"
         raise StepFailed(f"{'; '.join(words)}; the statements lie in {where}")
     with night.warehouse.asking(night.settings) as ask:

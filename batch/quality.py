@@ -20,9 +20,9 @@ GATE = 95.0
 #: Points a failed check costs. Two warnings pass the gate, three do not.
 _COST = {"error": 50.0, "warn": 2.5}
 
-#: Share of deliveries that may break a rule before something upstream must be wrong; of fewer
-#: than ENOUGH the share says nothing.
+#: Share of deliveries that may break a rule before something upstream must be wrong.
 MOST_REJECTED = 0.05
+#: Of fewer plays than this no share and no change says anything: a small house has quiet days.
 ENOUGH = 100
 #: A log nobody wrote to for this long is worth a word.
 STALE_AFTER = timedelta(hours=48)
@@ -174,6 +174,7 @@ with days as (
         landed_date as day,
         count(*) as plays,
         avg(case when skipped then 1.0 when not skipped then 0.0 end) as skips,
+        count(skipped) as told,
         max(landed_date) over () as newest
     from raw.plays
     group by landed_date
@@ -185,14 +186,16 @@ before as (
     where day < newest - 1 and day >= newest - {WINDOW_DAYS + 1}
 )
 select coalesce((select plays from days where day = newest - 1), 0),
-    (select skips from days where day = newest - 1), before.plays, before.skips, before.days
+    (select skips from days where day = newest - 1),
+    (select told from days where day = newest - 1),
+    before.plays, before.skips, before.days
 from before
 """  # noqa: S608
 
 
 def _volume(ask: Ask) -> Check:
-    plays, _, usual, _, days = ask(_DAYS)[0]
-    judged = days >= FEWEST_DAYS
+    plays, _, _, usual, _, days = ask(_DAYS)[0]
+    judged = days >= FEWEST_DAYS and max(plays, usual) >= ENOUGH
     ok = not judged or usual / VOLUME_FACTOR <= plays <= usual * VOLUME_FACTOR
     return Check(
         table="raw.plays",
@@ -201,13 +204,13 @@ def _volume(ask: Ask) -> Check:
         severity="warn",
         detail=f"{plays:,} plays landed on the last whole day; {usual:,.0f} is usual"
         if judged
-        else f"only {days} days to compare with",
+        else f"too little to judge by: {plays:,} plays, {days} days to compare with",
     )
 
 
 def _skips(ask: Ask) -> Check:
-    _, now, _, usual, days = ask(_DAYS)[0]
-    judged = days >= FEWEST_DAYS and now is not None and usual is not None
+    _, now, told, _, usual, days = ask(_DAYS)[0]
+    judged = days >= FEWEST_DAYS and (told or 0) >= ENOUGH and usual is not None
     return Check(
         table="raw.plays",
         name="distribution",
@@ -215,7 +218,7 @@ def _skips(ask: Ask) -> Check:
         severity="warn",
         detail=f"{now:.1%} of plays were skipped on the last whole day; {usual:.1%} is usual"
         if judged
-        else "too few days with known skips to compare",
+        else "too few plays or days with known skips to compare",
     )
 
 

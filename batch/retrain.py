@@ -185,6 +185,15 @@ def _newest(folder: Path) -> Manifest | None:
     return None
 
 
+def _in_service(folder: Path) -> BatchView | None:
+    """Return the view in service; one that cannot be read must not keep a new one out."""
+    generation = batch_view.current(folder)
+    if generation is not None:
+        with contextlib.suppress(IncompatibleState):
+            return batch_view.read(folder, generation)
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Fitted:
     """A model and what the next fit over nearly the same plays may start from."""
@@ -225,11 +234,10 @@ def _judge(folder: Path, catalogue: Catalogue) -> tuple[dict[str, float], str, F
     history, answers = training.matrix(half_life_days=None), test.matrix(half_life_days=None)
     fitted = _fit(training.matrix())
     models = {"popularity": popularity(history), "new": linear(fitted.table.matrix())}
-    generation = batch_view.current(folder)
-    if generation is not None:
-        view = batch_view.read(folder, generation)
-        if view.manifest.plays_until < day * _DAY * 1000:  # else it has seen the answers
-            models["in_service"] = linear(_renumbered(view, catalogue.keys))
+    view = _in_service(folder)
+    # One that was trained on the day itself has seen the answers.
+    if view is not None and view.manifest.plays_until < day * _DAY * 1000:
+        models["in_service"] = linear(_renumbered(view, catalogue.keys))
     found = {
         f"{name}.{metric}": round(value, 5)
         for name, model in models.items()

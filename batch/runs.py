@@ -76,6 +76,8 @@ class Run(msgspec.Struct, kw_only=True):
         ``running`` (or killed), ``ok``, ``failed``, or ``empty``: the lake holds nothing yet.
     lake_version, lake_versions
         The version of ``plays``, and of every table by name, that each step of this run reads.
+    full_refresh
+        Incremental tables are built from nothing, also when the run is taken up after a kill.
     seconds, cpu_seconds, cost
         Wall clock and processor time, and what the latter cost at ``SEGUE_CPU_HOUR_PRICE``, in
         whatever currency that is; without a price there is no cost.
@@ -97,6 +99,7 @@ class Run(msgspec.Struct, kw_only=True):
     lake_version: int | None = None
     lake_versions: dict[str, int] = {}
     lake_rows: int = 0
+    full_refresh: bool = False
     steps: list[Step] = []
     models: list[Model] = []
     checks: list[Check] = []

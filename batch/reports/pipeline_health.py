@@ -16,7 +16,7 @@ select cast(landed_at as date), count(*),
     quantile_cont(epoch(landed_at) - epoch(received_at), 0.5),
     quantile_cont(epoch(landed_at) - epoch(received_at), 0.99)
 from staging.stg_segue__plays
-where landed_at > ? and landed_at < ?
+where landed_at >= ? and landed_at < ?
 group by 1
 order by 1
 """
@@ -53,7 +53,8 @@ _FLOW_COLUMNS = (Column("what", "What"), Column("rows", "Rows", "count"))
 
 def draw(ask: Ask, occasion: Occasion) -> Report:
     """Draw the report: the 28 days up to the newest play, and the nights on record."""
-    since, until = last_days(ask, occasion, DAYS)
+    before, until = last_days(ask, occasion, DAYS)
+    since = before + timedelta(days=1)
     landing = ask(_LANDING, [since, occasion.generated_at.date() + timedelta(days=1)])
     flow = ask(_FLOW)
     nights: list[tuple[Cell, ...]] = [

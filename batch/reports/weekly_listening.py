@@ -1,4 +1,4 @@
-"""The week in music: what was played, found and skipped in the last whole ISO week."""
+"""The week in music: what was played, found and skipped in the ISO week of the newest play."""
 
 from __future__ import annotations
 

@@ -40,6 +40,8 @@ def test_each_version_has_its_files_and_rows(settings: Settings) -> None:
     assert newest.bytes == sum(Path(file).stat().st_size for file in newest.files)
     assert first.committed_at < newest.committed_at
     assert [(c.version, c.rows) for c in lake.history()] == [(1, 2), (0, 3)]
+    times = {commit.version: commit.at for commit in lake.history()}
+    assert times == {each.version: each.committed_at for each in (first, newest)}
 
 
 def test_as_of_gives_the_last_version_before(settings: Settings) -> None:

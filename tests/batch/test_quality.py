@@ -139,3 +139,15 @@ def test_two_warnings_pass_the_gate_and_three_do_not() -> None:
     assert score(warnings[:2])["t"] >= GATE > score(warnings)["t"]
     errors = [Check(table="t", name=str(i), ok=False) for i in range(3)]
     assert score(errors) == {"t": 0.0}
+
+
+def test_quiet_days_of_a_small_house_do_not_stop_a_night(
+    warehouse: duckdb.DuckDBPyConnection,
+) -> None:
+    """Ten plays a day, one on the last whole day, skipped, and then three days of silence."""
+    warehouse.execute("delete from raw.plays where kafka_offset % 100 >= 10")
+    warehouse.execute(f"delete from raw.plays where {_YESTERDAY} and kafka_offset % 100 > 0")
+    warehouse.execute(DEFECTS["distribution"])
+    checks = check_raw(_asker(warehouse), NOW + timedelta(hours=72))
+    assert [check.name for check in checks if not check.ok] == ["freshness"]
+    assert min(score(checks).values()) >= GATE

@@ -168,3 +168,17 @@ def test_beyond_ease_the_second_fit_starts_from_the_first(
 def test_too_few_plays_teach_nothing(settings: Settings) -> None:
     _warehouse(settings, days=0)
     assert "nothing to learn" in retrain(settings).reason
+
+
+def test_a_view_in_service_that_cannot_be_read_keeps_no_new_one_out(settings: Settings) -> None:
+    _warehouse(settings)
+    with duckdb.connect(str(settings.warehouse_path)) as connection:
+        connection.execute("create table kept as select * from marts.fct_plays")
+        connection.execute("delete from marts.fct_plays where played_at >= '2025-03-03'")
+    assert retrain(settings).published == 1
+    with duckdb.connect(str(settings.warehouse_path)) as connection:
+        connection.execute("insert into marts.fct_plays from kept where played_at >= '2025-03-03'")
+    (settings.home / "batch_view" / "1" / "neighbours.npz").write_bytes(b"torn")
+    outcome = retrain(settings)
+    assert outcome.published == 2, outcome
+    assert not any(name.startswith("in_service") for name in outcome.metrics)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from datetime import date
 from pathlib import Path
 
 import pytest
 
+from batch.nightly import STEPS, _resume, nightly
 from batch.runs import Run, Runs, Step
-from contracts.errors import IncompatibleState, StoreUnavailable
+from contracts.errors import ConfigurationError, IncompatibleState, StoreUnavailable
+from contracts.settings import Settings
 
 
 def _run(number: int, target: str = "duckdb") -> Run:
@@ -53,3 +56,28 @@ def test_two_runs_do_not_overlap(tmp_path: Path) -> None:
             pass
     with runs.lock():
         pass  # free again
+
+
+def test_a_run_that_was_killed_is_taken_up_unless_more_is_asked_of_it(settings: Settings) -> None:
+    day = date(2025, 3, 4)
+    last = Run(
+        id="2025-03-04-duckdb-001",
+        date=day.isoformat(),
+        target="duckdb",
+        started_at="2025-03-04T04:00:00.000+00:00",
+        steps=[Step(name=name) for name in STEPS],
+    )
+    assert _resume(settings, last, day, full_refresh=False) is last
+    assert _resume(settings, last, day, full_refresh=True) is None
+    last.full_refresh = True
+    for asked in (False, True):
+        assert _resume(settings, last, day, full_refresh=asked) is last
+
+
+def test_a_price_that_is_none_is_said_before_anything_is_done(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SEGUE_CPU_HOUR_PRICE", "0,10")
+    with pytest.raises(ConfigurationError, match="SEGUE_CPU_HOUR_PRICE='0,10' is no number"):
+        nightly(settings)
+    assert not (settings.home / "runs").exists()
