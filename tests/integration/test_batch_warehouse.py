@@ -62,7 +62,7 @@ def _nights() -> list[list[dict[str, Any]]]:
     first += [
         delivery("ada", "a", 0),
         delivery("ada", "c", 50),  # 50 minutes later: another session
-        delivery("ada", "z", 300),
+        delivery("ada", "z", 300, duration_ms=0),  # a length that its client does not know
     ]
     bad = [delivery("bob", "", 9), delivery("bob", "x", 9, ms_played=-1)]
     again = [dict(row, kafka_offset=9000 + i) for i, row in enumerate(draw.sample(first, 25))]
@@ -198,6 +198,15 @@ def test_the_first_delivery_wins_and_the_later_one_fills(built: Settings) -> Non
     assert row[:3] == ("a", "Moon", 9)
     assert row[3] == first["received_at"].replace(tzinfo=None)
     assert row[4] == at(5 * _DAY).replace(tzinfo=None)
+
+
+def test_a_length_of_nothing_is_unknown_and_costs_no_play(built: Settings) -> None:
+    row = _one(
+        built,
+        "select plays.duration_ms, played_ratio from marts.fct_plays as plays "
+        "join marts.dim_tracks using (track_id) where user_id = 'ada' and title = 'z'",
+    )
+    assert row == (None, None)
 
 
 def test_a_late_play_joins_the_sessions_around_it(built: Settings) -> None:

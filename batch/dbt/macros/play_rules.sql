@@ -12,7 +12,7 @@
                 'hour', var('clock_skew_hours'), received_at
             ),
             'negative-ms-played': "coalesce(ms_played, 0) < 0",
-            'no-duration': "coalesce(duration_ms, 1) <= 0",
+            'negative-duration': "coalesce(duration_ms, 0) < 0",
         })
     }}
 {%- endmacro %}

@@ -2,16 +2,26 @@
     What became of each track shown. It is a hit when the listener plays the song within
     `outcome_window_minutes` of the list, or whenever the play names the list. A play counts for one
     list only: the one it names, else the latest that showed the song. Songs are compared by name,
-    since one scrobbler sends a public id and another does not.
+    since one scrobbler sends a public id and another does not; of a track nobody has played under
+    the id it was shown with, the catalogue knows the names.
 
     Rebuilt as a whole: a late play can change whose hit it is.
 -#}
 
-with shown as (
+with catalogue as (
 
-    select impressions.*, tracks.song_key
+    select public_id as track_id, min(song_key) as song_key
+    from {{ ref('stg_segue__catalogue_tracks') }}
+    group by public_id
+
+),
+
+shown as (
+
+    select impressions.*, coalesce(tracks.song_key, catalogue.song_key) as song_key
     from {{ ref('stg_segue__impressions') }} as impressions
     left join {{ ref('dim_tracks') }} as tracks on impressions.track_id = tracks.track_id
+    left join catalogue on impressions.track_id = catalogue.track_id
     where impressions.position >= 0
 
 ),

@@ -10,7 +10,8 @@ select
     {{ utc('played_at') }} as played_at,
     {{ utc('received_at') }} as received_at,
     cast(ms_played as bigint) as ms_played,
-    cast(duration_ms as bigint) as duration_ms,
+    -- Clients send 0 for a length they do not know.
+    nullif(cast(duration_ms as bigint), 0) as duration_ms,
     cast(skipped as boolean) as is_skipped,
     reason_end,
     source,

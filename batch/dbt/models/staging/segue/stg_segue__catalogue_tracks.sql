@@ -5,6 +5,10 @@ with keyed as (
 
     select
         {{ song_key('artist', 'title') }} as song_key,
+        -- As lists name it: contracts/ids.py, track_id.
+        coalesce(
+            recording_mbid, 'isrc:' || isrc, 'spotify:track:' || spotify_id, track_id
+        ) as public_id,
         track_id,
         album,
         genre,
