@@ -55,10 +55,10 @@ def night(settings: Settings, day: date, tell: Callable[[str], None] = lambda wo
             tell("lake")
             rows = export(connection, settings.lake_dir)
             figures = measure(connection)
-    except (psycopg.Error, OSError) as error:
-        what = str(error).strip().splitlines()[0]
+    except psycopg.Error as error:
+        what = next(iter(str(error).strip().splitlines()), type(error).__name__)
         return Night(f"the catalogue stays as it was: PostgreSQL: {what}")
-    except SegueError as error:
+    except (SegueError, OSError) as error:
         return Night(f"the catalogue stays as it was: {error}")
     occasion = Occasion(day, datetime.now(UTC))
     publish_report(scorecard.draw(figures, occasion), settings.reports_dir, day)

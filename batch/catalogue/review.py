@@ -50,7 +50,7 @@ def propose(connection: psycopg.Connection[Any]) -> Review:
     A pair with a decision keeps it. A pair is merged without a person only when the names differ
     in accents, punctuation and spaces alone, both have tags, and the tags agree; or when a source
     gives both the same MusicBrainz or Spotify id. Different MusicBrainz ids speak against every
-    merge.
+    merge, and take one back that was made without a person before they were known.
     """
     rows = connection.execute("select artist_id::text, name from catalogue_artists").fetchall()
     names: dict[str, str] = dict(rows)
@@ -86,7 +86,8 @@ def propose(connection: psycopg.Connection[Any]) -> Review:
                 "on conflict (left_id, right_id) do update "
                 "set score = excluded.score, evidence = excluded.evidence, "
                 "decision = excluded.decision, decided_by = excluded.decided_by, "
-                "decided_at = excluded.decided_at where catalogue_candidates.decided_by is null",
+                "decided_at = excluded.decided_at where catalogue_candidates.decided_by is null "
+                "or (catalogue_candidates.decided_by = %(rule)s and %(conflict)s)",
                 {
                     "left": left,
                     "right": right,
@@ -94,6 +95,8 @@ def propose(connection: psycopg.Connection[Any]) -> Review:
                     "evidence": msgspec.json.encode(evidence).decode(),
                     "decision": "merge" if safe and not conflict else "pending",
                     "by": _RULE if safe and not conflict else None,
+                    "rule": _RULE,
+                    "conflict": conflict,
                 },
             )
         apply_decisions(connection)

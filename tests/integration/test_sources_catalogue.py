@@ -154,6 +154,21 @@ def test_ids_decide_for_and_against(db: psycopg.Connection[Any]) -> None:
     assert decisions == [("same-id", "merge"), ("spelling", "pending")]
 
 
+def test_ids_that_come_to_differ_take_back_what_the_rule_merged(
+    db: psycopg.Connection[Any],
+) -> None:
+    names = ("Sigur Rós", "Sigur Ros")
+    stage(db, ARTISTS, *({"name": name} for name in names))
+    stage(db, TAGS, *({"kind": "artist", "source_key": k, "tag": "x", "weight": 1} for k in "01"))
+    resolve(db)
+    assert propose(db).merged == 1
+    told = zip(names, (MBID, OTHER), strict=True)
+    stage(db, ARTISTS, *({"name": name, "mbid": mbid} for name, mbid in told))
+    review = propose(db)
+    assert (review.merged, review.pending) == (0, 1)
+    assert len({find_artist(db, name) for name in names}) == 2
+
+
 def test_the_catalogue_reaches_the_lake_when_it_says_something_new(
     db: psycopg.Connection[Any], tmp_path: Path
 ) -> None:
