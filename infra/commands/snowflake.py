@@ -35,6 +35,12 @@ def _print(rows: list[dict[str, Any]], json: bool) -> None:
         Console().print(table)
 
 
+def _say(word: str) -> None:
+    """Say something to a person, where what a script reads is on the other channel."""
+    if word:
+        Console(stderr=True).print(word, markup=False, highlight=False, soft_wrap=True)
+
+
 @app.command()
 def apply(
     dry_run: Annotated[bool, typer.Option(help="Print the statements, run none.")] = False,
@@ -86,10 +92,12 @@ def quarantine(json: Json = False) -> None:
 @app.command()
 def replay(json: Json = False) -> None:
     """Load what is in quarantine once more; exit code 1 where something stays there."""
+    from infra.snowflake.backfill import what_next
     from infra.snowflake.quarantine import replay as run_replay
 
     rows = run_replay(Snowflake.required())
     _print(rows, json)
+    _say(what_next(sum(row["rows"] for row in rows if row["table"] == "plays")))
     if any(row["quarantined"] for row in rows):
         raise typer.Exit(1)
 
@@ -98,6 +106,7 @@ def replay(json: Json = False) -> None:
 def backfill(home: Home = None, json: Json = False) -> None:
     """Land what lies in the lake (stop the sink meanwhile); running again changes nothing."""
     from infra.snowflake.backfill import backfill as run_backfill
+    from infra.snowflake.backfill import what_next
 
     screen = Console(stderr=True)
     with screen.status("landing") as status:
@@ -105,6 +114,7 @@ def backfill(home: Home = None, json: Json = False) -> None:
             settings_of(home), Snowflake.required(), lambda file: status.update(file.path)
         )
     _print([asdict(each) for each in moved], json)
+    _say(what_next(sum(each.landed for each in moved if each.table == "plays")))
     if any(each.quarantined for each in moved):
         raise typer.Exit(1)
 

@@ -84,6 +84,16 @@ def backfill(
     return moved
 
 
+def what_next(plays: int) -> str:
+    """Return what to do after so many plays were landed late, in a sentence; empty for none."""
+    if not plays:
+        return ""
+    return (
+        f"{plays:,} plays keep the time at which they landed first. Where a nightly was built since, "
+        "it does not look back so far: run `segue nightly --target snowflake --full-refresh` once"
+    )
+
+
 def _ranges(snapshot: Snapshot, topic: str, stage: Stage) -> Iterator[tuple[RangeFile, pa.Table]]:
     """Yield one file for each partition of each log: what lies behind the newest file there."""
     by_day = ds.partitioning(pa.schema([pa.field("landed_date", pa.date32())]), flavor="hive")

@@ -22,13 +22,15 @@ PARAMETERS: dict[str, str | None] = {
     "machine_addresses": "'0.0.0.0/0'",
     "credit_quota": "30",
     "retention_days": "14",
-    "masking_pepper": "segue",
+    # Whoever applied without it would change every pseudonym.
+    "masking_pepper": None,
 }
 #: Enough to see what would be run.
 DRY = {
     "SEGUE_SNOWFLAKE_LOADER_PUBLIC_KEY": "<key-of-the-loader>",
     "SEGUE_SNOWFLAKE_TRANSFORMER_PUBLIC_KEY": "<key-of-the-transformer>",
     "SEGUE_SNOWFLAKE_ERASER_PUBLIC_KEY": "<key-of-the-eraser>",
+    "SEGUE_SNOWFLAKE_MASKING_PEPPER": "<pepper>",
 }
 _KEY = re.compile(r"-----[A-Z ]+-----|\s+")
 
@@ -80,7 +82,7 @@ def _parameters(env: Mapping[str, str] | None) -> dict[str, str]:
                 text = Path(file).read_text()
             except OSError as error:
                 raise ConfigurationError(f"{name}_FILE: cannot read {file}: {error}") from None
-        text = default if text is None else text
+        text = (text or "").strip() or default
         if text is None:
             missing.append(name)
             continue
@@ -88,6 +90,7 @@ def _parameters(env: Mapping[str, str] | None) -> dict[str, str]:
     if missing:
         raise ConfigurationError(
             f"set {', '.join(missing)} (or ..._FILE): the public halves of the keys that "
-            "`openssl genrsa 2048 | openssl pkcs8 -topk8 -nocrypt` makes (docs/snowflake.md)"
+            "`openssl genrsa 2048 | openssl pkcs8 -topk8 -nocrypt` makes, and a pepper that "
+            "stays as long as pseudonyms are to (docs/snowflake.md)"
         )
     return values

@@ -13,6 +13,7 @@ from contracts.errors import ConfigurationError
 from contracts.lake import TABLES
 from contracts.snowflake import Snowflake
 from infra.snowflake.check import METADATA, OF_THE_NIGHTLY, questions
+from infra.snowflake.backfill import what_next
 from infra.snowflake.scripts import DRY, split, statements
 
 RAW_TABLES = {**TABLES, **OF_THE_NIGHTLY}
@@ -123,9 +124,17 @@ def test_roles_get_no_more_than_they_need() -> None:
 
 def test_missing_keys_are_named_all_at_once() -> None:
     with pytest.raises(
-        ConfigurationError, match=r"LOADER_PUBLIC_KEY, .*TRANSFORMER_.*ERASER_PUBLIC_KEY"
+        ConfigurationError, match=r"LOADER_PUBLIC_KEY, .*TRANSFORMER_.*ERASER_PUBLIC_KEY.*PEPPER"
     ):
         statements(ACCOUNT, {})
+
+
+def test_nothing_but_the_pepper_given_stands_in_the_policy() -> None:
+    """A default would change every pseudonym when it is applied again without the variable."""
+    found = statements(ACCOUNT, {**DRY, "SEGUE_SNOWFLAKE_MASKING_PEPPER": "salt\n"})
+    policies = [s.sql for s in found if "masking policy" in s.sql and "sha2" in s.sql]
+    assert len(policies) == 2
+    assert all("sha2('salt' ||" in policy for policy in policies)
 
 
 def test_a_key_may_be_given_as_the_file_openssl_writes() -> None:
@@ -149,3 +158,9 @@ def test_every_question_is_snowflake_sql() -> None:
             )
             if isinstance(tree, exp.Command):
                 assert re.match(r"(show (future )?(grants|parameters)|use)\b", sql), sql
+
+
+def test_plays_landed_late_come_with_what_to_do_next() -> None:
+    assert what_next(0) == ""
+    assert what_next(1200).startswith("1,200 plays")
+    assert "segue nightly --target snowflake --full-refresh" in what_next(1200)

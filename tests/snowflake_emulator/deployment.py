@@ -94,6 +94,7 @@ def deployed(folder: Path) -> Iterator[Deployment]:
             "SEGUE_SNOWFLAKE_LOADER_PUBLIC_KEY": text,
             "SEGUE_SNOWFLAKE_TRANSFORMER_PUBLIC_KEY": text,
             "SEGUE_SNOWFLAKE_ERASER_PUBLIC_KEY": text,
+            "SEGUE_SNOWFLAKE_MASKING_PEPPER": "salt",
         }
         # fakesnow has one set of databases a process: tests must not meet in one.
         admin = Snowflake(
