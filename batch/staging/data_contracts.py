@@ -11,6 +11,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+#: Shares of fewer rows say nothing about a source.
+ENOUGH = 100
+
 
 @dataclass(frozen=True, slots=True)
 class DataContract:
@@ -20,13 +23,13 @@ class DataContract:
     ----------
     complete
         ``"<table>.<column>" -> share of rows that must know it``, 0 .. 1. Only of tables that have
-        rows.
+        :data:`ENOUGH` rows.
     fresh_days
         The newest observation may be so old; ``None`` for files, which do not age.
     most_failed
         Share of calls that may fail after retries.
     most_refused
-        Share of records that may be refused.
+        Share of records that may be refused, of :data:`ENOUGH` at least.
     """
 
     complete: dict[str, float] = field(default_factory=dict)
@@ -82,13 +85,13 @@ def broken(
     if drift:
         found.append(f"{drift} differences from the contract in the last run")
     total = sum(rows.values()) + plays
-    if refused > contract.most_refused * max(1, total + refused):
+    if total + refused >= ENOUGH and refused > contract.most_refused * (total + refused):
         found.append(f"{refused} records refused beside {total} taken")
     if contract.fresh_days is not None and (age_days or 0.0) > contract.fresh_days:
         found.append(f"nothing new for {age_days:.0f} days")
     for place, least in contract.complete.items():
         table, _, column = place.partition(".")
         share = completeness.get(place, 0.0)
-        if rows.get(table) and share < least:
+        if rows.get(table, 0) >= ENOUGH and share < least:
             found.append(f"{share:.1%} of {table} know {column}, {least:.0%} are promised")
     return found

@@ -9,6 +9,7 @@ H. Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019.
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 from scipy import linalg, sparse
 
 from batch.training.neighbours import SLOTS, Neighbours, strongest
@@ -37,6 +38,13 @@ def fit(
         return strongest(np.zeros((len(items), len(items)), np.float32), items, matrix.shape[1])
     kept = matrix[:, items]
     gram = (kept.T @ kept).toarray().astype(np.float64)
+    return strongest(weights(gram, regularisation), items, matrix.shape[1], slots)
+
+
+def weights(
+    gram: npt.NDArray[np.float64], regularisation: float = REGULARISATION
+) -> npt.NDArray[np.float32]:
+    """Return the item-to-item weights of a Gram matrix, which is used up; shape ``(n, n)``."""
     gram[np.diag_indices_from(gram)] += regularisation
     # Symmetric and positive: Cholesky takes half the time of a general inverse.
     factor, info = linalg.lapack.dpotrf(gram, lower=1, overwrite_a=1)
@@ -46,6 +54,6 @@ def fit(
     upper = np.triu_indices_from(inverse, 1)
     inverse[upper] = inverse.T[upper]
     scale = np.diag(inverse).copy()
-    weights = (inverse / -scale).astype(np.float32)
-    np.fill_diagonal(weights, 0.0)
-    return strongest(weights, items, matrix.shape[1], slots)
+    found = (inverse / -scale).astype(np.float32)
+    np.fill_diagonal(found, 0.0)
+    return found

@@ -12,8 +12,8 @@ from sqlglot import exp
 from contracts.errors import ConfigurationError
 from contracts.lake import TABLES
 from contracts.snowflake import Snowflake
-from infra.snowflake.check import METADATA, OF_THE_NIGHTLY, questions
 from infra.snowflake.backfill import what_next
+from infra.snowflake.check import METADATA, OF_THE_NIGHTLY, questions
 from infra.snowflake.scripts import DRY, split, statements
 
 RAW_TABLES = {**TABLES, **OF_THE_NIGHTLY}

@@ -64,6 +64,7 @@ def _nights() -> list[list[dict[str, Any]]]:
         delivery("ada", "c", 50),  # 50 minutes later: another session
         delivery("ada", "z", 300, duration_ms=0),  # a length that its client does not know
     ]
+    first += [delivery("kim", f"K{i}", i, artist="A0", landed=400) for i in range(3)]
     bad = [delivery("bob", "", 9), delivery("bob", "x", 9, ms_played=-1)]
     again = [dict(row, kafka_offset=9000 + i) for i, row in enumerate(draw.sample(first, 25))]
     late = 5 * _DAY
@@ -73,6 +74,8 @@ def _nights() -> list[list[dict[str, Any]]]:
         delivery("user-3", "old", -40 * _DAY, landed=late),
         *[delivery(f"user-{i % 9}", "new", 4 * _DAY + i, landed=late) for i in range(60)],
         *[delivery("user-8", f"n{i}", 4 * _DAY + 90 + i, landed=late) for i in range(60)],
+        # Behind what kim had landed: her favourite changes, the time of her newest landing does not.
+        *[delivery("kim", f"L{i}", 10 + i, landed=300) for i in range(10)],
     ]
     third = [
         delivery("eve", "only", 6 * _DAY),
@@ -235,6 +238,16 @@ def test_a_listener_whose_favourite_changes_gets_a_new_version(built: Settings) 
     assert len(rows) > 1
     assert rows[-1][1:] == ("Air", True), "sixty new plays of Air landed on the second night"
     assert not any(row[2] for row in rows[:-1])
+
+
+def test_traits_that_change_without_a_newer_play_leave_no_version_behind(built: Settings) -> None:
+    rows = warehouse.query(
+        built,
+        "select version_number, artist, valid_from, is_current from marts.dim_listeners as l "
+        "join marts.dim_artists as a on a.artist_key = l.favourite_artist_key "
+        "where user_id = 'kim'",
+    ).rows
+    assert rows == [(1, "Air", at(0).replace(tzinfo=None), True)]
 
 
 def test_daily_metrics_add_up(built: Settings) -> None:

@@ -221,6 +221,5 @@ def test_the_scorecard_says_what_is_known_and_what_stands_out(db: psycopg.Connec
     assert lastfm.anomalies == [
         "4.5% of calls failed after retries",
         "4 differences from the contract in the last run",
-        "1 records refused beside 1 taken",
         "nothing new for 20 days",
     ]

@@ -50,9 +50,14 @@ def test_each_broken_promise_is_named(source: str, defect: dict[str, Any], said:
 
 
 def test_plays_are_taken_though_they_are_not_staged() -> None:
-    few = {**GOOD, "rows": {}, "refused": 3}
-    assert broken("lastfm", **few) == ["3 records refused beside 0 taken"]
-    assert broken("lastfm", **{**few, "plays": 5000}) == []
+    refused = {**GOOD, "rows": {}, "refused": 150}
+    assert broken("lastfm", **refused) == ["150 records refused beside 0 taken"]
+    assert broken("lastfm", **{**refused, "plays": 5000}) == []
+
+
+def test_a_few_rows_say_nothing() -> None:
+    few = {**GOOD, "rows": {"staged_tracks": 60}, "completeness": {}, "refused": 30}
+    assert broken("kaggle-spotify", **few) == []
 
 
 def test_files_do_not_age_and_absent_tables_promise_nothing() -> None:

@@ -1,10 +1,37 @@
 {#-
     Listeners, one row for each version of their traits (SCD type 2). The totals are of today on
-    every version (type 1). The first version reaches back to the first play, so that every play
-    falls into exactly one.
+    every version (type 1). The first version reaches back to the first play and each ends where the
+    next one begins, so that every play falls into exactly one.
 -#}
 
-with versions as (
+with held as (
+
+    -- Traits can change without a newer play: plays that landed behind others, a mended lake, a new
+    -- rule. That leaves a version which ended when it began; it is one only if there is no other.
+    select *
+    from {{ ref('snap_listeners') }}
+    qualify
+        coalesce(dbt_valid_to > dbt_valid_from, true)
+        or row_number() over (
+            partition by user_id
+            order by coalesce(dbt_valid_to > dbt_valid_from, true) desc, dbt_valid_from desc
+        ) = 1
+
+),
+
+distinct_versions as (
+
+    select *
+    from held
+    qualify
+        row_number() over (
+            partition by user_id, dbt_valid_from
+            order by case when dbt_valid_to is null then 0 else 1 end, dbt_valid_to desc
+        ) = 1
+
+),
+
+versions as (
 
     select
         user_id,
@@ -12,9 +39,9 @@ with versions as (
         favourite_artist_key,
         dbt_scd_id as listener_key,
         dbt_valid_from,
-        dbt_valid_to,
+        lead(dbt_valid_from) over (partition by user_id order by dbt_valid_from) as valid_to,
         row_number() over (partition by user_id order by dbt_valid_from) as version_number
-    from {{ ref('snap_listeners') }}
+    from distinct_versions
 
 )
 
@@ -29,8 +56,8 @@ select
             then least(today.first_played_at, versions.dbt_valid_from)
         else versions.dbt_valid_from
     end as valid_from,
-    versions.dbt_valid_to as valid_to,
-    versions.dbt_valid_to is null as is_current,
+    versions.valid_to,
+    versions.valid_to is null as is_current,
     cast(today.plays as bigint) as plays,
     cast(today.active_days as bigint) as active_days,
     today.first_played_at,
