@@ -79,30 +79,6 @@ def resolve(connection: psycopg.Connection[Any]) -> Resolved:
     return done
 
 
-def find_artist(connection: psycopg.Connection[Any], name: str) -> str | None:
-    """Return the id of the artist a name leads to, merges followed."""
-    row = connection.execute(
-        "select coalesce(merged_into, artist_id)::text from catalogue_artists where name_key = %s",
-        (normalise(name),),
-    ).fetchone()
-    return None if row is None else str(row[0])
-
-
-def find_track(connection: psycopg.Connection[Any], artist: str, title: str) -> str | None:
-    """Return the id of the track that a scrobbler's names lead to.
-
-    A track is found under its artist and every artist merged with it; by its very names, or as the
-    same recording in other words (:mod:`contracts.recordings`), the plainest title first.
-    """
-    names = connection.execute("select catalogue_spellings(%s)", (normalise(artist),)).fetchall()
-    recordings = [recording_key(name, title) for name in {artist, *(name for (name,) in names)}]
-    row = connection.execute(
-        "select catalogue_track_named(%s, %s, %s)::text",
-        (normalise(artist), normalise(title), recordings),
-    ).fetchone()
-    return row and row[0]
-
-
 def _name_recordings(connection: psycopg.Connection[Any]) -> None:
     """Give tracks their recording key that were resolved before there was one."""
     query = (

@@ -1,9 +1,9 @@
 """What to ask each source about the catalogue: what nobody has told yet, the best source first.
 
-A field has an order of sources (:data:`FALLBACKS`). Each is asked about the things whose field none
-before it has told, so a later one fills what an earlier one lacks, and no question is asked for an
-answer that is there already. What is asked first turns with the day: names a source does not know
-must not fill every run.
+A field has an order of sources (the table is in docs/sources.md). Each is asked about the things
+whose field none before it has told, so a later one fills what an earlier one lacks, and no question
+is asked for an answer that is there already. What is asked first turns with the day: names a source
+does not know must not fill every run.
 """
 
 from __future__ import annotations
@@ -20,17 +20,6 @@ from batch.collectors.listenbrainz import similar
 from batch.collectors.lookups import Question
 from batch.collectors.spotify import source as spotify
 from contracts.ids import normalise, track_id
-
-#: Field -> sources in the order in which they are asked. What was loaded from files comes before
-#: all of them; when several have told, the most trusted speaks (``catalogue_best_facts``).
-FALLBACKS: dict[str, tuple[str, ...]] = {
-    "tags": ("lastfm", "spotify"),
-    "similar artists": ("lastfm", "listenbrainz"),
-    "duration, album": ("spotify", "lastfm"),
-    "ISRC, explicit, popularity": ("spotify",),
-    "listeners, plays": ("lastfm",),
-    "audio features": (),  # withdrawn by Spotify: files only
-}
 
 # What listeners here hear most: a catalogue that knows the charts and not them would be no use.
 # Invented plays have invented artists.

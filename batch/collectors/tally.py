@@ -51,11 +51,6 @@ class Tally(msgspec.Struct):
         """Share of calls that failed after retries (0 without calls)."""
         return sum(self.failed.values()) / self.calls if self.calls else 0.0
 
-    @property
-    def retry_rate(self) -> float:
-        """Share of attempts that were repetitions."""
-        return sum(self.retries.values()) / self.attempts if self.attempts else 0.0
-
 
 def count(counts: dict[str, int], what: str, by: int = 1) -> None:
     """Add to a counter."""

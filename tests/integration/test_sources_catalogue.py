@@ -15,7 +15,7 @@ from deltalake import DeltaTable
 from batch.catalogue import hetrec, msd
 from batch.catalogue.night import night
 from batch.catalogue.pages import refresh
-from batch.catalogue.resolve import find_artist, find_track, resolve
+from batch.catalogue.resolve import resolve
 from batch.catalogue.review import decide, propose
 from batch.catalogue.settle import settle
 from batch.collectors.tally import Tally
@@ -30,7 +30,7 @@ from contracts.ids import artist_id, artist_key, track_id
 from contracts.lake import CATALOGUE
 from contracts.settings import Settings
 from infra.stack.postgres import Postgres
-from tests.integration.sources_kit import emptied
+from tests.integration.sources_kit import emptied, find_artist, find_track
 
 pytestmark = pytest.mark.integration
 AT = datetime(2026, 1, 2, tzinfo=UTC)

@@ -11,7 +11,6 @@ import psycopg
 import pytest
 from typer.testing import CliRunner
 
-from batch.catalogue.resolve import find_track
 from batch.collectors.lastfm import source as lastfm
 from batch.collectors.listenbrainz import similar
 from batch.collectors.policy import Policy
@@ -25,7 +24,7 @@ from tests.batch.catalogue.test_loaders import GOOD, HEADER, ID, UNKNOWN
 from tests.batch.collectors.lastfm_server import LastFm, history
 from tests.batch.collectors.misbehaving import Misbehaving
 from tests.integration.conftest import RunningStack
-from tests.integration.sources_kit import emptied
+from tests.integration.sources_kit import emptied, find_track
 
 pytestmark = pytest.mark.integration
 MBID = "5b11f4ce-a62d-471e-81fc-a69a8278c7da"

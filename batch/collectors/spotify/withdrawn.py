@@ -27,11 +27,6 @@ _GONE = (
 )
 
 
-def explain() -> list[tuple[str, str, str]]:
-    """Return ``(what, when, what instead)`` of everything withdrawn."""
-    return [(what, when, instead) for _, what, when, instead in _GONE]
-
-
 def check(path: str) -> None:
     """Let a path pass that is still served.
 
