@@ -14,7 +14,7 @@ import psycopg
 
 from batch.catalogue import scorecard
 from batch.catalogue.export import export
-from batch.catalogue.settle import settle
+from batch.catalogue.settle import alone, settle
 from batch.collectors.run import Request, collect, configured
 from batch.content.view import publish
 from batch.quality import Check
@@ -49,11 +49,12 @@ def night(settings: Settings, day: date, tell: Callable[[str], None] = lambda wo
             for source in configured(settings.home):
                 tell(f"collecting from {source}")
                 words.append(_collect(settings, source))
-            settle(connection, settings.home, progress=tell)
-            tell("content view")
-            view = publish(connection, settings.home)
-            tell("lake")
-            rows = export(connection, settings.lake_dir)
+            with alone(connection):
+                settle(connection, settings.home, progress=tell)
+                tell("content view")
+                view = publish(connection, settings.home)
+                tell("lake")
+                rows = export(connection, settings.lake_dir)
             figures = measure(connection)
     except psycopg.Error as error:
         what = next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -3,7 +3,8 @@ and the lake hears of it. What is left to do is written in the database: no kill
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,20 @@ class Settled(msgspec.Struct):
     view: Published | None = None
 
 
+@contextmanager
+def alone(connection: psycopg.Connection[Any]) -> Iterator[None]:
+    """Hold the right to settle and publish; others wait for it, and a kill gives it back.
+
+    Two collections that end together, or one beside a night, would write the same files.
+    """
+    key = "hashtext(current_schema() || '.catalogue')"
+    connection.execute(f"select pg_advisory_lock({key})")
+    try:
+        yield
+    finally:
+        connection.execute(f"select pg_advisory_unlock({key})")
+
+
 def settle(
     connection: psycopg.Connection[Any],
     home: Path,
@@ -42,6 +57,13 @@ def settle(
     progress
         Told what is being done.
     """
+    with alone(connection):
+        return _settle(connection, home, progress)
+
+
+def _settle(
+    connection: psycopg.Connection[Any], home: Path, progress: Callable[[str], None]
+) -> Settled:
     row = connection.execute("select staged, settled from catalogue_state").fetchone()
     staged, settled = row or (1, 0)
     progress("resolving")

@@ -99,11 +99,12 @@ def review(
 @app.command()
 def content(home: HomeOption = None, json: Json = False) -> None:
     """Compute content neighbours and publish the content view; the learner takes it over."""
+    from batch.catalogue.settle import alone
     from batch.content.build import build
     from batch.content.view import publish
 
     settings = running(home).settings
-    with postgres(settings.postgres_dsn, autocommit=True) as db:
+    with postgres(settings.postgres_dsn, autocommit=True) as db, alone(db):
         coverage = build(db, settings.home)
         view = publish(db, settings.home)
     if json:

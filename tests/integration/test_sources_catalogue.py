@@ -17,7 +17,7 @@ from batch.catalogue.night import night
 from batch.catalogue.pages import refresh
 from batch.catalogue.resolve import resolve
 from batch.catalogue.review import decide, propose
-from batch.catalogue.settle import settle
+from batch.catalogue.settle import alone, settle
 from batch.collectors.tally import Tally
 from batch.content.build import build, table_path
 from batch.content.neighbours import Neighbours
@@ -194,6 +194,14 @@ def test_the_catalogue_reaches_the_lake_when_it_says_something_new(
     versions = [DeltaTable(tmp_path / "lake" / name).version() for name in CATALOGUE]
     assert versions == [1, 1]  # the second time said the same; then a source and a year changed
     assert batch_view.generations(tmp_path / "content_view") == [1]
+
+
+def test_one_settles_at_a_time(db: psycopg.Connection[Any], postgres: Postgres) -> None:
+    asked = "select pg_try_advisory_lock(hashtext(current_schema() || '.catalogue'))"
+    with psycopg.connect(postgres.address, autocommit=True) as other:
+        with alone(db), alone(db):  # a night settles with what it holds already
+            assert other.execute(asked).fetchone() == (False,)
+        assert other.execute(asked).fetchone() == (True,)
 
 
 def test_a_night_tends_the_catalogue_and_says_how_sources_are(
