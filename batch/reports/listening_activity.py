@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from batch.ask import Ask
-from batch.reports.period import last_days
+from batch.reports.period import last_days, totals
 from batch.reports.plots import ACCENT, INK, SECOND, by_date, drawing, numbered, to_svg
 from batch.reports.report import Cell, Column, Figure, Kind, Occasion, Report, Table
 
@@ -47,28 +47,21 @@ where played_date > ? and played_date <= ?
 group by iso_weekday, hour
 """
 
-_TOTALS = """
-select count(*), count(distinct user_id), count(distinct session_id),
-    round(coalesce(sum(ms_played), 0) / 3600000.0, 1)
-from marts.fct_plays
-where played_date > ? and played_date <= ?
-"""
-
 
 def draw(ask: Ask, occasion: Occasion) -> Report:
     """Draw the report: the 90 days up to the newest play."""
     since, until = last_days(ask, occasion, DAYS)
-    plays, listeners, sessions, hours = ask(_TOTALS, [since, until])[0]
+    total = totals(ask, since, until)
     days = ask(_DAILY, [since, until])
     week = np.zeros((7, 24))
     for weekday, hour, number in ask(_HOURLY, [since, until]):
         week[weekday - 1, hour] = number
     facts: dict[str, Cell] = {
-        "Plays": plays,
-        "Listeners": listeners,
-        "Sessions": sessions,
-        "Hours heard": hours,
-        "Plays a session": round(plays / sessions, 1) if sessions else None,
+        "Plays": total.plays,
+        "Listeners": total.listeners,
+        "Sessions": total.sessions,
+        "Hours heard": total.hours,
+        "Plays a session": round(total.plays / total.sessions, 1) if total.sessions else None,
     }
     figures = []
     if days:

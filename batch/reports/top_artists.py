@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from batch.ask import Ask
-from batch.reports.period import last_days
+from batch.reports.period import last_days, totals
 from batch.reports.plots import bars
 from batch.reports.report import Column, Figure, Kind, Occasion, Report, Table
 
@@ -49,17 +49,11 @@ order by place
 limit ?
 """
 
-_TOTALS = """
-select count(*), count(distinct artist_key), count(distinct user_id)
-from marts.fct_plays
-where played_date > ? and played_date <= ?
-"""
-
 
 def draw(ask: Ask, occasion: Occasion) -> Report:
     """Draw the report: the last 28 days that hold plays, up to ``occasion.today``."""
     since, until = last_days(ask, occasion, DAYS)
-    plays, artists, listeners = ask(_TOTALS, [since, until])[0]
+    total = totals(ask, since, until)
     rows = ask(_TOP, [since, until, MOST])
     period = f"{since + timedelta(days=1):%-d %B %Y} to {until:%-d %B %Y}"
     title = f"Plays by artist, {period}"
@@ -67,7 +61,7 @@ def draw(ask: Ask, occasion: Occasion) -> Report:
         name=KIND.name,
         title="Top artists",
         summary=f"{period}, the {DAYS} days up to the newest play.",
-        facts={"Plays": plays, "Artists": artists, "Listeners": listeners},
+        facts={"Plays": total.plays, "Artists": total.artists, "Listeners": total.listeners},
         figures=[
             Figure(
                 title=title,

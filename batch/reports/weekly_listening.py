@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from batch.ask import Ask
-from batch.reports.period import newest_day
+from batch.reports.period import newest_day, totals
 from batch.reports.plots import bars, columns
 from batch.reports.report import Cell, Column, Figure, Kind, Occasion, Report, Table
 
@@ -18,13 +18,6 @@ select date_day, plays, active_listeners, new_listeners, sessions,
 from marts.metrics_daily
 where date_day >= ? and date_day < ?
 order by date_day
-"""
-
-_WEEKLY = """
-select count(*), count(distinct user_id), round(coalesce(sum(ms_played), 0) / 3600000.0, 1),
-    avg(case when is_skipped then 1.0 when not is_skipped then 0.0 end)
-from marts.fct_plays
-where played_date >= ? and played_date < ?
 """
 
 _DISCOVERIES = """
@@ -99,19 +92,18 @@ def draw(ask: Ask, occasion: Occasion) -> Report:
     monday = day - timedelta(days=day.weekday())
     week = [monday, monday + timedelta(days=7)]
     sunday = monday + timedelta(days=6)
-    before = [monday - timedelta(days=7), monday]
-    plays, listeners, hours, skips = ask(_WEEKLY, week)[0]
-    (plays_before, *_) = ask(_WEEKLY, before)[0]
+    total = totals(ask, monday - timedelta(days=1), sunday)
+    before = totals(ask, monday - timedelta(days=8), monday - timedelta(days=1))
     discoveries = ask(_DISCOVERIES, week)[0][0]
     tracks = ask(_TRACKS, [*week, MOST])
     by_hour = dict.fromkeys(range(24), 0) | dict(ask(_HOURS, week))
     facts: dict[str, Cell] = {
-        "Plays": plays,
-        "Listeners": listeners,
-        "Hours heard": hours,
+        "Plays": total.plays,
+        "Listeners": total.listeners,
+        "Hours heard": total.hours,
         "Discoveries": int(discoveries),
-        "Skip rate": "–" if skips is None else f"{100 * skips:.1f} %",
-        "Plays the week before": plays_before,
+        "Skip rate": "–" if total.skip_rate is None else f"{100 * total.skip_rate:.1f} %",
+        "Plays the week before": before.plays,
     }
     title = "Tracks played most"
     figures = [
