@@ -131,9 +131,7 @@ def _price() -> float | None:
         ) from None
 
 
-def _resume(
-    settings: Settings, last: Run | None, day: date, full_refresh: bool
-) -> Run | None:
+def _resume(settings: Settings, last: Run | None, day: date, full_refresh: bool) -> Run | None:
     """Return the last run if it was killed and what it had finished still stands."""
     if last is None or last.status != "running" or last.date != day.isoformat():
         return None

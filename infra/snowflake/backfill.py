@@ -89,8 +89,9 @@ def what_next(plays: int) -> str:
     if not plays:
         return ""
     return (
-        f"{plays:,} plays keep the time at which they landed first. Where a nightly was built since, "
-        "it does not look back so far: run `segue nightly --target snowflake --full-refresh` once"
+        f"{plays:,} plays keep the time at which they landed first. Where a nightly was built "
+        "since, it does not look back so far: run `segue nightly --target snowflake "
+        "--full-refresh` once"
     )
 
 

@@ -74,7 +74,7 @@ def _nights() -> list[list[dict[str, Any]]]:
         delivery("user-3", "old", -40 * _DAY, landed=late),
         *[delivery(f"user-{i % 9}", "new", 4 * _DAY + i, landed=late) for i in range(60)],
         *[delivery("user-8", f"n{i}", 4 * _DAY + 90 + i, landed=late) for i in range(60)],
-        # Behind what kim had landed: her favourite changes, the time of her newest landing does not.
+        # Behind what kim had landed: her favourite changes, the time of her newest landing not.
         *[delivery("kim", f"L{i}", 10 + i, landed=300) for i in range(10)],
     ]
     third = [
