@@ -79,7 +79,7 @@ async def follow(
     cursor = checkpoints.load(name, Cursor)
     if cursor is None or since is not None:
         run = f"plays-{user_key(user):016x}-{int(time.time() * 1000)}"
-        cursor = Cursor(run, after=begin(since, cursor and cursor.after))
+        cursor = Cursor(run, after=begin(since, cursor.after if cursor else None))
         checkpoints.save(name, cursor)
     fetcher.archive.begin(cursor.run)
     while True:

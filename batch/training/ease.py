@@ -54,6 +54,6 @@ def weights(
     upper = np.triu_indices_from(inverse, 1)
     inverse[upper] = inverse.T[upper]
     scale = np.diag(inverse).copy()
-    found = (inverse / -scale).astype(np.float32)
+    found: npt.NDArray[np.float32] = (inverse / -scale).astype(np.float32)
     np.fill_diagonal(found, 0.0)
     return found

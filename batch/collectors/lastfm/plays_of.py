@@ -86,7 +86,7 @@ async def collect_plays(
 def _begin(user: str, before: Walk | None, since: int | None) -> Walk:
     now_ms = int(time.time() * 1000)
     walk = Walk(run=f"plays-{user_key(user):016x}-{now_ms}", until=now_ms // 1000)
-    start = begin(since, before and before.newest)
+    start = begin(since, before.newest if before else None)
     # Of plays that are asked for again, none was seen.
     recent = before.recent if before is not None and since is None else []
     return msgspec.structs.replace(walk, since=start, newest=start, recent=recent)
