@@ -45,8 +45,6 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
     --------
     >>> ModelConfig(tracks=1000).tracks
     1000
-    >>> ModelConfig().nbytes // ModelConfig().tracks < 10_000
-    True
     """
 
     tracks: int = 65_536
@@ -69,15 +67,9 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
     seed: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("tracks", "listeners", "sessions", "history", "gap", "half_life"):
-            if getattr(self, name) < 1:
-                raise ConfigurationError(f"ModelConfig.{name} must be at least 1")
+        for name in self.__struct_fields__:
+            value = getattr(self, name)
+            if isinstance(value, int) and name != "seed" and value < 1:
+                raise ConfigurationError(f"ModelConfig.{name} must be at least 1, not {value}")
         if self.history > 4096:
             raise ConfigurationError("ModelConfig.history must be at most 4096 plays")
-
-    @property
-    def nbytes(self) -> int:
-        """Size of the file when every row is in use, bytes."""
-        from online_model.layout import Layout
-
-        return Layout(self).nbytes

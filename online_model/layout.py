@@ -12,6 +12,7 @@ from online_model.features import FEATURES, HIDDEN, INPUTS, SITUATIONS, TASKS
 from online_model.state import (
     COUNTERS,
     FACTS,
+    HEAP,
     LISTENERS,
     OFFSET_ROWS,
     POP_HALF_LIVES,
@@ -101,15 +102,12 @@ def fields(config: ModelConfig) -> list[Field]:
         ("output", "f4", (TASKS, 2, HIDDEN), every),
         ("output_squares", "f4", (TASKS, 2, HIDDEN), every),
         ("trials", "i4", (TRIAL_ROWS, TRIAL_COLUMNS), every),
-        ("heap", "u1", (c.tracks * c.document_bytes,), HEAP_ROWS),
+        ("heap", "u1", (c.tracks * c.document_bytes,), HEAP),
         ("offset_logs", "u1", (OFFSET_ROWS, 64), every),
         ("offset_partitions", "i8", (OFFSET_ROWS,), every),
         ("offset_values", "i8", (OFFSET_ROWS,), every),
     ]
     return [Field(*row) for row in rows]
-
-
-HEAP_ROWS = 7  # state.HEAP: the heap is used up to this counter
 
 
 class Layout:
