@@ -74,6 +74,7 @@ class ModelDirectory:
         that differs from the snapshot's is ignored: capacities belong to the stored model.
         """
         self.refused = []
+        self._tidy()
         for path in self.snapshots():
             with _mapped(path) as data:
                 try:
@@ -139,6 +140,19 @@ class ModelDirectory:
         return False
 
     # ---------------------------------------------------------------- files
+    def _tidy(self) -> None:
+        """Remove what learners left that were killed: halves of files, live files never published.
+
+        Each is as large as the model, and one that ends at every start leaves one each time.
+        """
+        with contextlib.suppress(FileNotFoundError):
+            published = (self.path / "current").read_text("utf-8").strip()
+            for path in self.path.glob("live-*.bin"):
+                if path.name != published:
+                    path.unlink(missing_ok=True)
+        for path in self.path.glob(".*.bin.*"):
+            path.unlink(missing_ok=True)
+
     def _current(self) -> Path:
         try:
             return self.path / (self.path / "current").read_text("utf-8").strip()
@@ -230,12 +244,16 @@ def _mapped(path: Path) -> Iterator[memoryview]:
 def _write_whole(path: Path, parts: list[bytes]) -> None:
     """Write a file so that after a crash it is either absent or complete."""
     aside = path.with_name(f".{path.name}.{os.getpid()}")
-    with aside.open("wb") as file:
-        for part in parts:
-            file.write(part)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)
+    try:
+        with aside.open("wb") as file:
+            for part in parts:
+                file.write(part)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+    except OSError:
+        aside.unlink(missing_ok=True)  # a disk that is full needs the room
+        raise
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)

@@ -25,14 +25,14 @@ def write_offset(state: State, log_id: str, partition: int, offset: int) -> None
     ModelError
         If the log id is empty or longer than 64 bytes.
     TooManyOffsets
-        If the table is full.
+        If the table has no room for the partitions of this log.
     """
     name = log_id.encode()
     if not 0 < len(name) <= _WIDTH or b"\0" in name:
         raise ModelError(f"a log id has 1 to {_WIDTH} bytes and no zero byte, not {log_id!r}")
     padded = name.ljust(_WIDTH, b"\0")
     count = int(state.counters[OFFSETS])
-    for row in range(count):
+    for row in reversed(range(count)):  # the log of today is among the last
         if (
             int(state.offset_partitions[row]) == partition
             and bytes(state.offset_logs[row]) == padded
@@ -40,8 +40,25 @@ def write_offset(state: State, log_id: str, partition: int, offset: int) -> None
             state.offset_values[row] = offset
             return
     if count == len(state.offset_values):
-        raise TooManyOffsets(count)
+        if bytes(state.offset_logs[0]) == padded:
+            raise TooManyOffsets(count)
+        count = _forget_oldest_log(state)
     state.offset_logs[count] = list(padded)
     state.offset_partitions[count] = partition
     state.offset_values[count] = offset
     state.counters[OFFSETS] = count + 1
+
+
+def _forget_oldest_log(state: State) -> int:
+    """Drop the log met first; return how many rows are left.
+
+    Every restart of a broker that keeps its log in memory begins another log, and no offset of the
+    one before means anything any more.
+    """
+    kept = (state.offset_logs != state.offset_logs[0]).any(axis=1)
+    count = int(kept.sum())
+    for array in (state.offset_logs, state.offset_partitions, state.offset_values):
+        array[:count] = array[kept]
+        array[count:] = 0
+    state.counters[OFFSETS] = count
+    return count

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import numpy as np
@@ -131,6 +133,37 @@ def test_another_layout_is_refused_with_its_reason(
     assert [str(error) for error in directory.refused] == [f"{name}: {said}"]
     directory.publish(fresh)
     assert directory.open_reader().plays_learned == 0
+
+
+def test_a_snapshot_that_cannot_be_written_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each try has another name: on a full disk they would add up."""
+    directory = ModelDirectory(tmp_path)
+    model = directory.create(SMALL)
+    before = sorted(tmp_path.iterdir())
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "no space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="no space"):
+        directory.snapshot(model)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_what_killed_learners_left_is_removed(tmp_path: Path) -> None:
+    directory = ModelDirectory(tmp_path)
+    served = directory.create(SMALL)
+    directory.publish(served)
+    directory.snapshot(served)
+    directory.resume()  # killed before it was published
+    torn = tmp_path / ".snapshot-0000000001-000000000000005.bin.4711"
+    torn.write_bytes(b"SEGUESNP")
+    directory.resume()
+    assert not torn.exists()
+    assert len(list(tmp_path.glob("live-*.bin"))) == 2  # the one served, and this one
+    assert directory.open_reader().generation == served.generation
 
 
 def test_no_good_snapshot_means_an_empty_model(tmp_path: Path) -> None:

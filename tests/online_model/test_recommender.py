@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from river.checks import common, reco
 
-from online_model import ModelConfig, Recommender
+from contracts.errors import ConfigurationError
+from online_model import ModelConfig, Recommender, TooManyOffsets
 from online_model.recommender import ratio_code
 
 from .plays import SMALL, made_up
@@ -184,6 +185,26 @@ def test_offsets_live_in_the_arrays(learned: Recommender) -> None:
     learned.set_offset("log-a", 3, 42)
     learned.set_offset("log-b", 3, 7)
     assert learned.offsets == {("log-a", 3): 42, ("log-b", 3): 7}
+
+
+def test_offsets_of_logs_long_gone_make_room_for_those_of_today(learned: Recommender) -> None:
+    """An in-memory broker begins another log at every start."""
+    for life in range(20):
+        for partition in range(64):  # the table holds 1,024
+            learned.set_offset(f"log {life}", partition, life)
+    logs = {log_id for log_id, _ in learned.offsets}
+    assert ("log 0" in logs, "log 18" in logs, "log 19" in logs) == (False, True, True)
+    assert all(offset == int(log_id.split()[1]) for (log_id, _), offset in learned.offsets.items())
+    for partition in range(1024):
+        learned.set_offset("too wide", partition, 1)
+    with pytest.raises(TooManyOffsets):
+        learned.set_offset("too wide", 1024, 1)
+
+
+@pytest.mark.parametrize("name", ["tracks", "pair_slots", "taste_tracks", "ranker_every"])
+def test_a_model_of_no_size_is_refused(name: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"{name} must be at least 1, not 0"):
+        ModelConfig(**{name: 0})
 
 
 def test_pickle_keeps_everything(learned: Recommender) -> None:
