@@ -16,17 +16,18 @@ from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from streams.beginning import reading_from
 from streams.dead_letters import DeadLetters
-from streams.decode import Batch, Record
-from streams.errors import LogChanged
+from streams.decode import DECODERS, ROWS, Batch, Record
+from streams.errors import LogChanged, PositionLost
 from streams.log_watch import LogWatch
 from streams.worker import Stopped, Worker
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-#: ``(records, partition, start) -> batch``.
-Decoder = Callable[[list[Record], int, int], Batch[T]]
 _POLL = 0.2
+# What waits for a flush anyhow is fetched in larger bites: a fetch costs the broker as much for one
+# message as for many, or none. Bytes it waits for, and the shortest and longest wait, milliseconds.
+_FETCH_BYTES, _FETCH_MS = 64 * 1024, (100, 500)
 _WATCH_EVERY = 1.0
 _LOST = {
     KafkaError._AUTO_OFFSET_RESET,
@@ -62,10 +63,10 @@ class Follower(Generic[T]):
 
     Parameters
     ----------
+    topic
+        One of the topics in :data:`streams.decode.DECODERS`.
     seconds, rows
         A flush happens when the oldest message waits this long, or so many rows wait.
-    size
-        How many rows a message makes.
     """
 
     def __init__(
@@ -74,22 +75,22 @@ class Follower(Generic[T]):
         topic: str,
         log_id: str,
         sink: Sink[T],
-        decode: Decoder[T],
         *,
         seconds: float,
         rows: int,
-        size: Callable[[T], int],
     ) -> None:
         self.worker = worker
         self.topic = topic
         self.sink = sink
-        self.decode = decode
         self.seconds = seconds
         self.rows = rows
-        self.size = size
+        table = topic.rpartition(".")[2]
+        self._decode: Callable[..., Batch[T]] = DECODERS[table]
+        self._rows_of = ROWS[table]
         self.letters = DeadLetters(worker.settings, worker.name)
         self.watch = LogWatch(worker.settings.kafka, {topic: log_id})
         self.positions: dict[int, int] = {}
+        self._next: dict[int, int] = {}
         self._pending: dict[int, Batch[T]] = {}
         self._waiting_rows = 0
         self._since = 0.0
@@ -101,15 +102,15 @@ class Follower(Generic[T]):
         Raises
         ------
         LogChanged, PositionLost
-            To be started again.
+            To be started again: the log is another, a message is missing, or the store moved.
         LogCutOff
             What should be read next is gone from the log.
         BrokerUnavailable
             A message is unusable and its dead letter cannot be written.
         """
         worker = self.worker
-        self.positions = worker.patiently(self.sink.positions)
-        starts = reading_from(worker, self.topic, self.positions)
+        self.positions = worker.patiently(self.sink.positions, self.topic)
+        self._next = reading_from(worker, self.topic, self.positions)
         consumer = Consumer(
             {
                 "bootstrap.servers": worker.settings.kafka,
@@ -117,13 +118,15 @@ class Follower(Generic[T]):
                 "enable.auto.commit": False,
                 "enable.auto.offset.store": False,
                 "auto.offset.reset": "error",
-                "fetch.wait.max.ms": 100,
+                "fetch.wait.max.ms": _fetch_ms(self.seconds),
+                "fetch.min.bytes": _FETCH_BYTES,
                 "queued.max.messages.kbytes": 32_768,
                 "error_cb": lambda error: log.warning("Kafka: %s", error),
+                "log_level": 2,  # the same again, past the limit of our own log
             }
         )
         try:
-            consumer.assign([TopicPartition(self.topic, p, o) for p, o in starts.items()])
+            consumer.assign([TopicPartition(self.topic, p, o) for p, o in self._next.items()])
             self._report()
             worker.status.set_state("running")
             while not worker.stopping.is_set():
@@ -156,8 +159,14 @@ class Follower(Generic[T]):
         if by_partition and not self._pending:
             self._since = time.monotonic()
         for partition, records in by_partition.items():
-            batch = self.decode(records, partition, self.positions[partition])
-            self._waiting_rows += sum(self.size(message) for _, message in batch.messages)
+            self._check_whole(partition, records)
+            batch = self._decode(
+                records,
+                partition=partition,
+                partitions=self.worker.settings.partitions,
+                start=self.positions[partition],
+            )
+            self._waiting_rows += sum(self._rows_of(message) for _, message in batch.messages)
             held = self._pending.get(partition)
             if held is None:
                 self._pending[partition] = batch
@@ -166,6 +175,15 @@ class Follower(Generic[T]):
                 held.rejected += batch.rejected
                 held.last = batch.last
 
+    def _check_whole(self, partition: int, records: list[Record]) -> None:
+        expected, last = self._next[partition], records[-1].offset
+        if records[0].offset != expected or last - expected + 1 != len(records):
+            raise PositionLost(
+                f"{self.topic} {partition}: expected offset {expected}, got {len(records)} "
+                f"messages from {records[0].offset} to {last}"
+            )
+        self._next[partition] = last + 1
+
     def _on_error(self, error: KafkaError) -> None:
         if error.code() in _LOST:
             raise LogChanged(f"{self.topic}: {error}")
@@ -173,7 +191,7 @@ class Follower(Generic[T]):
             log.warning("Kafka: %s", error)
 
     def _check_log(self) -> None:
-        self.worker.patiently(self.watch.check)
+        self.worker.patiently(self.watch.check, self.topic)
         self._watched = time.monotonic()
 
     def flush(self) -> None:
@@ -187,7 +205,7 @@ class Follower(Generic[T]):
         for batch in batches:
             refused += self.letters.send(self.topic, batch.partition, batch.rejected)
             batch.rejected = []
-        written = self.worker.patiently(lambda: self.sink.write(batches))
+        written = self.worker.patiently(lambda: self.sink.write(batches), self.topic)
         self.positions.update({batch.partition: batch.last + 1 for batch in batches})
         self.worker.status.add(rows=written, dead_letters=refused, flushes=1)
         self._pending, self._waiting_rows = {}, 0
@@ -209,8 +227,14 @@ def follow_together(worker: Worker, followers: list[Follower[Any]]) -> None:
         running = [pool.submit(each.run) for each in followers]
         wait(running, return_when=FIRST_EXCEPTION)
         worker.stopping.set()
-    for each in running:
-        each.result()
+    errors = [error for each in running if (error := each.exception()) is not None]
+    if errors:  # who had to stop for another one's sake is not the reason
+        raise min(errors, key=lambda error: isinstance(error, Stopped))
+
+
+def _fetch_ms(seconds: float) -> int:
+    shortest, longest = _FETCH_MS
+    return int(min(max(1000 * seconds / 4, shortest), longest))
 
 
 def _bytes(value: Any) -> bytes | None:

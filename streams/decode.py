@@ -172,6 +172,19 @@ def decode_impressions(
     return _decode(records, partition, start, read)
 
 
+#: What decodes the topic of each table, and how many rows one of its messages makes there.
+DECODERS: dict[str, Callable[..., Batch[Any]]] = {
+    "plays": decode_plays,
+    "feedback": decode_feedback,
+    "impressions": decode_impressions,
+}
+ROWS: dict[str, Callable[[Any], int]] = {
+    "plays": lambda submission: len(submission.plays),
+    "feedback": lambda _: 1,
+    "impressions": lambda shown: max(1, len(shown.tracks)),
+}
+
+
 def _json(value: bytes | None, decoder: msgspec.json.Decoder[Any]) -> Any:
     if not value:
         raise InvalidEvent("empty", "the message has no value")

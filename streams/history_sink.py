@@ -8,26 +8,26 @@ become U+FFFD here; the log and the lake keep them.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
 
-from contracts.events import Feedback, Play, Submission
+from contracts.events import Play, Submission
 from contracts.ids import track_key
 from contracts.settings import Settings
 from streams.consume import Follower, follow_together
-from streams.decode import Batch, Record, decode_feedback, decode_plays
+from streams.decode import Batch
 from streams.duplicates import Told, client_of, fill
 from streams.feedback_history import FeedbackSink
 from streams.postgres_sink import Connection, PostgresSink
 from streams.tell import tell
 from streams.worker import Worker, run_worker
 
-log = logging.getLogger(__name__)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# `listens` answers from this table, so it may lag a client's own submission only shortly.
+_SECONDS, _ROWS = 0.25, 20_000
 
 
 class HistorySink(PostgresSink[Submission]):
@@ -85,37 +85,26 @@ def _clean(text: str | None) -> str | None:
 
 def body(worker: Worker) -> None:
     """Follow ``plays`` and ``feedback`` into PostgreSQL until told to stop."""
-    logs, topics = worker.find_logs(), worker.topics
-    dsn, partitions = worker.settings.postgres_dsn, worker.settings.partitions
-
-    def plays(records: list[Record], partition: int, start: int) -> Batch[Submission]:
-        return decode_plays(records, partition=partition, partitions=partitions, start=start)
-
-    def said(records: list[Record], partition: int, start: int) -> Batch[Feedback]:
-        return decode_feedback(records, partition=partition, partitions=partitions, start=start)
-
-    sink = HistorySink(dsn, logs[topics.plays], partitions)
-    words = FeedbackSink(dsn, logs[topics.feedback], partitions)
-    limits: dict[str, Any] = {"seconds": _SECONDS, "rows": _ROWS}
-    followers: list[Follower[Any]] = [
-        Follower(worker, topics.plays, logs[topics.plays], sink, plays, size=_plays_of, **limits),
-        Follower(
-            worker, topics.feedback, logs[topics.feedback], words, said, size=lambda _: 1, **limits
-        ),
-    ]
+    settings, logs, topics = worker.settings, worker.find_logs(), worker.topics
+    kinds: dict[str, type[PostgresSink[Any]]] = {
+        topics.plays: HistorySink,
+        topics.feedback: FeedbackSink,
+    }
+    sinks = {
+        topic: kind(settings.postgres_dsn, logs[topic], settings.partitions)
+        for topic, kind in kinds.items()
+    }
     try:
-        follow_together(worker, followers)
+        follow_together(
+            worker,
+            [
+                Follower(worker, topic, logs[topic], sink, seconds=_SECONDS, rows=_ROWS)
+                for topic, sink in sinks.items()
+            ],
+        )
     finally:
-        sink.close()
-        words.close()
-
-
-def _plays_of(submission: Submission) -> int:
-    return len(submission.plays)
-
-
-# `listens` answers from this table, so it may lag a client's own submission only shortly.
-_SECONDS, _ROWS = 0.25, 20_000
+        for sink in sinks.values():
+            sink.close()
 
 
 def run(settings: Settings) -> int:

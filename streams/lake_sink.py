@@ -6,9 +6,7 @@ One flush is one commit. It carries, per partition, the Delta transaction ``app_
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -16,17 +14,14 @@ from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from contracts.errors import StoreUnavailable
-from contracts.events import Feedback, Submission
-from contracts.impressions import Impression
 from contracts.lake import PARTITION_BY, app_id
 from contracts.settings import Settings
 from streams.consume import Follower, follow_together
-from streams.decode import Batch, decode_feedback, decode_impressions, decode_plays
+from streams.decode import Batch
 from streams.errors import PositionLost
 from streams.lake_rows import to_table
 from streams.worker import Worker, run_worker
 
-log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
@@ -99,44 +94,22 @@ def body(worker: Worker) -> None:
     A thread each, since each has a table, and so a commit, of its own. Should one of them have to
     end, the others flush and end too, and the worker starts again as a whole.
     """
-    logs, topics = worker.find_logs(), worker.topics
-
-    def follower(
-        topic: str, decode: Callable[..., Batch[T]], size: Callable[[T], int]
-    ) -> Follower[T]:
-        settings, log_id = worker.settings, logs[topic]
+    settings, logs, topics = worker.settings, worker.find_logs(), worker.topics
+    followers = []
+    for topic in (topics.plays, topics.feedback, topics.impressions):
         path = settings.lake_dir / topic.rpartition(".")[2]
-        return Follower(
-            worker,
-            topic,
-            log_id,
-            LakeSink(path, log_id, settings.partitions),
-            lambda records, partition, start: decode(
-                records, partition=partition, partitions=settings.partitions, start=start
-            ),
-            seconds=settings.lake_seconds,
-            rows=settings.lake_rows,
-            size=size,
+        sink = LakeSink[Any](path, logs[topic], settings.partitions)
+        followers.append(
+            Follower(
+                worker,
+                topic,
+                logs[topic],
+                sink,
+                seconds=settings.lake_seconds,
+                rows=settings.lake_rows,
+            )
         )
-
-    followers: list[Follower[Any]] = [
-        follower(topics.plays, decode_plays, _plays_of),
-        follower(topics.feedback, decode_feedback, _one),
-        follower(topics.impressions, decode_impressions, _shown_of),
-    ]
     follow_together(worker, followers)
-
-
-def _plays_of(submission: Submission) -> int:
-    return len(submission.plays)
-
-
-def _one(_: Feedback) -> int:
-    return 1
-
-
-def _shown_of(impression: Impression) -> int:
-    return max(1, len(impression.tracks))
 
 
 def run(settings: Settings) -> int:

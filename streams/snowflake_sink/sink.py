@@ -8,7 +8,6 @@ behind it. Files that newer ones follow, and that RAW holds, are deleted.
 from __future__ import annotations
 
 import io
-import logging
 import time
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
@@ -23,7 +22,6 @@ from streams.snowflake_sink.files import RangeFile, newest
 from streams.snowflake_sink.landing import Landing, Outcome
 from streams.snowflake_sink.stage import Stage
 
-log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 

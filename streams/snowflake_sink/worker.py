@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from contracts.settings import Settings
 from contracts.snowflake import Snowflake
 from streams.consume import Follower, follow_together
-from streams.decode import Batch, decode_feedback, decode_impressions, decode_plays
+from streams.decode import ROWS
 from streams.snowflake_sink.landing import Landing, Outcome
 from streams.snowflake_sink.pipe import Pipe
 from streams.snowflake_sink.remote import Remote
@@ -21,7 +20,6 @@ from streams.snowflake_sink.stage import Stage
 from streams.worker import Worker, run_worker
 
 log = logging.getLogger(__name__)
-T = TypeVar("T")
 
 
 def body(worker: Worker) -> None:
@@ -36,29 +34,16 @@ def body(worker: Worker) -> None:
         Snowflake is not configured, or refuses us.
     """
     snowflake, logs, topics = Snowflake.required(), worker.find_logs(), worker.topics
-    followers: list[Follower[Any]] = [
-        _follower(worker, snowflake, topics.plays, logs, decode_plays, lambda s: len(s.plays)),
-        _follower(worker, snowflake, topics.feedback, logs, decode_feedback, lambda f: 1),
-        _follower(
-            worker,
-            snowflake,
-            topics.impressions,
-            logs,
-            decode_impressions,
-            lambda i: max(1, len(i.tracks)),
-        ),
-    ]
-    follow_together(worker, followers)
+    follow_together(
+        worker,
+        [
+            _follower(worker, snowflake, topic, logs[topic])
+            for topic in (topics.plays, topics.feedback, topics.impressions)
+        ],
+    )
 
 
-def _follower(
-    worker: Worker,
-    snowflake: Snowflake,
-    topic: str,
-    logs: dict[str, str],
-    decode: Callable[..., Batch[T]],
-    size: Callable[[T], int],
-) -> Follower[T]:
+def _follower(worker: Worker, snowflake: Snowflake, topic: str, log_id: str) -> Follower[Any]:
     settings, table = worker.settings, topic.rpartition(".")[2]
     remote = Remote(worker.stopping)
     stage = Stage(snowflake, remote, table)
@@ -71,18 +56,10 @@ def _follower(
         )
         monitor.commit(positions)
 
-    return Follower(
-        worker,
-        topic,
-        logs[topic],
-        SnowflakeSink(stage, landing, topic, logs[topic], table, settings.partitions, size, landed),
-        lambda records, partition, start: decode(
-            records, partition=partition, partitions=settings.partitions, start=start
-        ),
-        seconds=snowflake.seconds,
-        rows=snowflake.rows,
-        size=size,
+    sink = SnowflakeSink[Any](
+        stage, landing, topic, log_id, table, settings.partitions, ROWS[table], landed
     )
+    return Follower(worker, topic, log_id, sink, seconds=snowflake.seconds, rows=snowflake.rows)
 
 
 class Monitor:

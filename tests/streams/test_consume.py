@@ -1,0 +1,90 @@
+"""The loop of the sinks without a broker: holes in the log, how often it fetches, how it ends."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contracts.events import encode
+from contracts.settings import Settings
+from streams.consume import Follower, _fetch_ms, follow_together
+from streams.decode import Batch
+from streams.errors import PositionLost
+from streams.worker import Stopped, Worker
+from tests.streams.plays import submission
+
+#: Nobody listens here.
+NOWHERE = "127.0.0.1:1"
+
+
+@pytest.fixture
+def worker(tmp_path: Path) -> Worker:
+    return Worker(Settings(home=tmp_path, kafka=NOWHERE, partitions=1), "lake-sink")
+
+
+class _Message:
+    """What librdkafka hands over."""
+
+    def __init__(self, offset: int) -> None:
+        self._offset = offset
+
+    def error(self) -> None:
+        return None
+
+    def offset(self) -> int:
+        return self._offset
+
+    def partition(self) -> int:
+        return 0
+
+    def key(self) -> bytes:
+        return b"ada"
+
+    def value(self) -> bytes:
+        return encode(submission("ada", (self._offset, 1)))
+
+
+class _Nothing:
+    """A store that stands at offset 5."""
+
+    def positions(self) -> dict[int, int]:
+        return {0: 5}
+
+    def write(self, batches: list[Batch[Any]]) -> int:
+        raise AssertionError(batches)
+
+
+@pytest.mark.parametrize("hole", [[9], [8, 10], [7, 8]])
+def test_a_message_that_is_missing_is_not_passed_over(worker: Worker, hole: list[int]) -> None:
+    follower = Follower[Any](
+        worker, worker.topics.plays, "log", _Nothing(), seconds=1.0, rows=1_000
+    )
+    follower.positions, follower._next = {0: 5}, {0: 5}
+    follower._accept([_Message(offset) for offset in (5, 6, 7)])  # type: ignore[misc]
+    with pytest.raises(PositionLost, match="expected offset 8"):
+        follower._accept([_Message(offset) for offset in hole])  # type: ignore[misc]
+
+
+def test_the_wait_for_more_is_a_part_of_the_time_between_two_flushes() -> None:
+    assert [_fetch_ms(seconds) for seconds in (0.25, 1.0, 2.0, 60.0)] == [100, 250, 500, 500]
+
+
+class _Ends:
+    """A follower that ends in some way, or for another one's sake."""
+
+    def __init__(self, worker: Worker, error: Exception) -> None:
+        self.worker = worker
+        self.error = error
+
+    def run(self) -> None:
+        if isinstance(self.error, Stopped):
+            self.worker.stopping.wait(10)
+        raise self.error
+
+
+def test_the_reason_is_told_by_the_follower_that_had_to_end(worker: Worker) -> None:
+    followers: list[Any] = [_Ends(worker, Stopped()), _Ends(worker, PositionLost("lost"))]
+    with pytest.raises(PositionLost):
+        follow_together(worker, followers)
