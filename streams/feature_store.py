@@ -15,10 +15,13 @@ from typing import Any
 
 import redis.asyncio as redis
 from redis.exceptions import (
-    BusyLoadingError,
+    ClusterDownError,
     NoScriptError,
+    OutOfMemoryError,
+    ReadOnlyError,
     RedisError,
     ResponseError,
+    TryAgainError,
 )
 
 from contracts.errors import IncompatibleState, StoreUnavailable
@@ -28,8 +31,10 @@ from streams.decode import Batch
 from streams.errors import PositionLost
 from streams.fold import MAX_HIDDEN, pack_feedback, pack_plays
 
-# Errors that pass: fail-over, a full or loading server, a script killed by an operator.
-_PASSING = ("OOM", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "BUSY", "UNKILLABLE")
+# Answers that pass: fail-over, a full server, a disk it cannot write, a script that still runs. The
+# client knows some by class and takes their code off the text; the text of others begins with it.
+_PASSING = (ClusterDownError, OutOfMemoryError, ReadOnlyError, TryAgainError)
+_PASSING_CODES = ("BUSY", "MISCONF", "NOREPLICAS", "UNKILLABLE")
 
 
 class Script:
@@ -88,7 +93,7 @@ class FeatureStore:
                 await self.client.hget(self.keys.fence(p), log_id)  # type: ignore[misc,unused-ignore]
                 for p in range(self.keys.partitions)
             ]
-        except RedisError as error:
+        except (RedisError, OSError) as error:
             raise StoreUnavailable(f"Redis: {error}") from None
         return {p: 0 if value is None else int(value) + 1 for p, value in enumerate(found)}
 
@@ -144,10 +149,8 @@ class FeatureStore:
         head: list[bytes | str | int] = [log_id, batch.start, batch.first, batch.last]
         try:
             result: list[int] = await script(self.client, keys, [*head, *arguments, *runs.values()])
-        except BusyLoadingError as error:
-            raise StoreUnavailable(f"Redis is loading: {error}") from None
         except ResponseError as error:
-            if str(error).startswith(_PASSING):
+            if isinstance(error, _PASSING) or str(error).startswith(_PASSING_CODES):
                 raise StoreUnavailable(f"Redis: {error}") from None
             raise IncompatibleState(f"Redis refused a batch of partition {p}: {error}") from None
         except (RedisError, OSError) as error:

@@ -18,6 +18,12 @@ from streams.decode import Batch
 from streams.errors import PositionLost
 
 T = TypeVar("T")
+# Trouble that passes: a server that is away, not set up yet, or a replica after a fail-over.
+_PASSING = (
+    psycopg.OperationalError,
+    psycopg.errors.UndefinedTable,
+    psycopg.errors.ReadOnlySqlTransaction,
+)
 Connection = psycopg.Connection[tuple[Any, ...]]
 _MEET = sql.SQL(
     "insert into {} (log_id, partition, applied_offset) values (%s, %s, -1) on conflict do nothing"
@@ -66,7 +72,7 @@ class PostgresSink(ABC, Generic[T]):
                 yield self._connection
         except psycopg.Error as error:
             self.close()
-            if isinstance(error, (psycopg.OperationalError, psycopg.errors.UndefinedTable)):
+            if isinstance(error, _PASSING):
                 raise StoreUnavailable(f"PostgreSQL: {str(error).splitlines()[0]}") from None
             raise
 

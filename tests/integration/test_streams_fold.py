@@ -171,6 +171,24 @@ def test_a_lost_script_is_sent_again(valkey: Valkey, db: redis.Redis) -> None:
     assert apply(valkey, batch_of(0, [submission("ada", (1, 1))]))[0].kept == 1
 
 
+def test_a_server_that_cannot_write_now_is_waited_for(valkey: Valkey, db: redis.Redis) -> None:
+    """Full, or a replica after a fail-over: the same batch goes through later."""
+    db.flushall()
+    one = batch_of(0, [submission("ada", (1, 1))])
+    db.config_set("maxmemory", 1)
+    try:
+        with pytest.raises(StoreUnavailable, match="maxmemory"):
+            apply(valkey, one)
+        db.config_set("maxmemory", 0)
+        db.replicaof("127.0.0.1", 1)
+        with pytest.raises(StoreUnavailable, match="replica"):
+            apply(valkey, one)
+    finally:
+        db.config_set("maxmemory", 0)
+        db.replicaof("no", "one")
+    assert apply(valkey, one)[0].kept == 1
+
+
 def test_no_server_is_a_retryable_error(tmp_path: Path) -> None:
     with pytest.raises(StoreUnavailable):
         apply(Valkey(tmp_path, free_ports(1)[0]), batch_of(0, [submission("ada", (1, 1))]))

@@ -17,7 +17,9 @@ import pytest
 from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from deltalake import DeltaTable
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from contracts.errors import StoreUnavailable
 from contracts.events import Feedback, Submission, encode
 from contracts.ids import partition_of
 from contracts.impressions import Impression, pack
@@ -31,7 +33,7 @@ from infra.stack.progress import heartbeats
 from infra.stack.server import Server
 from infra.stack.tansu import Tansu
 from infra.stack.valkey import Valkey
-from streams.decode import Batch, Record, decode_plays
+from streams.decode import Batch
 from streams.duplicates import client_of
 from streams.errors import PositionLost
 from streams.history_sink import HistorySink
@@ -230,10 +232,8 @@ def test_a_new_log_ends_the_workers_and_the_next_ones_read_it(
 
 
 def batch(offset: int, *tracks: int) -> Batch[Any]:
-    records = [Record(offset, None)]
-    made = decode_plays(records, partition=0, partitions=1, start=offset)
-    made.messages, made.rejected = [(offset, submission("ada", *((t, t) for t in tracks)))], []
-    return made
+    said = submission("ada", *((t, t) for t in tracks))
+    return Batch(0, offset, offset, offset, [(offset, said)], [])
 
 
 def test_two_lake_sinks_cannot_both_write(tmp_path: Path) -> None:
@@ -273,6 +273,17 @@ def test_clients_and_names_are_kept_as_they_are(postgres: Postgres) -> None:
             " order by played_at"
         ).fetchall()
     assert rows == [(source, [client_of(source)], source or "x", source) for source in odd]
+
+
+def test_a_database_that_is_read_only_after_a_fail_over_is_waited_for(postgres: Postgres) -> None:
+    options = conninfo_to_dict(postgres.address).get("options", "")
+    replica = make_conninfo(
+        postgres.address, options=f"{options} -c default_transaction_read_only=on"
+    )
+    sink = HistorySink(replica, "read-only", 1)
+    with pytest.raises(StoreUnavailable, match="read-only"):
+        sink.positions()
+    sink.close()
 
 
 @pytest.mark.kafka
