@@ -46,6 +46,7 @@ class DeadLetters:
             "linger.ms": 0,
             "message.max.bytes": 2_000_000,
             "message.timeout.ms": int(_TIMEOUT * 1000),
+            "log_level": 2,  # what goes wrong is told by `send`
         }
         self._producer: Producer | None = None
         # A batch is tried again while its store is away; its letters are written once.

@@ -11,7 +11,7 @@ import threading
 from typing import NamedTuple
 
 import msgspec
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from contracts.erasures import Erasure, decode, listener_key
 from contracts.errors import BrokerUnavailable, InvalidEvent
@@ -118,8 +118,8 @@ class ErasureFollower(threading.Thread):
         """
         ends = end_offsets(self._settings.kafka, self._topic, self._settings.partitions)
         self._ends = dict(enumerate(ends))
-        self._erased.clear()
-        if not self.is_alive():
+        if self.ident is None:  # called again after a failure, it goes on with what it has read
+            self._erased.clear()
             self.start()
         if not self._whole.wait(_PATIENCE):
             raise BrokerUnavailable(f"{self._topic} cannot be read to its end")
@@ -137,24 +137,30 @@ class ErasureFollower(threading.Thread):
                 "enable.auto.commit": False,
                 "auto.offset.reset": "earliest",
                 "fetch.wait.max.ms": 500,
-                "log_level": 3,
+                "log_level": 2,  # a broker that is away is noticed by the worker itself
             }
         )
         try:
             consumer.assign([TopicPartition(self._topic, p, 0) for p in self._offsets])
             while not self._stopping.is_set():
                 self._check_whole()
-                for message in consumer.consume(500, 0.1 if not self._whole.is_set() else _POLL):
-                    if message.error() is not None:
-                        continue
+                for message in self._fetch(consumer):
                     partition, offset = message.partition(), message.offset()
                     assert partition is not None
                     assert offset is not None
                     self._note(partition, offset, message.value())
-        except KafkaException as error:  # a lost log is noticed by the worker itself
-            log.warning("erasures: %s", error)
         finally:
             consumer.close()
+
+    def _fetch(self, consumer: Consumer) -> list[Message]:
+        """Return what came; trouble with the broker must not end this thread, nobody would know."""
+        try:
+            found = consumer.consume(500, 0.1 if not self._whole.is_set() else _POLL)
+        except KafkaException as error:
+            log.warning("erasures: %s", error)
+            self._stopping.wait(_POLL)
+            return []
+        return [message for message in found if message.error() is None]
 
     def _note(self, partition: int, offset: int, value: bytes | None) -> None:
         try:

@@ -74,7 +74,6 @@ class FaustFollower:
         self.watch = LogWatch(worker.settings.kafka, {t: log_ids[t] for t in fold.topics})
         self._stop = asyncio.Event()
         self._applying = False
-        self._broker_away = False
         self._known: dict[TP, int] = {}
         self._committed: dict[TP, int] = {}
         self.app = make_app(worker.settings, group, self._positions)
@@ -93,9 +92,12 @@ class FaustFollower:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._told_to_stop)
+        if self.worker.stopping.is_set():  # told so while the fold was made
+            raise Stopped
         self._known = await self._patiently(self.fold.positions)
         await asyncio.to_thread(self._check_beginning)
         starting = asyncio.create_task(start(self.app))
+        starting.add_done_callback(self._started)
         work = (self._stop.wait(), self._crashed(), self._apply(), self._tick())
         tasks: set[asyncio.Task[Any]] = {asyncio.ensure_future(w) for w in work}
         try:
@@ -136,10 +138,12 @@ class FaustFollower:
         while True:
             taken = await self.buffer.take()
             self._applying = True
-            for tp, records in taken.items():
-                if not self._stop.is_set():
-                    await self._apply_run(tp, records)
-            self._applying = False
+            try:
+                for tp, records in taken.items():
+                    if not self._stop.is_set():
+                        await self._apply_run(tp, records)
+            finally:
+                self._applying = False
 
     async def _apply_run(self, tp: TP, records: list[Record]) -> None:
         start = self._known.get(tp, 0)
@@ -157,17 +161,12 @@ class FaustFollower:
             await self._commit()
 
     async def _check_log(self) -> None:
-        status = self.worker.status
         try:
             await asyncio.to_thread(self.watch.check)
         except BrokerUnavailable as error:
-            if status.state == "running":
-                status.set_state("waiting", str(error))
-                self._broker_away = True
+            self.worker.status.waits("broker", str(error))
         else:
-            if self._broker_away:
-                status.set_state("running")
-            self._broker_away = False
+            self.worker.status.goes_on("broker")
 
     async def _commit(self) -> None:
         durable = self.fold.durable()
@@ -179,6 +178,11 @@ class FaustFollower:
         if fresh and await commit(self.app, fresh):
             self._committed.update(fresh)
 
+    def _started(self, starting: asyncio.Task[None]) -> None:
+        """Make a crash of a start that failed: nobody waits for its result."""
+        if not starting.cancelled() and (error := starting.exception()) is not None:
+            self.app._crash(error)
+
     async def _crashed(self) -> None:
         await self.app._crashed.wait()
         raise BrokerUnavailable(f"Faust stopped: {self.app.crash_reason!r}")
@@ -189,14 +193,13 @@ class FaustFollower:
             try:
                 result = await attempt()
             except StoreUnavailable as error:
-                self.worker.status.set_state("waiting", str(error))
+                self.worker.status.waits("store", str(error))
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._stop.wait(), pause)
                     raise Stopped from None
                 pause = min(2 * pause, 3.0)
                 continue
-            if self.worker.status.state == "waiting":
-                self.worker.status.set_state("running")
+            self.worker.status.goes_on("store")
             return result
 
     async def _finish(self, tasks: set[asyncio.Task[Any]]) -> None:

@@ -22,10 +22,6 @@ class Status:
 
     Attributes
     ----------
-    state
-        ``starting``, ``running``, ``waiting`` or ``stopping``.
-    detail
-        Why it waits, for a person.
     offsets
         ``"<topic>:<partition>" -> next offset``.
     counters
@@ -33,23 +29,47 @@ class Status:
     """
 
     def __init__(self) -> None:
-        self.state = "starting"
-        self.detail = ""
         self.log_id = ""
         self.offsets: dict[str, int] = {}
         self.counters: dict[str, float] = {}
+        self._state = "starting"
+        self._detail = ""
+        self._waiting: dict[str, str] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def state(self) -> str:
+        """``starting``, ``running``, ``waiting`` (any part of the worker does) or ``stopping``."""
+        return "waiting" if self._waiting and self._state != "stopping" else self._state
+
+    @property
+    def detail(self) -> str:
+        """Why it waits, or what it is about, for a person."""
+        reasons = list(self._waiting.values())
+        return "; ".join(dict.fromkeys(reasons)) if self.state == "waiting" else self._detail
 
     def add(self, **counts: float) -> None:
-        """Add to counters."""
-        for name, count in counts.items():
-            self.counters[name] = self.counters.get(name, 0) + count
+        """Add to counters; any thread may."""
+        with self._lock:
+            for name, count in counts.items():
+                self.counters[name] = self.counters.get(name, 0) + count
 
     def set_state(self, state: str, detail: str = "") -> None:
-        """Change the state and log the change, once."""
-        if (state, detail) != (self.state, self.detail):
-            level = logging.WARNING if state == "waiting" else logging.INFO
-            log.log(level, "%s%s", state, f": {detail}" if detail else "")
-            self.state, self.detail = state, detail
+        """Say what the worker as a whole does; a change of the state is logged."""
+        if state != self._state:
+            log.info("%s", state)
+        self._state, self._detail = state, detail
+
+    def waits(self, part: str, why: str) -> None:
+        """Say that a part of the worker waits for something; its beginning is logged."""
+        if part not in self._waiting:
+            log.warning("%s waits: %s", part, why)
+        self._waiting[part] = why
+
+    def goes_on(self, part: str) -> None:
+        """Say that a part does not wait, or not any more."""
+        if self._waiting.pop(part, None) is not None:
+            log.info("%s goes on", part)
 
 
 class Reporter(threading.Thread):

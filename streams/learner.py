@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from faust.types import TP
 
+from contracts.errors import BrokerUnavailable
 from contracts.events import Play, Submission
 from contracts.features import ratio_byte
 from contracts.ids import artist_key, id_key, track_key, user_key
@@ -203,7 +204,8 @@ class ModelFold:
 
     async def tick(self) -> None:
         """Take in new views, publish once caught up, save a snapshot when one is due."""
-        self._unsaved += len(await self._views.look(self._model))
+        loaded = await self._views.look(self._model)  # meanwhile plays are learned, and counted
+        self._unsaved += len(loaded)
         for name, generation in self._model.views.items():
             self._status.counters[f"{name}_view"] = generation
         await self._judge()
@@ -228,9 +230,12 @@ class ModelFold:
 
     async def _publish_when_caught_up(self) -> None:
         if self._ends is None:
-            ends = await asyncio.to_thread(
-                end_offsets, self._settings.kafka, self.topics[0], self._partitions
-            )
+            try:
+                ends = await asyncio.to_thread(
+                    end_offsets, self._settings.kafka, self.topics[0], self._partitions
+                )
+            except BrokerUnavailable:  # asked again at the next tick
+                return
             self._ends = {TP(self.topics[0], p): end for p, end in enumerate(ends)}
         if all(self._live[tp] >= end for tp, end in self._ends.items()):
             self._directory.publish(self._model)
@@ -254,13 +259,12 @@ class ModelFold:
             except OSError as error:  # a full disk: the log is still there, try again
                 self._unsaved += 1
                 self._forgetting.snapshot_failed()
-                self._status.set_state("waiting", f"snapshot: {error}")
+                self._status.waits("snapshot", f"snapshot: {error}")
                 return
             self._durable = offsets
             self._forgetting.snapshot_is_written(path)
             self._status.add(snapshots=1)
-            if self._status.detail.startswith("snapshot: "):
-                self._status.set_state("running")
+            self._status.goes_on("snapshot")
 
     async def close(self) -> None:
         """Save what is not saved yet, and wait until it is on disk."""
@@ -277,9 +281,8 @@ def body(worker: Worker) -> None:
     """Follow ``plays`` until told to stop."""
     log_ids = worker.find_logs()
     ids = log_ids[worker.topics.plays], log_ids[worker.topics.erasures]
-    worker.status.detail = "compiling the model"
+    worker.status.set_state("starting", "compiling the model")
     warm_up()
-    worker.status.detail = ""
     group = f"{worker.settings.namespace}.learner.{worker.settings.host_name}"
     follow(worker, lambda: ModelFold(worker, *ids), group, log_ids)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import Iterator
 from itertools import islice
 
@@ -25,8 +24,6 @@ from streams.errors import PositionLost
 from streams.feature_store import FeatureStore
 from streams.follow import follow
 from streams.worker import Worker, run_worker
-
-log = logging.getLogger(__name__)
 
 #: A script call blocks the server for every reader; so many bytes of messages take it about 5 ms.
 _MOST_BYTES = 1024 * 1024

@@ -30,7 +30,11 @@ class LogWatch:
     def __init__(self, bootstrap: str, log_ids: dict[str, str]) -> None:
         self.log_ids = log_ids
         self._admin = AdminClient(
-            {"bootstrap.servers": bootstrap, "socket.timeout.ms": int(_TIMEOUT * 1000)}
+            {
+                "bootstrap.servers": bootstrap,
+                "socket.timeout.ms": int(_TIMEOUT * 1000),
+                "log_level": 2,  # what goes wrong is told by `check`
+            }
         )
 
     def check(self) -> None:

@@ -27,10 +27,7 @@ AGAIN_SECONDS = 60.0
 class Views:
     """Watches ``<home>/batch_view`` and ``<home>/content_view``.
 
-    Attributes
-    ----------
-    refused
-        ``view -> reason`` of generations that cannot be read; the ones before stay in force.
+    A generation that cannot be read is logged; the one before stays in force.
     """
 
     def __init__(self, home: Path) -> None:
@@ -38,7 +35,6 @@ class Views:
         self._looked = -LOOK_SECONDS
         self._mapped: dict[str, tuple[int, int, float]] = {}
         self._bad: dict[str, int] = {}
-        self.refused: dict[str, str] = {}
 
     async def look(self, model: Recommender) -> dict[str, int]:
         """Load what has changed; return ``view -> generation`` of what was loaded."""
@@ -57,9 +53,8 @@ class Views:
                 view = await asyncio.to_thread(batch_view.read, folder, generation)
             except IncompatibleState as error:
                 log.warning("%s", error)
-                self._bad[name], self.refused[name] = generation, str(error)
+                self._bad[name] = generation
                 continue
-            self.refused.pop(name, None)
             rows = _into(model, name)(view)
             # After the table: the content view itself makes tracks known.
             self._mapped[name] = generation, model.tracks, now

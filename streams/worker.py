@@ -15,8 +15,9 @@ from contracts.kafka import ensure_topics
 from contracts.settings import Settings
 from contracts.topics import Topics
 from streams.erasures import ErasureFollower
-from streams.errors import exit_code
+from streams.errors import FAILED, exit_code
 from streams.heartbeat import Reporter, Status
+from streams.log_limit import LogLimit
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -51,8 +52,13 @@ class Worker:
         self.erasures = ErasureFollower(settings, self.status)
         self.stopping = threading.Event()
 
-    def patiently(self, attempt: Callable[[], T]) -> T:
+    def patiently(self, attempt: Callable[[], T], part: str = "") -> T:
         """Call until it works, with growing pauses while a store or the broker is down.
+
+        Parameters
+        ----------
+        part
+            What of this worker waits meanwhile, as the heartbeat and the log name it.
 
         Raises
         ------
@@ -64,13 +70,12 @@ class Worker:
             try:
                 result = attempt()
             except (StoreUnavailable, BrokerUnavailable) as error:
-                self.status.set_state("waiting", str(error))
+                self.status.waits(part or self.name, str(error))
                 if self.stopping.wait(pause):
                     raise Stopped from None
                 pause = min(2 * pause, _LONGEST_PAUSE)
                 continue
-            if self.status.state == "waiting":
-                self.status.set_state("running")
+            self.status.goes_on(part or self.name)
             return result
 
     def find_logs(self) -> dict[str, str]:
@@ -88,9 +93,8 @@ class Worker:
 
 def run_worker(settings: Settings, name: str, body: Callable[[Worker], None]) -> int:
     """Run a worker until it is told to stop; return its exit code (:mod:`streams.errors`)."""
-    logging.basicConfig(
-        level=logging.INFO, format=f"%(asctime)s {name} %(levelname)s %(name)s: %(message)s"
-    )
+    for handler in logging.getLogger().handlers:  # set up by whoever started this process
+        handler.addFilter(LogLimit())
     worker = Worker(settings, name)
 
     def on_signal(_signum: int, _frame: FrameType | None) -> None:
@@ -101,18 +105,20 @@ def run_worker(settings: Settings, name: str, body: Callable[[Worker], None]) ->
             signal.signal(number, on_signal)
     reporter = Reporter(settings, name, worker.status)
     reporter.start()
-    code = 0
+    code, why = 0, ""
     try:
         body(worker)
     except Stopped:
         pass
     except SegueError as error:
-        code = exit_code(error)
+        code, why = exit_code(error), str(error)
         log.error("%s: %s; exit code %d", type(error).__name__, error, code)
-        worker.status.detail = str(error)
+    except Exception as error:  # a fault of ours: the process has to end all the same
+        code, why = FAILED, f"{type(error).__name__}: {error}"
+        log.exception("unexpected error; exit code %d", code)
     finally:
         worker.erasures.close()
-        worker.status.state = "stopping"
+        worker.status.set_state("stopping", why)
         reporter.close()
     _end_if_stuck(code)
     return code

@@ -43,7 +43,7 @@ def test_the_window_keeps_the_latest_plays() -> None:
     assert listener.seconds.tolist() == list(range(START + 5, START + WINDOW + 5))
 
 
-def test_hiding_showing_and_erasing() -> None:
+def test_hiding_and_showing_again() -> None:
     def say(*kinds: str) -> bytes:
         messages = [
             Feedback(user_id="ada", kind=kind, at=0, source="t", artist="A", title=f"T{i % 2}")
