@@ -19,7 +19,7 @@ from contracts.errors import Retryable, SegueError
 #: command runs: `segue --help` must not wait for numba and dbt.
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "up": ("infra.commands.up", "up", "Start the whole stack on this machine."),
-    "down": ("infra.commands.down", "down", "Stop a stack that was started with --detach."),
+    "down": ("infra.commands.down", "down", "Stop the stack of a home, in order."),
     "status": ("infra.commands.status", "status", "Show what runs and how far each part is."),
     "doctor": ("infra.commands.doctor", "doctor", "Say what is installed, reachable and wrong."),
     "replay": (
@@ -75,6 +75,7 @@ class _LazyGroup(TyperGroup):
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """List the commands without importing any of them."""
         formatter.write_usage("segue", "COMMAND [OPTIONS]  (segue COMMAND --help for more)")
+        formatter.write_paragraph()
         formatter.write_text(self.help or "")
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, _, text) in COMMANDS.items()])

@@ -16,7 +16,6 @@ from contracts.errors import ConfigurationError
 from infra.audit.trail import here
 from infra.database import connected
 from infra.erasure import requests
-from infra.erasure.run import run_pending
 from infra.erasure.target import FAIL_SAFE_DAYS
 from infra.stack.accounts import ADMIN
 from infra.stack.running import running
@@ -33,6 +32,8 @@ def erase(
 
     A killed run goes on where it stopped. What must wait is taken up by the running stack.
     """
+    from infra.erasure.run import run_pending  # every store's library: not for `--help`
+
     if (user is None) != pending:
         raise ConfigurationError("say whom: segue erase USER, or --pending for what was asked for")
     if user == ADMIN:

@@ -16,7 +16,6 @@ from rich.console import Console
 from rich.table import Table
 
 from api.auth import token_hash
-from api.lastfm.sessions import md5
 from contracts.audit import INSERT, entry
 from contracts.errors import ConfigurationError
 from infra.audit.trail import here
@@ -46,6 +45,8 @@ def create(
     as_json: AsJson = False,
 ) -> None:
     """Create a token and print it: it cannot be shown again."""
+    from api.lastfm.sessions import md5  # the whole API with it: not for `--help` and `list`
+
     roles = _known_roles(role or ["listener"])
     if not user or not user.isprintable() or user != user.strip() or len(user) > 256:
         raise ConfigurationError(

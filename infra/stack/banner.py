@@ -35,9 +35,10 @@ def calls(api: str) -> list[tuple[str, str]]:
             "submit a listen (ListenBrainz)",
             f"curl -H \"Authorization: Token $TOKEN\" {api}/1/submit-listens -d '{_LISTEN}'",
         ),
-        ("similar to that one", f"curl {auth} {api}/v1/tracks/{similar}/similar"),
         ("my listens (ListenBrainz)", f"curl {api}/1/user/admin/listens {auth}"),
-        ("reports", f"curl {auth} {api}/v1/reports"),
+        ("reports, from the first segue nightly on", f"curl {auth} {api}/v1/reports"),
+        # Last: pasted all at once, the listen above must have been learned.
+        ("similar to Sexy Boy", f"curl {auth} {api}/v1/tracks/{similar}/similar"),
     ]
 
 
@@ -54,7 +55,10 @@ def catalogue_calls(api: str) -> list[tuple[str, str]]:
             "what next for a simulated listener, and why?",
             f'curl {auth} "{api}/v1/users/sim-00000/recommendations?limit=3&explain=true"',
         ),
-        ("find artists and tracks", f'curl {auth} "{api}/v1/search?q={words}"'),
+        (
+            "find artists and tracks (the catalogue comes within a minute of the start)",
+            f'curl {auth} "{api}/v1/search?q={words}"',
+        ),
         ("an artist's page", f"curl {auth} {api}/v1/artists/{artist_id(artist)}"),
         (
             "a station, for one listener",
