@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import msgspec
 
-from contracts.errors import InvalidEvent
 from contracts.events import VERSION
 from contracts.ids import user_key
+from contracts.messages import read
 
 
 class Erasure(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -64,7 +64,4 @@ def decode(value: bytes | None) -> Erasure:
     InvalidEvent
         It is none; nobody but Segue writes there.
     """
-    try:
-        return _DECODER.decode(value or b"")
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise InvalidEvent("bad-schema", f"not an erasure: {error}") from None
+    return read(_DECODER, value, "an erasure")

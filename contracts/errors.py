@@ -6,7 +6,7 @@
     ├── Retryable            the same call may succeed later: wait, then try again
     │   └── BrokerUnavailable, StoreUnavailable
     └── Terminal             the same call will fail again: reject, dead-letter or tell the user
-        ├── InvalidEvent     (reason, field)
+        ├── InvalidEvent     (reason)
         ├── ConfigurationError
         └── IncompatibleState
 """

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from contracts.errors import InvalidEvent
+from contracts.messages import check_version, read
 
 #: Most plays one submission may carry; a longer import is cut into several.
 MAX_PLAYS = 200
@@ -93,8 +94,7 @@ class DeadLetter(msgspec.Struct, kw_only=True):
     Attributes
     ----------
     reason
-        A short stable word: ``bad-json``, ``bad-schema``, ``bad-version``, ``too-many-plays``,
-        ``empty``.
+        A short stable word, such as ``bad-json``, ``bad-schema`` or ``too-old``.
     detail
         What is wrong, for a person.
     value, key
@@ -119,6 +119,7 @@ class DeadLetter(msgspec.Struct, kw_only=True):
 
 
 _SUBMISSION = msgspec.json.Decoder(Submission)
+_FEEDBACK = msgspec.json.Decoder(Feedback)
 _ENCODER = msgspec.json.Encoder()
 
 
@@ -135,21 +136,18 @@ def decode_submission(value: bytes | None) -> Submission:
     InvalidEvent
         With a reason fit for counting and for the dead-letter topic.
     """
-    if not value:
-        raise InvalidEvent("empty", "the message has no value; a submission is a JSON object")
-    try:
-        submission = _SUBMISSION.decode(value)
-    except msgspec.ValidationError as error:
-        raise InvalidEvent("bad-schema", f"not a submission: {error}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidEvent("bad-json", f"not JSON: {error}") from None
-    if submission.version != VERSION:
-        raise InvalidEvent(
-            "bad-version", f"version {submission.version} is not understood here, only {VERSION}"
-        )
+    submission = read(_SUBMISSION, value, "a submission")
+    check_version(submission.version, VERSION)
     if not 1 <= len(submission.plays) <= MAX_PLAYS:
         raise InvalidEvent(
             "too-many-plays" if submission.plays else "empty",
             f"{len(submission.plays)} plays in one submission; 1 to {MAX_PLAYS} are allowed",
         )
     return submission
+
+
+def decode_feedback(value: bytes | None) -> Feedback:
+    """Read and check one message of ``feedback``; raises as :func:`decode_submission`."""
+    feedback = read(_FEEDBACK, value, "feedback")
+    check_version(feedback.version, VERSION)
+    return feedback

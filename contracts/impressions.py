@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from contracts.errors import InvalidEvent
+from contracts.messages import check_version, read
 
 VERSION = 2
 _FLOAT = np.dtype("<f4")
@@ -127,21 +128,15 @@ def decode(value: bytes | None) -> Impression:
     InvalidEvent
         With a reason fit for counting and for the dead-letter topic.
     """
-    if not value:
-        raise InvalidEvent("empty", "the message has no value")
     try:
-        try:
-            impression = _DECODER.decode(value)
-        except msgspec.ValidationError:
-            if b'"shown"' not in value:
-                raise
-            return _of_version_1(_DECODER_V1.decode(value))
-        _check_version(impression.version, VERSION)
+        impression = read(_DECODER, value, "an impression")
+    except InvalidEvent:
+        if b'"shown"' not in (value or b""):
+            raise
+        return _of_version_1(read(_DECODER_V1, value, "an impression"))
+    check_version(impression.version, VERSION)
+    try:
         impression.matrix()
-    except msgspec.ValidationError as error:
-        raise InvalidEvent("bad-schema", f"not an impression: {error}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidEvent("bad-json", f"not JSON: {error}") from None
     except ValueError:
         detail = f"numbers do not make a row for each of {len(impression.tracks)} tracks"
         raise InvalidEvent("bad-schema", detail) from None
@@ -149,7 +144,7 @@ def decode(value: bytes | None) -> Impression:
 
 
 def _of_version_1(old: ImpressionV1) -> Impression:
-    _check_version(old.version, 1)
+    check_version(old.version, 1)
     if len({len(shown.features) for shown in old.shown}) > 1:
         raise InvalidEvent("bad-schema", "the tracks have different numbers of features")
     rows = [(shown.score, shown.propensity, *shown.features) for shown in old.shown]
@@ -163,8 +158,3 @@ def _of_version_1(old: ImpressionV1) -> Impression:
         numbers=np.array(rows, _FLOAT).tobytes(),
         **fields,
     )
-
-
-def _check_version(found: int, known: int) -> None:
-    if found != known:
-        raise InvalidEvent("bad-version", f"version {found} is not understood here")

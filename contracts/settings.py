@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import get_type_hints
 
+from contracts.environ import converted, variable
 from contracts.errors import ConfigurationError
 
 _PREFIX = "SEGUE_"
@@ -116,19 +117,9 @@ class Settings:
         values: dict[str, object] = {}
         for field in fields(cls):
             name = _PREFIX + field.name.upper()
-            text = source.get(name)
-            if text is None and (file := source.get(f"{name}_FILE")):
-                try:
-                    text = Path(file).read_text().strip()
-                except OSError as error:
-                    raise ConfigurationError(f"{name}_FILE: cannot read {file}: {error}") from None
-            if text is None:
-                continue
-            try:
-                values[field.name] = types[field.name](text)
-            except ValueError:
-                kind = types[field.name].__name__
-                raise ConfigurationError(f"{name}={text!r} is not a valid {kind}") from None
+            text = variable(source, name)
+            if text is not None:
+                values[field.name] = converted(name, text, types[field.name])
         settings = cls(**values)  # type: ignore[arg-type]
         if settings.partitions < 1:
             raise ConfigurationError("SEGUE_PARTITIONS must be at least 1")

@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
+from contracts.environ import converted, variable
 from contracts.errors import ConfigurationError, StoreUnavailable
 
 if TYPE_CHECKING:
@@ -117,19 +117,8 @@ class Snowflake:
         own = own if source.get(f"{own}USER") else _PREFIX
         for each in fields(cls):
             name = (own if each.name in _IDENTITY else _PREFIX) + each.name.upper()
-            text = source.get(name)
-            if not text and (file := source.get(f"{name}_FILE")):
-                try:
-                    text = Path(file).read_text().strip()
-                except OSError as error:
-                    raise ConfigurationError(f"{name}_FILE: cannot read {file}: {error}") from None
-            if not text:
-                continue
-            try:
-                values[each.name] = types[each.name](text)
-            except ValueError:
-                kind = types[each.name].__name__
-                raise ConfigurationError(f"{name}={text!r} is not a valid {kind}") from None
+            if text := variable(source, name):
+                values[each.name] = converted(name, text, types[each.name])
         found = cls(**values)
         if not found.database.replace("_", "").isalnum():
             raise ConfigurationError(f"{_PREFIX}DATABASE={found.database!r} is not a plain name")

@@ -15,10 +15,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
 
-import msgspec
-
 from contracts.errors import InvalidEvent
-from contracts.events import VERSION, Feedback, Submission, decode_submission
+from contracts.events import Feedback, Submission, decode_submission
+from contracts.events import decode_feedback as decode_feedback_message
 from contracts.ids import partition_of
 from contracts.impressions import Impression
 from contracts.impressions import decode as decode_impression
@@ -32,7 +31,6 @@ _LAST_SECOND = 2**32 - 1  # a blob keeps the second in 32 bits: until 2106
 _LAST_MILLISECOND = 253_402_300_799_999  # year 9999, the last a date library knows
 _INT64 = 2**63 - 1
 _LONGEST_NAME = 256
-_FEEDBACK = msgspec.json.Decoder(Feedback)
 
 
 class Record(NamedTuple):
@@ -104,8 +102,6 @@ def _decode(
                 messages.append((last, message))
         except InvalidEvent as error:
             rejected.append(Rejected(record, error))
-        except RecursionError:
-            rejected.append(Rejected(record, InvalidEvent("bad-json", "nested too deeply")))
     return Batch(partition, start, max(first, start), last, messages, rejected)
 
 
@@ -138,9 +134,7 @@ def decode_feedback(
     """Decode messages of ``feedback``; what breaks the contract is returned, never raised."""
 
     def read(value: bytes | None) -> Feedback | None:
-        feedback: Feedback = _json(value, _FEEDBACK)
-        if feedback.version != VERSION:
-            raise InvalidEvent("bad-version", f"version {feedback.version} is not understood here")
+        feedback = decode_feedback_message(value)
         _check_user(feedback.user_id, partition, partitions)
         if feedback.kind not in FEEDBACK_KINDS:
             _refuse(f"kind {feedback.kind[:60]!r} is none of {', '.join(sorted(FEEDBACK_KINDS))}")
@@ -183,17 +177,6 @@ ROWS: dict[str, Callable[[Any], int]] = {
     "feedback": lambda _: 1,
     "impressions": lambda shown: max(1, len(shown.tracks)),
 }
-
-
-def _json(value: bytes | None, decoder: msgspec.json.Decoder[Any]) -> Any:
-    if not value:
-        raise InvalidEvent("empty", "the message has no value")
-    try:
-        return decoder.decode(value)
-    except msgspec.ValidationError as error:
-        raise InvalidEvent("bad-schema", str(error)) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InvalidEvent("bad-json", f"not JSON: {error}") from None
 
 
 def _check_user(user_id: str, partition: int, partitions: int) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Callable
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts import events, schema
+from contracts import erasures, events, impressions, schema
 from contracts.errors import InvalidEvent
 
 
@@ -79,10 +80,32 @@ def test_a_broken_submission_is_refused_with_its_reason(value: bytes | None, rea
     assert refused.value.reason == reason
 
 
+DECODERS = [events.decode_submission, events.decode_feedback, erasures.decode, impressions.decode]
+
+
+@pytest.mark.parametrize("decode", DECODERS)
 @given(st.binary(max_size=200))
-def test_any_bytes_are_read_or_refused(value: bytes) -> None:
+def test_any_bytes_are_read_or_refused(decode: Callable[[bytes], object], value: bytes) -> None:
     with contextlib.suppress(InvalidEvent):
-        events.decode_submission(value)
+        decode(value)
+
+
+@pytest.mark.parametrize("decode", DECODERS)
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (None, "empty"),
+        (b"{", "bad-json"),
+        (b'{"x":' + b"[" * 100_000, "bad-json"),
+        (b"{}", "bad-schema"),
+    ],
+)
+def test_every_topic_refuses_in_the_same_words(
+    decode: Callable[[bytes | None], object], value: bytes | None, reason: str
+) -> None:
+    with pytest.raises(InvalidEvent) as refused:
+        decode(value)
+    assert refused.value.reason == reason
 
 
 @pytest.mark.parametrize("name", list(schema.MESSAGES))

@@ -17,8 +17,10 @@ def test_settings_survive_the_environment() -> None:
 
 def test_a_secret_is_read_from_a_file(tmp_path: Path) -> None:
     (tmp_path / "dsn").write_text("postgresql://secret\n")
-    settings = Settings.from_env({"SEGUE_POSTGRES_DSN_FILE": str(tmp_path / "dsn")})
-    assert settings.postgres_dsn == "postgresql://secret"
+    env = {"SEGUE_POSTGRES_DSN_FILE": str(tmp_path / "dsn")}
+    assert Settings.from_env(env).postgres_dsn == "postgresql://secret"
+    env["SEGUE_POSTGRES_DSN"] = ""  # as compose leaves what is not set
+    assert Settings.from_env(env).postgres_dsn == "postgresql://secret"
 
 
 @pytest.mark.parametrize(
