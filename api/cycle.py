@@ -36,7 +36,8 @@ def answer(
     protocol: HttpToolsProtocol, cycle: Cycle, status: int, headers: Headers, body: bytes
 ) -> None:
     """Write an answer as the server writes the application's, unless the client is gone."""
-    if cycle.disconnected:
+    # The protocol tells only the latest request that its client left, not those it was piped after.
+    if cycle.disconnected or protocol.transport.is_closing():
         return
     head = [JSON, (b"content-length", b"%d" % len(body)), *headers]
     lines = b"".join([b"%b: %b\r\n" % line for line in head])

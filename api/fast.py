@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from typing import NamedTuple
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -32,6 +33,8 @@ log = logging.getLogger(__name__)
 
 _START, _END = PREFIX.encode(), SUFFIX.encode()
 _POST = POST_ROUTE.encode()
+#: Bytes of a request line and headers, at most; well above what arrives in one piece.
+MAX_HEAD = 1_048_576
 
 
 class Pending(NamedTuple):
@@ -60,7 +63,7 @@ class FastPath:
     def take(self, protocol: HttpToolsProtocol, keep_alive: bool) -> Cycle | None:
         """Begin to answer a GET whose headers have arrived; ``None`` where it is not for us."""
         path, _, query = protocol.url.partition(b"?")
-        if not (path.startswith(_START) and path.endswith(_END)) or b"#" in query:
+        if not (path.startswith(_START) and path.endswith(_END)) or b"#" in protocol.url:
             return None
         name = path[len(_START) : -len(_END)]
         if not 0 < len(name) <= LONGEST_NAME or b"%" in name or not name.isascii():
@@ -91,12 +94,20 @@ class FastPath:
 
 def protocol_with(fast: FastPath) -> type[HttpToolsProtocol]:
     """Return uvicorn's HTTP protocol with the fast path before its application."""
+    take_list, take_plays = _careful(fast.take), _careful(fast.posts.take)
 
     class FastProtocol(HttpToolsProtocol):
         #: Body so far of a POST that nobody has begun to answer.
         held: bytes | None = None
+        #: Whether a request line or headers are still coming, and about how much of them came.
+        heading, head_bytes = False, 0
+
+        def on_message_begin(self) -> None:
+            super().on_message_begin()
+            self.heading, self.head_bytes = True, 0
 
         def on_headers_complete(self) -> None:
+            self.heading = False
             parser = self.parser
             free = self.cycle is None or self.cycle.response_complete
             if (
@@ -108,7 +119,7 @@ def protocol_with(fast: FastPath) -> type[HttpToolsProtocol]:
             ):
                 method = parser.get_method()
                 if method == b"GET":
-                    cycle = fast.take(self, parser.should_keep_alive())
+                    cycle = take_list(self, parser.should_keep_alive())
                     if cycle is not None:
                         self.cycle = cycle
                         return
@@ -124,27 +135,47 @@ def protocol_with(fast: FastPath) -> type[HttpToolsProtocol]:
                 self.held += body
 
         def on_message_complete(self) -> None:
-            body = self.held
-            if body is None:
-                super().on_message_complete()
-                return
-            if fast.posts.take(self, body, self.parser.should_keep_alive()) is None:
-                self._go_around()
-                super().on_message_complete()
-            self.held = None
+            body, self.held = self.held, None
+            if body is not None:
+                cycle = take_plays(self, body, self.parser.should_keep_alive())
+                if cycle is not None:
+                    self.cycle = cycle
+                    return
+                self._go_around(body)
+            super().on_message_complete()
 
         def data_received(self, data: bytes) -> None:
             super().data_received(data)
-            if self.held is not None:  # the rest may take its time: let the application wait
-                self._go_around()
-
-        def _go_around(self) -> None:
             body, self.held = self.held, None
+            if body is not None:  # the rest may take its time: let the application wait
+                self._go_around(body)
+            elif self.heading:
+                self.head_bytes += len(data)  # of the first part some may be another request's
+                if self.head_bytes > MAX_HEAD and not self.transport.is_closing():
+                    self.send_400_response("The request line and headers are too large.")
+
+        def _go_around(self, body: bytes) -> None:
             super().on_headers_complete()
             if body:
                 super().on_body(body)
 
     return FastProtocol
+
+
+def _careful(take: Callable[..., Cycle | None]) -> Callable[..., Cycle | None]:
+    """Return the same, but a mistake of ours is logged and the request goes around.
+
+    The parser would take the exception for a request it cannot read, and answer 400.
+    """
+
+    def careful(*request: object) -> Cycle | None:
+        try:
+            return take(*request)
+        except Exception:
+            log.exception("a request was not taken at once")
+            return None
+
+    return careful
 
 
 def _is_plain(headers: Headers) -> bool:

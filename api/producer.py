@@ -1,9 +1,4 @@
-"""The way into the play log: a 2xx is sent only after the broker acknowledged everything.
-
-One idempotent producer (acks=all) for the process. Its delivery reports are collected on the event
-loop itself: while something is in flight, a timer polls every millisecond. A polling thread or
-the library's asyncio producer costs more (see the design notes on ingest).
-"""
+"""The way into the play log: a 2xx is sent only after the broker acknowledged everything."""
 
 from __future__ import annotations
 
@@ -13,8 +8,9 @@ import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Message
 
+from api.polled import DELIVERY_MS, PolledProducer
 from contracts.errors import BrokerUnavailable
 
 log = logging.getLogger(__name__)
@@ -24,8 +20,6 @@ TICK_SECONDS = 0.001
 MAX_IN_FLIGHT_BYTES = 64 * 1024 * 1024
 #: Largest message value; below the broker's default limit of 1 MiB with room for headers.
 MAX_MESSAGE_BYTES = 900_000
-#: How long the broker may take (ms); then the caller gets a 503 and sends again.
-DELIVERY_MS = 4_000
 LINGER_MS = 1.0
 
 
@@ -36,25 +30,6 @@ class Record(NamedTuple):
     key: bytes
     value: bytes
     partition: int = -1
-
-
-def producer_config(bootstrap: str, *, linger_ms: float, delivery_ms: int) -> dict[str, Any]:
-    """Return the settings that all producers of this process share."""
-    return {
-        "bootstrap.servers": bootstrap,
-        "enable.idempotence": True,
-        "acks": "all",
-        "linger.ms": linger_ms,
-        "delivery.timeout.ms": delivery_ms,
-        # Not lz4, snappy or zstd: the Faust agents (aiokafka) read those only with cramjam.
-        "compression.type": "none",
-        "queue.buffering.max.messages": 200_000,
-        "reconnect.backoff.ms": 50,
-        "reconnect.backoff.max.ms": 1_000,
-        "socket.timeout.ms": delivery_ms,
-        "topic.metadata.refresh.interval.ms": 10_000,
-        "logger": log,
-    }
 
 
 class Waiting(Protocol):
@@ -115,38 +90,38 @@ class _Batch:
             self.future.set_exception(BrokerUnavailable(f"not acknowledged: {why}"))
 
 
-class PlayLog:
+class PlayLog(PolledProducer):
     """Appends messages to Kafka from the event loop it is used on.
 
-    Parameters
+    Attributes
     ----------
-    bootstrap
-        Addresses of brokers.
+    in_flight_bytes
+        Of values that are not acknowledged yet.
+    refused
+        Requests refused because too much was waiting.
+    acked_at, failed_at
+        ``time.monotonic()`` of the last acknowledgement and of the last failure.
     """
 
     def __init__(
         self, bootstrap: str, *, linger_ms: float = LINGER_MS, delivery_ms: int = DELIVERY_MS
     ) -> None:
-        self._config: dict[str, Any] = {
-            **producer_config(bootstrap, linger_ms=linger_ms, delivery_ms=delivery_ms),
-            "queue.buffering.max.kbytes": 2 * MAX_IN_FLIGHT_BYTES // 1024,
-            "error_cb": self._on_error,
-        }
-        self._producer = Producer(self._config)
-        self._fatal = False
+        super().__init__(
+            bootstrap,
+            "plays",
+            tick_seconds=TICK_SECONDS,
+            delivery_ms=delivery_ms,
+            settings={
+                "linger.ms": linger_ms,
+                "queue.buffering.max.kbytes": 2 * MAX_IN_FLIGHT_BYTES // 1024,
+            },
+        )
         self._complaint, self._complained_at = "", 0.0
-        self._timer: asyncio.TimerHandle | None = None
         self._live: set[_Batch] = set()
         self.in_flight_bytes = 0
         self.refused = 0
-        #: ``time.monotonic()`` of the last acknowledgement and of the last failure.
         self.acked_at = 0.0
         self.failed_at = 0.0
-
-    @property
-    def queued(self) -> int:
-        """Messages waiting for the broker."""
-        return len(self._producer)
 
     async def append(self, records: Sequence[Record]) -> None:
         """Append messages; return once the broker has acknowledged all of them.
@@ -175,20 +150,6 @@ class PlayLog:
             return self._producer.list_topics(timeout=timeout)
         except KafkaException as error:
             raise BrokerUnavailable(str(error.args[0].str())) from None
-
-    async def close(self, seconds: float = 8.0) -> int:
-        """Wait for what is in flight; return how many messages were given up."""
-        deadline = time.monotonic() + seconds
-        while len(self._producer) and time.monotonic() < deadline:
-            self._poll()
-            await asyncio.sleep(0.005)
-        if self._timer is not None:
-            self._timer.cancel()
-        left = len(self._producer)
-        if left:
-            self._producer.purge()
-            self._producer.flush(1.0)
-        return left
 
     def submit(self, records: Sequence[Record], future: Waiting | None) -> None:
         """Append messages and return at once; ``future`` is told what becomes of them.
@@ -219,16 +180,8 @@ class PlayLog:
             batch.drop(len(records) - done)
             raise BrokerUnavailable(f"the broker's queue is closed: {error}") from None
         finally:
-            if self._timer is None and self._live:
-                self._timer = asyncio.get_running_loop().call_later(TICK_SECONDS, self._tick)
-
-    def _tick(self) -> None:
-        self._timer = None
-        self._poll()
-        if self._fatal:
-            self._renew()
-        if self._live and self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(TICK_SECONDS, self._tick)
+            if done:
+                self._poll_soon()
 
     def settled(self, batch: _Batch) -> None:
         """Take note that a batch has all its delivery reports (called by the batch)."""
@@ -239,30 +192,14 @@ class PlayLog:
             if batch.error is not None and batch.error.fatal():
                 self._fatal = True
 
-    def _poll(self) -> None:
-        try:
-            self._producer.poll(0)
-        except KafkaException as error:  # raised once more after a fatal error was reported
-            self._fatal = self._fatal or bool(error.args[0].fatal())
-
     def _on_error(self, error: KafkaError) -> None:
-        if error.fatal():
-            self._fatal = True
+        super()._on_error(error)
         # A broker that is down says so hundreds of times a second.
         now = time.monotonic()
         if error.str() != self._complaint or now - self._complained_at > 10:
             self._complaint, self._complained_at = error.str(), now
             log.warning("kafka: %s", error.str())
 
-    def _renew(self) -> None:
-        """Replace a producer that met a fatal error, such as a broker that forgot its id.
-
-        What it held is reported as not acknowledged: whether it arrived cannot be known.
-        """
-        log.warning("kafka: the producer is renewed after a fatal error")
-        self._producer.purge()
-        self._poll()
+    def _abandon(self) -> None:
         for batch in list(self._live):
             batch.abandon()
-        self._fatal = False
-        self._producer = Producer(self._config)

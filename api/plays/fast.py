@@ -88,11 +88,9 @@ class FastPosts:
             return None
         cycle = Cycle(keep_alive)
         posted = Posted(self, protocol, cycle, admitted, parsed)
-        records = [r for user, plays in parsed.by_listener.items()
-                   for r in services.records.of(user, plays)]  # fmt: skip
-        protocol.cycle = cycle
         try:
-            services.log.submit(records, posted)
+            services.log.submit(services.records.of_all(parsed.by_listener), posted)
         except BrokerUnavailable as error:
-            posted.set_exception(error)
+            # Not from within the parser, which may have the next request in hand already.
+            protocol.loop.call_soon(posted.set_exception, error)
         return cycle

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from api.producer import MAX_MESSAGE_BYTES, Record
 from contracts.events import MAX_PLAYS, Play, Submission, encode
@@ -26,7 +26,10 @@ class PlayRecords:
         self._partitions = partitions
 
     def of(self, user_id: str, plays: list[Play]) -> list[Record]:
-        """Return the messages, of at most 200 plays and ``MAX_MESSAGE_BYTES`` each."""
+        """Return the messages, of at most 200 plays and ``MAX_MESSAGE_BYTES`` each.
+
+        A play that is larger makes a message alone: the log refuses it.
+        """
         partition = partition_of(user_id, self._partitions)
         key = user_id.encode()
         return [
@@ -34,6 +37,10 @@ class PlayRecords:
             for start in range(0, len(plays), MAX_PLAYS)
             for value in _values(user_id, plays[start : start + MAX_PLAYS])
         ]
+
+    def of_all(self, by_listener: Mapping[str, list[Play]]) -> list[Record]:
+        """Return the messages of the plays of several listeners."""
+        return [record for user, plays in by_listener.items() for record in self.of(user, plays)]
 
 
 def _values(user_id: str, plays: list[Play]) -> Iterator[bytes]:

@@ -45,11 +45,7 @@ class SubmitPlays:
         except ApiError as error:
             await keep_refused(services, ROUTE, identity.user_id, error, body)
             raise
-        records = [
-            record
-            for user, plays in parsed.by_listener.items()
-            for record in services.records.of(user, plays)
-        ]
+        records = services.records.of_all(parsed.by_listener)
         if parsed.refused:
             records += dead_letters(services.topics, ROUTE, identity.user_id, parsed.refused)
         try:

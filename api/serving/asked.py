@@ -15,6 +15,8 @@ MAX_LIMIT = 100
 DEFAULT_LIMIT = 20
 _YES = frozenset({"true", "1", "yes", "on"})
 _NO = frozenset({"false", "0", "no", "off", ""})
+#: Bytes of a query that is worth remembering; what is longer is nobody's habit.
+_REMEMBERED = 128
 
 
 class Recommended(msgspec.Struct, omit_defaults=True):
@@ -54,7 +56,6 @@ class Asked(NamedTuple):
     diversity: float = 0.0
 
 
-@lru_cache(1024)
 def parameters(query: bytes) -> Asked:
     """Return what a query string asks for.
 
@@ -65,15 +66,22 @@ def parameters(query: bytes) -> Asked:
     """
     if not query:
         return Asked()
+    return _remembered(query) if len(query) <= _REMEMBERED else _read(query)
+
+
+def _read(query: bytes) -> Asked:
     given = parse_qs(query.decode("latin-1"), keep_blank_values=True)
     text = given.get("limit", [str(DEFAULT_LIMIT)])[-1]
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:6]) <= MAX_LIMIT:
+    if not text.isascii() or not text.isdigit() or len(text) > 6 or not 1 <= int(text) <= MAX_LIMIT:
         raise ApiError(
             400, "bad-parameter", f"limit is a number from 1 to {MAX_LIMIT}.", field="limit"
         )
     return Asked(
         int(text), _flag(given, "discover"), _flag(given, "explain"), _share(given, "diversity")
     )
+
+
+_remembered = lru_cache(1024)(_read)
 
 
 def _share(given: dict[str, list[str]], name: str) -> float:

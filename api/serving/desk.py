@@ -112,10 +112,10 @@ class Desk:
             bodies = self._bodies(batch, blobs, missing)
         except Exception as error:
             for question in batch:
-                question.answer(error)
+                _tell(question, error)
             return
         for question, body in zip(batch, bodies, strict=True):
-            question.answer(body)
+            _tell(question, body)
 
     def _bodies(
         self, batch: list[Question], blobs: Sequence[bytes | None], missing: bool
@@ -189,6 +189,14 @@ class Desk:
                 partition_of(user, services.settings.partitions),
             )
         )
+
+
+def _tell(question: Question, made: bytes | Exception) -> None:
+    """Answer one; whatever becomes of that, the others of the batch get theirs."""
+    try:
+        question.answer(made)
+    except Exception:
+        log.exception("an answer for a list was not sent")
 
 
 def impression_ids(count: int) -> list[str]:

@@ -94,6 +94,10 @@ class FeatureStore:
                         values = await connection.read_response(disable_decoding=True)
                         for at, value in zip(group, values, strict=True):
                             found[at] = value
+                except BaseException:
+                    # Replies may be under way still: nobody else must take them for its own.
+                    await connection.disconnect(nowait=True)
+                    raise
                 finally:
                     self._free.append(connection)
         except (RedisError, OSError, TimeoutError) as error:

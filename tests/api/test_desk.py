@@ -207,3 +207,19 @@ async def test_a_track_without_a_document_is_in_neither(
     assert [t["track_id"] for t in answer["recommendations"]] == left
     seen = decode(logged.records[-1].value)
     assert (seen.tracks, len(seen.matrix())) == (left, 4)
+
+
+async def test_an_answer_that_cannot_be_sent_holds_up_no_other(
+    world: World, logged: Logged
+) -> None:
+    lists = Desk(world.services)
+
+    def gone(_: object) -> None:
+        raise RuntimeError("the handler is closed")
+
+    busy = [lists.ask(f"user{n}", Asked(1)) for n in range(desk.AT_ONCE)]
+    lists.put("gone", Asked(1), gone)
+    waiting = lists.ask("ada", Asked(1))
+    async with asyncio.timeout(30):
+        await asyncio.gather(*busy)
+        assert json.loads(await waiting)["user"] == "ada"

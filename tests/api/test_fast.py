@@ -6,12 +6,13 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext, suppress
 
 import pytest
 import uvicorn
+import uvloop
 
-from api.fast import FastPath, protocol_with
+from api.fast import MAX_HEAD, FastPath, protocol_with
 from contracts.events import decode_submission
 from infra.stack.ports import free_ports
 from tests.api.conftest import World
@@ -142,6 +143,7 @@ async def test_answers_come_in_the_order_of_pipelined_requests(world: World) -> 
         ("/v1/users//recommendations", ADA, 404),
         (f"/v1/users/{'n' * 257}/recommendations", PLAYER, 404),
         ("/v1/users/ada/recommendations#there", ADA, 200),
+        ("/v1/users/ada#x/recommendations", PLAYER, 405),
         (LISTS, ADA + "expect: 100-continue\r\n", 200),
     ],
 )
@@ -338,3 +340,71 @@ async def test_a_client_that_hangs_up_before_its_answer(world: World) -> None:
         await asyncio.sleep(0.1)
         assert not server.server_state.connections
     assert len(world.log.records) == 1
+
+
+async def test_a_mistake_in_taking_plays_is_no_fault_of_the_clients(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("the secret of the house")
+
+    async with serving(world) as (_, port), connection(port) as c:
+        with monkeypatch.context() as patch:
+            patch.setattr(world.services.records, "of_all", broken)
+            answers = []
+            for target in (PLAYS, PLAYS_AROUND):
+                post(c, target, plays("Sexy Boy"))
+                answers.append(plain(await c.answer()))
+        assert answers[0] == answers[1]
+        assert answers[0][0].startswith(b"HTTP/1.1 500 ")
+        post(c, PLAYS, plays("Sexy Boy"))
+        assert (await c.answer())[0].startswith(b"HTTP/1.1 202 ")
+
+
+async def test_a_head_without_end_is_cut_off(world: World) -> None:
+    async with serving(world) as (server, port):
+        async with connection(port) as c:
+            c.send(LISTS, ADA + f"x-much: {'m' * (MAX_HEAD // 4)}\r\n")
+            assert (await c.answer())[0].startswith(b"HTTP/1.1 200 ")
+        async with connection(port) as c, asyncio.timeout(10):
+            c.writer.write(b"GET / HTTP/1.1\r\nx-endless: ")
+            with suppress(ConnectionError):  # cut off while it sends, it may not get to read why
+                while True:
+                    c.writer.write(b"m" * 65_536)
+                    await c.writer.drain()
+            while server.server_state.connections:
+                await asyncio.sleep(0.01)
+
+
+def test_who_is_cut_off_takes_no_other_answer_along(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On uvloop, as in production: there, writing to a connection that is closed raises."""
+    gate = asyncio.Event()
+
+    async def slowly(user_ids: list[str]) -> list[bytes | None]:
+        await gate.wait()
+        return [None] * len(user_ids)
+
+    monkeypatch.setattr(world.services.features, "get_many", slowly)
+
+    async def scenario() -> None:
+        async with serving(world) as (_, port), AsyncExitStack() as opened:
+            first, second, bad, last = [
+                await opened.enter_async_context(connection(port)) for _ in range(4)
+            ]
+            for busy in (first, second):  # with these the desk is busy, the others wait together
+                busy.send(LISTS, ADA)
+                await asyncio.sleep(0.05)
+            good = f"GET {LISTS} HTTP/1.1\r\n{ADA}\r\nGET /healthz HTTP/1.1\r\n\r\n"
+            bad.writer.write(good.encode() + b"no request\r\n\r\n")
+            assert (await bad.answer())[0].startswith(b"HTTP/1.1 400 ")
+            assert await bad.ended()
+            last.send(LISTS, ADA)
+            await asyncio.sleep(0.05)
+            gate.set()
+            for waiting in (first, second, last):
+                assert b"impression_id" in (await waiting.answer())[1]
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(scenario())

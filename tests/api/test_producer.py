@@ -75,3 +75,22 @@ async def test_impressions_beyond_the_room_are_lost_at_once(
     assert [offers.offer(RECORD) for _ in range(3)] == [True, True, False]
     assert offers.lost == 1
     assert await offers.close(0.01) == 2
+
+
+async def test_who_cannot_be_told_keeps_no_other_waiting() -> None:
+    class Broken:
+        def done(self) -> bool:
+            return False
+
+        def set_result(self, _: None) -> None:
+            raise AssertionError
+
+        def set_exception(self, _: BaseException) -> None:
+            raise RuntimeError("the handler is closed")
+
+    log = PlayLog("127.0.0.1:1", delivery_ms=300)
+    log.submit([RECORD], Broken())
+    with pytest.raises(BrokerUnavailable):
+        async with asyncio.timeout(5):
+            await log.append([RECORD])
+    assert log.in_flight_bytes == 0

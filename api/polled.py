@@ -1,0 +1,126 @@
+"""A Kafka producer whose reports are collected on the event loop itself.
+
+While something is on its way, a timer polls. A polling thread or the library's asyncio producer
+costs more (see the design notes on ingest).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException, Producer
+
+log = logging.getLogger(__name__)
+
+#: How long the broker may take (ms).
+DELIVERY_MS = 4_000
+
+
+class PolledProducer:
+    """One idempotent producer (acks=all), renewed after an error it cannot recover from.
+
+    Parameters
+    ----------
+    bootstrap
+        Addresses of brokers.
+    what
+        What it carries, for the log.
+    tick_seconds
+        Time between two polls.
+    delivery_ms
+        How long the broker may take.
+    settings
+        Further settings of librdkafka, by its names.
+    """
+
+    def __init__(
+        self,
+        bootstrap: str,
+        what: str,
+        *,
+        tick_seconds: float,
+        delivery_ms: int,
+        settings: Mapping[str, Any],
+    ) -> None:
+        self._what = what
+        self._tick_seconds = tick_seconds
+        self._config: dict[str, Any] = {
+            "bootstrap.servers": bootstrap,
+            "enable.idempotence": True,
+            "acks": "all",
+            "delivery.timeout.ms": delivery_ms,
+            # Not lz4, snappy or zstd: the Faust agents (aiokafka) read those only with cramjam.
+            "compression.type": "none",
+            "queue.buffering.max.messages": 200_000,
+            "reconnect.backoff.ms": 50,
+            "reconnect.backoff.max.ms": 1_000,
+            "socket.timeout.ms": delivery_ms,
+            "topic.metadata.refresh.interval.ms": 10_000,
+            "logger": log,
+            "error_cb": self._on_error,
+            **settings,
+        }
+        self._producer = Producer(self._config)
+        self._fatal = False
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def queued(self) -> int:
+        """Messages waiting for the broker."""
+        return len(self._producer)
+
+    async def close(self, seconds: float = 8.0) -> int:
+        """Wait for what is on its way; return how many messages were given up."""
+        deadline = time.monotonic() + seconds
+        while len(self._producer) and time.monotonic() < deadline:
+            self._poll()
+            await asyncio.sleep(0.005)
+        if self._timer is not None:
+            self._timer.cancel()
+        left = len(self._producer)
+        if left:
+            self._producer.purge()
+            self._producer.flush(1.0)
+        return left
+
+    def _poll_soon(self) -> None:
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(self._tick_seconds, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        try:
+            self._poll()
+            if self._fatal:
+                self._renew()
+        finally:  # whoever waits for a report goes on waiting for the next tick
+            if len(self._producer):
+                self._poll_soon()
+
+    def _poll(self) -> None:
+        try:
+            self._producer.poll(0)
+        except KafkaException as error:  # raised once more after a fatal error was reported
+            self._fatal = self._fatal or bool(error.args[0].fatal())
+
+    def _on_error(self, error: KafkaError) -> None:
+        self._fatal = self._fatal or error.fatal()
+
+    def _renew(self) -> None:
+        """Replace a producer that met a fatal error, such as a broker that forgot its id.
+
+        What it held is reported as not acknowledged: whether it arrived cannot be known.
+        """
+        log.warning("kafka: the producer of %s is renewed after a fatal error", self._what)
+        self._producer.purge()
+        self._poll()
+        self._abandon()
+        self._fatal = False
+        self._producer = Producer(self._config)
+
+    def _abandon(self) -> None:
+        """Give up the reports that have not come (nothing to do where nobody waits for them)."""
