@@ -11,13 +11,12 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse
 from starlette.exceptions import HTTPException
 
-from api import health, privacy
+from api import health, hot, privacy
 from api.catalogue import find, pages, stations
 from api.docs import render
 from api.edge import Edge, error_reply
 from api.errors import INTERNAL, ApiError
 from api.export import endpoint as export
-from api.hot import HotPaths, hot_router
 from api.lastfm import audioscrobbler, browser, endpoint
 from api.listenbrainz import delete, imports, ratings, read, recommendation, stats
 from api.listenbrainz import feedback as said
@@ -54,11 +53,10 @@ def create_app(services: Services) -> Edge:
     )
     app.state.services = services
     gate = Gate(services.accounts, services.rates, services.settings)
-    paths = HotPaths(services)
-    edge = Edge(services, app, paths.find, gate)
-    app.include_router(hot_router(paths, edge))
+    edge = Edge(services, app, hot.HotPaths(services).find, gate)
     listenbrainz = (read, stats, recommendation, said, ratings, imports, delete)
     for module in (
+        hot,
         *listenbrainz,
         catalogue,
         pages,

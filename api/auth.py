@@ -184,10 +184,9 @@ class Accounts:
         return known.identity
 
     def _remember(self, digest: bytes, identity: Identity | None, changes: int) -> None:
-        # Something changed while this was asked: the answer may be of before.
-        fresh = changes == self._changes
-        asked_at = time.monotonic() if fresh else time.monotonic() - TTL
-        self._entries[digest] = _Entry(identity, asked_at)
+        if changes != self._changes:
+            return  # something changed while this was asked: the answer may be of before
+        self._entries[digest] = _Entry(identity, time.monotonic())
         self._entries.move_to_end(digest)
         while len(self._entries) > _CACHED:
             self._entries.popitem(last=False)

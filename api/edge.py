@@ -73,14 +73,13 @@ class Edge:
             return
         hot = self._find(scope["method"], scope["path"])
         if hot is not None:
-            await self.run(hot, scope, receive, send)
+            await self._hot(hot, scope, receive, send)
         elif scope["method"] == "OPTIONS" and scope["path"].startswith(PREFIX):
             await send_reply(send, Reply(200, b"{}", PREFLIGHT))
         else:
             await self._cold(scope, receive, send)
 
-    async def run(self, hot: Hot, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a hot endpoint answer."""
+    async def _hot(self, hot: Hot, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
         extra: Headers = []
         path = PREFIX if hot.listenbrainz else scope["path"]

@@ -5,10 +5,8 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
-from starlette.types import Receive, Scope, Send
 
-from api.edge import Edge, Hot
-from api.http import Raw
+from api.edge import Hot
 from api.listenbrainz.replies import ListensIn, Submitted
 from api.listenbrainz.submit import ROUTE as SUBMIT_ROUTE
 from api.listenbrainz.submit import SubmitListens
@@ -34,77 +32,74 @@ class HotPaths:
     """Finds the hot endpoint of a request."""
 
     def __init__(self, services: Services) -> None:
-        self.plays = Hot(PLAYS_ROUTE, SubmitPlays(services))
-        self.listens = Hot(SUBMIT_ROUTE, SubmitListens(services), listenbrainz=True)
-        self.recommend = Hot(RECOMMEND_ROUTE, Recommend(services))
-        self._exact = {("POST", path): self.listens for path in _SUBMIT_PATHS}
-        self._exact["POST", PLAYS_ROUTE] = self.plays
+        listens = Hot(SUBMIT_ROUTE, SubmitListens(services), listenbrainz=True)
+        self._exact = {("POST", path): listens for path in _SUBMIT_PATHS}
+        self._exact["POST", PLAYS_ROUTE] = Hot(PLAYS_ROUTE, SubmitPlays(services))
+        self._recommend = Hot(RECOMMEND_ROUTE, Recommend(services))
 
     def find(self, method: str, path: str) -> Hot | None:
         """Return the endpoint, ``None`` when FastAPI routes this request."""
         if method == "GET":
             hot = path.startswith(PREFIX) and path.endswith(SUFFIX)
-            return self.recommend if hot and len(path) > len(PREFIX) + len(SUFFIX) else None
+            return self._recommend if hot and len(path) > len(PREFIX) + len(SUFFIX) else None
         return self._exact.get((method, path))
 
 
-def hot_router(paths: HotPaths, run: Edge) -> APIRouter:
-    """Return routes that describe the hot endpoints, and answer should a request get so far."""
-    router = APIRouter(dependencies=[SCHEME])
+#: Describes the endpoints in the OpenAPI document.
+router = APIRouter(dependencies=[SCHEME])
 
-    def through(hot: Hot) -> Response:
-        async def handler(scope: Scope, receive: Receive, send: Send) -> None:
-            await run.run(hot, scope, receive, send)
 
-        return Raw(handler)
+def _answered_before() -> Response:
+    raise AssertionError("the edge answers this path before it is routed")
 
-    @router.post(
-        PLAYS_ROUTE,
-        tags=["ingest"],
-        status_code=202,
-        summary="Post plays",
-        responses={
-            **answers(PlaysOut, 202, "At least one play is in the log, acknowledged."),
-            **answers(PlaysOut, 400, "Every play was refused (or the body could not be read)."),
-        },
-        openapi_extra=body_of(PlaysIn),
-    )
-    async def plays() -> Response:
-        """Record plays; the answer is sent once the broker has acknowledged all of them.
 
-        Sending the same plays again is harmless. Refused plays are kept as dead letters.
-        """
-        return through(paths.plays)
+@router.post(
+    PLAYS_ROUTE,
+    tags=["ingest"],
+    status_code=202,
+    summary="Post plays",
+    responses={
+        **answers(PlaysOut, 202, "At least one play is in the log, acknowledged."),
+        **answers(PlaysOut, 400, "Every play was refused (or the body could not be read)."),
+    },
+    openapi_extra=body_of(PlaysIn),
+)
+async def plays() -> Response:
+    """Record plays; the answer is sent once the broker has acknowledged all of them.
 
-    @router.post(
-        SUBMIT_ROUTE,
-        tags=["ListenBrainz"],
-        summary="Submit listens",
-        responses=answers(Submitted),
-        openapi_extra=body_of(ListensIn),
-    )
-    async def submit_listens(return_msid: bool = False) -> Response:
-        """Record listens as ListenBrainz does: all of a request or none."""
-        return through(paths.listens)
+    Sending the same plays again is harmless. Refused plays are kept as dead letters.
+    """
+    return _answered_before()
 
-    @router.get(
-        RECOMMEND_ROUTE,
-        tags=["serving"],
-        summary="What next?",
-        responses=answers(Recommendations),
-    )
-    async def recommendations(
-        user: Annotated[str, Path(max_length=256)],
-        limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = DEFAULT_LIMIT,
-        discover: bool = False,
-        explain: bool = False,
-        diversity: Annotated[float, Query(ge=0, le=1)] = 0.0,
-    ) -> Response:
-        """Return what this listener may want to hear next.
 
-        ``discover`` leaves out the tracks of the last plays, ``explain`` says why each is there;
-        ``diversity`` gives up to all of the order for tracks unlike those above them.
-        """
-        return through(paths.recommend)
+@router.post(
+    SUBMIT_ROUTE,
+    tags=["ListenBrainz"],
+    summary="Submit listens",
+    responses=answers(Submitted),
+    openapi_extra=body_of(ListensIn),
+)
+async def submit_listens(return_msid: bool = False) -> Response:
+    """Record listens as ListenBrainz does: all of a request or none."""
+    return _answered_before()
 
-    return router
+
+@router.get(
+    RECOMMEND_ROUTE,
+    tags=["serving"],
+    summary="What next?",
+    responses=answers(Recommendations),
+)
+async def recommendations(
+    user: Annotated[str, Path(max_length=256)],
+    limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = DEFAULT_LIMIT,
+    discover: bool = False,
+    explain: bool = False,
+    diversity: Annotated[float, Query(ge=0, le=1)] = 0.0,
+) -> Response:
+    """Return what this listener may want to hear next.
+
+    ``discover`` leaves out the tracks of the last plays, ``explain`` says why each is there;
+    ``diversity`` gives up to all of the order for tracks unlike those above them.
+    """
+    return _answered_before()

@@ -1,8 +1,7 @@
 """Raw ASGI: read a body within a limit, send one answer.
 
 The hot endpoints are plain functions ``(scope, receive) -> Reply``. They run before FastAPI's
-router, which costs more than their own work, and behind it too (:class:`Raw`), so that they stand
-in the OpenAPI document like every other endpoint.
+router, which costs more than their own work; :mod:`api.hot` puts them into the OpenAPI document.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
-from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from api.errors import ApiError, ClientGone
@@ -111,15 +109,3 @@ async def send_reply(send: Send, reply: Reply) -> None:
         }
     )
     await send({"type": "http.response.body", "body": reply.body})
-
-
-class Raw(Response):
-    """Lets a FastAPI route answer with a hot handler."""
-
-    def __init__(self, handler: Callable[[Scope, Receive, Send], Awaitable[None]]) -> None:
-        super().__init__()
-        self._handler = handler
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let the handler read the request and answer it."""
-        await self._handler(scope, receive, send)

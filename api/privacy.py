@@ -10,12 +10,13 @@ import psycopg
 from fastapi import APIRouter, Request, Response
 from psycopg_pool import PoolTimeout
 
+from api.audit import origin_of
 from api.auth import Identity
 from api.errors import ApiError, forbidden, unavailable
 from api.plays.parse import check_user
 from api.services import Services
 from api.web import Caller, With, answers, json_reply
-from contracts.audit import INSERT, Entry, entry
+from contracts.audit import INSERT, entry
 from contracts.errors import InvalidEvent
 
 router = APIRouter(prefix="/v1", tags=["privacy"])
@@ -110,26 +111,6 @@ def check_own(caller: Identity, user: str) -> None:
     own = caller.user_id == user and "listener" in caller.roles
     if not own and "admin" not in caller.roles:
         raise forbidden(f"Only {user!r} and an administrator may do this.")
-
-
-def origin_of(request: Request) -> str:
-    """Return where a request came from, for the audit trail."""
-    return request.client.host if request.client else "unknown"
-
-
-async def record(services: Services, row: Entry) -> None:
-    """Write a row of the audit trail; what cannot be recorded may not be done.
-
-    Raises
-    ------
-    ApiError
-        503: PostgreSQL does not answer.
-    """
-    try:
-        async with services.pool.connection(timeout=1.0) as connection:
-            await connection.execute(INSERT, row)
-    except (psycopg.Error, PoolTimeout, OSError):
-        raise unavailable("The audit trail cannot be written") from None
 
 
 async def _ask(services: Services, caller: Identity, user: str, origin: str) -> Any:

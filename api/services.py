@@ -9,13 +9,13 @@ from collections.abc import Callable
 from psycopg_pool import AsyncConnectionPool
 from redis.asyncio import Redis
 
+from api.audit import AuditTrail
 from api.auth import Accounts
 from api.listenbrainz.limits import RateWindow
 from api.metrics import Metrics
 from api.offers import Offers
 from api.plays.records import PlayRecords
 from api.producer import LINGER_MS, PlayLog
-from api.readings import Readings
 from api.revocations import Revocations
 from api.serving.desk import Desk
 from api.serving.features import FeatureStore
@@ -66,7 +66,7 @@ class Services:
         self.desk = Desk(self)
         self.rates = RateWindow()
         self.logins = RateWindow(seconds=60)
-        self.readings = Readings()
+        self.audit = AuditTrail(self.pool)
         self.watcher = Watcher(self)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._watch_numbers()

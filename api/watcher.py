@@ -33,7 +33,7 @@ class Watcher:
     state
         ``name -> "ok"`` or what is wrong.
     workers
-        Last report of each worker, by name without ``@host``.
+        Latest report of each worker, by name without ``@host``.
     stopping
         Set at shutdown: the process is no longer ready, whatever the rest says.
     """
@@ -137,10 +137,9 @@ class Watcher:
     async def _redis(self) -> str:
         services = self._services
         stored: dict[bytes, bytes] = await services.redis.hgetall(services.keys.workers)  # type: ignore[assignment]
-        self.workers = {
-            name.decode().partition("@")[0]: heartbeat.decode(value)
-            for name, value in stored.items()
-        }
+        beats = sorted(map(heartbeat.decode, stored.values()), key=lambda beat: beat.at)
+        # Of several hosts the one heard last speaks: one that was taken away is never heard again.
+        self.workers = {beat.name.partition("@")[0]: beat for beat in beats}
         return "ok"
 
     async def _model(self) -> str:

@@ -6,18 +6,21 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
+import msgspec
 import psycopg
 from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 from redis.exceptions import RedisError
 
+from api.audit import origin_of
 from api.errors import unavailable
 from api.export import held
 from api.export.archive import zipped
-from api.privacy import check_own, origin_of, record
+from api.privacy import check_own
 from api.services import Services
 from api.web import Caller, With
 from contracts.audit import entry
+from contracts.errors import IncompatibleState
 
 router = APIRouter(prefix="/v1", tags=["privacy"])
 #: Exports at a time in one process; more wait their turn.
@@ -58,26 +61,24 @@ async def export(request: Request, services: With, caller: Caller, user: str) ->
     For the listener and for administrators; each time is noted in the audit trail.
     """
     check_own(caller, user)
-    await record(services, entry(caller.user_id, "data.export", user, origin_of(request)))
+    await services.audit.record(entry(caller.user_id, "data.export", user, origin_of(request)))
+    parts = _stream(services, user)
     try:
-        connection = await psycopg.AsyncConnection.connect(
-            services.settings.postgres_dsn, connect_timeout=3
-        )
+        first = await anext(parts)  # what is down shows before the answer begins
     except (psycopg.Error, OSError):
         raise unavailable("The history cannot be read") from None
     headers = {
         "content-disposition": 'attachment; filename="segue-export.zip"',
         "cache-control": "no-store",
     }
-    return StreamingResponse(
-        _stream(services, connection, user), media_type="application/zip", headers=headers
-    )
+    return StreamingResponse(_after(first, parts), media_type="application/zip", headers=headers)
 
 
-async def _stream(
-    services: Services, connection: held.Connection, user: str
-) -> AsyncIterator[bytes]:
-    async with _AT_ONCE, connection:
+async def _stream(services: Services, user: str) -> AsyncIterator[bytes]:
+    connect = psycopg.AsyncConnection.connect
+    dsn = services.settings.postgres_dsn
+    # A connection only for those whose turn it is: they are few.
+    async with _AT_ONCE, await connect(dsn, connect_timeout=3) as connection:
         await connection.set_isolation_level(psycopg.IsolationLevel.REPEATABLE_READ)
         moment = await (await connection.execute("select now()::text")).fetchone()
         tables = await held.tables(connection)
@@ -106,8 +107,17 @@ async def _features(services: Services, user: str) -> bytes:
         found: list[Any] = await services.redis.mget([keys.listener(user), keys.playing_now(user)])
     except (RedisError, OSError):
         return b'{"missing": "the feature store did not answer; ask again"}\n'
-    return held.window(found[0], found[1], services.model.reader)
+    try:
+        return held.window(found[0], found[1], services.model.reader)
+    except IncompatibleState as error:
+        return msgspec.json.encode({"missing": f"it cannot be read: {error}"}) + b"\n"
 
 
 async def _whole(text: bytes) -> AsyncIterator[bytes]:
     yield text
+
+
+async def _after(first: bytes, parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for part in parts:
+        yield part

@@ -9,9 +9,9 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse, RedirectResponse
 
 from api.auth import Identity
+from api.feedback import feedback_record
 from api.http import read_body
 from api.lastfm.errors import AUTHENTICATION_FAILED, INVALID_SESSION, LastfmError
-from api.lastfm.love import said
 from api.lastfm.params import MAX_BODY, Params
 from api.lastfm.plays import record
 from api.lastfm.sessions import log_in_md5, require_session
@@ -25,7 +25,6 @@ router = APIRouter(include_in_schema=False)
 NOW_PLAYING, SUBMIT = "/audioscrobbler/np_1.2", "/audioscrobbler/protocol_1.2"
 #: How far a player's clock may be off (seconds).
 CLOCK = 3600
-MAX_PLAYS = 50
 SOURCE = "audioscrobbler/1.2"
 # 1.2's one-letter names and what they are called elsewhere.
 _FIELDS = {
@@ -91,7 +90,7 @@ async def submit(request: Request, services: With) -> Response:
         items = [
             {_FIELDS[name]: value for name, value in item.items() if name in _FIELDS}
             | {"source": SOURCE}
-            for item in params.items()[:MAX_PLAYS]
+            for item in params.items()
         ]
         if not items:
             return PlainTextResponse("FAILED no plays in the request\n")
@@ -111,7 +110,7 @@ async def submit(request: Request, services: With) -> Response:
 
 def _love(services: Services, identity: Identity, track: dict[str, str]) -> Record:
     artist, title = track["artist"].strip(), track["track"].strip()
-    return said(services, identity, "love", artist, title, SOURCE)
+    return feedback_record(services, identity.user_id, "love", artist, title, SOURCE)
 
 
 def _base(request: Request) -> str:

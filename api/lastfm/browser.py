@@ -58,8 +58,8 @@ async def redeem_token(services: Services, token: str) -> Session:
     """
     try:
         user: bytes | None = await services.redis.get(_key(services, token))  # type: ignore[assignment]
-        if user:
-            await services.redis.delete(_key(services, token))
+        if user and not await services.redis.delete(_key(services, token)):
+            user = None  # somebody was faster with it
     except (RedisError, OSError):
         raise try_again() from None
     if not user:

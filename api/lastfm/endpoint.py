@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
+from api.audit import origin_of
 from api.http import read_body
 from api.lastfm.errors import LastfmError
 from api.lastfm.methods import ROUTE, call
@@ -44,7 +45,7 @@ async def web_services(request: Request, services: With) -> Response:
     body = await read_body(request.scope, request.receive, MAX_BODY)
     as_json = False
     try:
-        params = Params.read(request.scope["query_string"], body)
+        params = Params.read(request.scope["query_string"], body, origin_of(request))
         as_json = params.as_json
         made, status = success(await call(services, params), as_json), 200
     except LastfmError as error:

@@ -5,11 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from api.lastfm.errors import (
-    INVALID_PARAMETERS,
-    LOGIN_REQUIRED,
-    LastfmError,
-)
+from api.errors import ApiError
+from api.lastfm.errors import INVALID_PARAMETERS, LOGIN_REQUIRED, LastfmError, try_again
 from api.lastfm.params import Params
 from api.lastfm.sessions import identify, query
 from api.lastfm.tree import Node
@@ -66,7 +63,7 @@ async def get_recent_tracks(services: Services, params: Params) -> Node:
         "totalPages": str(-(-total // limit)),
         "total": str(total),
     }
-    return Node("recenttracks", attributes=attributes, children=tracks)
+    return Node("recenttracks", attributes=attributes, children=tracks, holds="track")
 
 
 async def _reader(services: Services, params: Params) -> str:
@@ -77,6 +74,13 @@ async def _reader(services: Services, params: Params) -> str:
     user = params.get("user") or identity.user_id
     if not identity.may_act_for(user):
         raise LastfmError(LOGIN_REQUIRED, "Login: only a listener sees the own plays.")
+    if "\x00" in user:
+        raise LastfmError(INVALID_PARAMETERS, "User not found")
+    if user != identity.user_id:
+        try:
+            await services.audit.note_reading(identity.user_id, user, params.origin)
+        except ApiError:  # what cannot be put on record may not be read
+            raise try_again() from None
     return user
 
 
@@ -89,7 +93,7 @@ async def _now_playing(services: Services, user: str) -> Node | None:
         return None
     album = metadata.get("release_name")
     node = _track(metadata["artist_name"], metadata["track_name"], album, None)
-    node.attributes["nowplaying"] = "true"
+    node.attributes = {"nowplaying": "true"}
     return node
 
 

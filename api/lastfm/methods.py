@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+from api.feedback import feedback_record
 from api.lastfm.browser import issue_token, redeem_token
 from api.lastfm.errors import INVALID_METHOD, INVALID_PARAMETERS, LastfmError, try_again
 from api.lastfm.library import get_info, get_recent_tracks
-from api.lastfm.love import are_names, said
 from api.lastfm.params import Params
 from api.lastfm.plays import Outcome, record
 from api.lastfm.sessions import Session, log_in, log_in_md5, require_session
@@ -19,6 +19,8 @@ from contracts.errors import BrokerUnavailable, StoreUnavailable
 ROUTE = "/2.0/"
 #: Scrobbles one call may carry.
 MAX_SCROBBLES = 50
+#: Most characters of artist and title together of a track that is loved.
+LONGEST_NAMES = 2000
 
 Method = Callable[[Services, Params], Awaitable[Node | None]]
 
@@ -52,7 +54,7 @@ async def scrobble(services: Services, params: Params) -> Node:
     outcomes = await record(services, ROUTE, identity, items)
     ignored = sum(outcome.ignored > 0 for outcome in outcomes)
     shown = [Node("scrobble", children=_shown(outcome)) for outcome in outcomes]
-    counts = {"accepted": str(len(outcomes) - ignored), "ignored": str(ignored)}
+    counts = {"accepted": len(outcomes) - ignored, "ignored": ignored}
     return Node("scrobbles", attributes=counts, children=shown)
 
 
@@ -115,17 +117,18 @@ async def call(services: Services, params: Params) -> Node | None:
 async def _feedback(services: Services, params: Params, kind: str) -> None:
     identity = await require_session(services, params.get("sk"))
     artist, title = params.need("artist").strip(), params.need("track").strip()
-    if not are_names(artist, title):
+    names = artist + title
+    if not (artist and title) or "\x00" in names or len(names) > LONGEST_NAMES:
         raise LastfmError(INVALID_PARAMETERS, "artist and track must be names.")
-    letter = said(services, identity, kind, artist, title, "lastfm")
+    message = feedback_record(services, identity.user_id, kind, artist, title, "lastfm")
     try:
-        await services.log.append([letter])
+        await services.log.append([message])
     except BrokerUnavailable:
         raise try_again() from None
 
 
 def _session(session: Session) -> Node:
-    parts = [Node("name", session.user_id), Node("key", session.key), Node("subscriber", "0")]
+    parts = [Node("name", session.user_id), Node("key", session.key), Node("subscriber", 0)]
     return Node("session", children=parts)
 
 

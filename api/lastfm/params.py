@@ -17,13 +17,14 @@ _UNSIGNED = frozenset({"format", "callback", "api_sig"})
 
 @dataclass(slots=True)
 class Params:
-    """Parameters as sent (for the signature) and by lower-case name."""
+    """Parameters as sent (for the signature) and by lower-case name, and where they came from."""
 
     sent: dict[str, str]
     named: dict[str, str]
+    origin: str = ""
 
     @classmethod
-    def read(cls, query: bytes, body: bytes) -> Params:
+    def read(cls, query: bytes, body: bytes, origin: str = "") -> Params:
         """Read a request; the body wins over the query string.
 
         Raises
@@ -45,7 +46,7 @@ class Params:
             }
         except ValueError:
             raise LastfmError(INVALID_PARAMETERS, "The body is not a form in UTF-8.") from None
-        return cls(sent, {name.lower(): value for name, value in sent.items()})
+        return cls(sent, {name.lower(): value for name, value in sent.items()}, origin)
 
     def get(self, name: str) -> str:
         """Return a parameter, ``""`` without it."""

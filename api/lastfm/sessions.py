@@ -10,6 +10,8 @@ import asyncio
 import hashlib
 import hmac
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -33,7 +35,9 @@ from api.services import Services
 LABEL = "scrobbler session"
 _GOOD = "revoked_at is null and (expires_at is null or expires_at > now())"
 _TOKENS = f"""
-    select token_hash, scrobbler_md5, roles, expires_at from tokens
+    select token_hash, scrobbler_md5, roles, expires_at,
+        (select count(*) from tokens s where s.made_by = t.token_hash and s.revoked_at is not null)
+    from tokens t
     where user_id = %s and scrobbler_md5 is not null and {_GOOD} limit 1000
 """  # noqa: S608  the condition is ours
 _SESSION = """
@@ -48,6 +52,8 @@ _NOBODY = _HASHER.hash("nobody's password")
 ATTEMPTS = 10
 #: Of a session key: VLC keeps exactly so many and forgets the rest. 128 bits cannot be guessed.
 KEY_CHARACTERS = 32
+#: Characters of the name of an account, at most.
+LONGEST_NAME = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +102,12 @@ async def log_in(services: Services, user: str, password: str) -> Session:
     identity = await identify(services, password)
     if identity is not None and identity.user_id == user and identity.may_act_for(user):
         return Session(user, password)
-    _check_attempts(services, user)
-    rows = await query(services, _PASSWORD, (user,))
-    stored = rows[0][0] if rows else None
-    # An account without a password takes as long as one with a wrong one.
-    if not await asyncio.to_thread(_verify, stored or _NOBODY, password) or stored is None:
-        services.logins.count(user, ATTEMPTS)
-        raise LastfmError(AUTHENTICATION_FAILED, "Invalid username or password.")
+    with _attempt(services, user):
+        rows = await query(services, _PASSWORD, (user,))
+        stored = rows[0][0] if rows else None
+        # An account without a password takes as long as one with a wrong one.
+        if not await asyncio.to_thread(_verify, stored or _NOBODY, password) or stored is None:
+            raise LastfmError(AUTHENTICATION_FAILED, "Invalid username or password.")
     return await open_session(services, user)
 
 
@@ -119,19 +124,25 @@ async def log_in_md5(services: Services, user: str, proof: str, salt: str | None
     LastfmError
         4, or 16.
     """
-    _check_attempts(services, user)
-    for digest, stored, roles, expires in await query(services, _TOKENS, (user,)):
-        wanted = md5(user + stored) if salt is None else md5(stored + salt)
-        if hmac.compare_digest(wanted.encode(), proof.lower().encode()):
-            # The same session for every login: players log in at each start.
-            key = hashlib.sha256(f"session\x1f{user}\x1f{stored}".encode()).hexdigest()
-            key = key[:KEY_CHARACTERS]
-            return await _open(services, user, roles, key, made_by=digest, expires_at=expires)
-    services.logins.count(user, ATTEMPTS)
-    raise LastfmError(
-        AUTHENTICATION_FAILED,
-        "Invalid username or password (create one with: segue keys create USER --scrobbler).",
-    )
+    with _attempt(services, user):
+        for digest, stored, roles, expires, ended in await query(services, _TOKENS, (user,)):
+            wanted = md5(user + stored) if salt is None else md5(stored + salt)
+            if hmac.compare_digest(wanted.encode(), proof.lower().encode()):
+                key = _session_key(user, stored, ended)
+                return await _open(services, user, roles, key, made_by=digest, expires_at=expires)
+        raise LastfmError(
+            AUTHENTICATION_FAILED,
+            "Invalid username or password (create one with: segue keys create USER --scrobbler).",
+        )
+
+
+def _session_key(user: str, stored: str, ended: int) -> str:
+    """Return the same session for every login, since players log in at each start.
+
+    A session that was revoked never works again: the token's next one has another key.
+    """
+    text = f"session\x1f{user}\x1f{stored}" + (f"\x1f{ended}" if ended else "")
+    return hashlib.sha256(text.encode()).hexdigest()[:KEY_CHARACTERS]
 
 
 async def open_session(services: Services, user: str) -> Session:
@@ -177,10 +188,26 @@ async def query(services: Services, text: str, arguments: Any) -> list[tuple[Any
         raise try_again() from None
 
 
-def _check_attempts(services: Services, user: str) -> None:
-    """Raise a 29 after too many failed logins of one name within a minute."""
-    if services.logins.used(user) >= ATTEMPTS:
+@contextmanager
+def _attempt(services: Services, user: str) -> Iterator[None]:
+    """Count a login before it is tried, or many at once would all be; only a failed one stays.
+
+    Raises
+    ------
+    LastfmError
+        29 after too many failed logins of one name within a minute; 4 for a name nobody has.
+    """
+    if len(user) > LONGEST_NAME:  # not worth remembering
+        raise LastfmError(AUTHENTICATION_FAILED, "Invalid username or password.")
+    if services.logins.count(user, ATTEMPTS) < 0:
         raise LastfmError(RATE_LIMIT, "Rate limit exceeded: too many failed logins, wait a minute.")
+    try:
+        yield
+    except LastfmError as error:
+        if error.code != AUTHENTICATION_FAILED:
+            services.logins.take_back(user)
+        raise
+    services.logins.take_back(user)
 
 
 def _verify(stored: str, password: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
@@ -17,34 +18,46 @@ _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 class Node:
     """An element: its text or its children, and its attributes.
 
+    Numbers are numbers in JSON, where Last.fm's are: players in strict languages insist on it.
+
+    Attributes
+    ----------
+    holds
+        Name of the children, where there may be none of them: an empty array in JSON.
+
     Examples
     --------
     >>> Node("artist", "Air", {"corrected": "0"}).xml()
     '<artist corrected="0">Air</artist>'
     >>> Node("artist", "Air", {"corrected": "0"}).json()
     {'#text': 'Air', 'corrected': '0'}
+    >>> Node("recenttracks", attributes={"total": "0"}, holds="track").json()
+    {'@attr': {'total': '0'}, 'track': []}
     """
 
     name: str
-    text: str = ""
-    attributes: dict[str, str] = field(default_factory=dict)
+    text: str | int = ""
+    attributes: Mapping[str, str | int] = field(default_factory=dict)
     children: list[Node] = field(default_factory=list)
+    holds: str = ""
 
     def xml(self) -> str:
         """Return the element as XML."""
         attributes = "".join(
-            f" {name}={quoteattr(_clean(value))}" for name, value in self.attributes.items()
+            f" {name}={quoteattr(_clean(str(value)))}" for name, value in self.attributes.items()
         )
-        inner = "".join(child.xml() for child in self.children) or escape(_clean(self.text))
+        inner = "".join(child.xml() for child in self.children) or escape(_clean(str(self.text)))
         return f"<{self.name}{attributes}>{inner}</{self.name}>"
 
     def json(self) -> Any:
         """Return the element as JSON: one child of a name is an object, several are an array."""
-        if not self.children:
+        if not self.children and not self.holds:
             if not self.attributes:
                 return self.text
             return {"#text": self.text, **self.attributes}
         made: dict[str, Any] = {"@attr": dict(self.attributes)} if self.attributes else {}
+        if not self.children:
+            made[self.holds] = []
         for child in self.children:
             value = child.json()
             if child.name not in made:

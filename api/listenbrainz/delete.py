@@ -12,12 +12,12 @@ from fastapi import APIRouter, Request, Response
 from msgspec import Meta
 from psycopg_pool import PoolTimeout
 
+from api.audit import origin_of
 from api.errors import ApiError, unavailable
 from api.http import read_body
 from api.listenbrainz.authorize import authorize
 from api.listenbrainz.mapping import recording_msid
 from api.listenbrainz.queries import rows_of
-from api.privacy import origin_of
 from api.services import Services
 from api.web import SCHEME, With, body_of, json_reply
 from contracts.audit import INSERT, entry

@@ -53,6 +53,12 @@ class RateWindow:
         self._counts[caller] = used
         return limit - used
 
+    def take_back(self, caller: str) -> None:
+        """Uncount one request of this window."""
+        self._turn()
+        if used := self._counts.get(caller):
+            self._counts[caller] = used - 1
+
     def used(self, caller: str) -> int:
         """Return how many requests were counted in this window."""
         self._turn()

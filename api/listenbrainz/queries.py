@@ -8,6 +8,7 @@ import psycopg
 from fastapi import Request
 from psycopg_pool import PoolTimeout
 
+from api.audit import origin_of
 from api.auth import Identity
 from api.errors import ApiError, forbidden, unavailable
 from api.listenbrainz.authorize import authorize
@@ -30,7 +31,7 @@ async def reader_of(request: Request, services: Services, user: str) -> Identity
     if "\x00" in user:  # nobody has such a name, and no store could note that it was asked for
         raise ApiError(404, "unknown-user", "Cannot find user: its name contains NUL")
     if identity.user_id != user:
-        await services.readings.note(services, identity.user_id, user, request)
+        await services.audit.note_reading(identity.user_id, user, origin_of(request))
     return identity
 
 

@@ -124,6 +124,6 @@ async def playing_now(request: Request, services: With, user: str) -> Response:
 def _moment(name: str, text: str | None, default: datetime) -> datetime:
     if text is None:
         return default
-    if not text.lstrip("-").isdigit() or not text.isascii() or len(text) > 12:
+    if not text.removeprefix("-").isdigit() or not text.isascii() or len(text) > 12:
         raise ApiError(400, "bad-parameter", f"Invalid {name} argument: {text}")
     return datetime.fromtimestamp(min(max(int(text), 0), 253_000_000_000), UTC)

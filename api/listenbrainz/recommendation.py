@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
@@ -12,8 +13,9 @@ from api.listenbrainz.mapping import mbid_of
 from api.listenbrainz.queries import check_known, non_negative, reader_of
 from api.serving.lookup import document_at
 from api.web import SCHEME, With, json_reply
-from contracts.errors import StoreUnavailable
+from contracts.errors import IncompatibleState, StoreUnavailable
 from contracts.features import Listener
+from online_model import Recommender
 
 router = APIRouter(prefix="/1", tags=["ListenBrainz"], dependencies=[SCHEME])
 
@@ -28,8 +30,8 @@ async def recommended(
 ) -> Response:
     """Return recordings for a listener, best first; 204 only for one who never played anything.
 
-    The list is live. Recordings without a MusicBrainz id cannot be named here and are left out;
-    ``/v1/users/{user}/recommendations`` has them.
+    The list is live, and empty while there is no model. Recordings without a MusicBrainz id cannot
+    be named here and are left out; ``/v1/users/{user}/recommendations`` has them.
     """
     await reader_of(request, services, user)
     wanted = min(MAX_ITEMS, non_negative("count", count, DEFAULT_ITEMS))
@@ -39,10 +41,30 @@ async def recommended(
         blob = await services.features.get(user)
     except StoreUnavailable:
         raise unavailable("The listener's plays cannot be read") from None
-    reader = services.model.reader
-    if blob is None or reader is None:
+    if blob is None:
         return Response(status_code=204)
-    listener = Listener.unpack(blob)
+    reader = services.model.reader
+    found = [] if reader is None else _recommended(reader, blob)
+    shown = found[skipped : skipped + wanted]
+    payload = {
+        "mbids": shown,
+        "entity": "recording",
+        "user_name": user,
+        "count": len(shown),
+        "total_mbid_count": len(found),
+        "offset": skipped,
+        "last_updated": int(time.time()),
+        "model_id": f"segue-{services.model.generation}",
+        "model_url": "/v1/model",
+    }
+    return json_reply({"payload": payload})
+
+
+def _recommended(reader: Recommender, blob: bytes) -> list[dict[str, Any]]:
+    try:
+        listener = Listener.unpack(blob)
+    except IncompatibleState:  # what is popular, as the list under /v1
+        listener = Listener.unpack(None)
     ranking = reader.recommend(
         listener.tracks,
         listener.seconds,
@@ -56,16 +78,4 @@ async def recommended(
         known = document_at(reader, index)
         if known and (mbid := mbid_of(known.track_id, known.artist, known.title)):
             found.append({"recording_mbid": mbid, "score": score})
-    shown = found[skipped : skipped + wanted]
-    payload = {
-        "mbids": shown,
-        "entity": "recording",
-        "user_name": user,
-        "count": len(shown),
-        "total_mbid_count": len(found),
-        "offset": skipped,
-        "last_updated": int(time.time()),
-        "model_id": f"segue-{reader.generation}",
-        "model_url": "/v1/model",
-    }
-    return json_reply({"payload": payload})
+    return found

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from api.errors import ApiError, unavailable
+from api.feedback import feedback_record
 from api.listenbrainz.queries import rows_of
-from api.producer import Record
 from api.services import Services
 from api.serving.lookup import document_of
 from contracts.errors import BrokerUnavailable
-from contracts.events import Feedback, encode
-from contracts.ids import partition_of
 
 _PLAYED = """
     select artist, title from plays
@@ -30,19 +27,9 @@ async def say(services: Services, user: str, kind: str, recording: str, source: 
         404 for a recording nobody here knows, 503 when it was not acknowledged.
     """
     artist, title = await _names(services, user, recording)
-    feedback = Feedback(
-        user_id=user,
-        kind=kind,
-        at=int(time.time() * 1000),
-        source=source,
-        track_id=recording,
-        artist=artist,
-        title=title,
-    )
-    partition = partition_of(user, services.settings.partitions)
-    record = Record(services.topics.feedback, user.encode(), encode(feedback), partition)
+    message = feedback_record(services, user, kind, artist, title, source, recording)
     try:
-        await services.log.append([record])
+        await services.log.append([message])
     except BrokerUnavailable:
         raise unavailable("The feedback was not recorded") from None
 

@@ -16,8 +16,9 @@ from api.listenbrainz.authorize import authorize
 from api.listenbrainz.limits import MAX_BODY
 from api.listenbrainz.mapping import play_of, recording_msid
 from api.listenbrainz.playing_now import set_playing_now
-from api.listenbrainz.validate import Submitted, too_large, validate
+from api.listenbrainz.validate import listen_too_large, too_large, validate
 from api.plays.refused import keep_refused
+from api.producer import MAX_MESSAGE_BYTES, Record
 from api.services import Services
 from contracts.errors import BrokerUnavailable, StoreUnavailable
 
@@ -49,12 +50,23 @@ class SubmitListens:
         try:
             body = await self._body(scope, receive)
             submitted = validate(body, now)
+            current = submitted.listen_type == "playing_now"
+            records = [] if current else self._records(identity.user_id, submitted.listens, now)
         except ApiError as error:
             await keep_refused(services, ROUTE, identity.user_id, error, body)
             raise
-        if submitted.listen_type == "playing_now":
+        if current:
             return await self._playing_now(scope, identity, submitted.listens[0])
-        await self._append(identity, submitted, int(now * 1000))
+        try:
+            await services.log.append(records)
+        except BrokerUnavailable:
+            raise ApiError(
+                503,
+                "unavailable",
+                "Cannot submit listens to queue, please try again later.",
+                retry_after=2,
+            ) from None
+        services.metrics.accepted(ROUTE, len(submitted.listens))
         return Reply(200, _OK)
 
     async def _body(self, scope: Scope, receive: Receive) -> bytes:
@@ -63,20 +75,13 @@ class SubmitListens:
         except ApiError as error:
             raise (too_large() if error.status == 413 else error) from None
 
-    async def _append(self, identity: Identity, submitted: Submitted, now_ms: int) -> None:
-        services = self._services
-        user = identity.user_id
-        plays = [play_of(listen, user, now_ms) for listen in submitted.listens]
-        try:
-            await services.log.append(services.records.of(user, plays))
-        except BrokerUnavailable:
-            raise ApiError(
-                503,
-                "unavailable",
-                "Cannot submit listens to queue, please try again later.",
-                retry_after=2,
-            ) from None
-        services.metrics.accepted(ROUTE, len(plays))
+    def _records(self, user: str, listens: list[dict[str, Any]], now: float) -> list[Record]:
+        plays = [play_of(listen, user, int(now * 1000)) for listen in listens]
+        records = self._services.records.of(user, plays)
+        # The protocol bounds a listen on average: one of many may still be more than the log takes.
+        if any(len(record.value) > MAX_MESSAGE_BYTES for record in records):
+            raise listen_too_large()
+        return records
 
     async def _playing_now(self, scope: Scope, identity: Identity, listen: dict[str, Any]) -> Reply:
         metadata = listen["track_metadata"]

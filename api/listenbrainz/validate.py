@@ -34,6 +34,13 @@ def too_large() -> ApiError:
     return refuse(f"Payload too large. Payload cannot exceed {MAX_BODY} bytes")
 
 
+def listen_too_large() -> ApiError:
+    """Return the refusal of listens that are too large, all together or one of them."""
+    return refuse(
+        f"JSON document is too large. Each listens may not be larger than {MAX_LISTEN_BYTES} bytes."
+    )
+
+
 def validate(body: bytes, now: float) -> Submitted:
     """Check a body of POST /1/submit-listens.
 
@@ -69,10 +76,7 @@ def validate(body: bytes, now: float) -> Submitted:
             f"Too many listens. You may not submit more than {MAX_LISTENS} listens at once."
         )
     if len(body) > len(payload) * MAX_LISTEN_BYTES:
-        raise refuse(
-            "JSON document is too large. Each listens may not be larger than "
-            f"{MAX_LISTEN_BYTES} bytes."
-        )
+        raise listen_too_large()
     if listen_type not in LISTEN_TYPES:
         raise refuse("JSON document requires a valid listen_type key.")
     if listen_type != "import" and len(payload) > 1:

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import time
 from typing import Annotated, Literal
 
 import msgspec
 from fastapi import APIRouter, Request, Response
 from msgspec import Meta
 
+from api.audit import origin_of
 from api.errors import ApiError, unavailable
+from api.feedback import feedback_record
 from api.http import read_body
 from api.plays.parse import check_user
-from api.privacy import origin_of, record
-from api.producer import Record
 from api.serving.lookup import document_of
 from api.web import Caller, With, answers, body_of, json_reply
 from contracts.audit import entry
 from contracts.errors import BrokerUnavailable, InvalidEvent
-from contracts.events import Feedback, encode
-from contracts.ids import partition_of, track_id
+from contracts.ids import track_id
 
 router = APIRouter(prefix="/v1", tags=["serving"])
 MAX_BODY = 65_536
@@ -79,26 +77,16 @@ async def feedback(request: Request, services: With, caller: Caller) -> Response
                 field="track_id",
             )
         artist, title = known.artist, known.title
+    track = public or track_id(artist, title)
     if given.kind in _SHOWS and user != caller.user_id:
-        track = public or track_id(artist, title)
         row = entry(caller.user_id, "track.un-hide", user, origin_of(request), track=track)
-        await record(services, row)
-    message = Feedback(
-        user_id=user,
-        kind=given.kind,
-        at=int(time.time() * 1000),
-        source="v1",
-        track_id=public or track_id(artist, title),
-        artist=artist,
-        title=title,
-    )
-    partition = partition_of(user, services.settings.partitions)
-    said = Record(services.topics.feedback, user.encode(), encode(message), partition)
+        await services.audit.record(row)
+    message = feedback_record(services, user, given.kind, artist, title, "v1", track)
     try:
-        await services.log.append([said])
+        await services.log.append([message])
     except BrokerUnavailable:
         raise unavailable("The play log did not acknowledge") from None
-    return json_reply(FeedbackOut(True, message.track_id), 202)
+    return json_reply(FeedbackOut(True, track), 202)
 
 
 def _read(body: bytes) -> FeedbackIn:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, cast
 
-from api.auth import Identity, token_hash, token_of
+import pytest
+from psycopg_pool import PoolTimeout
+
+from api.auth import Accounts, Identity, token_hash, token_of
 from api.errors import ApiError
 from infra.stack.accounts import token_hash as made_with
 
@@ -51,3 +56,48 @@ def test_roles_are_checked() -> None:
     with pytest.raises(ApiError) as caught:
         Identity("ada", frozenset({"listener"})).check_role("analyst", "admin")
     assert caught.value.status == 403
+
+
+class Database:
+    """A pool with one account, whose tokens change while they are asked about, or that is down."""
+
+    def __init__(self) -> None:
+        self.down = False
+        self.meanwhile: Callable[[], None] = lambda: None
+
+    @asynccontextmanager
+    async def connection(self, **_: object) -> AsyncIterator[Database]:
+        if self.down:
+            raise PoolTimeout
+        yield self
+
+    async def execute(self, *_: object) -> Database:
+        return self
+
+    async def fetchone(self) -> tuple[str, list[str], None]:
+        self.meanwhile()
+        return ("ada", ["listener"], None)
+
+
+async def test_an_answer_of_before_a_revocation_is_not_kept_for_bad_times() -> None:
+    database = Database()
+    accounts = Accounts(cast(Any, database))
+    database.meanwhile = lambda: accounts.forget(token_hash("t"))
+    assert await accounts.identify("t") is not None  # it was good when it was asked about
+    assert accounts.recall("t") is None
+    database.down = True
+    with pytest.raises(ApiError, match="cannot be read"):
+        await accounts.identify("t")
+
+
+async def test_while_accounts_are_down_a_known_token_goes_on_and_a_revoked_one_does_not() -> None:
+    database = Database()
+    accounts = Accounts(cast(Any, database))
+    for token in ("known", "revoked"):
+        assert await accounts.identify(token) is not None
+    database.down = True
+    accounts.forget_all()
+    accounts.forget(token_hash("revoked"))
+    assert await accounts.identify("known") is not None
+    with pytest.raises(ApiError, match="cannot be read"):
+        await accounts.identify("revoked")

@@ -218,6 +218,17 @@ async def test_mpdscribble_tells_of_love(world: World, client: httpx.AsyncClient
     assert (said.user_id, said.kind, said.title) == ("ada", "love", "Hallogallo")
 
 
+async def test_all_that_an_audioscrobbler_player_hears_ok_for_is_in_the_log(
+    world: World, client: httpx.AsyncClient
+) -> None:
+    """The protocol allows fifty; a player that sends more forgets them all at ``OK``."""
+    tracks = [mpdscribble(n, {**VALUES, "i": str(NOW - 600 * n)}) for n in range(60)]
+    body = "&".join(["s=ada-token", *tracks])
+    answer = await client.post("/audioscrobbler/protocol_1.2", headers=FORM, content=body.encode())
+    assert answer.text == "OK\n"
+    assert len({play.event_id for play in played(world)}) == 60
+
+
 async def test_love_that_cannot_be_kept_is_told_again(
     world: World, client: httpx.AsyncClient
 ) -> None:

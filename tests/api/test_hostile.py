@@ -164,3 +164,17 @@ async def test_who_may_not_post_leaves_nothing(world: World, client: httpx.Async
     assert (await client.post("/v1/plays", headers=ADA, content=body)).status_code == 403
     assert (await client.post("/v1/plays", content=BROKEN["nan"])).status_code == 401
     assert world.log.records == []
+
+
+async def test_one_listen_of_many_that_the_log_cannot_take(
+    world: World, client: httpx.AsyncClient
+) -> None:
+    """On average it is small enough; a 503 would have the client send it for ever."""
+    body = json.loads(listens("a", note="x" * 950_000))
+    body["listen_type"] = "import"
+    body["payload"] += json.loads(listens("b"))["payload"] * 99
+    answer = await client.post("/1/submit-listens", headers=ADA, json=body)
+    assert (answer.status_code, answer.json()["code"]) == (400, 400)
+    assert "may not be larger than 10240 bytes" in answer.json()["error"]
+    (record,) = world.log.records
+    assert msgspec.json.decode(record.value, type=DeadLetter).reason == "bad-listen"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
+
 import httpx
 import pytest
 
+from contracts.heartbeat import Heartbeat, encode
 from tests.api.conftest import World
 
 ANALYST = {"authorization": "Bearer analyst-token"}
@@ -88,7 +91,9 @@ async def test_docs_need_no_other_server(client: httpx.AsyncClient) -> None:
     assert "https://" not in page
 
 
-@pytest.mark.parametrize("query", ["limit=0", "limit=101", "limit=x", "limit=²", "discover=maybe"])
+@pytest.mark.parametrize(
+    "query", ["limit=0", "limit=101", "limit=000000101", "limit=x", "limit=²", "discover=maybe"]
+)
 async def test_bad_parameters_of_recommendations(client: httpx.AsyncClient, query: str) -> None:
     answer = await client.get(f"/v1/users/ada/recommendations?{query}", headers=ADA)
     assert answer.status_code == 400
@@ -149,6 +154,12 @@ async def test_listenbrainz_unauthorized_submission(
     assert answer.json() == {"code": 401, "error": message}
 
 
+@pytest.mark.parametrize("text", ["--5", "x", "-", "1.5", "９"])
+async def test_listenbrainz_bounds_of_listens(client: httpx.AsyncClient, text: str) -> None:
+    answer = await client.get(f"/1/user/ada/listens?min_ts={text}", headers=ADA)
+    assert (answer.status_code, answer.json()["error"]) == (400, f"Invalid min_ts argument: {text}")
+
+
 async def test_listenbrainz_headers(client: httpx.AsyncClient) -> None:
     for answer in (
         await client.post("/1/submit-listens", headers=ADA, content=b"{}"),
@@ -192,3 +203,23 @@ async def test_listenbrainz_submit_at_every_base_url(
     answer = await client.post(paths[0], headers=ADA, content=body)
     assert answer.status_code == 503
     assert answer.json()["error"] == "Cannot submit listens to queue, please try again later."
+
+
+async def test_a_host_that_was_taken_away_does_not_speak_for_the_others(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = int(time.time() * 1000)
+    beats = [
+        Heartbeat(name=name, pid=1, at=now - ago, state="running")
+        for name, ago in (("learner@here", 0), ("learner@gone", 86_400_000), ("listeners", 60_000))
+    ]
+
+    async def hgetall(_: str) -> dict[bytes, bytes]:
+        return {beat.name.encode(): encode(beat) for beat in beats}
+
+    watcher = world.services.watcher
+    monkeypatch.setattr(world.services.redis, "hgetall", hgetall)
+    monkeypatch.setattr(watcher, "workers", {})
+    assert await watcher._redis() == "ok"
+    states = watcher.worker_states()
+    assert (states["learner"], states["listeners"]) == ("ok", "silent for 60 s")

@@ -68,7 +68,17 @@ async def test_health_answers_whoever_asks(client: httpx.AsyncClient, strict: No
         assert (await client.get("/healthz")).status_code == 200
 
 
-async def test_failed_logins_of_a_name(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def logins(world: World, monkeypatch: pytest.MonkeyPatch) -> RateWindow:
+    """The failed logins of a minute that does not end."""
+    window = RateWindow(clock=lambda: 1_000_000.0, seconds=60)
+    monkeypatch.setattr(world.services, "logins", window)
+    return window
+
+
+async def test_failed_logins_of_a_name(
+    world: World, logins: RateWindow, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def no_rows(*_: object) -> list[tuple[Any, ...]]:
         return []
 
@@ -126,3 +136,27 @@ async def test_patience_is_for_those_who_wait_too_long_alone() -> None:
     assert stopped.cancelled()
     await wait("zoe", 60)  # the clock runs again after a pause
     assert sorted(told) == ["ada stopped", "bob too slow", "eve done", "zoe too slow"]
+
+
+async def test_failed_logins_are_limited_when_all_come_at_once(
+    world: World, logins: RateWindow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def slow_rows(*_: object) -> list[tuple[Any, ...]]:
+        await asyncio.sleep(0.01)
+        return [("stored",)]
+
+    monkeypatch.setattr("api.lastfm.sessions.query", slow_rows)
+    monkeypatch.setattr("api.lastfm.sessions._verify", lambda _, given: given == "right")
+    for _ in range(2 * ATTEMPTS):  # good ones do not count
+        assert (await log_in(world.services, "oscar", "right")).user_id == "oscar"
+    guesses = [log_in(world.services, "oscar", f"guess {n}") for n in range(3 * ATTEMPTS)]
+    failed = await asyncio.gather(*guesses, return_exceptions=True)
+    codes = [error.code for error in failed if isinstance(error, LastfmError)]
+    assert sorted(codes) == [4] * ATTEMPTS + [RATE_LIMIT] * 2 * ATTEMPTS
+
+
+async def test_a_name_nobody_can_have_is_not_remembered(world: World, logins: RateWindow) -> None:
+    with pytest.raises(LastfmError) as caught:
+        await log_in(world.services, "n" * 257, "wrong")
+    assert caught.value.code == 4
+    assert logins.used("n" * 257) == 0

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
+import psycopg
 import pylast
 import pytest
 from typer.testing import CliRunner
@@ -148,11 +149,12 @@ def test_a_pasted_token_is_password_and_session_key(stack: RunningStack, token_o
     assert call(method="auth.getMobileSession", username="other", password=token)["error"] == 4
     stamp = str(int(time.time()))
     made = call(method="track.scrobble", sk=token, artist="a", track="b", timestamp=stamp)
-    assert made["scrobbles"]["@attr"] == {"accepted": "1", "ignored": "0"}
+    assert made["scrobbles"]["@attr"] == {"accepted": 1, "ignored": 0}
 
 
 def test_audioscrobbler_as_mpdscribble_speaks_it(stack: RunningStack, token_of: Any) -> None:
-    token = token_of("mia")["token"]
+    key = token_of("mia")
+    token = key["token"]
     stamp = str(int(time.time()))
     proof = pylast.md5(pylast.md5(token) + stamp)
     query = {
@@ -184,3 +186,23 @@ def test_audioscrobbler_as_mpdscribble_speaks_it(stack: RunningStack, token_of: 
     assert wait_until(
         lambda: httpx.get(url, headers=headers).json()["payload"]["count"] == 3, 30, 0.3
     )
+    # Other roles end the session; the player that is told so logs in again, to another one.
+    assert CliRunner().invoke(keys, ["roles", key["id"], "--role", "listener"]).exit_code == 0
+    assert wait_until(lambda: httpx.post(submit, data=plays).text == "BADSESSION\n", 5)
+    after = httpx.get(f"{stack.api}/", params=query).text.splitlines()[1]
+    assert after != session
+    assert httpx.post(submit, data={**plays, "s": after}).text == "OK\n"
+    assert httpx.get(f"{stack.api}/", params=query).text.splitlines()[1] == after
+
+
+def test_reading_the_plays_of_another_is_on_record(stack: RunningStack, token_of: Any) -> None:
+    token_of("rita")
+    asked = {"format": "json", "sk": stack.admin_token, "user": "rita"}
+    for method in ("user.getInfo", "user.getRecentTracks"):
+        assert httpx.post(f"{stack.api}/2.0/", data={**asked, "method": method}).is_success
+    with psycopg.connect(stack.settings.postgres_dsn) as connection:
+        rows = connection.execute(
+            "select action, origin from audit where subject = pseudonym('rita')"
+            " and actor = pseudonym('admin') and action like 'data.%'"
+        ).fetchall()
+    assert rows == [("data.read", "127.0.0.1")]

@@ -187,7 +187,7 @@ def test_ten_times_at_once_and_through_two_protocols_is_one_set_of_plays(
                         f"artist[{n}]": artist, f"track[{n}]": title, f"timestamp[{n}]": str(second)
                     }  # fmt: skip
                 answer = client.post("/2.0/", data=form).json()
-                assert answer["scrobbles"]["@attr"] == {"accepted": "50", "ignored": "0"}
+                assert answer["scrobbles"]["@attr"] == {"accepted": 50, "ignored": 0}
 
     def importer() -> None:
         assert start(stack, tmp_path, file, user).kept == 1000
