@@ -114,7 +114,8 @@ class ApacheKafka(Server):
         )  # fmt: skip
         if done.returncode:
             lines = (done.stderr + done.stdout).strip().splitlines() or ["no output"]
-            raise ConfigurationError(f"Apache Kafka cannot format {self.folder}: {lines[-1]}")
+            said = [line for line in lines if not line.startswith("\t")]  # no frames of a trace
+            raise ConfigurationError(f"Apache Kafka cannot format {self.folder}: {said[-1]}")
 
     def _build(self) -> Process:
         options = (
