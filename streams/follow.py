@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol, TypeVar
 
 import uvloop
@@ -23,7 +23,7 @@ from streams.worker import Stopped, Worker
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 _TICK = 1.0
-_STOP_SECONDS = 8.0
+_COMMIT_SECONDS, _STOP_SECONDS, _CANCEL_SECONDS = 2.0, 5.0, 1.0
 _BATCH_SECONDS = 3.0
 
 
@@ -215,13 +215,19 @@ class FaustFollower:
     async def _leave(self, starting: asyncio.Task[None]) -> None:
         """Make the fold durable, commit, and leave the group; never hang on a dead broker."""
         await self.fold.close()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_STOP_SECONDS):
-                if not starting.done():
-                    starting.cancel()
-                else:
-                    await self._commit()
-                await self.app.stop()
+        if not starting.done():
+            starting.cancel()
+        else:
+            await _at_most(_COMMIT_SECONDS, self._commit())
+        await _at_most(_STOP_SECONDS, self.app.stop())
+
+
+async def _at_most(seconds: float, work: Coroutine[Any, Any, None]) -> None:
+    """Wait for some work, but no longer; Faust catches the cancellation a timeout would send."""
+    task = asyncio.create_task(work)
+    await asyncio.wait({task}, timeout=seconds)
+    if task.done() and not task.cancelled() and (error := task.exception()) is not None:
+        log.warning("while stopping: %r", error)
 
 
 def follow(worker: Worker, make: Callable[[], Fold], group: str, log_ids: dict[str, str]) -> None:
@@ -234,5 +240,15 @@ def follow(worker: Worker, make: Callable[[], Fold], group: str, log_ids: dict[s
     logging.getLogger("faust").setLevel(logging.WARNING)
     logging.getLogger("aiokafka").setLevel(logging.WARNING)
     logging.getLogger("mode").setLevel(logging.WARNING)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(main())
+    loop = uvloop.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        loop.run_until_complete(main())
+    finally:
+        # No `asyncio.Runner`: it waits for every task it cancels, and Faust's wait for the broker.
+        asyncio.set_event_loop(None)
+        rest = asyncio.all_tasks(loop)
+        for task in rest:
+            task.cancel()
+        if not rest or not loop.run_until_complete(asyncio.wait(rest, timeout=_CANCEL_SECONDS))[1]:
+            loop.close()

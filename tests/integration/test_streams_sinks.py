@@ -227,6 +227,8 @@ def test_a_new_log_ends_the_workers_and_the_next_ones_read_it(
             assert_lake_exact(kit)
             kit.sent = kit.sent[30:]  # the counters are those of the new log
             assert kit.count("plays") == sum(len(s.plays) for s in kit.sent)
+            broker.kill()
+            kit.stop(kit.workers[-1])  # Faust waits for a broker that is away; SIGTERM does not
     finally:
         broker.stop()
 
