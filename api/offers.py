@@ -46,13 +46,13 @@ class Offers(PolledProducer):
 
     def offer(self, record: Record) -> bool:
         """Append a message; return whether it was taken."""
+        self._poll_soon()  # also where the message is not taken: the reason is reported then
         topic, key, value, partition = record
         try:
             self._producer.produce(topic, value, key, partition, self._on_failure)
         except (BufferError, KafkaException):
             self.lost += 1
             return False
-        self._poll_soon()
         return True
 
     def _on_failure(self, error: KafkaError | None, _: Message | None) -> None:

@@ -77,7 +77,7 @@ class PolledProducer:
         """Wait for what is on its way; return how many messages were given up."""
         deadline = time.monotonic() + seconds
         while len(self._producer) and time.monotonic() < deadline:
-            self._poll()
+            self.poll()
             await asyncio.sleep(0.005)
         if self._timer is not None:
             self._timer.cancel()
@@ -94,14 +94,18 @@ class PolledProducer:
     def _tick(self) -> None:
         self._timer = None
         try:
-            self._poll()
+            self.poll()
             if self._fatal:
                 self._renew()
         finally:  # whoever waits for a report goes on waiting for the next tick
             if len(self._producer):
                 self._poll_soon()
 
-    def _poll(self) -> None:
+    def poll(self) -> None:
+        """Take in what the library has to report.
+
+        Also while nothing is on its way: its complaints of a broker that is down pile up else.
+        """
         try:
             self._producer.poll(0)
         except KafkaException as error:  # raised once more after a fatal error was reported
@@ -117,7 +121,7 @@ class PolledProducer:
         """
         log.warning("kafka: the producer of %s is renewed after a fatal error", self._what)
         self._producer.purge()
-        self._poll()
+        self.poll()
         self._abandon()
         self._fatal = False
         self._producer = Producer(self._config)

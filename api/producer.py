@@ -180,8 +180,7 @@ class PlayLog(PolledProducer):
             batch.drop(len(records) - done)
             raise BrokerUnavailable(f"the broker's queue is closed: {error}") from None
         finally:
-            if done:
-                self._poll_soon()
+            self._poll_soon()
 
     def settled(self, batch: _Batch) -> None:
         """Take note that a batch has all its delivery reports (called by the batch)."""

@@ -115,6 +115,8 @@ class Watcher:
     async def _kafka(self) -> str:
         loop = asyncio.get_running_loop()
         services = self._services
+        services.log.poll()
+        services.impressions.poll()
         if not self._topics_known:
             await loop.run_in_executor(self._thread, self._ensure_topics)
             self._topics_known = True
