@@ -12,6 +12,7 @@ import uvicorn
 from api.app import create_app
 from api.fast import FastPath, protocol_with
 from api.services import Services
+from contracts.log_limit import LogLimit
 from contracts.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -45,6 +46,8 @@ class Server(uvicorn.Server):
 
 def run(settings: Settings) -> int:
     """Serve HTTP until SIGTERM or SIGINT; return the exit code."""
+    for handler in logging.getLogger().handlers:  # set up by whoever started this process
+        handler.addFilter(LogLimit())
     services = Services(settings)
     config = uvicorn.Config(
         create_app(services),

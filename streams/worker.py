@@ -12,12 +12,12 @@ from typing import TypeVar
 
 from contracts.errors import BrokerUnavailable, SegueError, StoreUnavailable
 from contracts.kafka import ensure_topics
+from contracts.log_limit import LogLimit
 from contracts.settings import Settings
 from contracts.topics import Topics
 from streams.erasures import ErasureFollower
 from streams.errors import FAILED, exit_code
 from streams.heartbeat import Reporter, Status
-from streams.log_limit import LogLimit
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")

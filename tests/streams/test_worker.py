@@ -12,12 +12,12 @@ import pytest
 
 from contracts.erasures import Erasure, listener_key
 from contracts.errors import BrokerUnavailable
+from contracts.log_limit import LogLimit
 from contracts.settings import Settings
 from streams import erasures
 from streams.errors import FAILED
 from streams.follow import follow
 from streams.heartbeat import Status
-from streams.log_limit import LogLimit
 from streams.worker import Stopped, Worker
 
 ROOT = Path(__file__).resolve().parents[2]
