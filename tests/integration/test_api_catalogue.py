@@ -16,7 +16,6 @@ from contracts.errors import ConfigurationError
 from contracts.ids import artist_id, track_id
 from contracts.search import search_text
 from infra.cli import cli
-from infra.commands import catalogue as command
 from infra.simulator import catalogue as world
 from infra.simulator.catalogue import Catalogue
 from infra.simulator.catalogue_load import load_catalogue
@@ -316,7 +315,8 @@ def test_a_track_nobody_has_played_is_recommended(
 def test_the_catalogue_command_says_what_is_covered(
     stack: RunningStack, music: Catalogue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(command, "running", lambda home: stack)
+    for name, value in stack.settings.environ().items():
+        monkeypatch.setenv(name, value)
 
     def run(*arguments: str, code: int = 0) -> Any:
         done = CliRunner().invoke(cli, ["catalogue", *arguments, "--json"])
