@@ -26,7 +26,6 @@ _LISTEN = (
 def calls(api: str) -> list[tuple[str, str]]:
     """Return ``(what it does, curl command)``; the commands read the token from ``$TOKEN``."""
     auth = '-H "Authorization: Bearer $TOKEN"'
-    similar = track_id("Air", "Sexy Boy")
     return [
         ("post a play", f"curl {auth} {api}/v1/plays -d '{_PLAY}'"),
         ("what next?", f'curl {auth} "{api}/v1/users/ada/recommendations?limit=5"'),
@@ -37,8 +36,6 @@ def calls(api: str) -> list[tuple[str, str]]:
         ),
         ("my listens (ListenBrainz)", f"curl {api}/1/user/admin/listens {auth}"),
         ("reports, from the first segue nightly on", f"curl {auth} {api}/v1/reports"),
-        # Last: pasted all at once, the listen above must have been learned.
-        ("similar to Sexy Boy", f"curl {auth} {api}/v1/tracks/{similar}/similar"),
     ]
 
 
@@ -47,13 +44,18 @@ def catalogue_calls(api: str) -> list[tuple[str, str]]:
     from infra.simulator.catalogue import build, chosen_seed  # only where it is shown
 
     world = build(chosen_seed())
-    artist = world.tracks[world.by_genre["jazz"][0]].artist
+    known = world.tracks[world.by_genre["jazz"][0]]
+    artist = known.artist
     auth = '-H "Authorization: Bearer $TOKEN"'
     words = quote_plus(search_text(artist))
     return [
         (
             "what next for a simulated listener, and why?",
             f'curl {auth} "{api}/v1/users/sim-00000/recommendations?limit=3&explain=true"',
+        ),
+        (
+            f"what goes with {known.title}",
+            f"curl {auth} {api}/v1/tracks/{track_id(artist, known.title)}/similar",
         ),
         (
             "find artists and tracks (the catalogue comes within a minute of the start)",

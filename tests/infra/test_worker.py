@@ -8,7 +8,7 @@ import pytest
 
 from contracts.errors import ConfigurationError
 from infra.commands.worker import MODULES, entry
-from infra.stack.banner import calls
+from infra.stack.banner import calls, catalogue_calls
 from infra.stack.progress import FOLDERS
 from infra.stack.stack import SNOWFLAKE_SINK, WORKERS, workers
 
@@ -24,10 +24,11 @@ def test_every_worker_of_the_stack_has_a_module() -> None:
 
 
 def test_the_examples_name_every_main_call_and_hide_the_token() -> None:
-    text = "\n".join(command for _, command in calls("http://127.0.0.1:1"))
+    shown = calls("http://127.0.0.1:1") + catalogue_calls("http://127.0.0.1:1")
+    text = "\n".join(command for _, command in shown)
     for path in ("plays", "recommendations", "similar", "trending", "submit-listens", "reports"):
         assert re.search(rf"http://127\.0\.0\.1:1/\S*{path}", text), path
-    assert text.count("$TOKEN") == len(calls(""))
+    assert text.count("$TOKEN") == len(shown)
 
 
 def test_the_snowflake_sink_runs_only_where_an_account_is_named(
