@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
+from contracts.environ import variable
 from contracts.errors import ConfigurationError
 from contracts.snowflake import Snowflake
 
@@ -54,7 +55,7 @@ def statements(snowflake: Snowflake, env: Mapping[str, str] | None = None) -> li
     Raises
     ------
     ConfigurationError
-        A parameter is missing; all missing ones are named.
+        A parameter is missing (all missing ones are named), or its file cannot be read.
     """
     values = {"database": snowflake.database.upper(), **_parameters(env)}
     found = []
@@ -76,13 +77,7 @@ def _parameters(env: Mapping[str, str] | None) -> dict[str, str]:
     values, missing = {}, []
     for parameter, default in PARAMETERS.items():
         name = f"SEGUE_SNOWFLAKE_{parameter.upper()}"
-        text = source.get(name)
-        if text is None and (file := source.get(f"{name}_FILE")):
-            try:
-                text = Path(file).read_text()
-            except OSError as error:
-                raise ConfigurationError(f"{name}_FILE: cannot read {file}: {error}") from None
-        text = (text or "").strip() or default
+        text = (variable(source, name) or "").strip() or default
         if text is None:
             missing.append(name)
             continue

@@ -197,10 +197,8 @@ async def test_a_mistake_of_ours_is_told_without_details(
         assert b"secret" not in answers[0][1]
 
 
-async def test_who_hangs_up_and_who_is_waited_for(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """One client leaves, the server is told to stop, the other still gets its list."""
+def held_back(world: World, monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+    """Let the feature store answer nobody until the event is set."""
     gate = asyncio.Event()
 
     async def slowly(user_ids: list[str]) -> list[bytes | None]:
@@ -208,6 +206,14 @@ async def test_who_hangs_up_and_who_is_waited_for(
         return [None] * len(user_ids)
 
     monkeypatch.setattr(world.services.features, "get_many", slowly)
+    return gate
+
+
+async def test_who_hangs_up_and_who_is_waited_for(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One client leaves, the server is told to stop, the other still gets its list."""
+    gate = held_back(world, monkeypatch)
     async with serving(world) as (server, port), connection(port) as c:
         async with connection(port) as gone:
             gone.send(LISTS, ADA)
@@ -380,13 +386,7 @@ def test_who_is_cut_off_takes_no_other_answer_along(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On uvloop, as in production: there, writing to a connection that is closed raises."""
-    gate = asyncio.Event()
-
-    async def slowly(user_ids: list[str]) -> list[bytes | None]:
-        await gate.wait()
-        return [None] * len(user_ids)
-
-    monkeypatch.setattr(world.services.features, "get_many", slowly)
+    gate = held_back(world, monkeypatch)
 
     async def scenario() -> None:
         async with serving(world) as (_, port), AsyncExitStack() as opened:

@@ -122,9 +122,8 @@ def test_a_model_worse_than_popularity_is_refused(
     assert batch_view.current(settings.home / "batch_view") is None
 
 
-def test_a_model_much_worse_than_the_one_in_service_is_refused(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def _one_in_service(settings: Settings) -> None:
+    """Publish a model of the first days; then the newest day's plays are there too."""
     _warehouse(settings)
     with duckdb.connect(str(settings.warehouse_path)) as connection:
         connection.execute("create table kept as select * from marts.fct_plays")
@@ -132,6 +131,12 @@ def test_a_model_much_worse_than_the_one_in_service_is_refused(
     assert retrain(settings).published == 1
     with duckdb.connect(str(settings.warehouse_path)) as connection:
         connection.execute("insert into marts.fct_plays from kept where played_at >= '2025-03-03'")
+
+
+def test_a_model_much_worse_than_the_one_in_service_is_refused(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _one_in_service(settings)
     monkeypatch.setattr(training, "TOLERATED", 3.0)
     outcome = retrain(settings)
     assert outcome.published is None
@@ -171,13 +176,7 @@ def test_too_few_plays_teach_nothing(settings: Settings) -> None:
 
 
 def test_a_view_in_service_that_cannot_be_read_keeps_no_new_one_out(settings: Settings) -> None:
-    _warehouse(settings)
-    with duckdb.connect(str(settings.warehouse_path)) as connection:
-        connection.execute("create table kept as select * from marts.fct_plays")
-        connection.execute("delete from marts.fct_plays where played_at >= '2025-03-03'")
-    assert retrain(settings).published == 1
-    with duckdb.connect(str(settings.warehouse_path)) as connection:
-        connection.execute("insert into marts.fct_plays from kept where played_at >= '2025-03-03'")
+    _one_in_service(settings)
     (settings.home / "batch_view" / "1" / "neighbours.npz").write_bytes(b"torn")
     outcome = retrain(settings)
     assert outcome.published == 2, outcome
