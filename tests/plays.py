@@ -6,7 +6,7 @@ import random
 
 import numpy as np
 
-from infra.interactions import Interactions
+from infra.operations.interactions import Interactions
 
 
 def interactions(

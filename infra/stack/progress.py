@@ -14,7 +14,7 @@ from contracts.heartbeat import Heartbeat
 from contracts.kafka import end_offsets
 from contracts.settings import Settings
 from contracts.topics import Topics
-from infra.database import feature_store
+from infra.operations.database import feature_store
 
 #: Workers that fold the log; each must reach its end.
 FOLDERS = ("listeners", "learner", "lake-sink", "history-sink")

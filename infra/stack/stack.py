@@ -42,7 +42,7 @@ def workers() -> tuple[str, ...]:
 
 def worker_command(name: str) -> list[str]:
     """Return the command line of a worker."""
-    return [sys.executable, "-m", "infra.commands.worker", name]
+    return [sys.executable, "-m", "infra.cli.commands.worker", name]
 
 
 def _broker(kind: str, home: Path, ports: dict[str, int]) -> Server | None:

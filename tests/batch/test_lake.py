@@ -15,7 +15,7 @@ from batch.lake import Lake
 from contracts.errors import ConfigurationError
 from contracts.lake import PLAYS
 from contracts.settings import Settings
-from infra.commands.lake import moment
+from infra.cli.commands.lake import moment
 from tests.batch.lakes import append, delivery
 
 

@@ -13,7 +13,7 @@ from batch import models
 from contracts import batch_view
 from contracts.batch_view import BatchView, Manifest
 from contracts.errors import ConfigurationError
-from infra.commands.model import app
+from infra.cli.commands.model import app
 
 
 def _write(folder: Path, generation: int) -> None:

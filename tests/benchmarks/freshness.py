@@ -15,8 +15,8 @@ from typing import Any
 import httpx
 import liblistenbrainz
 
-from infra.replay.post import post
-from infra.replay.reconcile import wait_for_workers
+from infra.operations.replay.post import post
+from infra.operations.replay.reconcile import wait_for_workers
 from infra.stack.accounts import grant
 from infra.stack.stack import Stack
 from tests.benchmarks.figures import latency, machine

@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from infra.replay.reconcile import wait_for_workers
+from infra.operations.replay.reconcile import wait_for_workers
 from infra.stack.ports import free_ports
 from infra.stack.progress import FOLDERS
 from infra.stack.stack import Stack

@@ -26,10 +26,10 @@ from confluent_kafka import Consumer, TopicPartition
 
 from contracts.events import decode_submission
 from contracts.topics import Topics
-from infra.imports.formats import FORMATS, recognise
-from infra.imports.members import members
-from infra.imports.rows import Options
-from infra.replay.reconcile import wait_for_workers
+from infra.operations.imports.formats import FORMATS, recognise
+from infra.operations.imports.members import members
+from infra.operations.imports.rows import Options
+from infra.operations.replay.reconcile import wait_for_workers
 from infra.stack.progress import ends
 from infra.stack.stack import Stack
 from tests.benchmarks.figures import machine

@@ -27,7 +27,7 @@ from batch.nightly import nightly
 from contracts.ids import event_id, partition_of, track_id
 from contracts.lake import CATALOGUE, PARTITION_BY, TABLES
 from contracts.settings import Settings
-from infra.interactions import read
+from infra.operations.interactions import read
 from infra.snowflake.backfill import backfill
 from infra.snowflake.compare import compare
 from infra.stack.ports import free_ports

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from infra.replay.run import Outcome, replay
+from infra.operations.replay.run import Outcome, replay
 from infra.stack.stack import WORKERS
 from tests.integration.conftest import RunningStack
 from tests.plays import interactions

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from contracts.settings import Settings
-from infra.cli import cli
+from infra.cli.main import cli
 from infra.stack import checks
 from infra.stack.checks import FAIL, OK, WARN, Check
 

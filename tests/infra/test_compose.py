@@ -13,8 +13,8 @@ import yaml
 
 from contracts.settings import Settings
 from contracts.snowflake import Snowflake
-from infra.cli import COMMANDS
-from infra.commands.worker import MODULES
+from infra.cli.commands.worker import MODULES
+from infra.cli.main import COMMANDS
 from infra.stack.stack import SNOWFLAKE_SINK, WORKERS
 from tests.conftest import ROOT
 

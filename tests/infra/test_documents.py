@@ -12,7 +12,7 @@ import typer.main
 from typer.core import TyperGroup
 from typer.testing import CliRunner
 
-from infra.cli import COMMANDS, cli
+from infra.cli.main import COMMANDS, cli
 from tests.conftest import ROOT
 
 DOCUMENTS = sorted(

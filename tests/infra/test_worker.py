@@ -7,7 +7,7 @@ import re
 import pytest
 
 from contracts.errors import ConfigurationError
-from infra.commands.worker import MODULES, entry
+from infra.cli.commands.worker import MODULES, entry
 from infra.stack.banner import calls, catalogue_calls
 from infra.stack.progress import FOLDERS
 from infra.stack.stack import SNOWFLAKE_SINK, WORKERS, workers

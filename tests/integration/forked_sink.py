@@ -26,7 +26,7 @@ def _run(settings: Settings, environ: dict[str, str], log: str) -> None:
     os.dup2(out, 1)
     os.dup2(out, 2)
     os.environ.update(environ)
-    from infra.commands.worker import entry
+    from infra.cli.commands.worker import entry
 
     sys.exit(entry(SINK)(settings))
 

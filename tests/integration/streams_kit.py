@@ -21,7 +21,7 @@ from contracts.ids import partition_of
 from contracts.kafka import ensure_topics
 from contracts.settings import Settings
 from contracts.topics import Topics
-from infra.dead_letters import read
+from infra.operations.dead_letters import read
 from infra.stack.process import Process, wait_until
 from infra.stack.progress import wait_applied
 from streams.fold import pack_plays, reference_fold
@@ -72,7 +72,7 @@ class Kit:
         label = f"{name}-{len(self.workers)}"
         process = Process(
             label,
-            [sys.executable, "-m", "infra.commands.worker", name],
+            [sys.executable, "-m", "infra.cli.commands.worker", name],
             self.settings.home / "logs" / f"{label}.log",
             env=env,
         )

@@ -15,7 +15,7 @@ from api.catalogue import find
 from contracts.errors import ConfigurationError
 from contracts.ids import artist_id, track_id
 from contracts.search import search_text
-from infra.cli import cli
+from infra.cli.main import cli
 from infra.simulator import catalogue as world
 from infra.simulator.catalogue import Catalogue
 from infra.simulator.catalogue_load import load_catalogue

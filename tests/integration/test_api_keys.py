@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from api.auth import token_hash
 from contracts.errors import ConfigurationError
-from infra.commands.keys import app
+from infra.cli.commands.keys import app
 from infra.stack.accounts import grant
 from infra.stack.postgres import Postgres
 

@@ -14,7 +14,7 @@ import pylast
 import pytest
 from typer.testing import CliRunner
 
-from infra.commands.keys import app as keys
+from infra.cli.commands.keys import app as keys
 from infra.stack.process import wait_until
 from tests.integration.conftest import RunningStack
 from tests.integration.tls import TlsFront

@@ -18,7 +18,7 @@ from api.auth import token_hash
 from api.services import Services
 from contracts.features import Keys, Listener
 from contracts.ids import track_id
-from infra.erasure.run import run_pending
+from infra.operations.erasure.run import run_pending
 from infra.stack.process import wait_until
 from tests.integration.conftest import RunningStack
 

@@ -13,8 +13,8 @@ import pytest
 from typer.testing import CliRunner
 
 from contracts.audit import INSERT, entry
-from infra.audit import trail
-from infra.commands.audit import app
+from infra.cli.commands.audit import app
+from infra.operations.audit import trail
 from infra.stack.migrations import migrate
 from infra.stack.postgres import Postgres
 

@@ -14,8 +14,8 @@ from confluent_kafka import Producer
 from contracts.events import Play, Submission, encode
 from contracts.ids import event_id, partition_of, track_id
 from contracts.topics import Topics
-from infra import dead_letters
-from infra.dead_letters import Letter
+from infra.operations import dead_letters
+from infra.operations.dead_letters import Letter
 from tests.integration.conftest import RunningStack
 
 pytestmark = pytest.mark.integration

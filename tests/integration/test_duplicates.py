@@ -9,7 +9,7 @@ from collections import Counter
 import psycopg
 import pytest
 
-from infra.duplicates import merged, unmerge
+from infra.operations.duplicates import merged, unmerge
 from infra.stack.postgres import Postgres
 from streams.duplicates import Told, enrich, group
 from streams.settle import COLUMNS, Connection

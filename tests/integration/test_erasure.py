@@ -20,10 +20,10 @@ from api.auth import token_hash
 from batch import warehouse
 from batch.lake import Lake
 from contracts.features import Keys
-from infra.audit import trail
-from infra.commands.erase import erase
-from infra.dead_letters import read
-from infra.erasure.run import run_pending
+from infra.cli.commands.erase import erase
+from infra.operations.audit import trail
+from infra.operations.dead_letters import read
+from infra.operations.erasure.run import run_pending
 from infra.stack.process import wait_until
 from tests.integration.conftest import RunningStack
 from tests.integration.traces import stores, traces

@@ -21,15 +21,15 @@ import pytest
 from contracts.errors import ConfigurationError
 from contracts.kafka import end_offsets
 from contracts.topics import Topics
-from infra.imports.rejects import Reject
-from infra.imports.rows import Options
-from infra.imports.run import Report, Request, run
-from infra.interactions import Interactions
-from infra.replay.post import Posted, expected_ids
-from infra.replay.reconcile import mark
-from infra.replay.run import count
+from infra.operations.imports.rejects import Reject
+from infra.operations.imports.rows import Options
+from infra.operations.imports.run import Report, Request, run
+from infra.operations.interactions import Interactions
+from infra.operations.replay.post import Posted, expected_ids
+from infra.operations.replay.reconcile import mark
+from infra.operations.replay.run import count
 from infra.stack.process import wait_until
-from tests.infra.imports.samples import SAMPLES, START, UTC
+from tests.infra.operations.imports.samples import SAMPLES, START, UTC
 from tests.integration.conftest import RunningStack
 from tests.plays import interactions
 

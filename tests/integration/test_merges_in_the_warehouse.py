@@ -13,7 +13,7 @@ import pytest
 from batch import warehouse
 from batch.lake import Lake
 from contracts.settings import Settings
-from infra.duplicates import merged, unmerge
+from infra.operations.duplicates import merged, unmerge
 from infra.stack.postgres import Postgres
 from streams.duplicates import Told
 from streams.tell import tell

@@ -11,11 +11,11 @@ import redis
 from contracts.features import Keys
 from contracts.kafka import end_offsets
 from contracts.topics import Topics
-from infra import interactions as files
-from infra.interactions import Interactions
-from infra.replay.post import Posted, expected_ids
-from infra.replay.reconcile import mark
-from infra.replay.run import Outcome, count, replay
+from infra.operations import interactions as files
+from infra.operations.interactions import Interactions
+from infra.operations.replay.post import Posted, expected_ids
+from infra.operations.replay.reconcile import mark
+from infra.operations.replay.run import Outcome, count, replay
 from tests.integration.conftest import RunningStack
 from tests.plays import interactions
 

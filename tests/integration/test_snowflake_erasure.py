@@ -22,10 +22,10 @@ from contracts.events import Submission
 from contracts.features import Keys
 from contracts.heartbeat import Heartbeat
 from contracts.settings import Settings
-from infra.audit import trail
-from infra.erasure import snowflake as erasure
-from infra.erasure.run import run_pending
-from infra.erasure.target import Target
+from infra.operations.audit import trail
+from infra.operations.erasure import snowflake as erasure
+from infra.operations.erasure.run import run_pending
+from infra.operations.erasure.target import Target
 from infra.stack.postgres import Postgres
 from infra.stack.valkey import Valkey
 from streams.decode import Batch

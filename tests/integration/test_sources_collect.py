@@ -17,8 +17,8 @@ from batch.collectors.policy import Policy
 from batch.collectors.run import Outcome, Request, collect
 from batch.collectors.spotify import source as spotify
 from contracts.errors import ConfigurationError
-from infra.cli import cli
-from infra.commands import collect as command
+from infra.cli.commands import collect as command
+from infra.cli.main import cli
 from infra.stack.postgres import Postgres
 from tests.batch.catalogue.test_loaders import GOOD, HEADER, ID, UNKNOWN
 from tests.batch.collectors.lastfm_server import LastFm, history

@@ -1,0 +1,103 @@
+"""``segue audit``: who did what to whose data, and whether the record of it is whole."""
+
+from __future__ import annotations
+
+import json as jsonlib
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from contracts.errors import ConfigurationError
+from infra.operations.audit import trail
+from infra.operations.database import connected
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+app.info.help = "Read the audit trail and prove that it is whole."
+
+Home = Annotated[Path | None, typer.Option(help="Home of the running stack. Default: .segue")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command("list")
+def list_(
+    home: Home = None,
+    user: Annotated[str | None, typer.Option(help="Only rows by or about this account.")] = None,
+    action: Annotated[str | None, typer.Option(help="Only this action.")] = None,
+    last: Annotated[int, typer.Option(min=1, help="At most so many, the newest.")] = 100,
+    json: Json = False,
+) -> None:
+    """List what was done, oldest first. Pseudonyms of erased accounts stay pseudonyms."""
+    with connected(home) as connection:
+        known = trail.names(connection)
+        who = connection.execute("select pseudonym(%s)", (user or "",)).fetchone()
+        assert who is not None
+        found = [
+            row
+            for row in trail.rows(connection)
+            if (user is None or who[0] in (row.actor, row.subject))
+            and (action is None or row.action == action)
+        ][-last:]
+    if json:
+        typer.echo(
+            jsonlib.dumps(
+                [
+                    {
+                        "seq": row.seq,
+                        "at": row.at.isoformat(),
+                        "actor": known.get(row.actor, row.actor),
+                        "action": row.action,
+                        "subject": known.get(row.subject, row.subject),
+                        "origin": row.origin,
+                        "outcome": row.outcome,
+                        "detail": row.detail,
+                    }
+                    for row in found
+                ]
+            )
+        )
+        return
+    table = Table("row", "at", "who", "did", "to whom", "from", "outcome", "detail")
+    for row in found:
+        table.add_row(
+            str(row.seq),
+            row.at.strftime("%Y-%m-%d %H:%M:%S"),
+            known.get(row.actor, row.actor[:12]),
+            row.action,
+            known.get(row.subject, row.subject[:12]),
+            row.origin,
+            row.outcome,
+            row.detail,
+        )
+    Console().print(table if found else "Nothing.")
+
+
+@app.command()
+def verify(
+    home: Home = None,
+    expect: Annotated[
+        str | None, typer.Option(help="A head printed earlier: nothing up to it may be gone.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Recompute the chain; exit 1 where a row was altered, is missing or stands elsewhere."""
+    if expect is not None and not re.fullmatch(r"\d+:[0-9a-f]{64}", expect):
+        raise ConfigurationError("--expect takes what `segue audit verify` printed as its head")
+    with connected(home) as connection:
+        verdict = trail.verify(trail.rows(connection), expect)
+    if json:
+        typer.echo(
+            jsonlib.dumps(
+                {"rows": verdict.rows, "head": verdict.head, "problems": verdict.problems}
+            )
+        )
+    else:
+        for problem in verdict.problems:
+            typer.echo(problem)
+        state = "broken" if verdict.problems else "whole"
+        typer.echo(f"{verdict.rows} rows, the chain is {state}; head {verdict.head}")
+    if verdict.problems:
+        raise typer.Exit(1)

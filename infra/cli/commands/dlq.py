@@ -1,0 +1,87 @@
+"""`segue dlq`: what could not be used, why, and sending it once more."""
+
+from __future__ import annotations
+
+import json as jsonlib
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from contracts.errors import ConfigurationError
+from infra.operations import dead_letters
+from infra.stack.running import running
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+app.info.help = "List, show and replay dead letters."
+
+Home = Annotated[Path | None, typer.Option(help="Home of the running stack. Default: .segue")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command("list")
+def list_letters(
+    home: Home = None,
+    reason: Annotated[str | None, typer.Option(help="Only this reason.")] = None,
+    replayed: Annotated[bool, typer.Option(help="Also those replayed already.")] = False,
+    json: Json = False,
+) -> None:
+    """List dead letters that wait, oldest first."""
+    letters = dead_letters.read(running(home).settings, replayed=replayed)
+    letters = [x for x in letters if reason is None or x.content.reason == reason]
+    if json:
+        typer.echo(jsonlib.dumps([dead_letters.as_json(x) for x in letters]))
+        return
+    table = Table("id", "at", "refused by", "reason", "detail")
+    for letter in letters:
+        content = letter.content
+        at = datetime.fromtimestamp(content.at / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+        table.add_row(letter.id, at, ", ".join(letter.stages), content.reason, content.detail)
+    table.columns[0].no_wrap = True
+    Console().print(table if letters else "No dead letters.")
+
+
+@app.command()
+def show(letter: str, home: Home = None) -> None:
+    """Print one dead letter whole, as JSON."""
+    found = _find(dead_letters.read(running(home).settings, replayed=True), [letter])
+    typer.echo(jsonlib.dumps(dead_letters.as_json(found[0]), indent=2, ensure_ascii=False))
+
+
+@app.command()
+def replay(
+    letters: Annotated[list[str] | None, typer.Argument(help="Ids; none with --all.")] = None,
+    home: Home = None,
+    every: Annotated[bool, typer.Option("--all", help="All that wait.")] = False,
+    reason: Annotated[str | None, typer.Option(help="All that wait with this reason.")] = None,
+    json: Json = False,
+) -> None:
+    """Send dead letters once more; exit 1 if one failed again."""
+    stack = running(home)
+    waiting = dead_letters.read(stack.settings, replayed=bool(letters))
+    if letters:
+        chosen = _find(waiting, letters)
+    elif every or reason:
+        chosen = [x for x in waiting if reason is None or x.content.reason == reason]
+    else:
+        raise ConfigurationError("say which: ids, --reason REASON or --all")
+    outcomes = dead_letters.replay(stack.settings, chosen, api=stack.api, token=stack.admin_token)
+    if json:
+        typer.echo(jsonlib.dumps(outcomes))
+    else:
+        for name, outcome in outcomes.items():
+            typer.echo(f"{name}  {outcome}")
+        typer.echo(f"{sum(o == 'sent' for o in outcomes.values())} of {len(outcomes)} sent")
+    if any(outcome != "sent" for outcome in outcomes.values()):
+        raise typer.Exit(1)
+
+
+def _find(letters: list[dead_letters.Letter], ids: list[str]) -> list[dead_letters.Letter]:
+    by_id = {letter.id: letter for letter in letters}
+    for name in ids:
+        if name not in by_id:
+            raise ConfigurationError(f"there is no dead letter {name}; see `segue dlq list`")
+    return [by_id[name] for name in ids]

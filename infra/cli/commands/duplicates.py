@@ -1,0 +1,49 @@
+"""`segue duplicates`: which plays two clients told, and taking them apart."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from infra.operations import duplicates as store
+from infra.stack.running import running
+
+
+def duplicates(
+    user: Annotated[str, typer.Argument(help="The listener.")],
+    unmerge: Annotated[
+        str | None, typer.Option(metavar="ID", help="Let this play stand for itself, for good.")
+    ] = None,
+    home: Annotated[Path | None, typer.Option(help="Home of the stack. Default: .segue")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show the plays of USER that are counted as part of another, and why."""
+    dsn = running(home).settings.postgres_dsn
+    if unmerge is not None:
+        undone = store.unmerge(dsn, user, unmerge)
+        if json:
+            typer.echo(msgspec.json.encode({"event_id": unmerge, "undone": undone}).decode())
+        else:
+            typer.echo(
+                f"{unmerge} stands for itself now"
+                if undone
+                else f"{unmerge} was not merged, and never will be"
+            )
+        return
+    merged = store.merged(dsn, user)
+    if json:
+        typer.echo(msgspec.json.encode(merged).decode())
+        return
+    table = Table("play, and what it is counted as", "what", "why")
+    for merge in merged:
+        at = datetime.fromtimestamp(merge.played_at / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+        what = f"{merge.artist}: {merge.title}\n{at}"
+        table.add_row(f"{merge.event_id}\n{merge.into}", what, merge.why)
+    table.columns[0].no_wrap = True
+    Console().print(table if merged else f"No play of {user} was told by two clients.")

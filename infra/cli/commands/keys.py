@@ -1,0 +1,234 @@
+"""``segue keys``: tokens, roles, passwords. A token is shown once; only its hash is kept."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from argon2 import PasswordHasher
+from rich.console import Console
+from rich.table import Table
+
+from api.auth import token_hash
+from contracts.audit import INSERT, entry
+from contracts.errors import ConfigurationError
+from infra.operations.audit.trail import here
+from infra.operations.database import Connection, connected
+from infra.stack.accounts import ADMIN, ROLES
+
+#: Characters of a token's hash that name it in listings.
+_ID = 12
+_ID_FORM = re.compile(r"[0-9a-fA-F]{6,64}")
+_SHORTEST_PASSWORD = 10
+
+app = typer.Typer(help=__doc__, add_completion=False, no_args_is_help=True)
+Home = Annotated[Path | None, typer.Option(help="Home of the stack. Default: .segue")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command()
+def create(
+    user: Annotated[str, typer.Argument(help="The account; made if it is missing.")],
+    role: Annotated[list[str] | None, typer.Option(help=", ".join(ROLES))] = None,
+    label: Annotated[str, typer.Option(help="What the token is for.")] = "",
+    expires_days: Annotated[int | None, typer.Option(min=1, help="Days until it ends.")] = None,
+    scrobbler: Annotated[
+        bool, typer.Option(help="Also for players that hash the password (Last.fm, VLC, mpd).")
+    ] = False,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Create a token and print it: it cannot be shown again."""
+    from api.lastfm.sessions import md5  # the whole API with it: not for `--help` and `list`
+
+    roles = _known_roles(role or ["listener"])
+    if not user or not user.isprintable() or user != user.strip() or len(user) > 256:
+        raise ConfigurationError(
+            "a user name has 1 to 256 printable characters and no white space at its ends"
+        )
+    token = secrets.token_urlsafe(32)
+    name = token_hash(token).hex()[:_ID]
+    expires = None if expires_days is None else datetime.now(UTC) + timedelta(days=expires_days)
+    with connected(home) as connection:
+        connection.execute(
+            "insert into accounts (user_id) values (%s) on conflict do nothing", (user,)
+        )
+        connection.execute(
+            "insert into tokens (token_hash, user_id, roles, label, expires_at, scrobbler_md5)"
+            " values (%s, %s, %s, %s, %s, %s)",
+            (token_hash(token), user, roles, label, expires, md5(token) if scrobbler else None),
+        )
+        row = entry(ADMIN, "key.create", user, here(), token=name, roles=roles)
+        connection.execute(INSERT, row)
+    made = {
+        "id": name,
+        "user": user,
+        "roles": roles,
+        "label": label,
+        "expires_at": None if expires is None else expires.isoformat(timespec="seconds"),
+        "token": token,
+    }
+    if as_json:
+        print(json.dumps(made))
+        return
+    print(token)
+    Console(stderr=True).print(
+        f"Token {name} of {user} ({', '.join(roles)}). Keep it: it is not shown again.",
+        markup=False,
+    )
+
+
+@app.command("list")
+def list_(
+    user: Annotated[str | None, typer.Argument(help="Only this account's.")] = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """List tokens by id; the tokens themselves are not kept anywhere."""
+    with connected(home) as connection:
+        rows = connection.execute(
+            "select encode(token_hash, 'hex'), user_id, roles, label, created_at, expires_at,"
+            " revoked_at from tokens where %(user)s::text is null or user_id = %(user)s"
+            " order by user_id, created_at",
+            {"user": user},
+        ).fetchall()
+    keys = [_shown(row) for row in rows]
+    if as_json:
+        print(json.dumps(keys))
+        return
+    table = Table("id", "user", "roles", "label", "created", "expires", "state")
+    for key in keys:
+        table.add_row(
+            key["id"],
+            key["user"],
+            ", ".join(key["roles"]),
+            key["label"],
+            key["created_at"][:10],
+            (key["expires_at"] or "never")[:10],
+            key["state"],
+        )
+    Console().print(table)
+
+
+@app.command()
+def revoke(
+    key: Annotated[str, typer.Argument(help="Id from `segue keys list`, or the token itself.")],
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Revoke a token and the sessions made with it, at once on every API worker."""
+    with connected(home) as connection:
+        digest, user = _find(connection, key)
+        connection.execute(
+            "update tokens set revoked_at = coalesce(revoked_at, now())"
+            " where token_hash = %(key)s or made_by = %(key)s",
+            {"key": digest},
+        )
+        name = digest.hex()[:_ID]
+        connection.execute(INSERT, entry(ADMIN, "key.revoke", user, here(), token=name))
+    print(json.dumps({"id": name, "revoked": True}) if as_json else f"Token {name} is revoked.")
+
+
+@app.command()
+def roles(
+    key: Annotated[str, typer.Argument(help="Id from `segue keys list`, or the token itself.")],
+    role: Annotated[list[str], typer.Option(help=", ".join(ROLES))],
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Give a token other roles, at once on every API worker; its sessions are revoked."""
+    wanted = _known_roles(role)
+    with connected(home) as connection:
+        digest, user = _find(connection, key)
+        connection.execute("update tokens set roles = %s where token_hash = %s", (wanted, digest))
+        connection.execute(
+            "update tokens set revoked_at = coalesce(revoked_at, now()) where made_by = %s",
+            (digest,),
+        )
+        name = digest.hex()[:_ID]
+        row = entry(ADMIN, "key.roles", user, here(), token=name, roles=wanted)
+        connection.execute(INSERT, row)
+    made = {"id": name, "roles": wanted}
+    print(json.dumps(made) if as_json else f"Token {name} has the roles {', '.join(wanted)}.")
+
+
+@app.command()
+def password(
+    user: Annotated[str, typer.Argument(help="The account; it must exist.")],
+    remove: Annotated[bool, typer.Option("--remove", help="Allow no password any more.")] = False,
+    home: Home = None,
+) -> None:
+    """Set the password of an account, typed twice or read from standard input.
+
+    Players log in with it through Last.fm's protocol, where they send it as it is; those that hash
+    it first need a token (`segue keys create USER --scrobbler`), because only argon2 is kept.
+    """
+    stored = None if remove else PasswordHasher().hash(_new_password())
+    with connected(home) as connection:
+        changed = connection.execute(
+            "update accounts set password_hash = %s where user_id = %s", (stored, user)
+        ).rowcount
+        if not changed:
+            raise ConfigurationError(f"there is no account {user!r}; see `segue keys create`")
+        row = entry(ADMIN, "password.set", user, here(), state="removed" if remove else "set")
+        connection.execute(INSERT, row)
+    print(f"The password of {user} is {'removed' if remove else 'set'}.")
+
+
+def _new_password() -> str:
+    if sys.stdin.isatty():
+        given: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+    else:
+        given = sys.stdin.readline().rstrip("\n")
+    if len(given) < _SHORTEST_PASSWORD:
+        raise ConfigurationError(f"a password has at least {_SHORTEST_PASSWORD} characters")
+    return given
+
+
+def _known_roles(names: list[str]) -> list[str]:
+    if unknown := [name for name in names if name not in ROLES]:
+        raise ConfigurationError(f"unknown role {unknown[0]!r}; there are {', '.join(ROLES)}")
+    return names
+
+
+def _find(connection: Connection, key: str) -> tuple[bytes, str]:
+    """Return hash and account of the one token with an id (or of the token itself).
+
+    The administrator's token consists of the characters of an id, so both are looked for.
+    """
+    found = connection.execute(
+        "select token_hash, user_id from tokens where token_hash = %s"
+        " or encode(token_hash, 'hex') like %s",
+        (token_hash(key), f"{key.lower()}%" if _ID_FORM.fullmatch(key) else None),
+    ).fetchall()
+    if len(found) != 1:
+        # Not repeated when it may be a secret.
+        shown = f"the id {key!r}" if len(key) <= _ID else "that id or is that token"
+        problem = "no token has" if not found else "several tokens have"
+        raise ConfigurationError(f"{problem} {shown}; see `segue keys list`")
+    return bytes(found[0][0]), found[0][1]
+
+
+def _shown(row: tuple[Any, ...]) -> dict[str, Any]:
+    digest, user, roles, label, created, expires, revoked = row
+    if revoked is not None:
+        state = "revoked"
+    elif expires is not None and expires <= datetime.now(UTC):
+        state = "expired"
+    else:
+        state = "active"
+    return {
+        "id": digest[:_ID],
+        "user": user,
+        "roles": roles,
+        "label": label,
+        "created_at": created.isoformat(timespec="seconds"),
+        "expires_at": None if expires is None else expires.isoformat(timespec="seconds"),
+        "state": state,
+    }

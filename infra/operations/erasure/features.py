@@ -1,0 +1,104 @@
+"""Redis: the listener's window, what plays now, logins that wait; then the append-only file."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import redis
+
+from contracts.errors import StoreUnavailable
+from contracts.features import HEADER_BYTES, PLAY_BYTES, Keys
+from contracts.ids import track_key
+from contracts.settings import Settings
+from infra.operations.database import feature_store
+from infra.operations.erasure.target import Target
+
+_ATTEMPTS = 20
+_REWRITE_SECONDS = 60.0
+
+
+def forget(settings: Settings, target: Target) -> dict[str, int]:
+    """Delete every key of a listener; returns how many there were.
+
+    Raises
+    ------
+    StoreUnavailable
+        Redis does not answer.
+    """
+    keys = Keys(settings.namespace, settings.partitions)
+    with feature_store(settings) as client:
+        names = [keys.listener(target.user_id), keys.playing_now(target.user_id)]
+        removed = sum(int(client.delete(name)) for name in names)
+        logins = 0
+        wanted = target.user_id.encode()
+        for name in client.scan_iter(f"{settings.namespace}:lastfm-token:*", count=1000):
+            if client.get(name) == wanted:
+                logins += int(client.delete(name))
+    return {"keys": removed, "logins": logins}
+
+
+def forget_play(
+    settings: Settings, target: Target, second: int, artist: str, title: str
+) -> dict[str, int]:
+    """Take one play out of a listener's window; returns how many were there.
+
+    The blob is read and written under WATCH, so a play folded meanwhile is not lost.
+
+    Raises
+    ------
+    StoreUnavailable
+        Redis does not answer, or the blob changes faster than it can be written.
+    """
+    name = Keys(settings.namespace, settings.partitions).listener(target.user_id)
+    identity = second.to_bytes(4, "big") + track_key(artist, title).to_bytes(8, "big")
+    with feature_store(settings) as client, client.pipeline() as pipe:
+        for _ in range(_ATTEMPTS):
+            try:
+                pipe.watch(name)  # type: ignore[no-untyped-call]
+                blob = pipe.get(name)
+                if not isinstance(blob, bytes):
+                    return {"plays": 0}
+                left = _without(blob, identity)
+                pipe.multi()
+                pipe.set(name, left)
+                pipe.execute()
+                return {"plays": (len(blob) - len(left)) // PLAY_BYTES}
+            except redis.WatchError:
+                time.sleep(0.01)
+    raise StoreUnavailable(f"{name} changes all the time; try again")
+
+
+def _without(blob: bytes, identity: bytes) -> bytes:
+    split = HEADER_BYTES + 8 * int.from_bytes(blob[2:4], "big")
+    plays = np.frombuffer(blob, np.uint8, offset=split).reshape(-1, PLAY_BYTES)
+    wanted = np.frombuffer(identity, np.uint8)
+    keep = (plays[:, : len(wanted)] != wanted).any(axis=1)
+    left: bytes = plays[keep].tobytes()
+    return blob[:split] + left
+
+
+def rewrite(settings: Settings) -> dict[str, int]:
+    """Have the append-only file written anew, so that old commands are gone from it too.
+
+    A managed Redis may not allow it; its own persistence then keeps old bytes as long as it does.
+    """
+    with feature_store(settings) as client:
+        try:
+            if not client.info("persistence").get("aof_enabled"):
+                return {"files": 0}
+            client.bgrewriteaof()
+            deadline = time.monotonic() + _REWRITE_SECONDS
+            while _rewriting(client):
+                if time.monotonic() > deadline:
+                    raise StoreUnavailable("Redis is still rewriting its file")
+                time.sleep(0.05)
+        except redis.ResponseError:
+            return {"files": 0}
+    return {"files": 1}
+
+
+def _rewriting(client: redis.Redis) -> bool:
+    info = client.info("persistence")
+    names = ("aof_rewrite_in_progress", "aof_rewrite_scheduled")
+    return any(info.get(name) for name in names)

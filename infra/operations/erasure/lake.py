@@ -1,0 +1,117 @@
+"""The lake: rows out of the newest version, then every older version that could still show them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from deltalake import DeltaTable
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+
+from contracts.errors import StoreUnavailable
+from contracts.lake import CATALOGUE
+from contracts.settings import Settings
+from infra.operations.erasure.target import RECEIVED, Target
+
+_ATTEMPTS = 8
+_KEEP_LOG = "delta.logRetentionDuration"
+
+
+def forget(settings: Settings, target: Target) -> dict[str, int]:
+    """Delete a target's rows from every table of the lake; returns how many of each.
+
+    Raises
+    ------
+    StoreUnavailable
+        The sink commits faster than rows can be deleted, or a table cannot be read.
+    """
+    removed = {}
+    for path in _tables(settings):
+        if path.name in CATALOGUE:
+            continue  # it speaks of music, not of people
+        if path.name not in RECEIVED:
+            raise StoreUnavailable(f"nobody has said how to erase from the lake table {path.name}")
+        if target.event_id is not None and path.name != "plays":
+            continue
+        predicate = (
+            f"user_id = '{_quoted(target.user_id)}'"
+            f" and {RECEIVED[path.name]} <= '{_moment(target.before_ms)}'"
+        )
+        if target.event_id is not None:
+            predicate += f" and event_id = '{_quoted(target.event_id)}'"
+        removed[path.name] = _delete(path, predicate)
+    return removed
+
+
+def purge(settings: Settings) -> dict[str, int]:
+    """Make every version but the newest unreadable and delete its files; returns how many.
+
+    Deleted rows lie in files of older versions, and a listener's name can stand in the statistics
+    of the transaction log. So time travel begins anew here, for all tables: that is the price.
+
+    Raises
+    ------
+    StoreUnavailable
+        A table cannot be written; calling again goes on where this stopped.
+    """
+    files = 0
+    for path in _tables(settings):
+        try:
+            # Only files the log itself has given up: what a sink is writing now stays.
+            removed = DeltaTable(path).vacuum(
+                retention_hours=0, enforce_retention_duration=False, dry_run=False
+            )
+            files += len(removed)
+            kept = DeltaTable(path).metadata().configuration.get(_KEEP_LOG, "interval 30 days")
+            _set(path, "interval 0 days")
+            try:
+                table = DeltaTable(path)
+                table.create_checkpoint()
+                table.cleanup_metadata()
+            finally:
+                _set(path, "interval 30 days" if kept == "interval 0 days" else kept)
+        except (DeltaError, OSError) as error:
+            raise StoreUnavailable(f"the lake table {path.name}: {error}") from None
+    return {"files": files}
+
+
+def _tables(settings: Settings) -> Iterator[Path]:
+    if not settings.lake_dir.is_dir():
+        return
+    for path in sorted(settings.lake_dir.iterdir()):
+        if (path / "_delta_log").is_dir():
+            yield path
+
+
+def _delete(path: Path, predicate: str) -> int:
+    for attempt in range(_ATTEMPTS):
+        try:
+            return int(DeltaTable(path).delete(predicate)["num_deleted_rows"] or 0)
+        except CommitFailedError:
+            time.sleep(0.1 * 2**attempt)
+        except TableNotFoundError:
+            return 0
+        except (DeltaError, OSError) as error:
+            raise StoreUnavailable(f"the lake table {path.name}: {error}") from None
+    raise StoreUnavailable(f"the lake table {path.name} is written all the time; try again")
+
+
+def _set(path: Path, retention: str) -> None:
+    for attempt in range(_ATTEMPTS):
+        with suppress(CommitFailedError):
+            DeltaTable(path).alter.set_table_properties({_KEEP_LOG: retention})
+            return
+        time.sleep(0.1 * 2**attempt)
+    raise StoreUnavailable(f"the lake table {path.name} is written all the time; try again")
+
+
+def _moment(milliseconds: int) -> str:
+    text = datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")
+
+
+def _quoted(text: str) -> str:
+    return text.replace("'", "''")

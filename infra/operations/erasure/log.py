@@ -1,0 +1,130 @@
+"""Kafka: the erasure as a message, and waiting until every fold of the log honours it.
+
+Kafka cannot delete the messages of one listener. From here on nobody uses them: each worker reads
+the topic ``erasures`` whole before it folds anything. The bytes go with the log's retention.
+"""
+
+from __future__ import annotations
+
+import time
+import zlib
+
+from confluent_kafka import KafkaException, Message, Producer
+
+from contracts.erasures import Erasure, encode, listener_key
+from contracts.errors import BrokerUnavailable, StoreUnavailable
+from contracts.settings import Settings
+from contracts.topics import Topics
+from infra.operations.erasure.target import Target
+from infra.stack.progress import heartbeats_by_host, wait_applied
+from infra.stack.stack import workers as deployed
+
+_ACK_SECONDS = 10
+#: A worker that has been silent for so long (ms) belongs to a host that is gone; should it return,
+#: it reads the erasures before anything else.
+GONE_MS = 24 * 60 * 60 * 1000
+
+
+def publish(settings: Settings, target: Target) -> dict[str, int]:
+    """Append the erasure and return its place: ``{"partition", "offset"}``.
+
+    Raises
+    ------
+    BrokerUnavailable
+        Not acknowledged; appending it again is harmless.
+    """
+    topic = Topics(settings.namespace).erasures
+    name = listener_key(target.user_id)
+    key = f"{name}:{target.event_id or ''}".encode()
+    value = encode(Erasure(listener=name, before=target.before_ms, event_id=target.event_id or ""))
+    place: dict[str, int] = {}
+
+    def delivered(error: object, message: Message) -> None:
+        if error is None:
+            place.update(partition=message.partition() or 0, offset=message.offset() or 0)
+
+    producer = Producer(
+        {
+            "bootstrap.servers": settings.kafka,
+            "acks": "all",
+            "enable.idempotence": True,
+            "message.timeout.ms": _ACK_SECONDS * 1000,
+            "log_level": 3,
+        }
+    )
+    try:
+        partition = zlib.crc32(key) % settings.partitions
+        producer.produce(topic, value, key, partition, on_delivery=delivered)
+        producer.flush(_ACK_SECONDS + 2)
+    except (KafkaException, BufferError) as error:
+        raise BrokerUnavailable(f"the erasure was not recorded: {error}") from None
+    if not place:
+        raise BrokerUnavailable("the erasure was not acknowledged")
+    return place
+
+
+def wait_until_known(
+    settings: Settings, partition: int, offset: int, seconds: float
+) -> dict[str, int]:
+    """Wait until every worker knows an erasure and has applied what it had read before.
+
+    After this no store receives anything that the erasure covers.
+
+    Raises
+    ------
+    StoreUnavailable
+        Somebody does not get there in time; the message says who.
+    """
+    place = f"{Topics(settings.namespace).erasures}:{partition}"
+    deadline = time.monotonic() + seconds
+    folders = tuple(name for name in deployed() if name != "api")
+    count = _wait_for(settings, place, offset, deadline, folders)
+    # Batches decoded before the erasure was known end at or before the end of the log as it is now.
+    if behind := wait_applied(settings, max(1.0, deadline - time.monotonic()), folders):
+        raise StoreUnavailable(f"{', '.join(lag.worker for lag in behind)} must first catch up")
+    return {"workers": count}
+
+
+def wait_until_unlearned(
+    settings: Settings, partition: int, offset: int, seconds: float
+) -> dict[str, int]:
+    """Wait until neither the model nor a snapshot of any learner holds the listener.
+
+    Raises
+    ------
+    StoreUnavailable
+        A learner does not get there in time.
+    """
+    place = f"{Topics(settings.namespace).erasures}:{partition}:model"
+    deadline = time.monotonic() + seconds
+    return {"models": _wait_for(settings, place, offset, deadline, ("learner",))}
+
+
+def _wait_for(
+    settings: Settings, place: str, offset: int, deadline: float, workers: tuple[str, ...]
+) -> int:
+    while True:
+        missing, count = _missing(settings, place, offset, workers)
+        if not missing:
+            return count
+        if time.monotonic() > deadline:
+            raise StoreUnavailable(f"{', '.join(missing)} must first take note of the erasure")
+        time.sleep(0.2)
+
+
+def _missing(
+    settings: Settings, place: str, offset: int, workers: tuple[str, ...]
+) -> tuple[list[str], int]:
+    now = int(time.time() * 1000)
+    present = {
+        name: beat
+        for name, beat in heartbeats_by_host(settings).items()
+        if name.partition("@")[0] in workers and now - beat.at < GONE_MS
+    }
+    silent = set(workers) - {name.partition("@")[0] for name in present}
+    late = {
+        name
+        for name, beat in present.items()
+        if not beat.is_fresh(now) or beat.offsets.get(place, 0) <= offset
+    }
+    return sorted(silent | late), len(present)

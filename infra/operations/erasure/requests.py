@@ -1,0 +1,109 @@
+"""The table of erasure requests. The API or a command adds one; `erasure.run` executes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+from contracts.audit import INSERT, entry
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+#: Seconds a request waits before it is worked on: by then no API process still trusts a token
+#: that was revoked with it.
+SETTLE_SECONDS = 3
+
+_OPEN = """
+    select id, user_id, event_id, before_ms, steps from erasures
+    where state <> 'done' and requested_at <= now() - make_interval(secs => %s)
+    order by requested_at
+"""
+_ASK = """
+    insert into erasures (user_id, event_id, subject) values (%s, %s, pseudonym(%s))
+    on conflict (user_id, coalesce(event_id::text, '')) where state <> 'done'
+        do update set user_id = excluded.user_id
+    returning id
+"""
+
+
+@dataclass(slots=True)
+class Request:
+    """One open request.
+
+    Attributes
+    ----------
+    steps
+        Step -> what it removed, for the steps that are finished.
+    """
+
+    id: UUID
+    user_id: str
+    event_id: UUID | None
+    before_ms: int | None
+    steps: dict[str, dict[str, int]]
+
+
+def ask(connection: Connection, user_id: str, *, actor: str, origin: str) -> UUID:
+    """Ask for a listener to be forgotten: no token works any more, and the request is on record.
+
+    Asking twice gives the same request.
+    """
+    with connection.transaction():
+        connection.execute(
+            "update tokens set revoked_at = coalesce(revoked_at, now()) where user_id = %s",
+            (user_id,),
+        )
+        found = connection.execute(_ASK, (user_id, None, user_id)).fetchone()
+        assert found is not None
+        request: UUID = found[0]
+        row = entry(actor, "data.erase", user_id, origin, "requested", request=str(request))
+        connection.execute(INSERT, row)
+    return request
+
+
+def pending(connection: Connection, settle: float = SETTLE_SECONDS) -> list[Request]:
+    """Return the requests to be worked on, oldest first."""
+    return [Request(*row) for row in connection.execute(_OPEN, (settle,)).fetchall()]
+
+
+def begin(connection: Connection, request: Request, before_ms: int) -> None:
+    """Fix up to which moment a request forgets; a request begun before keeps its moment."""
+    if request.before_ms is None:
+        request.before_ms = before_ms
+    connection.execute(
+        "update erasures set state = 'running', before_ms = %s where id = %s",
+        (request.before_ms, request.id),
+    )
+
+
+def note(connection: Connection, request: Request, step: str, removed: dict[str, int]) -> None:
+    """Write down that a step is finished."""
+    request.steps[step] = removed
+    connection.execute(
+        "update erasures set steps = %s, waiting_for = '' where id = %s",
+        (Jsonb(request.steps), request.id),
+    )
+
+
+def wait(connection: Connection, request: Request, reason: str) -> None:
+    """Write down what keeps a request from going on."""
+    connection.execute(
+        "update erasures set waiting_for = %s where id = %s", (reason[:500], request.id)
+    )
+
+
+def finish(connection: Connection, request: Request, *, actor: str, origin: str) -> None:
+    """Close a request: the name leaves the table, the audit trail says that it is done."""
+    action = "data.erase" if request.event_id is None else "play.delete"
+    with connection.transaction():
+        row = entry(actor, action, request.user_id, origin, "done", request=str(request.id))
+        connection.execute(INSERT, row)
+        connection.execute(
+            "update erasures set state = 'done', user_id = null, finished_at = now(),"
+            " waiting_for = '' where id = %s",
+            (request.id,),
+        )

@@ -1,0 +1,197 @@
+"""Working off requests: step by step, each written down, each harmless to repeat.
+
+The order is what makes it final. First the log says that the listener is forgotten and every
+worker has heard it; only then rows are deleted, and nothing can bring them back. Last, whatever
+still keeps old bytes (versions of the lake, files) is written anew, once for all requests.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+import psycopg
+
+from batch.runs import Runs
+from contracts.errors import StoreUnavailable
+from contracts.settings import Settings
+from infra.operations.erasure import (
+    features,
+    history,
+    lake,
+    log,
+    requests,
+    snowflake,
+    staging,
+    warehouse,
+)
+from infra.operations.erasure.requests import Connection, Request
+from infra.operations.erasure.target import Target
+
+_LOG = logging.getLogger(__name__)
+Tell = Callable[[str, str], None]
+
+
+class Work:
+    """One pass over the open requests.
+
+    Parameters
+    ----------
+    connection
+        Autocommit: every finished step is on record at once.
+    patience
+        Seconds to wait for the workers.
+    tell
+        Called with (step, word), for people who watch.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        connection: Connection,
+        *,
+        actor: str,
+        origin: str,
+        patience: float = 60.0,
+        tell: Tell = lambda step, word: None,
+    ) -> None:
+        self._settings = settings
+        self._connection = connection
+        self._actor = actor
+        self._origin = origin
+        self._patience = patience
+        self._tell = tell
+
+    def run(self, found: list[Request]) -> int:
+        """Work on requests; return how many are finished. What must wait says why on record."""
+        ready = [request for request in found if self._attempt(request, self._remove)]
+        if not ready:
+            return 0
+        files: dict[str, dict[str, int]] = {}
+        done = 0
+        for request in ready:
+            # Snowflake last: while it is away everything of our own is finished.
+            if self._attempt(
+                request, lambda request: self._rewrite(request, files)
+            ) and self._attempt(request, self._remote):
+                requests.finish(self._connection, request, actor=self._actor, origin=self._origin)
+                self._tell("erasure", "done")
+                done += 1
+        return done
+
+    def _attempt(self, request: Request, work: Callable[[Request], None]) -> bool:
+        try:
+            work(request)
+        except (StoreUnavailable, psycopg.OperationalError) as error:
+            _LOG.info("erasure %s waits: %s", request.id, error)
+            self._tell("waiting", str(error))
+            requests.wait(self._connection, request, str(error))
+            return False
+        return True
+
+    def _remove(self, request: Request) -> None:
+        requests.begin(self._connection, request, int(time.time() * 1000))
+        target = self._target(request)
+        settings, connection = self._settings, self._connection
+        self._step(request, "log", lambda: log.publish(settings, target))
+        place = request.steps["log"]["partition"], request.steps["log"]["offset"]
+        self._step(
+            request, "workers", lambda: log.wait_until_known(settings, *place, self._patience)
+        )
+        if target.event_id is None:
+            self._step(request, "redis", lambda: features.forget(settings, target))
+            self._step(request, "postgres", lambda: history.forget(connection, target))
+            self._step(request, "staging", lambda: staging.forget(settings, connection, target))
+        else:
+            self._step(request, "postgres", lambda: self._play(target))
+        self._step(request, "lake", lambda: lake.forget(settings, target))
+        self._step(request, "warehouse", lambda: warehouse.forget(settings, target))
+        if target.event_id is None:
+            self._step(
+                request, "model", lambda: log.wait_until_unlearned(settings, *place, self._patience)
+            )
+
+    def _play(self, target: Target) -> dict[str, int]:
+        found = history.play(self._connection, target)
+        counts = {"plays": 0, "window": 0}
+        for play in found:
+            counts["window"] += features.forget_play(self._settings, target, *play)["plays"]
+        counts["plays"] = history.forget_play(self._connection, target)
+        return counts
+
+    def _rewrite(self, request: Request, files: dict[str, dict[str, int]]) -> None:
+        """Write files anew, once for all requests of this pass."""
+        settings = self._settings
+        for step, act in {
+            "redis-file": features.rewrite,
+            "lake-versions": lake.purge,
+            "warehouse-file": warehouse.rewrite,
+        }.items():
+
+            def once(
+                step: str = step, act: Callable[[Settings], dict[str, int]] = act
+            ) -> dict[str, int]:
+                if step not in files:
+                    # A nightly reads the versions that go.
+                    with Runs(settings.home / "runs").lock():
+                        files[step] = act(settings)
+                return files[step]
+
+            self._step(request, step, once)
+
+    def _remote(self, request: Request) -> None:
+        target = self._target(request)
+        self._step(request, "snowflake", lambda: snowflake.forget(self._settings, target))
+
+    def _target(self, request: Request) -> Target:
+        assert request.before_ms is not None
+        play = None if request.event_id is None else str(request.event_id)
+        return Target(request.user_id, request.before_ms, play)
+
+    def _step(self, request: Request, name: str, act: Callable[[], dict[str, int]]) -> None:
+        if name in request.steps:
+            return
+        self._tell(name, "running")
+        removed = act()
+        requests.note(self._connection, request, name, removed)
+        self._tell(name, ", ".join(f"{key} {value}" for key, value in removed.items()) or "ok")
+
+
+def run_pending(
+    settings: Settings,
+    *,
+    actor: str = "segue",
+    origin: str = "eraser",
+    patience: float = 60.0,
+    settle: float = requests.SETTLE_SECONDS,
+    tell: Tell = lambda step, word: None,
+) -> tuple[int, int]:
+    """Work off every open request; return how many were found and how many are finished.
+
+    Two processes may call this at once: the second finds nothing.
+
+    Raises
+    ------
+    StoreUnavailable
+        PostgreSQL does not answer.
+    """
+    try:
+        with (
+            psycopg.connect(settings.postgres_dsn, connect_timeout=5) as holding,
+            psycopg.connect(
+                settings.postgres_dsn, connect_timeout=5, autocommit=True
+            ) as connection,
+        ):
+            locked = holding.execute(
+                "select pg_try_advisory_xact_lock(hashtext(current_schema() || '.erasures'))"
+            ).fetchone()
+            if locked is None or not locked[0]:
+                return 0, 0
+            found = requests.pending(connection, settle)
+            work = Work(
+                settings, connection, actor=actor, origin=origin, patience=patience, tell=tell
+            )
+            return len(found), work.run(found)
+    except psycopg.OperationalError as error:
+        raise StoreUnavailable(f"PostgreSQL: {str(error).splitlines()[0]}") from None

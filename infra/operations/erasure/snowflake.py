@@ -1,0 +1,222 @@
+"""Snowflake: staged files, what was set aside, and every table that names the listener.
+
+The place of a staged file is the sink's memory, so a file that holds the listener is not simply
+deleted: one of the same range without their rows takes its place. Deleted rows stay readable by
+time travel for as long as each schema keeps its past; no role of ours can cut that short.
+"""
+
+from __future__ import annotations
+
+import io
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from batch.runs import Runs
+from contracts.errors import ConfigurationError, StoreUnavailable
+from contracts.lake import TABLES
+from contracts.settings import Settings
+from contracts.snowflake import REFUSED, Snowflake
+from contracts.topics import Topics
+from infra.operations.erasure.log import GONE_MS
+from infra.operations.erasure.target import RECEIVED, Target
+from infra.stack.progress import heartbeats
+from infra.stack.stack import SNOWFLAKE_SINK
+from streams.snowflake_sink.files import RangeFile
+from streams.snowflake_sink.remote import Remote
+from streams.snowflake_sink.stage import Stage
+
+if TYPE_CHECKING:
+    from snowflake.connector import SnowflakeConnection
+    from snowflake.connector.cursor import SnowflakeCursor
+
+PROCESS = "eraser"
+_HOLDERS = """
+    select t.table_schema, t.table_name, t.retention_time, c.column_name
+    from {database}.information_schema.tables t
+    join {database}.information_schema.columns c
+        on c.table_schema = t.table_schema and c.table_name = t.table_name
+    where t.table_type = 'BASE TABLE' and t.table_schema <> 'INFORMATION_SCHEMA'
+    order by 1, 2
+"""
+
+
+def forget(settings: Settings, target: Target) -> dict[str, int]:
+    """Delete a target's rows everywhere; returns how many of each table, and of staged files.
+
+    ``time_travel_days`` says how long what was deleted can still be read as it was;
+    ``{"configured": 0}`` that this deployment has no Snowflake.
+
+    Raises
+    ------
+    StoreUnavailable
+        It does not answer, or refuses us, and what to set. Doing it again goes on.
+    """
+    try:
+        snowflake = Snowflake.from_env(process=PROCESS)
+        return _skip(settings) if snowflake is None else _forget(settings, snowflake, target)
+    except ConfigurationError as error:  # a request waits, whatever is wrong with our settings
+        raise StoreUnavailable(str(error)) from None
+
+
+def _skip(settings: Settings) -> dict[str, int]:
+    beat = heartbeats(settings).get(SNOWFLAKE_SINK)
+    if beat is not None and time.time() * 1000 - beat.at < GONE_MS:
+        raise StoreUnavailable(
+            "a sink lands plays in Snowflake, and this process knows no account: "
+            "set SEGUE_SNOWFLAKE_ACCOUNT here too"
+        )
+    return {"configured": 0}
+
+
+def _forget(settings: Settings, snowflake: Snowflake, target: Target) -> dict[str, int]:
+    with _session(snowflake) as connection:
+        cursor = connection.cursor()
+        _make_sure_who_we_are(cursor, snowflake)
+        # A build would write what it read before rows were deleted.
+        with Runs(settings.home / "runs").lock():
+            files = sum(_files(settings, snowflake, table, target) for table in _tables(target))
+            removed, days = _rows(cursor, snowflake, target)
+    return removed | {"files": files, "time_travel_days": days}
+
+
+def _tables(target: Target) -> list[str]:
+    return ["plays"] if target.event_id is not None else list(TABLES)
+
+
+def _make_sure_who_we_are(cursor: SnowflakeCursor, snowflake: Snowflake) -> None:
+    """Any other role is shown pseudonyms, and would find nothing to delete."""
+    role = f"{snowflake.database.upper()}_ERASER"
+    cursor.execute(f"select is_role_in_session('{role}')")
+    if not cursor.fetchall()[0][0]:
+        raise ConfigurationError(
+            f"Snowflake: {snowflake.user} does not work as {role}: set "
+            "SEGUE_SNOWFLAKE_ERASER_USER and SEGUE_SNOWFLAKE_ERASER_PRIVATE_KEY_FILE"
+        )
+
+
+def _files(settings: Settings, snowflake: Snowflake, table: str, target: Target) -> int:
+    """Take a target's rows out of staged files; return in how many they were."""
+    stage = Stage(snowflake, Remote(threading.Event()), table)
+    try:
+        topic = getattr(Topics(settings.namespace), table)
+        set_aside = {f: why for f, why in stage.quarantined().items() if f.topic == topic}
+        staged = stage.files(topic)
+        for file in set_aside.keys() - set(staged):
+            stage.release(file)  # an earlier run was killed before it could say so
+        count = 0
+        for file in sorted(staged):
+            if not file.rows:
+                continue
+            content = stage.get(file)
+            rows = pq.read_table(io.BytesIO(content))
+            kept = rows.filter(pc.invert(_names(rows, table, target)))
+            if kept.num_rows < rows.num_rows:
+                _put_instead(stage, file, kept, set_aside.get(file, ""))
+                count += 1
+        return count
+    finally:
+        stage.close()
+
+
+def _names(rows: pa.Table, table: str, target: Target) -> pa.ChunkedArray:
+    before = pa.scalar(target.before_ms, pa.timestamp("ms", tz="UTC"))
+    found = pc.and_(
+        pc.equal(rows["user_id"], target.user_id), pc.less_equal(rows[RECEIVED[table]], before)
+    )
+    if target.event_id is not None:
+        found = pc.and_(found, pc.equal(rows["event_id"], target.event_id))
+    return found
+
+
+def _put_instead(stage: Stage, file: RangeFile, kept: pa.Table, reason: str) -> None:
+    """Put a file of the same range without the target, then delete the old one.
+
+    The order makes it safe to be killed between any two: the sink never finds the range missing,
+    nor a file that it would load with the target in it.
+    """
+    loaded = not reason and file in stage.loaded([file])
+    # What RAW holds needs no rows any more: the name alone says how far the sink has got.
+    fresh = replace(file, rows=0 if loaded else kept.num_rows)
+    rows = kept.slice(0, fresh.rows).drop_columns("source_file")
+    out = io.BytesIO()
+    pq.write_table(rows.append_column("source_file", pa.repeat(fresh.path, fresh.rows)), out)
+    stage.put(fresh, out.getvalue())
+    if reason and fresh.rows:
+        stage.quarantine(fresh, reason, attempts=1)
+    stage.remove([file])
+    if reason:
+        stage.release(file)
+
+
+@dataclass(frozen=True, slots=True)
+class _Holder:
+    """A table, its columns, and for how many days its past is kept."""
+
+    schema: str
+    table: str
+    days: int
+    columns: frozenset[str]
+
+
+def _holders(cursor: SnowflakeCursor, database: str) -> list[_Holder]:
+    cursor.execute(_HOLDERS.format(database=database))
+    found: dict[tuple[str, str, int], set[str]] = {}
+    for schema, table, days, column in cursor.fetchall():
+        found.setdefault((schema, table, int(days or 0)), set()).add(str(column).lower())
+    return [_Holder(*key, frozenset(columns)) for key, columns in found.items()]
+
+
+def _rows(
+    cursor: SnowflakeCursor, snowflake: Snowflake, target: Target
+) -> tuple[dict[str, int], int]:
+    """Delete rows; return how many of which table, and for how many days they stay readable.
+
+    RAW comes last: it is what says which entries of the journal of merges are the listener's.
+    """
+    database = snowflake.database.upper()
+    before = datetime.fromtimestamp(target.before_ms / 1000, UTC)
+    removed, days = {}, 0
+    values: list[str | datetime]
+    holders = _holders(cursor, database)
+    for holder in sorted(holders, key=lambda h: (h.schema == "RAW", h.table == "PLAYS")):
+        column = "user_id" if target.event_id is None else "event_id"
+        if column in holder.columns:
+            where, values = f"{column} = %s", [target.event_id or target.user_id]
+            received = next((c for c in RECEIVED.values() if c in holder.columns), None)
+            if received is not None:
+                where, values = f"{where} and {received} <= %s", [*values, before]
+        elif holder.table == "PLAY_MERGES":
+            plays = f"select event_id from {database}.RAW.PLAYS where user_id = %s"  # noqa: S608
+            where, values = f"event_id in ({plays} and received_at <= %s)", [target.user_id, before]
+        else:
+            continue
+        name = f'{database}.{holder.schema}."{holder.table}"'
+        cursor.execute(f"delete from {name} where {where}", tuple(values))  # noqa: S608  looked up
+        if count := int(cursor.fetchall()[0][0]):
+            removed[f"{holder.schema}.{holder.table}".lower()] = count
+            days = max(days, holder.days)
+    return removed, days
+
+
+@contextmanager
+def _session(snowflake: Snowflake) -> Iterator[SnowflakeConnection]:
+    from snowflake.connector.errors import Error
+
+    connection: Any = snowflake.connect()
+    try:
+        yield connection
+    except Error as error:
+        refused = error.errno in REFUSED
+        advice = ": was `segue snowflake apply` run?" if refused else ""
+        raise StoreUnavailable(f"Snowflake, as {snowflake.user}: {error.msg}{advice}") from None
+    finally:
+        connection.close()

@@ -1,0 +1,80 @@
+"""The embedded warehouse: every row that names the listener, then the file without its old pages.
+
+Totals of tracks, artists and days name nobody; the next nightly counts them anew.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+
+from batch import warehouse
+from batch.lake import Lake
+from contracts.settings import Settings
+from infra.operations.erasure.target import Target
+
+_HOLDERS = """
+    select c.table_schema, c.table_name from information_schema.columns c
+    join information_schema.tables t using (table_schema, table_name)
+    where c.column_name = ? and t.table_type = 'BASE TABLE' order by 1, 2
+"""
+
+
+def forget(settings: Settings, target: Target) -> dict[str, int]:
+    """Delete a target's rows from every table that has its key; returns how many of each.
+
+    Raises
+    ------
+    StoreUnavailable
+        Another process is writing to the warehouse (a nightly): try again after it.
+    """
+    if not settings.warehouse_path.exists():
+        return {}
+    column, value = ("user_id", target.user_id)
+    if target.event_id is not None:
+        column, value = ("event_id", target.event_id)
+    removed = {}
+    with warehouse.connect(settings, read_only=False) as connection:
+        for schema, table in connection.execute(_HOLDERS, [column]).fetchall():
+            statement = f'delete from "{schema}"."{table}" where {column} = ?'  # noqa: S608  names looked up
+            (count,) = connection.execute(statement, [value]).fetchall()[0]
+            if count:
+                removed[f"{schema}.{table}"] = int(count)
+    return removed
+
+
+def rewrite(settings: Settings) -> dict[str, int]:
+    """Copy the file: pages of deleted rows keep their bytes until something overwrites them.
+
+    The views of ``raw`` are pointed at the lake as it is now: files of older versions are gone.
+    """
+    path = settings.warehouse_path
+    if not path.exists():
+        return {"files": 0}
+    warehouse.land(settings, {name: lake.snapshot() for name, lake in Lake.all(settings).items()})
+    with warehouse.connect(settings, read_only=False):
+        pass  # says so if a nightly holds the file
+    fresh = path.with_suffix(".rewritten")
+    _clean(fresh)
+    connection = duckdb.connect()
+    try:
+        connection.execute(f"attach '{_quoted(path)}' as old")
+        connection.execute(f"attach '{_quoted(fresh)}' as new")
+        connection.execute("copy from database old to new")
+        connection.execute("detach new")
+        connection.execute("detach old")
+    finally:
+        connection.close()
+    fresh.replace(path)
+    _clean(fresh)
+    return {"files": 1}
+
+
+def _clean(path: Path) -> None:
+    for name in (path, Path(f"{path}.wal")):
+        name.unlink(missing_ok=True)
+
+
+def _quoted(path: Path) -> str:
+    return str(path.absolute()).replace("'", "''")

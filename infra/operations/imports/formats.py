@@ -1,0 +1,105 @@
+"""Which format a file has, told from its content, and what reads it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+
+from infra.operations.imports import lastfm, listenbrainz, rejects, spotify, table
+from infra.operations.imports.csv_rows import delimiter_of
+from infra.operations.imports.lines import encoding_of
+from infra.operations.imports.rows import Options, Parser
+
+#: Format -> (what reads it, what it is).
+FORMATS: dict[str, tuple[Parser, str]] = {
+    "spotify": (spotify.extended, "Spotify extended streaming history (zip or JSON)"),
+    "spotify-account": (spotify.account, "Spotify account data, StreamingHistory (zip or JSON)"),
+    "lastfm-csv": (lastfm.csv, "Last.fm export with a header (csv)"),
+    "lastfm-plain": (lastfm.plain_csv, "Last.fm export: artist, album, title, date (csv)"),
+    "lastfm-json": (lastfm.json, "Last.fm export (JSON)"),
+    "lastfm-1k": (lastfm.thousand, "Last.fm-1K data set (tsv, tar.gz), many listeners"),
+    "listenbrainz": (listenbrainz.jsonl, "ListenBrainz export or dump (zip, JSON lines)"),
+    "listenbrainz-json": (listenbrainz.array, "ListenBrainz listens (JSON array)"),
+    "csv": (table.csv, "any csv with a header"),
+    "jsonl": (table.jsonl, "any JSON lines with artist, title and time"),
+    "parquet": (table.parquet, "any parquet with artist, title and time"),
+}
+FORMATS["rejects"] = (rejects.reader(FORMATS), "what an earlier import refused")
+#: What tells a JSON format: names of fields that must all be there.
+_JSON = (
+    ("rejects", ("reason", "raw", "format", "record")),
+    ("listenbrainz", ("track_metadata",)),
+    ("spotify", ("ms_played", "ts")),
+    ("spotify-account", ("endTime", "msPlayed")),
+    ("spotify-account", ("endTime", "podcastName")),
+    ("lastfm-json", ("#text", "artist")),
+    ("lastfm-json", ("scrobbles", "track")),
+)
+_PLAIN_DATE = re.compile(r"\d{1,2} [A-Z][a-z]{2} \d{4},? \d{2}:\d{2}")
+_ISO = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:")
+
+
+def recognise(head: bytes, options: Options) -> str | None:
+    """Return the format of a file from its first bytes; ``None`` for one we do not know.
+
+    Examples
+    --------
+    >>> recognise(b'[{"ts": "2024-01-01T00:00:00Z", "ms_played": 1}]', Options())
+    'spotify'
+    """
+    if head.startswith(b"PAR1"):
+        return "parquet"
+    text = head.decode(encoding_of(head), "ignore").lstrip()
+    if text[:1] in ("[", "{"):
+        return _json(text, options)
+    if "\0" in text:
+        return None
+    return _text(text, options)
+
+
+def _json(text: str, options: Options) -> str | None:
+    first, _, _ = text.partition("\n")
+    by_lines = text[0] == "{" and first.rstrip().endswith("}")
+    # The first record is enough, and names of tracks must not be taken for names of fields.
+    names = set(re.findall(r'"([^"\\]{1,80})"\s*:', first if by_lines else text[:16_384]))
+    for format_, needed in _JSON:
+        if names.issuperset(needed):
+            if format_ == "listenbrainz" and (not by_lines or "payload" in names):
+                return "listenbrainz-json"
+            return format_ if format_ != "rejects" or by_lines else None
+    if by_lines and _has_columns(list(names), options):
+        return "jsonl"
+    return None
+
+
+def _text(text: str, options: Options) -> str | None:
+    lines = text.splitlines()[:20]
+    if any(len(f := line.split("\t")) == 6 and _ISO.match(f[1]) for line in lines):
+        return "lastfm-1k"
+    if not lines:
+        return None
+    delimiter = delimiter_of(lines[0])
+    try:
+        rows = list(csv.reader(io.StringIO("\n".join(lines[:5])), delimiter=delimiter))
+    except csv.Error:
+        return None
+    if any(len(row) == 4 and _PLAIN_DATE.fullmatch(row[3].strip()) for row in rows):
+        return "lastfm-plain"
+    header = [column.strip() for column in rows[0]] if rows else []
+    if {"uts", "artist", "track"} <= set(header) or (header and header[-1].startswith("Date#")):
+        return "lastfm-csv"
+    return "csv" if len(header) > 1 and _has_columns(header, options) else None
+
+
+def _has_columns(names: list[str], options: Options) -> bool:
+    """Whether names are those of a table of plays; a mapping by the caller says they are."""
+    if options.columns:
+        return any(column in names for column in options.columns.values())
+    present = {column.strip().lower() for column in names}
+    return all(present & set(table.USUAL[what]) for what in table.NEEDED)
+
+
+def known() -> str:
+    """Return the formats as lines for a message."""
+    return "\n".join(f"  {name:18} {text}" for name, (_, text) in FORMATS.items())

@@ -1,0 +1,276 @@
+"""An import from beginning to end: read, post, note how far it is."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+from batch.posting import BATCH, LANES, Poster, open_client
+from contracts.errors import ConfigurationError
+from contracts.ids import partition_of
+from contracts.posted import PostedPlay
+from infra.operations.imports.checkpoint import Slot, State, key_of, slot_for
+from infra.operations.imports.formats import FORMATS, known, recognise
+from infra.operations.imports.members import Damaged, Member, members
+from infra.operations.imports.rejects import Reject
+from infra.operations.imports.rows import Options, Readable, Record, Refused
+
+#: Records between two checkpoints.
+CHUNK = BATCH * LANES
+#: Names of members without plays that are remembered.
+_SHOWN = 50
+#: Said of a format where a reader of the report should know.
+_NOTES = {
+    "spotify": "Spotify gives the end of a play; the start is that less the time heard.",
+    "spotify-account": "Account data gives times to the minute, in UTC, and no track ids: the "
+    "extended streaming history is the better export.",
+}
+#: ``(bytes read, bytes in all, plays kept)``
+Progress = Callable[[int, int, int], None]
+
+
+class Report(msgspec.Struct, kw_only=True):
+    """What ``segue import --json`` prints.
+
+    ``kept + dropped + rejected = read``, over all runs of an import that was interrupted.
+    ``resumed_from`` is how many records earlier runs had done.
+    """
+
+    file: str
+    formats: list[str]
+    read: int
+    kept: int
+    dropped: dict[str, int]
+    rejected: dict[str, int]
+    rejects_file: str | None
+    ignored: list[str]
+    notes: list[str]
+    resumed_from: int
+    retries: int
+    seconds: float
+    plays_per_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to import where.
+
+    Attributes
+    ----------
+    home
+        Where checkpoints and rejects are kept.
+    format
+        One of :data:`FORMATS` or ``auto``.
+    give_up_after
+        Seconds the API may be away.
+    """
+
+    file: Path
+    api: str
+    token: str
+    home: Path
+    options: Options
+    format: str = "auto"
+    give_up_after: float = 120.0
+
+
+def run(request: Request, progress: Progress = lambda done, total, kept: None) -> Report:
+    """Import a file; an import that was interrupted goes on where it stood.
+
+    Raises
+    ------
+    ConfigurationError
+        There is no such file, its format is not known, or the API refuses us for good.
+    StoreUnavailable
+        The API is away; the same call goes on later.
+    """
+    if not request.file.is_file():
+        raise ConfigurationError(f"there is no file {request.file} (a folder: give its zip)")
+    if request.format != "auto" and request.format not in FORMATS:
+        raise ConfigurationError(f"unknown format {request.format!r}; there are\n{known()}")
+    options = request.options
+    asked = (request.api, request.format, options.user, str(options.private))
+    key = key_of(request.file, *asked, *(f"{k}={v}" for k, v in sorted(options.columns.items())))
+    with slot_for(request.home, key) as slot, request.file.open("rb") as file:
+        slot.state.file, slot.state.user = str(request.file), options.user
+        return asyncio.run(_Import(request, slot, file, progress).run())
+
+
+class _Import:
+    def __init__(self, request: Request, slot: Slot, file: BinaryIO, progress: Progress) -> None:
+        self._request = request
+        self._slot = slot
+        self._state: State = slot.state
+        self._file = file
+        self._size = request.file.stat().st_size
+        self._progress = progress
+        self._damage = ""
+
+    async def run(self) -> Report:
+        started, state = time.monotonic(), self._state
+        read_before, kept_before = state.read, state.kept
+        async with open_client(self._request.api, self._request.token) as client:
+            self._poster = Poster(client, self._request.give_up_after)
+            try:
+                for number, member in enumerate(members(self._file, self._request.file.name)):
+                    if number >= state.member:
+                        await self._member(member)
+                        state.member, state.record = number + 1, 0
+                        self._slot.save()
+            except Damaged as damage:  # what follows in the archive cannot be reached
+                self._reject_member(self._request.file.name, damage)
+        if not state.formats:
+            self._slot.forget()
+            raise self._unknown()
+        state.finished = True
+        self._slot.save()
+        seconds = time.monotonic() - started
+        return Report(
+            file=state.file,
+            formats=state.formats,
+            read=state.read,
+            kept=state.kept,
+            dropped=state.dropped,
+            rejected=state.rejected,
+            rejects_file=str(self._slot.rejects) if state.rejects_bytes else None,
+            ignored=state.ignored,
+            notes=[_NOTES[name] for name in state.formats if name in _NOTES],
+            resumed_from=read_before,
+            retries=self._poster.retries,
+            seconds=round(seconds, 3),
+            plays_per_s=round((state.kept - kept_before) / max(seconds, 1e-9), 1),
+        )
+
+    async def _member(self, member: Member) -> None:
+        state, asked = self._state, self._request.format
+        chunk: list[Record] = []
+        found = asked
+        try:
+            head = member.stream.head()
+            recognised = recognise(head, self._request.options)
+            alone = member.name == _bare(self._request.file.name)
+            if asked == "auto" or not alone:
+                if recognised is None or (asked not in ("auto", recognised)):
+                    if len(state.ignored) < _SHOWN:
+                        state.ignored.append(member.name)
+                    return
+                found = recognised
+            if found not in state.formats:
+                state.formats.append(found)
+            for number, record in enumerate(self._records(found, member, alone), 1):
+                if number <= state.record:
+                    continue
+                chunk.append(record)
+                if len(chunk) >= CHUNK:
+                    await self._take(chunk, member.name, found)
+                    chunk = []
+        except Damaged as damage:
+            await self._take(chunk, member.name, found)
+            self._reject_member(member.name, damage)
+        else:
+            await self._take(chunk, member.name, found)
+
+    def _records(self, found: str, member: Member, alone: bool) -> Iterator[Record]:
+        stream: Readable = member.stream
+        if found == "parquet":
+            if not alone:
+                raise Damaged("parquet inside an archive must be unpacked first")
+            self._file.seek(0)
+            stream = self._file
+        return FORMATS[found][0](stream, self._request.options)
+
+    async def _take(self, chunk: list[Record], file: str, found: str) -> None:
+        """Post the plays of a chunk, keep what was refused, and move the checkpoint."""
+        state = self._state
+        rejects: list[Reject] = []
+
+        def refuse(record: Record, refused: Refused, raw: str, form: str) -> None:
+            counts = state.dropped if refused.dropped else state.rejected
+            counts[refused.reason] = counts.get(refused.reason, 0) + 1
+            if refused.keep:
+                rejects.append(
+                    Reject(
+                        file=file,
+                        record=record.line,
+                        format=form,
+                        reason=refused.reason,
+                        detail=refused.detail,
+                        raw=raw,
+                        head=record.head,
+                    )
+                )
+
+        lanes: list[list[Record]] = [[] for _ in range(LANES)]
+        for record in chunk:
+            if record.play is not None:
+                lanes[partition_of(record.play.user, LANES)].append(record)
+        kept = 0
+        for record, refused in await self._post(lanes):
+            if refused is None:
+                kept += 1
+            else:
+                raw = msgspec.json.encode(record.play).decode()
+                refuse(msgspec.structs.replace(record, head=""), refused, raw, "jsonl")
+        for record in chunk:
+            if record.refused is not None:
+                refuse(record, record.refused, record.raw, record.format or found)
+        self._slot.keep(rejects)
+        state.kept += kept
+        state.record += len(chunk)
+        self._slot.save()
+        self._progress(self._file.tell(), self._size, state.kept)
+
+    async def _post(self, lanes: list[list[Record]]) -> list[tuple[Record, Refused | None]]:
+        outcomes: list[tuple[Record, Refused | None]] = []
+
+        async def run(lane: list[Record]) -> None:
+            # Exports are often newest first, and what follows what is learned in order of arrival.
+            lane.sort(key=_in_time_order)
+            for start in range(0, len(lane), BATCH):
+                batch = lane[start : start + BATCH]
+                body = msgspec.json.encode({"plays": [record.play for record in batch]})
+                results = await self._poster.send(body)
+                for record, result in zip(batch, results, strict=True):
+                    accepted = result.status == "accepted"
+                    problem = Refused(f"api-{result.reason}", result.message)
+                    outcomes.append((record, None if accepted else problem))
+
+        await asyncio.gather(*(run(lane) for lane in lanes))
+        return outcomes
+
+    def _reject_member(self, name: str, damage: Damaged) -> None:
+        state = self._state
+        state.rejected["damaged"] = state.rejected.get("damaged", 0) + 1
+        self._damage = str(damage)
+        reject = Reject(
+            file=name, record=0, format="jsonl", reason="damaged", detail=str(damage), raw=""
+        )
+        self._slot.keep([reject])
+        self._slot.save()
+
+    def _unknown(self) -> ConfigurationError:
+        if self._damage:
+            return ConfigurationError(self._damage)
+        inside = ", ".join(self._state.ignored[:10])
+        looked = f" (looked at {inside})" if len(self._state.ignored) > 1 else ""
+        return ConfigurationError(
+            f"{self._request.file.name} is no export we know{looked}. There are\n{known()}\n"
+            "For a table with other columns: --column artist=NAME --column title=NAME "
+            "--column time=NAME"
+        )
+
+
+def _in_time_order(record: Record) -> tuple[str, int]:
+    play = record.play
+    assert isinstance(play, PostedPlay)
+    return play.user, play.played_at
+
+
+def _bare(name: str) -> str:
+    return name.removesuffix(".gz").removesuffix(".zst")
