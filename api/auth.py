@@ -8,7 +8,6 @@ PostgreSQL; a token that is revoked is forgotten at once (:mod:`api.revocations`
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import time
 from collections import OrderedDict
@@ -21,6 +20,7 @@ from starlette.types import Scope
 from api.breaker import Breaker
 from api.errors import forbidden, unauthorized, unavailable
 from api.http import Headers
+from contracts.accounts import ADMIN_ROLE, CLIENT_ROLE, LISTENER_ROLE, token_hash
 
 log = logging.getLogger(__name__)
 
@@ -54,9 +54,9 @@ class Identity:
 
     def may_act_for(self, user_id: str) -> bool:
         """Whether the token may read and write this listener's data."""
-        if "client" in self.roles or "admin" in self.roles:
+        if CLIENT_ROLE in self.roles or ADMIN_ROLE in self.roles:
             return True
-        return user_id == self.user_id and "listener" in self.roles
+        return user_id == self.user_id and LISTENER_ROLE in self.roles
 
     def check_acts_for(self, user_id: str) -> None:
         """Raise a 403 unless the token may act for the listener."""
@@ -67,11 +67,6 @@ class Identity:
         """Raise a 403 unless the token has one of the roles."""
         if self.roles.isdisjoint(roles):
             raise forbidden(f"This needs a token with the role {' or '.join(roles)}.")
-
-
-def token_hash(token: str) -> bytes:
-    """Return what is stored of a token (32 bytes)."""
-    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
 def token_of(scope: Scope) -> str | None:

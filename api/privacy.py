@@ -16,20 +16,13 @@ from api.errors import ApiError, forbidden, unavailable
 from api.plays.parse import check_user
 from api.services import Services
 from api.web import Caller, With, answers, json_reply
+from contracts.accounts import ADMIN, ADMIN_ROLE, LISTENER_ROLE, REVOKE_ALL
 from contracts.audit import INSERT, entry
+from contracts.erasure_requests import ASK
+from contracts.erasure_requests import request as erasure_of
 from contracts.errors import InvalidEvent
 
 router = APIRouter(prefix="/v1", tags=["privacy"])
-#: The deployment's own account.
-ADMIN = "admin"
-
-_REVOKE = "update tokens set revoked_at = coalesce(revoked_at, now()) where user_id = %(user)s"
-_ASK = """
-    insert into erasures (user_id, subject) values (%(user)s, pseudonym(%(user)s))
-    on conflict (user_id, coalesce(event_id::text, '')) where state <> 'done'
-        do update set user_id = excluded.user_id
-    returning id
-"""
 _STATUS = "select state, steps, waiting_for, requested_at, finished_at from erasures where id = %s"
 
 
@@ -108,8 +101,8 @@ def check_own(caller: Identity, user: str) -> None:
         check_user(user)
     except InvalidEvent as error:
         raise ApiError(400, error.reason, str(error), field="user") from None
-    own = caller.user_id == user and "listener" in caller.roles
-    if not own and "admin" not in caller.roles:
+    own = caller.user_id == user and LISTENER_ROLE in caller.roles
+    if not own and ADMIN_ROLE not in caller.roles:
         raise forbidden(f"Only {user!r} and an administrator may do this.")
 
 
@@ -119,8 +112,8 @@ async def _ask(services: Services, caller: Identity, user: str, origin: str) -> 
             services.pool.connection(timeout=1.0) as connection,
             connection.transaction(),
         ):
-            await connection.execute(_REVOKE, {"user": user})
-            found = await (await connection.execute(_ASK, {"user": user})).fetchone()
+            await connection.execute(REVOKE_ALL, {"user": user})
+            found = await (await connection.execute(ASK, erasure_of(user))).fetchone()
             assert found is not None
             row = entry(
                 caller.user_id, "data.erase", user, origin, "requested", request=str(found[0])

@@ -21,7 +21,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
 from psycopg_pool import PoolTimeout
 
-from api.auth import Identity, token_hash
+from api.auth import Identity
 from api.errors import ApiError
 from api.lastfm.errors import (
     AUTHENTICATION_FAILED,
@@ -31,6 +31,7 @@ from api.lastfm.errors import (
     try_again,
 )
 from api.services import Services
+from contracts.accounts import ADD_TOKEN, LISTENER_ROLE, token_row
 
 LABEL = "scrobbler session"
 _GOOD = "revoked_at is null and (expires_at is null or expires_at > now())"
@@ -40,11 +41,6 @@ _TOKENS = f"""
     from tokens t
     where user_id = %s and scrobbler_md5 is not null and {_GOOD} limit 1000
 """  # noqa: S608  the condition is ours
-_SESSION = """
-    insert into tokens (token_hash, user_id, roles, label, made_by, expires_at)
-    values (%s, %s, %s, %s, %s, %s)
-    on conflict (token_hash) do nothing
-"""
 _PASSWORD = "select password_hash from accounts where user_id = %s"  # noqa: S105
 _HASHER = PasswordHasher()
 _NOBODY = _HASHER.hash("nobody's password")
@@ -153,7 +149,7 @@ async def open_session(services: Services, user: str) -> Session:
     LastfmError
         16.
     """
-    return await _open(services, user, ["listener"], secrets.token_hex(KEY_CHARACTERS // 2))
+    return await _open(services, user, [LISTENER_ROLE], secrets.token_hex(KEY_CHARACTERS // 2))
 
 
 async def _open(
@@ -165,8 +161,8 @@ async def _open(
     made_by: bytes | None = None,
     expires_at: datetime | None = None,
 ) -> Session:
-    row = (token_hash(key), user, roles, LABEL, made_by, expires_at)
-    await query(services, _SESSION, row)
+    row = token_row(key, user, roles, LABEL, made_by=made_by, expires_at=expires_at)
+    await query(services, ADD_TOKEN, row)
     return Session(user, key)
 
 

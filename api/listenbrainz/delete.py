@@ -21,6 +21,8 @@ from api.listenbrainz.queries import rows_of
 from api.services import Services
 from api.web import SCHEME, With, body_of, json_reply
 from contracts.audit import INSERT, entry
+from contracts.erasure_requests import ASK
+from contracts.erasure_requests import request as erasure_of
 
 router = APIRouter(prefix="/1", tags=["ListenBrainz"], dependencies=[SCHEME])
 
@@ -35,11 +37,6 @@ _AT = """
 _MEMBERS = """
     select event_id from merged_plays
     where user_id = %(user)s and head_id = any(%(events)s) and event_id <> all(%(events)s)
-"""
-_ASK = """
-    insert into erasures (user_id, event_id, subject)
-    values (%(user)s, %(event)s, pseudonym(%(user)s))
-    on conflict (user_id, coalesce(event_id::text, '')) where state <> 'done' do nothing
 """
 
 
@@ -75,7 +72,7 @@ async def _ask(services: Services, user: str, events: list[UUID], origin: str) -
             connection.transaction(),
         ):
             for event in events:
-                await connection.execute(_ASK, {"user": user, "event": event})
+                await connection.execute(ASK, erasure_of(user, event))
                 await connection.execute(
                     INSERT, entry(user, "play.delete", user, origin, "requested")
                 )

@@ -13,6 +13,7 @@ from fastapi.responses import FileResponse
 
 from api.errors import ApiError
 from api.web import Caller, With, answers, json_reply
+from contracts.accounts import ADMIN_ROLE, ANALYST_ROLE
 
 router = APIRouter(prefix="/v1", tags=["reports"])
 
@@ -47,7 +48,7 @@ class Reports(msgspec.Struct):
 @router.get("/reports", responses=answers(Reports), summary="Published reports")
 async def reports(services: With, caller: Caller) -> Response:
     """List the reports, by name."""
-    caller.check_role("analyst", "admin")
+    caller.check_role(ANALYST_ROLE, ADMIN_ROLE)
     folder = services.settings.reports_dir
     found = [
         info
@@ -82,7 +83,7 @@ async def report(
     format: Literal["json", "csv", "html", "parquet"] = "json",
 ) -> Response:
     """Return the latest edition of a report."""
-    caller.check_role("analyst", "admin")
+    caller.check_role(ANALYST_ROLE, ADMIN_ROLE)
     path = services.settings.reports_dir / name / f"latest.{format}"
     if not _NAME.fullmatch(name) or not path.is_file():
         raise ApiError(404, "unknown-report", f"There is no report {name!r} as {format}.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import secrets
 from collections.abc import Sequence
@@ -10,16 +9,10 @@ from pathlib import Path
 
 import psycopg
 
+from contracts.accounts import ADD_ACCOUNT, ADD_TOKEN, ADMIN, ROLES, token_row
 from contracts.errors import StoreUnavailable
 
-ADMIN = "admin"
-ROLES = ("listener", "client", "analyst", "admin")
 TOKEN_FILE = "admin-token"  # noqa: S105  a name, not a secret
-
-
-def token_hash(token: str) -> bytes:
-    """Return what the table ``tokens`` keeps of a token: SHA-256 of its text."""
-    return hashlib.sha256(token.encode()).digest()
 
 
 def grant(dsn: str, user_id: str, roles: Sequence[str], token: str, label: str) -> None:
@@ -32,14 +25,8 @@ def grant(dsn: str, user_id: str, roles: Sequence[str], token: str, label: str) 
     """
     try:
         with psycopg.connect(dsn, connect_timeout=10) as connection:
-            connection.execute(
-                "insert into accounts (user_id) values (%s) on conflict do nothing", (user_id,)
-            )
-            connection.execute(
-                "insert into tokens (token_hash, user_id, roles, label) values (%s, %s, %s, %s)"
-                " on conflict (token_hash) do nothing",
-                (token_hash(token), user_id, list(roles), label),
-            )
+            connection.execute(ADD_ACCOUNT, {"user": user_id})
+            connection.execute(ADD_TOKEN, token_row(token, user_id, roles, label))
     except psycopg.OperationalError as error:
         raise StoreUnavailable(f"PostgreSQL: {error}") from None
 
@@ -62,5 +49,5 @@ def admin_token(home: Path) -> str:
 def ensure_admin(dsn: str, home: Path) -> str:
     """Make the account ``admin`` with every role and return its token."""
     token = admin_token(home)
-    grant(dsn, ADMIN, ROLES, token, "made by segue up")
+    grant(dsn, ADMIN, tuple(ROLES), token, "made by segue up")
     return token

@@ -11,7 +11,7 @@ import pytest
 from argon2 import PasswordHasher
 from typer.testing import CliRunner
 
-from api.auth import token_hash
+from contracts.accounts import token_hash
 from contracts.errors import ConfigurationError
 from infra.cli.commands.keys import app
 from infra.stack.accounts import grant

@@ -14,8 +14,8 @@ import pytest
 import redis
 from deltalake import DeltaTable
 
-from api.auth import token_hash
 from api.services import Services
+from contracts.accounts import token_hash
 from contracts.features import Keys, Listener
 from contracts.ids import track_id
 from infra.operations.erasure.run import run_pending

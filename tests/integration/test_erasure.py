@@ -16,9 +16,9 @@ import redis
 import typer
 from typer.testing import CliRunner
 
-from api.auth import token_hash
 from batch import warehouse
 from batch.lake import Lake
+from contracts.accounts import token_hash
 from contracts.features import Keys
 from infra.cli.commands.erase import erase
 from infra.operations.audit import trail

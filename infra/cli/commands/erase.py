@@ -12,12 +12,12 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn
 
+from contracts.accounts import ADMIN
 from contracts.errors import ConfigurationError
 from infra.operations.audit.trail import here
 from infra.operations.database import connected
 from infra.operations.erasure import requests
 from infra.operations.erasure.target import FAIL_SAFE_DAYS
-from infra.stack.accounts import ADMIN
 from infra.stack.running import running
 
 

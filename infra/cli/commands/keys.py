@@ -15,12 +15,20 @@ from argon2 import PasswordHasher
 from rich.console import Console
 from rich.table import Table
 
-from api.auth import token_hash
+from contracts.accounts import (
+    ADD_ACCOUNT,
+    ADD_TOKEN,
+    ADMIN,
+    LISTENER_ROLE,
+    REVOKE_SESSIONS,
+    ROLES,
+    token_hash,
+    token_row,
+)
 from contracts.audit import INSERT, entry
 from contracts.errors import ConfigurationError
 from infra.operations.audit.trail import here
 from infra.operations.database import Connection, connected
-from infra.stack.accounts import ADMIN, ROLES
 
 #: Characters of a token's hash that name it in listings.
 _ID = 12
@@ -47,7 +55,7 @@ def create(
     """Create a token and print it: it cannot be shown again."""
     from api.lastfm.sessions import md5  # the whole API with it: not for `--help` and `list`
 
-    roles = _known_roles(role or ["listener"])
+    roles = _known_roles(role or [LISTENER_ROLE])
     if not user or not user.isprintable() or user != user.strip() or len(user) > 256:
         raise ConfigurationError(
             "a user name has 1 to 256 printable characters and no white space at its ends"
@@ -56,14 +64,10 @@ def create(
     name = token_hash(token).hex()[:_ID]
     expires = None if expires_days is None else datetime.now(UTC) + timedelta(days=expires_days)
     with connected(home) as connection:
-        connection.execute(
-            "insert into accounts (user_id) values (%s) on conflict do nothing", (user,)
-        )
-        connection.execute(
-            "insert into tokens (token_hash, user_id, roles, label, expires_at, scrobbler_md5)"
-            " values (%s, %s, %s, %s, %s, %s)",
-            (token_hash(token), user, roles, label, expires, md5(token) if scrobbler else None),
-        )
+        connection.execute(ADD_ACCOUNT, {"user": user})
+        proof = md5(token) if scrobbler else None
+        made_token = token_row(token, user, roles, label, expires_at=expires, scrobbler_md5=proof)
+        connection.execute(ADD_TOKEN, made_token)
         row = entry(ADMIN, "key.create", user, here(), token=name, roles=roles)
         connection.execute(INSERT, row)
     made = {
@@ -147,10 +151,7 @@ def roles(
     with connected(home) as connection:
         digest, user = _find(connection, key)
         connection.execute("update tokens set roles = %s where token_hash = %s", (wanted, digest))
-        connection.execute(
-            "update tokens set revoked_at = coalesce(revoked_at, now()) where made_by = %s",
-            (digest,),
-        )
+        connection.execute(REVOKE_SESSIONS, {"token_hash": digest})
         name = digest.hex()[:_ID]
         row = entry(ADMIN, "key.roles", user, here(), token=name, roles=wanted)
         connection.execute(INSERT, row)

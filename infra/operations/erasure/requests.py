@@ -9,7 +9,10 @@ from uuid import UUID
 import psycopg
 from psycopg.types.json import Jsonb
 
+from contracts.accounts import REVOKE_ALL
 from contracts.audit import INSERT, entry
+from contracts.erasure_requests import ASK
+from contracts.erasure_requests import request as erasure_of
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -21,12 +24,6 @@ _OPEN = """
     select id, user_id, event_id, before_ms, steps from erasures
     where state <> 'done' and requested_at <= now() - make_interval(secs => %s)
     order by requested_at
-"""
-_ASK = """
-    insert into erasures (user_id, event_id, subject) values (%s, %s, pseudonym(%s))
-    on conflict (user_id, coalesce(event_id::text, '')) where state <> 'done'
-        do update set user_id = excluded.user_id
-    returning id
 """
 
 
@@ -53,11 +50,8 @@ def ask(connection: Connection, user_id: str, *, actor: str, origin: str) -> UUI
     Asking twice gives the same request.
     """
     with connection.transaction():
-        connection.execute(
-            "update tokens set revoked_at = coalesce(revoked_at, now()) where user_id = %s",
-            (user_id,),
-        )
-        found = connection.execute(_ASK, (user_id, None, user_id)).fetchone()
+        connection.execute(REVOKE_ALL, {"user": user_id})
+        found = connection.execute(ASK, erasure_of(user_id)).fetchone()
         assert found is not None
         request: UUID = found[0]
         row = entry(actor, "data.erase", user_id, origin, "requested", request=str(request))

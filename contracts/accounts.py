@@ -1,0 +1,103 @@
+"""Accounts and tokens: what every process knows of them, and the statements that several run.
+
+**To add a role**: name it here and say in :data:`ROLES` what it may do; then add a migration like
+``infra/postgres/0070_roles.sql`` that extends the check of ``tokens.roles`` (a test compares the
+two). Who may do what with a role is decided in :class:`api.auth.Identity`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TypedDict
+
+#: The deployment's own account: made at the first start, never erased.
+ADMIN = "admin"
+
+LISTENER_ROLE = "listener"
+CLIENT_ROLE = "client"
+ANALYST_ROLE = "analyst"
+ADMIN_ROLE = "admin"
+
+#: Role of a token -> what the token may do.
+ROLES: dict[str, str] = {
+    LISTENER_ROLE: "posts, reads, exports and erases the data of its own account",
+    CLIENT_ROLE: "posts and reads for every listener",
+    ANALYST_ROLE: "reads reports",
+    ADMIN_ROLE: "does everything",
+}
+
+#: Makes an account unless it exists; parameter ``user``.
+ADD_ACCOUNT = "insert into accounts (user_id) values (%(user)s) on conflict do nothing"
+
+#: Adds a token (:func:`token_row`); a token that exists stays as it is.
+ADD_TOKEN = """
+    insert into tokens (token_hash, user_id, roles, label, expires_at, scrobbler_md5, made_by)
+    values (%(token_hash)s, %(user)s, %(roles)s, %(label)s, %(expires_at)s, %(scrobbler_md5)s,
+        %(made_by)s)
+    on conflict (token_hash) do nothing
+"""  # noqa: S105  a statement, not a secret
+
+#: Revokes every token of an account; parameter ``user``.
+REVOKE_ALL = """
+    update tokens set revoked_at = coalesce(revoked_at, now()) where user_id = %(user)s
+"""
+
+#: Revokes the sessions that were opened with a token; parameter ``token_hash``.
+REVOKE_SESSIONS = """
+    update tokens set revoked_at = coalesce(revoked_at, now()) where made_by = %(token_hash)s
+"""
+
+
+class TokenRow(TypedDict):
+    """Parameters of :data:`ADD_TOKEN`."""
+
+    token_hash: bytes
+    user: str
+    roles: list[str]
+    label: str
+    expires_at: datetime | None
+    scrobbler_md5: str | None
+    made_by: bytes | None
+
+
+def token_hash(token: str) -> bytes:
+    """Return what is stored of a token: the SHA-256 of its text (32 bytes).
+
+    A token from a request may hold lone surrogates; they are hashed too, so that such a token is
+    unknown and not an error.
+    """
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+
+
+def token_row(
+    token: str,
+    user: str,
+    roles: Sequence[str],
+    label: str = "",
+    *,
+    expires_at: datetime | None = None,
+    scrobbler_md5: str | None = None,
+    made_by: bytes | None = None,
+) -> TokenRow:
+    """Return one token as a row.
+
+    Parameters
+    ----------
+    label
+        What the token is for, as listings show it.
+    scrobbler_md5
+        MD5 of the token's text in hexadecimal, for players that log in with it.
+    made_by
+        Hash of the token that opened this session: revoking that one revokes this one.
+    """
+    return TokenRow(
+        token_hash=token_hash(token),
+        user=user,
+        roles=list(roles),
+        label=label,
+        expires_at=expires_at,
+        scrobbler_md5=scrobbler_md5,
+        made_by=made_by,
+    )
