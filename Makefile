@@ -1,7 +1,7 @@
 # make demo      the whole stack on this machine, with simulated listeners
 # make test      everything this machine can test
 # make unit      what needs no server
-# make lint      ruff, mypy, import rules, sqlfluff over what dbt renders
+# make lint      ruff, mypy, import rules, declared dependencies, sqlfluff over what dbt renders
 # make fmt       format, and mend what ruff can mend
 # make airflow   fill .venv-airflow, in which the DAGs are tested
 # make install   fill .venv from the hashed requirement files (the others call it)
@@ -50,6 +50,7 @@ lint: install
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy contracts online_model streams batch api infra tests
 	@$(BIN)/lint-imports
+	@$(BIN)/deptry .
 	@cd batch/dbt && DO_NOT_TRACK=1 SEGUE_DUCKDB_PATH=:memory: ../../$(BIN)/sqlfluff lint models tests
 
 fmt: install
@@ -66,10 +67,13 @@ airflow: .venv-airflow/.installed
 
 # Hashes for every platform, no index address in the files.
 COMPILE = $(BIN)/uv pip compile -q --universal -p 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header
+# What production hosts and the image run: every role, without the servers of `segue up`.
+ROLES := api streams batch snowflake web
 lock:
-	$(COMPILE) pyproject.toml -o infra/requirements/runtime.lock
-	$(COMPILE) pyproject.toml --group dev -o infra/requirements/dev.lock
+	$(COMPILE) pyproject.toml $(ROLES:%=--extra %) -o infra/requirements/runtime.lock
+	$(COMPILE) pyproject.toml --extra all --group dev -o infra/requirements/dev.lock
 	echo uv | $(COMPILE) - -o infra/requirements/installer.lock
+	echo hatchling | $(COMPILE) - -c infra/requirements/dev.lock -o infra/requirements/build.lock
 	$(COMPILE) infra/requirements/airflow.in -o infra/requirements/airflow.lock
 
 clean:

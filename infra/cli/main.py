@@ -14,6 +14,7 @@ from rich.console import Console
 from typer.core import TyperGroup
 
 from contracts.errors import Retryable, SegueError
+from infra.stack.groups import that_bring
 
 #: Command name -> (module, attribute, one line of help). Modules are imported only when their
 #: command runs: `segue --help` must not wait for numba and dbt.
@@ -118,6 +119,11 @@ def main() -> None:
     """Run the command line; an error we know ends in one line and exit code 1 (2: try again)."""
     try:
         cli()
+    except ModuleNotFoundError as error:
+        if not (groups := that_bring(str(error.name).partition(".")[0])):
+            raise
+        choice = " or ".join(f"pip install 'segue[{group}]'" for group in groups)
+        _end(f"this command needs the package {error.name!r}, not installed here: {choice}", 1)
     except SegueError as error:
         _end(str(error), 2 if isinstance(error, Retryable) else 1)
     except OSError as error:

@@ -14,13 +14,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from packaging.requirements import Requirement
+
 from contracts.errors import SegueError
 from contracts.settings import Settings
 from infra.stack import kafka_jars
+from infra.stack.groups import BASE, installed, missing, requirements
 from infra.stack.home import Home
 from infra.stack.ports import trouble
 
 OK, WARN, FAIL = "ok", "warn", "fail"
+INSTALL = "run: make install (in a checkout), or pip install 'segue[all]'"
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _GIB = 2**30
 _MIN_DISK = 2 * _GIB
@@ -57,51 +61,39 @@ def python() -> Iterator[Check]:
         "python",
         OK if good else FAIL,
         f"{version} ({sys.executable})",
-        "" if good else "use Python 3.11, 3.12 or 3.13: make install",
+        "" if good else "use Python 3.11, 3.12 or 3.13",
     )
 
 
 def packages() -> Iterator[Check]:
-    """Every package the project depends on, at the version it asks for."""
+    """Every installed package the project depends on, and every group that is not installed."""
     try:
-        wanted = importlib.metadata.requires("segue") or []
+        groups = requirements()
     except importlib.metadata.PackageNotFoundError:
-        yield Check("package segue", FAIL, "not installed", "run: make install")
+        yield Check("package segue", FAIL, "not installed", INSTALL)
         return
-    for line in wanted:
-        requirement, _, marker = line.partition(";")
-        if "extra ==" in marker or ("win32" in marker and sys.platform == "win32"):
-            continue
-        match = re.match(r"[A-Za-z0-9._-]+", requirement)
-        if match:
-            yield package(match[0], requirement[match.end() :])
+    seen: set[str] = set()
+    for group, wanted in groups.items():
+        absent = [requirement for requirement in wanted if installed(requirement) is None]
+        for requirement in wanted:
+            named = f"{requirement.name} {requirement.specifier}"  # several groups may ask for it
+            if named not in seen and (group == BASE or requirement not in absent):
+                seen.add(named)
+                yield package(requirement)
+        if absent and group != BASE:
+            found = f"without {', '.join(requirement.name for requirement in absent)}"
+            yield Check(f"group {group}", WARN, found, f"to use it: pip install 'segue[{group}]'")
 
 
-def package(name: str, bounds: str) -> Check:
-    """One package: is it there, and within ``>=`` and ``<`` bounds?"""
-    try:
-        version = importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return Check(f"package {name}", FAIL, "not installed", "run: make install")
-    for sign, bound in re.findall(r"(>=|<)\s*([0-9.]+)", bounds):
-        if (_numbers(version) >= _numbers(bound)) is not (sign == ">="):
-            return Check(f"package {name}", FAIL, version, f"{sign}{bound} is needed: make install")
-    return Check(f"package {name}", OK, version)
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    """Return the leading numbers of a version, without trailing zeros.
-
-    Examples
-    --------
-    >>> _numbers("2.0.0rc1"), _numbers("1.11.16")
-    ((2,), (1, 11, 16))
-    """
-    match = re.match(r"\d+(\.\d+)*", version)
-    numbers = [int(part) for part in match[0].split(".")] if match else []
-    while numbers and numbers[-1] == 0:
-        numbers.pop()
-    return tuple(numbers)
+def package(requirement: Requirement) -> Check:
+    """One package: is it there, at a version it may have?"""
+    name = f"package {requirement.name}"
+    version = installed(requirement)
+    if version is None:
+        return Check(name, FAIL, "not installed", INSTALL)
+    if not requirement.specifier.contains(version, prereleases=True):
+        return Check(name, FAIL, version, f"{requirement.specifier} is needed; {INSTALL}")
+    return Check(name, OK, version)
 
 
 def _program(name: str, find: Callable[[], str], argument: str, todo: str, missing: str) -> Check:
@@ -140,10 +132,13 @@ def _postgres() -> str:
 
 def programs() -> Iterator[Check]:
     """The servers in the wheels, and Java and Maven for Apache Kafka."""
-    install = "run: make install"
-    yield _program("tansu", _tansu, "--version", install, FAIL)
-    yield _program("valkey", _valkey, "--version", install, FAIL)
-    yield _program("postgres", _postgres, "--version", install, FAIL)
+    if missing("embedded"):  # a host whose servers run elsewhere
+        todo, level = "only for segue up: pip install 'segue[embedded]'", WARN
+    else:
+        todo, level = INSTALL, FAIL
+    yield _program("tansu", _tansu, "--version", todo, level)
+    yield _program("valkey", _valkey, "--version", todo, level)
+    yield _program("postgres", _postgres, "--version", todo, level)
     kafka = "only for --broker kafka: install Java 17 and Maven"
     java = _program("java", kafka_jars.java, "-version", kafka, WARN)
     version = re.search(r'version "(\d+)', java.found)

@@ -21,6 +21,15 @@ _LOG_LIMIT = 10 * 1024 * 1024
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
+def python(module: str, *arguments: str) -> list[str]:
+    """Return the command line that runs one of our modules in this interpreter.
+
+    ``-P`` keeps the current folder off the import path: a user's folder may well hold a package
+    named ``api``, which must not take the place of ours.
+    """
+    return [sys.executable, "-P", "-m", module, *arguments]
+
+
 def _die_with_parent(sig: int) -> Callable[[], None] | None:
     """Return what a child runs before exec so that the kernel signals it when we die (Linux).
 

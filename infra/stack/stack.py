@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +19,7 @@ from infra.stack.accounts import ensure_admin
 from infra.stack.apache_kafka import ApacheKafka
 from infra.stack.ports import api_address, free_ports
 from infra.stack.postgres import Postgres
-from infra.stack.process import Process
+from infra.stack.process import Process, python
 from infra.stack.progress import FOLDERS, heartbeats, readyz
 from infra.stack.server import Server
 from infra.stack.tansu import Tansu
@@ -42,7 +41,7 @@ def workers() -> tuple[str, ...]:
 
 def worker_command(name: str) -> list[str]:
     """Return the command line of a worker."""
-    return [sys.executable, "-m", "infra.cli.commands.worker", name]
+    return python("infra.cli.commands.worker", name)
 
 
 def _broker(kind: str, home: Path, ports: dict[str, int]) -> Server | None:
@@ -105,7 +104,7 @@ class Stack:
             return None
         process = Process(
             "kernels",
-            [sys.executable, "-m", "infra.stack.kernels"],
+            python("infra.stack.kernels"),
             self.home / "logs" / "kernels.log",
         )
         process.start()

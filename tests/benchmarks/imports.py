@@ -30,6 +30,7 @@ from infra.operations.imports.formats import FORMATS, recognise
 from infra.operations.imports.members import members
 from infra.operations.imports.rows import Options
 from infra.operations.replay.reconcile import wait_for_workers
+from infra.stack.process import python
 from infra.stack.progress import ends
 from infra.stack.stack import Stack
 from tests.benchmarks.figures import machine
@@ -115,10 +116,10 @@ def _end_to_end(folder: Path, rows: int, broker: str, seed: int, folds: bool) ->
     file = folder / "post.tsv"
     generate(file, rows, seed)
     with whole(broker) if folds else api_alone(broker) as stack:
-        command = [
-            sys.executable, "-m", "infra.cli", "import", str(file), "--api", stack.api,
+        command = python(
+            "infra.cli", "import", str(file), "--api", stack.api,
             "--home", str(folder), "--json",
-        ]  # fmt: skip
+        )  # fmt: skip
         environ = {**os.environ, "SEGUE_TOKEN": stack.settings.admin_token}
         started = time.monotonic()
         memory: dict[str, int] = {}

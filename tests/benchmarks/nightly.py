@@ -23,6 +23,7 @@ from deltalake import write_deltalake
 
 from contracts.lake import PARTITION_BY, PLAYS
 from contracts.settings import Settings
+from infra.stack.process import python
 from tests.benchmarks.figures import machine
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -109,7 +110,7 @@ def measure(settings: Settings) -> dict[str, Any]:
     """Run one nightly and return its figures: seconds, MB, rows."""
     started = time.monotonic()
     process = subprocess.Popen(
-        [sys.executable, "-m", "infra.cli", "nightly", "--json"],
+        python("infra.cli", "nightly", "--json"),
         cwd=ROOT,
         env=os.environ | settings.environ(),
         stdout=subprocess.PIPE,

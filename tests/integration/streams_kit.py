@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import random
 import signal
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -22,7 +21,7 @@ from contracts.kafka import ensure_topics
 from contracts.settings import Settings
 from contracts.topics import Topics
 from infra.operations.dead_letters import read
-from infra.stack.process import Process, wait_until
+from infra.stack.process import Process, python, wait_until
 from infra.stack.progress import wait_applied
 from streams.fold import pack_plays, reference_fold
 from tests.streams.plays import submission
@@ -72,7 +71,7 @@ class Kit:
         label = f"{name}-{len(self.workers)}"
         process = Process(
             label,
-            [sys.executable, "-m", "infra.cli.commands.worker", name],
+            python("infra.cli.commands.worker", name),
             self.settings.home / "logs" / f"{label}.log",
             env=env,
         )

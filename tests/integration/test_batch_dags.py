@@ -6,7 +6,6 @@ import ast
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ import pytest
 from batch.nightly import STEPS
 from batch.runs import Runs
 from contracts.settings import Settings
+from infra.stack.process import python
 from tests.batch.lakes import append, delivery
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,7 +39,7 @@ def airflow(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     if not AIRFLOW.exists():
         pytest.skip("needs the Airflow environment (make airflow)")
     home = tmp_path_factory.mktemp("airflow")
-    segue = f"{sys.executable} -m infra.cli"
+    segue = " ".join(python("infra.cli"))
     environ = os.environ | {
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS),

@@ -20,6 +20,7 @@ from batch.runs import Run, Runs
 from contracts import batch_view
 from contracts.ids import track_key, user_key
 from contracts.settings import Settings
+from infra.stack.process import python
 from tests.batch.lakes import append, delivery
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
@@ -29,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def _segue(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "infra.cli", *arguments],
+        python("infra.cli", *arguments),
         cwd=ROOT,
         env=os.environ | settings.environ() | {"SEGUE_CPU_HOUR_PRICE": "0.5"},
         capture_output=True,

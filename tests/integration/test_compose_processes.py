@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +15,7 @@ import yaml
 
 from infra.stack.ports import free_ports
 from infra.stack.postgres import Postgres
-from infra.stack.process import wait_until
+from infra.stack.process import python, wait_until
 from infra.stack.server import Server
 from infra.stack.valkey import Valkey
 from tests.conftest import ROOT
@@ -72,7 +71,7 @@ def test_init_then_workers_serve(
     tmp_path: Path,
 ) -> None:
     services: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
-    segue = [sys.executable, "-m", "infra.cli"]
+    segue = python("infra.cli")
     for _ in range(2):  # harmless when repeated
         made = subprocess.run(
             [*segue, *services["init"]["command"]],

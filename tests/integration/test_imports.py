@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -28,7 +27,7 @@ from infra.operations.interactions import Interactions
 from infra.operations.replay.post import Posted, expected_ids
 from infra.operations.replay.reconcile import mark
 from infra.operations.replay.run import count
-from infra.stack.process import wait_until
+from infra.stack.process import python, wait_until
 from tests.infra.operations.imports.samples import SAMPLES, START, UTC
 from tests.integration.conftest import RunningStack
 from tests.plays import interactions
@@ -124,10 +123,10 @@ def test_a_killed_import_goes_on_where_it_was(stack: RunningStack, tmp_path: Pat
         row for n, row in enumerate(rows) for row in ([row, "torn"] if n % step == 0 else [row])
     ]
     file.write_text("\n".join(rows) + "\n")
-    command = [
-        sys.executable, "-m", "infra.cli", "import", str(file), "--api", stack.api,
+    command = python(
+        "infra.cli", "import", str(file), "--api", stack.api,
         "--home", str(tmp_path), "--json",
-    ]  # fmt: skip
+    )  # fmt: skip
     environ = {**os.environ, "SEGUE_TOKEN": stack.admin_token}
     reached = 0
     with subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL) as process:

@@ -7,7 +7,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,14 +17,14 @@ import psutil
 import pytest
 
 from infra.stack.home import Home
-from infra.stack.process import birth
+from infra.stack.process import birth, python
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 def segue(*arguments: str, timeout: float = 240) -> subprocess.CompletedProcess[str]:
     """Run the command line to its end."""
-    command = [sys.executable, "-m", "infra.cli", *arguments]
+    command = python("infra.cli", *arguments)
     return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
 
 
@@ -48,6 +47,16 @@ def wait_for(home: Path, seconds: float) -> list[int]:
     while (left := of_home(home)) and time.monotonic() < end:
         time.sleep(0.1)
     return left
+
+
+@pytest.fixture(autouse=True)
+def foreign_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the current folder a project whose packages have the names of ours."""
+    for name in ("api", "batch", "contracts", "infra", "online_model", "streams"):
+        package = tmp_path / "project" / name
+        package.mkdir(parents=True)
+        (package / "__init__.py").write_text("raise RuntimeError('a package of the user')\n")
+    monkeypatch.chdir(tmp_path / "project")
 
 
 @pytest.fixture
@@ -140,7 +149,7 @@ def test_a_stack_lives_is_mended_killed_and_resumed(home: Path, broker_kind: str
 
 
 def test_ctrl_c_while_starting_leaves_nothing(home: Path) -> None:
-    command = [sys.executable, "-m", "infra.cli", "up", "--home", str(home), "--port", "0"]
+    command = python("infra.cli", "up", "--home", str(home), "--port", "0")
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert process.stdout is not None
     for line in process.stdout:

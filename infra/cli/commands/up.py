@@ -22,6 +22,7 @@ from infra.stack import banner
 from infra.stack.home import Home, end_leftovers
 from infra.stack.kafka_client import broker_answers
 from infra.stack.ports import free_ports, trouble
+from infra.stack.process import python
 from infra.stack.stack import BROKERS, PORT_NAMES, Stack
 from infra.stack.supervisor import Supervisor
 
@@ -141,11 +142,11 @@ def _detach(
     log = place.path / "logs" / _LOG
     log.parent.mkdir(exist_ok=True)
     say(f"starting, step by step in {log}")
-    command = [
-        sys.executable, "-m", "infra.cli", "up", "--json", "--home", str(place.path),
+    command = python(
+        "infra.cli", "up", "--json", "--home", str(place.path),
         "--port", str(settings.port), "--simulate", str(simulate),
         *(["--broker", broker] if broker else []),
-    ]  # fmt: skip
+    )  # fmt: skip
     with log.open("wb") as errors:
         child = subprocess.Popen(
             command,
