@@ -10,9 +10,9 @@ import psycopg
 from psycopg import sql
 
 from api.auth import Accounts
+from contracts import channels
 
 log = logging.getLogger(__name__)
-CHANNEL = "segue_tokens"
 _AGAIN_SECONDS = 1.0
 
 
@@ -64,7 +64,7 @@ class Revocations:
             self._dsn, autocommit=True, connect_timeout=3
         )
         async with connection:
-            await connection.execute(sql.SQL("listen {}").format(sql.Identifier(CHANNEL)))
+            await connection.execute(sql.SQL("listen {}").format(sql.Identifier(channels.TOKENS)))
             self.listening = True
             async for notice in connection.notifies():
                 self.heard += 1

@@ -62,7 +62,7 @@ class Services:
             max_connections=32,
         )
         self.features = FeatureStore(self.redis, settings.redis_url, self.keys)
-        self.model = LiveModel(settings.model_dir)
+        self.model = LiveModel(settings.paths.model)
         self.desk = Desk(self)
         self.rates = RateWindow()
         self.logins = RateWindow(seconds=60)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from contracts import heartbeat
 from contracts.errors import SegueError
 from contracts.kafka import ensure_topics
+from contracts.workers import CORE_FOLDS, LEARNER
 
 if TYPE_CHECKING:
     from api.services import Services
@@ -22,7 +23,6 @@ log = logging.getLogger(__name__)
 EVERY_SECONDS = 0.5
 #: What this process itself needs to take traffic; the rest only makes answers poorer or later.
 OWN = ("kafka", "postgres")
-WORKERS = ("listeners", "learner", "lake-sink", "history-sink")
 
 
 class Watcher:
@@ -74,7 +74,7 @@ class Watcher:
 
     def quality(self) -> dict[str, float]:
         """Return what the learner says of its model in its heartbeat."""
-        beat = self.workers.get("learner")
+        beat = self.workers.get(LEARNER.name)
         if beat is None:
             return {}
         return {
@@ -87,7 +87,7 @@ class Watcher:
         """Return ``worker -> "ok"`` or what is wrong, from its last report."""
         now = int(time.time() * 1000)
         states = {}
-        for name in WORKERS:
+        for name in CORE_FOLDS:
             beat = self.workers.get(name)
             if beat is None:
                 states[name] = "has never reported"

@@ -80,12 +80,12 @@ class Lake:
     @classmethod
     def plays(cls, settings: Settings) -> Lake:
         """Return the table the lake sink appends plays to."""
-        return cls(settings.lake_dir / "plays")
+        return cls(settings.paths.lake / "plays")
 
     @classmethod
     def all(cls, settings: Settings) -> dict[str, Lake]:
         """Return every table of the contract by name, whether there is one yet or not."""
-        return {name: cls(settings.lake_dir / name) for name in (*TABLES, *CATALOGUE)}
+        return {name: cls(settings.paths.lake / name) for name in (*TABLES, *CATALOGUE)}
 
     @classmethod
     def newest(cls, settings: Settings) -> dict[str, Snapshot | None]:

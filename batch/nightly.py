@@ -107,7 +107,7 @@ def nightly(
         raise ConfigurationError(f"target {target!r} is unknown: choose {' or '.join(TARGETS)}")
     price = _price()
     day = day or datetime.now(UTC).date()
-    runs = Runs(settings.home / "runs")
+    runs = Runs(settings.paths.runs)
     with runs.lock():
         run = _resume(settings, runs.last(target), day, full_refresh) or Run(
             id=runs.next_id(day.isoformat(), target),
@@ -139,7 +139,7 @@ def _resume(settings: Settings, last: Run | None, day: date, full_refresh: bool)
         return None
     if full_refresh and not last.full_refresh:
         return None
-    here = last.target != "duckdb" or settings.warehouse_path.exists()
+    here = last.target != "duckdb" or settings.paths.warehouse_file.exists()
     if last.step("land").status == "ok" and not here:
         return None
     log.info("taking up run %s", last.id)
@@ -201,7 +201,7 @@ def _land(night: Night) -> tuple[str, dict[str, int]]:
     plays = snapshots["plays"]
     if plays is None or plays.rows == 0:
         night.run.status = "empty"
-        return f"the lake {night.settings.lake_dir} holds no plays yet: nothing to do", {}
+        return f"the lake {night.settings.paths.lake} holds no plays yet: nothing to do", {}
     night.warehouse.land(night.settings, snapshots)
     night.run.lake_version, night.run.lake_rows = plays.version, plays.rows
     night.run.lake_versions = {name: s.version for name, s in snapshots.items() if s}
@@ -266,14 +266,14 @@ def _retrain(night: Night) -> tuple[str, dict[str, int]]:
 
 
 def _reports(night: Night) -> tuple[str, dict[str, int]]:
-    before = [run for run in Runs(night.settings.home / "runs").all() if run.id != night.run.id]
+    before = [run for run in Runs(night.settings.paths.runs).all() if run.id != night.run.id]
     nights = tuple(_told(run) for run in reversed(before[-30:]))
     occasion = Occasion(night.day, datetime.now(UTC), night.run.lake_version, nights)
     rows = {}
     with night.warehouse.asking(night.settings) as ask:
         for kind in KINDS.values():
             report = kind.draw(ask, occasion)
-            publish(report, night.settings.reports_dir, night.day)
+            publish(report, night.settings.paths.reports, night.day)
             rows[kind.name] = len(report.tables[0].rows)
             night.tell("reports", kind.name)
     return f"published {', '.join(rows)}", rows

@@ -138,7 +138,7 @@ def retrain(
     pairs = catalogue.pairs
     if len(pairs.users) == 0 or len(catalogue.keys) < 2:
         return Outcome(published=None, reason="fewer than two tracks: nothing to learn")
-    folder = settings.home / "batch_view"
+    folder = settings.paths.batch_view
     until = int(pairs.seconds.max()) * 1000
     newest = _newest(folder)
     if newest is not None and run and newest.run == run:

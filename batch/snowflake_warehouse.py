@@ -47,7 +47,7 @@ def land(settings: Settings, snapshots: Mapping[str, Snapshot | None]) -> None:
 
 def folder(settings: Settings) -> Path:
     """Return where dbt keeps its parsed project and artifacts."""
-    return settings.warehouse_path.parent.absolute() / "snowflake"
+    return settings.paths.warehouse.absolute() / "snowflake"
 
 
 @contextmanager

@@ -49,7 +49,7 @@ def connect(settings: Settings, *, read_only: bool = True) -> Iterator[duckdb.Du
     StoreUnavailable
         Another process is writing.
     """
-    path = settings.warehouse_path
+    path = settings.paths.warehouse_file
     if read_only and not path.exists():
         raise ConfigurationError(f"no warehouse at {path} yet: run `segue nightly` first")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -131,7 +131,7 @@ def _nothing(connection: duckdb.DuckDBPyConnection, schema: pa.Schema) -> str:
 
 def folder(settings: Settings) -> Path:
     """Return where dbt keeps its parsed project and artifacts."""
-    return settings.warehouse_path.parent.absolute()
+    return settings.paths.warehouse.absolute()
 
 
 @contextmanager
@@ -220,13 +220,13 @@ def _dbt(
 ) -> Build:
     with connect(settings, read_only=False):
         pass  # a locked file gets our message, not a traceback inside dbt
-    folder = settings.warehouse_path.parent.absolute()
+    folder = settings.paths.warehouse.absolute()
     return dbt_runner.run(arguments, folder, _profile(settings), progress)
 
 
 def _profile(settings: Settings) -> dict[str, str]:
     """Return what ``dbt/profiles.yml`` reads."""
-    path = settings.warehouse_path.absolute()
+    path = settings.paths.warehouse_file.absolute()
     limits = _limits(path)
     return {
         "SEGUE_DUCKDB_PATH": str(path),

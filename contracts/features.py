@@ -153,6 +153,15 @@ class Keys:
         """Hash of counters: ``<log id>:plays`` applied, ``:kept``, ``:duplicate``, ``:late``."""
         return f"{self.tag(partition)}:counts"
 
+    def lastfm_login(self, token: str) -> str:
+        """Key of a Last.fm login that waits for consent, then holds the listener (expires)."""
+        return f"{self.namespace}:lastfm-token:{token[:64]}"
+
+    @property
+    def lastfm_logins(self) -> str:
+        """Pattern of all keys of :meth:`lastfm_login`."""
+        return f"{self.namespace}:lastfm-token:*"
+
     @property
     def workers(self) -> str:
         """Hash ``worker name -> heartbeat``."""

@@ -14,14 +14,13 @@ class Heartbeat(msgspec.Struct, kw_only=True):
     Attributes
     ----------
     name
-        ``listeners``, ``learner``, ``lake-sink``, ``history-sink``; with ``@host`` where several
-        hosts run one each.
+        As in :mod:`contracts.workers`; with ``@host`` where several hosts run one each.
     at
         Milliseconds since the epoch, UTC.
     state
         ``starting``, ``running``, ``waiting`` (a dependency is down) or ``stopping``.
     offsets
-        ``"<topic>:<partition>" -> next offset`` to be applied; durable up to here.
+        ``contracts.topics.Topic.place -> next offset``: everything before it is durable.
     counters
         Monotone counts since the start of the process, and gauges, by name.
     """
@@ -38,6 +37,11 @@ class Heartbeat(msgspec.Struct, kw_only=True):
     def is_fresh(self, now_ms: int) -> bool:
         """Whether the worker reported lately."""
         return now_ms - self.at <= STALE_AFTER * 1000
+
+
+def in_model(place: str) -> str:
+    """Return the key of the offset up to which every file of the model has applied a topic."""
+    return f"{place}:model"
 
 
 _DECODER = msgspec.json.Decoder(Heartbeat)

@@ -15,6 +15,7 @@ from typing import get_type_hints
 
 from contracts.environ import converted, variable
 from contracts.errors import ConfigurationError
+from contracts.home import HomePaths
 
 _PREFIX = "SEGUE_"
 
@@ -75,24 +76,9 @@ class Settings:
     lastfm_secret: str = ""
 
     @property
-    def model_dir(self) -> Path:
-        """Folder of the mapped model and its snapshots."""
-        return self.home / "model"
-
-    @property
-    def lake_dir(self) -> Path:
-        """Folder of the Delta tables (RAW)."""
-        return self.home / "lake"
-
-    @property
-    def warehouse_path(self) -> Path:
-        """The embedded DuckDB file."""
-        return self.home / "warehouse" / "segue.duckdb"
-
-    @property
-    def reports_dir(self) -> Path:
-        """Where published reports lie, one folder a report."""
-        return self.home / "reports"
+    def paths(self) -> HomePaths:
+        """The folders and files of this home."""
+        return HomePaths(self.home)
 
     def environ(self) -> dict[str, str]:
         """Return the variables that make another process read these same settings."""

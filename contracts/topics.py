@@ -1,15 +1,50 @@
-"""The topics of the play log: names, keys and how long they are kept."""
+"""The topics of the play log: their kinds, names, keys and retention."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 _DAY_MS = 24 * 60 * 60 * 1000
 
 
+class Kind(StrEnum):
+    """What a topic holds. For the first three it is also the name of their RAW table."""
+
+    PLAYS = "plays"
+    FEEDBACK = "feedback"
+    IMPRESSIONS = "impressions"
+    DEAD_LETTERS = "dead-letters"
+    ERASURES = "erasures"
+
+
+class Topic(str):
+    """The name of a topic in one namespace. It is a string to Kafka clients, and knows its kind.
+
+    Examples
+    --------
+    >>> topic = Topic(Kind.PLAYS, "segue")
+    >>> topic, topic.kind.value, topic.place(3)
+    ('segue.plays', 'plays', 'segue.plays:3')
+    """
+
+    __slots__ = ("kind",)
+    kind: Kind
+
+    def __new__(cls, kind: Kind, namespace: str) -> Topic:
+        """Make the topic of a kind in a namespace."""
+        topic = super().__new__(cls, f"{namespace}.{kind}")
+        topic.kind = kind
+        return topic
+
+    def place(self, partition: int) -> str:
+        """Return the key of a partition in the offsets of a heartbeat."""
+        return f"{self}:{partition}"
+
+
 @dataclass(frozen=True, slots=True)
 class Topics:
-    """Topic names of one namespace.
+    """The topics of one namespace.
 
     Examples
     --------
@@ -19,37 +54,47 @@ class Topics:
 
     namespace: str
 
+    def of(self, kind: Kind) -> Topic:
+        """Return the topic of a kind."""
+        return Topic(kind, self.namespace)
+
     @property
-    def plays(self) -> str:
+    def plays(self) -> Topic:
         """Key ``user_id``, value :class:`contracts.events.Submission`."""
-        return f"{self.namespace}.plays"
+        return self.of(Kind.PLAYS)
 
     @property
-    def feedback(self) -> str:
+    def feedback(self) -> Topic:
         """Key ``user_id``, value :class:`contracts.events.Feedback`."""
-        return f"{self.namespace}.feedback"
+        return self.of(Kind.FEEDBACK)
 
     @property
-    def impressions(self) -> str:
+    def impressions(self) -> Topic:
         """Key ``user_id``, value :class:`contracts.impressions.Impression`."""
-        return f"{self.namespace}.impressions"
+        return self.of(Kind.IMPRESSIONS)
 
     @property
-    def dead_letters(self) -> str:
+    def dead_letters(self) -> Topic:
         """Key ``topic:partition:offset``, value :class:`contracts.events.DeadLetter`."""
-        return f"{self.namespace}.dead-letters"
+        return self.of(Kind.DEAD_LETTERS)
 
     @property
-    def erasures(self) -> str:
+    def erasures(self) -> Topic:
         """Key ``listener:event_id``, value :class:`contracts.erasures.Erasure`."""
-        return f"{self.namespace}.erasures"
+        return self.of(Kind.ERASURES)
+
+    @property
+    def landed(self) -> tuple[Topic, Topic, Topic]:
+        """The topics that the lake and Snowflake keep a RAW table of (contracts.lake.TABLES)."""
+        return self.plays, self.feedback, self.impressions
 
     def configs(self, plays_days: int = 0) -> dict[str, dict[str, str]]:
         """Return topic settings by name.
 
         ``plays`` and ``feedback`` are kept for ever, since the log is the truth, unless
-        ``plays_days`` says how long. ``erasures`` always are: they say what is not to be read any
-        more. Impressions stay 30 days (the lake has them), dead letters 90.
+        ``plays_days`` says how long. ``erasures`` are kept for ever in any case: a consumer that
+        did not see an erasure would bring the listener back. Impressions stay 30 days (the lake
+        keeps them), dead letters 90.
         """
         forever = {"retention.ms": "-1", "cleanup.policy": "delete"}
         plays = {**forever, "retention.ms": str(plays_days * _DAY_MS)} if plays_days else forever

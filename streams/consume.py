@@ -14,6 +14,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
+from contracts.topics import Topic
 from streams.beginning import reading_from
 from streams.dead_letters import DeadLetters
 from streams.decode import DECODERS, ROWS, Batch, Record
@@ -73,7 +74,7 @@ class Follower(Generic[T]):
     def __init__(
         self,
         worker: Worker,
-        topic: str,
+        topic: Topic,
         log_id: str,
         sink: Sink[T],
         *,
@@ -85,9 +86,8 @@ class Follower(Generic[T]):
         self.sink = sink
         self.seconds = seconds
         self.rows = rows
-        table = topic.rpartition(".")[2]
-        self._decode: Callable[..., Batch[T]] = DECODERS[table]
-        self._rows_of = ROWS[table]
+        self._decode: Callable[..., Batch[T]] = DECODERS[topic.kind]
+        self._rows_of = ROWS[topic.kind]
         self.letters = DeadLetters(worker.settings, worker.name)
         self.watch = LogWatch(worker.settings.kafka, {topic: log_id})
         self.positions: dict[int, int] = {}
@@ -213,7 +213,7 @@ class Follower(Generic[T]):
 
     def _report(self) -> None:
         self.worker.status.offsets.update(
-            {f"{self.topic}:{p}": offset for p, offset in self.positions.items()}
+            {self.topic.place(p): offset for p, offset in self.positions.items()}
         )
 
 

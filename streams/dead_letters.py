@@ -79,7 +79,7 @@ class DeadLetters:
                 if value is not None and len(value) > _MOST_BYTES:
                     value, whole = value[:_MOST_BYTES], len(value)
                 letter = DeadLetter(
-                    topic=topic,
+                    topic=str(topic),  # msgspec encodes plain strings only
                     partition=partition,
                     offset=record.offset,
                     reason=error.reason,

@@ -21,6 +21,7 @@ from contracts.events import decode_feedback as decode_feedback_message
 from contracts.ids import partition_of
 from contracts.impressions import Impression
 from contracts.impressions import decode as decode_impression
+from contracts.topics import Kind
 from streams.erasures import ERASED
 
 T = TypeVar("T")
@@ -166,16 +167,16 @@ def decode_impressions(
     return _decode(records, partition, start, read)
 
 
-#: What decodes the topic of each table, and how many rows one of its messages makes there.
-DECODERS: dict[str, Callable[..., Batch[Any]]] = {
-    "plays": decode_plays,
-    "feedback": decode_feedback,
-    "impressions": decode_impressions,
+#: By kind of topic: what decodes its messages, and how many rows one message becomes.
+DECODERS: dict[Kind, Callable[..., Batch[Any]]] = {
+    Kind.PLAYS: decode_plays,
+    Kind.FEEDBACK: decode_feedback,
+    Kind.IMPRESSIONS: decode_impressions,
 }
-ROWS: dict[str, Callable[[Any], int]] = {
-    "plays": lambda submission: len(submission.plays),
-    "feedback": lambda _: 1,
-    "impressions": lambda shown: max(1, len(shown.tracks)),
+ROWS: dict[Kind, Callable[[Any], int]] = {
+    Kind.PLAYS: lambda submission: len(submission.plays),
+    Kind.FEEDBACK: lambda _: 1,
+    Kind.IMPRESSIONS: lambda shown: max(1, len(shown.tracks)),
 }
 
 

@@ -171,10 +171,10 @@ class ErasureFollower(threading.Thread):
             self._erased.add(erasure)
             self.noted.append(Noted(partition, offset, erasure))
         self._offsets[partition] = offset + 1
-        self._status.offsets[f"{self._topic}:{partition}"] = offset + 1
+        self._status.offsets[self._topic.place(partition)] = offset + 1
 
     def _check_whole(self) -> None:
         if not self._whole.is_set() and all(self._offsets[p] >= e for p, e in self._ends.items()):
             self._whole.set()
             for partition, offset in self._offsets.items():
-                self._status.offsets[f"{self._topic}:{partition}"] = offset
+                self._status.offsets[self._topic.place(partition)] = offset

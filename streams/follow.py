@@ -13,6 +13,7 @@ import uvloop
 from faust.types import TP
 
 from contracts.errors import BrokerUnavailable, StoreUnavailable
+from contracts.topics import Topic
 from streams.app import commit, make_app, start
 from streams.beginning import reading_from
 from streams.buffer import Buffer
@@ -31,7 +32,7 @@ class Fold(Protocol):
     """A state that folds topics and knows where it stands."""
 
     #: Topics it folds.
-    topics: list[str]
+    topics: list[Topic]
 
     async def positions(self) -> dict[TP, int]:
         """Return the next offset of every partition; raises StoreUnavailable."""
@@ -78,8 +79,8 @@ class FaustFollower:
         self._committed: dict[TP, int] = {}
         self.app = make_app(worker.settings, group, self._positions)
         for topic in fold.topics:
-            name = topic.rpartition(".")[2]
-            self.app.agent(self.app.topic(topic), name=f"{group}.{name}")(self.buffer.fill)
+            agent = self.app.agent(self.app.topic(topic), name=f"{group}.{topic.kind}")
+            agent(self.buffer.fill)
 
     async def run(self) -> None:
         """Follow until SIGTERM.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+from contracts.heartbeat import in_model
 from online_model import ModelDirectory, Recommender
 from streams.worker import Worker
 
@@ -82,5 +83,5 @@ class Forgetting:
 
     def _report(self, applied: dict[int, int]) -> None:
         for partition, offset in applied.items():
-            self._status.offsets[f"{self._topic}:{partition}:model"] = offset
+            self._status.offsets[in_model(self._topic.place(partition))] = offset
             log.info("erasures %d/%d are forgotten", partition, offset)

@@ -17,6 +17,8 @@ import msgspec
 from contracts.events import Play, Submission
 from contracts.ids import track_key
 from contracts.settings import Settings
+from contracts.topics import Topic
+from contracts.workers import HISTORY_SINK
 from streams.consume import Follower, follow_together
 from streams.decode import Batch
 from streams.duplicates import Told, client_of, fill
@@ -86,7 +88,7 @@ def _clean(text: str | None) -> str | None:
 def body(worker: Worker) -> None:
     """Follow ``plays`` and ``feedback`` into PostgreSQL until told to stop."""
     settings, logs, topics = worker.settings, worker.find_logs(), worker.topics
-    kinds: dict[str, type[PostgresSink[Any]]] = {
+    kinds: dict[Topic, type[PostgresSink[Any]]] = {
         topics.plays: HistorySink,
         topics.feedback: FeedbackSink,
     }
@@ -109,4 +111,4 @@ def body(worker: Worker) -> None:
 
 def run(settings: Settings) -> int:
     """Run the worker until SIGTERM; return its exit code."""
-    return run_worker(settings, "history-sink", body)
+    return run_worker(settings, HISTORY_SINK.name, body)

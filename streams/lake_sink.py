@@ -16,6 +16,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from contracts.errors import StoreUnavailable
 from contracts.lake import PARTITION_BY, app_id
 from contracts.settings import Settings
+from contracts.workers import LAKE_SINK
 from streams.consume import Follower, follow_together
 from streams.decode import Batch
 from streams.errors import PositionLost
@@ -96,8 +97,8 @@ def body(worker: Worker) -> None:
     """
     settings, logs, topics = worker.settings, worker.find_logs(), worker.topics
     followers = []
-    for topic in (topics.plays, topics.feedback, topics.impressions):
-        path = settings.lake_dir / topic.rpartition(".")[2]
+    for topic in topics.landed:
+        path = settings.paths.lake / topic.kind
         sink = LakeSink[Any](path, logs[topic], settings.partitions)
         followers.append(
             Follower(
@@ -114,4 +115,4 @@ def body(worker: Worker) -> None:
 
 def run(settings: Settings) -> int:
     """Run the worker until SIGTERM; return its exit code."""
-    return run_worker(settings, "lake-sink", body)
+    return run_worker(settings, LAKE_SINK.name, body)

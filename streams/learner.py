@@ -26,6 +26,7 @@ from contracts.features import ratio_byte
 from contracts.ids import artist_key, id_key, track_key, user_key
 from contracts.kafka import end_offsets
 from contracts.settings import Settings
+from contracts.workers import LEARNER
 from online_model import ModelConfig, ModelDirectory, Recommender
 from online_model.health import figures
 from streams.dead_letters import DeadLetters
@@ -144,8 +145,8 @@ class ModelFold:
         self._log_id = log_id
         self._partitions = settings.partitions
         self._letters = DeadLetters(settings, worker.name)
-        self._directory = ModelDirectory(settings.model_dir)
-        self._views = Views(settings.home)
+        self._directory = ModelDirectory(settings.paths.model)
+        self._views = Views(settings.paths)
         self._model = self._directory.resume()
         for error in self._directory.refused:
             log.warning("%s; plays it held are learned from the log again", error)
@@ -156,7 +157,7 @@ class ModelFold:
         self._unsaved = 0
         self._saved_at = self._judged_at = time.monotonic()
         self._ends: dict[TP, int] | None = None
-        self._published = not (settings.model_dir / "current").exists()
+        self._published = not (settings.paths.model / "current").exists()
         if self._published:  # nobody serves yet: an empty model is better than none
             self._directory.publish(self._model)
         log.info("%d plays learned before, standing at %s", self._model.plays_learned, self._live)
@@ -289,4 +290,4 @@ def body(worker: Worker) -> None:
 
 def run(settings: Settings) -> int:
     """Run the worker until SIGTERM; return its exit code."""
-    return run_worker(settings, "learner", body)
+    return run_worker(settings, LEARNER.name, body)

@@ -18,6 +18,7 @@ from faust.types import TP
 from contracts.errors import StoreUnavailable
 from contracts.features import Keys
 from contracts.settings import Settings
+from contracts.workers import LISTENERS
 from streams.dead_letters import DeadLetters
 from streams.decode import Record, Rejected, decode_feedback, decode_plays
 from streams.errors import PositionLost
@@ -42,7 +43,7 @@ class ListenersFold:
         settings = worker.settings
         self.topics = [worker.topics.plays, worker.topics.feedback]
         self._status = worker.status
-        self._log_ids = {topic: log_ids[topic] for topic in self.topics}
+        self._log_ids: dict[str, str] = {topic: log_ids[topic] for topic in self.topics}
         self._partitions = settings.partitions
         self._client = redis.Redis.from_url(
             settings.redis_url, socket_timeout=10.0, socket_connect_timeout=2.0
@@ -148,4 +149,4 @@ def body(worker: Worker) -> None:
 
 def run(settings: Settings) -> int:
     """Run the worker until SIGTERM; return its exit code."""
-    return run_worker(settings, "listeners", body)
+    return run_worker(settings, LISTENERS.name, body)

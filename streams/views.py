@@ -15,6 +15,7 @@ from pathlib import Path
 from contracts import batch_view
 from contracts.batch_view import BatchView
 from contracts.errors import IncompatibleState
+from contracts.home import HomePaths
 from online_model import Recommender
 
 log = logging.getLogger(__name__)
@@ -30,8 +31,8 @@ class Views:
     A generation that cannot be read is logged; the one before stays in force.
     """
 
-    def __init__(self, home: Path) -> None:
-        self._folders = {"batch": home / "batch_view", "content": home / "content_view"}
+    def __init__(self, paths: HomePaths) -> None:
+        self._folders = {"batch": paths.batch_view, "content": paths.content_view}
         self._looked = -LOOK_SECONDS
         self._mapped: dict[str, tuple[int, int, float]] = {}
         self._bad: dict[str, int] = {}

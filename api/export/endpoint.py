@@ -84,7 +84,7 @@ async def _stream(services: Services, user: str) -> AsyncIterator[bytes]:
         tables = await held.tables(connection)
         reader = services.model.reader
         features = await _features(services, user)
-        folder = services.settings.lake_dir
+        folder = services.settings.paths.lake
         members = [
             ("README.txt", _whole(_README.format(moment=moment[0] if moment else "now").encode())),
             ("plays.csv", held.table_csv(connection, user, "plays", tables["plays"])),

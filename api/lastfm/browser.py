@@ -97,7 +97,7 @@ async def agree(request: Request, services: With) -> Response:
 
 
 def _key(services: Services, token: str) -> str:
-    return f"{services.settings.namespace}:lastfm-token:{token[:64]}"
+    return services.keys.lastfm_login(token)
 
 
 def _page(text: str, form: str) -> Response:

@@ -49,7 +49,7 @@ class Reports(msgspec.Struct):
 async def reports(services: With, caller: Caller) -> Response:
     """List the reports, by name."""
     caller.check_role(ANALYST_ROLE, ADMIN_ROLE)
-    folder = services.settings.reports_dir
+    folder = services.settings.paths.reports
     found = [
         info
         for path in (sorted(folder.iterdir()) if folder.is_dir() else [])
@@ -84,7 +84,7 @@ async def report(
 ) -> Response:
     """Return the latest edition of a report."""
     caller.check_role(ANALYST_ROLE, ADMIN_ROLE)
-    path = services.settings.reports_dir / name / f"latest.{format}"
+    path = services.settings.paths.reports / name / f"latest.{format}"
     if not _NAME.fullmatch(name) or not path.is_file():
         raise ApiError(404, "unknown-report", f"There is no report {name!r} as {format}.")
     headers = {

@@ -54,7 +54,7 @@ def night(settings: Settings, day: date, tell: Callable[[str], None] = lambda wo
                 tell("content view")
                 view = publish(connection, settings.home)
                 tell("lake")
-                rows = export(connection, settings.lake_dir)
+                rows = export(connection, settings.paths.lake)
             figures = measure(connection)
     except psycopg.Error as error:
         what = next(iter(str(error).strip().splitlines()), type(error).__name__)
@@ -62,7 +62,7 @@ def night(settings: Settings, day: date, tell: Callable[[str], None] = lambda wo
     except (SegueError, OSError) as error:
         return Night(f"the catalogue stays as it was: {error}")
     occasion = Occasion(day, datetime.now(UTC))
-    publish_report(scorecard.draw(figures, occasion), settings.reports_dir, day)
+    publish_report(scorecard.draw(figures, occasion), settings.paths.reports, day)
     if view is not None:
         words.append(f"content view {view.generation} of {view.tracks:,} tracks")
         rows["content_view"] = view.tracks

@@ -17,6 +17,7 @@ from batch.catalogue.resolve import Resolved, resolve
 from batch.catalogue.review import Review, propose
 from batch.content.build import Coverage, build
 from batch.content.view import Published, publish
+from contracts.home import HomePaths
 
 
 class Settled(msgspec.Struct):
@@ -78,7 +79,7 @@ def _settle(
             done.coverage = build(connection, home)
             done.view = publish(connection, home)
         progress("lake")
-        export(connection, home / "lake")
+        export(connection, HomePaths(home).lake)
         # What was staged meanwhile has a higher number, and waits for the next time.
         connection.execute("update catalogue_state set settled = greatest(settled, %s)", (staged,))
     return done

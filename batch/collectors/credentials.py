@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from contracts.errors import ConfigurationError
+from contracts.home import HomePaths
 
 _LOG = logging.getLogger(__name__)
-FILE = "credentials.toml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def find(
             raise ConfigurationError(
                 f"{wanted.variable}_FILE: cannot read {name}: {error.strerror}"
             ) from None
-    kept = _home_file(home / FILE).get(wanted.source, {}).get(wanted.name)
+    kept = _home_file(HomePaths(home).credentials).get(wanted.source, {}).get(wanted.name)
     return str(kept).strip() or None if kept is not None else None
 
 
@@ -93,6 +93,6 @@ def require(
             f"{missing[0].source} needs {len(missing)} credential(s) that are not set:\n"
             + "\n".join(lines)
             + "\nset the variable, or <variable>_FILE to a file that holds it, or put "
-            f"[{missing[0].source}] {entries} into {home / FILE} (chmod 600)"
+            f"[{missing[0].source}] {entries} into {HomePaths(home).credentials} (chmod 600)"
         )
     return {name: value for name, value in found.items() if value}

@@ -41,6 +41,7 @@ from batch.content.view import Published
 from batch.staging.from_archive import READERS, stage_archive
 from batch.staging.runs import note_run
 from contracts.errors import ConfigurationError, Retryable, SegueError, StoreUnavailable
+from contracts.home import HomePaths
 
 APIS = ("lastfm", "spotify", "listenbrainz")
 FILES = tuple(files.FILES)
@@ -165,7 +166,7 @@ def _run_api(
     connection: psycopg.Connection[Any], request: Request, outcome: Outcome, progress: Progress
 ) -> None:
     asked = [] if request.user else questions_for(connection, request.source, request.limit)
-    folder = request.home / "staging" / request.source
+    folder = HomePaths(request.home).staging / request.source
     try:
         asyncio.run(_collect(request, folder, asked, outcome, progress))
     except ConfigurationError:

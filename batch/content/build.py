@@ -13,6 +13,7 @@ import psycopg
 from batch.content.neighbours import Neighbours
 from batch.content.vectors import Vectors
 from contracts.errors import ConfigurationError
+from contracts.home import HomePaths
 from contracts.ids import artist_key
 
 #: A tag is counted as a genre here when so many artists bear it.
@@ -42,7 +43,7 @@ class Coverage(msgspec.Struct):
 
 def table_path(home: Path) -> Path:
     """Where the artists' content neighbours of a home lie."""
-    return home / "content" / "artists.npz"
+    return HomePaths(home).artist_vectors
 
 
 def build(connection: psycopg.Connection[Any], home: Path, k: int = 50) -> Coverage:

@@ -24,6 +24,7 @@ from batch.content.neighbours import Neighbours
 from contracts import batch_view
 from contracts.batch_view import BatchView, Descriptions, Manifest
 from contracts.errors import IncompatibleState
+from contracts.home import HomePaths
 from contracts.ids import artist_key, id_key, track_id, track_key
 
 #: Tracks a view describes: the model has room for so many besides those that are played.
@@ -87,7 +88,7 @@ def publish(connection: psycopg.Connection[Any], home: Path) -> Published | None
     rows = connection.execute(_TRACKS.encode()).fetchall()
     if not rows:
         return None
-    folder = home / "content_view"
+    folder = HomePaths(home).content_view
     service = batch_view.current(folder)
     generation = max(batch_view.generations(folder), default=0) + 1
     view = _view(rows, artists, generation)

@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 
 from contracts.errors import ConfigurationError
+from contracts.home import HomePaths
 from contracts.settings import Settings
 from infra.simulator.catalogue import Catalogue, build, chosen_seed
 from infra.simulator.crowd import Crowd
@@ -122,7 +123,7 @@ class Poster:
 
 def _run_number(home: Path) -> tuple[Path, int]:
     """Return where runs are counted, and which one this is (0: the first)."""
-    path = home / "simulator-runs"
+    path = HomePaths(home).simulator_runs
     try:
         return path, int(path.read_text())
     except (OSError, ValueError):

@@ -20,7 +20,7 @@ from batch.lake import Lake, Snapshot
 from contracts.lake import TABLES
 from contracts.settings import Settings
 from contracts.snowflake import Snowflake
-from contracts.topics import Topics
+from contracts.topics import Kind, Topics
 from streams.snowflake_sink.files import RangeFile, newest
 from streams.snowflake_sink.landing import Landing
 from streams.snowflake_sink.pipe import Pipe
@@ -65,12 +65,12 @@ def backfill(
     remote = Remote(threading.Event())
     moved = []
     for table in TABLES:
-        snapshot = Lake(settings.lake_dir / table).snapshot()
+        snapshot = Lake(settings.paths.lake / table).snapshot()
         if snapshot is None:
             continue
         stage = Stage(snowflake, remote, table)
         landing = Landing(stage, Pipe(snowflake, remote, table), remote, snowflake.silence_seconds)
-        topic = getattr(Topics(settings.namespace), table)
+        topic = Topics(settings.namespace).of(Kind(table))
         landed = quarantined = 0
         try:
             for file, rows in _ranges(snapshot, topic, stage):

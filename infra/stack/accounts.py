@@ -11,8 +11,7 @@ import psycopg
 
 from contracts.accounts import ADD_ACCOUNT, ADD_TOKEN, ADMIN, ROLES, token_row
 from contracts.errors import StoreUnavailable
-
-TOKEN_FILE = "admin-token"  # noqa: S105  a name, not a secret
+from contracts.home import HomePaths
 
 
 def grant(dsn: str, user_id: str, roles: Sequence[str], token: str, label: str) -> None:
@@ -33,7 +32,7 @@ def grant(dsn: str, user_id: str, roles: Sequence[str], token: str, label: str) 
 
 def admin_token(home: Path) -> str:
     """Return the administrator's token of a home; made on the first call, the same ever after."""
-    path = home / TOKEN_FILE
+    path = HomePaths(home).admin_token
     try:
         descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     except FileExistsError:

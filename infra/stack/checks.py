@@ -17,6 +17,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 from contracts.errors import SegueError
+from contracts.home import HomePaths
 from contracts.settings import Settings
 from infra.stack import kafka_jars
 from infra.stack.groups import BASE, installed, missing, requirements
@@ -181,7 +182,7 @@ def stack(path: Path, settings: Settings) -> Iterator[Check]:
 
         bad = [part for part in parts_of(run) if not part.well]
         for part in bad:
-            log = path / "logs" / f"{part.name}.log"
+            log = HomePaths(path).log(part.name)
             yield Check(f"stack {part.name}", FAIL, f"{part.state} {part.detail}", f"see {log}")
         if not bad:
             yield Check("stack", OK, f"{run.phase}, all {len(run.processes)} processes run")

@@ -14,6 +14,7 @@ from typing import Any, TextIO
 import psutil
 
 from contracts.errors import ConfigurationError
+from contracts.home import HomePaths
 from infra.stack.ports import free_ports, is_free
 from infra.stack.process import birth
 
@@ -88,6 +89,7 @@ class Home:
 
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
+        self.paths = HomePaths(self.path)
         self._lock: TextIO | None = None
 
     def open(self) -> None:
@@ -100,7 +102,7 @@ class Home:
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            lock = (self.path / "lock").open("a+")
+            lock = (self.paths.lock).open("a+")
         except OSError as error:
             raise self._unusable(error) from None
         try:
@@ -140,7 +142,7 @@ class Home:
         ConfigurationError
             There is one and we may not read it.
         """
-        path = self.path / "run.json"
+        path = self.paths.run_record
         try:
             return Run(**json.loads(path.read_text()))
         except PermissionError:
@@ -153,16 +155,16 @@ class Home:
     def write_run(self, run: Run) -> None:
         """Write the record in one step, so that nobody reads half of it."""
         document = {"phase": run.phase, "processes": run.processes, "environ": run.environ}
-        _replace(self.path / "run.json", document)
+        _replace(self.paths.run_record, document)
 
     def remember(self, **values: Any) -> None:
         """Keep choices for the next run (broker, ports)."""
-        _replace(self.path / "stack.json", {**self.recall(), **values})
+        _replace(self.paths.choices, {**self.recall(), **values})
 
     def recall(self) -> dict[str, Any]:
         """Return the choices of earlier runs."""
         try:
-            values = json.loads((self.path / "stack.json").read_text())
+            values = json.loads((self.paths.choices).read_text())
         except (OSError, ValueError):
             return {}
         return values if isinstance(values, dict) else {}

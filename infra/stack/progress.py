@@ -13,18 +13,9 @@ from contracts.features import Keys
 from contracts.heartbeat import Heartbeat
 from contracts.kafka import end_offsets
 from contracts.settings import Settings
-from contracts.topics import Topics
+from contracts.topics import Kind, Topics
+from contracts.workers import BY_NAME, CORE_FOLDS
 from infra.operations.database import feature_store
-
-#: Workers that fold the log; each must reach its end.
-FOLDERS = ("listeners", "learner", "lake-sink", "history-sink")
-#: What a worker must have read besides the plays before it has applied everything.
-_BESIDES = {
-    "listeners": ("feedback",),
-    "history-sink": ("feedback",),
-    "lake-sink": ("feedback", "impressions"),
-    "snowflake-sink": ("feedback", "impressions"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,18 +82,18 @@ def readyz(settings: Settings) -> tuple[int, str]:
         connection.close()
 
 
-def ends(settings: Settings, name: str = "plays") -> dict[str, int]:
-    """Return ``"<topic>:<partition>" -> offset after the last message`` of a topic."""
-    topic: str = getattr(Topics(settings.namespace), name)
+def ends(settings: Settings, kind: Kind = Kind.PLAYS) -> dict[str, int]:
+    """Return ``place -> offset after the last message`` of each partition of a topic."""
+    topic = Topics(settings.namespace).of(kind)
     found = end_offsets(settings.kafka, topic, settings.partitions)
-    return {f"{topic}:{partition}": end for partition, end in enumerate(found)}
+    return {topic.place(partition): end for partition, end in enumerate(found)}
 
 
 def _ends_by_worker(settings: Settings, workers: tuple[str, ...]) -> dict[str, dict[str, int]]:
-    plays = ends(settings)
+    kinds = {kind for worker in workers for kind in BY_NAME[worker].reads}
+    by_kind = {kind: ends(settings, kind) for kind in sorted(kinds)}
     return {
-        worker: plays
-        | {k: end for name in _BESIDES.get(worker, ()) for k, end in ends(settings, name).items()}
+        worker: {k: end for kind in BY_NAME[worker].reads for k, end in by_kind[kind].items()}
         for worker in workers
     }
 
@@ -114,17 +105,10 @@ def lag(beat: Heartbeat | None, true_ends: dict[str, int]) -> int | None:
     return sum(max(0, end - beat.offsets.get(place, 0)) for place, end in true_ends.items())
 
 
-def lags(settings: Settings, workers: tuple[str, ...] = FOLDERS) -> list[Lag]:
-    """Return the lag of every worker."""
-    true_ends = _ends_by_worker(settings, workers)
-    beats = heartbeats(settings)
-    return [Lag(name, lag(beats.get(name), true_ends[name])) for name in workers]
-
-
 def wait_applied(
     settings: Settings,
     timeout: float,
-    workers: tuple[str, ...] = FOLDERS,
+    workers: tuple[str, ...] = CORE_FOLDS,
     give_up: Callable[[], bool] = lambda: False,
 ) -> list[Lag]:
     """Wait until every worker stands at the end of the log as it was when this was called.

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from contracts.errors import SegueError
 from contracts.heartbeat import Heartbeat
 from contracts.settings import Settings
+from contracts.workers import API, BY_NAME, wanted
 from infra.stack.home import Run
-from infra.stack.progress import FOLDERS, ends, heartbeats, lag, readyz
-from infra.stack.stack import SNOWFLAKE_SINK, workers
+from infra.stack.progress import ends, heartbeats, lag, readyz
 
 
 @dataclass(slots=True)
@@ -58,7 +59,12 @@ def parts_of(run: Run) -> list[Part]:
             true_ends = ends(settings)
         except SegueError as error:
             trouble = str(error)
-    names = dict.fromkeys([*(n for n in run.processes if n != "supervisor"), *workers()])
+    names = dict.fromkeys(
+        [
+            *(n for n in run.processes if n != "supervisor"),
+            *(spec.name for spec in wanted(os.environ) if not spec.after_ready),
+        ]
+    )
     parts = []
     for name in names:
         entry = run.processes.get(name, {})
@@ -69,9 +75,9 @@ def parts_of(run: Run) -> list[Part]:
             entry.get("started_at"),
             entry.get("restarts", 0),
         )
-        if name in (*FOLDERS, SNOWFLAKE_SINK) and part.well:
+        if name in BY_NAME and BY_NAME[name].folds and part.well:
             _fold(part, beats.get(name), true_ends, trouble)
-        if name == "api" and part.well:
+        if name == API.name and part.well:
             _api(part, settings)
         parts.append(part)
     return parts

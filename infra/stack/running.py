@@ -8,7 +8,6 @@ from pathlib import Path
 
 from contracts.errors import ConfigurationError
 from contracts.settings import Settings
-from infra.stack.accounts import TOKEN_FILE
 from infra.stack.home import Home
 from infra.stack.ports import api_address
 
@@ -60,7 +59,7 @@ def running(home: Path | None) -> Running:
 
 def _of(settings: Settings) -> Running:
     token = settings.admin_token
-    file = settings.home / TOKEN_FILE  # as `segue init` wrote it
+    file = settings.paths.admin_token  # as `segue init` wrote it
     if not token and os.access(file, os.R_OK):
         token = file.read_text().strip()
     return Running(settings, api_address(settings.host, settings.port), token)

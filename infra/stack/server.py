@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from contracts.errors import StoreUnavailable
+from contracts.home import HomePaths
 from infra.stack.process import Process, wait_until
 
 
@@ -107,7 +108,7 @@ class Server(ABC):
     @property
     def log(self) -> Path:
         """The server's log file."""
-        return self.home / "logs" / f"{self.name}.log"
+        return HomePaths(self.home).log(self.name)
 
     @staticmethod
     def clean_env() -> dict[str, str]:

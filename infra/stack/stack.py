@@ -12,31 +12,22 @@ from pathlib import Path
 from contracts.errors import ConfigurationError, StoreUnavailable
 from contracts.kafka import ensure_topics, set_retention
 from contracts.settings import Settings
-from contracts.snowflake import Snowflake
 from contracts.topics import Topics
+from contracts.workers import CORE_FOLDS, wanted
 from infra.stack import kernels
 from infra.stack.accounts import ensure_admin
 from infra.stack.apache_kafka import ApacheKafka
 from infra.stack.ports import api_address, free_ports
 from infra.stack.postgres import Postgres
 from infra.stack.process import Process, python
-from infra.stack.progress import FOLDERS, heartbeats, readyz
+from infra.stack.progress import heartbeats, readyz
 from infra.stack.server import Server
 from infra.stack.tansu import Tansu
 from infra.stack.valkey import Valkey
 
 BROKERS = ("tansu", "kafka", "external")
-#: In the order they are started; stopped in the reverse order.
-WORKERS = ("listeners", "learner", "lake-sink", "history-sink", "api")
-#: Runs too where a Snowflake account is configured (:mod:`contracts.snowflake`).
-SNOWFLAKE_SINK = "snowflake-sink"
 #: Ports a stack needs besides the API's.
 PORT_NAMES = ("broker", "controller", "valkey", "postgres")
-
-
-def workers() -> tuple[str, ...]:
-    """Return the workers of this deployment, in the order they are started."""
-    return (*WORKERS, SNOWFLAKE_SINK) if Snowflake.from_env() else WORKERS
 
 
 def worker_command(name: str) -> list[str]:
@@ -105,7 +96,7 @@ class Stack:
         process = Process(
             "kernels",
             python("infra.stack.kernels"),
-            self.home / "logs" / "kernels.log",
+            self.settings.paths.log("kernels"),
         )
         process.start()
         return process
@@ -153,7 +144,7 @@ class Stack:
         process = Process(
             name,
             worker_command(name),
-            self.home / "logs" / f"{name}.log",
+            self.settings.paths.log(name),
             env={**os.environ, "PYTHONUNBUFFERED": "1", **self.settings.environ(), **environ},
         )
         process.start()
@@ -162,8 +153,9 @@ class Stack:
 
     def start_workers(self) -> None:
         """Start every worker."""
-        for name in workers():
-            self.start_worker(name)
+        for spec in wanted(os.environ):
+            if not spec.after_ready:
+                self.start_worker(spec.name)
 
     def unready(self) -> str:
         """Return what is not ready yet; empty when the API and every folder of the log are."""
@@ -176,9 +168,10 @@ class Stack:
             return f"{self.api}/readyz says {said}"
         for name, worker in self.workers.items():
             beat = beats.get(name)
-            if name not in FOLDERS or (beat and beat.pid == worker.pid and beat.state == "running"):
-                continue
-            return f"{name} does not report that it runs"
+            if name in CORE_FOLDS and not (
+                beat and beat.pid == worker.pid and beat.state == "running"
+            ):
+                return f"{name} does not report that it runs"
         return ""
 
     def wait_ready(self, timeout: float = 120.0) -> None:
@@ -195,7 +188,7 @@ class Stack:
             self._check_workers()
             if time.monotonic() >= deadline:
                 raise StoreUnavailable(
-                    f"not ready after {timeout:g} s: {missing} (see {self.home / 'logs'})"
+                    f"not ready after {timeout:g} s: {missing} (see {self.settings.paths.logs})"
                 )
             time.sleep(0.2)
 

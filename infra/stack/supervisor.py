@@ -11,18 +11,17 @@ from contextlib import contextmanager
 from types import FrameType
 
 from contracts.errors import SegueError
+from contracts.workers import BY_NAME, SIMULATOR, wanted
 from infra.stack.home import Home, Run
 from infra.stack.process import Process
-from infra.stack.progress import FOLDERS, wait_applied
+from infra.stack.progress import wait_applied
 from infra.stack.restart import Ward
-from infra.stack.stack import SNOWFLAKE_SINK, Stack, workers
+from infra.stack.stack import Stack
 
 #: How long (seconds) an ordered stop lets the workers finish what is in the log.
 DRAIN = 30.0
 _TICK = 0.2
 _COMPILE = 600.0
-SIMULATOR = "simulator"
-ERASER = "eraser"
 
 
 class Supervisor:
@@ -140,21 +139,23 @@ class Supervisor:
                 self.say(f"kernels not compiled ({compiling.tail()}); the workers will, slowly")
             self._forget("kernels")
         self.run_record.environ = stack.settings.environ()
-        self.say(f"starting {', '.join(workers())}")
-        for name in workers():
-            self._start_worker(name)
+        simulated = {"SEGUE_SIMULATE": str(self.simulate) if self.simulate > 0 else ""}
+        specs = wanted({**os.environ, **simulated})
+        self._start_all([spec.name for spec in specs if not spec.after_ready])
         stack.wait_ready()
-        self._start_worker(ERASER)
-        if self.simulate > 0:
-            self.say(f"starting simulated listeners, {self.simulate:g} plays/s")
-            self._start_worker(SIMULATOR)
+        self._start_all([spec.name for spec in specs if spec.after_ready])
+
+    def _start_all(self, names: list[str]) -> None:
+        self.say(f"starting {', '.join(names)}")
+        for name in names:
+            self._start_worker(name)
 
     def _server_launched(self, name: str) -> None:
         self._ward(name).started(time.monotonic())
         self._note(name, self.stack.servers[name].pid)
 
     def _start_worker(self, name: str) -> None:
-        extra = {"SEGUE_SIMULATE": str(self.simulate)} if name == SIMULATOR else {}
+        extra = {"SEGUE_SIMULATE": str(self.simulate)} if name == SIMULATOR.name else {}
         process = self.stack.start_worker(name, **extra)
         self._ward(name).started(time.monotonic())
         self._note(name, process.pid)
@@ -217,19 +218,20 @@ class Supervisor:
         if self._kernels is not None and self._kernels.pid is not None:
             self._kernels.stop()
             self._forget("kernels")
-        self._stop_workers([name for name in (SIMULATOR, ERASER, "api") if name in workers])
+        folds = [name for name in workers if BY_NAME[name].folds]
+        self._stop_workers([name for name in workers if name not in folds])
         if drain:
             self.say("letting the workers finish what is in the log (Ctrl-C: do not wait)")
             self._drain(before)
-        self._stop_workers([name for name in workers if name not in (SIMULATOR, ERASER, "api")])
+        self._stop_workers(folds)
         for name, server in self.stack.servers.items():
             server.stop()
             self._note(name, server.pid)
         self.say("stopped")
 
     def _drain(self, before: int) -> None:
-        folders = (*FOLDERS, SNOWFLAKE_SINK)
-        alive = tuple(n for n in folders if n in self.stack.workers and self.stack.workers[n].pid)
+        running = [name for name, worker in self.stack.workers.items() if worker.pid]
+        alive = tuple(name for name in running if BY_NAME[name].folds)
         try:
             behind = wait_applied(
                 self.stack.settings, DRAIN, alive, give_up=lambda: self._asked > before

@@ -10,6 +10,8 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from contracts.settings import Settings
 from contracts.snowflake import Snowflake
+from contracts.topics import Topic
+from contracts.workers import SNOWFLAKE_SINK
 from streams.consume import Follower, follow_together
 from streams.decode import ROWS
 from streams.snowflake_sink.landing import Landing, Outcome
@@ -36,15 +38,12 @@ def body(worker: Worker) -> None:
     snowflake, logs, topics = Snowflake.required(), worker.find_logs(), worker.topics
     follow_together(
         worker,
-        [
-            _follower(worker, snowflake, topic, logs[topic])
-            for topic in (topics.plays, topics.feedback, topics.impressions)
-        ],
+        [_follower(worker, snowflake, topic, logs[topic]) for topic in topics.landed],
     )
 
 
-def _follower(worker: Worker, snowflake: Snowflake, topic: str, log_id: str) -> Follower[Any]:
-    settings, table = worker.settings, topic.rpartition(".")[2]
+def _follower(worker: Worker, snowflake: Snowflake, topic: Topic, log_id: str) -> Follower[Any]:
+    settings, table = worker.settings, topic.kind
     remote = Remote(worker.stopping)
     stage = Stage(snowflake, remote, table)
     landing = Landing(stage, Pipe(snowflake, remote, table), remote, snowflake.silence_seconds)
@@ -92,4 +91,4 @@ class Monitor:
 def run(settings: Settings) -> int:
     """Run the worker until SIGTERM; return its exit code."""
     logging.getLogger("snowflake").setLevel(logging.WARNING)  # else a line for every request
-    return run_worker(settings, "snowflake-sink", body)
+    return run_worker(settings, SNOWFLAKE_SINK.name, body)

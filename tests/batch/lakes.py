@@ -112,7 +112,7 @@ def said(user: str, kind: str, track: str, minutes: float, **fields: Any) -> dic
 
 def append(settings: Settings, rows: list[dict[str, Any]], name: str = "plays") -> None:
     """Append one commit to a table of the lake of a deployment."""
-    path: Path = settings.lake_dir / name
+    path: Path = settings.paths.lake / name
     path.parent.mkdir(parents=True, exist_ok=True)
     table = pa.Table.from_pylist(rows, schema=TABLES[name])
     write_deltalake(str(path), table, mode="append", partition_by=PARTITION_BY)
@@ -137,9 +137,9 @@ def replace_catalogue(
             for number, title in enumerate(tracks)
         ],
     }
-    settings.lake_dir.mkdir(parents=True, exist_ok=True)
+    settings.paths.lake.mkdir(parents=True, exist_ok=True)
     for name, found in rows.items():
         table = pa.Table.from_pylist(found, schema=CATALOGUE[name])
         write_deltalake(
-            str(settings.lake_dir / name), table, mode="overwrite", partition_by=PARTITION_BY
+            str(settings.paths.lake / name), table, mode="overwrite", partition_by=PARTITION_BY
         )

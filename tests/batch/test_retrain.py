@@ -35,9 +35,9 @@ def _warehouse(settings: Settings, *, days: int = 30, tastes: bool = True) -> No
         for listener in range(100)
         if draw.random() < (0.3 if day else 1.0)
     ]
-    settings.warehouse_path.parent.mkdir(parents=True, exist_ok=True)
-    settings.warehouse_path.unlink(missing_ok=True)
-    with duckdb.connect(str(settings.warehouse_path)) as connection:
+    settings.paths.warehouse.mkdir(parents=True, exist_ok=True)
+    settings.paths.warehouse_file.unlink(missing_ok=True)
+    with duckdb.connect(str(settings.paths.warehouse_file)) as connection:
         connection.execute("create schema marts")
         connection.execute(
             "create table marts.fct_plays (user_id varchar, track_id varchar, played_at timestamp)"
@@ -74,7 +74,7 @@ def test_a_good_model_is_published_with_its_figures(settings: Settings) -> None:
 def test_every_pair_of_the_warehouse_is_learned_with_its_newest_play(settings: Settings) -> None:
     """What is handed over is all of `fct_plays`, up to the newest play, and nothing else."""
     _warehouse(settings)
-    with duckdb.connect(str(settings.warehouse_path)) as connection:
+    with duckdb.connect(str(settings.paths.warehouse_file)) as connection:
         connection.execute(
             "insert into marts.fct_plays values "
             "('u7', 't3', timestamp '2025-03-03 12:00:01'), ('u7', 't3', '2025-01-01 00:00:00')"
@@ -125,11 +125,11 @@ def test_a_model_worse_than_popularity_is_refused(
 def _one_in_service(settings: Settings) -> None:
     """Publish a model of the first days; then the newest day's plays are there too."""
     _warehouse(settings)
-    with duckdb.connect(str(settings.warehouse_path)) as connection:
+    with duckdb.connect(str(settings.paths.warehouse_file)) as connection:
         connection.execute("create table kept as select * from marts.fct_plays")
         connection.execute("delete from marts.fct_plays where played_at >= '2025-03-03'")
     assert retrain(settings).published == 1
-    with duckdb.connect(str(settings.warehouse_path)) as connection:
+    with duckdb.connect(str(settings.paths.warehouse_file)) as connection:
         connection.execute("insert into marts.fct_plays from kept where played_at >= '2025-03-03'")
 
 

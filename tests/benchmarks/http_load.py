@@ -20,9 +20,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from contracts.workers import CORE_FOLDS
 from infra.operations.replay.reconcile import wait_for_workers
 from infra.stack.ports import free_ports
-from infra.stack.progress import FOLDERS
 from infra.stack.stack import Stack
 from tests.benchmarks.cpu import GENERATOR, CpuTimes, pids_of
 from tests.benchmarks.figures import machine
@@ -84,7 +84,7 @@ def ingest(
     with api_alone(broker) as stack:
         alone = [_ingest_run(stack, *kind, seconds, _nobody_follows) for kind in kinds]
         started = time.perf_counter()
-        for name in FOLDERS:
+        for name in CORE_FOLDS:
             stack.start_worker(name)
         stack.wait_ready()
         _settle(stack)

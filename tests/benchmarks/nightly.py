@@ -96,7 +96,7 @@ where copy = 0 or i % 100 = 7
 
 def generate(settings: Settings, plays: int) -> None:
     """Write a lake of ``plays`` plays (and one repeat for every hundred)."""
-    path = settings.lake_dir / "plays"
+    path = settings.paths.lake / "plays"
     path.parent.mkdir(parents=True, exist_ok=True)
     with duckdb.connect() as connection:
         connection.execute("set TimeZone = 'UTC'")
@@ -134,9 +134,9 @@ def measure(settings: Settings) -> dict[str, Any]:
             }
             for step in run["steps"]
         },
-        "slowest_nodes_s": _slowest(settings.warehouse_path.parent / "target"),
+        "slowest_nodes_s": _slowest(settings.paths.warehouse / "target"),
         "rows": next(step["rows"] for step in run["steps"] if step["name"] == "build"),
-        "warehouse_mb": settings.warehouse_path.stat().st_size // 2**20,
+        "warehouse_mb": settings.paths.warehouse_file.stat().st_size // 2**20,
     }
 
 
@@ -151,7 +151,7 @@ def _slowest(target: Path, most: int = 12) -> dict[str, float]:
 
 def floor(settings: Settings) -> dict[str, float]:
     """Return seconds and MB of reading the lake once and writing each play once."""
-    files = [str(path) for path in (settings.lake_dir / "plays").rglob("*.parquet")]
+    files = [str(path) for path in (settings.paths.lake / "plays").rglob("*.parquet")]
     started = time.monotonic()
     process = subprocess.Popen([sys.executable, "-c", _FLOOR, str(settings.home), *files])
     _, status, usage = os.wait4(process.pid, 0)

@@ -17,13 +17,12 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from contracts.events import Play, Submission, decode_submission, encode
 from contracts.ids import event_id, partition_of, track_id
 from contracts.topics import Topics
+from contracts.workers import CORE_FOLDS
 from infra.stack.progress import ends, heartbeats
 from infra.stack.stack import Stack
 from tests.benchmarks.figures import machine
 from tests.benchmarks.stack import servers
 from tests.plays import interactions
-
-WORKERS = ("listeners", "learner", "lake-sink", "history-sink")
 
 
 def run(
@@ -35,9 +34,9 @@ def run(
         with servers(broker) as stack:
             sent = _fill(stack, plays, size)
             rows: dict[str, Any] = {"plays": plays, "messages": sent, "floor": _floor(stack)}
-            for worker in WORKERS:
+            for worker in CORE_FOLDS:
                 rows[worker] = _worker(stack, worker, plays / sent)
-            for worker in WORKERS:
+            for worker in CORE_FOLDS:
                 if "plays_per_s" not in rows[worker]:
                     continue
                 rows[worker]["ratio_to_floor"] = round(

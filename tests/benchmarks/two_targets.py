@@ -105,12 +105,12 @@ def _land(settings: Settings, file: Path, limit: int) -> dict[str, int]:
         "feedback": [_word(row) for row in plays[::LOVED]],
         **_catalogue({row["title"]: row for row in plays}),
     }
-    settings.lake_dir.mkdir(parents=True, exist_ok=True)
+    settings.paths.lake.mkdir(parents=True, exist_ok=True)
     for name, rows in tables.items():
         schema = {**TABLES, **CATALOGUE}[name]
         columns = [pa.array([row.get(f.name) for row in rows], f.type) for f in schema]
         table = pa.table(columns, schema=schema)
-        write_deltalake(str(settings.lake_dir / name), table, partition_by=PARTITION_BY)
+        write_deltalake(str(settings.paths.lake / name), table, partition_by=PARTITION_BY)
     return {name: len(rows) for name, rows in tables.items()} | {"play_merges": len(merged)}
 
 

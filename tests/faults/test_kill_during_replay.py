@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from contracts.workers import API, CORE_FOLDS
 from infra.operations.replay.run import Outcome, replay
-from infra.stack.stack import WORKERS
 from tests.integration.conftest import RunningStack
 from tests.plays import interactions
 
@@ -36,7 +36,7 @@ def run(stack: RunningStack, prefix: str, posted: list[int], *, warehouse: bool)
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("victim", WORKERS)
+@pytest.mark.parametrize("victim", [*CORE_FOLDS, API.name])
 def test_a_killed_process_loses_and_doubles_nothing(kafka_stack: RunningStack, victim: str) -> None:
     posted: list[int] = []
     with ThreadPoolExecutor(1) as pool:
@@ -55,7 +55,7 @@ def test_after_all_kills_the_warehouse_agrees_and_a_second_run_doubles_nothing(
     kafka_stack: RunningStack,
 ) -> None:
     for _ in range(2):
-        result = run(kafka_stack, f"{WORKERS[0]}-", [], warehouse=True)
+        result = run(kafka_stack, f"{CORE_FOLDS[0]}-", [], warehouse=True)
         assert result.differences == []
         assert result.warehouse is not None
         assert result.warehouse.distinct == result.accepted

@@ -13,9 +13,8 @@ import yaml
 
 from contracts.settings import Settings
 from contracts.snowflake import Snowflake
-from infra.cli.commands.worker import MODULES
+from contracts.workers import BY_NAME, ERASER, SNOWFLAKE_SINK, WORKERS
 from infra.cli.main import COMMANDS
-from infra.stack.stack import SNOWFLAKE_SINK, WORKERS
 from tests.conftest import ROOT
 
 COMPOSE = ROOT / "docker-compose.yml"
@@ -52,15 +51,14 @@ def test_every_worker_has_a_service(services: dict[str, Any]) -> None:
     commands = [
         tuple(s["command"]) for s in services.values() if s.get("command", [""])[0] == "worker"
     ]
-    wanted = (*WORKERS, "eraser", SNOWFLAKE_SINK)
-    assert sorted(commands) == sorted(("worker", name) for name in wanted)
+    assert sorted(commands) == sorted(("worker", spec.name) for spec in WORKERS if spec.deployed)
 
 
 def test_snowflake_is_switched_on_by_its_profile(services: dict[str, Any]) -> None:
     """Each service that goes there is a user of its own; its key is a file, never a value."""
-    assert services[SNOWFLAKE_SINK]["profiles"] == ["snowflake"]
+    assert services[SNOWFLAKE_SINK.name]["profiles"] == ["snowflake"]
     for name, role in (
-        (SNOWFLAKE_SINK, "LOADER"), ("eraser", "ERASER"), ("nightly", "TRANSFORMER"),
+        (SNOWFLAKE_SINK.name, "LOADER"), (ERASER.name, "ERASER"), ("nightly", "TRANSFORMER"),
     ):  # fmt: skip
         environment = services[name]["environment"]
         described = {
@@ -87,7 +85,7 @@ def test_commands_and_settings_exist(services: dict[str, Any]) -> None:
             continue
         command = service["command"]
         assert command[0] in COMMANDS, name
-        assert command[0] != "worker" or command[1] in MODULES, name
+        assert command[0] != "worker" or command[1] in BY_NAME, name
         assert set(service["environment"]) <= known, name
 
 

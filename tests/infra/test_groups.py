@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from packaging.utils import canonicalize_name
 
+from contracts.workers import BY_NAME
 from infra.cli import main
-from infra.cli.commands.worker import MODULES
 from infra.stack import checks, groups
 from infra.stack.checks import WARN
 from tests.conftest import ROOT
@@ -100,7 +100,7 @@ def outside(entry: str) -> dict[str, str]:
 
 @pytest.mark.parametrize(
     ("entry", "named"),
-    [*((MODULES[name], WORKERS[name]) for name in MODULES), *ENTRIES.items()],
+    [*((spec.module, WORKERS[name]) for name, spec in BY_NAME.items()), *ENTRIES.items()],
 )
 def test_a_role_starts_with_its_groups_alone(entry: str, named: list[str]) -> None:
     assert _file(entry), f"there is no module {entry}"

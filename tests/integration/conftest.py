@@ -14,11 +14,12 @@ from pathlib import Path
 import pytest
 
 from contracts.settings import Settings
+from contracts.workers import CORE_FOLDS
 from infra.stack.accounts import grant
 from infra.stack.apache_kafka import ApacheKafka
 from infra.stack.ports import free_ports
 from infra.stack.postgres import Postgres
-from infra.stack.progress import FOLDERS, wait_applied
+from infra.stack.progress import wait_applied
 from infra.stack.server import Server
 from infra.stack.stack import Stack
 from infra.stack.tansu import Tansu
@@ -73,7 +74,7 @@ class RunningStack(Stack):
         else:
             self.workers[name].stop()
 
-    def wait_applied(self, timeout: float = 60.0, workers: tuple[str, ...] = FOLDERS) -> None:
+    def wait_applied(self, timeout: float = 60.0, workers: tuple[str, ...] = CORE_FOLDS) -> None:
         """Wait until every worker has applied what is in the log now; fail the test otherwise."""
         behind = wait_applied(self.settings, timeout, workers)
         assert not behind, f"still behind after {timeout:g} s: {behind}"

@@ -136,7 +136,7 @@ def test_a_deleted_listen_is_gone_in_every_store(stack: RunningStack, client: ht
     assert listen["listened_at"] not in Listener.unpack(blob).seconds
     assert len(Listener.unpack(blob).seconds) == 5
     # Counted here: the files of a deletion may hold another Arrow type of string than a filter.
-    held = DeltaTable(settings.lake_dir / "plays").to_pyarrow_table(columns=["user_id"])
+    held = DeltaTable(settings.paths.lake / "plays").to_pyarrow_table(columns=["user_id"])
     assert held.column("user_id").to_pylist().count(USER) == 5
     # Sent again it is new: the deletion covers what had been received by then.
     again = {k: listen[k] for k in ("listened_at", "track_metadata")}

@@ -154,7 +154,7 @@ def test_a_share_of_exploration_is_logged_with_its_chances(
     assert len(set(shown)) == 8
 
     def logged() -> list[dict[str, Any]]:
-        path = str(stack.settings.lake_dir / "impressions")
+        path = str(stack.settings.paths.lake / "impressions")
         if not DeltaTable.is_deltatable(path):  # nothing has been shown before this list
             return []
         table = DeltaTable(path).to_pyarrow_table()

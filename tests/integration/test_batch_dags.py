@@ -80,7 +80,7 @@ def test_a_dag_run_is_a_nightly(airflow: dict[str, str], tmp_path: Path) -> None
     assert run.status == "ok", "five tasks, one run"
     assert run.date == "2025-03-04"
     assert [step.status for step in run.steps] == ["ok"] * len(STEPS)
-    assert (settings.reports_dir / "weekly-listening" / "2025-03-04.html").exists()
+    assert (settings.paths.reports / "weekly-listening" / "2025-03-04.html").exists()
 
 
 @pytest.mark.airflow

@@ -237,7 +237,7 @@ def test_reports_hold_what_was_played(settings: Settings, first: dict[str, Any])
     assert report["facts"] == {"Plays": 90, "Artists": 4, "Listeners": 3}
     plays = {row["artist"]: row["plays"] for row in report["tables"]["artists"]}
     assert plays == {"A0": 23, "A1": 23, "A2": 22, "A3": 22}
-    activity = json.loads((settings.reports_dir / "listening-activity/latest.json").read_text())
+    activity = json.loads((settings.paths.reports / "listening-activity/latest.json").read_text())
     assert activity["facts"]["Plays"] == 90
     assert sum(row["plays"] for row in activity["tables"]["days"]) == 90
 
@@ -279,7 +279,7 @@ def test_two_nightlies_do_not_overlap(settings: Settings, first: dict[str, Any])
 def test_a_broken_gate_stops_the_run_and_keeps_the_reports(
     settings: Settings, first: dict[str, Any]
 ) -> None:
-    page = (settings.reports_dir / "top-artists" / "latest.html").read_text()
+    page = (settings.paths.reports / "top-artists" / "latest.html").read_text()
     plays = warehouse.count(settings, "fct_plays")
     twice = delivery("bob", "x", 500)
     append(settings, [twice, twice])
@@ -288,7 +288,7 @@ def test_a_broken_gate_stops_the_run_and_keeps_the_reports(
     assert run["status"] == "failed"
     assert "exactly-once" in run["error"]
     assert [step["status"] for step in run["steps"]] == ["ok", "failed", *4 * ["skipped"]]
-    assert (settings.reports_dir / "top-artists" / "latest.html").read_text() == page
+    assert (settings.paths.reports / "top-artists" / "latest.html").read_text() == page
     assert warehouse.count(settings, "fct_plays") == plays
 
 

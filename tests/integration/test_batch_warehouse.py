@@ -164,7 +164,7 @@ def _one(settings: Settings, sql: str, *parameters: Any) -> tuple[Any, ...]:
 
 def test_incremental_nights_equal_one_full_refresh(built: Settings, tmp_path: Path) -> None:
     whole = replace(built, home=tmp_path)
-    (tmp_path / "lake").symlink_to(built.lake_dir)
+    (tmp_path / "lake").symlink_to(built.paths.lake)
     _build(whole)
     nightly, at_once = _checksums(built), _checksums(whole)
     # Versions of a listener tell which nights there were: the one table that remembers.
@@ -354,7 +354,7 @@ def _hold(path: Path, held: Any, release: Any) -> None:
 def test_a_locked_warehouse_names_its_holder(built: Settings) -> None:
     context = multiprocessing.get_context("spawn")
     held, release = context.Event(), context.Event()
-    process = context.Process(target=_hold, args=(built.warehouse_path, held, release))
+    process = context.Process(target=_hold, args=(built.paths.warehouse_file, held, release))
     process.start()
     try:
         assert held.wait(60)

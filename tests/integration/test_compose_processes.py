@@ -13,6 +13,7 @@ import httpx
 import pytest
 import yaml
 
+from contracts.workers import BY_NAME
 from infra.stack.ports import free_ports
 from infra.stack.postgres import Postgres
 from infra.stack.process import python, wait_until
@@ -89,7 +90,7 @@ def test_init_then_workers_serve(
 
     names = [s["command"][1] for s in services.values() if s.get("command", [""])[0] == "worker"]
     for name in names:
-        if name != "snowflake-sink":
+        if not BY_NAME[name].needs:
             start(name)
     api = f"http://127.0.0.1:{environment['SEGUE_PORT']}"
     _wait_ready(api)

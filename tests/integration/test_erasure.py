@@ -72,7 +72,7 @@ def tokens(stack: RunningStack) -> Iterator[dict[str, str]]:
         assert httpx.get(url, headers=headers(token)).json()["stranger"] is False
     build(stack)
     yield made
-    stack.settings.warehouse_path.unlink()  # not dbt's: nobody else shall build upon it
+    stack.settings.paths.warehouse_file.unlink()  # not dbt's: nobody else shall build upon it
 
 
 def build(stack: RunningStack) -> None:

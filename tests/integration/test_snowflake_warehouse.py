@@ -105,7 +105,7 @@ _run = dbt_runner.run
 def dbt(settings: Settings, *arguments: str) -> None:
     """Run dbt as the two warehouses do, but not all of its tests."""
     on_snowflake = "snowflake" in arguments
-    folder = settings.warehouse_path.parent / ("snowflake" if on_snowflake else "")
+    folder = settings.paths.warehouse / ("snowflake" if on_snowflake else "")
     built = dbt_runner.run([*arguments], folder, warehouse._profile(settings))
     assert built.ok, built.failed
     assert built.nodes

@@ -223,7 +223,7 @@ def test_a_night_tends_the_catalogue_and_says_how_sources_are(
     (check,) = done.checks
     assert (check.table, check.ok, check.severity) == ("source.lastfm", False, "warn")
     assert "9.0% of calls failed" in check.detail
-    report = msgspec.json.decode((settings.reports_dir / "sources" / "latest.json").read_bytes())
+    report = msgspec.json.decode((settings.paths.reports / "sources" / "latest.json").read_bytes())
     assert report["facts"]["Look at"] == "lastfm"
     away = night(Settings(home=tmp_path, postgres_dsn="postgresql://x@127.0.0.1:1/x"), AT.date())
     assert "stays as it was: PostgreSQL" in away.detail

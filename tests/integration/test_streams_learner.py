@@ -31,7 +31,7 @@ def kit(tmp_path: Path, broker: Server, valkey: Valkey) -> Iterator[Kit]:
 
 
 def reader(kit: Kit) -> Recommender:
-    return ModelDirectory(kit.settings.model_dir).open_reader()
+    return ModelDirectory(kit.settings.paths.model).open_reader()
 
 
 def uninterrupted(kit: Kit) -> Recommender:
@@ -61,9 +61,9 @@ def test_kills_leave_the_model_of_an_uninterrupted_run(kit: Kit) -> None:
     kit.send_random(1500, seed=2, in_order=True)
     time.sleep(0.4)
     kit.kill(worker)
-    snapshots = ModelDirectory(kit.settings.model_dir).snapshots()
+    snapshots = ModelDirectory(kit.settings.paths.model).snapshots()
     assert snapshots
-    resumed = ModelDirectory(kit.settings.model_dir).resume()
+    resumed = ModelDirectory(kit.settings.paths.model).resume()
     assert kit.committed(_group(kit))[0] - 1 <= resumed.offsets[kit.log_id, 0] <= 2999
     worker = kit.start("learner")
     kit.wait_applied("learner", timeout=100)
@@ -73,7 +73,7 @@ def test_kills_leave_the_model_of_an_uninterrupted_run(kit: Kit) -> None:
     assert lists(reader(kit), kit) == lists(expected, kit)
     # SIGTERM saves a last snapshot: nothing is left to replay.
     kit.stop(worker)
-    last = ModelDirectory(kit.settings.model_dir).resume()
+    last = ModelDirectory(kit.settings.paths.model).resume()
     assert last.offsets[kit.log_id, 0] == 2999
     assert kit.committed(_group(kit))[0] == 3000
     assert last.plays_learned == expected.plays_learned
@@ -84,11 +84,11 @@ def test_a_lost_model_is_learned_again_whatever_kafka_has_committed(kit: Kit) ->
     worker = kit.start("learner")
     kit.wait_applied("learner", timeout=200)
     kit.stop(worker)
-    for path in kit.settings.model_dir.iterdir():
+    for path in kit.settings.paths.model.iterdir():
         path.unlink()
     kit.start("learner")
     # Until the new worker reports, the old one's last heartbeat still says that it is level.
-    wait_until((kit.settings.model_dir / "current").exists, 100)
+    wait_until((kit.settings.paths.model / "current").exists, 100)
     kit.wait_applied("learner", timeout=100)
     model = reader(kit)
     assert model.plays_learned == uninterrupted(kit).plays_learned

@@ -54,7 +54,7 @@ def kit(tmp_path: Path, broker: Server, valkey: Valkey, postgres: Postgres) -> I
 
 
 def lake(kit: Kit, table: str = "plays") -> pa.Table:
-    return DeltaTable(kit.settings.lake_dir / table).to_pyarrow_table()
+    return DeltaTable(kit.settings.paths.lake / table).to_pyarrow_table()
 
 
 def query(kit: Kit, sql: str) -> list[tuple[Any, ...]]:

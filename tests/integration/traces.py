@@ -43,7 +43,7 @@ def stores(found: set[str]) -> set[str]:
 
 
 def _parquet(settings: Settings) -> list[Path]:
-    return sorted(settings.lake_dir.rglob("*.parquet"))
+    return sorted(settings.paths.lake.rglob("*.parquet"))
 
 
 def _names(path: Path, user: str) -> bool:
@@ -66,9 +66,9 @@ def _tables(settings: Settings, user: str) -> list[str]:
 
 
 def _warehouse(settings: Settings, user: str) -> list[str]:
-    if not settings.warehouse_path.exists():
+    if not settings.paths.warehouse_file.exists():
         return []
-    with duckdb.connect(str(settings.warehouse_path), read_only=True) as connection:
+    with duckdb.connect(str(settings.paths.warehouse_file), read_only=True) as connection:
         tables = connection.execute(
             "select table_schema, table_name from information_schema.tables"
         ).fetchall()

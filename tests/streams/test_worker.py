@@ -14,6 +14,7 @@ from contracts.erasures import Erasure, listener_key
 from contracts.errors import BrokerUnavailable
 from contracts.log_limit import LogLimit
 from contracts.settings import Settings
+from contracts.topics import Topics
 from streams import erasures
 from streams.errors import FAILED
 from streams.follow import follow
@@ -87,7 +88,7 @@ raise SystemExit(worker.run_worker(settings, "test", lambda _: 1 / 0))
 class _Unread:
     """A fold nobody may ask for anything."""
 
-    topics = ("segue.plays",)
+    topics = (Topics("segue").plays,)
 
     def __getattr__(self, name: str) -> Any:
         raise AssertionError(name)

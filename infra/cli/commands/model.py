@@ -63,7 +63,7 @@ def rollback(home: Home = None, as_json: AsJson = False) -> None:
 
 
 def _folder(home: Path | None) -> Path:
-    return settings_of(home).home / "batch_view"
+    return settings_of(home).paths.batch_view
 
 
 def _rate(metrics: dict[str, float], model: str) -> str:

@@ -32,7 +32,7 @@ def report(
     if name is None:
         table = Table("report", "what it shows", "published")
         for kind in KINDS.values():
-            there = (settings.reports_dir / kind.name / "latest.html").exists()
+            there = (settings.paths.reports / kind.name / "latest.html").exists()
             table.add_row(kind.name, kind.description, "yes" if there else "not yet")
         Console().print(table)
         return
@@ -40,7 +40,7 @@ def report(
         raise ConfigurationError(f"no report {name!r}; there are: {', '.join(KINDS)}")
     if format not in FORMATS:
         raise ConfigurationError(f"no format {format!r}; there are: {', '.join(FORMATS)}")
-    content = published(settings.reports_dir, name, format)
+    content = published(settings.paths.reports, name, format)
     if output is None:
         if format == "parquet" and sys.stdout.isatty():
             raise ConfigurationError("parquet is not for a terminal: give --output FILE")

@@ -26,8 +26,6 @@ from infra.stack.process import python
 from infra.stack.stack import BROKERS, PORT_NAMES, Stack
 from infra.stack.supervisor import Supervisor
 
-_LOG = "supervisor.log"
-
 
 def up(
     home: Annotated[Path | None, typer.Option(help="Folder of all data. Default: .segue")] = None,
@@ -120,7 +118,7 @@ def _addresses(stack: Stack) -> dict[str, Any]:
         "postgres": settings.postgres_dsn,
         "namespace": settings.namespace,
         "partitions": settings.partitions,
-        "logs": str(stack.home / "logs"),
+        "logs": str(stack.settings.paths.logs),
         "pid": os.getpid(),
     }
 
@@ -139,7 +137,7 @@ def _detach(
     place = Home(settings.home)
     place.open()  # the clear line for a broken or busy home, before anything is started
     place.close()
-    log = place.path / "logs" / _LOG
+    log = place.paths.log("supervisor")
     log.parent.mkdir(exist_ok=True)
     say(f"starting, step by step in {log}")
     command = python(

@@ -10,18 +10,7 @@ import typer
 
 from contracts.errors import ConfigurationError
 from contracts.settings import Settings
-
-#: Name of a worker -> the module whose ``run(settings) -> exit code`` blocks until SIGTERM.
-MODULES: dict[str, str] = {
-    "api": "api.main",
-    "listeners": "streams.listeners",
-    "learner": "streams.learner",
-    "lake-sink": "streams.lake_sink",
-    "history-sink": "streams.history_sink",
-    "snowflake-sink": "streams.snowflake_sink.worker",
-    "eraser": "infra.operations.erasure.worker",
-    "simulator": "infra.simulator",
-}
+from contracts.workers import BY_NAME
 
 
 def entry(name: str) -> Callable[[Settings], int]:
@@ -32,13 +21,13 @@ def entry(name: str) -> Callable[[Settings], int]:
     ConfigurationError
         There is no worker of that name.
     """
-    if name not in MODULES:
-        raise ConfigurationError(f"no worker named {name!r}; there are {', '.join(MODULES)}")
-    run: Callable[[Settings], int] = importlib.import_module(MODULES[name]).run
+    if name not in BY_NAME:
+        raise ConfigurationError(f"no worker named {name!r}; there are {', '.join(BY_NAME)}")
+    run: Callable[[Settings], int] = importlib.import_module(BY_NAME[name].module).run
     return run
 
 
-def worker(name: str = typer.Argument(help=f"One of: {', '.join(MODULES)}.")) -> None:
+def worker(name: str = typer.Argument(help=f"One of: {', '.join(BY_NAME)}.")) -> None:
     """Run one process of the stack until SIGTERM; settings come from SEGUE_* variables."""
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"

@@ -32,7 +32,7 @@ def forget(settings: Settings, target: Target) -> dict[str, int]:
         removed = sum(int(client.delete(name)) for name in names)
         logins = 0
         wanted = target.user_id.encode()
-        for name in client.scan_iter(f"{settings.namespace}:lastfm-token:*", count=1000):
+        for name in client.scan_iter(keys.lastfm_logins, count=1000):
             if client.get(name) == wanted:
                 logins += int(client.delete(name))
     return {"keys": removed, "logins": logins}

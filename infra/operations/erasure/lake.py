@@ -79,9 +79,9 @@ def purge(settings: Settings) -> dict[str, int]:
 
 
 def _tables(settings: Settings) -> Iterator[Path]:
-    if not settings.lake_dir.is_dir():
+    if not settings.paths.lake.is_dir():
         return
-    for path in sorted(settings.lake_dir.iterdir()):
+    for path in sorted(settings.paths.lake.iterdir()):
         if (path / "_delta_log").is_dir():
             yield path
 

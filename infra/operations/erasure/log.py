@@ -6,6 +6,7 @@ the topic ``erasures`` whole before it folds anything. The bytes go with the log
 
 from __future__ import annotations
 
+import os
 import time
 import zlib
 
@@ -13,11 +14,12 @@ from confluent_kafka import KafkaException, Message, Producer
 
 from contracts.erasures import Erasure, encode, listener_key
 from contracts.errors import BrokerUnavailable, StoreUnavailable
+from contracts.heartbeat import in_model
 from contracts.settings import Settings
 from contracts.topics import Topics
+from contracts.workers import LEARNER, wanted
 from infra.operations.erasure.target import Target
 from infra.stack.progress import heartbeats_by_host, wait_applied
-from infra.stack.stack import workers as deployed
 
 _ACK_SECONDS = 10
 #: A worker that has been silent for so long (ms) belongs to a host that is gone; should it return,
@@ -75,9 +77,9 @@ def wait_until_known(
     StoreUnavailable
         Somebody does not get there in time; the message says who.
     """
-    place = f"{Topics(settings.namespace).erasures}:{partition}"
+    place = Topics(settings.namespace).erasures.place(partition)
     deadline = time.monotonic() + seconds
-    folders = tuple(name for name in deployed() if name != "api")
+    folders = tuple(spec.name for spec in wanted(os.environ) if spec.folds)
     count = _wait_for(settings, place, offset, deadline, folders)
     # Batches decoded before the erasure was known end at or before the end of the log as it is now.
     if behind := wait_applied(settings, max(1.0, deadline - time.monotonic()), folders):
@@ -95,9 +97,9 @@ def wait_until_unlearned(
     StoreUnavailable
         A learner does not get there in time.
     """
-    place = f"{Topics(settings.namespace).erasures}:{partition}:model"
+    place = in_model(Topics(settings.namespace).erasures.place(partition))
     deadline = time.monotonic() + seconds
-    return {"models": _wait_for(settings, place, offset, deadline, ("learner",))}
+    return {"models": _wait_for(settings, place, offset, deadline, (LEARNER.name,))}
 
 
 def _wait_for(

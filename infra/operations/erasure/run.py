@@ -134,7 +134,7 @@ class Work:
             ) -> dict[str, int]:
                 if step not in files:
                     # A nightly reads the versions that go.
-                    with Runs(settings.home / "runs").lock():
+                    with Runs(settings.paths.runs).lock():
                         files[step] = act(settings)
                 return files[step]
 

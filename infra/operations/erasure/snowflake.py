@@ -25,11 +25,11 @@ from contracts.errors import ConfigurationError, StoreUnavailable
 from contracts.lake import TABLES
 from contracts.settings import Settings
 from contracts.snowflake import REFUSED, Snowflake
-from contracts.topics import Topics
+from contracts.topics import Kind, Topics
+from contracts.workers import ERASER, SNOWFLAKE_SINK
 from infra.operations.erasure.log import GONE_MS
 from infra.operations.erasure.target import RECEIVED, Target
 from infra.stack.progress import heartbeats
-from infra.stack.stack import SNOWFLAKE_SINK
 from streams.snowflake_sink.files import RangeFile
 from streams.snowflake_sink.remote import Remote
 from streams.snowflake_sink.stage import Stage
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from snowflake.connector import SnowflakeConnection
     from snowflake.connector.cursor import SnowflakeCursor
 
-PROCESS = "eraser"
+PROCESS = ERASER.name
 _HOLDERS = """
     select t.table_schema, t.table_name, t.retention_time, c.column_name
     from {database}.information_schema.tables t
@@ -68,7 +68,7 @@ def forget(settings: Settings, target: Target) -> dict[str, int]:
 
 
 def _skip(settings: Settings) -> dict[str, int]:
-    beat = heartbeats(settings).get(SNOWFLAKE_SINK)
+    beat = heartbeats(settings).get(SNOWFLAKE_SINK.name)
     if beat is not None and time.time() * 1000 - beat.at < GONE_MS:
         raise StoreUnavailable(
             "a sink lands plays in Snowflake, and this process knows no account: "
@@ -82,7 +82,7 @@ def _forget(settings: Settings, snowflake: Snowflake, target: Target) -> dict[st
         cursor = connection.cursor()
         _make_sure_who_we_are(cursor, snowflake)
         # A build would write what it read before rows were deleted.
-        with Runs(settings.home / "runs").lock():
+        with Runs(settings.paths.runs).lock():
             files = sum(_files(settings, snowflake, table, target) for table in _tables(target))
             removed, days = _rows(cursor, snowflake, target)
     return removed | {"files": files, "time_travel_days": days}
@@ -107,7 +107,7 @@ def _files(settings: Settings, snowflake: Snowflake, table: str, target: Target)
     """Take a target's rows out of staged files; return in how many they were."""
     stage = Stage(snowflake, Remote(threading.Event()), table)
     try:
-        topic = getattr(Topics(settings.namespace), table)
+        topic = Topics(settings.namespace).of(Kind(table))
         set_aside = {f: why for f, why in stage.quarantined().items() if f.topic == topic}
         staged = stage.files(topic)
         for file in set_aside.keys() - set(staged):

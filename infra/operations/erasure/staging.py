@@ -30,7 +30,7 @@ def forget(settings: Settings, connection: Connection, target: Target) -> dict[s
     StoreUnavailable
         A collector is writing to the archive, or an import runs: try again after it.
     """
-    folder = settings.home / "staging"
+    folder = settings.paths.staging
     answers = checkpoints = 0
     if folder.is_dir():
         for source in sorted(path for path in folder.iterdir() if path.is_dir()):

@@ -29,7 +29,7 @@ def forget(settings: Settings, target: Target) -> dict[str, int]:
     StoreUnavailable
         Another process is writing to the warehouse (a nightly): try again after it.
     """
-    if not settings.warehouse_path.exists():
+    if not settings.paths.warehouse_file.exists():
         return {}
     column, value = ("user_id", target.user_id)
     if target.event_id is not None:
@@ -49,7 +49,7 @@ def rewrite(settings: Settings) -> dict[str, int]:
 
     The views of ``raw`` are pointed at the lake as it is now: files of older versions are gone.
     """
-    path = settings.warehouse_path
+    path = settings.paths.warehouse_file
     if not path.exists():
         return {"files": 0}
     warehouse.land(settings, {name: lake.snapshot() for name, lake in Lake.all(settings).items()})

@@ -17,6 +17,7 @@ from typing import BinaryIO
 
 import msgspec
 
+from contracts.home import HomePaths
 from infra.operations.imports.rejects import Reject
 
 _EDGE = 1 << 20
@@ -139,7 +140,7 @@ def slot_for(home: Path, key: str) -> Iterator[Slot]:
     number = 0
     while True:
         number += 1
-        folder = home / "imports" / f"{key}.{number}"
+        folder = HomePaths(home).imports / f"{key}.{number}"
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / "lock").open("a") as lock:
             try:

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from contracts.errors import StoreUnavailable
+from contracts.home import HomePaths
 from infra.operations.imports.checkpoint import State
 
 
@@ -23,7 +24,7 @@ def forget(home: Path, user: str) -> int:
         One of the imports is running: try again after it.
     """
     gone = 0
-    for folder in sorted((home / "imports").glob("*.*")):
+    for folder in sorted(HomePaths(home).imports.glob("*.*")):
         with (folder / "lock").open("a") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -154,7 +154,7 @@ def lake(settings: Settings, start: Mark, ends: list[int], expected: set[str]) -
 
     ``doubled`` counts places of the log that landed twice, which must never happen.
     """
-    table = DeltaTable(str(settings.lake_dir / "plays"))
+    table = DeltaTable(str(settings.paths.lake / "plays"))
     columns = ["event_id", "kafka_partition", "kafka_offset", "position"]
     rows = table.to_pyarrow_table(columns=columns, filters=[("log_id", "=", start.log_id)])
     places: set[tuple[int, int, int]] = set()

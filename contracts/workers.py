@@ -1,0 +1,139 @@
+"""The worker processes of a deployment. To add a worker, define it here and list it in ``WORKERS``.
+
+``segue worker NAME``, the supervisor, ``segue status``, ``/readyz`` and the test of
+``docker-compose.yml`` all read this list. Order counts: workers are started in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from contracts.environ import variable
+from contracts.topics import Kind, Topic, Topics
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerSpec:
+    """One kind of worker process.
+
+    Attributes
+    ----------
+    name
+        As in ``segue worker NAME``, heartbeats, log files and ``docker-compose.yml``.
+    module
+        Where ``run(settings) -> exit code`` is found; it blocks until SIGTERM.
+    writes
+        The store it writes to, for people.
+    reads
+        Kinds of topics it folds. A worker that reads a topic must report its offsets in
+        heartbeats and follow the erasures: ``segue down`` waits for it, ``segue status`` shows its
+        lag, and an erasure waits until the worker knows it.
+    needs
+        The worker runs only where this variable (or ``<name>_FILE``) is set; empty: always.
+    after_ready
+        Started once the rest of the stack is ready.
+    deployed
+        Has a service in ``docker-compose.yml``.
+    """
+
+    name: str
+    module: str
+    writes: str
+    reads: tuple[Kind, ...] = ()
+    needs: str = ""
+    after_ready: bool = False
+    deployed: bool = True
+
+    @property
+    def optional(self) -> bool:
+        """Whether a deployment may run without it."""
+        return bool(self.needs)
+
+    @property
+    def folds(self) -> bool:
+        """Whether it reads the log."""
+        return bool(self.reads)
+
+    def wanted(self, env: Mapping[str, str]) -> bool:
+        """Whether it runs in a deployment with this environment."""
+        return not self.needs or bool(variable(env, self.needs))
+
+    def topics(self, topics: Topics) -> tuple[Topic, ...]:
+        """Return the topics it reads in a namespace."""
+        return tuple(topics.of(kind) for kind in self.reads)
+
+
+LISTENERS = WorkerSpec(
+    name="listeners",
+    module="streams.listeners",
+    reads=(Kind.PLAYS, Kind.FEEDBACK),
+    writes="Redis: the last plays of each listener",
+)
+LEARNER = WorkerSpec(
+    name="learner",
+    module="streams.learner",
+    reads=(Kind.PLAYS,),
+    writes="the model's arrays and snapshots",
+)
+LAKE_SINK = WorkerSpec(
+    name="lake-sink",
+    module="streams.lake_sink",
+    reads=(Kind.PLAYS, Kind.FEEDBACK, Kind.IMPRESSIONS),
+    writes="the Delta lake",
+)
+HISTORY_SINK = WorkerSpec(
+    name="history-sink",
+    module="streams.history_sink",
+    reads=(Kind.PLAYS, Kind.FEEDBACK),
+    writes="PostgreSQL: the history",
+)
+API = WorkerSpec(name="api", module="api.main", writes="Kafka, PostgreSQL: accounts")
+SNOWFLAKE_SINK = WorkerSpec(
+    name="snowflake-sink",
+    module="streams.snowflake_sink.worker",
+    reads=(Kind.PLAYS, Kind.FEEDBACK, Kind.IMPRESSIONS),
+    writes="Snowflake",
+    needs="SEGUE_SNOWFLAKE_ACCOUNT",
+)
+ERASER = WorkerSpec(
+    name="eraser",
+    module="infra.operations.erasure.worker",
+    writes="every store: takes erased listeners out",
+    after_ready=True,
+)
+SIMULATOR = WorkerSpec(
+    name="simulator",
+    module="infra.simulator",
+    writes="plays and feedback, over HTTP",
+    needs="SEGUE_SIMULATE",
+    after_ready=True,
+    deployed=False,
+)
+
+WORKERS: tuple[WorkerSpec, ...] = (
+    LISTENERS,
+    LEARNER,
+    LAKE_SINK,
+    HISTORY_SINK,
+    API,
+    SNOWFLAKE_SINK,
+    ERASER,
+    SIMULATOR,
+)
+BY_NAME: dict[str, WorkerSpec] = {spec.name: spec for spec in WORKERS}
+#: Names of the workers that fold the log in every deployment; each must reach its end.
+CORE_FOLDS: tuple[str, ...] = tuple(
+    spec.name for spec in WORKERS if spec.folds and not spec.optional
+)
+
+
+def wanted(env: Mapping[str, str]) -> tuple[WorkerSpec, ...]:
+    """Return the workers a deployment with this environment runs, in the order of their start.
+
+    Examples
+    --------
+    >>> [spec.name for spec in wanted({}) if not spec.folds]
+    ['api', 'eraser']
+    """
+    return tuple(spec for spec in WORKERS if spec.wanted(env))
