@@ -30,25 +30,10 @@ from contracts.ids import partition_of
 WINDOW = 300
 LAYOUT_VERSION = 1
 HEADER_BYTES = 4
-#: Ratio byte of a play whose heard fraction is unknown.
-RATIO_UNKNOWN = 255
 FLAG_SKIPPED = 1
 
 PLAY_DTYPE = np.dtype([("second", ">u4"), ("track", ">u8"), ("ratio", "u1"), ("flags", "u1")])
 PLAY_BYTES = PLAY_DTYPE.itemsize
-
-
-def ratio_byte(ms_played: int | None, duration_ms: int | None) -> int:
-    """Return the heard fraction of a play as one byte: percent up to 254, 255 for unknown.
-
-    Examples
-    --------
-    >>> ratio_byte(60_000, 240_000), ratio_byte(None, 240_000)
-    (25, 255)
-    """
-    if ms_played is None or not duration_ms:
-        return RATIO_UNKNOWN
-    return min(RATIO_UNKNOWN - 1, max(0, round(100 * ms_played / duration_ms)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +47,7 @@ class Listener:
     tracks
         Track keys of the plays; shape ``(n,)``, uint64.
     ratios
-        Heard fractions, :func:`ratio_byte`; shape ``(n,)``, uint8.
+        How much was heard, :func:`contracts.plays.heard`; shape ``(n,)``, uint8.
     hidden
         Keys of tracks never to be shown; shape ``(h,)``, uint64.
     """

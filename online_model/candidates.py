@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from contracts.plays import SKIP_BELOW
 from online_model._numba import inner
 from online_model.features import (
     E_ACTIVATION,
@@ -54,9 +55,6 @@ from online_model.state import (
     Array,
     State,
 )
-
-SKIP_BELOW = 30
-"""A play of less than this share of the track, per cent, is a skip."""
 
 _SESSION_TRACKS = 12
 _MASK = np.int64(0xFFFF)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from contracts.errors import ConfigurationError
+from contracts.plays import SESSION_GAP
 
 
 class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,7 +57,7 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
     session_ring: int = 24
     session_tracks: int = 20
     history: int = 300
-    gap: int = 1800
+    gap: int = SESSION_GAP
     half_life: int = 90 * 86_400
     ranker_every: int = 8
     warm_up: int = 4_000

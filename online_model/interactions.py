@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from contracts.plays import UNKNOWN, heard
 from online_model.errors import ModelError
 
 USER_COLUMNS = ("user_id", "user", "userid", "user_name", "username", "listener", "uid")
@@ -205,14 +206,26 @@ def _numbered(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
 
 
 def _ratios(table: pa.Table) -> npt.NDArray[np.uint8]:
-    """Return what the file says of how much was played: shares, durations or a skip flag."""
-    ratios = np.full(table.num_rows, 255, np.uint8)
-    names = set(table.column_names)
-    if {"ms_played", "duration_ms"} <= names:
-        played = np.asarray(table["ms_played"].to_numpy(), np.float64)
-        whole = np.asarray(table["duration_ms"].to_numpy(), np.float64)
-        known = np.isfinite(played) & (whole > 0)
-        ratios[known] = np.clip(np.round(100 * played[known] / whole[known]), 0, 254)
-    elif "skipped" in names and pa.types.is_boolean(table["skipped"].type):
-        ratios[np.asarray(table["skipped"].fill_null(False).to_numpy(), bool)] = 10
-    return ratios
+    """Return how much was heard of each row, as :func:`contracts.plays.heard` says."""
+    flags = "skipped" in table.column_names and pa.types.is_boolean(table["skipped"].type)
+    columns = [
+        _whole(table, "ms_played"),
+        _whole(table, "duration_ms"),
+        np.asarray(table["skipped"].to_pylist(), object) if flags else None,
+    ]
+    if all(column is None for column in columns):
+        return np.full(table.num_rows, UNKNOWN, np.uint8)
+    nothing = np.full(table.num_rows, None, object)
+    rows = zip(*(nothing if column is None else column for column in columns), strict=True)
+    return np.fromiter((heard(*row) for row in rows), np.uint8, table.num_rows)
+
+
+def _whole(table: pa.Table, name: str) -> npt.NDArray[np.object_] | None:
+    """Return a column of numbers as whole ones, ``None`` where there is none."""
+    if name not in table.column_names:
+        return None
+    values = np.asarray(table[name].to_numpy(), np.float64)
+    known = np.isfinite(values) & (np.abs(values) < 2**53)
+    whole = np.full(len(values), None, object)
+    whole[known] = values[known].astype(np.int64).tolist()
+    return whole

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from contracts.plays import SKIP_BELOW
 from online_model._numba import compiled, inner
-from online_model.candidates import SKIP_BELOW, gather, touch, weight_at
+from online_model.candidates import gather, touch, weight_at
 from online_model.features import ANY, E_COUNT, NEW
 from online_model.hashing import find, insert
 from online_model.neighbours import strengthen_both

@@ -22,13 +22,13 @@ from contracts.ids import partition_of
 from contracts.impressions import Impression
 from contracts.impressions import decode as decode_impression
 from contracts.topics import Kind
+from contracts.plays import LAST_SECOND
 from streams.erasures import ERASED
 
 T = TypeVar("T")
 
 FEEDBACK_KINDS = frozenset({"love", "hate", "hide", "undo"})
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_LAST_SECOND = 2**32 - 1  # a blob keeps the second in 32 bits: until 2106
 _LAST_MILLISECOND = 253_402_300_799_999  # year 9999, the last a date library knows
 _INT64 = 2**63 - 1
 _LONGEST_NAME = 256
@@ -115,7 +115,7 @@ def decode_plays(
         submission = decode_submission(value)
         _check_user(submission.user_id, partition, partitions)
         for play in submission.plays:
-            if not 0 <= play.played_at // 1000 <= _LAST_SECOND:
+            if not 0 <= play.played_at // 1000 <= LAST_SECOND:
                 _refuse(f"played_at {play.played_at} is not a time between 1970 and 2106")
             if not 0 <= play.received_at <= _LAST_MILLISECOND:
                 _refuse(f"received_at {play.received_at} is not a time in milliseconds")

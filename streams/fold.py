@@ -17,11 +17,10 @@ from contracts.features import (
     FLAG_SKIPPED,
     HEADER_BYTES,
     PLAY_BYTES,
-    RATIO_UNKNOWN,
     WINDOW,
-    ratio_byte,
 )
 from contracts.ids import track_key
+from contracts.plays import UNKNOWN, heard
 
 #: Most hidden tracks per listener: what the blob's 16-bit counter holds. The oldest yields.
 MAX_HIDDEN = 65_535
@@ -56,7 +55,7 @@ def _better(one: bytes, other: bytes) -> bytes:
 
 def _weight(play: bytes) -> tuple[int, int]:
     ratio, flags = play[-2], play[-1]
-    return (-1 if ratio == RATIO_UNKNOWN else ratio), -flags
+    return (-1 if ratio == UNKNOWN else ratio), -flags
 
 
 def pack_plays(submissions: Iterable[Submission]) -> Packed:
@@ -70,7 +69,7 @@ def pack_plays(submissions: Iterable[Submission]) -> Packed:
             packed = _PLAY(
                 play.played_at // 1000,
                 track_key(play.artist, play.title),
-                ratio_byte(play.ms_played, play.duration_ms),
+                heard(play.ms_played, play.duration_ms, play.skipped),
                 FLAG_SKIPPED if play.skipped else 0,
             )
             identity = packed[:_IDENTITY]

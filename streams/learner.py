@@ -22,9 +22,9 @@ from faust.types import TP
 
 from contracts.errors import BrokerUnavailable
 from contracts.events import Play, Submission
-from contracts.features import ratio_byte
 from contracts.ids import artist_key, id_key, track_key, user_key
 from contracts.kafka import end_offsets
+from contracts.plays import heard
 from contracts.settings import Settings
 from contracts.workers import LEARNER
 from online_model import ModelConfig, ModelDirectory, Recommender
@@ -66,7 +66,7 @@ def columns(batch: Batch[Submission]) -> Columns:
         users=np.repeat(np.array(users, np.uint64), counts),
         tracks=np.array([track_key(p.artist, p.title) for p in plays], np.uint64),
         seconds=np.array([p.played_at // 1000 for p in plays], np.int64),
-        ratios=np.array([ratio_byte(p.ms_played, p.duration_ms) for p in plays], np.uint8),
+        ratios=np.array([heard(p.ms_played, p.duration_ms, p.skipped) for p in plays], np.uint8),
         plays=plays,
     )
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 from api.http import Headers
+from contracts.plays import OLDEST_MS, SKEW_MS
 
 MAX_LISTEN_BYTES = 10_240
 MAX_LISTENS = 1000
@@ -15,8 +16,8 @@ MAX_TAG_CHARACTERS = 64
 #: Longest duration, 24 days, in seconds.
 MAX_DURATION = 24 * 24 * 60 * 60
 #: 2002-10-01 00:00 UTC. The message to clients names another second; clients know that text.
-OLDEST = 1_033_430_400
-SKEW = 3600
+OLDEST = OLDEST_MS // 1000
+SKEW = SKEW_MS // 1000
 DEFAULT_ITEMS = 25
 MAX_ITEMS = 1000
 

@@ -14,10 +14,8 @@ from api.plays.wire import MAX_PLAY, MAX_PLAYS, Accepted, PlayIn, PlaysIn, RawPl
 from contracts.errors import InvalidEvent
 from contracts.events import Play
 from contracts.ids import event_id, track_id
+from contracts.plays import OLDEST_MS, SKEW_MS
 
-#: Oldest start of a play (2002-10-01, before any scrobbler) and how far clocks may be ahead, ms.
-OLDEST_MS = 1_033_430_400_000
-SKEW_MS = 3_600_000
 DEFAULT_SOURCE = "v1"
 
 _PLAYS = msgspec.json.Decoder(PlaysIn)

@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 
 from api.auth import Identity
 from api.errors import ApiError
-from api.plays.parse import OLDEST_MS, SKEW_MS, parse_plays, read_time
+from api.plays.parse import parse_plays, read_time
 from api.plays.records import PlayRecords
 from api.plays.wire import Rejected
 from api.producer import MAX_MESSAGE_BYTES
 from contracts.events import DeadLetter, Play, decode_submission
 from contracts.ids import event_id, partition_of
+from contracts.plays import OLDEST_MS, SKEW_MS
 from contracts.topics import Topics
 from tests.api.conftest import World
 

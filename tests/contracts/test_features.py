@@ -47,8 +47,3 @@ def test_a_full_window_stays_below_the_published_size() -> None:
     overhead = 100 + key  # object header, string header and dictionary entry of the server
     assert features.HEADER_BYTES + 50 * features.PLAY_BYTES + overhead < 1_000
     assert features.HEADER_BYTES + features.WINDOW * features.PLAY_BYTES + overhead < 4_500
-
-
-@given(st.none() | st.integers(0, 10**9), st.none() | st.integers(0, 10**9))
-def test_the_ratio_byte_is_always_a_byte(ms_played: int | None, duration_ms: int | None) -> None:
-    assert 0 <= features.ratio_byte(ms_played, duration_ms) <= 255

@@ -76,11 +76,11 @@ def test_played_share_and_skips(tmp_path: Path) -> None:
         ms_played=[1000, 50_000, 5],
         duration_ms=[10_000, 10_000, 0],
     )
-    assert read_interactions(shared).ratios.tolist() == [10, 254, 255]
+    assert read_interactions(shared).ratios.tolist() == [10, 100, 0]
     flagged = _write(
         tmp_path / "b.parquet", user=[1, 1], item=[1, 2], ts=[1, 2], skipped=[True, False]
     )
-    assert read_interactions(flagged).ratios.tolist() == [10, 255]
+    assert read_interactions(flagged).ratios.tolist() == [10, 100]
 
 
 def test_not_a_table(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@
         select
             coalesce(
                 {{ dbt.dateadd('hour', -1 * var('landing_look_back_hours'), 'max(' ~ column ~ ')') }},
-                cast('{{ var("first_play") }}' as timestamp)
+                {{ first_play() }}
             )
         from {{ this }}
     )

@@ -7,9 +7,9 @@
             'no-track': blank('track_id'),
             'no-artist': blank('artist'),
             'no-title': blank('title'),
-            'too-old': played_at ~ " < cast('" ~ var('first_play') ~ "' as timestamp)",
+            'too-old': played_at ~ " < " ~ first_play(),
             'future': played_at ~ " > " ~ dbt.dateadd(
-                'hour', var('clock_skew_hours'), received_at
+                'hour', clock_skew_hours(), received_at
             ),
             'negative-ms-played': "coalesce(ms_played, 0) < 0",
             'negative-duration': "coalesce(duration_ms, 0) < 0",

@@ -8,8 +8,8 @@
             'no-user': "trim(user_id) = ''",
             'no-track': "position >= 0 and trim(coalesce(track_id, '')) = ''",
             'bad-propensity': "position >= 0 and not coalesce(propensity > 0 and propensity <= 1, false)",
-            'too-old': "shown_at < cast('" ~ var('first_play') ~ "' as timestamp)",
-            'future': "shown_at > " ~ dbt.dateadd('hour', var('clock_skew_hours'), 'landed_at'),
+            'too-old': "shown_at < " ~ first_play(),
+            'future': "shown_at > " ~ dbt.dateadd('hour', clock_skew_hours(), 'landed_at'),
         })
     }}
 {%- endmacro %}
@@ -20,8 +20,8 @@
             'no-user': "trim(user_id) = ''",
             'unknown-kind': "kind not in ('love', 'hate', 'hide', 'undo', 'erase')",
             'no-track': "kind <> 'erase' and (trim(artist) = '' or trim(title) = '')",
-            'too-old': "given_at < cast('" ~ var('first_play') ~ "' as timestamp)",
-            'future': "given_at > " ~ dbt.dateadd('hour', var('clock_skew_hours'), 'landed_at'),
+            'too-old': "given_at < " ~ first_play(),
+            'future': "given_at > " ~ dbt.dateadd('hour', clock_skew_hours(), 'landed_at'),
         })
     }}
 {%- endmacro %}

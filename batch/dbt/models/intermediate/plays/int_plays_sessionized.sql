@@ -1,5 +1,5 @@
 {#-
-    Which session each play belongs to. A pause of more than `session_gap_minutes` between the
+    Which session each play belongs to. A pause of more than `session_gap_seconds` between the
     starts of two plays begins a new session; a session is named by its first play.
 
     Incremental: a play that arrives late can extend a session, join two, or start one earlier. For
@@ -62,7 +62,7 @@ started as (
         *,
         previous_played_at is null
         or {{ dbt.datediff('previous_played_at', 'played_at', 'millisecond') }}
-        > {{ var('session_gap_minutes') }} * 60000 as is_session_start
+        >= {{ session_gap_seconds() }} * 1000 as is_session_start
     from paused
 
 ),

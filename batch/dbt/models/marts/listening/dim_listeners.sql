@@ -71,7 +71,7 @@ select
     cast(1 as bigint),
     'unknown',
     {{ unknown() }},
-    cast('{{ var("first_play") }}' as timestamp),
+    {{ first_play() }},
     cast(null as timestamp),
     true,
     cast(0 as bigint),

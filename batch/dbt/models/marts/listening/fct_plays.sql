@@ -40,7 +40,7 @@ select
         when plays.ms_played >= plays.duration_ms then cast(1 as double)
         else cast(plays.ms_played as double) / cast(plays.duration_ms as double)
     end as played_ratio,
-    plays.is_skipped,
+    {{ was_skipped('plays.ms_played', 'plays.duration_ms', 'plays.is_skipped') }} as is_skipped,
     plays.reason_end,
     plays.source,
     plays.impression_id,
