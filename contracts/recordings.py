@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from functools import lru_cache
+from hashlib import blake2b
 
 from contracts.ids import normalise
 
@@ -57,6 +58,13 @@ def recording_key(artist: str, title: str) -> str:
     False
     """
     return f"{spelled(_without_guests(artist))}\x1f{spelled(_without_notes(title))}"
+
+
+@lru_cache(maxsize=262_144)
+def recording_number(artist: str, title: str) -> int:
+    """Return :func:`recording_key` as a signed 64-bit number, as PostgreSQL stores it."""
+    digest = blake2b(recording_key(artist, title).encode(), digest_size=8, person=b"recording")
+    return int.from_bytes(digest.digest(), "big", signed=True)
 
 
 def _without_guests(name: str) -> str:

@@ -11,6 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from contracts import ids
+from contracts.folding import FOLD_VERSION, fold
 
 NAMES = st.text(min_size=1, max_size=60)
 
@@ -33,7 +34,7 @@ def test_normalise_ignores_case_and_white_space(name: str) -> None:
 @given(NAMES | st.text(st.characters(max_codepoint=127), max_size=40))
 @example(" A\tB\x1fC\x7f ")
 def test_plain_names_are_folded_like_all_others(name: str) -> None:
-    assert ids.normalise(name) == ids._fold(name)
+    assert ids.normalise(name) == fold(name)
 
 
 @given(NAMES, NAMES)
@@ -41,9 +42,20 @@ def test_ids_are_uuids_by_name(artist: str, title: str) -> None:
     space = uuid.uuid5(uuid.NAMESPACE_URL, "urn:segue")
     folded = f"{ids.normalise(artist)}\x1f{ids.normalise(title)}"
     assert ids.track_id(artist, title) == str(uuid.uuid5(space, f"track\x1f{folded}"))
+    first = f"{ids._first_fold(artist)}\x1f{ids._first_fold(title)}"
     assert ids.event_id("ada", 1500, artist, title) == str(
-        uuid.uuid5(space, f"play\x1fada\x1f1\x1f{folded}")
+        uuid.uuid5(space, f"play\x1fada\x1f1\x1f{first}")
     )
+
+
+def test_ids_of_events_on_disk_stay() -> None:
+    """Both are from a home made before the second fold; a new fold must keep them."""
+    assert FOLD_VERSION == 2
+    for artist, wanted in (
+        ("\u201cOdd\u201d Al", "1fe91f69-4e0e-5ccc-a746-8809ee9568df"),
+        ("\u0130ZEL", "9aa4e597-e93f-53d8-a2ee-8b5ce33988da"),
+    ):
+        assert ids.event_id("ada", 1_700_000_000_000, artist, "Tide") == wanted
 
 
 @pytest.mark.parametrize(
@@ -54,6 +66,13 @@ def test_ids_are_uuids_by_name(artist: str, title: str) -> None:
         ("Ａｉｒ", "air"),
         ("AC–DC", "ac-dc"),
         ("zero\u200bwidth", "zerowidth"),
+        ("\u201cOdd\u201d Al", '"Odd" Al'),
+        ("5\u2032 7\u2033 \u2212 2", "5' 7\" - 2"),
+        ("I \u2764\ufe0f U", "I \u2764 U"),
+        ("\u0130ZEL", "izel"),
+        ("I\u015eIK", "\u0131\u015f\u0131k"),
+        ("Wei\u00df", "WEISS"),
+        ("Blank\u2800Braille", "Blank Braille"),
     ],
 )
 def test_spellings_of_one_name_are_equal(one: str, other: str) -> None:
