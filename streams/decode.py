@@ -21,8 +21,8 @@ from contracts.events import decode_feedback as decode_feedback_message
 from contracts.ids import partition_of
 from contracts.impressions import Impression
 from contracts.impressions import decode as decode_impression
-from contracts.topics import Kind
 from contracts.plays import LAST_SECOND
+from contracts.topics import Kind
 from streams.erasures import ERASED
 
 T = TypeVar("T")
