@@ -18,15 +18,20 @@ from contracts.messages import read
 
 
 class Erasure(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """Everything of one listener, or one play, up to a moment.
+    """Everything of one listener, or one play, up to a place in the log.
+
+    Clocks disagree, offsets do not: a play whose API host was an hour ahead is erased too.
 
     Attributes
     ----------
     listener
         :func:`contracts.ids.user_key` of the listener, 16 hexadecimal digits.
     before
-        Milliseconds since the epoch, UTC. What was received up to then is forgotten; what comes
-        later is new, should the listener ever return.
+        Milliseconds since the epoch, UTC: when the erasure was written. It decides only about
+        messages of logs that ``ends`` does not name.
+    ends
+        Log id -> end offset of each partition when the erasure was written. Messages below that
+        offset are erased; later ones are new, should the listener return.
     event_id
         The one play that is forgotten; empty: everything of the listener.
     """
@@ -34,7 +39,15 @@ class Erasure(msgspec.Struct, kw_only=True, omit_defaults=True):
     listener: str
     before: int
     event_id: str = ""
+    ends: dict[str, list[int]] = {}
     version: int = VERSION
+
+    def covers(self, log_id: str, partition: int, offset: int, at_ms: int) -> bool:
+        """Return whether a message at this place, received at this time, is erased."""
+        ends = self.ends.get(log_id)
+        if ends is None or partition >= len(ends):
+            return at_ms <= self.before
+        return offset < ends[partition]
 
 
 _DECODER = msgspec.json.Decoder(Erasure)

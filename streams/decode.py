@@ -23,7 +23,7 @@ from contracts.impressions import Impression
 from contracts.impressions import decode as decode_impression
 from contracts.plays import LAST_SECOND
 from contracts.topics import Kind
-from streams.erasures import ERASED
+from streams.erasures import ERASED, Place
 
 T = TypeVar("T")
 
@@ -90,7 +90,7 @@ def _decode(
     records: Iterable[Record],
     partition: int,
     start: int,
-    read: Callable[[bytes | None], T | None],
+    read: Callable[[bytes | None, int], T | None],
 ) -> Batch[T]:
     messages: list[tuple[int, T]] = []
     rejected: list[Rejected] = []
@@ -98,7 +98,7 @@ def _decode(
     for record in records:
         first, last = (record.offset if first < 0 else first), record.offset
         try:
-            message = read(record.value)
+            message = read(record.value, last)
             if message is not None:
                 messages.append((last, message))
         except InvalidEvent as error:
@@ -111,7 +111,7 @@ def decode_plays(
 ) -> Batch[Submission]:
     """Decode messages of ``plays``; what breaks the contract is returned, never raised."""
 
-    def read(value: bytes | None) -> Submission | None:
+    def read(value: bytes | None, offset: int) -> Submission | None:
         submission = decode_submission(value)
         _check_user(submission.user_id, partition, partitions)
         for play in submission.plays:
@@ -124,7 +124,7 @@ def decode_plays(
             for length in (play.ms_played, play.duration_ms):
                 if length is not None and not -_INT64 <= length <= _INT64:
                     _refuse("ms_played and duration_ms must fit 64 bits")
-        return ERASED.keep(submission)
+        return ERASED.keep(submission, Place("plays", partition, offset))
 
     return _decode(records, partition, start, read)
 
@@ -134,7 +134,7 @@ def decode_feedback(
 ) -> Batch[Feedback]:
     """Decode messages of ``feedback``; what breaks the contract is returned, never raised."""
 
-    def read(value: bytes | None) -> Feedback | None:
+    def read(value: bytes | None, offset: int) -> Feedback | None:
         feedback = decode_feedback_message(value)
         _check_user(feedback.user_id, partition, partitions)
         if feedback.kind not in FEEDBACK_KINDS:
@@ -143,7 +143,8 @@ def decode_feedback(
             _refuse(f"at {feedback.at} is not a time in milliseconds")
         if not (feedback.artist and feedback.title):
             _refuse(f"feedback of kind {feedback.kind} must name artist and title of the track")
-        return feedback if ERASED.keep_said(feedback) else None
+        place = Place("feedback", partition, offset)
+        return feedback if ERASED.keeps(feedback, place) else None
 
     return _decode(records, partition, start, read)
 
@@ -153,7 +154,7 @@ def decode_impressions(
 ) -> Batch[Impression]:
     """Decode messages of ``impressions``; what breaks the contract is returned, never raised."""
 
-    def read(value: bytes | None) -> Impression | None:
+    def read(value: bytes | None, offset: int) -> Impression | None:
         impression = decode_impression(value)
         _check_user(impression.user_id, partition, partitions)
         if _UUID.fullmatch(impression.impression_id) is None:
@@ -162,7 +163,8 @@ def decode_impressions(
             _refuse(f"at {impression.at} is not a time in milliseconds")
         if not all(-_INT64 <= n <= _INT64 for n in (impression.generation, impression.offset)):
             _refuse("generation and offset must fit 64 bits")
-        return impression if ERASED.keep_said(impression) else None
+        place = Place("impressions", partition, offset)
+        return impression if ERASED.keeps(impression, place) else None
 
     return _decode(records, partition, start, read)
 

@@ -27,6 +27,8 @@ class Told(msgspec.Struct, kw_only=True, array_like=True):
     ----------
     name_key
         Key of the normalised artist and title, signed.
+    place
+        Where in the log its first report lies (:func:`streams.postgres_sink.place`).
     clients
         Everybody who told of this very event, sorted.
     """
@@ -45,6 +47,7 @@ class Told(msgspec.Struct, kw_only=True, array_like=True):
     received_at: datetime
     extra: Any
     name_key: int | None
+    place: int | None = None
     clients: list[str]
 
 

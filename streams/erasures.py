@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import msgspec
@@ -27,48 +28,68 @@ _POLL = 0.5
 _PATIENCE = 30.0
 
 
+class Place(NamedTuple):
+    """Where a message lies: table of the log (``plays``, ``feedback``, ...), partition, offset."""
+
+    table: str
+    partition: int
+    offset: int
+
+
 class Erased:
-    """Listeners and plays that are forgotten, each up to a moment."""
+    """Listeners and plays that are erased, each up to a place in the log.
+
+    Attributes
+    ----------
+    logs
+        Table of the log -> log id; without it erasures are compared by time.
+    """
 
     def __init__(self) -> None:
-        self._listeners: dict[str, int] = {}
-        self._plays: dict[str, int] = {}
+        self.logs: dict[str, str] = {}
+        self._listeners: dict[str, list[Erasure]] = {}
+        self._plays: dict[str, list[Erasure]] = {}
 
     def add(self, erasure: Erasure) -> None:
-        """Take note of one erasure; of two, the later moment holds."""
-        held, name = (
-            (self._plays, erasure.event_id)
-            if erasure.event_id
-            else (self._listeners, erasure.listener)
-        )
-        held[name] = max(erasure.before, held.get(name, 0))
+        """Remember one erasure. Several of one listener add up."""
+        if erasure.event_id:
+            self._plays.setdefault(erasure.event_id, []).append(erasure)
+        else:
+            self._listeners.setdefault(erasure.listener, []).append(erasure)
 
     def clear(self) -> None:
-        """Forget what was forgotten: another log begins."""
+        """Remember no erasure any more: another log begins."""
         self._listeners.clear()
         self._plays.clear()
 
-    def covers(self, user_id: str, at_ms: int) -> bool:
-        """Whether what was received of a listener at a moment is forgotten."""
-        return bool(self._listeners) and at_ms <= self._listeners.get(listener_key(user_id), -1)
+    def covers(self, user_id: str, place: Place, at_ms: int) -> bool:
+        """Return whether a listener's message at a place, received at a time, is erased."""
+        if not self._listeners:
+            return False
+        return self._any(self._listeners.get(listener_key(user_id), ()), place, at_ms)
 
-    def keep(self, submission: Submission) -> Submission | None:
-        """Return what is left of a submission, ``None`` if nothing is."""
+    def keep(self, submission: Submission, place: Place) -> Submission | None:
+        """Return the submission without its erased plays; ``None`` if none is left."""
         if not self._listeners and not self._plays:
             return submission
-        before = self._listeners.get(listener_key(submission.user_id), -1)
+        of_listener = self._listeners.get(listener_key(submission.user_id), ())
         plays = [
             play
             for play in submission.plays
-            if play.received_at > max(before, self._plays.get(play.event_id, -1))
+            if not self._any(of_listener, place, play.received_at)
+            and not self._any(self._plays.get(play.event_id, ()), place, play.received_at)
         ]
         if len(plays) == len(submission.plays):
             return submission
         return msgspec.structs.replace(submission, plays=plays) if plays else None
 
-    def keep_said(self, message: Feedback | Impression) -> bool:
-        """Whether feedback or an impression may still be used."""
-        return not self.covers(message.user_id, message.at)
+    def keeps(self, message: Feedback | Impression, place: Place) -> bool:
+        """Return whether feedback or an impression may still be used."""
+        return not self.covers(message.user_id, place, message.at)
+
+    def _any(self, erasures: Iterable[Erasure], place: Place, at_ms: int) -> bool:
+        log_id = self.logs.get(place.table, "")
+        return any(e.covers(log_id, place.partition, place.offset, at_ms) for e in erasures)
 
 
 #: What this process must not use.
@@ -108,14 +129,20 @@ class ErasureFollower(threading.Thread):
         #: Everything read so far, in order; only ever appended to.
         self.noted: list[Noted] = []
 
-    def read_whole(self) -> None:
+    def read_whole(self, log_ids: dict[str, str]) -> None:
         """Start, and return once everything that is in the topic now is known.
+
+        Parameters
+        ----------
+        log_ids
+            ``topic -> log id``: the logs that offsets in erasures belong to.
 
         Raises
         ------
         BrokerUnavailable
             The topic cannot be read: without it nothing may be folded.
         """
+        self._erased.logs = {topic.rpartition(".")[2]: each for topic, each in log_ids.items()}
         ends = end_offsets(self._settings.kafka, self._topic, self._settings.partitions)
         self._ends = dict(enumerate(ends))
         if self.ident is None:  # called again after a failure, it goes on with what it has read

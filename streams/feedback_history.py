@@ -14,15 +14,16 @@ import psycopg
 from contracts.events import Feedback
 from contracts.ids import track_key
 from streams.decode import Batch
-from streams.postgres_sink import Connection, PostgresSink
+from streams.postgres_sink import Connection, PostgresSink, place
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SAY = """
-    insert into feedback (user_id, track_key, kind, given_at, track_id, artist, title, source)
-    values (%s, %s, %s, %s, %s, %s, %s, %s)
+    insert into feedback
+        (user_id, track_key, kind, given_at, track_id, artist, title, source, place)
+    values (%s, %s, %s, %s, %s, %s, %s, %s, %s)
     on conflict (user_id, track_key) do update set kind = excluded.kind,
         given_at = excluded.given_at, track_id = excluded.track_id, artist = excluded.artist,
-        title = excluded.title, source = excluded.source
+        title = excluded.title, source = excluded.source, place = excluded.place
 """
 _UNDO = "delete from feedback where user_id = %s and track_key = %s"
 
@@ -36,12 +37,12 @@ class FeedbackSink(PostgresSink[Feedback]):
         """Apply the messages of the batches in the order of the log; return how many."""
         with connection.cursor() as cursor:
             for batch in batches:
-                for _, message in batch.messages:
-                    _apply(cursor, message)
+                for offset, message in batch.messages:
+                    _apply(cursor, message, place(self.numbers[batch.partition], offset))
         return sum(len(batch.messages) for batch in batches)
 
 
-def _apply(cursor: psycopg.Cursor[Any], message: Feedback) -> None:
+def _apply(cursor: psycopg.Cursor[Any], message: Feedback, at: int) -> None:
     user = message.user_id
     key = f"{track_key(message.artist, message.title):016x}"
     if message.kind == "undo":
@@ -52,4 +53,4 @@ def _apply(cursor: psycopg.Cursor[Any], message: Feedback) -> None:
         text.replace("\0", "\ufffd")
         for text in (message.track_id, message.artist, message.title, message.source)
     ]
-    cursor.execute(_SAY, (user, key, message.kind, given_at, *names))
+    cursor.execute(_SAY, (user, key, message.kind, given_at, *names, at))

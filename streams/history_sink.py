@@ -23,7 +23,7 @@ from streams.consume import Follower, follow_together
 from streams.decode import Batch
 from streams.duplicates import Told, client_of, fill
 from streams.feedback_history import FeedbackSink
-from streams.postgres_sink import Connection, PostgresSink
+from streams.postgres_sink import Connection, PostgresSink, place
 from streams.tell import tell
 from streams.worker import Worker, run_worker
 
@@ -39,24 +39,25 @@ class HistorySink(PostgresSink[Submission]):
 
     def apply(self, connection: Connection, batches: list[Batch[Submission]]) -> int:
         """Insert the plays of the batches; return how many were new."""
-        return tell(connection, _told_once(batches))
+        return tell(connection, _told_once(batches, self.numbers))
 
 
-def _told_once(batches: list[Batch[Submission]]) -> Iterable[Told]:
+def _told_once(batches: list[Batch[Submission]], numbers: dict[int, int]) -> Iterable[Told]:
     """Return the plays of the batches, those of one event as one."""
     events: dict[tuple[str, str], Told] = {}
     for batch in batches:
-        for _, submission in batch.messages:
+        for offset, submission in batch.messages:
+            at = place(numbers[batch.partition], offset)
             for play in submission.plays:
-                told = to_told(submission.user_id, play)
+                told = to_told(submission.user_id, play, at)
                 key = told.user_id, told.event_id
                 known = events.get(key)
                 events[key] = told if known is None else fill(known, told)
     return events.values()
 
 
-def to_told(user_id: str, play: Play) -> Told:
-    """Return a play as the columns of ``plays``; ``extra`` is JSON text."""
+def to_told(user_id: str, play: Play, at: int) -> Told:
+    """Return a play as the columns of ``plays``; ``extra`` is JSON text, ``at`` its place."""
     source = _clean(play.source) or ""
     return Told(
         user_id=user_id,
@@ -73,6 +74,7 @@ def to_told(user_id: str, play: Play) -> Told:
         received_at=_EPOCH + timedelta(milliseconds=play.received_at),
         extra=None if play.extra is None else _text(play.extra),
         name_key=track_key(play.artist, play.title) - 2**63,
+        place=at,
         clients=[client_of(source)],
     )
 

@@ -25,14 +25,29 @@ _PASSING = (
     psycopg.errors.ReadOnlySqlTransaction,
 )
 Connection = psycopg.Connection[tuple[Any, ...]]
+# Only where it is missing: an insert that conflicts would use up a number each time.
 _MEET = sql.SQL(
-    "insert into {} (log_id, partition, applied_offset) values (%s, %s, -1) on conflict do nothing"
+    "insert into {0} (log_id, partition, applied_offset) select %s, %s, -1 "
+    "where not exists (select from {0} where log_id = %s and partition = %s) "
+    "on conflict do nothing"
 )
+_OFFSET_BITS = 40
 _READ = sql.SQL(
-    "select partition, applied_offset from {} where log_id = %s "
+    "select partition, applied_offset, number from {} where log_id = %s "
     "and partition = any(%s) order by partition for update"
 )
 _ADVANCE = sql.SQL("update {} set applied_offset = %s where log_id = %s and partition = %s")
+
+
+def place(number: int, offset: int) -> int:
+    """Return the column ``place`` of a row, which orders a listener's messages over all logs.
+
+    Parameters
+    ----------
+    number
+        Of the fence of the message's log and partition.
+    """
+    return (number << _OFFSET_BITS) + offset
 
 
 class PostgresSink(ABC, Generic[T]):
@@ -49,6 +64,8 @@ class PostgresSink(ABC, Generic[T]):
     ----------
     fence
         Table of the fence.
+    numbers
+        Partition -> number of its fence, as of the last transaction.
     """
 
     fence: ClassVar[str]
@@ -57,6 +74,7 @@ class PostgresSink(ABC, Generic[T]):
         self.dsn = dsn
         self.log_id = log_id
         self.partitions = partitions
+        self.numbers: dict[int, int] = {}
         self._connection: Connection | None = None
 
     @abstractmethod
@@ -92,9 +110,11 @@ class PostgresSink(ABC, Generic[T]):
     def _standing(self, connection: Connection, partitions: list[int]) -> dict[int, int]:
         table = sql.Identifier(self.fence)
         with connection.cursor() as cursor:
-            cursor.executemany(_MEET.format(table), [(self.log_id, p) for p in sorted(partitions)])
-            cursor.execute(_READ.format(table), (self.log_id, partitions))
-            return dict(cursor.fetchall())
+            keys = [(self.log_id, p) * 2 for p in sorted(partitions)]
+            cursor.executemany(_MEET.format(table), keys)
+            found = cursor.execute(_READ.format(table), (self.log_id, partitions)).fetchall()
+        self.numbers.update({partition: number for partition, _, number in found})
+        return {partition: offset for partition, offset, _ in found}
 
     def write(self, batches: list[Batch[T]]) -> int:
         """Apply the batches that are new; return what :meth:`apply` does.

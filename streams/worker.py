@@ -87,7 +87,7 @@ class Worker:
         configs = self.topics.configs(settings.plays_retention_days)
         ids = self.patiently(lambda: ensure_topics(settings.kafka, configs, settings.partitions))
         self.status.log_id = ids[self.topics.plays]
-        self.patiently(self.erasures.read_whole)
+        self.patiently(lambda: self.erasures.read_whole(ids))
         return ids
 
 

@@ -16,11 +16,11 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 from contracts.errors import BrokerUnavailable, InvalidEvent, StoreUnavailable
 from contracts.events import DeadLetter
-from contracts.kafka import end_offsets
+from contracts.kafka import end_offsets, log_id
 from contracts.settings import Settings
 from contracts.topics import Topics
 from infra.operations.scrobbles import as_play
-from streams.erasures import Erased, ErasureFollower
+from streams.erasures import Erased, ErasureFollower, Place
 from streams.heartbeat import Status
 
 _REPLAYED = b"replayed"
@@ -117,18 +117,27 @@ def read(settings: Settings, *, replayed: bool = False) -> list[Letter]:
     return [
         letter
         for letter in in_time
-        if (replayed or letter.id not in done)
-        and not erased.covers(
-            (letter.content.key or b"").decode(errors="replace"), letter.content.at
-        )
+        if (replayed or letter.id not in done) and not _is_erased(letter, erased)
     ]
+
+
+def _is_erased(letter: Letter, erased: Erased) -> bool:
+    """Return whether the sender was erased after the letter, or the message in it, was written."""
+    content = letter.content
+    user = (content.key or b"").decode(errors="replace")
+    places = [Place("dead-letters", letter.partition, letter.offset)]
+    if content.offset >= 0 and not content.topic.startswith(_HTTP):
+        places.append(Place(content.topic.rpartition(".")[2], content.partition, content.offset))
+    return any(erased.covers(user, place, content.at) for place in places)
 
 
 def _erased(settings: Settings) -> Erased:
     """Return who is forgotten: their letters are neither shown nor sent again."""
     erased = Erased()
     follower = ErasureFollower(settings, Status(), erased)
-    follower.read_whole()
+    topics = Topics(settings.namespace)
+    logs = (topics.plays, topics.feedback, topics.impressions, topics.dead_letters)
+    follower.read_whole({topic: log_id(settings.kafka, topic) for topic in logs})
     follower.close()
     return erased
 

@@ -14,19 +14,26 @@ import psycopg
 import pytest
 import redis
 import typer
+from confluent_kafka import Producer
 from typer.testing import CliRunner
 
 from batch import warehouse
 from batch.lake import Lake
 from contracts.accounts import token_hash
+from contracts.events import Feedback, Submission, encode
 from contracts.features import Keys
+from contracts.ids import partition_of
+from contracts.settings import Settings
+from contracts.topics import Topics
 from infra.cli.commands.erase import erase
 from infra.operations.audit import trail
 from infra.operations.dead_letters import read
+from infra.operations.erasure import history, run
 from infra.operations.erasure.run import run_pending
 from infra.stack.process import wait_until
 from tests.integration.conftest import RunningStack
 from tests.integration.traces import stores, traces
+from tests.streams.plays import START, submission
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(280)]
 
@@ -233,6 +240,87 @@ def test_the_trail_tells_it_without_a_name(stack: RunningStack, status: dict[str
         ("done", False),
     ]
     assert all(status["id"] in row.detail for row in rows)
+
+
+def put(stack: RunningStack, topic: str, message: Submission | Feedback) -> None:
+    """Append a message as an API process with another clock would."""
+    user = message.user_id
+    producer = Producer({"bootstrap.servers": stack.settings.kafka, "acks": "all"})
+    partition = partition_of(user, stack.settings.partitions)
+    producer.produce(topic, encode(message), user.encode(), partition)
+    assert producer.flush(10) == 0
+
+
+def test_clocks_that_disagree_neither_save_nor_cost_a_play(stack: RunningStack) -> None:
+    """Received an hour ahead, it is erased; sent after the erasure by a slow clock, it stays."""
+    user, topics = "Ahead-of-time", Topics(stack.settings.namespace)
+    hour, now = 3_600_000, int(time.time() * 1000)
+    token = stack.token_for(user)
+    second = now // 1000 - START
+    for i in range(12):
+        sent = submission(user, (second - 300 * i, i), received_at=now + hour)
+        put(stack, topics.plays, sent)
+    put(
+        stack,
+        topics.feedback,
+        Feedback(
+            user_id=user,
+            kind="love",
+            at=now + hour,
+            source="t",
+            track_id="x",
+            artist="Artist 1",
+            title="Title 1",
+        ),
+    )
+    stack.wait_applied(60)
+    assert stores(traces(stack.settings, user)) >= {"valkey", "postgres", "lake", "model"}
+    answer = httpx.delete(f"{stack.api}/v1/users/{user}", headers=headers(token))
+    assert run_pending(stack.settings, settle=0) == (1, 1)
+    status = httpx.get(f"{stack.api}{answer.headers['location']}").json()
+    assert status["state"] == "done"
+    assert status["steps"]["postgres"]["plays"] == status["steps"]["lake"]["plays"] == 12
+    assert traces(stack.settings, user) == set()
+    back = submission(user, (second, 77), received_at=now - hour)
+    put(stack, topics.plays, back)
+    stack.wait_applied(60)
+    assert {"valkey", "postgres", "lake"} <= stores(traces(stack.settings, user))
+
+
+def test_rows_that_come_back_keep_an_erasure_open(
+    stack: RunningStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody restores rows while the files are written anew: the request is not done."""
+    user, topics = "Restored-by-a-backup", Topics(stack.settings.namespace)
+    token = stack.token_for(user)
+    second = int(time.time()) - START
+    put(stack, topics.plays, submission(user, (second, 1)))
+    stack.wait_applied(60)
+    with psycopg.connect(stack.settings.postgres_dsn, autocommit=True) as connection:
+        connection.execute(
+            "create table backup_of_plays as select * from plays where user_id = %s", (user,)
+        )
+        try:
+            answer = httpx.delete(f"{stack.api}/v1/users/{user}", headers=headers(token))
+            rewrite = run._FILES["redis-file"]
+
+            def restoring(settings: Settings) -> dict[str, int]:
+                connection.execute("insert into plays select * from backup_of_plays")
+                return rewrite(settings)
+
+            with monkeypatch.context() as patch:
+                patch.setitem(run._FILES, "redis-file", restoring)
+                patch.setattr(history, "_HOLDERS", history._HOLDERS.replace(
+                    "group by", "and t.table_name <> 'backup_of_plays' group by"
+                ))  # fmt: skip
+                assert run_pending(stack.settings, settle=0) == (1, 0)
+        finally:
+            connection.execute("drop table backup_of_plays")
+    status = httpx.get(f"{stack.api}{answer.headers['location']}").json()
+    assert status["state"] == "running"
+    assert "rows were written again: 1 in plays" in status["waiting_for"]
+    assert run_pending(stack.settings, settle=0) == (1, 1)
+    assert traces(stack.settings, user) == set()
 
 
 def test_doing_it_again_removes_nothing_more(

@@ -45,7 +45,7 @@ pytestmark = [
     pytest.mark.timeout(120),
 ]
 LEAVING, STAYING = "Vittoria O'Erasable", "bystander"
-#: A moment after every play but those of second 9000 and later.
+#: When the erasure was written.
 BEFORE_MS = (START + 9000) * 1000
 SCHEMAS = ("STAGING", "SNAPSHOTS", "MARTS")
 
@@ -73,7 +73,11 @@ class Landed:
     sink: SnowflakeSink[Submission]
 
     def forget(self, target: Target | None = None) -> dict[str, int]:
-        return erasure.forget(self.settings, target or Target(LEAVING, BEFORE_MS))
+        return erasure.forget(self.settings, target or self.target())
+
+    def target(self, event_id: str | None = None) -> Target:
+        """Return an erasure up to the places of the plays of second 9000."""
+        return Target(LEAVING, BEFORE_MS, event_id, {self.log_id: [2, 3, 1]})
 
     def places(self, user: str) -> set[str]:
         """Search every table and every staged file."""
@@ -150,7 +154,7 @@ def test_no_table_and_no_staged_file_knows_them_any_more(landed: Landed) -> None
     everywhere = {f"{schema}.OF_{schema}" for schema in SCHEMAS} | {"RAW.PLAYS"}
     assert landed.places(LEAVING) >= everywhere | {"MARTS.DIM_LISTENERS"}
     assert len([p for p in landed.places(LEAVING) if p.startswith("LANDING")]) == 3
-    everything = Target(LEAVING, BEFORE_MS + 1_000_000)
+    everything = Target(LEAVING, BEFORE_MS)
     removed = landed.forget(everything)
     assert landed.places(LEAVING) == set()
     assert removed["raw.plays"] == 3
@@ -164,7 +168,7 @@ def test_no_table_and_no_staged_file_knows_them_any_more(landed: Landed) -> None
 
 def test_the_sink_goes_on_where_it_stood(landed: Landed) -> None:
     """What was loaded is not loaded again; what was set aside comes without them."""
-    landed.forget(Target(LEAVING, BEFORE_MS + 1_000_000))
+    landed.forget(Target(LEAVING, BEFORE_MS))
     next_one = sink_of(landed.snowflake, landed.log_id)
     assert next_one.positions() == {0: 3, 1: 3, 2: 1}
     assert landed.count(STAYING) == 4
@@ -188,7 +192,7 @@ def test_what_came_later_stays(landed: Landed) -> None:
 
 def test_one_play_is_deleted_everywhere(landed: Landed) -> None:
     play = submission(LEAVING, (300, 2)).plays[0]
-    removed = landed.forget(Target(LEAVING, BEFORE_MS, play.event_id))
+    removed = landed.forget(landed.target(play.event_id))
     assert (removed["raw.plays"], removed["marts.of_marts"], removed["files"]) == (1, 1, 3)
     assert landed.count(LEAVING) == 2
     assert not [place for place in landed.places(play.event_id) if "MERGES" not in place]
@@ -201,7 +205,7 @@ def test_killed_anywhere_and_done_again(
     """Each run carries out one more such statement and dies; the sink may start in between."""
     from snowflake.connector.cursor import SnowflakeCursor
 
-    execute, target = SnowflakeCursor.execute, Target(LEAVING, BEFORE_MS + 1_000_000)
+    execute, target = SnowflakeCursor.execute, Target(LEAVING, BEFORE_MS)
     for survived in range(20):
         left = [survived]
 
@@ -252,9 +256,9 @@ def test_a_snowflake_that_is_away_is_waited_for(
     done = {step: {"partition": 0, "offset": 0} for step in steps}
     with psycopg.connect(landed.settings.postgres_dsn, autocommit=True) as history:
         (request,) = history.execute(
-            "insert into erasures (user_id, subject, state, before_ms, steps)"
-            " values (%s, 'x', 'running', %s, %s) returning id",
-            (LEAVING, BEFORE_MS + 1_000_000, Jsonb(done)),
+            "insert into erasures (user_id, subject, state, before_ms, steps, ends)"
+            " values (%s, 'x', 'running', %s, %s, '{}') returning id",
+            (LEAVING, BEFORE_MS, Jsonb(done)),
         ).fetchone() or ("",)
         with monkeypatch.context() as away:
             away.setenv("SEGUE_SNOWFLAKE_PORT", "1")

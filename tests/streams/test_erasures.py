@@ -14,11 +14,13 @@ from contracts.events import Feedback, Submission
 from contracts.events import encode as encode_event
 from contracts.ids import partition_of
 from streams.decode import Record, decode_feedback, decode_plays
-from streams.erasures import ERASED, Erased
+from streams.erasures import ERASED, Erased, Place
 from tests.streams.plays import START, play, submission
 
 #: ``received_at`` of a play at second 0.
 FIRST = START * 1000 + 500
+#: A place of a log that no erasure here names: times decide.
+ELSEWHERE = Place("plays", 0, 0)
 
 
 @pytest.fixture(autouse=True)
@@ -44,12 +46,12 @@ def test_a_message_survives_its_encoding_and_nothing_else_passes() -> None:
 def test_up_to_the_moment_and_not_beyond() -> None:
     erased = Erased()
     erased.add(erase("ada", FIRST))
-    left = erased.keep(submission("ada", (0, 1), (1, 2)))
+    left = erased.keep(submission("ada", (0, 1), (1, 2)), ELSEWHERE)
     assert left is not None
     assert [p.title for p in left.plays] == ["Title 2"]
-    assert erased.keep(submission("ada", (0, 1))) is None
+    assert erased.keep(submission("ada", (0, 1)), ELSEWHERE) is None
     other = submission("bob", (0, 1))
-    assert erased.keep(other) is other
+    assert erased.keep(other, ELSEWHERE) is other
 
 
 def test_of_two_erasures_the_later_moment_holds_in_any_order() -> None:
@@ -57,14 +59,14 @@ def test_of_two_erasures_the_later_moment_holds_in_any_order() -> None:
         erased = Erased()
         for moment in moments:
             erased.add(erase("ada", moment))
-        assert erased.keep(submission("ada", (0, 1), (1, 2))) is None
+        assert erased.keep(submission("ada", (0, 1), (1, 2)), ELSEWHERE) is None
 
 
 def test_one_play_goes_alone() -> None:
     erased = Erased()
     gone = play("ada", 0, 1)
     erased.add(erase("ada", FIRST, gone.event_id))
-    left = erased.keep(submission("ada", (0, 1), (0, 2)))
+    left = erased.keep(submission("ada", (0, 1), (0, 2)), ELSEWHERE)
     assert left is not None
     assert [p.title for p in left.plays] == ["Title 2"]
 
@@ -88,6 +90,37 @@ def test_decoders_pass_over_it_and_move_on() -> None:
     assert (words.messages, words.rejected, words.last) == ([], [], 0)
 
 
+def test_where_the_erasure_names_the_log_offsets_decide_and_no_clock() -> None:
+    erased = Erased()
+    erased.logs = {"plays": "log-1", "feedback": "log-2"}
+    hour = 3_600_000
+    erased.add(
+        Erasure(listener=listener_key("ada"), before=FIRST, ends={"log-1": [7, 3], "log-2": [2, 0]})
+    )
+    ahead = submission("ada", (0, 1), received_at=FIRST + hour)
+    behind = submission("ada", (0, 1), received_at=FIRST - hour)
+    assert erased.keep(ahead, Place("plays", 0, 6)) is None
+    assert erased.keep(behind, Place("plays", 0, 7)) is behind
+    assert erased.keep(ahead, Place("plays", 1, 2)) is None
+    assert erased.keep(behind, Place("plays", 1, 3)) is behind
+    assert erased.covers("ada", Place("feedback", 0, 1), FIRST + hour)
+    assert not erased.covers("ada", Place("feedback", 0, 2), FIRST - hour)
+    erased.logs = {"plays": "log-3"}  # the log was made anew: only the time is left
+    assert erased.keep(ahead, Place("plays", 0, 6)) is ahead
+    assert erased.keep(behind, Place("plays", 0, 7)) is None
+
+
+def test_two_erasures_of_a_listener_add_up_over_two_logs() -> None:
+    erased = Erased()
+    for log_id, end in (("log-1", 5), ("log-2", 2)):
+        erased.add(Erasure(listener=listener_key("ada"), before=0, ends={log_id: [end]}))
+    sent = submission("ada", (0, 1))
+    for log_id, end in (("log-1", 5), ("log-2", 2)):
+        erased.logs = {"plays": log_id}
+        assert erased.keep(sent, Place("plays", 0, end - 1)) is None
+        assert erased.keep(sent, Place("plays", 0, end)) is sent
+
+
 @given(
     moment=st.integers(-1, 40),
     marks=st.lists(st.tuples(st.integers(0, 40), st.integers(0, 5)), min_size=1, max_size=20),
@@ -99,6 +132,6 @@ def test_what_is_left_is_what_came_later(
     erased = Erased()
     erased.add(erase("ada", FIRST + 1000 * moment))
     sent = submission(user, *marks)
-    left = erased.keep(sent) or Submission(user_id=user, plays=[])
+    left = erased.keep(sent, ELSEWHERE) or Submission(user_id=user, plays=[])
     wanted = [p for p in sent.plays if user == "bob" or p.received_at > FIRST + 1000 * moment]
     assert left.plays == wanted

@@ -1,4 +1,8 @@
-"""PostgreSQL: every table that has a column ``user_id``, those of tomorrow included."""
+"""PostgreSQL: every table that has a column ``user_id``, those of tomorrow included.
+
+Rows that come from the log have a ``place`` in it and are compared by that. Other rows are stamped
+by PostgreSQL's own clock, which also stamped the erasure.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +12,29 @@ from typing import Any, NamedTuple
 import psycopg
 from psycopg import sql
 
+from contracts.ids import partition_of
 from infra.operations.erasure.target import Target
+from streams.postgres_sink import place
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
-#: Columns that say when a row came to be; rows from after the erasure are of a listener come back.
-_TIMES = ("received_at", "given_at", "created_at", "requested_at", "at")
-#: Requests keep the name until they are done; counts are counted anew; tokens go before accounts.
-_APART = ("erasures", "listen_counts", "accounts")
+#: Columns that say when a row was written; later rows are of a listener who came back.
+_TIMES = ("created_at", "requested_at", "at")
+#: Tables of rows from the log -> the fence that numbers the partitions of their topic.
+_FENCES = {
+    "plays": "history_fence",
+    "merged_plays": "history_fence",
+    "feedback": "feedback_fence",
+}
+#: Requests keep the name until they are done; counts are counted anew; tokens go before accounts;
+#: merges go with the plays they are about, whenever the sink wrote them.
+_APART = ("erasures", "listen_counts", "accounts", "merges")
+_MERGES = """
+    delete from merges as m where user_id = %(user)s and not exists (
+        select from merged_plays as p where p.user_id = m.user_id and p.event_id = m.event_id
+    )
+"""
+_EVERYTHING = 2**63 - 1
 _HOLDERS = """
     select t.table_name, array_agg(c.column_name::text)
     from information_schema.tables t
@@ -34,7 +53,9 @@ _RECOUNT = """
     update listen_counts set plays = (select n from left_over) where user_id = %(user)s
         and (select n from left_over) > 0
 """
-_ONE = "user_id = %(user)s and event_id = %(event)s and received_at <= %(before)s"
+_ONE = (
+    "user_id = %(user)s and event_id = %(event)s and (place is null or place < %(history_fence)s)"
+)
 _NAMES = "select extract(epoch from played_at)::bigint, artist, title"
 _PLAY = f"{_NAMES} from plays where {_ONE} union {_NAMES} from merged_plays where {_ONE}"
 _FORGET_PLAY = f"delete from plays where {_ONE}"  # noqa: S608  the condition is ours
@@ -52,35 +73,64 @@ class Held(NamedTuple):
 def forget(connection: Connection, target: Target) -> dict[str, int]:
     """Delete every row of a listener; returns how many of each table."""
     removed = {}
-    arguments = _arguments(target)
     with connection.transaction():
-        for table, columns in connection.execute(_HOLDERS).fetchall():
-            if table in _APART:
-                continue
-            time = next((name for name in _TIMES if name in columns), None)
-            where = sql.SQL("" if time is None else " and {} <= %(before)s").format(
-                *[] if time is None else [sql.Identifier(time)]
-            )
-            statement = sql.SQL("delete from {} where user_id = %(user)s").format(
-                sql.Identifier(table)
-            )
-            removed[table] = connection.execute(statement + where, arguments).rowcount
+        arguments = _arguments(connection, target)
+        for table, condition in _conditions(connection):
+            statement = sql.SQL("delete from {} where ").format(sql.Identifier(table)) + condition
+            removed[table] = connection.execute(statement, arguments).rowcount
+        removed["merges"] = connection.execute(_MERGES, arguments).rowcount
         removed["accounts"] = connection.execute(_ACCOUNT, arguments).rowcount
         connection.execute(_RECOUNT, arguments)
     return removed
 
 
+def left(connection: Connection, target: Target) -> dict[str, int]:
+    """Return how many rows each table still has that should be gone; none: an empty mapping."""
+    arguments = _arguments(connection, target)
+    if target.event_id is not None:
+        conditions: list[tuple[str, sql.Composable]] = [
+            (table, sql.SQL(_ONE)) for table in ("plays", "merged_plays")
+        ]
+    else:
+        conditions = _conditions(connection)
+    found = {}
+    for table, condition in conditions:
+        statement = sql.SQL("select count(*) from {} where ").format(sql.Identifier(table))
+        row = connection.execute(statement + condition, arguments).fetchone()
+        if row is not None and row[0]:
+            found[table] = int(row[0])
+    return found
+
+
+def _conditions(connection: Connection) -> list[tuple[str, sql.Composable]]:
+    """Return each table that names listeners, and which of a listener's rows are erased."""
+    found: list[tuple[str, sql.Composable]] = []
+    for table, columns in connection.execute(_HOLDERS).fetchall():
+        if table in _APART:
+            continue
+        condition: sql.Composable = sql.SQL("user_id = %(user)s")
+        time = next((name for name in _TIMES if name in columns), None)
+        if table in _FENCES:
+            limit = sql.Placeholder(_FENCES[table])
+            condition += sql.SQL(" and (place is null or place < {})").format(limit)
+        elif time is not None:
+            condition += sql.SQL(" and {} <= %(before)s").format(sql.Identifier(time))
+        found.append((table, condition))
+    return found
+
+
 def play(connection: Connection, target: Target) -> list[Held]:
     """Return the play that is to be forgotten, if the history has it."""
-    found = connection.execute(_PLAY.encode(), _arguments(target)).fetchall()
+    found = connection.execute(_PLAY.encode(), _arguments(connection, target)).fetchall()
     return [Held(*row) for row in found]
 
 
 def forget_play(connection: Connection, target: Target) -> int:
     """Delete one play from the history and from the count; return how many were there."""
     with connection.transaction():
-        count = connection.execute(_FORGET_PLAY.encode(), _arguments(target)).rowcount
-        connection.execute(_FORGET_MERGED.encode(), _arguments(target))
+        arguments = _arguments(connection, target)
+        count = connection.execute(_FORGET_PLAY.encode(), arguments).rowcount
+        connection.execute(_FORGET_MERGED.encode(), arguments)
         connection.execute(
             "update listen_counts set plays = plays - %s where user_id = %s",
             (count, target.user_id),
@@ -88,6 +138,19 @@ def forget_play(connection: Connection, target: Target) -> int:
     return count
 
 
-def _arguments(target: Target) -> dict[str, object]:
+def _arguments(connection: Connection, target: Target) -> dict[str, object]:
     before = datetime.fromtimestamp(target.before_ms / 1000, UTC)
-    return {"user": target.user_id, "before": before, "event": target.event_id}
+    limits = {fence: _limit(connection, fence, target) for fence in set(_FENCES.values())}
+    return {"user": target.user_id, "before": before, "event": target.event_id, **limits}
+
+
+def _limit(connection: Connection, fence: str, target: Target) -> int:
+    """Return the first ``place`` that came after the erasure."""
+    statement = sql.SQL("select log_id, partition, number from {} where log_id = any(%s)").format(
+        sql.Identifier(fence)
+    )
+    for log_id, partition, number in connection.execute(statement, (list(target.ends),)):
+        ends = target.ends[log_id]
+        if partition == partition_of(target.user_id, len(ends)):
+            return place(number, ends[partition])
+    return _EVERYTHING  # the sink has not met this log: every row is of an older one

@@ -5,18 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
 
+import pyarrow.compute as pc
 from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from contracts.errors import StoreUnavailable
-from contracts.lake import CATALOGUE
+from contracts.lake import CATALOGUE, TABLES
 from contracts.settings import Settings
-from infra.operations.erasure.target import RECEIVED, Target
+from infra.operations.erasure.target import Target
 
 _ATTEMPTS = 8
+_PLACE = ["log_id", "kafka_partition", "kafka_offset"]
 _KEEP_LOG = "delta.logRetentionDuration"
 
 
@@ -28,22 +29,56 @@ def forget(settings: Settings, target: Target) -> dict[str, int]:
     StoreUnavailable
         The sink commits faster than rows can be deleted, or a table cannot be read.
     """
-    removed = {}
+    predicate = _predicate(target)
+    return {path.name: _delete(path, predicate) for path in _holders(settings, target)}
+
+
+def left(settings: Settings, target: Target) -> dict[str, int]:
+    """Return how many rows each table still has that should be gone; none: an empty mapping.
+
+    Raises
+    ------
+    StoreUnavailable
+        A table cannot be read.
+    """
+    found = {}
+    for path in _holders(settings, target):
+        try:
+            named = (
+                DeltaTable(path)
+                .to_pyarrow_dataset()
+                .to_table(columns=_PLACE, filter=_of(target))
+                .to_pylist()
+            )
+        except TableNotFoundError:
+            continue
+        except (DeltaError, OSError) as error:
+            raise StoreUnavailable(f"the lake table {path.name}: {error}") from None
+        if count := sum(not target.keeps(*row.values()) for row in named):
+            found[f"lake {path.name}"] = count
+    return found
+
+
+def _of(target: Target) -> pc.Expression:
+    named = pc.field("user_id") == target.user_id
+    return named if target.event_id is None else named & (pc.field("event_id") == target.event_id)
+
+
+def _holders(settings: Settings, target: Target) -> Iterator[Path]:
     for path in _tables(settings):
         if path.name in CATALOGUE:
             continue  # it speaks of music, not of people
-        if path.name not in RECEIVED:
+        if path.name not in TABLES:
             raise StoreUnavailable(f"nobody has said how to erase from the lake table {path.name}")
-        if target.event_id is not None and path.name != "plays":
-            continue
-        predicate = (
-            f"user_id = '{_quoted(target.user_id)}'"
-            f" and {RECEIVED[path.name]} <= '{_moment(target.before_ms)}'"
-        )
-        if target.event_id is not None:
-            predicate += f" and event_id = '{_quoted(target.event_id)}'"
-        removed[path.name] = _delete(path, predicate)
-    return removed
+        if target.event_id is None or path.name == "plays":
+            yield path
+
+
+def _predicate(target: Target) -> str:
+    predicate = f"user_id = '{_quoted(target.user_id)}' and not {target.kept()}"
+    if target.event_id is not None:
+        predicate += f" and event_id = '{_quoted(target.event_id)}'"
+    return predicate
 
 
 def purge(settings: Settings) -> dict[str, int]:
@@ -106,11 +141,6 @@ def _set(path: Path, retention: str) -> None:
             return
         time.sleep(0.1 * 2**attempt)
     raise StoreUnavailable(f"the lake table {path.name} is written all the time; try again")
-
-
-def _moment(milliseconds: int) -> str:
-    text = datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds")
-    return text.replace("+00:00", "Z")
 
 
 def _quoted(text: str) -> str:

@@ -15,6 +15,7 @@ from confluent_kafka import KafkaException, Message, Producer
 from contracts.erasures import Erasure, encode, listener_key
 from contracts.errors import BrokerUnavailable, StoreUnavailable
 from contracts.heartbeat import in_model
+from contracts.kafka import end_offsets, log_id
 from contracts.settings import Settings
 from contracts.topics import Topics
 from contracts.workers import LEARNER, wanted
@@ -25,6 +26,22 @@ _ACK_SECONDS = 10
 #: A worker that has been silent for so long (ms) belongs to a host that is gone; should it return,
 #: it reads the erasures before anything else.
 GONE_MS = 24 * 60 * 60 * 1000
+
+
+def ends(settings: Settings) -> dict[str, list[int]]:
+    """Return where each log of people's messages ends now: log id -> end offset by partition.
+
+    Raises
+    ------
+    BrokerUnavailable
+        The broker does not answer, or a topic is missing.
+    """
+    topics = Topics(settings.namespace)
+    named = (topics.plays, topics.feedback, topics.impressions, topics.dead_letters)
+    return {
+        log_id(settings.kafka, topic): end_offsets(settings.kafka, topic, settings.partitions)
+        for topic in named
+    }
 
 
 def publish(settings: Settings, target: Target) -> dict[str, int]:
@@ -38,7 +55,12 @@ def publish(settings: Settings, target: Target) -> dict[str, int]:
     topic = Topics(settings.namespace).erasures
     name = listener_key(target.user_id)
     key = f"{name}:{target.event_id or ''}".encode()
-    value = encode(Erasure(listener=name, before=target.before_ms, event_id=target.event_id or ""))
+    erasure = Erasure(
+        listener=name,
+        before=target.before_ms,
+        event_id=target.event_id or "",
+        ends=target.ends,
+    )
     place: dict[str, int] = {}
 
     def delivered(error: object, message: Message) -> None:
@@ -56,7 +78,7 @@ def publish(settings: Settings, target: Target) -> dict[str, int]:
     )
     try:
         partition = zlib.crc32(key) % settings.partitions
-        producer.produce(topic, value, key, partition, on_delivery=delivered)
+        producer.produce(topic, encode(erasure), key, partition, on_delivery=delivered)
         producer.flush(_ACK_SECONDS + 2)
     except (KafkaException, BufferError) as error:
         raise BrokerUnavailable(f"the erasure was not recorded: {error}") from None

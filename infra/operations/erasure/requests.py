@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -21,9 +22,15 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 SETTLE_SECONDS = 3
 
 _OPEN = """
-    select id, user_id, event_id, before_ms, steps from erasures
+    select id, user_id, event_id, before_ms, steps, ends from erasures
     where state <> 'done' and requested_at <= now() - make_interval(secs => %s)
     order by requested_at
+"""
+
+_BEGIN = """
+    update erasures set state = 'running', ends = %s, steps = '{}',
+        before_ms = floor(extract(epoch from clock_timestamp()) * 1000)::bigint
+    where id = %s returning before_ms
 """
 
 
@@ -35,6 +42,9 @@ class Request:
     ----------
     steps
         Step -> what it removed, for the steps that are finished.
+    ends
+        Log id -> end offset of each partition: which messages the request erases. ``None`` until
+        it is begun.
     """
 
     id: UUID
@@ -42,6 +52,7 @@ class Request:
     event_id: UUID | None
     before_ms: int | None
     steps: dict[str, dict[str, int]]
+    ends: dict[str, list[int]] | None = None
 
 
 def ask(connection: Connection, user_id: str, *, actor: str, origin: str) -> UUID:
@@ -64,14 +75,15 @@ def pending(connection: Connection, settle: float = SETTLE_SECONDS) -> list[Requ
     return [Request(*row) for row in connection.execute(_OPEN, (settle,)).fetchall()]
 
 
-def begin(connection: Connection, request: Request, before_ms: int) -> None:
-    """Fix up to which moment a request forgets; a request begun before keeps its moment."""
-    if request.before_ms is None:
-        request.before_ms = before_ms
-    connection.execute(
-        "update erasures set state = 'running', before_ms = %s where id = %s",
-        (request.before_ms, request.id),
-    )
+def begin(connection: Connection, request: Request, ends: dict[str, list[int]]) -> None:
+    """Fix which messages and rows a request erases: up to these offsets, and up to now.
+
+    The time is PostgreSQL's own, which also stamps the rows it is compared with.
+    """
+    begun = connection.execute(_BEGIN, (Jsonb(ends), request.id)).fetchone()
+    assert begun is not None
+    (request.before_ms,) = begun
+    request.ends, request.steps = ends, {}
 
 
 def note(connection: Connection, request: Request, step: str, removed: dict[str, int]) -> None:
@@ -80,6 +92,15 @@ def note(connection: Connection, request: Request, step: str, removed: dict[str,
     connection.execute(
         "update erasures set steps = %s, waiting_for = '' where id = %s",
         (Jsonb(request.steps), request.id),
+    )
+
+
+def repeat(connection: Connection, request: Request, steps: Iterable[str]) -> None:
+    """Have finished steps done again."""
+    for step in steps:
+        request.steps.pop(step, None)
+    connection.execute(
+        "update erasures set steps = %s where id = %s", (Jsonb(request.steps), request.id)
     )
 
 

@@ -8,7 +8,6 @@ still keeps old bytes (versions of the lake, files) is written anew, once for al
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
 
 import psycopg
@@ -31,6 +30,12 @@ from infra.operations.erasure.target import Target
 
 _LOG = logging.getLogger(__name__)
 Tell = Callable[[str, str], None]
+#: Steps that write whole files anew.
+_FILES: dict[str, Callable[[Settings], dict[str, int]]] = {
+    "redis-file": features.rewrite,
+    "lake-versions": lake.purge,
+    "warehouse-file": warehouse.rewrite,
+}
 
 
 class Work:
@@ -74,7 +79,7 @@ class Work:
             # Snowflake last: while it is away everything of our own is finished.
             if self._attempt(
                 request, lambda request: self._rewrite(request, files)
-            ) and self._attempt(request, self._remote):
+            ) and self._attempt(request, self._finish):
                 requests.finish(self._connection, request, actor=self._actor, origin=self._origin)
                 self._tell("erasure", "done")
                 done += 1
@@ -91,7 +96,8 @@ class Work:
         return True
 
     def _remove(self, request: Request) -> None:
-        requests.begin(self._connection, request, int(time.time() * 1000))
+        if request.ends is None:
+            requests.begin(self._connection, request, log.ends(self._settings))
         target = self._target(request)
         settings, connection = self._settings, self._connection
         self._step(request, "log", lambda: log.publish(settings, target))
@@ -123,11 +129,7 @@ class Work:
     def _rewrite(self, request: Request, files: dict[str, dict[str, int]]) -> None:
         """Write files anew, once for all requests of this pass."""
         settings = self._settings
-        for step, act in {
-            "redis-file": features.rewrite,
-            "lake-versions": lake.purge,
-            "warehouse-file": warehouse.rewrite,
-        }.items():
+        for step, act in _FILES.items():
 
             def once(
                 step: str = step, act: Callable[[Settings], dict[str, int]] = act
@@ -140,14 +142,25 @@ class Work:
 
             self._step(request, step, once)
 
-    def _remote(self, request: Request) -> None:
+    def _finish(self, request: Request) -> None:
         target = self._target(request)
         self._step(request, "snowflake", lambda: snowflake.forget(self._settings, target))
+        self._make_sure(request, target)
+
+    def _make_sure(self, request: Request, target: Target) -> None:
+        """Look for rows that are left. If there are some, have them removed by the next pass."""
+        left = history.left(self._connection, target) | lake.left(self._settings, target)
+        if not left:
+            return
+        requests.repeat(self._connection, request, ("postgres", "lake", *_FILES))
+        found = ", ".join(f"{count} in {table}" for table, count in left.items())
+        raise StoreUnavailable(f"rows were written again: {found}; they are removed once more")
 
     def _target(self, request: Request) -> Target:
         assert request.before_ms is not None
+        assert request.ends is not None
         play = None if request.event_id is None else str(request.event_id)
-        return Target(request.user_id, request.before_ms, play)
+        return Target(request.user_id, request.before_ms, play, request.ends)
 
     def _step(self, request: Request, name: str, act: Callable[[], dict[str, int]]) -> None:
         if name in request.steps:

@@ -13,7 +13,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -28,7 +27,7 @@ from contracts.snowflake import REFUSED, Snowflake
 from contracts.topics import Kind, Topics
 from contracts.workers import ERASER, SNOWFLAKE_SINK
 from infra.operations.erasure.log import GONE_MS
-from infra.operations.erasure.target import RECEIVED, Target
+from infra.operations.erasure.target import Target
 from infra.stack.progress import heartbeats
 from streams.snowflake_sink.files import RangeFile
 from streams.snowflake_sink.remote import Remote
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
     from snowflake.connector.cursor import SnowflakeCursor
 
 PROCESS = ERASER.name
+_PLACE = ["log_id", "kafka_partition", "kafka_offset"]
 _HOLDERS = """
     select t.table_schema, t.table_name, t.retention_time, c.column_name
     from {database}.information_schema.tables t
@@ -118,7 +118,7 @@ def _files(settings: Settings, snowflake: Snowflake, table: str, target: Target)
                 continue
             content = stage.get(file)
             rows = pq.read_table(io.BytesIO(content))
-            kept = rows.filter(pc.invert(_names(rows, table, target)))
+            kept = rows.filter(pc.invert(_names(rows, target)))
             if kept.num_rows < rows.num_rows:
                 _put_instead(stage, file, kept, set_aside.get(file, ""))
                 count += 1
@@ -127,14 +127,14 @@ def _files(settings: Settings, snowflake: Snowflake, table: str, target: Target)
         stage.close()
 
 
-def _names(rows: pa.Table, table: str, target: Target) -> pa.ChunkedArray:
-    before = pa.scalar(target.before_ms, pa.timestamp("ms", tz="UTC"))
-    found = pc.and_(
-        pc.equal(rows["user_id"], target.user_id), pc.less_equal(rows[RECEIVED[table]], before)
-    )
+def _names(rows: pa.Table, target: Target) -> pa.Array:
+    """Return for each row whether it is erased."""
+    found = pc.equal(rows["user_id"], target.user_id)
     if target.event_id is not None:
         found = pc.and_(found, pc.equal(rows["event_id"], target.event_id))
-    return found
+    places = zip(*(rows[name].to_pylist() for name in _PLACE), strict=True)
+    later = [target.keeps(*place) for place in places]
+    return pc.and_not(found, pa.chunked_array([later], pa.bool_()))
 
 
 def _put_instead(stage: Stage, file: RangeFile, kept: pa.Table, reason: str) -> None:
@@ -183,20 +183,21 @@ def _rows(
     RAW comes last: it is what says which entries of the journal of merges are the listener's.
     """
     database = snowflake.database.upper()
-    before = datetime.fromtimestamp(target.before_ms / 1000, UTC)
+    plays = f"select event_id from {database}.RAW.PLAYS where user_id = %s"  # noqa: S608
     removed, days = {}, 0
-    values: list[str | datetime]
     holders = _holders(cursor, database)
     for holder in sorted(holders, key=lambda h: (h.schema == "RAW", h.table == "PLAYS")):
         column = "user_id" if target.event_id is None else "event_id"
         if column in holder.columns:
             where, values = f"{column} = %s", [target.event_id or target.user_id]
-            received = next((c for c in RECEIVED.values() if c in holder.columns), None)
-            if received is not None:
-                where, values = f"{where} and {received} <= %s", [*values, before]
-        elif holder.table == "PLAY_MERGES":
-            plays = f"select event_id from {database}.RAW.PLAYS where user_id = %s"  # noqa: S608
-            where, values = f"event_id in ({plays} and received_at <= %s)", [target.user_id, before]
+            if holder.columns.issuperset(_PLACE):
+                where = f"{where} and not {target.kept()}"
+            elif target.event_id is None and "event_id" in holder.columns:
+                where = f"{where} and event_id not in ({plays} and {target.kept()})"
+                values = [*values, target.user_id]
+        elif holder.table == "PLAY_MERGES" and target.event_id is None:
+            where = f"event_id in ({plays} and not {target.kept()})"
+            values = [target.user_id]
         else:
             continue
         name = f'{database}.{holder.schema}."{holder.table}"'
