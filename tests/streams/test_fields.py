@@ -101,7 +101,7 @@ def test_of_two_equal_hearings_the_one_that_was_not_skipped_stands() -> None:
 
 
 def test_history_columns() -> None:
-    told = to_told("ada", PLAY)
+    told = to_told("ada", PLAY, 7)
     assert msgspec.structs.asdict(told) | {"name_key": None} == {
         "user_id": "ada",
         "played_at": datetime(2023, 11, 14, 22, 13, 21, 234000, UTC),
@@ -117,14 +117,15 @@ def test_history_columns() -> None:
         "received_at": datetime(2023, 11, 14, 22, 18, 20, 567000, UTC),
         "extra": '{"isrc":"FRZ039800212"}',
         "name_key": None,
+        "place": 7,
         "clients": ["navidrome"],
     }
 
 
 def test_songs_of_one_title_have_keys_of_their_own_in_the_history() -> None:
-    keys = {to_told("ada", changed(artist=a, title=t)).name_key for a in "xy" for t in "xy"}
+    keys = {to_told("ada", changed(artist=a, title=t), 7).name_key for a in "xy" for t in "xy"}
     assert len(keys) == 4
-    assert to_told("ada", changed(artist="AIR")).name_key == to_told("ada", PLAY).name_key
+    assert to_told("ada", changed(artist="AIR"), 7).name_key == to_told("ada", PLAY, 7).name_key
     assert all(key is not None and -(2**63) <= key < 2**63 for key in keys)
 
 
