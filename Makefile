@@ -4,11 +4,12 @@
 # make lint      ruff, mypy, import rules, declared dependencies, sqlfluff over what dbt renders
 # make fmt       format, and mend what ruff can mend
 # make airflow   fill .venv-airflow, in which the DAGs are tested
+# make flink     fill .venv-flink, in which the Flink jobs run
 # make install   fill .venv from the hashed requirement files (the others call it)
 # make lock      make the requirement files anew from pyproject.toml
 # make clean     remove the environments and what was built (data in .segue stays)
 .DEFAULT_GOAL := help
-.PHONY: help install demo test unit lint fmt lock clean airflow
+.PHONY: help install demo test unit lint fmt lock clean airflow flink
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -65,6 +66,10 @@ airflow: .venv-airflow/.installed
 	@$(UV) sync --require-hashes --python .venv-airflow/bin/python infra/requirements/airflow.lock
 	@touch $@
 
+# Flink's own environment: its pins exclude most of ours.
+flink: install
+	@$(BIN)/segue flink install
+
 # Hashes for every platform, no index address in the files.
 COMPILE = $(BIN)/uv pip compile -q --universal -p 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header
 # What production hosts and the image run: every role, without the servers of `segue up`.
@@ -75,6 +80,7 @@ lock:
 	echo uv | $(COMPILE) - -o infra/requirements/installer.lock
 	echo hatchling | $(COMPILE) - -c infra/requirements/dev.lock -o infra/requirements/build.lock
 	$(COMPILE) infra/requirements/airflow.in -o infra/requirements/airflow.lock
+	$(COMPILE) infra/requirements/flink.in -o infra/requirements/flink.lock
 
 clean:
-	rm -rf $(VENV) .venv-airflow infra/kafka/libs infra/kafka/target batch/dbt/target batch/dbt/logs
+	rm -rf $(VENV) .venv-airflow .venv-flink infra/kafka/libs infra/kafka/target infra/flink/libs infra/flink/target batch/dbt/target batch/dbt/logs

@@ -13,6 +13,8 @@ import msgspec
 from contracts.erasures import Erasure
 from contracts.events import DeadLetter, Feedback, Submission
 from contracts.impressions import Impression, ImpressionV1
+from contracts.results import Late, Session, Trending, Uniques
+from contracts.suspects import Suspect
 
 FOLDER = Path(__file__).parent / "schemas"
 MESSAGES: dict[str, type[msgspec.Struct]] = {
@@ -22,6 +24,11 @@ MESSAGES: dict[str, type[msgspec.Struct]] = {
     "impression.v2": Impression,
     "dead-letter.v1": DeadLetter,
     "erasure.v1": Erasure,
+    "trending.v1": Trending,
+    "session.v1": Session,
+    "uniques.v1": Uniques,
+    "late.v1": Late,
+    "suspect.v1": Suspect,
 }
 
 

@@ -53,6 +53,9 @@ class Settings:
         models can be judged by these lists; every impression carries the propensities.
     lastfm_secret
         Shared secret of Last.fm signatures (``api_sig``); empty: signatures are not checked.
+    flink
+        Address of Flink's REST interface, ``http://127.0.0.1:8081``; empty: Flink does not run, and
+        nobody reads or makes its topics.
     """
 
     home: Path = Path(".segue")
@@ -74,6 +77,7 @@ class Settings:
     rate_per_address: int = 3_000
     explore_share: float = 0.0
     lastfm_secret: str = ""
+    flink: str = ""
 
     @property
     def paths(self) -> HomePaths:

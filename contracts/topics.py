@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 _DAY_MS = 24 * 60 * 60 * 1000
+#: Flink job -> how many days its results are kept.
+_RESULTS_DAYS = {"trending": 7, "sessions": 30, "uniques": 30, "suspects": 30, "late": 90}
 
 
 class Kind(StrEnum):
@@ -87,6 +89,25 @@ class Topics:
     def landed(self) -> tuple[Topic, Topic, Topic]:
         """The topics that the lake and Snowflake keep a RAW table of (contracts.lake.TABLES)."""
         return self.plays, self.feedback, self.impressions
+
+    @property
+    def results(self) -> dict[str, str]:
+        """What the Flink jobs publish, by job (:mod:`contracts.results`).
+
+        The version stands in the name: a job that counts otherwise begins a topic beside the old
+        one, and readers change over.
+        """
+        return {job: f"{self.namespace}.{job}.v1" for job in _RESULTS_DAYS}
+
+    def result_configs(self) -> dict[str, dict[str, str]]:
+        """Return settings by name of the topics of results, which exist only where Flink runs.
+
+        All are bounded: three of them name listeners, and erased ones must vanish from them.
+        """
+        return {
+            self.results[job]: {"retention.ms": str(days * _DAY_MS)}
+            for job, days in _RESULTS_DAYS.items()
+        }
 
     def configs(self, plays_days: int = 0) -> dict[str, dict[str, str]]:
         """Return topic settings by name.

@@ -63,6 +63,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "Fetch from Last.fm, Spotify, ListenBrainz.",
     ),
     "catalogue": ("infra.cli.commands.catalogue", "app", "Coverage, merges to review, content."),
+    "flink": (
+        "infra.cli.commands.flink",
+        "app",
+        "Windows and patterns on the play log, on Apache Flink.",
+    ),
     "snowflake": (
         "infra.cli.commands.snowflake",
         "app",

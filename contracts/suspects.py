@@ -1,0 +1,109 @@
+"""Listeners whose plays no person produces, as messages of the topic ``suspects``.
+
+Flink finds them; an operator releases them. Both write here, so the topic alone says who is
+suspect: a listener is, if something was found that ended after the last release.
+:class:`Suspects` keeps that. It depends on the set of messages alone, not on their order or number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from contracts.messages import check_version, read
+
+VERSION = 1
+#: What each pattern means, for a person.
+PATTERNS: dict[str, str] = {
+    "too-fast": "six plays heard for half a minute or more began within one minute",
+    "one-track": "one track forty times in a row within four hours",
+    "same-trace": "five accounts or more played the same tracks at the same seconds for an hour",
+}
+#: ``pattern`` of an operator's release.
+RELEASED = "released"
+
+
+class Suspect(msgspec.Struct, kw_only=True):
+    """One finding, or a release. Key: listener, pattern and start.
+
+    Attributes
+    ----------
+    pattern
+        One of :data:`PATTERNS`, or :data:`RELEASED`.
+    started_at, ended_at
+        Milliseconds since the epoch, UTC: start of the first and of the last play. A release
+        covers every finding that ended up to its own ``ended_at``.
+    plays
+        How many plays make the finding.
+    """
+
+    user_id: str
+    pattern: str
+    started_at: int
+    ended_at: int
+    plays: int
+    run: int = 0
+    version: int = VERSION
+
+
+_DECODER = msgspec.json.Decoder(Suspect)
+
+
+def encode(suspect: Suspect) -> bytes:
+    """Return the JSON bytes of a finding."""
+    return msgspec.json.encode(suspect)
+
+
+def decode(value: bytes | None) -> Suspect:
+    """Read one message of ``suspects``; raises InvalidEvent."""
+    found = read(_DECODER, value, "a finding")
+    check_version(found.version, VERSION)
+    return found
+
+
+def message_key(suspect: Suspect) -> bytes:
+    """Return the key of a finding: the same finding published again has the same key."""
+    return f"{suspect.user_id}|{suspect.pattern}|{suspect.started_at}".encode()
+
+
+class Suspects:
+    """Who is suspect now.
+
+    Examples
+    --------
+    >>> held = Suspects()
+    >>> found = Suspect(user_id="bot", pattern="too-fast", started_at=0, ended_at=9, plays=6)
+    >>> held.add(found)
+    >>> "bot" in held
+    True
+    >>> held.add(Suspect(user_id="bot", pattern=RELEASED, started_at=9, ended_at=9, plays=0))
+    >>> "bot" in held
+    False
+    """
+
+    def __init__(self) -> None:
+        self._findings: dict[str, dict[bytes, Suspect]] = {}
+        self._released: dict[str, int] = {}
+
+    def add(self, suspect: Suspect) -> None:
+        """Take note of one message."""
+        user = suspect.user_id
+        if suspect.pattern == RELEASED:
+            self._released[user] = max(suspect.ended_at, self._released.get(user, 0))
+        else:
+            self._findings.setdefault(user, {})[message_key(suspect)] = suspect
+
+    def findings(self, user_id: str) -> list[Suspect]:
+        """Return what was found of a listener since the last release, oldest first."""
+        released = self._released.get(user_id, -1)
+        found = self._findings.get(user_id, {}).values()
+        return sorted(
+            (s for s in found if s.ended_at > released), key=lambda s: (s.started_at, s.pattern)
+        )
+
+    def __contains__(self, user_id: str) -> bool:
+        return user_id in self._findings and bool(self.findings(user_id))
+
+    def __iter__(self) -> Iterator[str]:
+        return (user for user in sorted(self._findings) if user in self)

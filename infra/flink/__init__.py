@@ -1,0 +1,1 @@
+"""Flink on one machine: its environment, its process, its REST interface."""

@@ -1,0 +1,26 @@
+"""``python -m streams.flink``: run the jobs, in this process or as the entry of a cluster's job."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+from contracts.settings import Settings
+from streams.flink.job import batch, stream
+from streams.flink.options import parse
+
+
+def main(arguments: list[str]) -> None:
+    """Start the jobs; wait for their end where they have one or run in this process."""
+    options = parse(arguments)
+    if options.files is not None:
+        batch(options).execute().wait()
+    else:
+        stream(Settings.from_env(), options).execute().wait()
+
+
+if __name__ == "__main__":
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    main(sys.argv[1:])

@@ -1,0 +1,138 @@
+"""All jobs as one Flink job, so that the log is read once."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+
+from pyflink.common import Configuration
+from pyflink.datastream import StreamExecutionEnvironment
+from pyflink.table import (
+    EnvironmentSettings,
+    Schema,
+    StatementSet,
+    StreamTableEnvironment,
+    TableEnvironment,
+)
+
+from contracts.settings import Settings
+from contracts.topics import Topics
+from streams.flink.decoder import ROW_TYPE, STAGE, Decoder
+from streams.flink.options import Options
+from streams.flink.rows import Row
+from streams.flink.statements import file_sink, interval, job, kafka_sink, statements
+
+_DAY = 86_400
+#: Column types of the tables that the decoder's rows make.
+_COLUMNS = {"played_at": "BIGINT", "received_at": "BIGINT", "trace": "BIGINT"} | {
+    "heard": "BOOLEAN",
+    "late": "BOOLEAN",
+}
+
+
+def configuration(options: Options) -> Configuration:
+    """Return Flink's settings of a run."""
+    conf = Configuration()
+    values = {
+        "pipeline.name": "segue",
+        "parallelism.default": str(options.parallelism),
+        "python.executable": sys.executable,
+        "python.client.executable": sys.executable,
+        # Days and hours are those of UTC, whatever the host thinks.
+        "table.local-time-zone": "UTC",
+        # A second delivery comes within the bound or is late; a day more is the longest outage
+        # after which the job goes on as if nothing had been.
+        "table.exec.state.ttl": f"{options.bound + _DAY} s",
+        "table.exec.source.idle-timeout": f"{options.idle} s",
+        **options.conf,
+    }
+    for key, value in values.items():
+        conf.set_string(key, value)
+    return conf
+
+
+def stream(settings: Settings, options: Options) -> StatementSet:
+    """Return the streaming job, not started yet."""
+    env = StreamExecutionEnvironment.get_execution_environment(configuration(options))
+    table_env = StreamTableEnvironment.create(
+        env, environment_settings=EnvironmentSettings.in_streaming_mode()
+    )
+    topics = Topics(settings.namespace)
+    _plays(table_env, settings, options)
+    inserts = table_env.create_statement_set()
+    for name in options.jobs:
+        sink = kafka_sink(topics.results[name], settings.kafka)
+        _add(table_env, inserts, job(name, sink=sink, run=0))
+    return inserts
+
+
+def batch(options: Options) -> StatementSet:
+    """Return the same job over files, not started yet."""
+    assert options.files is not None
+    assert options.out is not None
+    chosen = EnvironmentSettings.new_instance().in_batch_mode()
+    table_env = TableEnvironment.create(chosen.with_configuration(configuration(options)).build())
+    for statement in statements("files", folder=options.files.as_uri()):
+        table_env.execute_sql(statement)
+    inserts = table_env.create_statement_set()
+    for name in options.jobs:
+        sink = file_sink(options.out / name)
+        _add(table_env, inserts, job(name, sink=sink, run=options.run, batch=True))
+    return inserts
+
+
+def _add(table_env: TableEnvironment, inserts: StatementSet, parts: Iterable[str]) -> None:
+    for statement in parts:
+        if statement.startswith("INSERT"):
+            inserts.add_insert_sql(statement)
+        else:
+            table_env.execute_sql(statement)
+
+
+def _plays(table_env: StreamTableEnvironment, settings: Settings, options: Options) -> None:
+    """Make the tables ``timely`` and ``late_plays`` and the view ``plays``."""
+    source = statements(
+        "source",
+        topic=Topics(settings.namespace).plays,
+        kafka=settings.kafka,
+        group=f"{settings.namespace}.{STAGE}",
+        bound=interval(options.bound),
+        idle=f"{options.idle} s",
+        ends="'scan.bounded.mode' = 'latest-offset'," if options.bounded else "",
+    )
+    for statement in source:
+        table_env.execute_sql(statement)
+    messages = table_env.sql_query("SELECT `key`, `value`, `partition`, `offset` FROM messages")
+    # Over to a stream and back, for two reasons: Python reads the messages by the rules of the
+    # other folds, and SQL cannot name another time attribute than that of the source, while the
+    # bridge can. The watermarks stay those of the source, which are per partition.
+    decoded = (
+        table_env.to_data_stream(messages)
+        .process(Decoder(settings, options.bound), output_type=ROW_TYPE)
+        .name("decode")
+        .uid("decode")
+    )
+    everything = table_env.from_data_stream(
+        decoded, _schema("played_at").column_by_expression("seen", "PROCTIME()").build()
+    )
+    table_env.create_temporary_view("deliveries", everything)
+    timely = table_env.sql_query("SELECT * FROM deliveries WHERE NOT late")
+    table_env.create_temporary_view("timely", timely)
+    arrivals = _schema("received_at").column_by_expression(
+        "day", "DATE_FORMAT(TO_TIMESTAMP_LTZ(played_at, 3), 'yyyy-MM-dd')"
+    )
+    table_env.create_temporary_view(
+        "arrivals", table_env.from_data_stream(decoded, arrivals.build())
+    )
+    late = table_env.sql_query("SELECT * FROM arrivals WHERE late")
+    table_env.create_temporary_view("late_plays", late)
+    for statement in statements("plays"):
+        table_env.execute_sql(statement)
+
+
+def _schema(time: str) -> Schema.Builder:
+    builder = Schema.new_builder()
+    for name in Row._fields:
+        builder.column(name, _COLUMNS.get(name, "STRING"))
+    builder.column_by_expression("at", f"TO_TIMESTAMP_LTZ({time}, 3)")
+    return builder.watermark("at", "SOURCE_WATERMARK()")

@@ -1,0 +1,246 @@
+"""The Flink jobs on Apache Kafka, to the row: independent queries, kills, restores."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import psutil
+import pytest
+from confluent_kafka import Producer
+
+from contracts import erasures
+from contracts.errors import StoreUnavailable
+from contracts.ids import partition_of
+from contracts.kafka import ensure_topics
+from contracts.results import KINDS, WINDOWS
+from contracts.settings import Settings
+from contracts.topics import Topics
+from infra.flink.process import arguments
+from infra.flink.rest import Job, Rest
+from infra.operations.interactions import read
+from infra.stack.ports import free_ports
+from infra.stack.server import Server
+from streams.flink.statements import PLACES
+from tests.conftest import ROOT
+from tests.streams.flink import kit, live_log, oracle
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.kafka,
+    pytest.mark.slow,
+    pytest.mark.timeout(600),
+]
+BOUND = 3600
+
+
+@dataclass
+class Run:
+    """A log on a broker, what the jobs made of it, and a database over the same log."""
+
+    settings: Settings
+    db: duckdb.DuckDBPyConnection
+    log: live_log.LiveLog
+    erased: str
+    published: dict[str, dict[bytes, Any]]
+
+    def rows(self, job: str) -> oracle.Rows:
+        return kit.as_rows(job, list(self.published[job].values()))
+
+
+def plays(count: int) -> live_log.LiveLog:
+    """Return a log of real plays where they are to be had, else of made-up ones."""
+    folder = Path(os.environ.get("SEGUE_DATA", ROOT.parent / "shared" / "data"))
+    real = folder / "30music_dev.parquet"
+    if real.is_file():
+        return live_log.make(read(real, limit=count))
+    return live_log.make(live_log.synthetic(count))
+
+
+def fresh(broker: Server, name: str, log: live_log.LiveLog, home: Path) -> Settings:
+    """Make the topics of a namespace of its own and write the log."""
+    settings = replace(Settings(), kafka=broker.address, namespace=name, home=home)
+    topics = Topics(name)
+    ensure_topics(settings.kafka, {**topics.configs(), **topics.result_configs()}, 4)
+    log.write(settings.kafka, topics.plays, 4)
+    return settings
+
+
+def erase(settings: Settings, user: str, before: int) -> None:
+    """Write an erasure, as the eraser does."""
+    producer = Producer({"bootstrap.servers": settings.kafka})
+    erasure = erasures.Erasure(listener=erasures.listener_key(user), before=before)
+    producer.produce(Topics(settings.namespace).erasures, erasures.encode(erasure), user.encode())
+    assert producer.flush(20) == 0
+
+
+def database(settings: Settings, erased: dict[str, int]) -> duckdb.DuckDBPyConnection:
+    found = kit.messages(settings.kafka, Topics(settings.namespace).plays)
+    return oracle.load([(p, o, v) for p, o, _, v in found], bound=BOUND, erased=erased)
+
+
+@pytest.fixture(scope="module")
+def bounded(broker: Server, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """All jobs over a whole log, to its end."""
+    kit.needs_flink()
+    home = tmp_path_factory.mktemp("flink")
+    log = plays(6000)
+    settings = fresh(broker, "bounded", log, home)
+    user = log.messages[len(log.messages) // 3][1]  # no bot: they are in the middle
+    before = max(received for received, name, _ in log.messages if name == user)
+    erase(settings, user, before)
+    kit.run(settings, home / "job.log", "--bounded")
+    return Run(
+        settings,
+        database(settings, {user: before}),
+        log,
+        user,
+        {job: kit.published(settings, job) for job in kit.DECODERS},
+    )
+
+
+@pytest.mark.parametrize("job", ["sessions", "uniques", "suspects", "late"])
+def test_a_job_publishes_the_rows_of_an_independent_query(bounded: Run, job: str) -> None:
+    wanted = getattr(oracle, job)(bounded.db)
+    found = bounded.rows(job)
+    assert wanted - found == oracle.Rows()
+    assert found - wanted == oracle.Rows()
+    assert wanted, "the log has nothing to find"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("window", WINDOWS)
+def test_every_list_of_every_window_is_the_one_of_an_independent_query(
+    bounded: Run, kind: str, window: str
+) -> None:
+    lists = bounded.published["trending"].values()
+    mine = [found for found in lists if (found.kind, found.window) == (kind, window)]
+    assert kit.as_rows("trending", mine) == oracle.trending(bounded.db, kind, window, PLACES)
+
+
+def test_every_pattern_is_found(bounded: Run) -> None:
+    patterns = {(m.user_id, m.pattern) for m in bounded.published["suspects"].values()}
+    assert {("bot-fast", "too-fast"), ("bot-one", "one-track")} <= patterns
+    assert sum(pattern == "same-trace" for _, pattern in patterns) >= 5
+
+
+def test_bad_messages_are_dead_letters_of_flink_and_end_nothing(bounded: Run) -> None:
+    topic = Topics(bounded.settings.namespace).dead_letters
+    letters = kit.messages(bounded.settings.kafka, topic)
+    assert len({key for _, _, key, _ in letters}) == bounded.log.bad
+    assert all(b'"stage":"flink"' in value for _, _, _, value in letters)
+
+
+def test_an_erased_listener_is_in_no_result(bounded: Run) -> None:
+    topics = Topics(bounded.settings.namespace)
+    played = kit.messages(bounded.settings.kafka, topics.plays)
+    assert any(key == bounded.erased.encode() for _, _, key, _ in played)
+    for job in ("sessions", "suspects"):
+        users = {message.user_id for message in bounded.published[job].values()}
+        assert bounded.erased not in users
+
+
+class Unbounded:
+    """The jobs as `segue up --flink` runs them."""
+
+    def __init__(self, settings: Settings, jobs: str) -> None:
+        self.settings = settings
+        self.jobs = jobs
+        self.port = free_ports(1)[0]
+        self.rest = Rest(f"http://127.0.0.1:{self.port}")
+        self.log = settings.home / "job.log"
+        self.process: Any = None
+
+    def start(self, *more: str) -> None:
+        told = arguments(self.settings, rest=self.port, every=2)
+        self.process = kit.start(
+            self.settings, self.log, "--jobs", self.jobs, "--idle", "600", *told, *more
+        )
+
+    def job(self) -> Job | None:
+        try:
+            return self.rest.job()
+        except StoreUnavailable:
+            return None
+
+    def wait(self, until: Callable[[Job], bool], what: str, patience: float = 150) -> None:
+        deadline = time.monotonic() + patience
+        while time.monotonic() < deadline:
+            job = self.job()
+            if job is not None and until(job):
+                return
+            assert self.process.poll() is None, self.log.read_text(errors="replace")[-2000:]
+            time.sleep(0.3)
+        raise AssertionError(f"no {what}; {self.log.read_text(errors='replace')[-2000:]}")
+
+    def wait_published(self, wanted: oracle.Rows, patience: float = 150) -> oracle.Rows:
+        deadline = time.monotonic() + patience
+        while True:
+            found = kit.as_rows(self.jobs, list(kit.published(self.settings, self.jobs).values()))
+            if not wanted - found or time.monotonic() > deadline:
+                return found
+            time.sleep(1)
+
+    def kill(self) -> None:
+        kit.end(self.process)
+
+
+@pytest.fixture
+def unbounded(broker: Server, tmp_path: Path) -> Iterator[Unbounded]:
+    kit.needs_flink()
+    log = live_log.make(live_log.synthetic(2000))
+    settings = fresh(broker, f"unbounded-{tmp_path.name.replace('_', '-')}"[:60], log, tmp_path)
+    run = Unbounded(settings, "sessions")
+    yield run
+    if run.process is not None:
+        run.kill()
+
+
+def tail(settings: Settings, log: live_log.LiveLog) -> None:
+    """Write plays of one listener a partition, ten days later: what came before is over."""
+    last = max(received for received, _, _ in log.messages) + 10 * live_log.DAY
+    users: dict[int, str] = {}
+    for number in range(200):
+        users.setdefault(partition_of(f"tail-{number}", 4), f"tail-{number}")
+    rows = [(user, "tail", "end", last) for user in users.values()]
+    end = live_log.LiveLog()
+    for user, artist, title, at in rows:
+        play = live_log.play(user, artist, title, at, at)
+        end.messages.append((at, user, live_log.message(user, [play])))
+    end.write(settings.kafka, Topics(settings.namespace).plays, 4)
+
+
+def test_killed_jobs_go_on_from_their_checkpoint_and_savepoints_survive_a_change(
+    unbounded: Unbounded,
+) -> None:
+    """Kill all of it, then Java alone, then stop and go on with another parallelism."""
+    settings, run = unbounded.settings, unbounded
+    run.start()
+    run.wait(lambda job: job.checkpoint_bytes > 0, "checkpoint")
+    run.kill()
+    run.start()
+    run.wait(lambda job: job.well and job.checkpoint_at > 0, "restored checkpoint")
+    assert "state-recovery.path" in " ".join(run.process.args)
+
+    java = [c for c in psutil.Process(run.process.pid).children() if c.name() == "java"]
+    java[0].send_signal(signal.SIGKILL)
+    run.process.wait(60)  # the supervisor would start it again
+    run.start()
+    run.wait(lambda job: job.well and job.checkpoint_at > 0, "checkpoint after the second kill")
+
+    place = Path(run.rest.savepoint(stop=True).removeprefix("file:"))
+    run.process.wait(60)
+    assert (place / "_metadata").exists()
+    shutil.rmtree(settings.home / "flink" / "checkpoints")
+    tail(settings, live_log.make(live_log.synthetic(2000)))
+    run.start("--parallelism", "2")
+    wanted = oracle.sessions(database(settings, {}))
+    found = run.wait_published(oracle.Rows({k: 1 for k in wanted if not k[0].startswith("tail")}))
+    assert {k for k in wanted if not k[0].startswith("tail")} == set(found)
