@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests import synthetic
+
 ROOT = Path(__file__).resolve().parent.parent
 
 # A busy machine is no failure; in CI hypothesis' own profile says the same.
@@ -30,12 +32,32 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+_DATA = Path(os.environ.get("SEGUE_DATA", ROOT.parent / "shared" / "data"))
+_REAL = (_DATA / "30music_dev.parquet").exists()
+
+
+def pytest_report_header() -> str:
+    """Say which interaction data the quality gates use."""
+    return f"interaction data: {_DATA if _REAL else 'synthetic (real data: set SEGUE_DATA)'}"
+
+
 @pytest.fixture(scope="session")
-def shared_data() -> Path:
-    """Folder of the real interaction data, which is not part of the repository."""
-    folder = Path(os.environ.get("SEGUE_DATA", ROOT.parent / "shared" / "data"))
-    if not folder.is_dir():
-        pytest.skip("needs the interaction data (set SEGUE_DATA to its folder)")
+def real_data() -> bool:
+    """Whether :func:`shared_data` is the real interaction data."""
+    return _REAL
+
+
+@pytest.fixture(scope="session")
+def shared_data(real_data: bool, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the interaction data.
+
+    The real data is not part of the repository. Where it is missing, :mod:`tests.synthetic` stands
+    in: a test that uses this fixture needs expectations for both, chosen by :func:`real_data`.
+    """
+    if real_data:
+        return _DATA
+    folder = tmp_path_factory.mktemp("synthetic")
+    synthetic.write_all(folder)
     return folder
 
 

