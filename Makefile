@@ -3,13 +3,14 @@
 # make unit      what needs no server
 # make lint      ruff, mypy, import rules, declared dependencies, sqlfluff over what dbt renders
 # make fmt       format, and mend what ruff can mend
+# make docs      write the pages that are generated from the code (docs/settings.md)
 # make airflow   fill .venv-airflow, in which the DAGs are tested
 # make flink     fill .venv-flink, in which the Flink jobs run
 # make install   fill .venv from the hashed requirement files (the others call it)
 # make lock      make the requirement files anew from pyproject.toml
 # make clean     remove the environments and what was built (data in .segue stays)
 .DEFAULT_GOAL := help
-.PHONY: help install demo test unit lint fmt lock clean airflow flink
+.PHONY: help install demo test unit lint fmt lock clean airflow flink docs
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -57,6 +58,9 @@ lint: install
 fmt: install
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+
+docs: install
+	@$(BIN)/python -m infra.cli.settings_reference
 
 # Airflow's own environment: its pins and dbt's exclude each other.
 airflow: .venv-airflow/.installed

@@ -8,7 +8,6 @@ what failed it may have been repaired by a newer version.
 from __future__ import annotations
 
 import logging
-import os
 import resource
 import time
 from collections.abc import Callable
@@ -24,7 +23,9 @@ from batch.reports.publish import publish
 from batch.reports.report import Occasion
 from batch.runs import Run, Runs, Step
 from batch.target import TARGETS, Target
+from contracts.environ import read
 from contracts.errors import ConfigurationError, SegueError, Terminal
+from contracts.options import Costs
 from contracts.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -105,7 +106,7 @@ def nightly(
         raise ConfigurationError(f"no step {until!r}; there are {', '.join(STEPS)}")
     if target not in TARGETS:
         raise ConfigurationError(f"target {target!r} is unknown: choose {' or '.join(TARGETS)}")
-    price = _price()
+    price = read(Costs).cpu_hour_price
     day = day or datetime.now(UTC).date()
     runs = Runs(settings.paths.runs)
     with runs.lock():
@@ -119,16 +120,6 @@ def nightly(
         )
         _go(Night(settings, run, day, tell), runs, until, price)
     return run
-
-
-def _price() -> float | None:
-    text = os.environ.get("SEGUE_CPU_HOUR_PRICE", "").strip()
-    try:
-        return float(text) if text else None
-    except ValueError:
-        raise ConfigurationError(
-            f"SEGUE_CPU_HOUR_PRICE={text!r} is no number: give one such as 0.04"
-        ) from None
 
 
 def _resume(settings: Settings, last: Run | None, day: date, full_refresh: bool) -> Run | None:

@@ -21,8 +21,10 @@ from batch.ask import Ask
 from batch.dbt_runner import Build, Node
 from batch.lake import Snapshot
 from batch.merges import land_merges
+from contracts.environ import read
 from contracts.errors import ConfigurationError, StoreUnavailable
 from contracts.lake import CATALOGUE, TABLES
+from contracts.options import WarehouseLimits
 from contracts.settings import Settings
 
 
@@ -68,10 +70,11 @@ def connect(settings: Settings, *, read_only: bool = True) -> Iterator[duckdb.Du
 
 def _limits(path: Path) -> dict[str, str]:
     """Return what a query may take; limits set by the operator win."""
+    limits = read(WarehouseLimits)
     return {
-        "memory_limit": os.environ.get("SEGUE_DUCKDB_MEMORY", "4GB"),
-        "temp_directory": os.environ.get("SEGUE_DUCKDB_TEMP", str(path.parent / "spill")),
-        "threads": os.environ.get("SEGUE_DUCKDB_THREADS", str(os.cpu_count() or 2)),
+        "memory_limit": limits.memory,
+        "temp_directory": limits.temp or str(path.parent / "spill"),
+        "threads": str(limits.threads or os.cpu_count() or 2),
     }
 
 

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, get_type_hints
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from contracts.environ import converted, variable
+from contracts.environ import Rule, read, setting
 from contracts.errors import ConfigurationError, StoreUnavailable
 
 if TYPE_CHECKING:
     from snowflake.connector import SnowflakeConnection
 
-_PREFIX = "SEGUE_SNOWFLAKE_"
-_IDENTITY = frozenset({"user", "password", "private_key", "role", "warehouse"})
+#: Fields that say who a process is.
+IDENTITY = ("user", "password", "private_key", "role", "warehouse")
+#: Processes that may be another user in the same environment (:meth:`Snowflake.from_env`).
+PROCESSES = ("eraser",)
 #: The schema that the sinks fill; tables are named as in :data:`contracts.lake.TABLES`.
 RAW = "RAW"
 STAGE = "LANDING"
@@ -36,37 +38,38 @@ REFUSED = frozenset({2003, 3001, 1003, 2043})
 class Snowflake:
     """An account, a user of it and how to reach it.
 
-    Attributes
-    ----------
-    account
-        Account identifier, such as ``myorg-myaccount``.
-    user, role, warehouse
-        Empty role or warehouse: the user's default.
-    password, private_key
-        One of them; the key is PEM (PKCS 8, not encrypted). Snowpipe takes the key only.
-    database
-        Holds the schemas RAW, STAGING, INTERMEDIATE, SNAPSHOTS and MARTS.
-    host, port, protocol
-        Only where the address is not ``https://<account>.snowflakecomputing.com``.
-    seconds, rows
-        The sink makes a file when its oldest message waits this long, or so many rows wait.
-    silence_seconds
-        A file of which Snowpipe reports nothing for so long is looked for in RAW.
+    Settings are listed in ``docs/settings.md``.
     """
 
-    account: str
-    user: str = ""
-    password: str = field(default="", repr=False)
-    private_key: str = field(default="", repr=False)
-    role: str = ""
-    warehouse: str = ""
-    database: str = "SEGUE"
-    host: str = ""
-    port: int = 443
-    protocol: str = "https"
-    seconds: float = 60.0
-    rows: int = 200_000
-    silence_seconds: float = 120.0
+    PREFIX: ClassVar[str] = "SEGUE_SNOWFLAKE_"
+
+    account: str = setting(
+        "", "Account identifier, such as `myorg-myaccount`; empty: there is no Snowflake."
+    )
+    user: str = setting("", "Each process is a user of its own.")
+    password: str = setting("", "Password, where there is no key.", secret=True)
+    private_key: str = setting(
+        "", "Private key: PEM, PKCS 8, not encrypted. Snowpipe takes a key only.", secret=True
+    )
+    role: str = setting("", "Empty: the user's default.")
+    warehouse: str = setting("", "Empty: the user's default.")
+    database: str = setting(
+        "SEGUE", "Holds the schemas RAW, STAGING, INTERMEDIATE, SNAPSHOTS and MARTS."
+    )
+    host: str = setting(
+        "", "Host name, where the address is not `<account>.snowflakecomputing.com`."
+    )
+    port: int = setting(443, "Port of that address.", rule=Rule(low=1, high=65_535))
+    protocol: str = setting(
+        "https", "Protocol of that address.", rule=Rule(choices=("https", "http"))
+    )
+    seconds: float = setting(
+        60.0, "The sink makes a file when its oldest message waits so long.", rule=Rule(above=0)
+    )
+    rows: int = setting(200_000, "The sink makes a file when so many rows wait.", rule=Rule(low=1))
+    silence_seconds: float = setting(
+        120.0, "A file of which Snowpipe reports nothing for so long is looked for in RAW."
+    )
 
     @property
     def address(self) -> str:
@@ -109,19 +112,22 @@ class Snowflake:
         'X'
         """
         source = os.environ if env is None else env
-        if not source.get(f"{_PREFIX}ACCOUNT"):
+        if not source.get(f"{cls.PREFIX}ACCOUNT"):
             return None
-        types = get_type_hints(cls)
-        values: dict[str, Any] = {}
-        own = f"{_PREFIX}{process.upper()}_"
-        own = own if source.get(f"{own}USER") else _PREFIX
-        for each in fields(cls):
-            name = (own if each.name in _IDENTITY else _PREFIX) + each.name.upper()
-            if text := variable(source, name):
-                values[each.name] = converted(name, text, types[each.name])
-        found = cls(**values)
+        own = f"{cls.PREFIX}{process.upper()}_"
+        if process and source.get(f"{own}USER"):
+            # None of the common identity: one user's key must not be taken for another's.
+            identity = {f"{cls.PREFIX}{field.upper()}": field.upper() for field in IDENTITY}
+            common = {k: v for k, v in source.items() if k.removesuffix("_FILE") not in identity}
+            source = common | {
+                f"{name}{end}": source[f"{own}{field}{end}"]
+                for name, field in identity.items()
+                for end in ("", "_FILE")
+                if f"{own}{field}{end}" in source
+            }
+        found = read(cls, source)
         if not found.database.replace("_", "").isalnum():
-            raise ConfigurationError(f"{_PREFIX}DATABASE={found.database!r} is not a plain name")
+            raise ConfigurationError(f"{cls.PREFIX}DATABASE={found.database!r} is not a plain name")
         return found
 
     @classmethod
@@ -206,6 +212,27 @@ class Snowflake:
             key = load_pem_private_key(self.private_key.encode(), password=None)
         except (ValueError, TypeError) as error:
             raise ConfigurationError(
-                f"{_PREFIX}PRIVATE_KEY is not an unencrypted PEM key: {error}"
+                f"{self.PREFIX}PRIVATE_KEY is not an unencrypted PEM key: {error}"
             ) from None
         return key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+
+
+@dataclass(frozen=True, slots=True)
+class SnowflakeSetup:
+    """What ``segue snowflake apply`` writes into the account besides the database's name."""
+
+    PREFIX: ClassVar[str] = "SEGUE_SNOWFLAKE_"
+
+    loader_public_key: str = setting("", "Public key of the sink's user.")
+    transformer_public_key: str = setting("", "Public key of the nightly's user.")
+    eraser_public_key: str = setting("", "Public key of the eraser's user.")
+    machine_addresses: str = setting(
+        "'0.0.0.0/0'", "Addresses these users may come from: quoted networks, with commas."
+    )
+    credit_quota: int = setting(30, "Credits a month the warehouse may use.", rule=Rule(low=1))
+    retention_days: int = setting(14, "Days of time travel.", rule=Rule(low=0, high=90))
+    masking_pepper: str = setting(
+        "",
+        "Secret that pseudonyms are made with; they stay the same for as long as it does.",
+        secret=True,
+    )

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from contracts.environ import variable
 from contracts.errors import ConfigurationError
 from contracts.home import HomePaths
 
@@ -49,15 +50,8 @@ def find(
         A file that was named cannot be read.
     """
     source = os.environ if env is None else env
-    if value := source.get(wanted.variable, "").strip():
+    if value := (variable(source, wanted.variable) or "").strip():
         return value
-    if name := source.get(f"{wanted.variable}_FILE"):
-        try:
-            return Path(name).read_text().strip() or None
-        except OSError as error:
-            raise ConfigurationError(
-                f"{wanted.variable}_FILE: cannot read {name}: {error.strerror}"
-            ) from None
     kept = _home_file(HomePaths(home).credentials).get(wanted.source, {}).get(wanted.name)
     return str(kept).strip() or None if kept is not None else None
 

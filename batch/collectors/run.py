@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -40,8 +39,10 @@ from batch.content.build import Coverage
 from batch.content.view import Published
 from batch.staging.from_archive import READERS, stage_archive
 from batch.staging.runs import note_run
+from contracts.environ import read
 from contracts.errors import ConfigurationError, Retryable, SegueError, StoreUnavailable
 from contracts.home import HomePaths
+from contracts.options import Sources
 
 APIS = ("lastfm", "spotify", "listenbrainz")
 FILES = tuple(files.FILES)
@@ -209,7 +210,8 @@ async def _collect(
 async def _source(request: Request) -> Source:
     home, name = request.home, request.source
     # Another address: a self-hosted ListenBrainz, a proxy, a test.
-    url = os.environ.get(f"SEGUE_{name.upper()}_URL", "")
+    places = read(Sources)
+    url: str = getattr(places, f"{name}_url")
     if name == "lastfm":
         return lastfm.source(home, url or lastfm.BASE_URL)
     if name == "spotify":
@@ -218,8 +220,7 @@ async def _source(request: Request) -> Source:
         return await spotify.app_source(home, url or spotify.API, url or spotify.ACCOUNTS)
     if request.user:
         return listenbrainz.source(home, url or listenbrainz.API)
-    labs = os.environ.get("SEGUE_LISTENBRAINZ_LABS_URL", "")
-    return similar.source(home, labs or similar.API)
+    return similar.source(home, places.listenbrainz_labs_url or similar.API)
 
 
 async def _plays(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import importlib
 import importlib.metadata
+import os
 import sys
 from typing import Any, NoReturn
 
@@ -118,6 +119,19 @@ def _root(
         typer.echo(importlib.metadata.version("segue"))
     elif ctx.invoked_subcommand is None:
         typer.echo(ctx.get_help())
+    elif ctx.invoked_subcommand != "worker":  # a worker writes this to its log
+        _name_misspelt_settings()
+
+
+def _name_misspelt_settings() -> None:
+    if not any(name.startswith("SEGUE_") for name in os.environ):
+        return
+    from contracts.options import misspelt  # not for `segue --help`
+
+    for line in misspelt():
+        Console(stderr=True, soft_wrap=True).print(
+            f"segue: {line}", style="yellow", markup=False, highlight=False
+        )
 
 
 def main() -> None:

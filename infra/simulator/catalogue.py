@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import accumulate
 from random import Random
 
-from contracts.errors import ConfigurationError
 from contracts.ids import normalise
 from infra.simulator import names
 
@@ -58,21 +56,6 @@ class Catalogue:
     weights: dict[str, list[float]]
     by_artist: dict[str, list[int]]
     successors: list[tuple[int, int, int]]
-
-
-def chosen_seed() -> int:
-    """Return the seed that ``SEGUE_SIMULATE_SEED`` chooses, 7 by default.
-
-    Raises
-    ------
-    ConfigurationError
-        It is no whole number.
-    """
-    text = os.environ.get("SEGUE_SIMULATE_SEED", "7")
-    try:
-        return int(text)
-    except ValueError:
-        raise ConfigurationError(f"SEGUE_SIMULATE_SEED={text!r} is no whole number") from None
 
 
 def _distinct(make: Callable[[Random], str], rng: Random, taken: set[str]) -> str:

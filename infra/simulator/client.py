@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
-import os
 import signal
 import threading
 import time
@@ -15,10 +13,12 @@ from typing import Any
 
 import httpx
 
+from contracts.environ import read
 from contracts.errors import ConfigurationError
 from contracts.home import HomePaths
+from contracts.options import Simulation
 from contracts.settings import Settings
-from infra.simulator.catalogue import Catalogue, build, chosen_seed
+from infra.simulator.catalogue import Catalogue, build
 from infra.simulator.crowd import Crowd
 from infra.simulator.listener import Heard
 
@@ -141,13 +141,8 @@ def run(settings: Settings) -> int:
     ConfigurationError
         The rate or the seed is not a number, or there is no token.
     """
-    seed = chosen_seed()
-    try:
-        rate = float(os.environ.get("SEGUE_SIMULATE", "5"))
-    except ValueError as error:
-        raise ConfigurationError(f"SEGUE_SIMULATE: {error}") from None
-    if not 0 < rate < math.inf:
-        raise ConfigurationError("SEGUE_SIMULATE must be above 0 plays per second")
+    chosen = read(Simulation)
+    seed, rate = chosen.simulate_seed, chosen.simulate
     if not settings.admin_token:
         raise ConfigurationError("the simulator needs SEGUE_ADMIN_TOKEN")
     logging.getLogger("httpx").setLevel(logging.WARNING)  # not a line for every call

@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
-from contracts.environ import variable
+from contracts.environ import read, variables
 from contracts.errors import ConfigurationError
-from contracts.snowflake import Snowflake
+from contracts.snowflake import Snowflake, SnowflakeSetup
 
 _FOLDER = Path(__file__).parent
-#: What may be set beside the database's name: ``SEGUE_SNOWFLAKE_<NAME>`` -> default; ``None``: no
-#: default makes sense.
-PARAMETERS: dict[str, str | None] = {
-    "loader_public_key": None,
-    "transformer_public_key": None,
-    "eraser_public_key": None,
-    "machine_addresses": "'0.0.0.0/0'",
-    "credit_quota": "30",
-    "retention_days": "14",
-    # Whoever applied without it would change every pseudonym.
-    "masking_pepper": None,
-}
 #: Enough to see what would be run.
 DRY = {
     "SEGUE_SNOWFLAKE_LOADER_PUBLIC_KEY": "<key-of-the-loader>",
@@ -73,15 +60,14 @@ def split(text: str) -> list[str]:
 
 
 def _parameters(env: Mapping[str, str] | None) -> dict[str, str]:
-    source = os.environ if env is None else env
-    values, missing = {}, []
-    for parameter, default in PARAMETERS.items():
-        name = f"SEGUE_SNOWFLAKE_{parameter.upper()}"
-        text = (variable(source, name) or "").strip() or default
-        if text is None:
-            missing.append(name)
-            continue
-        values[parameter] = _KEY.sub("", text) if parameter.endswith("_key") else text
+    values: dict[str, str] = {}
+    missing = []
+    setup = read(SnowflakeSetup, env)
+    for each in variables(SnowflakeSetup):
+        text = str(getattr(setup, each.field)).strip()
+        if not text:
+            missing.append(each.name)
+        values[each.field] = _KEY.sub("", text) if each.field.endswith("_key") else text
     if missing:
         raise ConfigurationError(
             f"set {', '.join(missing)} (or ..._FILE): the public halves of the keys that "

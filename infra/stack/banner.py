@@ -7,7 +7,9 @@ from urllib.parse import quote_plus
 
 from rich.console import Console
 
+from contracts.environ import read
 from contracts.ids import artist_id, track_id
+from contracts.options import Simulation
 from contracts.search import search_text
 
 _SHOWN = ("api", "kafka", "redis", "postgres", "home", "logs", "admin_token")
@@ -41,9 +43,9 @@ def calls(api: str) -> list[tuple[str, str]]:
 
 def catalogue_calls(api: str) -> list[tuple[str, str]]:
     """Return calls about the invented catalogue, which simulated listeners bring along."""
-    from infra.simulator.catalogue import build, chosen_seed  # only where it is shown
+    from infra.simulator.catalogue import build  # only where it is shown
 
-    world = build(chosen_seed())
+    world = build(read(Simulation).simulate_seed)
     known = world.tracks[world.by_genre["jazz"][0]]
     artist = known.artist
     auth = '-H "Authorization: Bearer $TOKEN"'

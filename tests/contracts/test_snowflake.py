@@ -29,7 +29,7 @@ def test_secrets_come_from_files_and_are_not_shown(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-        ("PORT", "https", "PORT='https' is not a valid int"),
+        ("PORT", "https", "PORT='https' must be a whole number"),
         ("DATABASE", "a; drop", "not a plain name"),
         ("PASSWORD_FILE", "/nowhere", "cannot read /nowhere"),
     ],

@@ -12,6 +12,7 @@ import typer.main
 from typer.core import TyperGroup
 from typer.testing import CliRunner
 
+from infra.cli import settings_reference
 from infra.cli.main import COMMANDS, cli
 from tests.conftest import ROOT
 
@@ -86,3 +87,8 @@ def test_segue_alone_lists_the_commands() -> None:
     answer = CliRunner().invoke(cli, [])
     assert answer.exit_code == 0
     assert all(re.search(rf"^ +{name} ", answer.stdout, re.MULTILINE) for name in COMMANDS)
+
+
+def test_the_reference_of_settings_is_what_the_declarations_say() -> None:
+    page = (ROOT / "docs" / "settings.md").read_text()
+    assert page == settings_reference.render(), "run `make docs`"

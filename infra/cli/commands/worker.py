@@ -9,6 +9,7 @@ from collections.abc import Callable
 import typer
 
 from contracts.errors import ConfigurationError
+from contracts.options import misspelt
 from contracts.settings import Settings
 from contracts.workers import BY_NAME
 
@@ -32,6 +33,8 @@ def worker(name: str = typer.Argument(help=f"One of: {', '.join(BY_NAME)}.")) ->
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
+    for line in misspelt():
+        logging.getLogger(__name__).warning("%s", line)
     raise typer.Exit(entry(name)(Settings.from_env()))
 
 
