@@ -33,7 +33,7 @@ _CACHED = 50_000
 CALLER = "segue.caller"
 _FIND = """
     select user_id, roles, extract(epoch from expires_at)::float8
-    from tokens
+    from tokens_v1
     where token_hash = %s and revoked_at is null and (expires_at is null or expires_at > now())
 """
 

@@ -23,7 +23,9 @@ from contracts.erasure_requests import request as erasure_of
 from contracts.errors import InvalidEvent
 
 router = APIRouter(prefix="/v1", tags=["privacy"])
-_STATUS = "select state, steps, waiting_for, requested_at, finished_at from erasures where id = %s"
+_STATUS = (
+    "select state, steps, waiting_for, requested_at, finished_at from erasures_v1 where id = %s"
+)
 
 
 class ErasureAsked(msgspec.Struct):

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TypedDict
 
+import msgspec
+
 #: The deployment's own account: made at the first start, never erased.
 ADMIN = "admin"
 
@@ -48,6 +50,28 @@ REVOKE_ALL = """
 REVOKE_SESSIONS = """
     update tokens set revoked_at = coalesce(revoked_at, now()) where made_by = %(token_hash)s
 """
+
+
+class Account(msgspec.Struct, kw_only=True):
+    """View ``accounts_v1``; ``password_hash`` is argon2, ``None``: no login by password."""
+
+    user_id: str
+    password_hash: str | None
+    created_at: datetime
+
+
+class Token(msgspec.Struct, kw_only=True):
+    """View ``tokens_v1``; see :func:`token_row`."""
+
+    token_hash: bytes
+    user_id: str
+    roles: list[str]
+    label: str
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    scrobbler_md5: str | None
+    made_by: bytes | None
 
 
 class TokenRow(TypedDict):

@@ -16,6 +16,8 @@ from typing import Any
 
 import msgspec
 
+from streams.fills import FILLS
+
 #: Farthest two starts of one play may lie apart.
 REACH = timedelta(seconds=30)
 
@@ -68,19 +70,12 @@ def client_of(source: str) -> str:
 
 
 def fill(first: Told, later: Told) -> Told:
-    """Return an event that was told again: what the first report left empty is filled in.
-
-    The start and the length of the track are the least that was told and the clients are united,
-    because the rule asks for them and must not depend on who came first.
-    """
-    changes: dict[str, Any] = {
-        name: getattr(later, name) for name in FILLED if getattr(first, name) is None
+    """Return two reports of one event as one, by :data:`streams.fills.FILLS`."""
+    merged = {
+        column: rule.merge(getattr(first, column), getattr(later, column))
+        for column, rule in FILLS.items()
     }
-    lengths = [t.duration_ms for t in (first, later) if t.duration_ms is not None]
-    changes["duration_ms"] = min(lengths, default=None)
-    changes["played_at"] = min(first.played_at, later.played_at)
-    changes["clients"] = sorted({*first.clients, *later.clients})
-    return msgspec.structs.replace(first, **changes)
+    return msgspec.structs.replace(first, **merged)
 
 
 def reach(one: Told, other: Told) -> timedelta:

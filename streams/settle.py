@@ -8,13 +8,14 @@ changed, so it depends on the set of plays alone.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import psycopg
 from psycopg.types.json import Jsonb
 
-from streams.duplicates import Told, enrich, group, why
+from streams.duplicates import REACH, Told, enrich, group, why
+from streams.nearby import nearby
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 Key = tuple[str, str]
@@ -22,40 +23,6 @@ Key = tuple[str, str]
 COLUMNS = ", ".join(Told.__struct_fields__)
 #: Whoever writes plays holds this until the end of the transaction: one writer at a time.
 LOCK = "lock table kept_apart in share row exclusive mode"
-_NEAR = """
-    {other}.user_id = {one}.user_id and {other}.name_key = {one}.name_key
-    and {other}.played_at between {one}.played_at - interval '30 s'
-        and {one}.played_at + interval '30 s'
-"""
-
-
-def _near(other: str, one: str) -> str:
-    return _NEAR.format(other=other, one=one)
-
-
-# Everything connected with the seeds by steps of at most 30 seconds. A seed nobody is near to, and
-# that is no member of a group, needs no second look.
-_REACHED = f"""
-with recursive reached as (
-    select seed.user_id, seed.name_key, seed.event_id, seed.played_at
-    from seeds as seed
-    where
-        exists (
-            select from plays as p where {_near("p", "seed")} and p.event_id <> seed.event_id
-        )
-        or exists (select from merged_plays as m where {_near("m", "seed")})
-    union
-    select near.user_id, near.name_key, near.event_id, near.played_at
-    from reached, lateral (
-        select p.user_id, p.name_key, p.event_id, p.played_at from plays as p
-        where {_near("p", "reached")}
-        union all
-        select m.user_id, m.name_key, m.event_id, m.played_at from merged_plays as m
-        where {_near("m", "reached")}
-    ) as near
-)
-select distinct user_id, event_id::text from reached
-"""  # noqa: S608  our own words
 _OF = "where (user_id, event_id) in (select * from unnest(%s::text[], %s::uuid[]))"
 _SHOWN = f"select {COLUMNS} from plays {_OF}"  # noqa: S608
 _MERGED = f"select {COLUMNS}, head_id::text from merged_plays {_OF}"  # noqa: S608
@@ -68,7 +35,7 @@ _NOTE = "copy merges (user_id, event_id, head_id, why) from stdin"
 _COUNT = "update listen_counts set plays = plays + %s where user_id = %s"
 
 
-def settle(connection: Connection, seeds: str, arguments: Sequence[Any] = ()) -> int:
+def settle(connection: Connection, seeds: str, arguments: Mapping[str, Any] | None = None) -> int:
     """Bring the plays around some seeds in order; return how many merges were made or undone.
 
     To be called under :data:`LOCK`, in the transaction that changed the seeds.
@@ -76,11 +43,12 @@ def settle(connection: Connection, seeds: str, arguments: Sequence[Any] = ()) ->
     Parameters
     ----------
     seeds
-        A query that gives ``user_id, name_key, event_id, played_at``.
+        A query that returns :data:`streams.nearby.SEED_COLUMNS`.
+    arguments
+        Its parameters, by name.
     """
-    reached = connection.execute(
-        _REACHED.replace("from seeds as seed", f"from ({seeds}) as seed").encode(), arguments
-    ).fetchall()
+    given = {**(arguments or {}), "reach": REACH}
+    reached = connection.execute(nearby(seeds).encode(), given).fetchall()
     if not reached:
         return 0
     where = ([user for user, _ in reached], [event for _, event in reached])

@@ -8,29 +8,33 @@ from functools import lru_cache
 import msgspec
 
 from streams.duplicates import Told
+from streams.fills import expressions
+from streams.nearby import SEED_COLUMNS
 from streams.settle import COLUMNS, LOCK, Connection, settle
 
 _STAGE = """
 create temp table if not exists incoming (like plays) on commit delete rows;
 create temp table if not exists touched (user_id text, event_id uuid) on commit delete rows;
 """
-# An event that is told again fills in what is missing: `duplicates.fill`, in the store's words.
-_FILLS = {
-    "played_at": "least(known.played_at, told.played_at)",
-    "album": "coalesce(known.album, told.album)",
-    "ms_played": "coalesce(known.ms_played, told.ms_played)",
-    "duration_ms": "least(known.duration_ms, told.duration_ms)",
-    "skipped": "coalesce(known.skipped, told.skipped)",
-    "extra": "coalesce(known.extra, told.extra)",
-    "name_key": "coalesce(known.name_key, told.name_key)",
-    "clients": "array(select distinct c from unnest(known.clients || told.clients) c order by c)",
-}
-_SET = ", ".join(f"{column} = {value}" for column, value in _FILLS.items())
-# Most of what comes twice brings nothing new, and must not leave a dead row behind.
-_NEWS = (
-    f"({', '.join(_FILLS.values())}) is distinct from "
-    f"({', '.join(f'known.{column}' for column in _FILLS)})"
-)
+
+
+def _set(later: str) -> str:
+    """Return what an event that is reported again changes of the row ``known``."""
+    return ", ".join(f"{column} = {value}" for column, value in expressions("known", later).items())
+
+
+def _news(later: str) -> str:
+    """Return the condition that it changes anything.
+
+    Most repeated reports change nothing, and an update would leave a dead row behind.
+    """
+    changed = expressions("known", later)
+    return (
+        f"({', '.join(changed.values())}) is distinct from "
+        f"({', '.join(f'known.{column}' for column in changed)})"
+    )
+
+
 _MEMBER = "known.user_id = told.user_id and known.event_id = told.event_id"
 _MEET_CLIENTS = """
 insert into listener_clients (user_id, client)
@@ -43,7 +47,8 @@ group by user_id having count(*) > 1
 """
 _FILL_MERGED = f"""
 with filled as (
-    update merged_plays as known set {_SET} from incoming as told where {_MEMBER} and {_NEWS}
+    update merged_plays as known set {_set("told")} from incoming as told
+    where {_MEMBER} and {_news("told")}
     returning known.user_id, known.event_id
 )
 insert into touched select user_id, event_id from filled
@@ -52,8 +57,8 @@ _INSERT = f"""
 with told as (
     insert into plays as known ({COLUMNS}) select {COLUMNS} from incoming as told
     where not exists (select from merged_plays as known where {_MEMBER})
-    on conflict (user_id, event_id) do update set {_SET.replace("told.", "excluded.")}
-    where {_NEWS.replace("told.", "excluded.")}
+    on conflict (user_id, event_id) do update set {_set("excluded")}
+    where {_news("excluded")}
     returning user_id, event_id, xmax = 0 as is_new
 ), noted as (
     insert into touched select user_id, event_id from told where user_id = any(%s)
@@ -64,9 +69,7 @@ with told as (
 )
 select count(*) from told where is_new
 """  # noqa: S608
-_SEEDS = """
-select user_id, name_key, event_id, played_at from incoming join touched using (user_id, event_id)
-"""
+_SEEDS = f"select {SEED_COLUMNS} from incoming join touched using (user_id, event_id)"  # noqa: S608
 
 
 def tell(connection: Connection, plays: Iterable[Told]) -> int:

@@ -23,26 +23,26 @@ _YEARS = re.compile(r"((?:1[89]|20)\d\d)(?:-((?:1[89]|20)\d\d)|(s))?")
 _DECADE = re.compile(r"'?(\d0)'?s")
 
 _BY_TAG = f"""
-    select track_id, weight as match from catalogue_track_tags where tag = any(%({{name}})s)
+    select track_id, weight as match from catalogue_track_tags_v1 where tag = any(%({{name}})s)
     union all
     select k.track_id, {_THROUGH_ARTIST} * g.weight
     from (
-        select artist_id, max(weight) as weight from catalogue_artist_tags
+        select artist_id, max(weight) as weight from catalogue_artist_tags_v1
         where tag = any(%({{name}})s) group by 1 order by 2 desc, 1 limit {_ARTISTS}
     ) g
-    join catalogue_track_cards k using (artist_id)
+    join catalogue_track_cards_v1 k using (artist_id)
 """  # noqa: S608
 _BY_ARTIST = """
     select k.track_id, g.weight as match
     from (
         select %(artist)s::uuid as artist_id, 1.0 as weight
         union all
-        select other_id, 0.9 * score from catalogue_neighbours where artist_id = %(artist)s
+        select other_id, 0.9 * score from catalogue_neighbours_v1 where artist_id = %(artist)s
     ) g
-    join catalogue_track_cards k using (artist_id)
+    join catalogue_track_cards_v1 k using (artist_id)
 """
 _BY_SOUND = f"""
-    select track_id, ({{match}})::real as match from catalogue_track_cards
+    select track_id, ({{match}})::real as match from catalogue_track_cards_v1
     where {{known}} and {{match}} >= {_CLOSE}
     union all
 """  # noqa: S608
@@ -91,7 +91,7 @@ class Seeds:
         match = " * ".join(f"m{n}.match" for n in range(len(parts))) or "1.0"
         statement = (
             f"select {CARD}, {match} * (0.3 + 0.7 * c.popularity) as fit "  # noqa: S608
-            f"from catalogue_track_cards c {joins}{where} "
+            f"from catalogue_track_cards_v1 c {joins}{where} "
             "order by fit desc, c.track_id limit %(most)s"
         )
         return statement, given

@@ -73,7 +73,7 @@ _FIND = """
 def _statement(kind: str, columns: str, indexed: str, best_known: int = _BEST_KNOWN) -> str:
     """Return the question for artists or tracks; how many are looked through changes no answer."""
     return _FIND.format(
-        cards=f"catalogue_{kind}_cards",
+        cards=f"catalogue_{kind}_cards_v1",
         id=f"{kind}_id",
         columns=columns,
         indexed=indexed,

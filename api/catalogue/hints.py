@@ -10,11 +10,11 @@ _EMPTY = (
     "The catalogue is empty. It fills with the first `segue collect`; simulated listeners bring "
     "theirs within a minute of their start."
 )
-_ANYTHING = "select exists (select from catalogue_track_cards)"
-_TAG = "select exists (select from catalogue_artist_tags where tag = %(tag)s)"
+_ANYTHING = "select exists (select from catalogue_track_cards_v1)"
+_TAG = "select exists (select from catalogue_artist_tags_v1 where tag = %(tag)s)"
 # Tags that hold what was asked come first, then what most artists bear.
 _TAGS = """
-    select tag from catalogue_artist_tags group by tag
+    select tag from catalogue_artist_tags_v1 group by tag
     order by position(%(tag)s in tag) > 0 desc, count(*) desc, tag limit 8
 """
 

@@ -34,72 +34,54 @@ Name = Annotated[str, Query(min_length=1, max_length=300)]
 _ISRC = re.compile(r"isrc:([A-Z]{2}[A-Z0-9]{3}[0-9]{7})")
 _SPOTIFY = re.compile(r"(?:spotify:(?:track|artist):)?([0-9A-Za-z]{22})")
 _ARTIST = """
-    select artist_id, name, names, popularity from catalogue_artist_cards
-    where artist_id = (
-        select coalesce(merged_into, artist_id) from catalogue_artists where artist_id = %(id)s)
+    select artist_id, name, names, popularity from catalogue_artist_cards_v1
+    where artist_id = (select root_id from catalogue_artist_roots_v1 where artist_id = %(id)s)
 """
 _ARTIST_BY = """
-    select distinct coalesce(a.merged_into, a.artist_id)
-    from staged_artists s
-    join catalogue_links l on l.kind = 'artist'
-        and (l.source, l.source_key) = (s.source, s.source_key)
-    join catalogue_artists a on a.artist_id = l.entity_id
-    where s.mbid = %(mbid)s or s.spotify_id = %(spotify)s limit 1
+    select distinct artist_id from catalogue_artist_ids_v1
+    where mbid = %(mbid)s or spotify_id = %(spotify)s limit 1
 """
 _TRACK = f"""
-    select {CARD} from catalogue_track_cards c
+    select {CARD} from catalogue_track_cards_v1 c
     where c.track_id = %(uuid)s or c.recording_mbid = %(uuid)s
         or c.isrc = %(isrc)s or c.spotify_id = %(spotify)s
     order by c.track_id = %(uuid)s desc, c.popularity desc limit 1
 """  # noqa: S608  the columns are ours
 _TRACK_NAMED = f"""
-    select {CARD} from catalogue_track_cards c
+    select {CARD} from catalogue_track_cards_v1 c
     where c.track_id = catalogue_track_named(%(artist)s, %(title)s, %(recordings)s)
 """  # noqa: S608
 _TOP = f"""
-    select distinct on (popularity, lower(title)) {CARD} from catalogue_track_cards c
+    select distinct on (popularity, lower(title)) {CARD} from catalogue_track_cards_v1 c
     where artist_id = %(id)s order by popularity desc, lower(title), track_id limit 10
 """  # noqa: S608
 _TAGS = """
-    select tag, weight from catalogue_{kind}_tags where {kind}_id = %(id)s
+    select tag, weight from catalogue_{kind}_tags_v1 where {kind}_id = %(id)s
     order by weight desc, tag limit 20
 """
 _FACTS = """
-    select field, value, source, confidence, observed_at from catalogue_best_facts
+    select field, value, source, confidence, observed_at from catalogue_facts_v1
     where kind = %(kind)s and entity_id = %(id)s
         and field not in ('name', 'artist', 'title', 'mbid', 'recording_mbid', 'isrc', 'spotify_id')
     order by field
 """
 _IDENTITIES = """
-    select distinct i.scheme, i.value, i.source from catalogue_identities i
-    where i.kind = 'track' and i.entity_id = %(id)s order by 1, 2, 3
+    select distinct scheme, value, source from catalogue_track_identities_v1
+    where track_id = %(id)s order by 1, 2, 3
 """
 _ARTIST_IDENTITIES = """
-    select distinct i.scheme, i.value, i.source from catalogue_identities i
-    join catalogue_artists a on a.artist_id = i.entity_id
-    where i.kind = 'artist' and coalesce(a.merged_into, a.artist_id) = %(id)s order by 1, 2, 3
+    select distinct scheme, value, source from catalogue_artist_identities_v1
+    where artist_id = %(id)s order by 1, 2, 3
 """
 # What content says and what sources say, the best word on each artist.
 _ALIKE = """
     select o.artist_id, o.name, f.score, f.source
     from (
-        select distinct on (artist_id) artist_id, score, source
-        from (
-            select other_id as artist_id, score, 'content' as source
-            from catalogue_neighbours where artist_id = %(id)s
-            union all
-            select coalesce(b.merged_into, b.artist_id), s.score, s.source
-            from catalogue_artists a
-            join catalogue_links l on l.kind = 'artist' and l.entity_id = a.artist_id
-            join staged_similar s on (s.source, s.source_key) = (l.source, l.source_key)
-            join catalogue_links k on k.kind = 'artist'
-                and (k.source, k.source_key) = (s.source, s.other_key)
-            join catalogue_artists b on b.artist_id = k.entity_id
-            where coalesce(a.merged_into, a.artist_id) = %(id)s
-        ) said
-        order by artist_id, score desc, source
+        select distinct on (other_id) other_id as artist_id, score, source
+        from catalogue_similar_artists_v1 where artist_id = %(id)s
+        order by other_id, score desc, source
     ) f
-    join catalogue_artist_cards o using (artist_id)
+    join catalogue_artist_cards_v1 o using (artist_id)
     where artist_id <> %(id)s
     order by f.score desc, o.name limit 20
 """

@@ -22,16 +22,16 @@ _NEIGHBOUR = 0.6
 # Ids of the artists heard, merges followed, and of artists near to them.
 _NEAR = """
     with heard as (
-        select coalesce(a.merged_into, a.artist_id) as artist_id, max(h.share) as share
+        select r.root_id as artist_id, max(h.share) as share
         from unnest(%(ids)s::uuid[], %(shares)s::real[]) h (id, share)
-        join catalogue_artists a on a.artist_id = h.id
+        join catalogue_artist_roots_v1 r on r.artist_id = h.id
         group by 1
     )
     select artist_id, max(share) from (
         select artist_id, share from heard
         union all
         select n.other_id, %(neighbour)s * h.share * n.score
-        from heard h join catalogue_neighbours n using (artist_id)
+        from heard h join catalogue_neighbours_v1 n using (artist_id)
     ) s group by 1
 """
 

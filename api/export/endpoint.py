@@ -87,11 +87,8 @@ async def _stream(services: Services, user: str) -> AsyncIterator[bytes]:
         folder = services.settings.paths.lake
         members = [
             ("README.txt", _whole(_README.format(moment=moment[0] if moment else "now").encode())),
-            ("plays.csv", held.table_csv(connection, user, "plays", tables["plays"])),
-            *(
-                (f"postgres/{table}.jsonl", held.rows(connection, user, table, columns))
-                for table, columns in tables.items()
-            ),
+            ("plays.csv", held.plays_csv(connection, user)),
+            *((f"postgres/{table}.jsonl", held.rows(connection, user, table)) for table in tables),
             ("features.json", _whole(features)),
             ("model.json", _whole(held.modelled(reader, user))),
             *((f"lake/{t}.jsonl", held.lake(folder, t, user)) for t in held.lake_tables(folder)),

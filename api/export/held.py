@@ -11,10 +11,10 @@ from typing import Any
 
 import msgspec
 import psycopg
-from psycopg import sql
 
 from api.serving.lookup import document_at, document_of_key
 from contracts.features import Listener
+from contracts.history import Listen
 from contracts.ids import user_key
 from contracts.lake import TABLES
 from online_model import Recommender
@@ -22,53 +22,27 @@ from online_model import Recommender
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 
 _PAGE = 500
-_HOLDERS = """
-    select t.table_name, array_agg(c.column_name::text order by c.ordinal_position)
-    from information_schema.tables t
-    join information_schema.columns c using (table_schema, table_name)
-    where t.table_schema = current_schema() and t.table_type = 'BASE TABLE'
-    group by t.table_name having 'user_id' = any(array_agg(c.column_name::text))
-    order by t.table_name
-"""
-_AUDIT = """
-    select to_jsonb(a) - 'previous' - 'hash' from audit a
-    where subject = pseudonym(%(user)s) or actor = pseudonym(%(user)s) order by seq
-"""
-#: What proves who somebody is never leaves: of a token only the id that listings show.
-_SECRET = {"token_hash", "scrobbler_md5", "made_by", "password_hash"}
+_PLAYS = f"select {', '.join(Listen.__struct_fields__)} from listens_v1 where user_id = %(user)s"  # noqa: S608  the columns of the contract
 
 
-async def tables(connection: Connection) -> dict[str, list[str]]:
-    """Return ``table -> columns`` of every table that holds rows of listeners."""
-    return dict(await (await connection.execute(_HOLDERS)).fetchall())
+async def tables(connection: Connection) -> list[str]:
+    """Return every table that holds rows of listeners."""
+    return [name for (name,) in await (await connection.execute("select held_tables()")).fetchall()]
 
 
-async def rows(
-    connection: Connection, user: str, table: str, columns: list[str]
-) -> AsyncIterator[bytes]:
+async def rows(connection: Connection, user: str, table: str) -> AsyncIterator[bytes]:
     """Yield a listener's rows of a table as JSON lines, without secrets."""
-    shown = [sql.Identifier(name) for name in columns if name not in _SECRET]
-    extra = sql.SQL(
-        ", left(encode(token_hash, 'hex'), 12) as id" if "token_hash" in columns else ""
-    )
-    query = sql.SQL(
-        "select to_jsonb(t) from (select {columns}{extra} from {table} where user_id = %(user)s) t"
-    ).format(columns=sql.SQL(", ").join(shown), extra=extra, table=sql.Identifier(table))
-    async for page in _pages(connection, query, user):
+    query, given = "select held_rows(%(table)s, %(user)s)", {"table": table, "user": user}
+    async for page in _pages(connection, query, given):
         yield b"".join(msgspec.json.encode(row[0]) + b"\n" for row in page)
 
 
-async def table_csv(
-    connection: Connection, user: str, table: str, columns: list[str]
-) -> AsyncIterator[bytes]:
-    """Yield the same as CSV with a header."""
-    query = sql.SQL("select {columns} from {table} where user_id = %(user)s").format(
-        columns=sql.SQL(", ").join(map(sql.Identifier, columns)), table=sql.Identifier(table)
-    )
+async def plays_csv(connection: Connection, user: str) -> AsyncIterator[bytes]:
+    """Yield a listener's plays as CSV with a header."""
     text = io.StringIO()
     writer = csv.writer(text)
-    writer.writerow(columns)
-    async for page in _pages(connection, query, user):
+    writer.writerow(Listen.__struct_fields__)
+    async for page in _pages(connection, _PLAYS, {"user": user}):
         writer.writerows([_cell(value) for value in row] for row in page)
         yield text.getvalue().encode()
         text.seek(0)
@@ -78,7 +52,7 @@ async def table_csv(
 
 async def audited(connection: Connection, user: str) -> AsyncIterator[bytes]:
     """Yield what the audit trail says by and about a listener."""
-    async for page in _pages(connection, sql.SQL(_AUDIT), user):
+    async for page in _pages(connection, "select audited(%(user)s)", {"user": user}):
         yield b"".join(msgspec.json.encode(row[0]) + b"\n" for row in page)
 
 
@@ -140,10 +114,10 @@ def _scan(path: Path, user: str) -> Any:
 
 
 async def _pages(
-    connection: Connection, query: sql.SQL | sql.Composed, user: str
+    connection: Connection, query: str, given: dict[str, str]
 ) -> AsyncIterator[list[tuple[Any, ...]]]:
     async with connection.cursor("export") as cursor:
-        await cursor.execute(query, {"user": user})
+        await cursor.execute(query.encode(), given)
         while page := await cursor.fetchmany(_PAGE):
             yield page
 

@@ -37,11 +37,14 @@ LABEL = "scrobbler session"
 _GOOD = "revoked_at is null and (expires_at is null or expires_at > now())"
 _TOKENS = f"""
     select token_hash, scrobbler_md5, roles, expires_at,
-        (select count(*) from tokens s where s.made_by = t.token_hash and s.revoked_at is not null)
-    from tokens t
+        (
+            select count(*) from tokens_v1 s
+            where s.made_by = t.token_hash and s.revoked_at is not null
+        )
+    from tokens_v1 t
     where user_id = %s and scrobbler_md5 is not null and {_GOOD} limit 1000
 """  # noqa: S608  the condition is ours
-_PASSWORD = "select password_hash from accounts where user_id = %s"  # noqa: S105
+_PASSWORD = "select password_hash from accounts_v1 where user_id = %s"  # noqa: S105
 _HASHER = PasswordHasher()
 _NOBODY = _HASHER.hash("nobody's password")
 #: Failed logins of one name within a minute; tokens are too long to be guessed anyway.

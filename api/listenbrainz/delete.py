@@ -29,13 +29,13 @@ router = APIRouter(prefix="/1", tags=["ListenBrainz"], dependencies=[SCHEME])
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _LATEST = 253_000_000_000
 _AT = """
-    select event_id, artist, title from plays
+    select event_id, artist, title from listens_v1
     where user_id = %(user)s and played_at >= to_timestamp(%(second)s)
         and played_at < to_timestamp(%(second)s + 1)
 """
 # A play two clients told of is one to the listener: whatever was merged into it goes with it.
 _MEMBERS = """
-    select event_id from merged_plays
+    select event_id from merged_listens_v1
     where user_id = %(user)s and head_id = any(%(events)s) and event_id <> all(%(events)s)
 """
 

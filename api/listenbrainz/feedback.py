@@ -23,12 +23,12 @@ _KINDS = {1: "love", -1: "hate", 0: "undo"}
 _SCORES = {"love": 1, "hate": -1}
 _SAID = """
     select kind, extract(epoch from given_at)::bigint, track_id, artist, title, count(*) over ()
-    from feedback where user_id = %(user)s and kind = any(%(kinds)s)
+    from listener_feedback_v1 where user_id = %(user)s and kind = any(%(kinds)s)
     order by given_at desc limit %(count)s offset %(offset)s
 """
 _SAID_OF = """
     select kind, extract(epoch from given_at)::bigint, track_id, artist, title
-    from feedback where user_id = %(user)s and kind in ('love', 'hate')
+    from listener_feedback_v1 where user_id = %(user)s and kind in ('love', 'hate')
 """
 _MOST_ASKED = 1000
 

@@ -16,14 +16,9 @@ from api.web import SCHEME, With, body_of, json_reply
 
 router = APIRouter(prefix="/1", tags=["ListenBrainz"], dependencies=[SCHEME])
 SERVICES = ("lastfm", "librefm")
-_LATEST = "select latest from latest_imports where user_id = %(user)s and service = %(service)s"
+_LATEST = "select latest from latest_imports_v1 where user_id = %(user)s and service = %(service)s"
 # An importer that runs twice must not step back.
-_REMEMBER = """
-    insert into latest_imports (user_id, service, latest)
-    values (%(user)s, %(service)s, %(ts)s)
-    on conflict (user_id, service)
-        do update set latest = greatest(latest_imports.latest, excluded.latest)
-"""
+_REMEMBER = "select remember_import(%(user)s, %(service)s, %(ts)s)"
 
 
 class LatestImport(msgspec.Struct):

@@ -15,8 +15,8 @@ from api.listenbrainz.authorize import authorize
 from api.services import Services
 
 _KNOWN = """
-    select exists (select 1 from accounts where user_id = %(user)s)
-        or exists (select 1 from listen_counts where user_id = %(user)s)
+    select exists (select 1 from accounts_v1 where user_id = %(user)s)
+        or exists (select 1 from listen_counts_v1 where user_id = %(user)s)
 """
 
 

@@ -40,13 +40,13 @@ _Mbid = Annotated[
 ]
 _RATED = """
     select track_id, substr(source, 8), extract(epoch from given_at)::bigint, count(*) over ()
-    from feedback where user_id = %(user)s and source like 'rating/%%'
+    from listener_feedback_v1 where user_id = %(user)s and source like 'rating/%%'
         and (%(rating)s::text is null or source = 'rating/' || %(rating)s)
     order by given_at desc limit %(count)s offset %(offset)s
 """
 _RATED_OF = """
     select track_id, substr(source, 8), extract(epoch from given_at)::bigint
-    from feedback where user_id = %(user)s and source like 'rating/%%'
+    from listener_feedback_v1 where user_id = %(user)s and source like 'rating/%%'
         and track_id = any(%(mbids)s)
 """
 

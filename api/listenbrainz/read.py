@@ -28,17 +28,17 @@ router = APIRouter(prefix="/1", tags=["ListenBrainz"], dependencies=[SCHEME])
 
 _COLUMNS = "played_at, received_at, artist, title, album, track_id, extra"
 _LATEST = f"""
-    select {_COLUMNS} from plays
+    select {_COLUMNS} from listens_v1
     where user_id = %(user)s and played_at < %(before)s and played_at > %(after)s
     order by played_at desc limit %(count)s
 """  # noqa: S608  the columns are ours
 _EARLIEST = f"""
-    select {_COLUMNS} from plays
+    select {_COLUMNS} from listens_v1
     where user_id = %(user)s and played_at > %(after)s
     order by played_at limit %(count)s
 """  # noqa: S608
-_BOUNDS = "select min(played_at), max(played_at) from plays where user_id = %(user)s"
-_COUNT = "select plays from listen_counts where user_id = %(user)s"
+_BOUNDS = "select min(played_at), max(played_at) from listens_v1 where user_id = %(user)s"
+_COUNT = "select listens from listen_counts_v1 where user_id = %(user)s"
 _FIRST = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST = datetime(9999, 1, 1, tzinfo=UTC)
 

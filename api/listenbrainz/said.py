@@ -12,7 +12,7 @@ from api.serving.lookup import document_of
 from contracts.errors import BrokerUnavailable
 
 _PLAYED = """
-    select artist, title from plays
+    select artist, title from listens_v1
     where user_id = %(user)s and (track_id = %(id)s or extra->>'recording_mbid' = %(id)s)
     order by played_at desc limit 1
 """

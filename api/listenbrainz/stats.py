@@ -41,7 +41,8 @@ async def listening_activity(
     step = _STEPS.get(range.removeprefix("this_"), "year" if range == "all_time" else "month")
     rows = await rows_of(
         services,
-        "select date_trunc(%(step)s, played_at at time zone 'UTC') as part, count(*) from plays"
+        "select date_trunc(%(step)s, played_at at time zone 'UTC') as part, count(*)"
+        " from listens_v1"
         " where user_id = %(user)s and played_at >= %(start)s and played_at < %(end)s"
         " group by part order by part",
         {"user": user, "step": step, "start": start, "end": end},
@@ -74,7 +75,7 @@ async def top(
     shown = ", ".join(f"min({name})" for name in names)
     rows = await rows_of(
         services,
-        f"select {shown}, count(*), count(*) over () from plays"  # noqa: S608  our columns
+        f"select {shown}, count(*), count(*) over () from listens_v1"  # noqa: S608  our columns
         " where user_id = %(user)s and played_at >= %(start)s and played_at < %(end)s"
         f" and {names[0]} is not null group by {folded}"
         f" order by count(*) desc, {shown} limit %(count)s offset %(offset)s",

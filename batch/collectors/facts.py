@@ -24,7 +24,7 @@ from contracts.ids import normalise, track_id
 # What listeners here hear most: a catalogue that knows the charts and not them would be no use.
 # Invented plays have invented artists.
 _HEARD = """
-    select artist, title, count(*) from plays
+    select artist, title, count(*) from listens_v1
     where received_at > now() - interval '90 days' and source not like 'segue-simulator%%'
     group by artist, title order by 3 desc, 1, 2 limit 5000
 """

@@ -8,6 +8,7 @@ import msgspec
 
 from contracts.errors import ConfigurationError
 from infra.operations.database import postgres
+from streams.nearby import SEED_COLUMNS
 from streams.settle import LOCK, settle
 
 _MERGED = """
@@ -32,10 +33,10 @@ select exists (
 )
 """
 _KEEP = "insert into kept_apart (user_id, event_id) values (%s, %s) on conflict do nothing"
-_SEED = """
-select user_id, name_key, event_id, played_at from merged_plays
-where user_id = %s and event_id = %s
-"""
+_SEED = f"""
+select {SEED_COLUMNS} from merged_plays
+where user_id = %(user)s and event_id = %(event)s
+"""  # noqa: S608  the columns are ours
 
 
 class Merge(msgspec.Struct):
@@ -102,4 +103,4 @@ def unmerge(dsn: str, user: str, event_id: str) -> bool:
         if known is None or not known[0]:
             raise ConfigurationError(f"{user} has no play {event}; see segue duplicates {user}")
         connection.execute(_KEEP, (user, event))
-        return settle(connection, _SEED, (user, event)) > 0
+        return settle(connection, _SEED, {"user": user, "event": event}) > 0
