@@ -24,6 +24,8 @@ _STATEMENT = re.compile(
     r"|insert (or \w+ )?into\b|update \S+( as \w+| \w)? set\b|delete from\b|copy \S+ |lock table\b"
     r"|refresh materialized view\b|create (temp |or replace )?(table|view|function)\b)"
 )
+#: A text that ends so is completed where it is used.
+_OPEN_END = re.compile(r"\b(where|and|or|set|from|into)\s*$")
 _FIELD = re.compile(r"\{\w*\}")
 
 
@@ -64,7 +66,8 @@ def texts_of(path: Path, root: Path = ROOT) -> Iterator[Text]:
         else:
             continue
         if _STATEMENT.match(found):
-            yield Text(file, node.lineno, _FIELD.sub(HOLE, found))
+            whole = _OPEN_END.sub(rf"\1 {HOLE}", _FIELD.sub(HOLE, found))
+            yield Text(file, node.lineno, whole)
 
 
 def _joined(node: ast.JoinedStr, namespace: dict[str, Any]) -> str:
