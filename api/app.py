@@ -23,7 +23,7 @@ from api.listenbrainz import feedback as said
 from api.listenbrainz.gate import Gate
 from api.openapi import describe
 from api.services import Services
-from api.serving import catalogue, feedback, reports
+from api.serving import catalogue, feedback, reasons, reports
 
 _DESCRIPTION = """\
 Post plays, ask what next. Every 2xx on plays means that the broker has acknowledged them.
@@ -59,6 +59,7 @@ def create_app(services: Services) -> Edge:
         hot,
         *listenbrainz,
         catalogue,
+        reasons,
         pages,
         find,
         stations,

@@ -23,13 +23,21 @@ from api.services import Services
 log = logging.getLogger(__name__)
 
 
+def _one(_: Scope) -> int:
+    return 1
+
+
 @dataclass(frozen=True, slots=True)
 class Hot:
-    """A hot endpoint: its handler, its name in the metrics, and its protocol."""
+    """A hot endpoint: its handler, its name in the metrics, its protocol.
+
+    ``price`` says how many requests one of its requests counts for in the rate limit.
+    """
 
     route: str
     handler: Handler
     listenbrainz: bool = False
+    price: Callable[[Scope], int] = _one
 
 
 def error_reply(error: ApiError, path: str) -> Reply:
@@ -84,7 +92,9 @@ class Edge:
         extra: Headers = []
         path = PREFIX if hot.listenbrainz else scope["path"]
         try:
-            extra, refusal = await self._gate.enter(scope, cors=hot.listenbrainz)
+            extra, refusal = await self._gate.enter(
+                scope, cors=hot.listenbrainz, price=hot.price(scope)
+            )
             if refusal is not None:
                 raise refusal
             reply = await hot.handler(scope, receive)

@@ -73,6 +73,8 @@ class FastPath:
             asked = parameters(query)
         except ApiError:
             return None
+        if asked.costly:
+            return None
         admitted = self._gate.admit(protocol.headers, user)
         if admitted is None:
             return None

@@ -15,7 +15,7 @@ from api.plays.submit import SubmitPlays
 from api.plays.wire import PlaysIn, PlaysOut
 from api.services import Services
 from api.serving.asked import DEFAULT_LIMIT, MAX_LIMIT, Recommendations
-from api.serving.recommend import PREFIX, SUFFIX, Recommend
+from api.serving.recommend import PREFIX, SUFFIX, Recommend, price_of
 from api.serving.recommend import ROUTE as RECOMMEND_ROUTE
 from api.web import SCHEME, answers, body_of
 
@@ -35,7 +35,7 @@ class HotPaths:
         listens = Hot(SUBMIT_ROUTE, SubmitListens(services), listenbrainz=True)
         self._exact = {("POST", path): listens for path in _SUBMIT_PATHS}
         self._exact["POST", PLAYS_ROUTE] = Hot(PLAYS_ROUTE, SubmitPlays(services))
-        self._recommend = Hot(RECOMMEND_ROUTE, Recommend(services))
+        self._recommend = Hot(RECOMMEND_ROUTE, Recommend(services), price=price_of)
 
     def find(self, method: str, path: str) -> Hot | None:
         """Return the endpoint, ``None`` when FastAPI routes this request."""
@@ -99,7 +99,9 @@ async def recommendations(
 ) -> Response:
     """Return what this listener may want to hear next.
 
-    ``discover`` leaves out the tracks of the last plays, ``explain`` says why each is there;
-    ``diversity`` gives up to all of the order for tracks unlike those above them.
+    ``discover`` leaves out the tracks of the last plays. ``explain`` says why each track is there;
+    ``diversity`` gives up to all of the order for tracks unlike those above them. A list with
+    either counts for one request, and one more for each five tracks, in the rate limit. The reasons
+    of one track are at ``/v1/users/{user}/tracks/{track_id}/reasons``.
     """
     return _answered_before()

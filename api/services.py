@@ -20,6 +20,7 @@ from api.revocations import Revocations
 from api.serving.desk import Desk
 from api.serving.features import FeatureStore
 from api.serving.live import LiveModel
+from api.serving.slow import SlowLists
 from api.watcher import Watcher
 from contracts.features import Keys
 from contracts.settings import Settings
@@ -64,6 +65,7 @@ class Services:
         self.features = FeatureStore(self.redis, settings.redis_url, self.keys)
         self.model = LiveModel(settings.paths.model)
         self.desk = Desk(self)
+        self.slow = SlowLists(self)
         self.rates = RateWindow()
         self.logins = RateWindow(seconds=60)
         self.audit = AuditTrail(self.pool)
@@ -91,6 +93,7 @@ class Services:
         left = sum(await asyncio.gather(self.log.close(), self.impressions.close()))
         if left:
             log.error("stopping: %d messages were never acknowledged", left)
+        self.slow.close()
         await asyncio.gather(self.watcher.stop(), self.revocations.stop())
         await asyncio.gather(
             self.pool.close(timeout=2.0), self.features.close(), self.redis.aclose()

@@ -266,6 +266,7 @@ def gather(state: State, scratch: Scratch, plays: int, now: int) -> int:
     unit = weight_at(state.counters, state.settings, max(now, state.counters[CLOCK]))
     session = session_length(scratch.seconds, plays, now, gap)
     scratch.board.tally[1] = session
+    scratch.board.tally[2] = plays
     if plays > 0:
         _own_history(scratch, plays, session, now, gap)
     weight = 1.0

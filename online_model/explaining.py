@@ -1,8 +1,10 @@
-"""Why a track is in a list: its sources, the plays behind them, and what each did to the score.
+"""Why a track is in a list: what each source did to its score, and the plays behind it.
 
-Everything is read from the working memory of the list just composed, so the numbers are those the
-score was made of. A source's contribution is the score as it is, less the score had the source
-said nothing about this track.
+A source's contribution is the track's score less the score it would have had without the source:
+the source's evidence for this track is set to 0, and the track is described and scored again, by
+the code that made the list. The other candidates stay as they are, and so does their best score of
+the first stage, which the second stage compares with. Sources bear on one another, so contributions
+do not add up to the score by themselves: the reason ``other`` is the rest, and with it they do.
 """
 
 from __future__ import annotations
@@ -12,19 +14,40 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from online_model.features import E_COUNT, FEATURE_NAMES, SOURCES
+from online_model._numba import compiled, inner
+from online_model.candidates import weight_at
+from online_model.features import EVIDENCE, FEATURE_NAMES, FEATURES, SOURCES
+from online_model.scoring import (
+    best_of_shortlist,
+    describe_tracks,
+    score_first,
+    score_second,
+    situation_of,
+)
 from online_model.scratch import Scratch
-from online_model.state import TASTE_TRACKS, State, weight_now
+from online_model.state import CLOCK, Array, State
+from online_model.tracing import MOST_PLAYS, trace_plays
 
-_LIFT_FLOOR = 1e-4
-_THIRD = 0.23104906
+OTHER = "other"
+"""The reason that holds what no source accounts for."""
+
+SMALLEST = 0.01
+"""A smaller contribution is counted among the others."""
+
+_NAMES = tuple(SOURCES)
 
 
 class PlayedBefore(NamedTuple):
     """A play of the listener that led to a track.
 
-    ``track`` is the row of the track played; ``support`` how many plays of all listeners, recent
-    ones counting more, support the step from it (for the listener's own plays: how many).
+    Attributes
+    ----------
+    track
+        Row of the track played.
+    support
+        How many plays of all listeners, recent ones counting more, support the step from it; for
+        ``history`` how often the listener played it, for ``nearest`` how many recent sessions hold
+        both, for ``batch`` and ``content`` how alike that view says the two are.
     """
 
     track: int
@@ -32,7 +55,7 @@ class PlayedBefore(NamedTuple):
 
 
 class Reason(NamedTuple):
-    """What one source contributed to one track's score (a logit)."""
+    """What one source contributed to one track's score (a logit); below 0 it counts against it."""
 
     source: str
     contribution: float
@@ -40,100 +63,121 @@ class Reason(NamedTuple):
 
 
 def explain_slots(
-    state: State, scratch: Scratch, task: int, slots: npt.NDArray[np.int64]
+    state: State, scratch: Scratch, task: int, slots: npt.NDArray[np.int64], now: int
 ) -> list[tuple[Reason, ...]]:
-    """Return the reasons of candidates of the list in ``scratch``, strongest first."""
-    return [_explain(state, scratch, task, int(slot)) for slot in slots]
+    """Return the reasons of candidates of the list in ``scratch``; the list is used up by it.
+
+    For each candidate the sources come with the greatest contribution first, ``other`` last. Their
+    contributions add up to the candidate's score.
+    """
+    n, sources = len(slots), len(_NAMES)
+    scores = scratch.scores[task, slots].astype(np.float64)
+    given = np.zeros((n, sources), np.float32)
+    tracks = np.zeros((n, sources, MOST_PLAYS), np.int32)
+    support = np.zeros((n, sources, MOST_PLAYS), np.float32)
+    chosen = np.ascontiguousarray(slots, np.int64)
+    trace_plays(state, scratch, chosen, tracks, support)
+    contribute(state, scratch, task, chosen, now, _EVIDENCE_OF, _FACTS_OF, given)
+    return [
+        _reasons(*one)
+        for one in zip(
+            scores.tolist(), given.tolist(), tracks.tolist(), support.tolist(), strict=True
+        )
+    ]
 
 
-def _explain(state: State, scratch: Scratch, task: int, slot: int) -> tuple[Reason, ...]:
-    plays = int(scratch.board.tally[2])
-    situation = 2 if plays == 0 else (0 if scratch.board.tally[1] > 0 else 1)
-    end = int(scratch.board.tally[0])
-    x = scratch.features[:, slot].astype(np.float64)
-    first = scratch.features[:, 1:end].T @ state.linear[task, situation]
-    full = _score(state, scratch, task, situation, x, float(first.max()))
+def _reasons(
+    score: float, given: list[float], tracks: list[list[int]], support: list[list[float]]
+) -> tuple[Reason, ...]:
     reasons = []
-    for source, names in SOURCES.items():
-        absent = x.copy()
-        for name in names:
-            f = FEATURE_NAMES.index(name)
-            absent[f] = _absent(name, f, x)
-        contribution = full - _score(state, scratch, task, situation, absent, float(first.max()))
-        if abs(contribution) >= 0.01:
-            support = _support(state, scratch, source, slot)
-            if support or source == "popularity":
-                reasons.append(Reason(source, round(contribution, 3), support))
-    return tuple(sorted(reasons, key=lambda r: -r.contribution))
+    for at, contribution in enumerate(given):
+        if abs(contribution) >= SMALLEST:
+            led = zip(tracks[at], support[at], strict=True)
+            plays = tuple(PlayedBefore(track, count) for track, count in led if track >= 0)
+            reasons.append(Reason(_NAMES[at], contribution, plays))
+    reasons.sort(key=lambda reason: -reason.contribution)
+    rest = score - sum(reason.contribution for reason in reasons)
+    return (*reasons, Reason(OTHER, rest, ()))
 
 
-def _score(
+def _masks() -> tuple[Array, Array]:
+    evidence = np.zeros((len(SOURCES), EVIDENCE), np.bool_)
+    facts = np.zeros((len(SOURCES), FEATURES), np.bool_)
+    for at, source in enumerate(SOURCES.values()):
+        evidence[at, list(source.evidence)] = True
+        facts[at, [FEATURE_NAMES.index(name) for name in source.facts]] = True
+    return evidence, facts
+
+
+_EVIDENCE_OF, _FACTS_OF = _masks()
+
+
+@compiled
+def contribute(
     state: State,
     scratch: Scratch,
     task: int,
-    situation: int,
-    x: npt.NDArray[np.float64],
-    best: float,
-) -> float:
-    first = float(state.linear[task, situation] @ x)
-    inputs = np.concatenate([x, [(first - best) * 0.25], scratch.context])
-    units = np.maximum(inputs @ state.hidden[task] + state.output[task, 0], 0.0)
-    return first + float(state.output[task, 1] @ units)
+    slots: Array,
+    now: int,
+    evidence_of: Array,
+    facts_of: Array,
+    out: Array,
+) -> None:
+    """Fill ``out`` with what each source contributed to candidates of the list in ``scratch``.
 
+    Each candidate is laid on the board once as it was and once without each source, and all of
+    these are scored as if they were candidates; so the board holds no list afterwards.
 
-def _absent(name: str, f: int, x: npt.NDArray[np.float64]) -> float:
-    """Return what a feature would be, had its source said nothing."""
-    if name.endswith("_lift"):
-        evidence = "next_share" if name == "next_lift" else None
-        share = x[FEATURE_NAMES.index(evidence)] / 2.0 if evidence else _window_share(x)
-        return float(x[f] - np.log2((share + _LIFT_FLOOR) / _LIFT_FLOOR) * _THIRD)
-    return 0.0
-
-
-def _window_share(x: npt.NDArray[np.float64]) -> float:
-    return float((2.0 ** (x[FEATURE_NAMES.index("window")] / _THIRD) - 1.0) / 1000.0)
-
-
-def _support(state: State, scratch: Scratch, source: str, slot: int) -> tuple[PlayedBefore, ...]:
+    Parameters
+    ----------
+    slots
+        Slots of the candidates, i64, shape (n,).
+    now
+        The second for which the list was made.
+    evidence_of, facts_of
+        What each source says, bool, shapes (sources, EVIDENCE) and (sources, FEATURES).
+    out
+        f32, shape (n, sources).
+    """
     board = scratch.board
-    track = int(board.candidates[slot])
-    plays, session = int(board.tally[2]), int(board.tally[1])
-    if source == "history":
-        own = int(board.evidence[slot, E_COUNT])
-        return (PlayedBefore(track, float(own)),) if own else ()
-    unit = weight_now(state)
-    tables = {
-        "next": (state.next_ids, np.maximum(state.next_direct, state.next_window), 4),
-        "session": (state.pair_ids, state.pair_session, max(session, 1)),
-        "taste": (state.pair_ids, state.pair_taste, plays),
-        "batch": (state.batch_ids, state.batch_weights, plays),
-        "content": (state.content_ids, state.content_weights, plays),
-    }
-    if source == "nearest":
-        return _shared_sessions(state, scratch, track)
-    if source not in tables:
-        return ()
-    ids, weights, reach = tables[source]
-    found: dict[int, float] = {}
-    met: set[int] = set()
-    for row in scratch.tracks[:plays][::-1][:reach].tolist():
-        if row < 0 or row in met:
-            continue
-        met.add(row)
-        if len(met) > state.settings[TASTE_TRACKS]:
-            break
-        at = np.flatnonzero(ids[row] == track + 1)
-        if len(at):
-            found[row] = round(float(np.max(weights[row, at[0]])) / unit, 2)
-    return tuple(PlayedBefore(*pair) for pair in sorted(found.items(), key=lambda p: -p[1])[:3])
+    plays = board.tally[2]
+    situation = situation_of(board)
+    unit = weight_at(state.counters, state.settings, max(now, state.counters[CLOCK]))
+    best = best_of_shortlist(scratch)
+    n, sources = out.shape
+    tracks, evidence = board.candidates[slots], board.evidence[slots]
+    listed = np.zeros(n, np.bool_)
+    for i in range(n):
+        listed[i] = _is_shortlisted(scratch, slots[i])
+    board.tally[0] = sources + 2
+    for i in range(n):
+        for v in range(sources + 1):
+            board.candidates[v + 1] = tracks[i]
+            board.evidence[v + 1] = evidence[i]
+        for s in range(sources):
+            for e in range(EVIDENCE):
+                if evidence_of[s, e]:
+                    board.evidence[s + 2, e] = 0.0
+        describe_tracks(state, scratch, plays, unit)
+        for s in range(sources):
+            for f in range(FEATURES):
+                if facts_of[s, f]:
+                    scratch.features[f, s + 2] = 0.0
+        score_first(state, scratch, task, situation)
+        score = scratch.first[1 : sources + 2]
+        if listed[i]:
+            for v in range(sources + 1):
+                scratch.short[v] = v + 1
+            board.tally[3] = sources + 1
+            score_second(state, scratch, task, best)
+            score = scratch.second[: sources + 1]
+        for s in range(sources):
+            out[i, s] = score[0] - score[s + 1]
 
 
-def _shared_sessions(state: State, scratch: Scratch, track: int) -> tuple[PlayedBefore, ...]:
-    plays, session = int(scratch.board.tally[2]), int(scratch.board.tally[1])
-    slots = len(state.session_serial)
-    entered = {int(s) for s in state.ring[track] if s and state.session_serial[s % slots] == s}
-    found = {}
-    for row in scratch.tracks[:plays][::-1][: min(6, max(session, 1))].tolist():
-        if row >= 0 and (shared := len(entered & {int(s) for s in state.ring[row]})):
-            found[row] = float(shared)
-    return tuple(PlayedBefore(*pair) for pair in sorted(found.items(), key=lambda p: -p[1])[:3])
+@inner
+def _is_shortlisted(scratch: Scratch, slot: int) -> bool:
+    found = False
+    for q in range(scratch.board.tally[3]):
+        found = found or scratch.short[q] == slot
+    return found

@@ -7,6 +7,8 @@ Candidate sources first add raw evidence into one row of ``EVIDENCE`` numbers pe
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 TASKS = 2
@@ -85,41 +87,45 @@ FEATURE_NAMES = (
 )
 FEATURES = len(FEATURE_NAMES)
 
+
+class Source(NamedTuple):
+    """What one source of candidates says of a track.
+
+    Attributes
+    ----------
+    evidence
+        Its columns of evidence. Features derived from them follow.
+    facts
+        Features it adds that rest on no column of evidence.
+    """
+
+    evidence: tuple[int, ...] = ()
+    facts: tuple[str, ...] = ()
+
+
 SOURCES = {
-    "next": (
-        "next",
-        "next_share",
-        "next2",
-        "window",
-        "next_lift",
-        "window_lift",
-        "next_x_session",
-        "next_x_in_session",
-        "next_x_activation",
-        "next_x_nearest",
+    "next": Source((E_NEXT, E_NEXT2, E_WINDOW)),
+    "session": Source((E_SESSION, E_VOTES)),
+    "nearest": Source((E_NEAREST,)),
+    "taste": Source((E_TASTE, E_LINKS)),
+    "history": Source(
+        (
+            E_ACTIVATION,
+            E_COUNT,
+            E_RECENCY,
+            E_IN_SESSION,
+            E_OWN_NEXT,
+            E_OWN_NEXT2,
+            E_OWN_WINDOW,
+            E_SKIPPED,
+        ),
+        ("is_last",),
     ),
-    "session": ("session", "session_share", "votes", "session_x_taste", "next_x_session"),
-    "nearest": ("nearest", "next_x_nearest"),
-    "taste": ("taste", "taste_share", "links", "session_x_taste"),
-    "history": (
-        "activation",
-        "count",
-        "heard",
-        "in_session",
-        "recency",
-        "is_last",
-        "own_next",
-        "own_next2",
-        "own_window",
-        "skipped",
-        "next_x_in_session",
-        "next_x_activation",
-    ),
-    "popularity": ("popular_hour", "popular_day", "popular_fortnight"),
-    "batch": ("batch",),
-    "content": ("content", "same_artist"),
+    "popularity": Source(facts=("popular_hour", "popular_day", "popular_fortnight")),
+    "batch": Source((E_BATCH,)),
+    "content": Source((E_CONTENT,), ("same_artist",)),
 }
-"""Which features speak for which source, products of two sources for both."""
+"""Which source says what. A source is taken out of a score by setting all of it to 0."""
 
 CONTEXT_NAMES = (
     "bias",

@@ -6,7 +6,7 @@ import numpy as np
 
 from online_model._numba import compiled
 from online_model.features import NEW
-from online_model.scoring import score
+from online_model.scoring import score, situation_of
 from online_model.scratch import Scratch
 from online_model.state import POPULAR, TRACKS, Array, State
 
@@ -40,8 +40,7 @@ def judge(
     """
     turn = scratch.board.turn[0]
     end = scratch.board.tally[0]
-    situation = 2 if scratch.board.tally[2] == 0 else (0 if scratch.board.tally[1] > 0 else 1)
-    score(state, scratch, NEW, situation)
+    score(state, scratch, NEW, situation_of(scratch.board))
     for task in range(2):
         scores = scratch.scores[task]
         _tops(scratch, scores, had, stamp, task, shown[task])

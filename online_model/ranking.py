@@ -35,7 +35,8 @@ class Ranking:
     stranger
         No play of the window is known to the model: the list is what is popular.
     reasons
-        With ``explain``: per track what put it there, strongest first; else empty.
+        With ``explain``: per track what each source contributed, the greatest first, and what no
+        source accounts for; they add up to the score. Else empty.
     degraded
         The list rests on less than it should, because state was missing.
     """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,12 +18,32 @@ from online_model.health import health
 from online_model.many import Lists, rank_blobs
 from online_model.model import Keys, Model, as_keys
 from online_model.ranking import Ranking
-from online_model.serving import serve
+from online_model.scratch import slot_of
+from online_model.serving import EXCLUDED, serve
 from online_model.similar import similar_tracks, trending_tracks
 from online_model.state import Array, State
 
 _NO_KEYS = np.zeros(0, np.uint64)
 _MOST_ROOMS = 64
+_Window = tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64], npt.NDArray[np.uint8]]
+
+
+class Explained(NamedTuple):
+    """One track of a list, explained.
+
+    Attributes
+    ----------
+    score
+        Logit of the ranker, to which the contributions of the reasons add up.
+    reasons
+        What put the track there, the greatest contribution first, ``other`` last.
+    stranger
+        No play of the window is known to the model.
+    """
+
+    score: float
+    reasons: tuple[Reason, ...]
+    stranger: bool
 
 
 class RecommendingModel(Model):
@@ -81,40 +101,23 @@ class RecommendingModel(Model):
         explain
             Fill ``Ranking.reasons``.
         """
-        t, s = as_keys(tracks), np.ascontiguousarray(seconds, np.int64)
-        r = np.ascontiguousarray(ratios, np.uint8)
-        if seed is not None:
-            t = np.append(t, np.uint64(seed))
-            s = np.append(s, np.int64(now))
-            r = np.append(r, np.uint8(255))
-        cap = artist_cap or 0
         length = k + IN_LINE if explore > 0.0 else k
         if diversity > 0.0:
             length = max(length, 3 * k + 20)
-        pool, slots, indices, scores, features = self._room(length, cap)
-        n, known = serve(
-            self._reading,
-            self._scratch,
-            t,
-            s,
-            r,
-            int(now),
-            int(discover),
-            as_keys(hidden) if len(hidden) else _NO_KEYS,
-            just_played,
-            cap,
-            pool,
-            slots,
-            indices,
-            scores,
-            features,
+        window = _window(tracks, seconds, ratios)
+        if seed is not None:
+            window = _followed_by(window, seed, now)
+        n, known, (slots, indices, scores, features) = self._serve(
+            window, int(now), int(discover), hidden, just_played, artist_cap or 0, length
         )
         at, propensities = draw_places(n, k, explore, draw)
         if diversity > 0.0:
             at = spread(self._state, indices[:n], scores[:n], k, diversity)[at]
         reasons: tuple[tuple[Reason, ...], ...] = ()
         if explain:
-            reasons = tuple(explain_slots(self._state, self._scratch, int(discover), slots[at]))
+            reasons = tuple(
+                explain_slots(self._reading, self._scratch, int(discover), slots[at], int(now))
+            )
         return Ranking(
             indices=indices[at],
             scores=scores[at],
@@ -123,6 +126,68 @@ class RecommendingModel(Model):
             stranger=known == 0,
             reasons=reasons,
         )
+
+    def explain(
+        self,
+        tracks: Keys,
+        seconds: Sequence[int] | npt.NDArray[np.int64],
+        ratios: Sequence[int] | npt.NDArray[np.uint8],
+        *,
+        now: int,
+        index: int,
+        discover: bool = False,
+    ) -> Explained | None:
+        """Explain the place of one track in the list of a window; no state changes.
+
+        The track may be one that the list leaves out because it is hidden or was just played.
+
+        Parameters
+        ----------
+        tracks, seconds, ratios, now, discover
+            As in :meth:`recommend`.
+        index
+            Row of the track.
+
+        Returns
+        -------
+        Explained or None
+            ``None`` where no source proposes the track for this list.
+        """
+        task = int(discover)
+        _, known, _ = self._serve(_window(tracks, seconds, ratios), int(now), task, (), 0, 0, 1)
+        slot = slot_of(self._scratch.board, index)
+        if slot < 0 or self._scratch.scores[task, slot] <= EXCLUDED:
+            return None
+        score = float(self._scratch.scores[task, slot])
+        (reasons,) = explain_slots(self._reading, self._scratch, task, np.array([slot]), int(now))
+        return Explained(score, reasons, known == 0)
+
+    def _serve(
+        self,
+        window: _Window,
+        now: int,
+        task: int,
+        hidden: Keys,
+        just_played: int,
+        artist_cap: int,
+        length: int,
+    ) -> tuple[int, int, tuple[Array, Array, Array, Array]]:
+        """Return the length of the list, the known plays and the arrays ``serve`` has filled."""
+        pool, *room = self._room(length, artist_cap)
+        n, known = serve(
+            self._reading,
+            self._scratch,
+            *window,
+            now,
+            task,
+            as_keys(hidden) if len(hidden) else _NO_KEYS,
+            just_played,
+            artist_cap,
+            pool,
+            *room,
+        )
+        slots, indices, scores, features = room
+        return n, known, (slots, indices, scores, features)
 
     def recommend_blobs(
         self,
@@ -172,3 +237,26 @@ class RecommendingModel(Model):
     def trending(self, now: int, k: int = 20) -> list[tuple[int, float]]:
         """Return rows and scores of the tracks most played lately, against their usual."""
         return trending_tracks(self._state, now, k)
+
+
+def _window(
+    tracks: Keys,
+    seconds: Sequence[int] | npt.NDArray[np.int64],
+    ratios: Sequence[int] | npt.NDArray[np.uint8],
+) -> _Window:
+    """Return a window of plays in the types compiled code takes."""
+    return (
+        as_keys(tracks),
+        np.ascontiguousarray(seconds, np.int64),
+        np.ascontiguousarray(ratios, np.uint8),
+    )
+
+
+def _followed_by(window: _Window, track: int, now: int) -> _Window:
+    """Return a window with one more play, of unknown length, as its newest."""
+    tracks, seconds, ratios = window
+    return (
+        np.append(tracks, np.uint64(track)),
+        np.append(seconds, np.int64(now)),
+        np.append(ratios, np.uint8(255)),
+    )

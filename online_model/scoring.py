@@ -42,7 +42,7 @@ from online_model.features import (
     SHORTLIST,
 )
 from online_model.logarithm import log2
-from online_model.scratch import Scratch
+from online_model.scratch import Board, Scratch
 from online_model.selection import nth_largest
 from online_model.state import (
     HEARD,
@@ -164,6 +164,14 @@ def _squash(row: Array, scale: float, by: float, end: int, out: Array) -> None:
 
 
 @inner
+def situation_of(board: Board) -> int:
+    """Return the situation of the list on the board: one of ``features.SITUATIONS``."""
+    if board.tally[2] == 0:
+        return 2
+    return 0 if board.tally[1] > 0 else 1
+
+
+@inner
 def describe(state: State, scratch: Scratch, plays: int, now: int, unit: float) -> int:
     """Fill ``scratch.features`` and ``scratch.context``; return the situation.
 
@@ -172,6 +180,14 @@ def describe(state: State, scratch: Scratch, plays: int, now: int, unit: float) 
     unit
         Weight of a play now (:func:`online_model.candidates.weight_at`).
     """
+    describe_tracks(state, scratch, plays, unit)
+    _describe_moment(state, scratch, plays, now, unit)
+    return situation_of(scratch.board)
+
+
+@inner
+def describe_tracks(state: State, scratch: Scratch, plays: int, unit: float) -> None:
+    """Fill ``scratch.features`` from the evidence on the board, for all candidates."""
     end = scratch.board.tally[0]
     last = scratch.tracks[plays - 1] if plays > 0 else -1
     last_artist = state.artist[last] if last >= 0 else np.uint64(0)
@@ -229,10 +245,6 @@ def describe(state: State, scratch: Scratch, plays: int, now: int, unit: float) 
         left, right, product = x[_PRODUCTS[q, 0]], x[_PRODUCTS[q, 1]], x[_PRODUCTS[q, 2]]
         for c in range(end):
             product[c] = left[c] * right[c]
-    _describe_moment(state, scratch, plays, now, unit)
-    if plays == 0:
-        return 2
-    return 0 if scratch.board.tally[1] > 0 else 1
 
 
 @inner
@@ -272,15 +284,9 @@ def score(state: State, scratch: Scratch, task: int, situation: int) -> None:
     """Fill ``scratch.scores[task]`` for every candidate, both stages."""
     end = scratch.board.tally[0]
     first = scratch.first
-    for c in range(end):
-        first[c] = 0.0
-    for f in range(FEATURES):
-        w = state.linear[task, situation, f]
-        x = scratch.features[f]
-        for c in range(1, end):
-            first[c] += w * x[c]
+    score_first(state, scratch, task, situation)
     _choose_shortlist(scratch, task)
-    _rescore(state, scratch, task)
+    score_second(state, scratch, task, best_of_shortlist(scratch))
     scores = scratch.scores[task]
     n = scratch.board.tally[3]
     for c in range(1, end):
@@ -298,6 +304,20 @@ def score(state: State, scratch: Scratch, task: int, situation: int) -> None:
         scores[c] = min(first[c], weakest) + shift
     for q in range(n):
         scores[scratch.short[q]] = scratch.second[q]
+
+
+@inner
+def score_first(state: State, scratch: Scratch, task: int, situation: int) -> None:
+    """Fill ``scratch.first`` for every candidate: the linear stage."""
+    end = scratch.board.tally[0]
+    first = scratch.first
+    for c in range(end):
+        first[c] = 0.0
+    for f in range(FEATURES):
+        w = state.linear[task, situation, f]
+        x = scratch.features[f]
+        for c in range(1, end):
+            first[c] += w * x[c]
 
 
 @inner
@@ -334,19 +354,31 @@ def _choose_shortlist(scratch: Scratch, task: int) -> None:
 
 
 @inner
-def _rescore(state: State, scratch: Scratch, task: int) -> None:
-    """Fill ``scratch.second``: the first stage's score plus what the hidden units make of it."""
+def best_of_shortlist(scratch: Scratch) -> np.float32:
+    """Return the highest score of the first stage on the shortlist."""
+    best = _F(-3e38)
+    for q in range(scratch.board.tally[3]):
+        best = max(best, scratch.first[scratch.short[q]])
+    return best
+
+
+@inner
+def score_second(state: State, scratch: Scratch, task: int, best: np.float32) -> None:
+    """Fill ``scratch.second``: the first stage's score plus what the hidden units make of it.
+
+    Parameters
+    ----------
+    best
+        Highest score of the first stage (:func:`best_of_shortlist`).
+    """
     n = scratch.board.tally[3]
     short, inputs, second = scratch.short, scratch.inputs, scratch.second
     for f in range(FEATURES):
         x = scratch.features[f]
         for q in range(n):
             inputs[f, q] = x[short[q]]
-    best = _F(-3e38)
     for q in range(n):
         second[q] = scratch.first[short[q]]
-        best = max(best, second[q])
-    for q in range(n):
         inputs[FEATURES, q] = (second[q] - best) * _F(0.25)
     hidden = state.hidden[task]
     for h in range(HIDDEN):

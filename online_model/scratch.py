@@ -32,6 +32,12 @@ class Board(NamedTuple):
     evidence: Array  # f32 [C, EVIDENCE]
 
 
+def slot_of(board: Board, track: int) -> int:
+    """Return the slot of a track among the candidates of the running ranking, or -1."""
+    packed = int(board.slot_of[track])
+    return packed & 0xFFFF if packed >> 16 == int(board.turn[0]) else -1
+
+
 class Scratch(NamedTuple):
     """Buffers the kernels write."""
 

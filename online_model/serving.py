@@ -104,7 +104,6 @@ def serve(
         scratch.ratios[k] = ratios[older + k]
     if known == 0:
         plays = 0
-    scratch.board.tally[2] = plays
     gather(state, scratch, plays, now)
     unit = weight_at(state.counters, state.settings, max(now, state.counters[CLOCK]))
     situation = describe(state, scratch, plays, now, unit)

@@ -34,18 +34,22 @@ class Gate:
         self._per_token = settings.rate_per_token
         self._per_address = settings.rate_per_address
 
-    async def enter(self, scope: Scope, *, cors: bool) -> tuple[Headers, ApiError | None]:
+    async def enter(
+        self, scope: Scope, *, cors: bool, price: int = 1
+    ) -> tuple[Headers, ApiError | None]:
         """Return headers for the answer, and a refusal if there were too many requests.
 
         Parameters
         ----------
         cors
             Whether pages of other origins may read the answer, as ListenBrainz allows.
+        price
+            How many requests this one counts for.
         """
         if scope["path"] in OPEN:
             return [], None
         caller, limit = await self._caller(scope)
-        remaining = self._rates.count(caller, limit)
+        remaining = self._rates.count(caller, limit, price)
         headers = self._rates.headers(limit, remaining)
         if cors:
             headers = [*CORS, *headers]

@@ -47,10 +47,14 @@ class RateWindow:
         self._window = -1
         self._counts: dict[str, int] = {}
 
-    def count(self, caller: str, limit: int) -> int:
-        """Count one request and return how many remain; negative when there were too many."""
+    def count(self, caller: str, limit: int, price: int = 1) -> int:
+        """Count one request and return how many remain; negative when there were too many.
+
+        A request that costs more counts for ``price`` requests, but never for more than a window
+        allows.
+        """
         self._turn()
-        used = self._counts.get(caller, 0) + 1
+        used = self._counts.get(caller, 0) + min(price, limit)
         self._counts[caller] = used
         return limit - used
 

@@ -20,7 +20,10 @@ _REMEMBERED = 128
 
 
 class Recommended(msgspec.Struct, omit_defaults=True):
-    """One track of a list, best first; ``reasons`` where ``explain`` asked for them."""
+    """One track of a list, best first.
+
+    ``reasons``, where ``explain`` asked for them, add up to ``score``.
+    """
 
     track_id: str
     artist: str
@@ -54,6 +57,11 @@ class Asked(NamedTuple):
     discover: bool = False
     explain: bool = False
     diversity: float = 0.0
+
+    @property
+    def costly(self) -> bool:
+        """Whether the list takes long enough to be made on a thread (:mod:`api.serving.slow`)."""
+        return self.explain or self.diversity > 0.0
 
 
 def parameters(query: bytes) -> Asked:

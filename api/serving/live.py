@@ -58,7 +58,13 @@ class LiveModel:
         one = np.ones(1, np.uint64)
         for discover in (False, True):
             reader.recommend(
-                one, np.ones(1, np.int64), np.ones(1, np.uint8), now=1, k=1, discover=discover
+                one,
+                np.ones(1, np.int64),
+                np.ones(1, np.uint8),
+                now=1,
+                k=1,
+                discover=discover,
+                explain=True,
             )
         reader.recommend((), (), (), now=1, k=1, hidden=one)
         reader.recommend_blobs([EMPTY], now=1, lengths=[1], discover=[False])

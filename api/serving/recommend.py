@@ -1,4 +1,4 @@
-"""GET /v1/users/{user}/recommendations: one Redis read, the mapped model, no copies between."""
+"""GET /v1/users/{user}/recommendations: one Redis read, one ranking, no copies between."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ SUFFIX = "/recommendations"
 ROUTE = "/v1/users/{user}/recommendations"
 #: Characters of a listener's name, at most.
 LONGEST_NAME = 256
+#: Tracks of a costly list that count for one request more in the rate limit.
+TRACKS_A_REQUEST = 5
 
 
 class Recommend:
@@ -33,7 +35,22 @@ class Recommend:
         identity = await self._services.accounts.require(scope)
         user = scope["path"][len(PREFIX) : -len(SUFFIX)]
         identity.check_acts_for(user)
-        # Any other name is at worst a stranger's; with these no sink could keep the impression.
-        if len(user) > LONGEST_NAME or "\x00" in user:
-            raise ApiError(404, "unknown-user", "No listener can have this name.")
-        return Reply(200, await self._services.desk.ask(user, parameters(scope["query_string"])))
+        check_name(user)
+        asked = parameters(scope["query_string"])
+        make = self._services.slow.list if asked.costly else self._services.desk.ask
+        return Reply(200, await make(user, asked))
+
+
+def check_name(user: str) -> None:
+    """Raise a 404 for a name that no listener can have, and no sink could keep."""
+    if len(user) > LONGEST_NAME or "\x00" in user:
+        raise ApiError(404, "unknown-user", "No listener can have this name.")
+
+
+def price_of(scope: Scope) -> int:
+    """Return how many requests this one counts for in the rate limit: by the work it makes."""
+    try:
+        asked = parameters(scope["query_string"])
+    except ApiError:
+        return 1
+    return 1 + asked.limit // TRACKS_A_REQUEST if asked.costly else 1

@@ -56,7 +56,13 @@ def compile_all() -> None:
         now = int(seconds[-1]) + 300
         for discover in (False, True):
             model.recommend(
-                tracks[-20:], seconds[-20:], ratios[-20:], now=now, k=20, discover=discover
+                tracks[-20:],
+                seconds[-20:],
+                ratios[-20:],
+                now=now,
+                k=20,
+                discover=discover,
+                explain=True,
             )
         model.recommend(tracks[:0], seconds[:0], ratios[:0], now=now, k=20)
         model.recommend_blobs([EMPTY], now=now, lengths=[20], discover=[False])

@@ -13,8 +13,9 @@ import pytest
 from api.producer import Record
 from api.serving import desk
 from api.serving.asked import Asked
-from api.serving.desk import Desk, impression_ids, rank
+from api.serving.desk import Desk
 from api.serving.known import KnownTracks
+from api.serving.lists import impression_ids, rank
 from contracts.features import Listener, pack_play
 from contracts.impressions import decode
 from online_model import FEATURE_NAMES, Recommender

@@ -83,6 +83,16 @@ def test_a_list_explains_itself(stack: RunningStack, played: tuple[str, str]) ->
     reasons = [reason for track in shown for reason in track["reasons"]]
     assert reasons
     assert all(reason["source"] and reason["text"] for reason in reasons)
+    for track in shown:
+        given = sum(reason["contribution"] for reason in track["reasons"])
+        assert given == pytest.approx(track["score"], abs=1e-3)
+        one = httpx.get(
+            f"{stack.api}/v1/users/{user}/tracks/{track['track_id']}/reasons",
+            headers=headers(token),
+        )
+        assert one.status_code == 200
+        assert one.json()["title"] == track["title"]
+        assert one.json()["reasons"][-1]["source"] == "other"
     behind = {play["artist"] for reason in reasons for play in reason["plays"]}
     assert behind <= set(ARTISTS)
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from online_model import FEATURE_NAMES, ModelConfig, Ranking, Recommender
+from online_model import ModelConfig, Ranking, Recommender
 from online_model.diversity import likeness
 from online_model.exploration import explore
-from online_model.features import SOURCES
 from online_model.health import figures
 
 from .plays import SMALL, made_up
@@ -79,12 +78,6 @@ def test_one_evening_of_one_listener_makes_no_tracks_alike() -> None:
     assert len(set(model.state.artist[ranking.indices[:3]].tolist())) == 3
 
 
-def test_every_feature_belongs_to_a_source() -> None:
-    named = {name for names in SOURCES.values() for name in names}
-    assert named <= set(FEATURE_NAMES)
-    assert set(FEATURE_NAMES) - named == {"skip_rate"}
-
-
 def test_reasons_name_the_play_that_led_here(learned: Recommender) -> None:
     now = learned.clock
     ranking = learned.recommend(
@@ -98,20 +91,6 @@ def test_reasons_name_the_play_that_led_here(learned: Recommender) -> None:
     assert strongest.plays[0].track == int(learned.lookup([1005])[0])
     # Four plays in five follow the ring: about 3000 / 60 * .8 of them took this step.
     assert 20 < strongest.plays[0].support < 60
-
-
-def test_contributions_come_from_the_score(learned: Recommender) -> None:
-    from online_model.explaining import _score
-
-    now = learned.clock
-    ranking = learned.recommend([1005], [now], [255], now=now + 5, k=5)
-    scratch, state = learned.scratch, learned.state
-    for score, index in zip(ranking.scores, ranking.indices, strict=True):
-        slot = int(scratch.board.slot_of[index]) & 0xFFFF
-        x = scratch.features[:, slot].astype(np.float64)
-        end = int(scratch.board.tally[0])
-        best = float((scratch.features[:, 1:end].T @ state.linear[0, 0]).max())
-        assert _score(state, scratch, 0, 0, x, best) == pytest.approx(float(score), abs=1e-3)
 
 
 def test_no_reasons_unless_asked(learned: Recommender) -> None:

@@ -1,0 +1,235 @@
+"""One list, from the ranking kernel to the bytes of the answer and the impression in the log."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+import numpy as np
+
+from api.producer import Record
+from api.serving.asked import Asked
+from api.serving.explain import reasons_of
+from api.serving.known import Known
+from contracts.errors import IncompatibleState
+from contracts.features import EMPTY, Listener, check
+from contracts.ids import partition_of
+from contracts.impressions import Impression, encode, pack
+from online_model import Ranking, Recommender
+from online_model.exploration import IN_LINE, explore
+
+if TYPE_CHECKING:
+    from api.services import Services
+
+_ENCODER = msgspec.json.Encoder()
+_CERTAIN = np.ones(1024, np.float32)
+
+
+class Moment(NamedTuple):
+    """What lists made at the same time share."""
+
+    now: float
+    generation: int
+    offset: int
+
+    @classmethod
+    def of(cls, reader: Recommender) -> Moment:
+        """Return this moment, with how far the model has learned."""
+        return cls(time.time(), reader.generation, sum(reader.offsets.values()))
+
+
+def impression_ids(count: int) -> list[str]:
+    """Return random UUIDs (version 4)."""
+    code = os.urandom(16 * count).hex()
+    return [
+        f"{h[:8]}-{h[8:12]}-4{h[13:16]}-{'89ab'[int(h[16], 16) & 3]}{h[17:20]}-{h[20:]}"
+        for h in (code[at : at + 32] for at in range(0, 32 * count, 32))
+    ]
+
+
+def rank(
+    reader: Recommender,
+    asked: Sequence[Asked],
+    blobs: Sequence[bytes],
+    impression_ids: Sequence[str],
+    now: int,
+    share: float,
+) -> list[Ranking]:
+    """Return the lists, in the order asked.
+
+    Parameters
+    ----------
+    share
+        Probability with which a place explores. The id of the impression is the seed of its draws:
+        a list can be made again.
+    """
+    found: list[Ranking | None] = [None] * len(asked)
+    plain = [i for i, a in enumerate(asked) if not a.costly]
+    more = IN_LINE if share > 0.0 else 0
+    lists = reader.recommend_blobs(
+        [blobs[i] for i in plain],
+        now=now,
+        lengths=[asked[i].limit + more for i in plain],
+        discover=[asked[i].discover for i in plain],
+    )
+    counts, known = lists.counts.tolist(), lists.known.tolist()
+    for row, i in enumerate(plain):
+        at: slice | np.ndarray = slice(0, counts[row])
+        chances = _CERTAIN[: counts[row]]
+        if share > 0.0:
+            at, chances = explore(counts[row], asked[i].limit, share, _seed(impression_ids[i]))
+        found[i] = Ranking(
+            indices=lists.indices[row][at],
+            scores=lists.scores[row][at],
+            features=lists.features[row][at],
+            propensities=chances,
+            stranger=known[row] == 0,
+        )
+    return [
+        rank_one(reader, a, blob, impression_id, now, share) if made is None else made
+        for made, a, blob, impression_id in zip(found, asked, blobs, impression_ids, strict=True)
+    ]
+
+
+def rank_one(
+    reader: Recommender, asked: Asked, blob: bytes, impression_id: str, now: int, share: float
+) -> Ranking:
+    """Return one list, with diversity and reasons if asked for; parameters as in :func:`rank`."""
+    listener = Listener.unpack(blob)
+    return reader.recommend(
+        listener.tracks,
+        listener.seconds,
+        listener.ratios,
+        now=now,
+        k=asked.limit,
+        discover=asked.discover,
+        hidden=listener.hidden,
+        diversity=asked.diversity,
+        explain=asked.explain,
+        explore=share,
+        draw=_seed(impression_id),
+    )
+
+
+def _seed(impression_id: str) -> int:
+    return int(impression_id.replace("-", "")[:16], 16)
+
+
+def sound(blob: bytes | None) -> tuple[bytes, bool]:
+    """Return a blob that can be read, and whether it replaces one that cannot."""
+    if blob is None:
+        return EMPTY, False
+    try:
+        check(blob)
+    except IncompatibleState:
+        return EMPTY, True
+    return blob, False
+
+
+def items(reader: Recommender, ranking: Ranking, shown: list[Known]) -> bytes:
+    """Return the tracks of an answer as JSON, without the brackets of the list."""
+    scores = ranking.scores.tolist()
+    if not ranking.reasons:
+        return b",".join(
+            [b"%b%.6g}" % (t.opening, s) for t, s in zip(shown, scores, strict=True) if t.opening]
+        )
+    return b",".join(
+        b'%b%.6g,"reasons":%b}' % (track.opening, score, _ENCODER.encode(reasons))
+        for track, score, reasons in zip(shown, scores, reasons_of(reader, ranking), strict=True)
+        if track.opening
+    )
+
+
+def body_of(
+    moment: Moment, user: str, degraded: bool, stranger: bool, impression_id: str, items: bytes
+) -> bytes:
+    """Return the body of an answer (:class:`api.serving.asked.Recommendations`)."""
+    return (
+        b'{"user":%b,"generation":%d,"offset":%d,"degraded":%b,"stranger":%b,'
+        b'"impression_id":"%b","recommendations":[%b]}'
+    ) % (
+        _ENCODER.encode(user),
+        moment.generation,
+        moment.offset,
+        b"true" if degraded else b"false",
+        b"true" if stranger else b"false",
+        impression_id.encode(),
+        items,
+    )
+
+
+class MadeList(NamedTuple):
+    """A list with all that is answered and logged of it; ``items`` from :func:`items`."""
+
+    moment: Moment
+    user: str
+    asked: Asked
+    impression_id: str
+    degraded: bool
+    ranking: Ranking
+    shown: list[Known]
+    items: bytes
+
+
+def finish(services: Services, made: MadeList) -> bytes:
+    """Log a list as an impression and return the body of its answer. Call it on the event loop."""
+    services.impressions.offer(
+        Record(
+            services.topics.impressions,
+            made.user.encode(),
+            encode(_impression_of(made)),
+            partition_of(made.user, services.settings.partitions),
+        )
+    )
+    return body_of(
+        made.moment,
+        made.user,
+        made.degraded,
+        made.ranking.stranger,
+        made.impression_id,
+        made.items,
+    )
+
+
+def is_degraded(services: Services, ranking: Ranking, no_features: bool) -> bool:
+    """Return whether a list rests on less than it should, and count it if so.
+
+    Parameters
+    ----------
+    no_features
+        The feature store did not answer, or what it holds of the listener cannot be read.
+    """
+    degraded = no_features or ranking.degraded
+    if degraded:
+        services.metrics.degraded("features" if no_features else "state")
+    return degraded
+
+
+def without_model(services: Services, user: str, impression_id: str) -> bytes:
+    """Return the body of an answer while no model is mapped: an empty list."""
+    services.metrics.degraded("model")
+    return body_of(Moment(0.0, 0, 0), user, True, True, impression_id, b"")
+
+
+def _impression_of(made: MadeList) -> Impression:
+    """Return the impression of a list: tracks without a document are neither shown nor logged."""
+    ranking, shown = made.ranking, made.shown
+    numbers = pack(ranking.scores, ranking.propensities, ranking.features)
+    named = [bool(track.opening) for track in shown]
+    if not all(named):
+        rows = np.frombuffer(numbers, np.uint8).reshape(len(shown), -1)
+        numbers = rows[np.array(named)].tobytes()
+    return Impression(
+        impression_id=made.impression_id,
+        user_id=made.user,
+        at=int(made.moment.now * 1000),
+        generation=made.moment.generation,
+        offset=made.moment.offset,
+        tracks=[track.track_id for track in shown if track.opening],
+        numbers=numbers,
+        mode="discover" if made.asked.discover else "next",
+        degraded=made.degraded,
+    )

@@ -1,0 +1,111 @@
+"""Lists that take milliseconds (with reasons, or more varied): made one at a time on a thread.
+
+The event loop serves plain lists in a fifth of a millisecond each, so nothing that takes longer may
+run on it. One thread in the process, with working memory of its own, makes these lists one after
+the other; the numerical part does not hold the interpreter lock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, TypeVar
+
+from api.errors import unavailable
+from api.serving.asked import Asked
+from api.serving.known import Known, KnownTracks
+from api.serving.lists import (
+    MadeList,
+    Moment,
+    finish,
+    impression_ids,
+    is_degraded,
+    items,
+    rank_one,
+    sound,
+    without_model,
+)
+from contracts.errors import StoreUnavailable
+from online_model import Ranking, Recommender
+
+if TYPE_CHECKING:
+    from api.services import Services
+
+#: Requests that may wait for the thread; the next one is refused (503).
+MOST_WAITING = 32
+_Made = TypeVar("_Made")
+
+
+class SlowLists:
+    """Makes lists on its thread; use it on one event loop."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="slow-lists")
+        self._waiting = 0
+        # Used on the thread alone.
+        self._tracks = KnownTracks()
+        self._reader: Recommender | None = None
+
+    async def list(self, user: str, asked: Asked) -> bytes:
+        """Make and log a list; return the body of the answer.
+
+        Raises
+        ------
+        ApiError
+            503: too many such requests wait already.
+        """
+        services = self._services
+        (impression_id,) = impression_ids(1)
+        blob, missing = await self._blob_of(user)
+        live = services.model.reader
+        if live is None:
+            return without_model(services, user, impression_id)
+        moment, (held, torn) = Moment.of(live), sound(blob)
+        share = services.settings.explore_share
+
+        def make(reader: Recommender) -> tuple[Ranking, list[Known], bytes]:
+            ranking = rank_one(reader, asked, held, impression_id, int(moment.now), share)
+            shown = self._tracks.of(reader, ranking.indices)
+            return ranking, shown, items(reader, ranking, shown)
+
+        ranking, shown, body = await self.run(live, make)
+        degraded = is_degraded(services, ranking, missing or torn)
+        made = MadeList(moment, user, asked, impression_id, degraded, ranking, shown, body)
+        return finish(services, made)
+
+    async def run(self, live: Recommender, make: Callable[[Recommender], _Made]) -> _Made:
+        """Call a function on the thread, with a reader of the same model that is only its own.
+
+        Raises
+        ------
+        ApiError
+            503: too many requests wait already.
+        """
+        if self._waiting >= MOST_WAITING:
+            raise unavailable("Too many lists with reasons are being made")
+        self._waiting += 1
+        try:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._thread, lambda: make(self._beside(live)))
+        finally:
+            self._waiting -= 1
+
+    def close(self) -> None:
+        """Let the thread end; what waits for it is dropped."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    async def _blob_of(self, user: str) -> tuple[bytes | None, bool]:
+        """Return what the feature store holds of a listener, and whether it did not answer."""
+        try:
+            (blob,) = await self._services.features.get_many([user])
+        except StoreUnavailable:
+            return None, True
+        return blob, False
+
+    def _beside(self, live: Recommender) -> Recommender:
+        """Return a reader of the arrays of ``live`` with working memory of its own."""
+        if self._reader is None or self._reader.state is not live.state:
+            self._reader = Recommender(live.settings, live.state)
+        return self._reader
