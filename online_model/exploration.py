@@ -21,6 +21,8 @@ def explore(
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
     """Return positions of a longer ranked list to show, and their propensities.
 
+    Once no track is left in line, a place shows its own track with certainty: propensity 1.
+
     Parameters
     ----------
     found

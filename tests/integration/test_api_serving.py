@@ -152,34 +152,50 @@ def test_a_share_of_exploration_is_logged_with_its_chances(
             return False
 
         assert wait_until(ready, 180)
-        answer = httpx.get(
-            f"{api}/v1/users/{user}/recommendations",
-            headers=headers(token),
-            params={"limit": 8},
-            timeout=10,
-        ).json()
+        # Fourteen tracks are proposed: a list of four leaves more in line than it can draw.
+        answers = [
+            httpx.get(
+                f"{api}/v1/users/{user}/recommendations",
+                headers=headers(token),
+                params={"limit": 4},
+                timeout=10,
+            ).json()
+            for _ in range(16)
+        ]
     finally:
         process.stop()
-    shown = [track["track_id"] for track in answer["recommendations"]]
-    assert len(set(shown)) == 8
+    shown = {
+        answer["impression_id"]: [track["track_id"] for track in answer["recommendations"]]
+        for answer in answers
+    }
+    assert all(len(set(tracks)) == 4 for tracks in shown.values())
 
-    def logged() -> list[dict[str, Any]]:
+    def logged() -> dict[str, list[dict[str, Any]]]:
         path = str(stack.settings.paths.lake / "impressions")
-        if not DeltaTable.is_deltatable(path):  # nothing has been shown before this list
-            return []
-        table = DeltaTable(path).to_pyarrow_table()
-        rows: list[dict[str, Any]] = table.to_pylist()
-        return [row for row in rows if row["impression_id"] == answer["impression_id"]]
+        if not DeltaTable.is_deltatable(path):  # nothing has been shown before these lists
+            return {}
+        rows: list[dict[str, Any]] = DeltaTable(path).to_pyarrow_table().to_pylist()
+        rows.sort(key=lambda row: int(row["position"]))
+        return {
+            shown_as: [row for row in rows if row["impression_id"] == shown_as]
+            for shown_as in shown
+        }
 
-    assert wait_until(lambda: bool(logged()), 20)
-    rows = sorted(logged(), key=lambda row: int(row["position"]))
-    assert [row["track_id"] for row in rows] == shown
-    for row in rows:
-        chance = row["propensity"]
-        waiting = share / chance  # of an explored place: tracks it was drawn from
-        # 1: the tracks to draw from have run out, so the place was left to nothing.
-        assert chance in (share, 1.0) or waiting == pytest.approx(round(waiting), rel=1e-4)
-        assert 0.0 < chance <= share
+    def all_logged() -> bool:
+        return [len(rows) for rows in logged().values()] == [4] * len(shown)
+
+    assert wait_until(all_logged, 30)
+    explored = 0
+    for shown_as, rows in logged().items():
+        assert [row["track_id"] for row in rows] == shown[shown_as]
+        chances = [row["propensity"] for row in rows]
+        in_line = [share / chance for chance in chances if chance != share]
+        # Each draw takes one of the tracks in line away.
+        expected = [in_line[0] - n for n in range(len(in_line))] if in_line else []
+        assert in_line == pytest.approx(expected, rel=1e-4)
+        assert all(waiting > 4 for waiting in in_line)
+        explored += len(in_line)
+    assert 0 < explored < 4 * len(shown)  # all or none of 64 fair draws: once in 10^19 runs
 
 
 def test_hidden_tracks_stay_away(stack: RunningStack, played: tuple[str, str]) -> None:

@@ -123,6 +123,26 @@ def test_exploration_with_nothing_in_line() -> None:
     assert chances.tolist() == [1.0, 1.0, 1.0]
 
 
+def test_once_nothing_is_in_line_a_place_is_certain() -> None:
+    """Six tracks in line, eight places: places after the sixth draw show what they show surely."""
+    ran_out = 0
+    for draw in range(300):
+        positions, chances = explore(14, 8, 0.9, draw)
+        assert len(set(positions.tolist())) == 8
+        in_line = 6
+        for place, (position, chance) in enumerate(zip(positions, chances, strict=True)):
+            if in_line == 0:
+                assert (position, chance) == (place, 1.0)
+                ran_out += 1
+            elif position == place:
+                assert chance == pytest.approx(0.1)
+            else:
+                assert position >= 8
+                assert chance == pytest.approx(0.9 / in_line)
+                in_line -= 1
+    assert ran_out > 0
+
+
 def test_health_knows_the_quality_and_the_baseline(learned: Recommender) -> None:
     report = learned.health()
     assert report["all"]["events"] == report["counters"]["trials"]
