@@ -20,7 +20,7 @@ from starlette.types import Scope
 from api.breaker import Breaker
 from api.errors import forbidden, unauthorized, unavailable
 from api.http import Headers
-from contracts.accounts import ADMIN_ROLE, CLIENT_ROLE, LISTENER_ROLE, token_hash
+from contracts.accounts import ADMIN_ROLE, CLIENT_ROLE, LISTENER_ROLE, SCROBBLER_ROLE, token_hash
 
 log = logging.getLogger(__name__)
 
@@ -32,9 +32,11 @@ _CACHED = 50_000
 #: Where the gate leaves the caller it has identified in the request's scope.
 CALLER = "segue.caller"
 _FIND = """
-    select user_id, roles, extract(epoch from expires_at)::float8
-    from tokens_v1
-    where token_hash = %s and revoked_at is null and (expires_at is null or expires_at > now())
+    select t.user_id, t.roles, extract(epoch from t.expires_at)::float8
+    from tokens_v1 t left join tokens_v1 maker on maker.token_hash = t.made_by
+    where t.token_hash = %s
+        and t.revoked_at is null and (t.expires_at is null or t.expires_at > now())
+        and maker.revoked_at is null and (maker.expires_at is null or maker.expires_at > now())
 """
 
 
@@ -57,6 +59,16 @@ class Identity:
         if CLIENT_ROLE in self.roles or ADMIN_ROLE in self.roles:
             return True
         return user_id == self.user_id and LISTENER_ROLE in self.roles
+
+    def may_scrobble_for(self, user_id: str) -> bool:
+        """Whether the token may post this listener's plays, love tracks and read the plays."""
+        own = user_id == self.user_id and SCROBBLER_ROLE in self.roles
+        return own or self.may_act_for(user_id)
+
+    def check_scrobbles_for(self, user_id: str) -> None:
+        """Raise a 403 unless :meth:`may_scrobble_for`."""
+        if not self.may_scrobble_for(user_id):
+            raise forbidden(f"This token may not act for {user_id!r}: role client or admin does.")
 
     def check_acts_for(self, user_id: str) -> None:
         """Raise a 403 unless the token may act for the listener."""

@@ -21,6 +21,7 @@ LISTENER_ROLE = "listener"
 CLIENT_ROLE = "client"
 ANALYST_ROLE = "analyst"
 ADMIN_ROLE = "admin"
+SCROBBLER_ROLE = "scrobbler"
 
 #: Role of a token -> what the token may do.
 ROLES: dict[str, str] = {
@@ -28,6 +29,7 @@ ROLES: dict[str, str] = {
     CLIENT_ROLE: "posts and reads for every listener",
     ANALYST_ROLE: "reads reports",
     ADMIN_ROLE: "does everything",
+    SCROBBLER_ROLE: "posts plays, loves tracks and reads the plays of its own account, no more",
 }
 
 #: Makes an account unless it exists; parameter ``user``.
@@ -50,6 +52,45 @@ REVOKE_ALL = """
 REVOKE_SESSIONS = """
     update tokens set revoked_at = coalesce(revoked_at, now()) where made_by = %(token_hash)s
 """
+
+#: Revokes the sessions that were opened with the password of an account; parameter ``user``.
+REVOKE_PASSWORD_SESSIONS = """
+    update tokens set revoked_at = coalesce(revoked_at, now())
+    where user_id = %(user)s and by_password
+"""  # noqa: S105  a statement, not a secret
+
+#: Opens a session (parameters: :func:`token_row`, ``password_hash``) while the account still has
+#: that password. The lock makes a change of the password wait, so that it revokes the session.
+ADD_PASSWORD_SESSION = """
+    with account as (
+        select user_id from accounts
+        where user_id = %(user)s and password_hash = %(password_hash)s for share
+    )
+    insert into tokens (token_hash, user_id, roles, label, by_password)
+    select %(token_hash)s, user_id, %(roles)s, %(label)s, true from account
+    returning user_id
+"""  # noqa: S105
+
+_CONSENT_HASH = 64
+
+
+def consent(maker: bytes, user: str) -> bytes:
+    """Return the value of a waiting login: who consented, and the hash of the token used."""
+    return f"{maker.hex()}{user}".encode()
+
+
+def read_consent(value: bytes) -> tuple[bytes, str]:
+    """Return ``(hash of the consenting token, user)`` of :func:`consent`.
+
+    Raises
+    ------
+    ValueError
+        It is something else, such as the value of a login nobody has consented to.
+    """
+    maker, user = value[:_CONSENT_HASH].decode(), value[_CONSENT_HASH:].decode()
+    if len(maker) < _CONSENT_HASH or not user:
+        raise ValueError("nobody has consented")
+    return bytes.fromhex(maker), user
 
 
 class Account(msgspec.Struct, kw_only=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from contextlib import suppress
 from html import escape
 from urllib.parse import parse_qs
 
@@ -16,6 +17,7 @@ from api.lastfm.errors import UNAUTHORIZED_TOKEN, LastfmError, try_again
 from api.lastfm.sessions import Session, open_session
 from api.services import Services
 from api.web import With
+from contracts.accounts import consent, read_consent, token_hash
 
 router = APIRouter(include_in_schema=False)
 #: How long a token waits for the listener's consent (seconds).
@@ -54,17 +56,22 @@ async def redeem_token(services: Services, token: str) -> Session:
     Raises
     ------
     LastfmError
-        14: nobody has agreed, or it is unknown or used; 16.
+        14: nobody has agreed, or it is unknown or used, or the token that agreed is not good any
+        more; 16.
     """
     try:
-        user: bytes | None = await services.redis.get(_key(services, token))  # type: ignore[assignment]
-        if user and not await services.redis.delete(_key(services, token)):
-            user = None  # somebody was faster with it
+        agreed: bytes | None = await services.redis.get(_key(services, token))  # type: ignore[assignment]
+        if agreed and not await services.redis.delete(_key(services, token)):
+            agreed = None  # somebody was faster with it
     except (RedisError, OSError):
         raise try_again() from None
-    if not user:
+    session = None
+    with suppress(ValueError):
+        maker, user = read_consent(agreed or b"")
+        session = await open_session(services, user, maker)
+    if session is None:
         raise LastfmError(UNAUTHORIZED_TOKEN, "Unauthorized Token - This token is not authorized")
-    return await open_session(services, user.decode())
+    return session
 
 
 @router.get("/api/auth/")
@@ -83,11 +90,11 @@ async def agree(request: Request, services: With) -> Response:
     fields = parse_qs(body.decode("latin-1"))
     token, key = (fields.get(name, [""])[0].strip() for name in ("token", "key"))
     identity = await services.accounts.identify(key) if key else None
-    if identity is None or not identity.may_act_for(identity.user_id):
+    if identity is None or not identity.may_scrobble_for(identity.user_id):
         raise ApiError(401, "unauthorized", "That is not a valid API token; go back and try again.")
     try:
         known = await services.redis.set(
-            _key(services, token), identity.user_id.encode(), ex=LIFE, xx=True
+            _key(services, token), consent(token_hash(key), identity.user_id), ex=LIFE, xx=True
         )
     except (RedisError, OSError):
         raise ApiError(503, "unavailable", "Try again in a moment.", retry_after=2) from None

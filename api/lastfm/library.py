@@ -73,7 +73,7 @@ async def _reader(services: Services, params: Params) -> str:
     if identity is None:
         raise LastfmError(LOGIN_REQUIRED, "Login: the call needs a session key (sk).")
     user = params.get("user") or identity.user_id
-    if not identity.may_act_for(user):
+    if not identity.may_scrobble_for(user):
         raise LastfmError(LOGIN_REQUIRED, "Login: only a listener sees the own plays.")
     if "\x00" in user:
         raise LastfmError(INVALID_PARAMETERS, "User not found")

@@ -1,7 +1,7 @@
 """Logging in: from a password, a token or the browser to a session key.
 
-A session key is a token like every other. An API token pasted as the password is its own session
-key; the other ways make a new token that is revoked together with the one that made it.
+An API token pasted as the password is its own session key. The other ways make a new token with the
+role ``scrobbler`` alone. It ends with the token or the password that opened it.
 """
 
 from __future__ import annotations
@@ -31,19 +31,33 @@ from api.lastfm.errors import (
     try_again,
 )
 from api.services import Services
-from contracts.accounts import ADD_TOKEN, LISTENER_ROLE, token_row
+from contracts.accounts import (
+    ADD_PASSWORD_SESSION,
+    ADD_TOKEN,
+    ADMIN_ROLE,
+    CLIENT_ROLE,
+    LISTENER_ROLE,
+    SCROBBLER_ROLE,
+    token_row,
+)
 
 LABEL = "scrobbler session"
 _GOOD = "revoked_at is null and (expires_at is null or expires_at > now())"
+#: As in :meth:`api.auth.Identity.may_scrobble_for` the own account.
+_MAY_SCROBBLE = f"""roles && array[
+    '{SCROBBLER_ROLE}', '{LISTENER_ROLE}', '{CLIENT_ROLE}', '{ADMIN_ROLE}'
+]"""
 _TOKENS = f"""
-    select token_hash, scrobbler_md5, roles, expires_at,
-        (
-            select count(*) from tokens_v1 s
-            where s.made_by = t.token_hash and s.revoked_at is not null
-        )
+    select token_hash, scrobbler_md5, expires_at,
+        (select count(*) from tokens_v1 s
+            where s.made_by = t.token_hash and s.revoked_at is not null)
     from tokens_v1 t
-    where user_id = %s and scrobbler_md5 is not null and {_GOOD} limit 1000
+    where user_id = %s and scrobbler_md5 is not null and {_GOOD} and {_MAY_SCROBBLE} limit 1000
 """  # noqa: S608  the condition is ours
+_MAKER = f"""
+    select coalesce(made_by, token_hash), expires_at from tokens_v1
+    where token_hash = %s and {_GOOD} and {_MAY_SCROBBLE}
+"""  # noqa: S608
 _PASSWORD = "select password_hash from accounts_v1 where user_id = %s"  # noqa: S105
 _HASHER = PasswordHasher()
 _NOBODY = _HASHER.hash("nobody's password")
@@ -77,7 +91,7 @@ async def require_session(services: Services, key: str) -> Identity:
         9: log in again; 16: it cannot be told now.
     """
     identity = await identify(services, key)
-    if identity is None or not identity.may_act_for(identity.user_id):
+    if identity is None or not identity.may_scrobble_for(identity.user_id):
         raise LastfmError(INVALID_SESSION, "Invalid session key - Please re-authenticate")
     return identity
 
@@ -99,7 +113,7 @@ async def log_in(services: Services, user: str, password: str) -> Session:
         4, or 16 when accounts cannot be read.
     """
     identity = await identify(services, password)
-    if identity is not None and identity.user_id == user and identity.may_act_for(user):
+    if identity is not None and identity.user_id == user and identity.may_scrobble_for(user):
         return Session(user, password)
     with _attempt(services, user):
         rows = await query(services, _PASSWORD, (user,))
@@ -107,7 +121,11 @@ async def log_in(services: Services, user: str, password: str) -> Session:
         # An account without a password takes as long as one with a wrong one.
         if not await asyncio.to_thread(_verify, stored or _NOBODY, password) or stored is None:
             raise LastfmError(AUTHENTICATION_FAILED, "Invalid username or password.")
-    return await open_session(services, user)
+        key = secrets.token_hex(KEY_CHARACTERS // 2)
+        row = {**token_row(key, user, [SCROBBLER_ROLE], LABEL), "password_hash": stored}
+        if not await query(services, ADD_PASSWORD_SESSION, row):  # it was changed meanwhile
+            raise LastfmError(AUTHENTICATION_FAILED, "Invalid username or password.")
+    return Session(user, key)
 
 
 async def log_in_md5(services: Services, user: str, proof: str, salt: str | None) -> Session:
@@ -124,11 +142,11 @@ async def log_in_md5(services: Services, user: str, proof: str, salt: str | None
         4, or 16.
     """
     with _attempt(services, user):
-        for digest, stored, roles, expires, ended in await query(services, _TOKENS, (user,)):
+        for digest, stored, expires, ended in await query(services, _TOKENS, (user,)):
             wanted = md5(user + stored) if salt is None else md5(stored + salt)
             if hmac.compare_digest(wanted.encode(), proof.lower().encode()):
                 key = _session_key(user, stored, ended)
-                return await _open(services, user, roles, key, made_by=digest, expires_at=expires)
+                return await _open(services, user, key, digest, expires)
         raise LastfmError(
             AUTHENTICATION_FAILED,
             "Invalid username or password (create one with: segue keys create USER --scrobbler).",
@@ -144,27 +162,31 @@ def _session_key(user: str, stored: str, ended: int) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:KEY_CHARACTERS]
 
 
-async def open_session(services: Services, user: str) -> Session:
-    """Make a session for an account whose owner has just proved to be there.
+async def open_session(services: Services, user: str, maker: bytes) -> Session | None:
+    """Open a session with a token of the account; ``None`` if that token is not good any more.
+
+    Parameters
+    ----------
+    maker
+        SHA-256 of the token.
 
     Raises
     ------
     LastfmError
         16.
     """
-    return await _open(services, user, [LISTENER_ROLE], secrets.token_hex(KEY_CHARACTERS // 2))
+    found = await query(services, _MAKER, (maker,))
+    if not found:
+        return None
+    made_by, expires_at = found[0]
+    key = secrets.token_hex(KEY_CHARACTERS // 2)
+    return await _open(services, user, key, made_by, expires_at)
 
 
 async def _open(
-    services: Services,
-    user: str,
-    roles: list[str],
-    key: str,
-    *,
-    made_by: bytes | None = None,
-    expires_at: datetime | None = None,
+    services: Services, user: str, key: str, made_by: bytes, expires_at: datetime | None
 ) -> Session:
-    row = token_row(key, user, roles, LABEL, made_by=made_by, expires_at=expires_at)
+    row = token_row(key, user, [SCROBBLER_ROLE], LABEL, made_by=made_by, expires_at=expires_at)
     await query(services, ADD_TOKEN, row)
     return Session(user, key)
 

@@ -69,7 +69,7 @@ class SaidPage(msgspec.Struct, kw_only=True):
 async def recording_feedback(request: Request, services: With) -> Response:
     """Record what the listener thinks of a recording that was played or can be recommended."""
     identity = await authorize(services.accounts, request.scope)
-    identity.check_acts_for(identity.user_id)
+    identity.check_scrobbles_for(identity.user_id)
     given = _read(await read_body(request.scope, request.receive, 65_536))
     public = (given.recording_mbid or given.recording_msid or "").lower()
     if not public:

@@ -20,13 +20,21 @@ _KNOWN = """
 """
 
 
-async def reader_of(request: Request, services: Services, user: str) -> Identity:
+async def reader_of(
+    request: Request, services: Services, user: str, *, plays_only: bool = False
+) -> Identity:
     """Return who calls, if that token may read this listener's data; raise 401 or 403.
+
+    Parameters
+    ----------
+    plays_only
+        The answer holds nothing but the listener's plays: the role scrobbler is enough.
 
     Reading another's data is noted in the audit trail; without the note it may not be read (503).
     """
     identity = await authorize(services.accounts, request.scope)
-    if not identity.may_act_for(user):
+    allowed = identity.may_scrobble_for if plays_only else identity.may_act_for
+    if not allowed(user):
         raise forbidden("This token may not read the listens of another listener.")
     if "\x00" in user:  # nobody has such a name, and no store could note that it was asked for
         raise ApiError(404, "unknown-user", "Cannot find user: its name contains NUL")

@@ -70,7 +70,7 @@ async def listens(
     min_ts: str | None = None,
 ) -> Response:
     """Return listens, latest first, between two exclusive bounds in seconds since the epoch."""
-    await reader_of(request, services, user)
+    await reader_of(request, services, user, plays_only=True)
     wanted = min(MAX_ITEMS, non_negative("count", count, DEFAULT_ITEMS))
     after, before = _moment("min_ts", min_ts, _FIRST), _moment("max_ts", max_ts, _LAST)
     if min_ts is not None and max_ts is not None and after > before:
@@ -96,7 +96,7 @@ async def listens(
 @router.get("/user/{user}/listen-count", responses=answers(ListenCount), summary="How many listens")
 async def listen_count(request: Request, services: With, user: str) -> Response:
     """Return the exact number of a listener's plays."""
-    await reader_of(request, services, user)
+    await reader_of(request, services, user, plays_only=True)
     rows = await rows_of(services, _COUNT, {"user": user})
     if not rows:
         await check_known(services, user)
@@ -106,7 +106,7 @@ async def listen_count(request: Request, services: With, user: str) -> Response:
 @router.get("/user/{user}/playing-now", responses=answers(PlayingNow), summary="What plays now")
 async def playing_now(request: Request, services: With, user: str) -> Response:
     """Return the track a player said is playing, until it ends."""
-    await reader_of(request, services, user)
+    await reader_of(request, services, user, plays_only=True)
     await check_known(services, user)
     try:
         metadata = await get_playing_now(services, user)

@@ -44,7 +44,7 @@ class SubmitListens:
         """
         services = self._services
         identity = await authorize(services.accounts, scope)
-        if not identity.may_act_for(identity.user_id):
+        if not identity.may_scrobble_for(identity.user_id):
             raise ApiError(401, "unauthorized", "This token may not submit listens.")
         body, now = b"", time.time()
         try:

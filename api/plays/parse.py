@@ -151,7 +151,7 @@ class _Reader:
 
     def _check(self, user: str, index: int) -> None:
         if user == self._identity.user_id:
-            if not self._identity.may_act_for(user):
+            if not self._identity.may_scrobble_for(user):
                 raise forbidden("This token may not post plays: it lacks the role listener.")
             return
         if not self._identity.may_act_for(user):

@@ -47,6 +47,15 @@ def test_who_may_act_for_whom(roles: set[str], own: bool, other: bool) -> None:
     assert identity.may_act_for("bob") is other
 
 
+def test_a_scrobbler_scrobbles_for_its_own_account_and_nothing_else() -> None:
+    identity = Identity("ada", frozenset({"scrobbler"}))
+    assert identity.may_scrobble_for("ada")
+    assert not identity.may_scrobble_for("bob")
+    assert not identity.may_act_for("ada")
+    assert Identity("ada", frozenset({"listener"})).may_scrobble_for("ada")
+    assert not Identity("eve", frozenset({"analyst"})).may_scrobble_for("eve")
+
+
 def test_roles_are_checked() -> None:
     Identity("eve", frozenset({"analyst"})).check_role("analyst", "admin")
     with pytest.raises(ApiError) as caught:

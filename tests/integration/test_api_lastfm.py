@@ -135,6 +135,100 @@ def test_pylast_logs_in_through_the_browser(
     assert refusal(lambda: login.get_web_auth_session_key(url)) == "14"  # a token is good once
 
 
+def sent(stack: RunningStack, **fields: str) -> dict[str, Any]:
+    """Return the answer to a call of the protocol."""
+    answer: dict[str, Any] = httpx.post(
+        f"{stack.api}/2.0/", data={"format": "json", **fields}
+    ).json()
+    return answer
+
+
+def scrobbles(stack: RunningStack, key: str) -> bool:
+    """Whether a session key may scrobble."""
+    stamp = str(int(time.time()))
+    answer = sent(stack, method="track.scrobble", sk=key, artist="a", track="b", timestamp=stamp)
+    return "scrobbles" in answer
+
+
+def consented(stack: RunningStack, key: str) -> str:
+    """Return a login token that the owner of an API token has consented to."""
+    token: str = sent(stack, method="auth.getToken")["token"]
+    agreed = httpx.post(f"{stack.api}/api/auth/", data={"token": token, "key": key})
+    assert agreed.status_code == 200
+    return token
+
+
+def test_a_session_of_the_browser_ends_with_the_token_that_allowed_it(
+    stack: RunningStack, token_of: Any
+) -> None:
+    key = token_of("paula")
+    waiting, used = consented(stack, key["token"]), consented(stack, key["token"])
+    session = sent(stack, method="auth.getSession", token=used)["session"]["key"]
+    assert scrobbles(stack, session)
+    assert CliRunner().invoke(keys, ["revoke", key["id"]]).exit_code == 0
+    assert sent(stack, method="auth.getSession", token=waiting)["error"] == 14
+    assert wait_until(lambda: not scrobbles(stack, session), 5)
+    # One that expires: whatever ends it, and although nobody touched the session itself.
+    other = token_of("paula")
+    session = sent(stack, method="auth.getSession", token=consented(stack, other["token"]))
+    session = session["session"]["key"]
+    assert scrobbles(stack, session)
+    with psycopg.connect(stack.settings.postgres_dsn) as connection:
+        connection.execute(
+            "update tokens set expires_at = now() where encode(token_hash, 'hex') like %s",
+            (f"{other['id']}%",),
+        )
+    assert wait_until(lambda: not scrobbles(stack, session), 5)
+
+
+def test_a_session_scrobbles_and_does_nothing_else(stack: RunningStack) -> None:
+    """The token that allows it may do more; "let this player scrobble for me" is all it gives."""
+    token = stack.token_for("pepa", ("client", "listener"))
+    session = sent(stack, method="auth.getSession", token=consented(stack, token))
+    session = session["session"]["key"]
+    assert scrobbles(stack, session)
+    assert sent(stack, method="user.getRecentTracks", sk=session)["recenttracks"]["@attr"]
+    assert sent(stack, method="track.love", sk=session, artist="a", track="b") == {}
+    headers = {"authorization": f"Token {session}"}
+    with httpx.Client(base_url=stack.api, headers=headers) as client:
+        play = {"artist": "a", "title": "b", "played_at": int(time.time()) * 1000}
+        assert client.post("/v1/plays", json={"plays": [play]}).status_code == 202
+        assert client.get("/1/user/pepa/listens").status_code == 200
+        of_another = {"plays": [{**play, "user": "petra"}]}
+        msid = {"listened_at": 1, "recording_msid": "0" * 8 + "-0000-0000-0000-" + "0" * 12}
+        refused = [
+            client.post("/v1/plays", json=of_another),
+            client.get("/1/user/petra/listens"),
+            client.get("/v1/users/pepa/export"),
+            client.get("/v1/users/pepa/recommendations"),
+            client.delete("/v1/users/pepa"),
+            client.post("/1/delete-listen", json=msid),
+            client.get("/1/stats/user/pepa/artists"),
+        ]
+        assert [answer.status_code for answer in refused] == [403] * len(refused)
+
+
+def test_a_new_password_ends_the_sessions_of_the_old_one(
+    stack: RunningStack, token_of: Any
+) -> None:
+    token_of("pavla")
+
+    def set_password(text: str) -> None:
+        result = CliRunner().invoke(keys, ["password", "pavla"], input=f"{text}\n")
+        assert result.exit_code == 0, result.output
+
+    def log_in(text: str) -> dict[str, Any]:
+        return sent(stack, method="auth.getMobileSession", username="pavla", password=text)
+
+    set_password("the old password")
+    session = log_in("the old password")["session"]["key"]
+    assert scrobbles(stack, session)
+    set_password("the new password")
+    assert wait_until(lambda: not scrobbles(stack, session), 5)
+    assert log_in("the old password")["error"] == 4
+    assert scrobbles(stack, log_in("the new password")["session"]["key"])
+
+
 def test_a_pasted_token_is_password_and_session_key(stack: RunningStack, token_of: Any) -> None:
     token = token_of("petra")["token"]
 

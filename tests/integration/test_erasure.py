@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 
 from batch import warehouse
 from batch.lake import Lake
-from contracts.accounts import token_hash
+from contracts.accounts import consent, token_hash
 from contracts.events import Feedback, Submission, encode
 from contracts.features import Keys
 from contracts.ids import partition_of
@@ -72,7 +72,7 @@ def tokens(stack: RunningStack) -> Iterator[dict[str, str]]:
         listen(stack, token, user)
         waiting = f"{stack.settings.namespace}:lastfm-token:{user.encode().hex()[:8]}"
         with redis.Redis.from_url(stack.settings.redis_url) as client:
-            client.set(waiting, user.encode(), ex=600)
+            client.set(waiting, consent(token_hash(token), user), ex=600)
     stack.wait_applied(60)
     for user, token in made.items():
         url = f"{stack.api}/v1/users/{user}/recommendations"

@@ -20,6 +20,7 @@ from contracts.accounts import (
     ADD_TOKEN,
     ADMIN,
     LISTENER_ROLE,
+    REVOKE_PASSWORD_SESSIONS,
     REVOKE_SESSIONS,
     ROLES,
     token_hash,
@@ -169,6 +170,7 @@ def password(
 
     Players log in with it through Last.fm's protocol, where they send it as it is; those that hash
     it first need a token (`segue keys create USER --scrobbler`), because only argon2 is kept.
+    Sessions that were opened with the old password end.
     """
     stored = None if remove else PasswordHasher().hash(_new_password())
     with connected(home) as connection:
@@ -177,6 +179,7 @@ def password(
         ).rowcount
         if not changed:
             raise ConfigurationError(f"there is no account {user!r}; see `segue keys create`")
+        connection.execute(REVOKE_PASSWORD_SESSIONS, {"user": user})
         row = entry(ADMIN, "password.set", user, here(), state="removed" if remove else "set")
         connection.execute(INSERT, row)
     print(f"The password of {user} is {'removed' if remove else 'set'}.")

@@ -7,6 +7,7 @@ import time
 import numpy as np
 import redis
 
+from contracts.accounts import read_consent
 from contracts.errors import StoreUnavailable
 from contracts.features import HEADER_BYTES, PLAY_BYTES, Keys
 from contracts.ids import track_key
@@ -31,11 +32,17 @@ def forget(settings: Settings, target: Target) -> dict[str, int]:
         names = [keys.listener(target.user_id), keys.playing_now(target.user_id)]
         removed = sum(int(client.delete(name)) for name in names)
         logins = 0
-        wanted = target.user_id.encode()
         for name in client.scan_iter(keys.lastfm_logins, count=1000):
-            if client.get(name) == wanted:
+            if _user_of(client.get(name)) == target.user_id:
                 logins += int(client.delete(name))
     return {"keys": removed, "logins": logins}
+
+
+def _user_of(login: object) -> str | None:
+    try:
+        return read_consent(login)[1] if isinstance(login, bytes) else None
+    except ValueError:
+        return None
 
 
 def forget_play(

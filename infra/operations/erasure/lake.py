@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
@@ -60,8 +61,11 @@ def left(settings: Settings, target: Target) -> dict[str, int]:
 
 
 def _of(target: Target) -> pc.Expression:
-    named = pc.field("user_id") == target.user_id
-    return named if target.event_id is None else named & (pc.field("event_id") == target.event_id)
+    # Files that another process rewrote have string views, which a plain text does not compare to.
+    named = pc.field("user_id").cast(pa.string()) == target.user_id
+    if target.event_id is None:
+        return named
+    return named & (pc.field("event_id").cast(pa.string()) == target.event_id)
 
 
 def _holders(settings: Settings, target: Target) -> Iterator[Path]:
