@@ -78,7 +78,7 @@ async def erase(request: Request, services: With, caller: Caller, user: str) -> 
 async def status(services: With, request_id: UUID) -> Response:
     """Say how far an erasure is; it names nobody, and its id is proof enough to ask."""
     try:
-        async with services.pool.connection(timeout=1.0) as connection:
+        async with services.account_pool.connection(timeout=1.0) as connection:
             row = await (await connection.execute(_STATUS, (request_id,))).fetchone()
     except (psycopg.Error, PoolTimeout, OSError):
         raise unavailable("The erasures cannot be read") from None
@@ -111,7 +111,7 @@ def check_own(caller: Identity, user: str) -> None:
 async def _ask(services: Services, caller: Identity, user: str, origin: str) -> Any:
     try:
         async with (
-            services.pool.connection(timeout=1.0) as connection,
+            services.account_pool.connection(timeout=1.0) as connection,
             connection.transaction(),
         ):
             await connection.execute(REVOKE_ALL, {"user": user})

@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from psycopg_pool import AsyncConnectionPool
 from redis.asyncio import Redis
 
 from api.audit import AuditTrail
@@ -15,6 +14,7 @@ from api.listenbrainz.limits import RateWindow
 from api.metrics import Metrics
 from api.offers import Offers
 from api.plays.records import PlayRecords
+from api.pools import account_pool, reading_pool
 from api.producer import LINGER_MS, PlayLog
 from api.revocations import Revocations
 from api.serving.desk import Desk
@@ -44,16 +44,9 @@ class Services:
         self.log = PlayLog(settings.kafka, linger_ms=linger_ms)
         self.impressions = Offers(settings.kafka)
         self.records = PlayRecords(self.topics, settings.partitions)
-        self.pool = AsyncConnectionPool(
-            settings.postgres_dsn,
-            min_size=1,
-            max_size=8,
-            open=False,
-            timeout=1.0,
-            reconnect_timeout=60.0,
-            kwargs={"autocommit": True, "connect_timeout": 3},
-        )
-        self.accounts = Accounts(self.pool)
+        self.pool = reading_pool(settings)
+        self.account_pool = account_pool(settings)
+        self.accounts = Accounts(self.account_pool)
         self.revocations = Revocations(settings.postgres_dsn, self.accounts)
         # Requests are coalesced (see FeatureStore), so few connections ever live.
         self.redis: Redis = Redis.from_url(
@@ -68,7 +61,7 @@ class Services:
         self.slow = SlowLists(self)
         self.rates = RateWindow()
         self.logins = RateWindow(seconds=60)
-        self.audit = AuditTrail(self.pool)
+        self.audit = AuditTrail(self.account_pool)
         self.watcher = Watcher(self)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._watch_numbers()
@@ -84,6 +77,7 @@ class Services:
         """Connect in the background."""
         self._loop = asyncio.get_running_loop()
         await self.pool.open(wait=False)
+        await self.account_pool.open(wait=False)
         self.watcher.start()
         self.revocations.start()
 
@@ -96,7 +90,10 @@ class Services:
         self.slow.close()
         await asyncio.gather(self.watcher.stop(), self.revocations.stop())
         await asyncio.gather(
-            self.pool.close(timeout=2.0), self.features.close(), self.redis.aclose()
+            self.pool.close(timeout=2.0),
+            self.account_pool.close(timeout=2.0),
+            self.features.close(),
+            self.redis.aclose(),
         )
 
     def _watch_numbers(self) -> None:

@@ -46,6 +46,23 @@ class Settings:
         "Address of PostgreSQL, with its password.",
         secret=True,
     )
+    postgres_connections: int = setting(
+        8, "Connections of one API process for history and catalogue.", rule=Rule(low=1)
+    )
+    account_connections: int = setting(
+        2, "Connections of one API process for accounts and audit.", rule=Rule(low=1)
+    )
+    statement_timeout_ms: int = setting(
+        3_000, "Longest time a statement of the API may take, ms.", rule=Rule(low=1)
+    )
+    lock_timeout_ms: int = setting(
+        1_000, "Longest time a statement of the API waits for a lock, ms.", rule=Rule(low=1)
+    )
+    sink_lock_timeout_ms: int = setting(
+        5_000,
+        "Longest time the history sink waits for a lock before it reports that it waits, ms.",
+        rule=Rule(low=1),
+    )
     partitions: int = setting(
         4,
         "Partitions of the topics. Fixed for the life of a log: feature-store keys carry them.",

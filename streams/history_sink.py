@@ -16,6 +16,7 @@ import msgspec
 
 from contracts.events import Play, Submission
 from contracts.ids import track_key
+from contracts.postgres import with_session
 from contracts.settings import Settings
 from contracts.topics import Topic
 from contracts.workers import HISTORY_SINK
@@ -94,10 +95,9 @@ def body(worker: Worker) -> None:
         topics.plays: HistorySink,
         topics.feedback: FeedbackSink,
     }
-    sinks = {
-        topic: kind(settings.postgres_dsn, logs[topic], settings.partitions)
-        for topic, kind in kinds.items()
-    }
+    # Whoever holds a lock for longer makes this worker say that it waits, and why.
+    dsn = with_session(settings.postgres_dsn, lock_timeout=settings.sink_lock_timeout_ms)
+    sinks = {topic: kind(dsn, logs[topic], settings.partitions) for topic, kind in kinds.items()}
     try:
         follow_together(
             worker,

@@ -21,6 +21,7 @@ from api.services import Services
 from api.web import Caller, With
 from contracts.audit import entry
 from contracts.errors import IncompatibleState
+from contracts.postgres import with_session
 
 router = APIRouter(prefix="/v1", tags=["privacy"])
 #: Exports at a time in one process; more wait their turn.
@@ -76,7 +77,8 @@ async def export(request: Request, services: With, caller: Caller, user: str) ->
 
 async def _stream(services: Services, user: str) -> AsyncIterator[bytes]:
     connect = psycopg.AsyncConnection.connect
-    dsn = services.settings.postgres_dsn
+    settings = services.settings
+    dsn = with_session(settings.postgres_dsn, lock_timeout=settings.lock_timeout_ms)
     # A connection only for those whose turn it is: they are few.
     async with _AT_ONCE, await connect(dsn, connect_timeout=3) as connection:
         await connection.set_isolation_level(psycopg.IsolationLevel.REPEATABLE_READ)

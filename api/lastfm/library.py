@@ -31,7 +31,7 @@ _MOST = 200
 async def get_info(services: Services, params: Params) -> Node:
     """user.getInfo: name, play count and since when."""
     user = await _reader(services, params)
-    rows = await query(services, _INFO, (user,))
+    rows = await query(services, _INFO, (user,), services.pool)
     if not rows:
         raise LastfmError(INVALID_PARAMETERS, "User not found")
     since, plays = rows[0]
@@ -52,8 +52,8 @@ async def get_recent_tracks(services: Services, params: Params) -> Node:
         "limit": limit,
         "skip": limit * (page - 1),
     }
-    total = (await query(services, _TOTAL, bounds))[0][0]
-    rows = await query(services, _PAGE, bounds)
+    total = (await query(services, _TOTAL, bounds, services.pool))[0][0]
+    rows = await query(services, _PAGE, bounds, services.pool)
     tracks = [_track(*row) for row in rows]
     if page == 1 and (now := await _now_playing(services, user)) is not None:
         tracks.insert(0, now)

@@ -19,7 +19,7 @@ from typing import Any
 import psycopg
 from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
-from psycopg_pool import PoolTimeout
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from api.auth import Identity
 from api.errors import ApiError
@@ -191,8 +191,10 @@ async def _open(
     return Session(user, key)
 
 
-async def query(services: Services, text: str, arguments: Any) -> list[tuple[Any, ...]]:
-    """Run one statement and return its rows.
+async def query(
+    services: Services, text: str, arguments: Any, pool: AsyncConnectionPool | None = None
+) -> list[tuple[Any, ...]]:
+    """Run one statement and return its rows, by default on the connections for accounts.
 
     Raises
     ------
@@ -200,7 +202,7 @@ async def query(services: Services, text: str, arguments: Any) -> list[tuple[Any
         16: PostgreSQL does not answer.
     """
     try:
-        async with services.pool.connection(timeout=1.0) as connection:
+        async with (pool or services.account_pool).connection(timeout=1.0) as connection:
             cursor = await connection.execute(text.encode(), arguments)
             return await cursor.fetchall() if cursor.description else []
     except psycopg.DataError:

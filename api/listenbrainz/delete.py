@@ -68,7 +68,7 @@ async def delete_listen(request: Request, services: With) -> Response:
 async def _ask(services: Services, user: str, events: list[UUID], origin: str) -> None:
     try:
         async with (
-            services.pool.connection(timeout=1.0) as connection,
+            services.account_pool.connection(timeout=1.0) as connection,
             connection.transaction(),
         ):
             for event in events:

@@ -1,0 +1,40 @@
+"""Connections to PostgreSQL: one pool for what people read, a small one for who may read it.
+
+A table that somebody has locked, or a question that takes long, may use up the first pool; tokens,
+logins and the audit trail then still have connections of their own. No statement waits longer than
+the limits of :class:`contracts.settings.Settings`.
+"""
+
+from __future__ import annotations
+
+from psycopg_pool import AsyncConnectionPool
+
+from contracts.postgres import with_session
+from contracts.settings import Settings
+
+
+def reading_pool(settings: Settings) -> AsyncConnectionPool:
+    """Return the pool for the history and the catalogue; it has to be opened."""
+    return _pool(settings, settings.postgres_connections)
+
+
+def account_pool(settings: Settings) -> AsyncConnectionPool:
+    """Return the pool for accounts, erasure requests and the audit trail; it has to be opened."""
+    return _pool(settings, settings.account_connections)
+
+
+def _pool(settings: Settings, size: int) -> AsyncConnectionPool:
+    dsn = with_session(
+        settings.postgres_dsn,
+        statement_timeout=settings.statement_timeout_ms,
+        lock_timeout=settings.lock_timeout_ms,
+    )
+    return AsyncConnectionPool(
+        dsn,
+        min_size=1,
+        max_size=size,
+        open=False,
+        timeout=1.0,
+        reconnect_timeout=60.0,
+        kwargs={"autocommit": True, "connect_timeout": 3},
+    )
