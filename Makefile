@@ -8,9 +8,10 @@
 # make flink     fill .venv-flink, in which the Flink jobs run
 # make install   fill .venv from the hashed requirement files (the others call it)
 # make lock      make the requirement files anew from pyproject.toml
+# make pythons   the unit tests on the other Pythons this machine has (3.11 to 3.13)
 # make clean     remove the environments and what was built (data in .segue stays)
 .DEFAULT_GOAL := help
-.PHONY: help install demo test unit lint fmt lock clean airflow flink docs
+.PHONY: help install demo test unit pythons lint fmt lock clean airflow flink docs
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -41,11 +42,31 @@ $(STAMP): infra/requirements/dev.lock infra/requirements/installer.lock pyprojec
 demo: install
 	@$(BIN)/segue up --simulate 5
 
+# One more than there are processors: a test of servers mostly waits. In the order of the files,
+# because tests of one file share a stack and its data; unit tests run in random order.
+WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
 test: install
-	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --durations 40
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --randomly-dont-reorganize --durations 40
 
+UNIT := -m "not integration and not kafka and not slow and not airflow"
 unit: install
-	@$(BIN)/python -m pytest -m "not integration and not kafka and not slow and not airflow"
+	@$(BIN)/python -m pytest $(UNIT)
+
+# Environments beside .venv, filled from the same lock. A Python that is not here is named, not fetched.
+PYTHONS := 3.11 3.13
+PYENV := $(or $(PYENV_ROOT),$(HOME)/.pyenv)
+pythons: install $(PYTHONS:%=python-%)
+
+python-%: install
+	@$(BIN)/python -c 'import sys; sys.exit("%d.%d" % sys.version_info[:2] == "$*")' || { echo "Python $*: that of $(VENV)"; exit 0; }; \
+	for found in "python$*" "$$($(BIN)/uv -q python find --managed-python $* 2>/dev/null)" $(PYENV)/versions/$*.*/bin/python none; do \
+		"$$found" -c '' 2>/dev/null && break; done; \
+	if [ "$$found" = none ]; then echo "Python $*: not on this machine, not tested"; exit 0; fi; \
+	echo "Python $*: $$found"; set -e; \
+	$(BIN)/uv -q venv --allow-existing --python "$$found" .venv-$*; \
+	$(UV) sync --require-hashes --python .venv-$*/bin/python infra/requirements/dev.lock; \
+	$(UV) install --python .venv-$*/bin/python --no-deps --no-build-isolation -e .; \
+	.venv-$*/bin/python -m pytest -q -n 2 --dist loadfile -p no:cacheprovider $(UNIT)
 
 lint: install
 	@$(BIN)/ruff format --check .
@@ -87,4 +108,4 @@ lock:
 	$(COMPILE) infra/requirements/flink.in -o infra/requirements/flink.lock
 
 clean:
-	rm -rf $(VENV) .venv-airflow .venv-flink infra/kafka/libs infra/kafka/target infra/flink/libs infra/flink/target batch/dbt/target batch/dbt/logs
+	rm -rf $(VENV) .venv-airflow .venv-flink $(PYTHONS:%=.venv-%) infra/kafka/libs infra/kafka/target infra/flink/libs infra/flink/target batch/dbt/target batch/dbt/logs

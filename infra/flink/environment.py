@@ -42,7 +42,8 @@ def jars() -> list[Path]:
 def command(*arguments: str) -> list[str]:
     """Return the command line of a run of the jobs in one process."""
     joined = ";".join(path.as_uri() for path in jars())
-    return [str(python()), "-m", "streams.flink", "--set", f"pipeline.jars={joined}", *arguments]
+    module = [str(python()), "-P", "-m", "streams.flink"]
+    return [*module, "--set", f"pipeline.jars={joined}", *arguments]
 
 
 def environ(jvm: str = "") -> dict[str, str]:
