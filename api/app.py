@@ -12,6 +12,7 @@ from fastapi.responses import HTMLResponse
 from starlette.exceptions import HTTPException
 
 from api import health, hot, privacy
+from api.account import me, sessions, tokens
 from api.catalogue import find, pages, stations
 from api.docs import render
 from api.edge import Edge, error_reply
@@ -21,6 +22,7 @@ from api.lastfm import audioscrobbler, browser, endpoint
 from api.listenbrainz import delete, imports, ratings, read, recommendation, stats
 from api.listenbrainz import feedback as said
 from api.listenbrainz.gate import Gate
+from api.listeners import events, opinions, plays
 from api.openapi import describe
 from api.services import Services
 from api.serving import catalogue, feedback, reasons, reports
@@ -64,6 +66,12 @@ def create_app(services: Services) -> Edge:
         find,
         stations,
         feedback,
+        me,
+        sessions,
+        tokens,
+        events,
+        plays,
+        opinions,
         reports,
         privacy,
         export,

@@ -41,6 +41,7 @@ class Server(uvicorn.Server):
         self._services.call_later(DRAIN_SECONDS, self._close_door)
 
     def _close_door(self) -> None:
+        self._services.events.end()  # streams end by themselves only here
         self.should_exit = True
 
 

@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 from api.audit import AuditTrail
 from api.auth import Accounts
 from api.listenbrainz.limits import RateWindow
+from api.listeners.hub import EventHub
 from api.metrics import Metrics
 from api.offers import Offers
 from api.plays.records import PlayRecords
@@ -56,6 +57,7 @@ class Services:
             max_connections=32,
         )
         self.features = FeatureStore(self.redis, settings.redis_url, self.keys)
+        self.events = EventHub(settings.redis_url, self.keys.events)
         self.model = LiveModel(settings.paths.model)
         self.desk = Desk(self)
         self.slow = SlowLists(self)
@@ -113,5 +115,7 @@ class Services:
         watch(
             "segue_impressions_lost", "Impressions that were not logged.", lambda: impressions.lost
         )
+        events = self.events
+        watch("segue_event_streams", "Readers of live events.", lambda: events.count)
         watch("segue_model_generation", "Generation of the model.", lambda: model.generation)
         watch("segue_model_plays", "Plays the model has learned.", lambda: model.plays_learned)

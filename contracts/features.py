@@ -18,6 +18,7 @@ Keys of one listener, the fence and the counters of a partition share the cluste
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -147,7 +148,20 @@ class Keys:
         """Pattern of all keys of :meth:`lastfm_login`."""
         return f"{self.namespace}:lastfm-token:*"
 
+    def web_session(self, secret: str) -> str:
+        """Key of what an id of a visitor of the pages stands for (expires); holds no id."""
+        return f"{self.namespace}:web:session:{hashlib.sha256(secret.encode()).hexdigest()}"
+
+    def web_link(self, code: str) -> str:
+        """Key of the token that a ready sign-in link stands for (expires); holds no code."""
+        return f"{self.namespace}:web:link:{hashlib.sha256(code.encode()).hexdigest()}"
+
     @property
     def workers(self) -> str:
         """Hash ``worker name -> heartbeat``."""
         return f"{self.namespace}:workers"
+
+    @property
+    def events(self) -> str:
+        """Channel of what happens to listeners (:mod:`contracts.listener_events`)."""
+        return f"{self.namespace}:events"

@@ -74,6 +74,18 @@ class Settings:
     )
     host: str = setting("127.0.0.1", "Address the HTTP API listens at.")
     port: int = setting(8000, "Port of the HTTP API.", rule=Rule(low=0, high=65_535))
+    web_port: int = setting(8001, "Port of the pages.", rule=Rule(low=0, high=65_535))
+    web_url: str = setting(
+        "",
+        "Address people open the pages under; empty: this machine's. https makes the cookie of "
+        "the pages Secure.",
+    )
+    api_url: str = setting(
+        "", "Where the pages reach the API; empty: at SEGUE_PORT of this machine."
+    )
+    public_url: str = setting(
+        "", "Where players reach the API; empty: at SEGUE_PORT of this machine."
+    )
     snapshot_seconds: float = setting(
         20.0, "Longest time between two model snapshots.", rule=Rule(above=0)
     )

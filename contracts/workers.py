@@ -102,6 +102,12 @@ ERASER = WorkerSpec(
     writes="every store: takes erased listeners out",
     after_ready=True,
 )
+WEB = WorkerSpec(
+    name="web",
+    module="web.main",
+    writes="Redis: who has signed in to the pages",
+    after_ready=True,
+)
 SIMULATOR = WorkerSpec(
     name="simulator",
     module="infra.simulator",
@@ -119,6 +125,7 @@ WORKERS: tuple[WorkerSpec, ...] = (
     API,
     SNOWFLAKE_SINK,
     ERASER,
+    WEB,
     SIMULATOR,
 )
 BY_NAME: dict[str, WorkerSpec] = {spec.name: spec for spec in WORKERS}
@@ -134,6 +141,6 @@ def wanted(env: Mapping[str, str]) -> tuple[WorkerSpec, ...]:
     Examples
     --------
     >>> [spec.name for spec in wanted({}) if not spec.folds]
-    ['api', 'eraser']
+    ['api', 'eraser', 'web']
     """
     return tuple(spec for spec in WORKERS if spec.wanted(env))

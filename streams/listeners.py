@@ -14,9 +14,11 @@ from itertools import islice
 
 import redis.asyncio as redis
 from faust.types import TP
+from redis.exceptions import RedisError
 
 from contracts.errors import StoreUnavailable
 from contracts.features import Keys
+from contracts.listener_events import ListenerEvent, encode, of_feedback, of_plays
 from contracts.settings import Settings
 from contracts.workers import LISTENERS
 from streams.dead_letters import DeadLetters
@@ -48,7 +50,9 @@ class ListenersFold:
         self._client = redis.Redis.from_url(
             settings.redis_url, socket_timeout=10.0, socket_connect_timeout=2.0
         )
-        self._store = FeatureStore(self._client, Keys(settings.namespace, settings.partitions))
+        keys = Keys(settings.namespace, settings.partitions)
+        self._store = FeatureStore(self._client, keys)
+        self._channel = keys.events
         self._letters = DeadLetters(settings, worker.name)
         self._applied: dict[TP, int] = {}
 
@@ -92,6 +96,8 @@ class ListenersFold:
             duplicate=done.duplicate,
             late=done.late,
         )
+        if done.plays:
+            await self._publish(of_plays(message for _, message in batch.messages))
 
     async def _apply_feedback(self, tp: TP, start: int, records: list[Record]) -> None:
         batch = decode_feedback(
@@ -100,6 +106,14 @@ class ListenersFold:
         await self._refuse(tp, batch.rejected)
         done = await self._store.apply_feedback(self._log_ids[tp.topic], batch)
         self._status.add(messages=len(records), feedback=done)
+        if done:
+            await self._publish(of_feedback(message for _, message in batch.messages))
+
+    async def _publish(self, events: list[ListenerEvent]) -> None:
+        """Tell the pages that watch; a listener nobody watches costs nothing further."""
+        if events:
+            with contextlib.suppress(RedisError, OSError):  # the next event, or a reload, mends it
+                await self._client.publish(self._channel, encode(events))
 
     async def _refuse(self, tp: TP, rejected: list[Rejected]) -> None:
         if rejected:

@@ -38,6 +38,7 @@ from contracts.accounts import (
     CLIENT_ROLE,
     LISTENER_ROLE,
     SCROBBLER_ROLE,
+    TokenRow,
     token_row,
 )
 
@@ -115,17 +116,29 @@ async def log_in(services: Services, user: str, password: str) -> Session:
     identity = await identify(services, password)
     if identity is not None and identity.user_id == user and identity.may_scrobble_for(user):
         return Session(user, password)
+    key = secrets.token_hex(KEY_CHARACTERS // 2)
+    await open_by_password(services, password, token_row(key, user, [SCROBBLER_ROLE], LABEL))
+    return Session(user, key)
+
+
+async def open_by_password(services: Services, password: str, session: TokenRow) -> None:
+    """Open a session of an account with its password, and with it the session ends.
+
+    Raises
+    ------
+    LastfmError
+        4 for a wrong name or password, 29 after too many, 16 when accounts cannot be read.
+    """
+    user = session["user"]
     with _attempt(services, user):
         rows = await query(services, _PASSWORD, (user,))
         stored = rows[0][0] if rows else None
         # An account without a password takes as long as one with a wrong one.
         if not await asyncio.to_thread(_verify, stored or _NOBODY, password) or stored is None:
             raise LastfmError(AUTHENTICATION_FAILED, "Invalid username or password.")
-        key = secrets.token_hex(KEY_CHARACTERS // 2)
-        row = {**token_row(key, user, [SCROBBLER_ROLE], LABEL), "password_hash": stored}
+        row = {**session, "password_hash": stored}
         if not await query(services, ADD_PASSWORD_SESSION, row):  # it was changed meanwhile
             raise LastfmError(AUTHENTICATION_FAILED, "Invalid username or password.")
-    return Session(user, key)
 
 
 async def log_in_md5(services: Services, user: str, proof: str, salt: str | None) -> Session:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+import time
 from typing import Any
 
 import msgspec
 from redis.exceptions import RedisError
 
 from api.listenbrainz.mapping import duration_seconds
+from api.listeners.hub import publish
 from api.services import Services
 from contracts.errors import StoreUnavailable
+from contracts.listener_events import PLAYING_NOW, ListenerEvent
 
 #: Life of an entry whose track has no known length (seconds), and its bounds.
 DEFAULT_SECONDS = 600
@@ -39,6 +42,14 @@ async def set_playing_now(services: Services, user: str, metadata: dict[str, Any
         )
     except (RedisError, OSError) as error:
         raise StoreUnavailable(f"Redis: {type(error).__name__}") from None
+    event = ListenerEvent(
+        user=user,
+        kind=PLAYING_NOW,
+        at=int(time.time() * 1000),
+        artist=str(metadata["artist_name"]),
+        title=str(metadata["track_name"]),
+    )
+    await publish(services.redis, services.keys.events, event)
 
 
 async def get_playing_now(services: Services, user: str) -> dict[str, Any] | None:

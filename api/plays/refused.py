@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+import time
 
 from api.errors import ApiError
+from api.listeners.hub import publish
 from api.plays.letters import dead_letters
 from api.services import Services
 from contracts.errors import BrokerUnavailable
+from contracts.listener_events import REFUSED, ListenerEvent
 
 log = logging.getLogger(__name__)
 #: Stage of their dead letters: nothing in them can be sent again but by who made them.
@@ -36,3 +39,12 @@ async def keep_refused(
         await services.log.append(dead_letters(services.topics, route, user, [letter], STAGE))
     except BrokerUnavailable:
         log.warning("a refused request of %s was not kept: %s", route, error.code)
+    await tell_refused(services, user, route, error.message)
+
+
+async def tell_refused(services: Services, user: str, route: str, why: str, count: int = 1) -> None:
+    """Publish that plays were refused, for the person who is just connecting a player."""
+    event = ListenerEvent(
+        user=user, kind=REFUSED, at=int(time.time() * 1000), source=route, count=count, detail=why
+    )
+    await publish(services.redis, services.keys.events, event)

@@ -11,7 +11,7 @@ from api.errors import ApiError, unavailable
 from api.http import Reply, read_body
 from api.plays.letters import dead_letters
 from api.plays.parse import Parsed, parse_plays
-from api.plays.refused import keep_refused
+from api.plays.refused import keep_refused, tell_refused
 from api.plays.wire import MAX_BODY, PlaysOut
 from api.services import Services
 from contracts.errors import BrokerUnavailable
@@ -56,6 +56,9 @@ class SubmitPlays:
         services.metrics.accepted(ROUTE, accepted)
         for reason, _, _ in parsed.refused:
             services.metrics.rejected(ROUTE, reason)
+        if parsed.refused:
+            why = parsed.refused[0][1]
+            await tell_refused(services, identity.user_id, ROUTE, why, len(parsed.refused))
         return Reply(202 if accepted else 400, answer_of(parsed))
 
 

@@ -22,6 +22,8 @@ pytestmark = pytest.mark.integration
 
 #: Examples of each operation, and seconds for all of them together.
 EXAMPLES, SECONDS = 12, 20
+#: A stream has no whole answer to be checked.
+ENDLESS = ("GET /v1/users/{user}/events",)
 CHECKS = (
     not_a_server_error,
     response_schema_conformance,
@@ -40,6 +42,8 @@ def test_every_answer_is_as_described(stack: RunningStack) -> None:
     for found in schema.get_all_operations():
         assert isinstance(found, Ok), found
         operation = found.ok()
+        if operation.label in ENDLESS:
+            continue
         tried[operation.label] = 0
         _try(operation, headers, deadline, tried, problems)
     assert not problems, "\n\n".join(problems)

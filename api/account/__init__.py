@@ -1,0 +1,1 @@
+"""The account behind a token: who it is, sessions, tokens, settings."""

@@ -1,0 +1,1 @@
+"""What is known of one listener: plays, feedback, live events."""

@@ -1,0 +1,151 @@
+"""Hands the events that the workers publish to the streams of the listeners they concern.
+
+One subscription serves every stream of the process, and exists only while there is a stream.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+
+import msgspec
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from contracts.listener_events import ListenerEvent, decode, encode
+
+log = logging.getLogger(__name__)
+
+#: Events one stream may have waiting; a reader slower than that is told only that much happened.
+MOST_WAITING = 100
+_PAUSE = 1.0
+#: An event that stands for whatever was missed.
+CHANGED = "changed"
+
+
+class Stream:
+    """The events of one listener for one reader."""
+
+    def __init__(self, user: str) -> None:
+        self.user = user
+        self._waiting: deque[ListenerEvent] = deque()
+        self._arrived = asyncio.Event()
+        self.ended = False
+
+    def put(self, event: ListenerEvent) -> None:
+        """Add an event; too many become one that says that something was missed."""
+        if len(self._waiting) >= MOST_WAITING:
+            self._waiting.clear()
+            event = missed(self.user)
+        self._waiting.append(event)
+        self._arrived.set()
+
+    def end(self) -> None:
+        """End the stream: the process stops."""
+        self.ended = True
+        self._arrived.set()
+
+    async def next(self, seconds: float) -> ListenerEvent | None:
+        """Return the next event; ``None`` after so many seconds without one, or at the end."""
+        if not self._waiting and not self.ended:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._arrived.wait()
+        self._arrived.clear()
+        return self._waiting.popleft() if self._waiting else None
+
+
+def missed(user: str) -> ListenerEvent:
+    """Return the event that says: something may have happened meanwhile, look again."""
+    return ListenerEvent(user=user, kind=CHANGED, at=0)
+
+
+class EventHub:
+    """Subscribes to the channel while somebody reads.
+
+    Parameters
+    ----------
+    url
+        Of Redis; a subscription needs a connection without a time limit.
+    channel
+        :attr:`contracts.features.Keys.events`.
+    """
+
+    def __init__(self, url: str, channel: str) -> None:
+        self._url = url
+        self._channel = channel
+        self._streams: dict[str, set[Stream]] = {}
+        self._task: asyncio.Task[None] | None = None
+        self.stopping = False
+
+    @property
+    def count(self) -> int:
+        """Streams that are open."""
+        return sum(map(len, self._streams.values()))
+
+    def open(self, user: str) -> Stream:
+        """Return a new stream of a listener; give it back with :meth:`close`."""
+        stream = Stream(user)
+        stream.ended = self.stopping
+        self._streams.setdefault(user, set()).add(stream)
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._subscribe())
+        return stream
+
+    def close(self, stream: Stream) -> None:
+        """Forget a stream; without any, the subscription ends."""
+        of_user = self._streams.get(stream.user, set())
+        of_user.discard(stream)
+        if not of_user:
+            self._streams.pop(stream.user, None)
+        if not self._streams and self._task is not None:
+            self._task.cancel()
+            self._task = None
+
+    def end(self) -> None:
+        """End every stream, so that the server need not wait for their readers."""
+        self.stopping = True
+        for streams in self._streams.values():
+            for stream in streams:
+                stream.end()
+
+    def deliver(self, events: list[ListenerEvent]) -> None:
+        """Hand events to those who read them."""
+        for event in events:
+            for stream in self._streams.get(event.user, ()):
+                stream.put(event)
+
+    async def _subscribe(self) -> None:
+        lost = False
+        while True:
+            client: Redis = Redis.from_url(self._url, socket_connect_timeout=1.0)
+            try:
+                async with client.pubsub() as subscription:
+                    await subscription.subscribe(self._channel)
+                    if lost:
+                        self.deliver([missed(user) for user in self._streams])
+                    lost = False
+                    async for message in subscription.listen():
+                        if message["type"] == "message":
+                            self._take(message["data"])
+            except (RedisError, OSError) as error:
+                if not lost:
+                    log.warning("events: %s", type(error).__name__)
+                lost = True
+            finally:
+                await client.aclose()
+            await asyncio.sleep(_PAUSE)
+
+    def _take(self, data: bytes) -> None:
+        try:
+            self.deliver(decode(data))
+        except msgspec.MsgspecError:
+            log.warning("events: a message that is none was published on %s", self._channel)
+
+
+async def publish(redis: Redis, channel: str, event: ListenerEvent) -> None:
+    """Publish one event of this process's own; what is not published is only not live."""
+    with contextlib.suppress(RedisError, OSError):
+        await redis.publish(channel, encode([event]))

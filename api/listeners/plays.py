@@ -1,0 +1,207 @@
+"""The history of a listener by play: read, correct, delete."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+from fastapi import APIRouter, Query, Request, Response
+from msgspec import Meta
+
+from api.account.body import read_struct
+from api.account.me import stamp
+from api.account.store import run
+from api.audit import origin_of
+from api.errors import ApiError, unavailable
+from api.listenbrainz.queries import reader_of, rows_of
+from api.plays.parse import make_play
+from api.plays.wire import PlayIn
+from api.services import Services
+from api.web import SCHEME, With, answers, body_of, json_reply
+from contracts.audit import entry
+from contracts.errors import BrokerUnavailable, InvalidEvent
+
+router = APIRouter(prefix="/v1/users/{user}/plays", tags=["listener"], dependencies=[SCHEME])
+
+_COLUMNS = """
+    event_id, played_at, received_at, artist, title, album, track_id, ms_played, duration_ms,
+    skipped, source, clients
+"""
+_PAGE = f"""
+    select {_COLUMNS} from plays
+    where user_id = %(user)s and played_at < %(before)s and played_at >= %(after)s
+        and (%(track)s::text is null or track_id = %(track)s)
+        and (%(artist)s::text is null or lower(artist) = lower(%(artist)s))
+        and (%(q)s = '' or artist ilike %(like)s or title ilike %(like)s or album ilike %(like)s)
+    order by played_at desc, event_id limit %(limit)s
+"""  # noqa: S608  the columns are ours
+_ONE = f"select {_COLUMNS} from plays where user_id = %(user)s and event_id = %(event)s"  # noqa: S608
+# A play two clients told of is one to the listener: whatever was merged into it goes with it.
+_DELETE = """
+    with members as (
+        select %(event)s::uuid as event_id
+        union select event_id from merged_plays
+        where user_id = %(user)s and head_id = %(event)s
+    )
+    select ask_erasure(%(user)s, event_id) from members
+"""
+_FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
+
+
+class HistoryPlay(msgspec.Struct):
+    """One play of the history; ``clients`` are all that reported it."""
+
+    event_id: str
+    played_at: str
+    received_at: str
+    artist: str
+    title: str
+    album: str | None
+    track_id: str
+    ms_played: int | None
+    duration_ms: int | None
+    skipped: bool | None
+    source: str
+    clients: list[str]
+
+
+class HistoryPage(msgspec.Struct):
+    """Plays, latest first; ``before`` is the parameter of the next page, if there is one."""
+
+    user: str
+    plays: list[HistoryPlay]
+    before: str | None
+
+
+class Correction(msgspec.Struct, kw_only=True):
+    """What the play should say; what is left out stays."""
+
+    artist: Annotated[str, Meta(min_length=1, max_length=1000)] | None = None
+    title: Annotated[str, Meta(min_length=1, max_length=1000)] | None = None
+    album: Annotated[str, Meta(max_length=1000)] | None = None
+    played_at: int | None = None
+
+
+class Corrected(msgspec.Struct):
+    """The corrected play is in the log under its own id; the old one is being deleted."""
+
+    event_id: str
+    replaces: str
+
+
+@router.get("", responses=answers(HistoryPage), summary="A listener's plays")
+async def history(
+    request: Request,
+    services: With,
+    user: str,
+    before: datetime | None = None,
+    after: datetime | None = None,
+    q: Annotated[str, Query(max_length=200)] = "",
+    track: Annotated[str | None, Query(max_length=256)] = None,
+    artist: Annotated[str | None, Query(max_length=1000)] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> Response:
+    """Return plays between two moments (ISO 8601), latest first, whose names contain `q`.
+
+    `track` (an id) and `artist` (a name) leave only theirs.
+    """
+    await reader_of(request, services, user)
+    like = q.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
+    values = {
+        "user": user, "before": _zoned(before) or _LAST, "after": _zoned(after) or _FIRST,
+        "q": q, "like": f"%{like}%", "limit": limit + 1, "track": track, "artist": artist,
+    }  # fmt: skip
+    rows = await rows_of(services, _PAGE, values)
+    plays = [_shown(row) for row in rows[:limit]]
+    more = rows[limit - 1][1].isoformat() if len(rows) > limit else None
+    return json_reply(HistoryPage(user, plays, more))
+
+
+@router.get("/{event_id}", responses=answers(HistoryPlay), summary="One play")
+async def one(request: Request, services: With, user: str, event_id: UUID) -> Response:
+    """Return one play of the history."""
+    await reader_of(request, services, user)
+    return json_reply(_shown(await _find(services, user, event_id)))
+
+
+@router.delete("/{event_id}", status_code=202, summary="Delete a play", response_class=Response)
+async def delete(request: Request, services: With, user: str, event_id: UUID) -> Response:
+    """Have one play forgotten in every store; it is gone within seconds, not at once."""
+    caller = await reader_of(request, services, user)
+    await _find(services, user, event_id)
+    await _delete(request, services, caller.user_id, user, event_id)
+    return Response(status_code=202)
+
+
+@router.patch(
+    "/{event_id}",
+    status_code=202,
+    responses=answers(Corrected, 202, "In the log."),
+    openapi_extra=body_of(Correction),
+    summary="Correct a play",
+)
+async def correct(request: Request, services: With, user: str, event_id: UUID) -> Response:
+    """Put another play in the place of one: its names or its time were wrong.
+
+    The corrected play is acknowledged by the log before the old one is deleted: nothing is lost
+    if one of the two fails.
+    """
+    caller = await reader_of(request, services, user)
+    given = await read_struct(request, Correction)
+    row = _shown(await _find(services, user, event_id))
+    artist, title = given.artist or row.artist, given.title or row.title
+    same = (artist, title) == (row.artist, row.title)
+    incoming = PlayIn(
+        artist=artist,
+        title=title,
+        played_at=given.played_at or round(datetime.fromisoformat(row.played_at).timestamp() * 1e3),
+        album=(row.album or "") if given.album is None else given.album,
+        ms_played=row.ms_played,
+        duration_ms=row.duration_ms if same else None,
+        skipped=row.skipped,
+        source=row.source,
+    )
+    try:
+        play = make_play(incoming, user, int(time.time() * 1000))
+    except InvalidEvent as error:
+        raise ApiError(400, error.reason, str(error)) from None
+    if play.event_id == str(event_id):
+        raise ApiError(
+            400, "same-play", "Artist, title and second are as they were: nothing to correct."
+        )
+    try:
+        await services.log.append(services.records.of(user, [play]))
+    except BrokerUnavailable:
+        raise unavailable("The play log did not acknowledge") from None
+    await _delete(request, services, caller.user_id, user, event_id)
+    return json_reply(Corrected(play.event_id, str(event_id)), 202)
+
+
+async def _find(services: Services, user: str, event_id: UUID) -> tuple[Any, ...]:
+    rows = await rows_of(services, _ONE, {"user": user, "event": event_id})
+    if not rows:
+        raise ApiError(404, "unknown-play", "There is no such play in this history.")
+    return rows[0]
+
+
+async def _delete(
+    request: Request, services: Services, actor: str, user: str, event_id: UUID
+) -> None:
+    row = entry(actor, "play.delete", user, origin_of(request), "requested")
+    await run(services, _DELETE, {"user": user, "event": event_id}, row)
+
+
+def _zoned(moment: datetime | None) -> datetime | None:
+    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
+
+
+def _shown(row: tuple[Any, ...]) -> HistoryPlay:
+    event, played, received, artist, title, album, track, heard, lasts, skipped, source, more = row
+    clients = sorted(more) or [source]
+    return HistoryPlay(
+        str(event), played.isoformat(timespec="milliseconds"), stamp(received) or "", artist,
+        title, album, track, heard, lasts, skipped, source, clients,
+    )  # fmt: skip

@@ -1,0 +1,189 @@
+"""Sessions, tokens, one's own plays and live events, on the whole stack."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+from argon2 import PasswordHasher
+
+from infra.stack.process import wait_until
+from tests.integration.conftest import RunningStack
+
+pytestmark = pytest.mark.integration
+
+
+def call(stack: RunningStack, method: str, path: str, token: str, body: Any = None) -> Any:
+    """Return an answer of the API."""
+    headers = {"authorization": f"Bearer {token}"} if token else {}
+    return httpx.request(method, stack.api + path, headers=headers, json=body, timeout=20)
+
+
+def test_a_session_has_the_roles_of_its_token_and_ends_with_it(stack: RunningStack) -> None:
+    token = stack.token_for("sue", ("listener", "analyst"))
+    made = call(stack, "POST", "/v1/sessions", "", {"token": token})
+    assert made.status_code == 201, made.text
+    session = made.json()
+    assert (session["user"], session["roles"]) == ("sue", ["analyst", "listener"])
+    me = call(stack, "GET", "/v1/me", session["token"]).json()
+    assert (me["user"], me["label"], me["time_zone"]) == ("sue", "session", "UTC")
+    # A token that is no session does not end itself; a session does, at once.
+    assert call(stack, "DELETE", "/v1/sessions/current", token).status_code == 409
+    assert call(stack, "DELETE", "/v1/sessions/current", session["token"]).status_code == 204
+    assert wait_until(lambda: call(stack, "GET", "/v1/me", session["token"]).status_code == 401, 10)
+    # The end of the token is the end of its sessions.
+    second = call(stack, "POST", "/v1/sessions", "", {"token": token}).json()["token"]
+    own = call(stack, "GET", "/v1/me", token).json()["token_id"]
+    assert call(stack, "DELETE", f"/v1/me/tokens/{own}", token).status_code == 204
+    assert wait_until(lambda: call(stack, "GET", "/v1/me", second).status_code == 401, 10)
+    assert call(stack, "POST", "/v1/sessions", "", {"token": token}).status_code == 401
+
+
+def test_a_session_by_password(stack: RunningStack) -> None:
+    stack.token_for("pat")
+    with psycopg.connect(stack.settings.postgres_dsn) as connection:
+        connection.execute(
+            "update accounts set password_hash = %s where user_id = 'pat'",
+            (PasswordHasher().hash("correct horse"),),
+        )
+    good = call(stack, "POST", "/v1/sessions", "", {"user": "pat", "password": "correct horse"})
+    assert good.json()["roles"] == ["listener"]
+    tried = [
+        call(stack, "POST", "/v1/sessions", "", {"user": "pat", "password": "x"}).status_code
+        for _ in range(12)
+    ]
+    assert set(tried) <= {401, 429}
+    assert 401 in tried
+    assert call(stack, "POST", "/v1/sessions", "", {"user": "pat"}).status_code == 400
+
+
+def test_tokens_settings_and_who_may_make_what(stack: RunningStack) -> None:
+    token = stack.token_for("tom")
+    made = call(stack, "POST", "/v1/me/tokens", token, {"label": "kitchen", "scrobbler": True})
+    assert made.status_code == 201, made.text
+    listed = call(stack, "GET", "/v1/me/tokens", token).json()["tokens"]
+    assert [t["label"] for t in listed if t["scrobbler"]] == ["kitchen"]
+    assert call(stack, "GET", "/v1/me", made.json()["token"]).json()["user"] == "tom"
+    for body in ({"label": "x", "roles": ["admin"]}, {"label": "x", "user": "sue2"}):
+        assert call(stack, "POST", "/v1/me/tokens", token, body).status_code == 403
+    assert call(stack, "GET", "/v1/tokens", token).status_code == 403
+    other = stack.token_for("ulf")
+    theirs = call(stack, "GET", "/v1/me", other).json()["token_id"]
+    assert call(stack, "DELETE", f"/v1/me/tokens/{theirs}", token).status_code == 404
+    assert call(stack, "DELETE", f"/v1/me/tokens/{theirs}", stack.admin_token).status_code == 204
+    wrong = call(stack, "PUT", "/v1/me/settings", token, {"time_zone": "Mars/Olympus"})
+    assert wrong.json()["error"]["field"] == "time_zone"
+    call(stack, "PUT", "/v1/me/settings", token, {"time_zone": "Asia/Tokyo", "theme": "dark"})
+    me = call(stack, "GET", "/v1/me", token).json()
+    assert (me["time_zone"], me["theme"]) == ("Asia/Tokyo", "dark")
+    with psycopg.connect(stack.settings.postgres_dsn) as connection:
+        noted = connection.execute(
+            "select action from audit where subject in (pseudonym('tom'), pseudonym('ulf'))"
+        ).fetchall()
+    assert {"key.create", "key.revoke"} <= {action for (action,) in noted}
+
+
+@contextmanager
+def events(stack: RunningStack, user: str, token: str, last: str = "") -> Iterator[Iterator[Any]]:
+    """Follow a listener; yields ``(event, id, data)``."""
+    headers = {"authorization": f"Bearer {token}"} | ({"last-event-id": last} if last else {})
+    with httpx.stream(
+        "GET", f"{stack.api}/v1/users/{user}/events", headers=headers, timeout=60
+    ) as answer:
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        yield _parsed(answer.iter_lines())
+
+
+def _parsed(lines: Iterator[str]) -> Iterator[Any]:
+    fields: dict[str, str] = {}
+    for line in lines:
+        if line and not line.startswith(":"):
+            key, _, value = line.partition(": ")
+            fields[key] = value
+        elif not line and "event" in fields:
+            yield fields["event"], fields.get("id", ""), json.loads(fields["data"])
+            fields = {}
+
+
+def test_what_happens_to_a_listener_comes_live(stack: RunningStack) -> None:
+    token = stack.token_for("eva")
+    now = int(time.time() * 1000)
+    play = {"artist": "Air", "title": "Run", "played_at": now, "source": "test/1"}
+    with events(stack, "eva", token) as stream:
+        assert call(stack, "POST", "/v1/plays", token, {"plays": [play]}).status_code == 202
+        kind, state, about = next(stream)
+        assert (kind, about["artist"], about["source"]) == ("play", "Air", "test/1")
+        # The event comes after the fold: the list knows the play already.
+        path = "/v1/users/eva/recommendations"
+        assert call(stack, "GET", path, token).json()["stranger"] is False
+        bad = play | {"played_at": 5}
+        call(stack, "POST", "/v1/plays", token, {"plays": [bad]})
+        kind, _, about = next(stream)
+        assert kind == "refused"
+        assert "2002" in about["detail"]
+        call(
+            stack, "POST", "/v1/feedback", token, {"kind": "hide", "artist": "Air", "title": "Run"}
+        )
+        kind, hidden, about = next(stream)
+        assert (kind, about["detail"]) == ("feedback", "hide")
+        assert hidden != state
+    # Who comes back is told at once if the window is another, and not if it is the same.
+    with events(stack, "eva", token, last=state) as stream:
+        assert next(stream)[:2] == ("changed", hidden)
+    with events(stack, "eva", token, last=hidden) as stream:
+        later = play | {"played_at": now + 1000, "title": "Later"}
+        call(stack, "POST", "/v1/plays", token, {"plays": [later]})
+        assert next(stream)[0] == "play"
+    assert httpx.get(
+        f"{stack.api}/v1/users/eva/events",
+        headers={"authorization": f"Bearer {stack.token_for('other')}"},
+    ).status_code == 403  # fmt: skip
+
+
+def test_one_s_own_plays_are_read_corrected_and_deleted(stack: RunningStack) -> None:
+    token = stack.token_for("cor")
+    now = int(time.time() * 1000) - 3_600_000
+    plays = [
+        {"artist": "Air", "title": f"Song {i}", "played_at": now + 1000 * i, "source": "test/1"}
+        for i in range(5)
+    ]
+    call(stack, "POST", "/v1/plays", token, {"plays": plays})
+    stack.wait_applied(60, ("history-sink",))
+
+    def listed(query: str = "") -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = call(
+            stack, "GET", f"/v1/users/cor/plays{query}", token
+        ).json()["plays"]
+        return found
+
+    assert [play["title"] for play in listed()] == [f"Song {i}" for i in (4, 3, 2, 1, 0)]
+    assert [play["title"] for play in listed("?q=ong%203")] == ["Song 3"]
+    assert not listed("?q=%25")  # a pattern of SQL is a text like any other
+    page = call(stack, "GET", "/v1/users/cor/plays?limit=2", token).json()
+    rest = httpx.get(
+        f"{stack.api}/v1/users/cor/plays", params={"before": page["before"]},
+        headers={"authorization": f"Bearer {token}"},
+    ).json()  # fmt: skip
+    assert [play["title"] for play in rest["plays"]] == ["Song 2", "Song 1", "Song 0"]
+    wrong = listed()[0]
+    path = f"/v1/users/cor/plays/{wrong['event_id']}"
+    assert call(stack, "PATCH", path, token, {"title": "Song 4"}).status_code == 400
+    done = call(stack, "PATCH", path, token, {"title": "La femme d'argent"})
+    assert done.status_code == 202, done.text
+    assert call(stack, "DELETE", f"/v1/users/cor/plays/{listed()[-1]['event_id']}", token)
+    asked = {done.json()["replaces"], listed()[-1]["event_id"]}
+    with psycopg.connect(stack.settings.postgres_dsn) as connection:
+        waiting = connection.execute(
+            "select event_id::text from erasures where user_id = 'cor'"
+        ).fetchall()
+    assert {event for (event,) in waiting} == asked
+    stack.wait_applied(60, ("history-sink",))
+    assert "La femme d'argent" in [play["title"] for play in listed()]
+    other = stack.token_for("nosy")
+    assert call(stack, "DELETE", path, other).status_code == 403
