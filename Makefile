@@ -71,7 +71,7 @@ python-%: install
 lint: install
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
-	@$(BIN)/mypy contracts online_model streams batch api infra tests
+	@$(BIN)/mypy contracts online_model streams batch api web infra tests
 	@$(BIN)/lint-imports
 	@$(BIN)/deptry .
 	@cd batch/dbt && DO_NOT_TRACK=1 SEGUE_DUCKDB_PATH=:memory: ../../$(BIN)/sqlfluff lint models tests

@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import ROOT
 
-PACKAGES = ("contracts", "online_model", "streams", "batch", "api", "infra")
+PACKAGES = ("contracts", "online_model", "streams", "batch", "api", "web", "infra")
 
 
 def module_name(path: Path) -> str:

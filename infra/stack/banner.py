@@ -12,7 +12,7 @@ from contracts.ids import artist_id, track_id
 from contracts.options import Simulation
 from contracts.search import search_text
 
-_SHOWN = ("api", "kafka", "redis", "postgres", "home", "logs", "admin_token")
+_SHOWN = ("web", "api", "kafka", "redis", "postgres", "home", "logs", "admin_token")
 # Breaks out of the quotes, so that the shell fills in the time.
 _NOW = "'$(date +%s)'"
 _PLAY = (
@@ -87,6 +87,9 @@ def show(console: Console, addresses: dict[str, Any], simulated: bool = False) -
     shown = {name.replace("_", " "): addresses[name] for name in _SHOWN}
     for name, address in {**shown, "docs": f"{addresses['api']}/docs"}.items():
         console.print(f"{name:<13}{address}", markup=False, highlight=False, soft_wrap=True)
+    console.print()
+    for user, link in addresses["sign_in"].items():
+        console.print(f"pages as {user:<11}{link}", markup=False, highlight=False, soft_wrap=True)
     console.print()
     console.print(f"TOKEN={addresses['admin_token']}", soft_wrap=True, highlight=False)
     more = catalogue_calls(addresses["api"]) if simulated else []

@@ -89,6 +89,11 @@ class Stack:
         """Base URL of the HTTP API."""
         return api_address(self.settings.host, self.settings.port)
 
+    @property
+    def web(self) -> str:
+        """Base URL of the pages."""
+        return api_address(self.settings.host, self.settings.web_port)
+
     def start_kernels(self) -> Process | None:
         """Start compiling the model's kernels unless that was done before; return at once."""
         if not kernels.needed():

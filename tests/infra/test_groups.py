@@ -26,6 +26,7 @@ WORKERS = {
     "history-sink": ["streams"],
     "snowflake-sink": ["streams", "snowflake"],
     "eraser": ["batch"],
+    "web": ["web"],
     "simulator": [],
 }
 #: Other ways in -> groups.

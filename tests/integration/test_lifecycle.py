@@ -52,7 +52,7 @@ def wait_for(home: Path, seconds: float) -> list[int]:
 @pytest.fixture(autouse=True)
 def foreign_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the current folder a project whose packages have the names of ours."""
-    for name in ("api", "batch", "contracts", "infra", "online_model", "streams"):
+    for name in ("api", "batch", "contracts", "infra", "online_model", "streams", "web"):
         package = tmp_path / "project" / name
         package.mkdir(parents=True)
         (package / "__init__.py").write_text("raise RuntimeError('a package of the user')\n")

@@ -21,6 +21,7 @@ from contracts.settings import Settings
 from infra.stack import banner
 from infra.stack.home import Home, end_leftovers
 from infra.stack.kafka_client import broker_answers
+from infra.stack.links import sign_in_links
 from infra.stack.ports import free_ports, trouble
 from infra.stack.process import python
 from infra.stack.stack import BROKERS, PORT_NAMES, Stack
@@ -78,7 +79,7 @@ def up(
 
         def on_ready() -> None:
             say("ready")
-            _show(_addresses(supervisor.stack), as_json, simulate)
+            _show(_addresses(supervisor.stack, simulate > 0), as_json, simulate)
 
         supervisor.run(on_ready)
     except OSError as error:
@@ -98,19 +99,24 @@ def _stack(settings: Settings, place: Home, broker: str | None) -> Stack:
         if not broker_answers(settings.kafka):
             raise ConfigurationError(f"no Kafka broker answers at SEGUE_KAFKA={settings.kafka}")
     if settings.port == 0:
-        settings = replace(settings, port=free_ports(1)[0])
+        port, web_port = free_ports(2)
+        settings = replace(settings, port=port, web_port=web_port)
     elif why := trouble(settings.port, settings.host):
         raise ConfigurationError(
             f"port {settings.port} on {settings.host} {why}; choose another with --port"
         )
+    if trouble(settings.web_port, settings.host):
+        settings = replace(settings, web_port=free_ports(1)[0])
     place.remember(broker=kind)
     return Stack(place.path, kind, place.choose_ports(PORT_NAMES), settings)
 
 
-def _addresses(stack: Stack) -> dict[str, Any]:
+def _addresses(stack: Stack, simulated: bool) -> dict[str, Any]:
     settings = stack.settings
     return {
         "api": stack.api,
+        "web": stack.web,
+        "sign_in": sign_in_links(settings, stack.web, simulated=simulated),
         "admin_token": settings.admin_token,
         "home": str(stack.home),
         "kafka": settings.kafka,

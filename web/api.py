@@ -1,0 +1,154 @@
+"""The API as the pages see it: JSON in, JSON out, and two ways in which a call can fail."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from contracts.errors import SegueError
+
+_SECONDS = 6.0
+
+
+class Away(SegueError):
+    """The API does not answer, or says that it cannot now.
+
+    Parameters
+    ----------
+    message
+        What it said, for a person.
+    """
+
+    def __init__(self, message: str = "The API does not answer.") -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class Refused(SegueError):
+    """The API refused: the message is the API's own and says why.
+
+    Attributes
+    ----------
+    status, code, field
+        As in the API's error body.
+    retry_after
+        Seconds, where the API says so.
+    """
+
+    def __init__(
+        self, status: int, code: str, message: str, field: str = "", retry_after: int = 0
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.field = field
+        self.retry_after = retry_after
+
+
+def part(text: str) -> str:
+    """Return a text as one part of a path."""
+    return quote(text, safe="")
+
+
+class Api:
+    """A client of one API.
+
+    Parameters
+    ----------
+    base
+        Its address.
+    transport
+        In place of the network, in tests.
+    """
+
+    def __init__(self, base: str, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        self.base = base
+        limits = httpx.Limits(max_connections=64, max_keepalive_connections=32)
+        self._calls = httpx.AsyncClient(
+            base_url=base, timeout=_SECONDS, limits=limits, transport=transport
+        )
+        # Streams stay open: they must not take the connections of calls.
+        self._streams = httpx.AsyncClient(
+            base_url=base,
+            timeout=httpx.Timeout(_SECONDS, read=60.0),
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
+            transport=transport,
+        )
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._calls.aclose()
+        await self._streams.aclose()
+
+    async def call(
+        self, method: str, path: str, token: str = "", *, body: Any = None, **query: Any
+    ) -> Any:
+        """Return the decoded answer, ``None`` for an empty one; query values ``None`` are left out.
+
+        Raises
+        ------
+        Away
+            No answer, or a 5xx.
+        Refused
+            A 4xx.
+        """
+        answer = await self.raw(method, path, token, body=body, **query)
+        return answer.json() if answer.content else None
+
+    async def raw(
+        self, method: str, path: str, token: str = "", *, body: Any = None, **query: Any
+    ) -> httpx.Response:
+        """Return the answer itself; raises as :meth:`call`."""
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        asked = {name: _text(value) for name, value in query.items() if value is not None}
+        try:
+            answer = await self._calls.request(
+                method, path, params=asked, json=body, headers=headers
+            )
+        except (httpx.TransportError, httpx.InvalidURL):
+            raise Away from None
+        if answer.status_code >= 400:
+            raise _failure(answer)
+        return answer
+
+    @asynccontextmanager
+    async def stream(self, path: str, token: str, last: str = "") -> AsyncIterator[httpx.Response]:
+        """Open an answer that does not end; raises as :meth:`call`, also while it is read."""
+        headers = {"authorization": f"Bearer {token}", "accept": "text/event-stream"}
+        if last:
+            headers["last-event-id"] = last
+        try:
+            async with self._streams.stream("GET", path, headers=headers) as answer:
+                if answer.status_code >= 400:
+                    await answer.aread()
+                    raise _failure(answer)
+                yield answer
+        except httpx.TransportError:
+            raise Away from None
+
+
+def _text(value: Any) -> str:
+    return ("true" if value else "false") if isinstance(value, bool) else str(value)
+
+
+def _failure(answer: httpx.Response) -> Away | Refused:
+    code, message, field = "", "", ""
+    try:
+        said = answer.json()
+        error = said.get("error", said)
+        if isinstance(error, str):  # as the ListenBrainz protocol says it
+            message = error
+        else:
+            code, message = str(error.get("code", "")), str(error.get("message", ""))
+            field = str(error.get("field") or "")
+    except (ValueError, AttributeError):
+        message = f"The API answered with status {answer.status_code}."
+    if answer.status_code >= 500:
+        return Away(message)
+    after = answer.headers.get("retry-after", "")
+    return Refused(answer.status_code, code, message, field, int(after) if after.isdigit() else 0)

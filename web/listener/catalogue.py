@@ -1,0 +1,121 @@
+"""Search, artists, tracks and stations: the catalogue, with what the listener played of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.responses import Response
+
+from web.api import Refused, part
+from web.charts.graph import Neighbour, neighbourhood
+from web.visit import Visit
+
+MOODS = ("happy", "sad", "calm", "energetic", "party", "dark", "focus", "romantic")
+ERAS = ("1960s", "1970s", "1980s", "1990s", "2000s", "2010s", "2020s")
+_NEAR = 8
+_PAGE = 20
+
+
+async def search(visit: Visit) -> Response:
+    """GET /ui/search: works as a form; with scripts the results come while one types."""
+    q = visit.query("q").strip()[:200]
+    offset = _offset(visit)
+    found, wrong = None, ""
+    if q:
+        try:
+            found = await visit.get("/v1/search", q=q, limit=_PAGE, offset=offset)
+        except Refused as error:
+            if error.status != 400:
+                raise
+            wrong = error.message
+    values: dict[str, Any] = {"q": q, "found": found, "trouble": wrong, "offset": offset}
+    if visit.scripted:
+        return visit.fragment("results.html", **values)
+    return visit.page("search.html", f"Search: {q}" if q else "Search", **values)
+
+
+async def artist(visit: Visit, artist: str) -> Response:
+    """GET /ui/artists/...: what is known of an artist, and what the listener played of it."""
+    name = visit.query("name")[:1000]
+    page = await _known(visit, f"/v1/artists/{part(artist)}")
+    if page is None and not name:
+        return visit.page(
+            "errors/missing.html", "Not found", 404, message="The catalogue has no such artist."
+        )
+    shown = page["name"] if page else name
+    own = await _own(visit, artist=shown)
+    if page is None and not own:
+        return visit.page(
+            "errors/missing.html", "Not found", 404,
+            message=f"Neither the catalogue nor your history knows {name}.",
+        )  # fmt: skip
+    return visit.page("artist.html", shown, artist=page, name=shown, own=own, id=artist)
+
+
+async def track(visit: Visit, track: str) -> Response:
+    """GET /ui/tracks/...: what is known of a track, and what the model finds near it."""
+    page, similar, own = await visit.several(
+        _known(visit, f"/v1/tracks/{part(track)}"),
+        visit.optional(f"/v1/tracks/{part(track)}/similar", limit=_NEAR),
+        _own(visit, track=track),
+    )
+    if page is None and not own:
+        message = "Neither the catalogue nor your history knows this track."
+        return visit.page("errors/missing.html", "Not found", 404, message=message)
+    card = page["track"] if page else {**own[0], "year": None}
+    near = [
+        Neighbour(t["title"], t["artist"], min(1.0, max(0.0, t["score"])),
+                  f"{visit.base}/tracks/{part(t['track_id'])}")
+        for t in (similar or {"tracks": []})["tracks"]
+    ]  # fmt: skip
+    return visit.page(
+        "track.html", f"{card['title']} by {card['artist']}", card=card, page=page, own=own,
+        id=track, near=near, graph=neighbourhood(card["title"], near) if near else None,
+    )  # fmt: skip
+
+
+async def stations(visit: Visit) -> Response:
+    """GET /ui/stations: tracks that fit a tag, an era, a mood, an artist."""
+    seeds = {
+        "tag": visit.query("tag").strip()[:200],
+        "era": visit.query("era").strip()[:20],
+        "mood": visit.query("mood").strip()[:20],
+        "artist": visit.query("artist").strip()[:100],
+    }
+    offset, found, wrong = _offset(visit), None, {}
+    if any(seeds.values()):
+        try:
+            found = await visit.get(
+                "/v1/stations", user=visit.subject, limit=_PAGE, offset=offset,
+                **{name: value or None for name, value in seeds.items()},
+            )  # fmt: skip
+        except Refused as error:
+            if error.status not in (400, 404):
+                raise
+            field = error.field if error.field in seeds else "tag"
+            wrong = {field: error.message}
+    return visit.page(
+        "stations.html", "Stations", 400 if wrong else 200, seeds=seeds, found=found, wrong=wrong,
+        offset=offset, moods=MOODS, eras=ERAS,
+    )  # fmt: skip
+
+
+async def _known(visit: Visit, path: str) -> dict[str, Any] | None:
+    """Return a page of the catalogue, ``None`` where it has none."""
+    try:
+        page: dict[str, Any] = await visit.get(path)
+    except Refused as error:
+        if error.status != 404:
+            raise
+        return None
+    return page
+
+
+async def _own(visit: Visit, **of: str) -> list[dict[str, Any]]:
+    found = await visit.optional(visit.of_subject("/plays"), limit=10, **of)
+    return found["plays"] if found else []
+
+
+def _offset(visit: Visit) -> int:
+    text = visit.query("offset", "0")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 5 else 0

@@ -1,0 +1,58 @@
+"""Taste: what the listener loves and hides; every list's buttons end here."""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from web.api import Away, Refused
+from web.visit import Visit
+
+_SAID = {
+    "love": "Loved: “{title}”. It counts from the next list on.",
+    "hide": "Hidden: “{title}” has left your lists. Take it back under Taste.",
+    "hate": "Hidden for good: “{title}”. Take it back under Taste.",
+    "undo": "Taken back: “{title}” may be in your lists again.",
+}
+_PAGE = 100
+_TABS = (("love", "Loved"), ("hide", "Hidden"), ("hate", "Hated"))
+
+
+async def page(visit: Visit) -> Response:
+    """GET /ui/taste."""
+    kind = visit.query("kind", "love")
+    kind = kind if kind in dict(_TABS) else "love"
+    text = visit.query("offset", "0")
+    offset = int(text) if text.isdigit() and len(text) < 6 else 0
+    found = await visit.get(visit.of_subject("/feedback"), kind=kind, limit=_PAGE, offset=offset)
+    return visit.page(
+        "taste.html", "Taste", kind=kind, tabs=_TABS, found=found, offset=offset, size=_PAGE,
+        said=visit.query("said"),
+    )  # fmt: skip
+
+
+async def say(visit: Visit) -> Response:
+    """POST /ui/feedback: love, hide, hate or undo one track."""
+    form = visit.form
+    kind, title = form.get("kind", ""), form.get("title", "")[:200]
+    back = form.get("back", "")
+    back = back if back.startswith("/ui/") and back.isprintable() else f"{visit.base}/"
+    if kind not in _SAID:
+        return _answer(visit, back, "Nothing was noted: say love, hide, hate or undo.", 400)
+    body = {"user": visit.subject, "kind": kind, "track_id": form.get("track", "")}
+    if form.get("artist") and title:
+        body |= {"artist": form["artist"], "title": form["title"]}
+    try:
+        await visit.send("POST", "/v1/feedback", body)
+    except Refused as error:
+        if error.status == 401:
+            raise
+        return _answer(visit, back, f"Not noted: {error.message}", error.status)
+    except Away as error:
+        return _answer(visit, back, f"Not noted, try again: {error.message}", 503)
+    return _answer(visit, back, _SAID[kind].format(title=title or "the track"))
+
+
+def _answer(visit: Visit, back: str, said: str, status: int = 200) -> Response:
+    if visit.scripted:  # htmx shows the text whatever the status is
+        return visit.fragment("said.html", said=said, ok=status == 200)
+    return visit.go(back, said=said)

@@ -1,0 +1,216 @@
+"""One feed for each listener somebody watches: an upstream stream, shared by all tabs.
+
+A play is one event upstream. After it the list is asked for once for each kind of tab and rendered
+once; each list asked for is an impression, so nothing is asked for a tab that is hidden (the
+browser closes the stream of such a tab).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+from web.api import Away, Refused, part
+from web.live.sse import Event, read
+from web.live.tabs import Tab, Wants
+
+if TYPE_CHECKING:
+    from web.site import Site
+
+log = logging.getLogger(__name__)
+
+#: Plays that arrive within so many seconds of one another make one list.
+DEBOUNCE = 0.03
+#: Time between two lists of one listener (seconds): an import is not a slide show.
+GAP = 0.5
+_PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0)
+_CHANGES = frozenset({"play", "feedback", "changed"})
+
+
+class Feed:
+    """What happens to one listener, for every tab that shows it."""
+
+    def __init__(self, site: Site, user: str) -> None:
+        self._site = site
+        self._user = user
+        self.tabs: set[Tab] = set()
+        self._last: dict[str, Any] = {}
+        self._changed = asyncio.Event()
+        self._shown: dict[Wants, set[str]] = {}
+        self._tasks = [
+            asyncio.create_task(self._follow()),
+            asyncio.create_task(self._update()),
+        ]
+
+    def stop(self) -> None:
+        """Close the upstream stream."""
+        for task in self._tasks:
+            task.cancel()
+
+    def ask(self) -> None:
+        """Have the list made now: a tab came back and does not know what it missed."""
+        self._changed.set()
+
+    def _tell(self, event: Event) -> None:
+        for tab in self.tabs:
+            tab.put(event)
+
+    # -- upstream -----------------------------------------------------------------------------
+
+    async def _follow(self) -> None:
+        failures, last = 0, ""
+        path = f"/v1/users/{part(self._user)}/events"
+        while True:
+            token = next(iter(self.tabs)).token if self.tabs else ""
+            try:
+                async with self._site.api.stream(path, token, last) as answer:
+                    if failures:
+                        self._tell(_state("live"))
+                        self._changed.set()
+                    failures = 0
+                    async for event in read(answer.aiter_lines()):
+                        last = event.id or last
+                        if event.name == "signed-out":
+                            self._sign_out(token)
+                            break
+                        self._take(event)
+            except Refused as error:
+                if error.status in (401, 403):
+                    self._sign_out(token)
+                log.info("events of a listener refused: %s", error.code)
+            except Away:
+                pass
+            except Exception:
+                log.exception("events cannot be read")
+            if failures:
+                self._tell(_state("away"))
+            await asyncio.sleep(_PAUSES[min(failures, len(_PAUSES) - 1)] if failures else 0.1)
+            failures += 1
+
+    def _sign_out(self, token: str) -> None:
+        """End the tabs of a token that has ended; others go on with their own."""
+        for tab in [tab for tab in self.tabs if tab.token == token]:
+            tab.put(Event("signed-out", "/ui/login?ended=1"))
+            tab.end()
+            self.tabs.discard(tab)
+
+    def _take(self, event: Event) -> None:
+        about = json.loads(event.data)
+        if event.name in ("play", "refused"):
+            for tab in self.tabs:
+                if tab.wants.kind == "connect":
+                    tab.put(Event("arrived", self._render("arrived.html", tab.wants, event=about)))
+        if event.name == "playing-now":
+            for tab in self.tabs:
+                tab.put(Event("now", self._render("now.html", tab.wants, now=about)))
+        if event.name == "play":
+            self._tell(Event("play", ""))
+        if event.name in _CHANGES:
+            if event.name != "changed":
+                self._last = about
+            self._changed.set()
+
+    # -- lists --------------------------------------------------------------------------------
+
+    async def _update(self) -> None:
+        while True:
+            await self._changed.wait()
+            await asyncio.sleep(DEBOUNCE)
+            self._changed.clear()
+            for wants in {tab.wants for tab in self.tabs if tab.wants.kind == "next"}:
+                await self._make(wants)
+            await asyncio.sleep(GAP)
+
+    async def _make(self, wants: Wants) -> None:
+        tabs = [tab for tab in self.tabs if tab.wants == wants]
+        if not tabs:
+            return
+        started = time.perf_counter()
+        try:
+            answer = await self._site.api.call(
+                "GET",
+                f"/v1/users/{part(self._user)}/recommendations",
+                tabs[0].token,
+                limit=wants.length,
+                discover=wants.discover,
+                diversity=wants.variety,
+            )
+        except (Away, Refused):
+            for tab in tabs:
+                tab.put(_state("away"))
+            return
+        found = {track["track_id"] for track in answer["recommendations"]}
+        before = self._shown.get(wants)
+        self._shown[wants] = found
+        html = self._render(
+            "list.html",
+            wants,
+            answer=answer,
+            after=self._last,
+            fresh=found - before if before is not None else set(),
+            took=(time.perf_counter() - started) * 1000,
+            csrf="",
+            age=None,
+        )
+        for tab in tabs:
+            tab.put(Event("list", html))
+
+    def remember(self, wants: Wants, tracks: set[str]) -> None:
+        """Note which tracks a tab shows, so that the next list can mark what is new."""
+        self._shown.setdefault(wants, tracks)
+
+    def _render(self, template: str, wants: Wants, **values: Any) -> str:
+        return self._site.templates.render(
+            template, base=wants.base, zone=wants.zone, subject=self._user, wants=wants, **values
+        )
+
+
+def _state(state: str) -> Event:
+    return Event("state", state)
+
+
+class Feeds:
+    """The feeds of this process."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._feeds: dict[str, Feed] = {}
+
+    @property
+    def count(self) -> int:
+        """Tabs that are open."""
+        return sum(len(feed.tabs) for feed in self._feeds.values())
+
+    def open(self, user: str, wants: Wants, token: str, *, again: bool) -> Tab:
+        """Return a new tab; ``again``: it shows an older list and wants the present one."""
+        tab = Tab(wants, token)
+        feed = self._feeds.get(user)
+        if feed is None:
+            feed = self._feeds[user] = Feed(self._site, user)
+        feed.tabs.add(tab)
+        if again:
+            feed.ask()
+        return tab
+
+    def close(self, user: str, tab: Tab) -> None:
+        """Forget a tab; a feed without any ends."""
+        tab.end()
+        feed = self._feeds.get(user)
+        if feed is None:
+            return
+        feed.tabs.discard(tab)
+        if not feed.tabs:
+            feed.stop()
+            with contextlib.suppress(KeyError):
+                del self._feeds[user]
+
+    def end(self) -> None:
+        """End every tab: the process stops, and browsers come back by themselves."""
+        for feed in self._feeds.values():
+            for tab in feed.tabs:
+                tab.end()
+            feed.stop()

@@ -1,0 +1,47 @@
+"""Server-sent events, read and written."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import NamedTuple
+
+
+class Event(NamedTuple):
+    """One event of a stream."""
+
+    name: str
+    data: str
+    id: str = ""
+
+
+def written(event: Event) -> str:
+    """Return an event as it is sent.
+
+    Examples
+    --------
+    >>> written(Event("list", "a\\nb"))
+    'event: list\\ndata: a\\ndata: b\\n\\n'
+    """
+    lines = "".join(f"data: {line}\n" for line in event.data.splitlines() or [""])
+    head = f"id: {event.id}\n" if event.id else ""
+    return f"{head}event: {event.name}\n{lines}\n"
+
+
+async def read(lines: AsyncIterator[str]) -> AsyncIterator[Event]:
+    """Yield the events of a stream, line by line as HTML's standard says."""
+    name, last = "message", ""
+    data: list[str] = []
+    async for line in lines:
+        if not line:
+            if data:
+                yield Event(name, "\n".join(data), last)
+            name, data = "message", []
+        elif not line.startswith(":"):
+            key, _, value = line.partition(":")
+            value = value.removeprefix(" ")
+            if key == "event":
+                name = value
+            elif key == "data":
+                data.append(value)
+            elif key == "id":
+                last = value

@@ -1,0 +1,61 @@
+"""An open tab: what it shows, and what waits to be sent to it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import NamedTuple
+
+from web.live.sse import Event
+
+#: Events a tab keeps one of each kind of, the newest; of others it keeps so many.
+_MOST = 20
+_REPLACING = frozenset({"list", "now", "state", "ops"})
+
+
+class Wants(NamedTuple):
+    """Which list a tab shows; tabs that want the same share one rendering.
+
+    ``kind`` is ``next`` (the list) or ``connect`` (plays as they arrive).
+    """
+
+    kind: str
+    base: str
+    zone: str = "UTC"
+    length: int = 20
+    discover: bool = False
+    variety: float = 0.0
+
+
+class Tab:
+    """The events for one tab."""
+
+    def __init__(self, wants: Wants, token: str) -> None:
+        self.wants = wants
+        self.token = token
+        self.ended = False
+        self._waiting: list[Event] = []
+        self._arrived = asyncio.Event()
+
+    def put(self, event: Event) -> None:
+        """Add an event; a newer list replaces one that was not sent yet."""
+        if event.name in _REPLACING:
+            self._waiting = [e for e in self._waiting if e.name != event.name]
+        self._waiting.append(event)
+        del self._waiting[:-_MOST]
+        self._arrived.set()
+
+    def end(self) -> None:
+        """Say that nothing more comes."""
+        self.ended = True
+        self._arrived.set()
+
+    async def next(self, seconds: float) -> list[Event]:
+        """Return what waits; empty after so many seconds without anything, or at the end."""
+        if not self._waiting and not self.ended:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._arrived.wait()
+        self._arrived.clear()
+        found, self._waiting = self._waiting, []
+        return found

@@ -1,0 +1,53 @@
+"""The process of the pages: ``run`` blocks until SIGTERM and returns 0."""
+
+from __future__ import annotations
+
+import logging
+from socket import socket
+
+import uvicorn
+
+from contracts.log_limit import LogLimit
+from contracts.settings import Settings
+from web.app import create_app
+from web.site import Site
+
+#: Longest wait for requests in flight (seconds).
+_GRACE_SECONDS = 3
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn, but a signal first ends the streams, which would never end by themselves."""
+
+    def __init__(self, config: uvicorn.Config, site: Site) -> None:
+        super().__init__(config)
+        self._site = site
+
+    async def shutdown(self, sockets: list[socket] | None = None) -> None:
+        """End the streams, then stop as usual."""
+        self._site.feeds.end()
+        await super().shutdown(sockets)
+
+
+def run(settings: Settings) -> int:
+    """Serve the pages until SIGTERM or SIGINT; return the exit code."""
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(LogLimit())
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    site = Site(settings)
+    config = uvicorn.Config(
+        create_app(site),
+        host=settings.host,
+        port=settings.web_port,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+    )
+    server = _Server(config, site)
+    server.run()
+    return 0 if server.started else 1

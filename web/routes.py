@@ -1,0 +1,68 @@
+"""Which page answers which address, and which role it takes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+from starlette.responses import Response
+
+from web import help, sign_in
+from web.listener import account, catalogue, connect, history, next, taste
+from web.live import endpoints
+
+Handler = Callable[..., Awaitable[Response]]
+_PARAMETER = re.compile(r"\{(\w+)\}")
+
+
+class Page(NamedTuple):
+    """A page: ``role`` is empty where nobody need have signed in."""
+
+    method: str
+    pattern: re.Pattern[str]
+    role: str
+    handler: Handler
+
+
+def _page(method: str, path: str, role: str, handler: Handler) -> Page:
+    pattern = _PARAMETER.sub(lambda m: f"(?P<{m.group(1)}>[^/]+)", re.sub(r"\.", r"\\.", path))
+    return Page(method, re.compile(pattern), role, handler)
+
+
+ROUTES: tuple[Page, ...] = (
+    _page("GET", "/ui/login", "", sign_in.form),
+    _page("POST", "/ui/login", "", sign_in.sign_in),
+    _page("GET", "/ui/link/{code}", "", sign_in.link),
+    _page("POST", "/ui/link/{code}", "", sign_in.follow_link),
+    _page("GET", "/ui/keys", "", help.keys),
+    _page("POST", "/ui/logout", "", sign_in.sign_out),
+    _page("GET", "/ui/", "listener", next.page),
+    _page("GET", "/ui/list", "listener", next.fragment),
+    _page("GET", "/ui/list.jspf", "listener", next.jspf),
+    _page("GET", "/ui/list.m3u", "listener", next.m3u),
+    _page("GET", "/ui/recent", "listener", next.recent),
+    _page("GET", "/ui/why/{track}", "listener", next.why),
+    _page("POST", "/ui/feedback", "listener", taste.say),
+    _page("GET", "/ui/taste", "listener", taste.page),
+    _page("GET", "/ui/plays", "listener", history.page),
+    _page("POST", "/ui/plays", "listener", history.add),
+    _page("GET", "/ui/plays/{event}", "listener", history.one),
+    _page("POST", "/ui/plays/{event}", "listener", history.correct),
+    _page("POST", "/ui/plays/{event}/delete", "listener", history.delete),
+    _page("GET", "/ui/search", "listener", catalogue.search),
+    _page("GET", "/ui/artists/{artist}", "listener", catalogue.artist),
+    _page("GET", "/ui/tracks/{track}", "listener", catalogue.track),
+    _page("GET", "/ui/stations", "listener", catalogue.stations),
+    _page("GET", "/ui/connect", "listener", connect.page),
+    _page("POST", "/ui/connect", "listener", connect.make_token),
+    _page("GET", "/ui/me", "listener", account.page),
+    _page("POST", "/ui/me/settings", "listener", account.set_settings),
+    _page("POST", "/ui/me/tokens", "listener", account.make_token),
+    _page("POST", "/ui/me/tokens/{token}/revoke", "listener", account.revoke),
+    _page("GET", "/ui/me/export", "listener", account.export),
+    _page("GET", "/ui/me/erase", "listener", account.erase_form),
+    _page("POST", "/ui/me/erase", "listener", account.erase),
+    _page("GET", "/ui/erasures/{request}", "", account.erasure),
+    _page("GET", "/ui/live", "listener", endpoints.live),
+)

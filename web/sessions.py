@@ -1,0 +1,112 @@
+"""Who has signed in: kept in Redis, so that any process can answer and a restart ends nobody.
+
+The browser holds a random id. Redis holds what the id stands for under the SHA-256 of it, so that
+whoever reads the keys of Redis cannot sign in with them.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+
+import msgspec
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from contracts.errors import StoreUnavailable
+from contracts.features import Keys
+
+#: A session without an end of its own (seconds).
+_LONGEST = 30 * 86_400
+
+
+class Session(msgspec.Struct, kw_only=True):
+    """What is known of a visitor.
+
+    Attributes
+    ----------
+    token
+        Of the API: everything is read and done with it.
+    csrf
+        Secret of every form, 32 hexadecimal digits.
+    expires
+        Seconds since the epoch.
+    """
+
+    token: str
+    user: str
+    roles: list[str]
+    csrf: str
+    expires: float
+    time_zone: str = "UTC"
+    theme: str = ""
+
+    def may(self, role: str) -> bool:
+        """Whether the visitor's token has a role; an administrator's has all."""
+        return role in self.roles or "admin" in self.roles
+
+
+_DECODER = msgspec.json.Decoder(Session)
+
+
+class Sessions:
+    """The sessions of one deployment.
+
+    Parameters
+    ----------
+    redis
+        A client that returns bytes.
+    keys
+        Names of the deployment's keys.
+    """
+
+    def __init__(self, redis: Redis, keys: Keys) -> None:
+        self._redis = redis
+        self._keys = keys
+
+    async def make(self, session: Session) -> str:
+        """Keep a new session and return its id; raises :class:`StoreUnavailable`."""
+        secret = secrets.token_urlsafe(32)
+        await self.keep(secret, session)
+        return secret
+
+    async def keep(self, secret: str, session: Session) -> None:
+        """Write a session under its id; raises :class:`StoreUnavailable`."""
+        seconds = max(1, min(_LONGEST, int(session.expires - time.time())))
+        try:
+            await self._redis.set(
+                self._keys.web_session(secret), msgspec.json.encode(session), ex=seconds
+            )
+        except (RedisError, OSError) as error:
+            raise StoreUnavailable(f"Redis: {type(error).__name__}") from None
+
+    async def find(self, secret: str) -> Session | None:
+        """Return the session of an id, ``None`` for an unknown one.
+
+        Raises
+        ------
+        StoreUnavailable
+            Redis does not answer.
+        """
+        if not secret or len(secret) > 100 or not secret.isascii():
+            return None
+        try:
+            value = await self._redis.get(self._keys.web_session(secret))
+        except (RedisError, OSError) as error:
+            raise StoreUnavailable(f"Redis: {type(error).__name__}") from None
+        return None if value is None else _DECODER.decode(value)
+
+    async def end(self, secret: str) -> None:
+        """Forget a session; raises :class:`StoreUnavailable`."""
+        try:
+            await self._redis.delete(self._keys.web_session(secret))
+        except (RedisError, OSError) as error:
+            raise StoreUnavailable(f"Redis: {type(error).__name__}") from None
+
+    async def linked(self, code: str) -> str:
+        """Return the token a sign-in link stands for (``segue up`` makes them); empty: none."""
+        try:
+            value: bytes | None = await self._redis.get(self._keys.web_link(code[:100]))  # type: ignore[assignment]  # not decoded
+        except (RedisError, OSError, UnicodeError) as error:
+            raise StoreUnavailable(f"Redis: {type(error).__name__}") from None
+        return "" if value is None else value.decode()

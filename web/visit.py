@@ -1,0 +1,172 @@
+"""One request of a visitor: who it is, whose pages are shown, and what a page needs to answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlencode
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from web.api import Away, Refused, part
+from web.csrf import mask
+from web.navigation import current, groups_for
+from web.sessions import Session
+
+if TYPE_CHECKING:
+    from web.site import Site
+
+#: Bytes of a form, at most.
+MAX_FORM = 65_536
+
+
+class SignInFirst(Exception):
+    """The page is only for those who have signed in."""
+
+
+class Forbidden(Exception):
+    """The visitor's token lacks a role."""
+
+    def __init__(self, role: str) -> None:
+        super().__init__(role)
+        self.role = role
+
+
+class NoForm(Exception):
+    """The body of a POST is none of our forms."""
+
+
+@dataclass(slots=True)
+class Visit:
+    """A request with everything a page needs.
+
+    Attributes
+    ----------
+    site
+        What the process holds.
+    secret
+        Id of the session; empty without one.
+    subject
+        The listener whose pages these are: the visitor, or another for an administrator.
+    base
+        ``/ui``, or ``/ui/as/<listener>``: the beginning of every address of a listener's page.
+    form
+        Fields of a POST, once read.
+    """
+
+    site: Site
+    request: Request
+    session: Session | None
+    secret: str = ""
+    subject: str = ""
+    base: str = "/ui"
+    form: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def who(self) -> Session:
+        """The visitor's session; raises :class:`SignInFirst` without one."""
+        if self.session is None:
+            raise SignInFirst
+        return self.session
+
+    @property
+    def scripted(self) -> bool:
+        """Whether htmx asks: a fragment is enough."""
+        return self.request.headers.get("hx-request") == "true"
+
+    @property
+    def for_another(self) -> bool:
+        """Whether an administrator looks at another listener's pages."""
+        return self.session is not None and self.subject != self.session.user
+
+    def need(self, role: str) -> None:
+        """Raise unless the visitor has a role."""
+        if not self.who.may(role):
+            raise Forbidden(role)
+
+    def query(self, name: str, default: str = "") -> str:
+        """Return a parameter of the address."""
+        return self.request.query_params.get(name, default)
+
+    async def read_form(self) -> dict[str, str]:
+        """Read the fields of a form; raises :class:`NoForm`."""
+        kind = self.request.headers.get("content-type", "")
+        if not kind.startswith("application/x-www-form-urlencoded"):
+            raise NoForm
+        body = b""
+        async for piece in self.request.stream():
+            body += piece
+            if len(body) > MAX_FORM:
+                raise NoForm
+        try:
+            fields = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=100)
+        except ValueError:
+            raise NoForm from None
+        self.form = dict(fields)
+        return self.form
+
+    # -- the API ------------------------------------------------------------------------------
+
+    async def get(self, path: str, **query: Any) -> Any:
+        """Ask the API with the visitor's token; raises Away and Refused."""
+        return await self.site.api.call("GET", path, self.who.token, **query)
+
+    async def send(self, method: str, path: str, body: Any = None, **query: Any) -> Any:
+        """Have the API do something with the visitor's token; raises Away and Refused."""
+        return await self.site.api.call(method, path, self.who.token, body=body, **query)
+
+    async def optional(self, path: str, default: Any = None, **query: Any) -> Any:
+        """Return what a page can do without; ``default`` when it is away or not there."""
+        try:
+            return await self.get(path, **query)
+        except Away:
+            return default
+        except Refused as error:
+            if error.status in (401, 429):
+                raise
+            return default
+
+    async def several(self, *calls: Any) -> list[Any]:
+        """Wait for calls together; the first error is raised."""
+        return list(await asyncio.gather(*calls))
+
+    def of_subject(self, rest: str = "") -> str:
+        """Return the API's address of the listener whose pages these are."""
+        return f"/v1/users/{part(self.subject)}{rest}"
+
+    # -- answers ------------------------------------------------------------------------------
+
+    def page(self, template: str, title: str, status: int = 200, /, **values: Any) -> HTMLResponse:
+        """Return a page (or, for htmx, the part of it that a template's fragment renders)."""
+        session = self.session
+        groups = groups_for(session, self.base) if session else []
+        path = self.base + self.request.url.path.removeprefix("/ui")
+        common = {
+            "title": title,
+            "visit": self,
+            "session": session,
+            "base": self.base,
+            "subject": self.subject,
+            "zone": session.time_zone if session else "UTC",
+            "theme": session.theme if session else "",
+            "csrf": mask(session.csrf) if session else "",
+            "groups": groups,
+            "group": current(groups, path),
+            "path": path,
+            "said": "",
+        }
+        # A field nothing is wrong with has an empty message.
+        values["wrong"] = defaultdict(str, values.get("wrong") or {})
+        return HTMLResponse(self.site.templates.render(template, **(common | values)), status)
+
+    def fragment(self, template: str, status: int = 200, /, **values: Any) -> HTMLResponse:
+        """Return a fragment for htmx."""
+        return self.page(template, "", status, **values)
+
+    def go(self, path: str, **query: str) -> Response:
+        """Return the answer to a form: look at this page now."""
+        asked = f"?{urlencode(query)}" if query else ""
+        return RedirectResponse(f"{path}{asked}", 303)
