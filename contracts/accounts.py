@@ -93,6 +93,44 @@ def read_consent(value: bytes) -> tuple[bytes, str]:
     return bytes.fromhex(maker), user
 
 
+#: Revokes a token and the sessions opened with it; parameter ``token_hash``.
+REVOKE_TOKEN = """
+    update tokens set revoked_at = coalesce(revoked_at, now())
+    where token_hash = %(token_hash)s or made_by = %(token_hash)s
+"""  # noqa: S105  a statement, not a secret
+
+#: Label of a session that pages or an app opened; it ends itself.
+SESSION_LABEL = "session"
+
+#: Revokes a session and returns whose it was; parameters ``token_hash`` and ``label``.
+END_SESSION = """
+    update tokens set revoked_at = coalesce(revoked_at, now())
+    where token_hash = %(token_hash)s and label = %(label)s returning user_id
+"""
+
+#: Changes settings of an account and returns them; parameters ``user``, ``time_zone``, ``theme``
+#: (``None``: as it is).
+SET_SETTINGS = """
+    select time_zone, theme from set_account_settings(%(user)s, %(time_zone)s, %(theme)s)
+"""
+
+
+class AccountSettingsRow(msgspec.Struct, kw_only=True):
+    """View ``account_settings_v1``: how pages show things to a person.
+
+    Attributes
+    ----------
+    time_zone
+        IANA name.
+    theme
+        ``light``, ``dark``, or empty: as the browser likes.
+    """
+
+    user_id: str
+    time_zone: str
+    theme: str
+
+
 class Account(msgspec.Struct, kw_only=True):
     """View ``accounts_v1``; ``password_hash`` is argon2, ``None``: no login by password."""
 

@@ -15,18 +15,13 @@ from api.account.store import ID, run
 from api.auth import token_of
 from api.errors import ApiError, unauthorized
 from api.web import Caller, With, answers, body_of, json_reply
-from contracts.accounts import token_hash
+from contracts.accounts import SET_SETTINGS, token_hash
 
 router = APIRouter(prefix="/v1", tags=["account"])
 
 _ME = """
     select t.user_id, t.roles, t.label, t.expires_at, a.time_zone, a.theme
-    from tokens t join accounts a using (user_id) where t.token_hash = %(hash)s
-"""
-_SET = """
-    update accounts set time_zone = coalesce(%(time_zone)s, time_zone),
-        theme = coalesce(%(theme)s, theme)
-    where user_id = %(user)s returning time_zone, theme
+    from tokens_v1 t join account_settings_v1 a using (user_id) where t.token_hash = %(hash)s
 """
 
 
@@ -83,7 +78,7 @@ async def set_settings(request: Request, services: With, caller: Caller) -> Resp
         )
     rows = await run(
         services,
-        _SET,
+        SET_SETTINGS,
         {"user": caller.user_id, "time_zone": given.time_zone, "theme": given.theme},
     )
     return json_reply(AccountSettings(time_zone=rows[0][0], theme=rows[0][1]))

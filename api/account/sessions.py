@@ -20,20 +20,15 @@ from api.lastfm.errors import RATE_LIMIT, TEMPORARILY_UNAVAILABLE, LastfmError
 from api.lastfm.sessions import check_password
 from api.services import Services
 from api.web import SCHEME, Caller, With, answers, body_of, json_reply
-from contracts.accounts import ADD_TOKEN, token_hash, token_row
+from contracts.accounts import ADD_TOKEN, END_SESSION, SESSION_LABEL, token_hash, token_row
 from contracts.audit import entry
 
 router = APIRouter(prefix="/v1/sessions", tags=["account"], dependencies=[SCHEME])
 
-LABEL = "session"
 #: How long a session lasts; what an administrator may do ends with the working day.
 LASTS = timedelta(days=30)
 LASTS_ADMIN = timedelta(hours=12)
-_END = """
-    update tokens set revoked_at = coalesce(revoked_at, now())
-    where token_hash = %(hash)s and label = %(label)s returning user_id
-"""
-_MADE_BY = "select roles, expires_at from tokens where token_hash = %(hash)s"
+_MADE_BY = "select roles, expires_at from tokens_v1 where token_hash = %(hash)s"
 
 
 class SignIn(msgspec.Struct, kw_only=True):
@@ -73,7 +68,7 @@ async def sign_in(request: Request, services: With) -> Response:
     token = secrets.token_urlsafe(32)
     ends = datetime.now(UTC) + (LASTS_ADMIN if "admin" in roles else LASTS)
     ends = ends if limit is None else min(ends, limit)
-    values = token_row(token, user, roles, LABEL, expires_at=ends, made_by=made_by)
+    values = token_row(token, user, roles, SESSION_LABEL, expires_at=ends, made_by=made_by)
     name = token_hash(token).hex()[:ID]
     row = entry(user, "session.create", user, origin_of(request), token=name)
     await run(services, ADD_TOKEN, values, row)
@@ -87,7 +82,7 @@ async def sign_out(request: Request, services: With, caller: Caller) -> Response
     row = entry(
         caller.user_id, "session.end", caller.user_id, origin_of(request), token=digest.hex()[:ID]
     )
-    found = await run(services, _END, {"hash": digest, "label": LABEL}, row)
+    found = await run(services, END_SESSION, {"token_hash": digest, "label": SESSION_LABEL}, row)
     if not found:
         raise ApiError(409, "no-session", "This token is no session: revoke it by its id.")
     return Response(status_code=204)

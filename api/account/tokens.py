@@ -16,11 +16,18 @@ from api.account.store import ID, run
 from api.audit import origin_of
 from api.auth import Identity
 from api.errors import ApiError, forbidden
-from api.lastfm.sessions import md5
+from api.lastfm.sessions import LABEL, md5
 from api.plays.parse import check_user
 from api.services import Services
 from api.web import Caller, With, answers, body_of, json_reply
-from contracts.accounts import ADD_ACCOUNT, ADD_TOKEN, token_hash, token_row
+from contracts.accounts import (
+    ADD_ACCOUNT,
+    ADD_TOKEN,
+    REVOKE_TOKEN,
+    SESSION_LABEL,
+    token_hash,
+    token_row,
+)
 from contracts.audit import entry
 from contracts.errors import InvalidEvent
 
@@ -30,18 +37,14 @@ Role = Literal["listener", "client", "analyst", "admin"]
 _LIST = """
     select encode(token_hash, 'hex'), user_id, roles, label, created_at, expires_at, revoked_at,
         scrobbler_md5 is not null
-    from tokens
+    from tokens_v1
     where (%(user)s::text is null or user_id = %(user)s) and label <> all(%(without)s)
     order by revoked_at nulls first, created_at desc limit 500
 """
 _FIND = """
-    select encode(token_hash, 'hex'), user_id, label, revoked_at from tokens
+    select encode(token_hash, 'hex'), user_id, label, revoked_at from tokens_v1
     where encode(token_hash, 'hex') like %(id)s || '%%'
         and (%(user)s::text is null or user_id = %(user)s)
-"""
-_REVOKE = """
-    update tokens set revoked_at = coalesce(revoked_at, now())
-    where token_hash = decode(%(hash)s, 'hex') or made_by = decode(%(hash)s, 'hex')
 """
 
 
@@ -148,7 +151,7 @@ async def revoke_token(request: Request, services: With, caller: Caller, token_i
         raise ApiError(404, "unknown-token", f"You have no token with the id {token_id!r}.")
     digest, user, _, _ = rows[0]
     row = entry(caller.user_id, "key.revoke", user, origin_of(request), token=digest[:ID])
-    await run(services, _REVOKE, {"hash": digest}, row)
+    await run(services, REVOKE_TOKEN, {"token_hash": bytes.fromhex(digest)}, row)
     return Response(status_code=204)
 
 
@@ -160,7 +163,7 @@ def _check_may_make(caller: Identity, user: str, given: TokenIn) -> None:
 
 
 async def _list(services: Services, user: str | None) -> Response:
-    values = {"user": user, "without": ["session", "scrobbler session"]}
+    values = {"user": user, "without": [SESSION_LABEL, LABEL]}
     return json_reply(Tokens([_shown(row) for row in await run(services, _LIST, values)]))
 
 

@@ -14,7 +14,8 @@ from api.web import SCHEME, With, answers, json_reply
 router = APIRouter(prefix="/v1", tags=["listener"], dependencies=[SCHEME])
 
 _SAID = """
-    select kind, given_at, track_id, artist, title, source, count(*) over () from feedback
+    select kind, given_at, track_id, artist, title, source, count(*) over ()
+    from listener_feedback_v1
     where user_id = %(user)s and (%(kind)s::text is null or kind = %(kind)s)
     order by given_at desc limit %(limit)s offset %(offset)s
 """

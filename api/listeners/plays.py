@@ -31,19 +31,19 @@ _COLUMNS = """
     skipped, source, clients
 """
 _PAGE = f"""
-    select {_COLUMNS} from plays
+    select {_COLUMNS} from listens_v1
     where user_id = %(user)s and played_at < %(before)s and played_at >= %(after)s
         and (%(track)s::text is null or track_id = %(track)s)
         and (%(artist)s::text is null or lower(artist) = lower(%(artist)s))
         and (%(q)s = '' or artist ilike %(like)s or title ilike %(like)s or album ilike %(like)s)
     order by played_at desc, event_id limit %(limit)s
 """  # noqa: S608  the columns are ours
-_ONE = f"select {_COLUMNS} from plays where user_id = %(user)s and event_id = %(event)s"  # noqa: S608
+_ONE = f"select {_COLUMNS} from listens_v1 where user_id = %(user)s and event_id = %(event)s"  # noqa: S608
 # A play two clients told of is one to the listener: whatever was merged into it goes with it.
 _DELETE = """
     with members as (
         select %(event)s::uuid as event_id
-        union select event_id from merged_plays
+        union select event_id from merged_listens_v1
         where user_id = %(user)s and head_id = %(event)s
     )
     select ask_erasure(%(user)s, event_id) from members

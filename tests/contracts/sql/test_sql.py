@@ -49,6 +49,7 @@ PIECES = {
 _VIEW = re.compile(r"\w+_v\d+")
 #: View -> the Struct with its columns.
 VIEWS = {
+    "account_settings_v1": accounts.AccountSettingsRow,
     "accounts_v1": accounts.Account,
     "catalogue_artist_cards_v1": catalogue.CatalogueArtistCard,
     "catalogue_artist_identities_v1": catalogue.CatalogueArtistIdentity,
