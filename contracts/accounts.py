@@ -66,8 +66,8 @@ ADD_PASSWORD_SESSION = """
         select user_id from accounts
         where user_id = %(user)s and password_hash = %(password_hash)s for share
     )
-    insert into tokens (token_hash, user_id, roles, label, by_password)
-    select %(token_hash)s, user_id, %(roles)s, %(label)s, true from account
+    insert into tokens (token_hash, user_id, roles, label, expires_at, by_password)
+    select %(token_hash)s, user_id, %(roles)s, %(label)s, %(expires_at)s, true from account
     returning user_id
 """  # noqa: S105
 

@@ -17,10 +17,19 @@ from api.audit import origin_of
 from api.auth import token_of
 from api.errors import ApiError, unauthorized, unavailable
 from api.lastfm.errors import RATE_LIMIT, TEMPORARILY_UNAVAILABLE, LastfmError
-from api.lastfm.sessions import check_password
+from api.lastfm.sessions import open_by_password
 from api.services import Services
 from api.web import SCHEME, Caller, With, answers, body_of, json_reply
-from contracts.accounts import ADD_TOKEN, END_SESSION, SESSION_LABEL, token_hash, token_row
+from contracts.accounts import (
+    ADD_TOKEN,
+    ADMIN_ROLE,
+    END_SESSION,
+    LISTENER_ROLE,
+    SESSION_LABEL,
+    TokenRow,
+    token_hash,
+    token_row,
+)
 from contracts.audit import entry
 
 router = APIRouter(prefix="/v1/sessions", tags=["account"], dependencies=[SCHEME])
@@ -28,7 +37,11 @@ router = APIRouter(prefix="/v1/sessions", tags=["account"], dependencies=[SCHEME
 #: How long a session lasts; what an administrator may do ends with the working day.
 LASTS = timedelta(days=30)
 LASTS_ADMIN = timedelta(hours=12)
-_MADE_BY = "select roles, expires_at from tokens_v1 where token_hash = %(hash)s"
+_MAKER = """
+    select coalesce(made_by, token_hash), expires_at from tokens_v1
+    where token_hash = %(hash)s and revoked_at is null
+        and (expires_at is null or expires_at > now())
+"""
 
 
 class SignIn(msgspec.Struct, kw_only=True):
@@ -58,21 +71,23 @@ class SessionMade(msgspec.Struct):
 async def sign_in(request: Request, services: With) -> Response:
     """Make a session. Ten failed passwords of one name within a minute are the most (429)."""
     given = await read_struct(request, SignIn)
+    token = secrets.token_urlsafe(32)
     if given.token is not None:
-        user, roles, made_by, limit = await _by_token(services, given.token.strip())
+        row = await _by_token(services, token, given.token.strip())
     elif given.user is not None and given.password is not None:
-        user, roles, made_by, limit = given.user, ["listener"], None, None
-        await _by_password(services, user, given.password)
+        row = token_row(
+            token, given.user, [LISTENER_ROLE], SESSION_LABEL, expires_at=datetime.now(UTC) + LASTS
+        )
+        await _by_password(services, given.password, row)
     else:
         raise ApiError(400, "bad-schema", "Send a token, or user and password.", field="token")
-    token = secrets.token_urlsafe(32)
-    ends = datetime.now(UTC) + (LASTS_ADMIN if "admin" in roles else LASTS)
-    ends = ends if limit is None else min(ends, limit)
-    values = token_row(token, user, roles, SESSION_LABEL, expires_at=ends, made_by=made_by)
-    name = token_hash(token).hex()[:ID]
-    row = entry(user, "session.create", user, origin_of(request), token=name)
-    await run(services, ADD_TOKEN, values, row)
-    return json_reply(SessionMade(token, user, sorted(roles), stamp(ends)), 201)
+    made = SessionMade(token, row["user"], sorted(row["roles"]), stamp(row["expires_at"]))
+    noted = entry(
+        made.user, "session.create", made.user, origin_of(request),
+        token=row["token_hash"].hex()[:ID],
+    )  # fmt: skip
+    await services.audit.record(noted)
+    return json_reply(made, 201)
 
 
 @router.delete("/current", status_code=204, summary="Sign out", response_class=Response)
@@ -88,22 +103,30 @@ async def sign_out(request: Request, services: With, caller: Caller) -> Response
     return Response(status_code=204)
 
 
-async def _by_token(
-    services: Services, token: str
-) -> tuple[str, list[str], bytes, datetime | None]:
+async def _by_token(services: Services, session: str, token: str) -> TokenRow:
+    """Open a session with a token; it ends with that token, or with the one that opened that."""
     identity = await services.accounts.identify(token) if token else None
-    if identity is None:
+    rows = await run(services, _MAKER, {"hash": token_hash(token)}) if identity else []
+    if identity is None or not rows:
         raise unauthorized("This token is not known, or it has ended.")
-    digest = token_hash(token)
-    rows = await run(services, _MADE_BY, {"hash": digest})
-    if not rows:
-        raise unauthorized("This token is not known, or it has ended.")
-    return identity.user_id, list(rows[0][0]), digest, rows[0][1]
+    maker, limit = rows[0]
+    roles = sorted(identity.roles)
+    ends = datetime.now(UTC) + (LASTS_ADMIN if ADMIN_ROLE in roles else LASTS)
+    row = token_row(
+        session,
+        identity.user_id,
+        roles,
+        SESSION_LABEL,
+        expires_at=ends if limit is None else min(ends, limit),
+        made_by=maker,
+    )
+    await run(services, ADD_TOKEN, row)
+    return row
 
 
-async def _by_password(services: Services, user: str, password: str) -> None:
+async def _by_password(services: Services, password: str, row: TokenRow) -> None:
     try:
-        await check_password(services, user, password)
+        await open_by_password(services, password, row)
     except LastfmError as error:
         if error.code == RATE_LIMIT:
             message = "Too many failed attempts for this name: wait a minute."
