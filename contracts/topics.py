@@ -60,6 +60,16 @@ class Topics:
         """Return the topic of a kind."""
         return Topic(kind, self.namespace)
 
+    def named(self, name: str) -> Topic | None:
+        """Return the topic of that name, ``None`` where this namespace has none.
+
+        Examples
+        --------
+        >>> Topics("segue").named("segue.plays").kind.value, Topics("segue").named("other.plays")
+        ('plays', None)
+        """
+        return next((topic for kind in Kind if (topic := self.of(kind)) == name), None)
+
     @property
     def plays(self) -> Topic:
         """Key ``user_id``, value :class:`contracts.events.Submission`."""

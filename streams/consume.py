@@ -17,7 +17,7 @@ from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 from contracts.topics import Topic
 from streams.beginning import reading_from
 from streams.dead_letters import DeadLetters
-from streams.decode import DECODERS, ROWS, Batch, Record
+from streams.decode import ROWS, Batch, Record
 from streams.errors import LogChanged, PositionLost
 from streams.log_watch import LogWatch
 from streams.worker import Stopped, Worker
@@ -66,7 +66,7 @@ class Follower(Generic[T]):
     Parameters
     ----------
     topic
-        One of the topics in :data:`streams.decode.DECODERS`.
+        ``plays``, ``feedback`` or ``impressions``.
     seconds, rows
         A flush happens when the oldest message waits this long, or so many rows wait.
     """
@@ -86,7 +86,7 @@ class Follower(Generic[T]):
         self.sink = sink
         self.seconds = seconds
         self.rows = rows
-        self._decode: Callable[..., Batch[T]] = DECODERS[topic.kind]
+        self._decode: Callable[..., Batch[T]] = worker.decoder.of(topic.kind)
         self._rows_of = ROWS[topic.kind]
         self.letters = DeadLetters(worker.settings, worker.name)
         self.watch = LogWatch(worker.settings.kafka, {topic: log_id})
@@ -160,12 +160,7 @@ class Follower(Generic[T]):
             self._since = time.monotonic()
         for partition, records in by_partition.items():
             self._check_whole(partition, records)
-            batch = self._decode(
-                records,
-                partition=partition,
-                partitions=self.worker.settings.partitions,
-                start=self.positions[partition],
-            )
+            batch = self._decode(records, partition=partition, start=self.positions[partition])
             self._waiting_rows += sum(self._rows_of(message) for _, message in batch.messages)
             held = self._pending.get(partition)
             if held is None:

@@ -1,11 +1,10 @@
 """From the bytes of Kafka messages to checked submissions, the same for every consumer.
 
-All folds of the log must agree on what is a play and what is poison, or their counts could never
-be reconciled. So every consumer of ``plays`` goes through :func:`decode_plays` and every consumer
-of ``feedback`` through :func:`decode_feedback`, of ``impressions`` through
-:func:`decode_impressions`. Beyond the message's own contract they refuse what
-some store could not hold: a play before 1970 or after 2106, a listener who belongs to another
-partition, an ``event_id`` that is no UUID. What is erased (:mod:`streams.erasures`) is passed over.
+All folds of the log must agree on what is a play and what is poison, or their counts could not be
+reconciled. So every consumer of ``plays``, ``feedback`` and ``impressions`` reads through a
+:class:`Decoder`. Beyond the message's own contract it refuses what some store could not hold: a
+play before 1970 or after 2106, a listener who belongs to another partition, an ``event_id`` that is
+no UUID. It leaves out what is erased (:mod:`streams.erasures`).
 """
 
 from __future__ import annotations
@@ -16,14 +15,13 @@ from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from contracts.errors import InvalidEvent
-from contracts.events import Feedback, Submission, decode_submission
-from contracts.events import decode_feedback as decode_feedback_message
+from contracts.events import Feedback, Submission, decode_feedback, decode_submission
 from contracts.ids import partition_of
 from contracts.impressions import Impression
 from contracts.impressions import decode as decode_impression
 from contracts.plays import LAST_SECOND
 from contracts.topics import Kind
-from streams.erasures import ERASED, Place
+from streams.erasures import Erased, Place
 
 T = TypeVar("T")
 
@@ -106,75 +104,92 @@ def _decode(
     return Batch(partition, start, max(first, start), last, messages, rejected)
 
 
-def decode_plays(
-    records: Iterable[Record], *, partition: int, partitions: int, start: int
-) -> Batch[Submission]:
-    """Decode messages of ``plays``; what breaks the contract is returned, never raised."""
+class Decoder:
+    """Decodes the topics of one log for one process.
 
-    def read(value: bytes | None, offset: int) -> Submission | None:
-        submission = decode_submission(value)
-        _check_user(submission.user_id, partition, partitions)
-        for play in submission.plays:
-            if not 0 <= play.played_at // 1000 <= LAST_SECOND:
-                _refuse(f"played_at {play.played_at} is not a time between 1970 and 2106")
-            if not 0 <= play.received_at <= _LAST_MILLISECOND:
-                _refuse(f"received_at {play.received_at} is not a time in milliseconds")
-            if _UUID.fullmatch(play.event_id) is None:
-                _refuse(f"event_id {play.event_id[:60]!r} is not a UUID")
-            for length in (play.ms_played, play.duration_ms):
-                if length is not None and not -_INT64 <= length <= _INT64:
-                    _refuse("ms_played and duration_ms must fit 64 bits")
-        return ERASED.keep(submission, Place("plays", partition, offset))
+    What breaks the contract is returned in the batch, never raised; what is erased is left out.
 
-    return _decode(records, partition, start, read)
+    Parameters
+    ----------
+    erased
+        What must not be used. It may grow while the decoder works.
+    partitions
+        Of the log.
+    """
+
+    def __init__(self, erased: Erased, partitions: int) -> None:
+        self.erased = erased
+        self.partitions = partitions
+
+    def of(self, kind: Kind) -> Callable[..., Batch[Any]]:
+        """Return the method that decodes topics of a kind; each takes the same arguments."""
+        decoders: dict[Kind, Callable[..., Batch[Any]]] = {
+            Kind.PLAYS: self.plays,
+            Kind.FEEDBACK: self.feedback,
+            Kind.IMPRESSIONS: self.impressions,
+        }
+        return decoders[kind]
+
+    def plays(self, records: Iterable[Record], *, partition: int, start: int) -> Batch[Submission]:
+        """Decode a run of messages of ``plays`` that continues at offset ``start``."""
+
+        def read(value: bytes | None, offset: int) -> Submission | None:
+            submission = decode_submission(value)
+            _check_user(submission.user_id, partition, self.partitions)
+            for play in submission.plays:
+                if not 0 <= play.played_at // 1000 <= LAST_SECOND:
+                    _refuse(f"played_at {play.played_at} is not a time between 1970 and 2106")
+                if not 0 <= play.received_at <= _LAST_MILLISECOND:
+                    _refuse(f"received_at {play.received_at} is not a time in milliseconds")
+                if _UUID.fullmatch(play.event_id) is None:
+                    _refuse(f"event_id {play.event_id[:60]!r} is not a UUID")
+                for length in (play.ms_played, play.duration_ms):
+                    if length is not None and not -_INT64 <= length <= _INT64:
+                        _refuse("ms_played and duration_ms must fit 64 bits")
+            return self.erased.keep(submission, Place(Kind.PLAYS, partition, offset))
+
+        return _decode(records, partition, start, read)
+
+    def feedback(self, records: Iterable[Record], *, partition: int, start: int) -> Batch[Feedback]:
+        """Decode a run of messages of ``feedback`` that continues at offset ``start``."""
+
+        def read(value: bytes | None, offset: int) -> Feedback | None:
+            feedback = decode_feedback(value)
+            _check_user(feedback.user_id, partition, self.partitions)
+            if feedback.kind not in FEEDBACK_KINDS:
+                _refuse(
+                    f"kind {feedback.kind[:60]!r} is none of {', '.join(sorted(FEEDBACK_KINDS))}"
+                )
+            if not 0 <= feedback.at <= _LAST_MILLISECOND:
+                _refuse(f"at {feedback.at} is not a time in milliseconds")
+            if not (feedback.artist and feedback.title):
+                _refuse(f"feedback of kind {feedback.kind} must name artist and title of the track")
+            place = Place(Kind.FEEDBACK, partition, offset)
+            return feedback if self.erased.keeps(feedback, place) else None
+
+        return _decode(records, partition, start, read)
+
+    def impressions(
+        self, records: Iterable[Record], *, partition: int, start: int
+    ) -> Batch[Impression]:
+        """Decode a run of messages of ``impressions`` that continues at offset ``start``."""
+
+        def read(value: bytes | None, offset: int) -> Impression | None:
+            impression = decode_impression(value)
+            _check_user(impression.user_id, partition, self.partitions)
+            if _UUID.fullmatch(impression.impression_id) is None:
+                _refuse(f"impression_id {impression.impression_id[:60]!r} is not a UUID")
+            if not 0 <= impression.at <= _LAST_MILLISECOND:
+                _refuse(f"at {impression.at} is not a time in milliseconds")
+            if not all(-_INT64 <= n <= _INT64 for n in (impression.generation, impression.offset)):
+                _refuse("generation and offset must fit 64 bits")
+            place = Place(Kind.IMPRESSIONS, partition, offset)
+            return impression if self.erased.keeps(impression, place) else None
+
+        return _decode(records, partition, start, read)
 
 
-def decode_feedback(
-    records: Iterable[Record], *, partition: int, partitions: int, start: int
-) -> Batch[Feedback]:
-    """Decode messages of ``feedback``; what breaks the contract is returned, never raised."""
-
-    def read(value: bytes | None, offset: int) -> Feedback | None:
-        feedback = decode_feedback_message(value)
-        _check_user(feedback.user_id, partition, partitions)
-        if feedback.kind not in FEEDBACK_KINDS:
-            _refuse(f"kind {feedback.kind[:60]!r} is none of {', '.join(sorted(FEEDBACK_KINDS))}")
-        if not 0 <= feedback.at <= _LAST_MILLISECOND:
-            _refuse(f"at {feedback.at} is not a time in milliseconds")
-        if not (feedback.artist and feedback.title):
-            _refuse(f"feedback of kind {feedback.kind} must name artist and title of the track")
-        place = Place("feedback", partition, offset)
-        return feedback if ERASED.keeps(feedback, place) else None
-
-    return _decode(records, partition, start, read)
-
-
-def decode_impressions(
-    records: Iterable[Record], *, partition: int, partitions: int, start: int
-) -> Batch[Impression]:
-    """Decode messages of ``impressions``; what breaks the contract is returned, never raised."""
-
-    def read(value: bytes | None, offset: int) -> Impression | None:
-        impression = decode_impression(value)
-        _check_user(impression.user_id, partition, partitions)
-        if _UUID.fullmatch(impression.impression_id) is None:
-            _refuse(f"impression_id {impression.impression_id[:60]!r} is not a UUID")
-        if not 0 <= impression.at <= _LAST_MILLISECOND:
-            _refuse(f"at {impression.at} is not a time in milliseconds")
-        if not all(-_INT64 <= n <= _INT64 for n in (impression.generation, impression.offset)):
-            _refuse("generation and offset must fit 64 bits")
-        place = Place("impressions", partition, offset)
-        return impression if ERASED.keeps(impression, place) else None
-
-    return _decode(records, partition, start, read)
-
-
-#: By kind of topic: what decodes its messages, and how many rows one message becomes.
-DECODERS: dict[Kind, Callable[..., Batch[Any]]] = {
-    Kind.PLAYS: decode_plays,
-    Kind.FEEDBACK: decode_feedback,
-    Kind.IMPRESSIONS: decode_impressions,
-}
+#: By kind of topic: how many rows one message becomes in a table.
 ROWS: dict[Kind, Callable[[Any], int]] = {
     Kind.PLAYS: lambda submission: len(submission.plays),
     Kind.FEEDBACK: lambda _: 1,

@@ -1,14 +1,15 @@
 """What no consumer may use any more: the topic ``erasures``, read whole before anything else.
 
-:data:`ERASED` is the one set of a process, asked by :mod:`streams.decode` about every message, so
-that all folds forget the same. :class:`ErasureFollower` fills it.
+A process has one :class:`Erased`: :class:`ErasureFollower` fills it, and every
+:class:`streams.decode.Decoder` of the process asks it about each message, so that all folds leave
+out the same.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -20,7 +21,7 @@ from contracts.events import Feedback, Submission
 from contracts.impressions import Impression
 from contracts.kafka import end_offsets
 from contracts.settings import Settings
-from contracts.topics import Topics
+from contracts.topics import Kind, Topics
 from streams.heartbeat import Status
 
 log = logging.getLogger(__name__)
@@ -29,9 +30,9 @@ _PATIENCE = 30.0
 
 
 class Place(NamedTuple):
-    """Where a message lies: table of the log (``plays``, ``feedback``, ...), partition, offset."""
+    """Where a message lies: kind of its topic, partition, offset."""
 
-    table: str
+    kind: Kind
     partition: int
     offset: int
 
@@ -42,11 +43,11 @@ class Erased:
     Attributes
     ----------
     logs
-        Table of the log -> log id; without it erasures are compared by time.
+        Log ids by kind of topic; without one erasures are compared by time.
     """
 
     def __init__(self) -> None:
-        self.logs: dict[str, str] = {}
+        self.logs: dict[Kind, str] = {}
         self._listeners: dict[str, list[Erasure]] = {}
         self._plays: dict[str, list[Erasure]] = {}
 
@@ -88,12 +89,8 @@ class Erased:
         return not self.covers(message.user_id, place, message.at)
 
     def _any(self, erasures: Iterable[Erasure], place: Place, at_ms: int) -> bool:
-        log_id = self.logs.get(place.table, "")
+        log_id = self.logs.get(place.kind, "")
         return any(e.covers(log_id, place.partition, place.offset, at_ms) for e in erasures)
-
-
-#: What this process must not use.
-ERASED = Erased()
 
 
 class Noted(NamedTuple):
@@ -116,7 +113,7 @@ class ErasureFollower(threading.Thread):
         Filled by this thread.
     """
 
-    def __init__(self, settings: Settings, status: Status, erased: Erased = ERASED) -> None:
+    def __init__(self, settings: Settings, status: Status, erased: Erased) -> None:
         super().__init__(name="erasures", daemon=True)
         self._settings = settings
         self._status = status
@@ -129,20 +126,20 @@ class ErasureFollower(threading.Thread):
         #: Everything read so far, in order; only ever appended to.
         self.noted: list[Noted] = []
 
-    def read_whole(self, log_ids: dict[str, str]) -> None:
+    def read_whole(self, logs: Mapping[Kind, str]) -> None:
         """Start, and return once everything that is in the topic now is known.
 
         Parameters
         ----------
-        log_ids
-            ``topic -> log id``: the logs that offsets in erasures belong to.
+        logs
+            Log ids by kind of topic: the logs that offsets in erasures belong to.
 
         Raises
         ------
         BrokerUnavailable
             The topic cannot be read: without it nothing may be folded.
         """
-        self._erased.logs = {topic.rpartition(".")[2]: each for topic, each in log_ids.items()}
+        self._erased.logs = dict(logs)
         ends = end_offsets(self._settings.kafka, self._topic, self._settings.partitions)
         self._ends = dict(enumerate(ends))
         if self.ident is None:  # called again after a failure, it goes on with what it has read

@@ -30,7 +30,7 @@ from contracts.workers import LEARNER
 from online_model import ModelConfig, ModelDirectory, Recommender
 from online_model.health import figures
 from streams.dead_letters import DeadLetters
-from streams.decode import Batch, Record, decode_plays
+from streams.decode import Batch, Record
 from streams.follow import follow
 from streams.forgetting import Forgetting
 from streams.listeners import pieces
@@ -142,6 +142,7 @@ class ModelFold:
         self.topics = [worker.topics.plays]
         self._settings = settings
         self._status = worker.status
+        self._decoder = worker.decoder
         self._log_id = log_id
         self._partitions = settings.partitions
         self._letters = DeadLetters(settings, worker.name)
@@ -194,7 +195,7 @@ class ModelFold:
             await asyncio.sleep(0)
 
     def _decode(self, piece: list[Record], partition: int, start: int) -> Batch[Submission]:
-        return decode_plays(piece, partition=partition, partitions=self._partitions, start=start)
+        return self._decoder.plays(piece, partition=partition, start=start)
 
     def _report(self) -> None:
         self._status.offsets.update({f"{t.topic}:{t.partition}": o for t, o in self._live.items()})

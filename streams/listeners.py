@@ -22,7 +22,7 @@ from contracts.listener_events import ListenerEvent, encode, of_feedback, of_pla
 from contracts.settings import Settings
 from contracts.workers import LISTENERS
 from streams.dead_letters import DeadLetters
-from streams.decode import Record, Rejected, decode_feedback, decode_plays
+from streams.decode import Record, Rejected
 from streams.errors import PositionLost
 from streams.feature_store import FeatureStore
 from streams.follow import follow
@@ -45,6 +45,7 @@ class ListenersFold:
         settings = worker.settings
         self.topics = [worker.topics.plays, worker.topics.feedback]
         self._status = worker.status
+        self._decoder = worker.decoder
         self._log_ids: dict[str, str] = {topic: log_ids[topic] for topic in self.topics}
         self._partitions = settings.partitions
         self._client = redis.Redis.from_url(
@@ -83,9 +84,7 @@ class ListenersFold:
             self._note({tp: start})
 
     async def _apply_plays(self, tp: TP, start: int, records: list[Record]) -> None:
-        batch = decode_plays(
-            records, partition=tp.partition, partitions=self._partitions, start=start
-        )
+        batch = self._decoder.plays(records, partition=tp.partition, start=start)
         await self._refuse(tp, batch.rejected)
         done = await self._store.apply_plays(self._log_ids[tp.topic], batch)
         self._status.add(
@@ -100,9 +99,7 @@ class ListenersFold:
             await self._publish(of_plays(message for _, message in batch.messages))
 
     async def _apply_feedback(self, tp: TP, start: int, records: list[Record]) -> None:
-        batch = decode_feedback(
-            records, partition=tp.partition, partitions=self._partitions, start=start
-        )
+        batch = self._decoder.feedback(records, partition=tp.partition, start=start)
         await self._refuse(tp, batch.rejected)
         done = await self._store.apply_feedback(self._log_ids[tp.topic], batch)
         self._status.add(messages=len(records), feedback=done)

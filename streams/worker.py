@@ -15,7 +15,8 @@ from contracts.kafka import ensure_topics
 from contracts.log_limit import LogLimit
 from contracts.settings import Settings
 from contracts.topics import Topics
-from streams.erasures import ErasureFollower
+from streams.decode import Decoder
+from streams.erasures import Erased, ErasureFollower
 from streams.errors import FAILED, exit_code
 from streams.heartbeat import Reporter, Status
 
@@ -40,6 +41,8 @@ class Worker:
         What the heartbeat says.
     erasures
         Follows what is to be forgotten.
+    decoder
+        Reads messages and leaves out what is erased.
     stopping
         Set by SIGTERM and SIGINT.
     """
@@ -49,7 +52,9 @@ class Worker:
         self.name = name
         self.topics = Topics(settings.namespace)
         self.status = Status()
-        self.erasures = ErasureFollower(settings, self.status)
+        erased = Erased()
+        self.erasures = ErasureFollower(settings, self.status, erased)
+        self.decoder = Decoder(erased, settings.partitions)
         self.stopping = threading.Event()
 
     def patiently(self, attempt: Callable[[], T], part: str = "") -> T:
@@ -87,7 +92,8 @@ class Worker:
         configs = self.topics.configs(settings.plays_retention_days)
         ids = self.patiently(lambda: ensure_topics(settings.kafka, configs, settings.partitions))
         self.status.log_id = ids[self.topics.plays]
-        self.patiently(lambda: self.erasures.read_whole(ids))
+        logs = {topic.kind: ids[topic] for topic in self.topics.landed}
+        self.patiently(lambda: self.erasures.read_whole(logs))
         return ids
 
 

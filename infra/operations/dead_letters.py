@@ -18,7 +18,7 @@ from contracts.errors import BrokerUnavailable, InvalidEvent, StoreUnavailable
 from contracts.events import DeadLetter
 from contracts.kafka import end_offsets, log_id
 from contracts.settings import Settings
-from contracts.topics import Topics
+from contracts.topics import Kind, Topics
 from infra.operations.scrobbles import as_play
 from streams.erasures import Erased, ErasureFollower, Place
 from streams.heartbeat import Status
@@ -117,17 +117,18 @@ def read(settings: Settings, *, replayed: bool = False) -> list[Letter]:
     return [
         letter
         for letter in in_time
-        if (replayed or letter.id not in done) and not _is_erased(letter, erased)
+        if (replayed or letter.id not in done)
+        and not _is_erased(letter, erased, Topics(settings.namespace))
     ]
 
 
-def _is_erased(letter: Letter, erased: Erased) -> bool:
+def _is_erased(letter: Letter, erased: Erased, topics: Topics) -> bool:
     """Return whether the sender was erased after the letter, or the message in it, was written."""
     content = letter.content
     user = (content.key or b"").decode(errors="replace")
-    places = [Place("dead-letters", letter.partition, letter.offset)]
-    if content.offset >= 0 and not content.topic.startswith(_HTTP):
-        places.append(Place(content.topic.rpartition(".")[2], content.partition, content.offset))
+    places = [Place(Kind.DEAD_LETTERS, letter.partition, letter.offset)]
+    if content.offset >= 0 and (topic := topics.named(content.topic)) is not None:
+        places.append(Place(topic.kind, content.partition, content.offset))
     return any(erased.covers(user, place, content.at) for place in places)
 
 
@@ -136,8 +137,8 @@ def _erased(settings: Settings) -> Erased:
     erased = Erased()
     follower = ErasureFollower(settings, Status(), erased)
     topics = Topics(settings.namespace)
-    logs = (topics.plays, topics.feedback, topics.impressions, topics.dead_letters)
-    follower.read_whole({topic: log_id(settings.kafka, topic) for topic in logs})
+    logs = (*topics.landed, topics.dead_letters)
+    follower.read_whole({topic.kind: log_id(settings.kafka, topic) for topic in logs})
     follower.close()
     return erased
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 from pyflink.common import Row as FlinkRow
 from pyflink.common import Types
 from pyflink.datastream import ProcessFunction, RuntimeContext
 
+from contracts.kafka import log_id
 from contracts.settings import Settings
 from contracts.topics import Topics
 from streams.dead_letters import DeadLetters
-from streams.decode import Record
-from streams.erasures import ErasureFollower
+from streams.decode import Decoder, Record
+from streams.erasures import Erased, ErasureFollower
 from streams.flink.rows import Row, rows
 from streams.heartbeat import Status
 
@@ -25,18 +27,18 @@ _KINDS = {"played_at": Types.LONG(), "received_at": Types.LONG(), "trace": Types
 ROW_TYPE = Types.ROW_NAMED(
     list(Row._fields), [_KINDS.get(name, Types.STRING()) for name in Row._fields]
 )
-#: One thread follows the erasures for all subtasks of a process.
-_followers: list[ErasureFollower] = []
 
 
-def _know_what_is_erased(settings: Settings) -> None:
-    if not _followers:
-        follower = ErasureFollower(settings, Status())
-        follower.read_whole()
-        _followers.append(follower)
+@cache
+def _erased(settings: Settings) -> Erased:
+    """Return what is erased; one thread follows the topic for all subtasks of a process."""
+    erased, topics = Erased(), Topics(settings.namespace)
+    follower = ErasureFollower(settings, Status(), erased)
+    follower.read_whole({t.kind: log_id(settings.kafka, t) for t in topics.landed})
+    return erased
 
 
-class Decoder(ProcessFunction):
+class DecodePlays(ProcessFunction):
     """Reads messages ``(key, value, partition, offset)``; writes dead letters before it goes on."""
 
     def __init__(self, settings: Settings, bound: int) -> None:
@@ -45,7 +47,7 @@ class Decoder(ProcessFunction):
 
     def open(self, runtime_context: RuntimeContext) -> None:
         """Learn what is erased: nothing is read before that is known."""
-        _know_what_is_erased(self._settings)
+        self._decoder = Decoder(_erased(self._settings), self._settings.partitions)
         self._topic = Topics(self._settings.namespace).plays
         self._letters = DeadLetters(self._settings, STAGE)
 
@@ -53,10 +55,7 @@ class Decoder(ProcessFunction):
         """Yield a row for each play of a message."""
         key, body, partition, offset = value
         found, rejected = rows(
-            Record(offset, body, key),
-            partition=partition,
-            partitions=self._settings.partitions,
-            bound=self._bound,
+            self._decoder, Record(offset, body, key), partition=partition, bound=self._bound
         )
         self._letters.send(self._topic, partition, rejected)
         for row in found:

@@ -17,7 +17,7 @@ from pyflink.table import (
 
 from contracts.settings import Settings
 from contracts.topics import Topics
-from streams.flink.decoder import ROW_TYPE, STAGE, Decoder
+from streams.flink.decoder import ROW_TYPE, STAGE, DecodePlays
 from streams.flink.options import Options
 from streams.flink.rows import Row
 from streams.flink.statements import file_sink, interval, job, kafka_sink, statements
@@ -108,7 +108,7 @@ def _plays(table_env: StreamTableEnvironment, settings: Settings, options: Optio
     # bridge can. The watermarks stay those of the source, which are per partition.
     decoded = (
         table_env.to_data_stream(messages)
-        .process(Decoder(settings, options.bound), output_type=ROW_TYPE)
+        .process(DecodePlays(settings, options.bound), output_type=ROW_TYPE)
         .name("decode")
         .uid("decode")
     )

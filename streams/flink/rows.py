@@ -13,7 +13,7 @@ from zlib import crc32
 
 from contracts.events import Play
 from contracts.ids import artist_id
-from streams.decode import Record, Rejected, decode_plays
+from streams.decode import Decoder, Record, Rejected
 
 _HALF_A_MINUTE = 30_000
 _artist_id = lru_cache(65_536)(artist_id)
@@ -70,18 +70,18 @@ def trace(track_id: str, played_at: int) -> int:
 
 
 def rows(
-    record: Record, *, partition: int, partitions: int, bound: int
+    decoder: Decoder, record: Record, *, partition: int, bound: int
 ) -> tuple[list[Row], list[Rejected]]:
     """Return the plays of a message, or why there are none.
 
     Parameters
     ----------
-    partition, partitions
-        Where the message lies, and of how many.
+    partition
+        Where the message lies.
     bound
         Seconds after which a play is late.
     """
-    batch = decode_plays([record], partition=partition, partitions=partitions, start=record.offset)
+    batch = decoder.plays([record], partition=partition, start=record.offset)
     return [
         row
         for _, submission in batch.messages

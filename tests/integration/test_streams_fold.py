@@ -18,7 +18,8 @@ from contracts.events import Feedback, Play, Submission, encode
 from contracts.features import EMPTY, WINDOW, Keys
 from infra.stack.ports import free_ports
 from infra.stack.valkey import Valkey
-from streams.decode import Batch, Record, decode_plays
+from streams.decode import Batch, Decoder, Record
+from streams.erasures import Erased
 from streams.errors import PositionLost
 from streams.feature_store import Applied, FeatureStore
 from streams.fold import pack_feedback, pack_plays, reference_feedback, reference_fold
@@ -41,7 +42,7 @@ def batch_of(
 ) -> Batch[Submission]:
     records = [Record(offset + i, encode(m)) for i, m in enumerate(messages)]
     begin = offset if start is None else start
-    return decode_plays(records, partition=0, partitions=1, start=begin)
+    return Decoder(Erased(), 1).plays(records, partition=0, start=begin)
 
 
 def apply(valkey: Valkey, *batches: Batch[Submission], log: str = "log") -> list[Applied]:

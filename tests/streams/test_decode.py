@@ -9,13 +9,16 @@ from contracts.events import Feedback, encode
 from contracts.ids import partition_of
 from contracts.impressions import Impression
 from contracts.impressions import encode as encode_impression
-from streams.decode import Batch, Record, decode_feedback, decode_impressions, decode_plays
+from streams.decode import Batch, Decoder, Record
+from streams.erasures import Erased
 from tests.streams.plays import submission
+
+DECODER = Decoder(Erased(), 1)
 
 
 def one(value: bytes | None, partitions: int = 1, partition: int = 0) -> Batch[object]:
-    batch: Batch[object] = decode_plays(  # type: ignore[assignment]
-        [Record(5, value)], partition=partition, partitions=partitions, start=5
+    batch: Batch[object] = Decoder(Erased(), partitions).plays(  # type: ignore[assignment]
+        [Record(5, value)], partition=partition, start=5
     )
     return batch
 
@@ -23,7 +26,7 @@ def one(value: bytes | None, partitions: int = 1, partition: int = 0) -> Batch[o
 def test_good_and_bad_messages_keep_their_places() -> None:
     records = [Record(i, encode(submission("ada", (i, i)))) for i in range(4)]
     records[2] = Record(2, b"{")
-    batch = decode_plays(records, partition=0, partitions=1, start=0)
+    batch = DECODER.plays(records, partition=0, start=0)
     assert [offset for offset, _ in batch.messages] == [0, 1, 3]
     assert [(r.record.offset, r.error.reason) for r in batch.rejected] == [(2, "bad-json")]
     assert (batch.first, batch.last) == (0, 3)
@@ -31,7 +34,7 @@ def test_good_and_bad_messages_keep_their_places() -> None:
 
 def test_the_part_after_an_offset() -> None:
     records = [Record(i, encode(submission("ada", (i, i))) if i != 7 else b"") for i in range(4, 9)]
-    batch = decode_plays(records, partition=0, partitions=1, start=4).after(6)
+    batch = DECODER.plays(records, partition=0, start=4).after(6)
     assert [offset for offset, _ in batch.messages] == [8]
     assert [r.record.offset for r in batch.rejected] == [7]
     assert (batch.start, batch.first, batch.last) == (7, 7, 8)
@@ -68,7 +71,7 @@ def test_impossible_users_are_refused(user: str) -> None:
 def feedback(**changes: object) -> Batch[Feedback]:
     fields = {"user_id": "ada", "kind": "love", "at": 1, "source": "t", "artist": "A", "title": "T"}
     value = encode(Feedback(**{**fields, **changes}))  # type: ignore[arg-type]
-    return decode_feedback([Record(0, value)], partition=0, partitions=1, start=0)
+    return DECODER.feedback([Record(0, value)], partition=0, start=0)
 
 
 def test_feedback_must_say_something_known_of_a_named_track() -> None:
@@ -89,7 +92,7 @@ def impression(**changes: object) -> Batch[Impression]:
         "numbers": np.ones(3, np.float32).tobytes(),
     }
     value = encode_impression(Impression(**{**fields, **changes}))  # type: ignore[arg-type]
-    return decode_impressions([Record(0, value)], partition=0, partitions=1, start=0)
+    return DECODER.impressions([Record(0, value)], partition=0, start=0)
 
 
 def test_impressions_are_checked_before_they_land() -> None:
@@ -109,7 +112,7 @@ def of_version_1(shown: str, more: str = "") -> Batch[Impression]:
         '{"impression_id":"00000000-0000-4000-8000-000000000000","user_id":"ada","at":1,'
         f'"generation":1,"offset":7,"shown":{shown}{more}}}'
     )
-    return decode_impressions([Record(0, old.encode())], partition=0, partitions=1, start=0)
+    return DECODER.impressions([Record(0, old.encode())], partition=0, start=0)
 
 
 def test_an_impression_of_before_propensities_was_not_left_to_chance() -> None:
@@ -131,9 +134,9 @@ def test_impressions_of_version_1_are_still_read() -> None:
 @given(st.binary(max_size=200))
 def test_no_bytes_whatever_raise(value: bytes) -> None:
     records = [Record(0, value)]
-    assert len(decode_plays(records, partition=0, partitions=1, start=0).rejected) == 1
-    assert len(decode_feedback(records, partition=0, partitions=1, start=0).rejected) == 1
-    assert len(decode_impressions(records, partition=0, partitions=1, start=0).rejected) == 1
+    assert len(DECODER.plays(records, partition=0, start=0).rejected) == 1
+    assert len(DECODER.feedback(records, partition=0, start=0).rejected) == 1
+    assert len(DECODER.impressions(records, partition=0, start=0).rejected) == 1
 
 
 def test_nested_json_bombs_are_refused() -> None:

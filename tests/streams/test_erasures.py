@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,22 +11,15 @@ from contracts.errors import InvalidEvent
 from contracts.events import Feedback, Submission
 from contracts.events import encode as encode_event
 from contracts.ids import partition_of
-from streams.decode import Record, decode_feedback, decode_plays
-from streams.erasures import ERASED, Erased, Place
+from contracts.topics import Kind
+from streams.decode import Decoder, Record
+from streams.erasures import Erased, Place
 from tests.streams.plays import START, play, submission
 
 #: ``received_at`` of a play at second 0.
 FIRST = START * 1000 + 500
 #: A place of a log that no erasure here names: times decide.
-ELSEWHERE = Place("plays", 0, 0)
-
-
-@pytest.fixture(autouse=True)
-def nothing_erased() -> Iterator[None]:
-    """The set of the process, empty before and after."""
-    ERASED.clear()
-    yield
-    ERASED.clear()
+ELSEWHERE = Place(Kind.PLAYS, 0, 0)
 
 
 def erase(user: str, before: int, event_id: str = "") -> Erasure:
@@ -73,41 +64,40 @@ def test_one_play_goes_alone() -> None:
 
 def test_decoders_pass_over_it_and_move_on() -> None:
     partition = partition_of("ada", 4)
-    ERASED.add(erase("ada", FIRST))
+    decoder = Decoder(Erased(), 4)
+    decoder.erased.add(erase("ada", FIRST))
     records = [
         Record(7, encode_event(submission("ada", (0, 1)))),
         Record(8, encode_event(submission("ada", (1, 1)))),
     ]
-    batch = decode_plays(records, partition=partition, partitions=4, start=7)
+    batch = decoder.plays(records, partition=partition, start=7)
     assert ([offset for offset, _ in batch.messages], batch.last) == ([8], 8)
     assert batch.rejected == []
     said = Feedback(
         user_id="ada", kind="love", at=FIRST, source="t", track_id="x", artist="a", title="b"
     )
-    words = decode_feedback(
-        [Record(0, encode_event(said))], partition=partition, partitions=4, start=0
-    )
+    words = decoder.feedback([Record(0, encode_event(said))], partition=partition, start=0)
     assert (words.messages, words.rejected, words.last) == ([], [], 0)
 
 
 def test_where_the_erasure_names_the_log_offsets_decide_and_no_clock() -> None:
     erased = Erased()
-    erased.logs = {"plays": "log-1", "feedback": "log-2"}
+    erased.logs = {Kind.PLAYS: "log-1", Kind.FEEDBACK: "log-2"}
     hour = 3_600_000
     erased.add(
         Erasure(listener=listener_key("ada"), before=FIRST, ends={"log-1": [7, 3], "log-2": [2, 0]})
     )
     ahead = submission("ada", (0, 1), received_at=FIRST + hour)
     behind = submission("ada", (0, 1), received_at=FIRST - hour)
-    assert erased.keep(ahead, Place("plays", 0, 6)) is None
-    assert erased.keep(behind, Place("plays", 0, 7)) is behind
-    assert erased.keep(ahead, Place("plays", 1, 2)) is None
-    assert erased.keep(behind, Place("plays", 1, 3)) is behind
-    assert erased.covers("ada", Place("feedback", 0, 1), FIRST + hour)
-    assert not erased.covers("ada", Place("feedback", 0, 2), FIRST - hour)
-    erased.logs = {"plays": "log-3"}  # the log was made anew: only the time is left
-    assert erased.keep(ahead, Place("plays", 0, 6)) is ahead
-    assert erased.keep(behind, Place("plays", 0, 7)) is None
+    assert erased.keep(ahead, Place(Kind.PLAYS, 0, 6)) is None
+    assert erased.keep(behind, Place(Kind.PLAYS, 0, 7)) is behind
+    assert erased.keep(ahead, Place(Kind.PLAYS, 1, 2)) is None
+    assert erased.keep(behind, Place(Kind.PLAYS, 1, 3)) is behind
+    assert erased.covers("ada", Place(Kind.FEEDBACK, 0, 1), FIRST + hour)
+    assert not erased.covers("ada", Place(Kind.FEEDBACK, 0, 2), FIRST - hour)
+    erased.logs = {Kind.PLAYS: "log-3"}  # the log was made anew: only the time is left
+    assert erased.keep(ahead, Place(Kind.PLAYS, 0, 6)) is ahead
+    assert erased.keep(behind, Place(Kind.PLAYS, 0, 7)) is None
 
 
 def test_two_erasures_of_a_listener_add_up_over_two_logs() -> None:
@@ -116,9 +106,9 @@ def test_two_erasures_of_a_listener_add_up_over_two_logs() -> None:
         erased.add(Erasure(listener=listener_key("ada"), before=0, ends={log_id: [end]}))
     sent = submission("ada", (0, 1))
     for log_id, end in (("log-1", 5), ("log-2", 2)):
-        erased.logs = {"plays": log_id}
-        assert erased.keep(sent, Place("plays", 0, end - 1)) is None
-        assert erased.keep(sent, Place("plays", 0, end)) is sent
+        erased.logs = {Kind.PLAYS: log_id}
+        assert erased.keep(sent, Place(Kind.PLAYS, 0, end - 1)) is None
+        assert erased.keep(sent, Place(Kind.PLAYS, 0, end)) is sent
 
 
 @given(

@@ -15,8 +15,8 @@ from contracts.ids import artist_key, id_key, partition_of, track_key, user_key
 from contracts.impressions import Impression, encode, pack
 from contracts.topics import Topics
 from online_model import ModelConfig, Recommender
-from streams.decode import Batch, Record, decode_impressions
-from streams.erasures import ERASED
+from streams.decode import Batch, Decoder, Record
+from streams.erasures import Erased
 from streams.fold import pack_plays, reference_fold
 from streams.history_sink import to_told
 from streams.lake_rows import to_table
@@ -170,14 +170,11 @@ def test_impressions_of_an_erased_listener_are_not_read_again() -> None:
         impression_id="0b0e4b2c-7a3e-5f5e-9d8e-0123456789ab", user_id="ada", at=1_700_000_000_000,
         generation=1, offset=1, tracks=["a"], numbers=pack(one, one, one[:, None]),
     )  # fmt: skip
-    here = {"partition": partition_of("ada", 4), "partitions": 4, "start": 0}
+    decoder, home = Decoder(Erased(), 4), partition_of("ada", 4)
     records = [Record(0, encode(shown))]
-    try:
-        assert len(decode_impressions(records, **here).messages) == 1
-        ERASED.add(Erasure(listener=listener_key("ada"), before=shown.at))
-        assert decode_impressions(records, **here).messages == []
-    finally:
-        ERASED.clear()
+    assert len(decoder.impressions(records, partition=home, start=0).messages) == 1
+    decoder.erased.add(Erasure(listener=listener_key("ada"), before=shown.at))
+    assert decoder.impressions(records, partition=home, start=0).messages == []
 
 
 def test_erasures_are_kept_for_ever() -> None:

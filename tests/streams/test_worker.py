@@ -14,7 +14,7 @@ from contracts.erasures import Erasure, listener_key
 from contracts.errors import BrokerUnavailable
 from contracts.log_limit import LogLimit
 from contracts.settings import Settings
-from contracts.topics import Topics
+from contracts.topics import Kind, Topics
 from streams import erasures
 from streams.errors import FAILED
 from streams.follow import follow
@@ -115,10 +115,10 @@ def test_erasures_read_before_the_broker_went_are_not_forgotten(
             with pytest.raises(BrokerUnavailable):
                 follower.read_whole({})
             erased.add(Erasure(listener=listener_key("ada"), before=10))
-            assert erased.covers("ada", erasures.Place("plays", 0, 0), 10)
+            assert erased.covers("ada", erasures.Place(Kind.PLAYS, 0, 0), 10)
         with pytest.raises(BrokerUnavailable):
             follower.read_whole({})
-        assert erased.covers("ada", erasures.Place("plays", 0, 0), 10)
+        assert erased.covers("ada", erasures.Place(Kind.PLAYS, 0, 0), 10)
     finally:
         follower.close()
         follower.join(10)

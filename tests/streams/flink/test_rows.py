@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 
 from contracts.events import Play, Submission, encode
 from contracts.ids import event_id, partition_of
-from streams.decode import Record
+from streams.decode import Decoder, Record
+from streams.erasures import Erased
 from streams.flink.rows import is_heard, is_late, rows, trace
 
 USER, PARTITIONS = "ada", 4
+DECODER = Decoder(Erased(), PARTITIONS)
 HOUR = 3_600_000
 
 
@@ -32,14 +34,14 @@ def play(at: int = 1_700_000_000_000, after: int = 1000, **more: Any) -> Play:
 
 def decoded(value: bytes, partition: int | None = None) -> tuple[list[object], list[object]]:
     home = partition_of(USER, PARTITIONS) if partition is None else partition
-    found, rejected = rows(Record(0, value), partition=home, partitions=PARTITIONS, bound=3600)
+    found, rejected = rows(DECODER, Record(0, value), partition=home, bound=3600)
     return list(found), list(rejected)
 
 
 def test_each_play_is_a_row() -> None:
     value = encode(Submission(user_id=USER, plays=[play(), play(at=1_700_000_100_000, after=HOUR)]))
     found, rejected = rows(
-        Record(0, value), partition=partition_of(USER, PARTITIONS), partitions=4, bound=3600
+        DECODER, Record(0, value), partition=partition_of(USER, PARTITIONS), bound=3600
     )
     assert [row.late for row in found] == [False, False]
     assert [row.received_at - row.played_at for row in found] == [1000, HOUR]
