@@ -7,9 +7,10 @@ from typing import Literal
 import msgspec
 from fastapi import APIRouter, Response
 
-from api.watcher import OWN
 from api.web import With, answers, json_reply
 
+#: What this process itself needs to take traffic; the rest only makes answers poorer or later.
+OWN = ("kafka", "postgres")
 router = APIRouter(tags=["operation"])
 
 
@@ -49,7 +50,7 @@ async def readyz(services: With, scope: Literal["all", "api"] = "all") -> Respon
     accounts): use that for a load balancer, since everything else degrades without failing.
     """
     watcher = services.watcher
-    workers = watcher.worker_states()
+    workers = services.workers.states()
     if scope == "api":
         good = all(watcher.state[name] == "ok" for name in OWN)
     else:

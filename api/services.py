@@ -1,4 +1,7 @@
-"""What the handlers work with: the log, the stores, the model, the counters."""
+"""The composition root of the API: every part is made here and given what it uses.
+
+A part never reaches back for this object; only handlers take it, as what a request works with.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from api.audit import AuditTrail
 from api.auth import Accounts
 from api.listenbrainz.limits import RateWindow
 from api.listeners.hub import EventHub
+from api.looks import BrokerLook, DatabaseLook, WorkersLook
 from api.metrics import Metrics
 from api.offers import Offers
 from api.plays.records import PlayRecords
@@ -20,6 +24,8 @@ from api.producer import LINGER_MS, PlayLog
 from api.revocations import Revocations
 from api.serving.desk import Desk
 from api.serving.features import FeatureStore
+from api.serving.impressions import ImpressionLog
+from api.serving.lists import ListParts
 from api.serving.live import LiveModel
 from api.serving.slow import SlowLists
 from api.watcher import Watcher
@@ -59,12 +65,28 @@ class Services:
         self.features = FeatureStore(self.redis, settings.redis_url, self.keys)
         self.events = EventHub(settings.redis_url, self.keys.events)
         self.model = LiveModel(settings.paths.model)
-        self.desk = Desk(self)
-        self.slow = SlowLists(self)
+        parts = ListParts(
+            self.features,
+            self.model,
+            ImpressionLog(self.impressions, self.topics.impressions, settings.partitions),
+            self.metrics.degraded,
+            settings.explore_share,
+        )
+        self.desk = Desk(parts)
+        self.slow = SlowLists(parts)
         self.rates = RateWindow()
         self.logins = RateWindow(seconds=60)
         self.audit = AuditTrail(self.account_pool)
-        self.watcher = Watcher(self)
+        self.workers = WorkersLook(self.redis, self.keys.workers)
+        self._broker = BrokerLook(self.log, self.impressions, settings)
+        self.watcher = Watcher(
+            {
+                "kafka": self._broker.look,
+                "postgres": DatabaseLook(self.account_pool).look,
+                "redis": self.workers.look,
+                "model": self.model.refresh,
+            }
+        )
         self._loop: asyncio.AbstractEventLoop | None = None
         self._watch_numbers()
 
@@ -91,6 +113,7 @@ class Services:
             log.error("stopping: %d messages were never acknowledged", left)
         self.slow.close()
         await asyncio.gather(self.watcher.stop(), self.revocations.stop())
+        self._broker.close()
         await asyncio.gather(
             self.pool.close(timeout=2.0),
             self.account_pool.close(timeout=2.0),
@@ -119,3 +142,8 @@ class Services:
         watch("segue_event_streams", "Readers of live events.", lambda: events.count)
         watch("segue_model_generation", "Generation of the model.", lambda: model.generation)
         watch("segue_model_plays", "Plays the model has learned.", lambda: model.plays_learned)
+        self.metrics.watch_many(
+            "segue_model_quality",
+            "How good the lists are, judged by the learner on the plays it learns.",
+            self.workers.quality,
+        )

@@ -96,7 +96,7 @@ async def model(services: With, _: Caller) -> Response:
             reader.plays_learned,
             reader.clock,
             offsets,
-            reader.health(drift=False) | _drift(services.watcher.quality()),
+            reader.health(drift=False) | _drift(services.workers.quality()),
             reader.views,
         )
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,20 +18,15 @@ from api.serving.asked import Asked
 from api.serving.features import CONNECTIONS
 from api.serving.known import KnownTracks
 from api.serving.lists import (
+    ListParts,
     MadeList,
     Moment,
-    finish,
     impression_ids,
-    is_degraded,
     items,
     rank,
     sound,
-    without_model,
 )
 from contracts.errors import StoreUnavailable
-
-if TYPE_CHECKING:
-    from api.services import Services
 
 log = logging.getLogger(__name__)
 
@@ -52,8 +47,8 @@ class Question(NamedTuple):
 class Desk:
     """Answers questions in batches, on the event loop it is used on."""
 
-    def __init__(self, services: Services) -> None:
-        self._services = services
+    def __init__(self, parts: ListParts) -> None:
+        self._parts = parts
         self._tracks = KnownTracks()
         self._waiting: list[Question] = []
         self._working = 0
@@ -97,7 +92,7 @@ class Desk:
             missing = False
             blobs: list[bytes | None] = [None] * len(batch)
             try:
-                blobs = await self._services.features.get_many([q.user for q in batch])
+                blobs = await self._parts.features.get_many([q.user for q in batch])
             except StoreUnavailable:
                 missing = True
             bodies = self._bodies(batch, blobs, missing)
@@ -112,17 +107,17 @@ class Desk:
         self, batch: list[Question], blobs: Sequence[bytes | None], missing: bool
     ) -> list[bytes]:
         """Make and log the lists, all in one turn: no list mixes two models."""
-        services = self._services
+        parts = self._parts
         ids = impression_ids(len(batch))
-        reader = services.model.reader
+        reader = parts.model.reader
         if reader is None:
             return [
-                without_model(services, q.user, impression_id)
+                parts.without_model(q.user, impression_id)
                 for q, impression_id in zip(batch, ids, strict=True)
             ]
         moment = Moment.of(reader)
         checked = [sound(blob) for blob in blobs]
-        share = services.settings.explore_share
+        share = parts.explore_share
         rankings = rank(
             reader, [q.asked for q in batch], [b for b, _ in checked], ids, int(moment.now), share
         )
@@ -133,7 +128,7 @@ class Desk:
         ):
             shown = tracks[at : at + len(ranking)]
             at += len(ranking)
-            degraded = is_degraded(services, ranking, missing or torn)
+            degraded = parts.is_degraded(ranking, missing or torn)
             made = MadeList(
                 moment,
                 question.user,
@@ -144,7 +139,7 @@ class Desk:
                 shown,
                 items(reader, ranking, shown),
             )
-            bodies.append(finish(services, made))
+            bodies.append(parts.finish(made))
         return bodies
 
 

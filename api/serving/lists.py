@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 import msgspec
 import numpy as np
 
-from api.producer import Record
 from api.serving.asked import Asked
 from api.serving.explain import reasons_of
 from api.serving.known import Known
 from contracts.errors import IncompatibleState
 from contracts.features import EMPTY, Listener, check
-from contracts.ids import partition_of
-from contracts.impressions import Impression, encode, pack
+from contracts.impressions import Impression, pack
 from online_model import Ranking, Recommender
 from online_model.exploration import IN_LINE, explore
-
-if TYPE_CHECKING:
-    from api.services import Services
 
 _ENCODER = msgspec.json.Encoder()
 _CERTAIN = np.ones(1024, np.float32)
@@ -174,44 +170,78 @@ class MadeList(NamedTuple):
     items: bytes
 
 
-def finish(services: Services, made: MadeList) -> bytes:
-    """Log a list as an impression and return the body of its answer. Call it on the event loop."""
-    services.impressions.offer(
-        Record(
-            services.topics.impressions,
-            made.user.encode(),
-            encode(_impression_of(made)),
-            partition_of(made.user, services.settings.partitions),
-        )
-    )
-    return body_of(
-        made.moment,
-        made.user,
-        made.degraded,
-        made.ranking.stranger,
-        made.impression_id,
-        made.items,
-    )
+class Features(Protocol):
+    """Where the listeners' packed features are read."""
+
+    async def get_many(self, user_ids: Sequence[str]) -> list[bytes | None]:
+        """Return a blob for each listener; raises StoreUnavailable."""
+        ...
 
 
-def is_degraded(services: Services, ranking: Ranking, no_features: bool) -> bool:
-    """Return whether a list rests on less than it should, and count it if so.
+class Model(Protocol):
+    """Where the model is."""
 
-    Parameters
+    @property
+    def reader(self) -> Recommender | None:
+        """The mapped model; ``None`` before there is one."""
+        ...
+
+
+class Impressions(Protocol):
+    """Where it is logged which lists were shown."""
+
+    def add(self, impression: Impression) -> None:
+        """Log one list."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ListParts:
+    """What lists are made of and logged to.
+
+    Attributes
     ----------
-    no_features
-        The feature store did not answer, or what it holds of the listener cannot be read.
+    count_degraded
+        Called with the reason (``model``, ``features``, ``state``) for each poorer list.
+    explore_share
+        Probability with which a place of a list explores.
     """
-    degraded = no_features or ranking.degraded
-    if degraded:
-        services.metrics.degraded("features" if no_features else "state")
-    return degraded
 
+    features: Features
+    model: Model
+    impressions: Impressions
+    count_degraded: Callable[[str], None]
+    explore_share: float
 
-def without_model(services: Services, user: str, impression_id: str) -> bytes:
-    """Return the body of an answer while no model is mapped: an empty list."""
-    services.metrics.degraded("model")
-    return body_of(Moment(0.0, 0, 0), user, True, True, impression_id, b"")
+    def finish(self, made: MadeList) -> bytes:
+        """Log a list as an impression and return the body of its answer; on the event loop."""
+        self.impressions.add(_impression_of(made))
+        return body_of(
+            made.moment,
+            made.user,
+            made.degraded,
+            made.ranking.stranger,
+            made.impression_id,
+            made.items,
+        )
+
+    def is_degraded(self, ranking: Ranking, no_features: bool) -> bool:
+        """Return whether a list rests on less than it should, and count it if so.
+
+        Parameters
+        ----------
+        no_features
+            The feature store did not answer, or what it holds of the listener cannot be read.
+        """
+        degraded = no_features or ranking.degraded
+        if degraded:
+            self.count_degraded("features" if no_features else "state")
+        return degraded
+
+    def without_model(self, user: str, impression_id: str) -> bytes:
+        """Return the body of an answer while no model is mapped: an empty list."""
+        self.count_degraded("model")
+        return body_of(Moment(0.0, 0, 0), user, True, True, impression_id, b"")
 
 
 def _impression_of(made: MadeList) -> Impression:

@@ -10,27 +10,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from api.errors import unavailable
 from api.serving.asked import Asked
 from api.serving.known import Known, KnownTracks
 from api.serving.lists import (
+    ListParts,
     MadeList,
     Moment,
-    finish,
     impression_ids,
-    is_degraded,
     items,
     rank_one,
     sound,
-    without_model,
 )
 from contracts.errors import StoreUnavailable
 from online_model import Ranking, Recommender
-
-if TYPE_CHECKING:
-    from api.services import Services
 
 #: Requests that may wait for the thread; the next one is refused (503).
 MOST_WAITING = 32
@@ -40,8 +35,8 @@ _Made = TypeVar("_Made")
 class SlowLists:
     """Makes lists on its thread; use it on one event loop."""
 
-    def __init__(self, services: Services) -> None:
-        self._services = services
+    def __init__(self, parts: ListParts) -> None:
+        self._parts = parts
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="slow-lists")
         self._waiting = 0
         # Used on the thread alone.
@@ -56,14 +51,14 @@ class SlowLists:
         ApiError
             503: too many such requests wait already.
         """
-        services = self._services
+        parts = self._parts
         (impression_id,) = impression_ids(1)
         blob, missing = await self._blob_of(user)
-        live = services.model.reader
+        live = parts.model.reader
         if live is None:
-            return without_model(services, user, impression_id)
+            return parts.without_model(user, impression_id)
         moment, (held, torn) = Moment.of(live), sound(blob)
-        share = services.settings.explore_share
+        share = parts.explore_share
 
         def make(reader: Recommender) -> tuple[Ranking, list[Known], bytes]:
             ranking = rank_one(reader, asked, held, impression_id, int(moment.now), share)
@@ -71,9 +66,9 @@ class SlowLists:
             return ranking, shown, items(reader, ranking, shown)
 
         ranking, shown, body = await self.run(live, make)
-        degraded = is_degraded(services, ranking, missing or torn)
+        degraded = parts.is_degraded(ranking, missing or torn)
         made = MadeList(moment, user, asked, impression_id, degraded, ranking, shown, body)
-        return finish(services, made)
+        return parts.finish(made)
 
     async def run(self, live: Recommender, make: Callable[[Recommender], _Made]) -> _Made:
         """Call a function on the thread, with a reader of the same model that is only its own.
@@ -99,7 +94,7 @@ class SlowLists:
     async def _blob_of(self, user: str) -> tuple[bytes | None, bool]:
         """Return what the feature store holds of a listener, and whether it did not answer."""
         try:
-            (blob,) = await self._services.features.get_many([user])
+            (blob,) = await self._parts.features.get_many([user])
         except StoreUnavailable:
             return None, True
         return blob, False

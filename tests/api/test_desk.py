@@ -14,8 +14,9 @@ from api.producer import Record
 from api.serving import desk
 from api.serving.asked import Asked
 from api.serving.desk import Desk
+from api.serving.impressions import ImpressionLog
 from api.serving.known import KnownTracks
-from api.serving.lists import impression_ids, rank
+from api.serving.lists import ListParts, impression_ids, rank
 from contracts.features import Listener, pack_play
 from contracts.impressions import decode
 from online_model import FEATURE_NAMES, Recommender
@@ -69,10 +70,17 @@ def logged(world: World, learned: Recommender, monkeypatch: pytest.MonkeyPatch) 
     return log
 
 
+def desk_of(world: World) -> Desk:
+    services = world.services
+    shown = ImpressionLog(services.impressions, services.topics.impressions, 4)
+    degraded = services.metrics.degraded
+    return Desk(ListParts(services.features, services.model, shown, degraded, 0.0))
+
+
 async def test_what_is_answered_is_what_is_logged(world: World, logged: Logged) -> None:
     users = ["ada", "bob-the-listener", "stranger"]
     asked = [Asked(5), Asked(7, discover=True), Asked()]
-    lists = Desk(world.services)
+    lists = desk_of(world)
     made = await asyncio.gather(*map(lists.ask, users, asked))
     assert len(logged.records) == 3
     for user, a, body, record in zip(users, asked, made, logged.records, strict=True):
@@ -93,7 +101,7 @@ async def test_what_is_answered_is_what_is_logged(world: World, logged: Logged) 
 
 
 async def test_one_torn_blob_spoils_no_other(world: World, logged: Logged) -> None:
-    lists = Desk(world.services)
+    lists = desk_of(world)
     users = ["ada", "torn", "old", "bob"]
     made = await asyncio.gather(*(lists.ask(user, Asked(4)) for user in users))
     answers = [json.loads(body) for body in made]
@@ -104,7 +112,7 @@ async def test_one_torn_blob_spoils_no_other(world: World, logged: Logged) -> No
 
 
 async def test_more_than_one_batch_and_clients_that_leave(world: World, logged: Logged) -> None:
-    lists = Desk(world.services)
+    lists = desk_of(world)
     waiting = [lists.ask(f"user{n}", Asked(1 + n % 9)) for n in range(2 * desk.MOST + 5)]
     waiting[3].cancel()
     made = await asyncio.gather(*waiting, return_exceptions=True)
@@ -117,7 +125,7 @@ async def test_nobody_is_left_waiting_whenever_they_come(
     world: World, logged: Logged, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Requests that arrive just as a batch starts, waits, ends: each finds somebody at the desk."""
-    lists = Desk(world.services)
+    lists = desk_of(world)
     pauses = iter(range(10**6))
 
     async def get_many(user_ids: Sequence[str]) -> list[bytes | None]:
@@ -190,7 +198,7 @@ def test_a_row_given_to_another_track_is_read_anew() -> None:
 async def test_a_track_without_a_document_is_in_neither(
     world: World, logged: Logged, learned: Recommender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    full = json.loads(await Desk(world.services).ask("ada", Asked(5)))["recommendations"]
+    full = json.loads(await desk_of(world).ask("ada", Asked(5)))["recommendations"]
     row = next(
         r
         for r in range(60)
@@ -201,7 +209,7 @@ async def test_a_track_without_a_document_is_in_neither(
     size = learned.state.document_size[row]
     learned.state.document_size[row] = 0
     try:
-        answer = json.loads(await Desk(world.services).ask("ada", Asked(5)))
+        answer = json.loads(await desk_of(world).ask("ada", Asked(5)))
     finally:
         learned.state.document_size[row] = size
     left = [t["track_id"] for t in full if t != full[1]]
@@ -213,7 +221,7 @@ async def test_a_track_without_a_document_is_in_neither(
 async def test_an_answer_that_cannot_be_sent_holds_up_no_other(
     world: World, logged: Logged
 ) -> None:
-    lists = Desk(world.services)
+    lists = desk_of(world)
 
     def gone(_: object) -> None:
         raise RuntimeError("the handler is closed")

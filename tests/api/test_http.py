@@ -217,9 +217,9 @@ async def test_a_host_that_was_taken_away_does_not_speak_for_the_others(
     async def hgetall(_: str) -> dict[bytes, bytes]:
         return {beat.name.encode(): encode(beat) for beat in beats}
 
-    watcher = world.services.watcher
+    workers = world.services.workers
     monkeypatch.setattr(world.services.redis, "hgetall", hgetall)
-    monkeypatch.setattr(watcher, "workers", {})
-    assert await watcher._redis() == "ok"
-    states = watcher.worker_states()
+    monkeypatch.setattr(workers, "beats", {})
+    assert await workers.look() == "ok"
+    states = workers.states()
     assert (states["learner"], states["listeners"]) == ("ok", "silent for 60 s")
