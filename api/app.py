@@ -18,10 +18,10 @@ from api.docs import render
 from api.edge import Edge, error_reply
 from api.errors import INTERNAL, ApiError
 from api.export import endpoint as export
+from api.gate import Gate
 from api.lastfm import audioscrobbler, browser, endpoint
 from api.listenbrainz import delete, imports, ratings, read, recommendation, stats
 from api.listenbrainz import feedback as said
-from api.listenbrainz.gate import Gate
 from api.listeners import events, opinions, plays
 from api.openapi import describe
 from api.services import Services

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import INTERNAL, ApiError, ClientGone, listenbrainz_body, native_body
+from api.gate import Gate
 from api.http import Handler, Headers, Reply, send_reply
 from api.lastfm.errors import RATE_LIMIT
 from api.lastfm.tree import failure
-from api.listenbrainz.gate import PREFIX, PREFLIGHT, Gate
+from api.listenbrainz.limits import PREFIX, PREFLIGHT
 from api.services import Services
 
 log = logging.getLogger(__name__)

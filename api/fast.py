@@ -3,9 +3,10 @@
 Running an ASGI application costs the server several times what parsing a request does: a task, a
 scope, an event and two messages each. The two commonest requests need none of it: who calls is
 known from a moment ago, lists come from the desk in a batch, and plays (:mod:`api.plays.fast`) go
-straight to the log. Whatever is out of the ordinary (a token not seen lately, a bad parameter, too
-many requests, a client that does not read) goes the way of every request, through
-:class:`api.edge.Edge`, which answers the same bytes.
+straight to the log. Who may ask, and how often, is decided by the functions that decide it for
+every request (:mod:`api.gate`, :func:`api.serving.recommend.question`). Anything unusual (a token
+not seen lately, an encoded name, a list that takes long, a client that does not read) goes to the
+application through :class:`api.edge.Edge`, which answers the same bytes.
 """
 
 from __future__ import annotations
@@ -13,21 +14,21 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from api.cycle import Cycle, answer
 from api.edge import error_reply
 from api.errors import INTERNAL, ApiError
+from api.gate import Gate
 from api.http import Headers
-from api.listenbrainz.gate import Gate
 from api.plays.fast import FastPosts
 from api.plays.submit import ROUTE as POST_ROUTE
 from api.plays.wire import MAX_BODY
 from api.services import Services
-from api.serving.asked import parameters
-from api.serving.recommend import LONGEST_NAME, PREFIX, ROUTE, SUFFIX
+from api.serving.recommend import PREFIX, ROUTE, SUFFIX, question
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +59,7 @@ class FastPath:
         self._gate = Gate(services.accounts, services.rates, services.settings)
         self._desk = services.desk
         self._metrics = services.metrics
-        self.posts = FastPosts(services)
+        self.posts = FastPosts(services, self._gate)
 
     def take(self, protocol: HttpToolsProtocol, keep_alive: bool) -> Cycle | None:
         """Begin to answer a GET whose headers have arrived; ``None`` where it is not for us."""
@@ -66,102 +67,145 @@ class FastPath:
         if not (path.startswith(_START) and path.endswith(_END)) or b"#" in protocol.url:
             return None
         name = path[len(_START) : -len(_END)]
-        if not 0 < len(name) <= LONGEST_NAME or b"%" in name or not name.isascii():
+        if not name or b"%" in name or not name.isascii():
             return None
-        user = name.decode("ascii")
+        known = self._gate.recall(protocol.headers)
+        if known is None:
+            return None
+        started = time.perf_counter()
+        (identity, caller), user = known, name.decode("ascii")
+        asked, wrong = None, None
         try:
-            asked = parameters(query)
-        except ApiError:
-            return None
-        if asked.costly:
-            return None
-        admitted = self._gate.admit(protocol.headers, user)
-        if admitted is None:
-            return None
+            asked = question(identity, user, query)
+            if asked.costly:
+                return None
+        except ApiError as error:
+            wrong = error
+        headers, refusal = self._gate.admit(caller)
         cycle = Cycle(keep_alive)
-        pending = Pending(self, protocol, cycle, admitted, time.perf_counter())
-        self._desk.put(user, asked, pending.answer)
+        pending = Pending(self, protocol, cycle, headers, started)
+        refused = refusal or wrong
+        if asked is None or refused is not None:
+            # Not from within the parser, which may have the next request in hand already.
+            protocol.loop.call_soon(pending.answer, refused or INTERNAL)
+        else:
+            self._desk.put(user, asked, pending.answer)
         return cycle
 
     def send(self, pending: Pending, made: bytes | Exception) -> None:
         """Write an answer as the server writes the application's."""
-        protocol, cycle, status = pending.protocol, pending.cycle, 200
+        protocol, cycle, headers, status = pending.protocol, pending.cycle, pending.headers, 200
         if isinstance(made, Exception):
-            log.error("%s failed", ROUTE, exc_info=made)
-            reply = error_reply(INTERNAL, ROUTE)
-            made, status = reply.body, reply.status
-        answer(protocol, cycle, status, pending.headers, made)
+            if not isinstance(made, ApiError):
+                log.error("%s failed", ROUTE, exc_info=made)
+                made = INTERNAL
+            reply = error_reply(made, ROUTE)
+            made, status, headers = reply.body, reply.status, [*reply.headers, *headers]
+        answer(protocol, cycle, status, headers, made)
         self._metrics.answered(ROUTE, "GET", status, time.perf_counter() - pending.started)
 
 
-def protocol_with(fast: FastPath) -> type[HttpToolsProtocol]:
-    """Return uvicorn's HTTP protocol with the fast path before its application."""
-    take_list, take_plays = _careful(fast.take), _careful(fast.posts.take)
+class FastProtocol(HttpToolsProtocol):
+    """Uvicorn's HTTP protocol with the fast path before its application.
 
-    class FastProtocol(HttpToolsProtocol):
-        #: Body so far of a POST that nobody has begun to answer.
-        held: bytes | None = None
-        #: Whether a request line or headers are still coming, and about how much of them came.
-        heading, head_bytes = False, 0
+    The states of one request, with the callbacks of the parser that lead on::
 
-        def on_message_begin(self) -> None:
-            super().on_message_begin()
-            self.heading, self.head_bytes = True, 0
+        head ---- on_headers_complete ---> GET taken ---------> the desk answers
+        |  \\                         \\--> POST held: its body is kept here
+        |   \\-- (anything else) ---.          |-- on_message_complete --> taken: the log answers
+        |                           v          |-- (not taken) -------.
+        '-- more than MAX_HEAD -> 400  application <------------------+
+                                       ^-- the body is not whole yet -'
 
-        def on_headers_complete(self) -> None:
-            self.heading = False
-            parser = self.parser
-            free = self.cycle is None or self.cycle.response_complete
-            if (
-                free
-                and parser.get_http_version() == "1.1"
-                and not parser.should_upgrade()
-                and not self.expect_100_continue
-                and not self.flow.write_paused
-            ):
-                method = parser.get_method()
-                if method == b"GET":
-                    cycle = take_list(self, parser.should_keep_alive())
-                    if cycle is not None:
-                        self.cycle = cycle
-                        return
-                elif method == b"POST" and self.url == _POST and _is_plain(self.headers):
-                    self.held = b""
-                    return
-            super().on_headers_complete()
+    Attributes
+    ----------
+    held
+        Body so far of a POST in the state *held*; ``None`` in every other state.
+    heading
+        Whether the request line or headers are still coming (the state *head*).
+    head_bytes
+        About how much of them has come.
 
-        def on_body(self, body: bytes) -> None:
-            if self.held is None:
-                super().on_body(body)
-            else:
-                self.held += body
+    Parameters
+    ----------
+    fast
+        Takes requests.
+    given
+        What uvicorn gives its protocol.
+    """
 
-        def on_message_complete(self) -> None:
-            body, self.held = self.held, None
-            if body is not None:
-                cycle = take_plays(self, body, self.parser.should_keep_alive())
+    def __init__(self, fast: FastPath, **given: Any) -> None:
+        super().__init__(**given)
+        self.take_list, self.take_plays = _careful(fast.take), _careful(fast.posts.take)
+        self.held: bytes | None = None
+        self.heading, self.head_bytes = False, 0
+
+    def on_message_begin(self) -> None:
+        """Enter the state *head*."""
+        super().on_message_begin()
+        self.heading, self.head_bytes = True, 0
+
+    def on_headers_complete(self) -> None:
+        """Take a GET, hold a POST, or begin the application."""
+        self.heading = False
+        parser = self.parser
+        free = self.cycle is None or self.cycle.response_complete
+        if (
+            free
+            and parser.get_http_version() == "1.1"
+            and not parser.should_upgrade()
+            and not self.expect_100_continue
+            and not self.flow.write_paused
+        ):
+            method = parser.get_method()
+            if method == b"GET":
+                cycle = self.take_list(self, parser.should_keep_alive())
                 if cycle is not None:
                     self.cycle = cycle
                     return
-                self._go_around(body)
-            super().on_message_complete()
+            elif method == b"POST" and self.url == _POST and _is_plain(self.headers):
+                self.held = b""
+                return
+        super().on_headers_complete()
 
-        def data_received(self, data: bytes) -> None:
-            super().data_received(data)
-            body, self.held = self.held, None
-            if body is not None:  # the rest may take its time: let the application wait
-                self._go_around(body)
-            elif self.heading:
-                self.head_bytes += len(data)  # of the first part some may be another request's
-                if self.head_bytes > MAX_HEAD and not self.transport.is_closing():
-                    self.send_400_response("The request line and headers are too large.")
+    def on_body(self, body: bytes) -> None:
+        """Keep the body of a held POST; give any other to the application."""
+        if self.held is None:
+            super().on_body(body)
+        else:
+            self.held += body
 
-        def _go_around(self, body: bytes) -> None:
-            super().on_headers_complete()
-            if body:
-                super().on_body(body)
+    def on_message_complete(self) -> None:
+        """Take a held POST, or begin the application with it."""
+        body, self.held = self.held, None
+        if body is not None:
+            cycle = self.take_plays(self, body, self.parser.should_keep_alive())
+            if cycle is not None:
+                self.cycle = cycle
+                return
+            self._go_around(body)
+        super().on_message_complete()
 
-    return FastProtocol
+    def data_received(self, data: bytes) -> None:
+        """Parse; a POST whose body has not come whole by then is the application's."""
+        super().data_received(data)
+        body, self.held = self.held, None
+        if body is not None:  # the rest may take its time: let the application wait
+            self._go_around(body)
+        elif self.heading:
+            self.head_bytes += len(data)  # of the first part some may be another request's
+            if self.head_bytes > MAX_HEAD and not self.transport.is_closing():
+                self.send_400_response("The request line and headers are too large.")
+
+    def _go_around(self, body: bytes) -> None:
+        super().on_headers_complete()
+        if body:
+            super().on_body(body)
+
+
+def protocol_with(fast: FastPath) -> type[HttpToolsProtocol]:
+    """Return what uvicorn calls, as it calls a class, to make the protocol of a connection."""
+    return cast(type[HttpToolsProtocol], partial(FastProtocol, fast))
 
 
 def _careful(take: Callable[..., Cycle | None]) -> Callable[..., Cycle | None]:

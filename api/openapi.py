@@ -10,7 +10,7 @@ from fastapi.openapi.utils import get_openapi
 
 from api.errors import ErrorBody
 from api.lastfm.methods import ROUTE as LASTFM
-from api.listenbrainz.gate import PREFIX
+from api.listenbrainz.limits import PREFIX
 from api.listenbrainz.replies import ListenBrainzError
 from api.web import DOCUMENTED
 

@@ -11,12 +11,11 @@ import time
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from api.auth import token_in
 from api.cycle import Cycle, answer
 from api.edge import error_reply
 from api.errors import ApiError, unavailable
+from api.gate import Gate
 from api.http import Headers
-from api.listenbrainz.gate import Gate
 from api.plays.parse import Parsed, parse_plays
 from api.plays.submit import NOT_ACKNOWLEDGED, ROUTE, answer_of
 from api.services import Services
@@ -54,7 +53,11 @@ class Posted:
 
     def set_exception(self, _: BaseException) -> None:
         """It has not: promise nothing."""
-        reply = error_reply(unavailable(NOT_ACKNOWLEDGED), ROUTE)
+        self.refuse(unavailable(NOT_ACKNOWLEDGED))
+
+    def refuse(self, error: ApiError) -> None:
+        """Answer with an error."""
+        reply = error_reply(error, ROUTE)
         self._answer(reply.status, [*reply.headers, *self._headers], reply.body)
 
     def _answer(self, status: int, headers: Headers, body: bytes) -> None:
@@ -65,29 +68,30 @@ class Posted:
 class FastPosts:
     """Takes plays on a protocol's behalf."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, gate: Gate) -> None:
         self._services = services
-        self._gate = Gate(services.accounts, services.rates, services.settings)
+        self._gate = gate
         self.metrics = services.metrics
 
     def take(self, protocol: HttpToolsProtocol, body: bytes, keep_alive: bool) -> Cycle | None:
         """Begin to answer a POST that has arrived; ``None`` where it is not for us."""
         services = self._services
-        token = token_in(protocol.headers)
-        identity = services.accounts.recall(token) if token else None
-        if identity is None:
+        known = self._gate.recall(protocol.headers)
+        if known is None:
             return None
+        identity, caller = known
         try:
             parsed = parse_plays(body, identity, int(time.time() * 1000))
         except ApiError:
             return None
         if parsed.refused:
             return None
-        admitted = self._gate.admit(protocol.headers, identity.user_id)
-        if admitted is None:
-            return None
+        headers, refusal = self._gate.admit(caller)
         cycle = Cycle(keep_alive)
-        posted = Posted(self, protocol, cycle, admitted, parsed)
+        posted = Posted(self, protocol, cycle, headers, parsed)
+        if refusal is not None:
+            protocol.loop.call_soon(posted.refuse, refusal)
+            return cycle
         try:
             services.log.submit(services.records.of_all(parsed.by_listener), posted)
         except BrokerUnavailable as error:

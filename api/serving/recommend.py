@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from starlette.types import Receive, Scope
 
+from api.auth import Identity
 from api.errors import ApiError
 from api.http import Reply
 from api.services import Services
-from api.serving.asked import parameters
+from api.serving.asked import Asked, parameters
 
 PREFIX = "/v1/users/"
 SUFFIX = "/recommendations"
@@ -30,15 +31,26 @@ class Recommend:
         Raises
         ------
         ApiError
-            400 for a parameter that makes no sense, 401, 403, 404 for a name nobody can have.
+            401 without a good token, else as :func:`question`.
         """
         identity = await self._services.accounts.require(scope)
         user = scope["path"][len(PREFIX) : -len(SUFFIX)]
-        identity.check_acts_for(user)
-        check_name(user)
-        asked = parameters(scope["query_string"])
+        asked = question(identity, user, scope["query_string"])
         make = self._services.slow.list if asked.costly else self._services.desk.ask
         return Reply(200, await make(user, asked))
+
+
+def question(identity: Identity, user: str, query: bytes) -> Asked:
+    """Return what a caller asks for: the rules of both ways a request can come.
+
+    Raises
+    ------
+    ApiError
+        400 for a parameter that makes no sense, 403, 404 for a name nobody can have.
+    """
+    identity.check_acts_for(user)
+    check_name(user)
+    return parameters(query)
 
 
 def check_name(user: str) -> None:

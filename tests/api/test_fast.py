@@ -106,6 +106,41 @@ async def test_both_ways_answer_the_same_bytes(world: World) -> None:
         assert await c.ended()
 
 
+@pytest.mark.parametrize(
+    ("name", "around", "query"),
+    [
+        ("bob", "%62ob", ""),
+        ("ada", "%61da", "?limit=0"),
+        ("ada", "%61da", "?explain=perhaps"),
+        ("n" * 257, "%6e" * 257, ""),
+    ],
+)
+async def test_both_ways_refuse_with_the_same_bytes(
+    world: World, name: str, around: str, query: str
+) -> None:
+    async with serving(world) as (_, port), connection(port) as c:
+        answers = []
+        for spelling in (name, around):
+            c.send(f"/v1/users/{spelling}/recommendations{query}", ADA)
+            answers.append(plain(await c.answer()))
+        assert answers[0] == answers[1]
+        assert answers[0][0].startswith((b"HTTP/1.1 403", b"HTTP/1.1 400"))
+
+
+async def test_both_ways_refuse_too_many_with_the_same_bytes(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(world.services.rates, "count", lambda *_: -1)
+    async with serving(world) as (_, port), connection(port) as c:
+        answers = []
+        for target in (LISTS, AROUND):
+            c.send(target, ADA)
+            answers.append(plain(await c.answer()))
+        assert answers[0] == answers[1]
+        assert answers[0][0].startswith(b"HTTP/1.1 429")
+        assert b"retry-after" in answers[0][0]
+
+
 async def test_the_application_never_sees_what_is_answered_at_once(world: World) -> None:
     asked: list[str] = []
     inner = world.app

@@ -64,7 +64,7 @@ def serving(world: World, learned: Recommender, monkeypatch: pytest.MonkeyPatch)
     async def get_many(user_ids: Sequence[str]) -> list[bytes | None]:
         return [blob for _ in user_ids]
 
-    monkeypatch.setattr(world.services, "impressions", Log())
+    monkeypatch.setattr(world.services.impressions, "offer", Log().offer)
     monkeypatch.setattr(world.services.features, "get_many", get_many)
     monkeypatch.setattr(world.services.model, "reader", learned)
     monkeypatch.setattr(time, "time", lambda: float(learned.clock + 5))
