@@ -14,6 +14,7 @@ import numpy as np
 from contracts.plays import SKIP_BELOW
 from online_model._numba import inner
 from online_model.features import (
+    AFTER_SILENCE,
     E_ACTIVATION,
     E_BATCH,
     E_CONTENT,
@@ -33,11 +34,24 @@ from online_model.features import (
     E_VOTES,
     E_WINDOW,
     EVIDENCE,
+    IN_SESSION,
     MAX_CANDIDATES,
     MOST_UNHEARD,
+    STRANGER,
 )
 from online_model.logarithm import log2
-from online_model.scratch import NEAR_SESSIONS, Board, Scratch
+from online_model.scratch import (
+    END,
+    NEAR_SESSIONS,
+    SESSION_PLAYS,
+    SITUATION,
+    WINDOW_PLAYS,
+    Board,
+    Scratch,
+    find_slot,
+    slot_in,
+    stamped,
+)
 from online_model.selection import nth_largest
 from online_model.state import (
     CLOCK,
@@ -57,7 +71,6 @@ from online_model.state import (
 )
 
 _SESSION_TRACKS = 12
-_MASK = np.int64(0xFFFF)
 
 
 @inner
@@ -73,15 +86,14 @@ def touch(board: Board, track: int) -> int:
 
     Slot 0 is never given out, so an old ``slot_of`` entry of turn 0 matches nothing.
     """
-    turn = board.turn[0]
-    packed = board.slot_of[track]
-    if packed >> 16 == turn:
-        return int(packed & _MASK)
-    slot = board.tally[0]
+    found = find_slot(board, track)
+    if found >= 0:
+        return int(found)
+    slot = board.tally[END]
     if slot >= MAX_CANDIDATES:
         return -1
-    board.tally[0] = slot + 1
-    board.slot_of[track] = (turn << 16) | slot
+    board.tally[END] = slot + 1
+    board.slot_of[track] = stamped(board.turn[0], slot)
     board.candidates[slot] = track
     for e in range(EVIDENCE):
         board.evidence[slot, e] = 0.0
@@ -222,11 +234,11 @@ def _nearest_sessions(state: State, scratch: Scratch, plays: int, session: int, 
                 # The slot may have been given to a younger session since.
                 if state.session_serial[z] != serial:
                     continue
-                packed = scratch.near_of[z]
-                if packed >> 16 == turn:
-                    scratch.overlap[packed & _MASK] += share
+                near = slot_in(turn, scratch.near_of[z])
+                if near >= 0:
+                    scratch.overlap[near] += share
                 elif found < NEAR_SESSIONS:
-                    scratch.near_of[z] = (turn << 16) | found
+                    scratch.near_of[z] = stamped(turn, found)
                     scratch.near[found] = z
                     scratch.overlap[found] = share
                     found += 1
@@ -244,8 +256,15 @@ def _nearest_sessions(state: State, scratch: Scratch, plays: int, session: int, 
 
 
 @inner
-def gather(state: State, scratch: Scratch, plays: int, now: int) -> int:
-    """Fill ``scratch.board.candidates`` and ``scratch.board.evidence`` for a window of plays.
+def _situation(plays: int, session: int) -> int:
+    if plays == 0:
+        return STRANGER
+    return IN_SESSION if session > 0 else AFTER_SILENCE
+
+
+@inner
+def gather(state: State, scratch: Scratch, plays: int, now: int) -> None:
+    """Fill ``scratch.board`` for a window of plays: candidates, their evidence, the tally.
 
     Parameters
     ----------
@@ -253,20 +272,16 @@ def gather(state: State, scratch: Scratch, plays: int, now: int) -> int:
         Plays in ``scratch.tracks`` (indices, -1 unknown), ``seconds`` and ``ratios``.
     now
         The second for which to rank.
-
-    Returns
-    -------
-    int
-        One past the last candidate slot; slots start at 1.
     """
     scratch.board.turn[0] += 1
-    scratch.board.tally[0] = 1
+    scratch.board.tally[END] = 1
     limit = min(state.counters[TRACKS], state.track_key.shape[0])
     gap = state.settings[GAP]
     unit = weight_at(state.counters, state.settings, max(now, state.counters[CLOCK]))
     session = session_length(scratch.seconds, plays, now, gap)
-    scratch.board.tally[1] = session
-    scratch.board.tally[2] = plays
+    scratch.board.tally[SESSION_PLAYS] = session
+    scratch.board.tally[WINDOW_PLAYS] = plays
+    scratch.board.tally[SITUATION] = _situation(plays, session)
     if plays > 0:
         _own_history(scratch, plays, session, now, gap)
     weight = 1.0
@@ -285,7 +300,6 @@ def gather(state: State, scratch: Scratch, plays: int, now: int) -> int:
         if 0 <= track < limit:
             touch(scratch.board, track)
     _keep_best(scratch)
-    return int(scratch.board.tally[0])
 
 
 @inner
@@ -296,7 +310,7 @@ def _keep_best(scratch: Scratch) -> None:
     it only has to spare the ranker tracks that cannot come near the top.
     """
     board = scratch.board
-    end = board.tally[0]
+    end = board.tally[END]
     if end <= MOST_UNHEARD + 1:
         return
     promise, order = scratch.first, scratch.order
@@ -325,7 +339,6 @@ def _keep_best(scratch: Scratch) -> None:
     for k in range(n):
         above += order[k] > cut
     ties = MOST_UNHEARD - above
-    turn = board.turn[0] << 16
     kept = 1
     for c in range(1, end):
         track = board.candidates[c]
@@ -336,11 +349,11 @@ def _keep_best(scratch: Scratch) -> None:
             continue
         if kept != c:
             board.candidates[kept] = track
-            board.slot_of[track] = turn | kept
+            board.slot_of[track] = stamped(board.turn[0], kept)
             for k in range(EVIDENCE):
                 board.evidence[kept, k] = board.evidence[c, k]
         kept += 1
-    board.tally[0] = kept
+    board.tally[END] = kept
 
 
 @inner

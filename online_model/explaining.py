@@ -15,17 +15,15 @@ import numpy as np
 import numpy.typing as npt
 
 from online_model._numba import compiled, inner
-from online_model.candidates import weight_at
 from online_model.features import EVIDENCE, FEATURE_NAMES, FEATURES, SOURCES
 from online_model.scoring import (
     best_of_shortlist,
     describe_tracks,
     score_first,
     score_second,
-    situation_of,
 )
-from online_model.scratch import Scratch
-from online_model.state import CLOCK, Array, State
+from online_model.scratch import END, SHORTLISTED, Scratch
+from online_model.state import Array, State
 from online_model.tracing import MOST_PLAYS, trace_plays
 
 OTHER = "other"
@@ -140,16 +138,13 @@ def contribute(
         f32, shape (n, sources).
     """
     board = scratch.board
-    plays = board.tally[2]
-    situation = situation_of(board)
-    unit = weight_at(state.counters, state.settings, max(now, state.counters[CLOCK]))
     best = best_of_shortlist(scratch)
     n, sources = out.shape
     tracks, evidence = board.candidates[slots], board.evidence[slots]
     listed = np.zeros(n, np.bool_)
     for i in range(n):
         listed[i] = _is_shortlisted(scratch, slots[i])
-    board.tally[0] = sources + 2
+    board.tally[END] = sources + 2
     for i in range(n):
         for v in range(sources + 1):
             board.candidates[v + 1] = tracks[i]
@@ -158,17 +153,17 @@ def contribute(
             for e in range(EVIDENCE):
                 if evidence_of[s, e]:
                     board.evidence[s + 2, e] = 0.0
-        describe_tracks(state, scratch, plays, unit)
+        describe_tracks(state, scratch, now)
         for s in range(sources):
             for f in range(FEATURES):
                 if facts_of[s, f]:
                     scratch.features[f, s + 2] = 0.0
-        score_first(state, scratch, task, situation)
+        score_first(state, scratch, task)
         score = scratch.first[1 : sources + 2]
         if listed[i]:
             for v in range(sources + 1):
                 scratch.short[v] = v + 1
-            board.tally[3] = sources + 1
+            board.tally[SHORTLISTED] = sources + 1
             score_second(state, scratch, task, best)
             score = scratch.second[: sources + 1]
         for s in range(sources):
@@ -178,6 +173,6 @@ def contribute(
 @inner
 def _is_shortlisted(scratch: Scratch, slot: int) -> bool:
     found = False
-    for q in range(scratch.board.tally[3]):
+    for q in range(scratch.board.tally[SHORTLISTED]):
         found = found or scratch.short[q] == slot
     return found

@@ -18,8 +18,11 @@ TASKS = 2
 ANY: int = np.int64(0)  # type: ignore[assignment]
 NEW: int = np.int64(1)  # type: ignore[assignment]
 
+IN_SESSION = 0
+AFTER_SILENCE = 1
+STRANGER = 2
 SITUATIONS = 3
-"""In a session (0), after a silence (1), a stranger without plays (2)."""
+"""In a session, after a silence, a stranger without plays: each has weights of its own."""
 
 HIDDEN = 32
 """Hidden units of the ranker's second stage, per task."""

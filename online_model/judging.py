@@ -6,9 +6,9 @@ import numpy as np
 
 from online_model._numba import compiled
 from online_model.features import NEW
-from online_model.scoring import score, situation_of
-from online_model.scratch import Scratch
-from online_model.state import POPULAR, TRACKS, Array, State
+from online_model.scoring import score
+from online_model.scratch import END, Scratch, find_slot
+from online_model.state import FORTNIGHT, POPULAR, TRACKS, Array, State
 
 
 @compiled
@@ -38,9 +38,8 @@ def judge(
     shown
         i32 [2, 10], filled with the rows of both lists' tops, -1 where shorter.
     """
-    turn = scratch.board.turn[0]
-    end = scratch.board.tally[0]
-    score(state, scratch, NEW, situation_of(scratch.board))
+    end = scratch.board.tally[END]
+    score(state, scratch, NEW)
     for task in range(2):
         scores = scratch.scores[task]
         _tops(scratch, scores, had, stamp, task, shown[task])
@@ -48,9 +47,8 @@ def judge(
             ranks[task] = 2**31 - 1
             continue
         above = 1
-        packed = scratch.board.slot_of[truth]
-        if packed >> 16 == turn:
-            slot = packed & np.int64(0xFFFF)
+        slot = find_slot(scratch.board, truth)
+        if slot >= 0:
             for c in range(1, end):
                 if c != slot and scores[c] >= scores[slot]:
                     above += task == 0 or had[scratch.board.candidates[c]] != stamp
@@ -59,12 +57,12 @@ def judge(
                 above += task == 0 or had[scratch.board.candidates[c]] != stamp
             # Deep ranks count as misses wherever they are: only a short list needs the exact one.
             if above <= 100:
-                value = state.facts[truth, POPULAR + 2]
+                value = state.facts[truth, POPULAR + FORTNIGHT]
                 for track in range(min(state.counters[TRACKS], had.shape[0])):
                     if (
                         track != truth
-                        and scratch.board.slot_of[track] >> 16 != turn
-                        and state.facts[track, POPULAR + 2] >= value
+                        and find_slot(scratch.board, track) < 0
+                        and state.facts[track, POPULAR + FORTNIGHT] >= value
                     ):
                         above += task == 0 or had[track] != stamp
         ranks[task] = above
@@ -75,7 +73,7 @@ def _tops(scratch: Scratch, scores: Array, had: Array, stamp: int, task: int, sh
     size = shown.shape[0]
     best = np.zeros(size, np.float32)
     n = 0
-    for c in range(1, scratch.board.tally[0]):
+    for c in range(1, scratch.board.tally[END]):
         if task == 1 and had[scratch.board.candidates[c]] == stamp:
             continue
         at = n

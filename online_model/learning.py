@@ -6,18 +6,19 @@ import numpy as np
 
 from contracts.plays import SKIP_BELOW
 from online_model._numba import compiled, inner
-from online_model.candidates import gather, touch, weight_at
+from online_model.candidates import gather, weight_at
 from online_model.features import ANY, E_COUNT, NEW
 from online_model.hashing import find, insert
 from online_model.neighbours import strengthen_both
 from online_model.popularity import count_play, popularity_due, rebase_popularity
 from online_model.scoring import describe, score
-from online_model.scratch import Board, Scratch
+from online_model.scratch import END, SITUATION, Board, Scratch, find_slot, stamped
 from online_model.serving import select
 from online_model.state import (
     ALIASES,
     CLOCK,
     DUPLICATES,
+    FORTNIGHT,
     FREE_LISTENERS,
     FREE_TRACKS,
     GAP,
@@ -166,24 +167,21 @@ def _learn_ranker(state: State, scratch: Scratch, plays: int, track: int, second
     """Rank this moment as a request would, note where the play stood, and learn from it."""
     gather(state, scratch, plays, second)
     board = scratch.board
-    end = board.tally[0]
-    slot = touch(board, track)
-    board.tally[0] = end
-    proposed = 0 < slot < end
-    unit = weight_at(state.counters, state.settings, max(second, state.counters[CLOCK]))
-    situation = describe(state, scratch, plays, second, unit)
+    slot = find_slot(board, track)
+    proposed = slot >= 0
+    describe(state, scratch, second)
     new = not proposed or board.evidence[slot, E_COUNT] == 0
-    score(state, scratch, ANY, situation)
+    score(state, scratch, ANY)
     rank_any = _place_of(board, scratch.scores[0], slot, ANY) if proposed else 0
     novelty = _note_list(state, scratch)
     if proposed:
-        teach(state, scratch, ANY, situation, slot)
+        teach(state, scratch, ANY, slot)
     rank_new = 0
     if new:
-        score(state, scratch, NEW, situation)
+        score(state, scratch, NEW)
         if proposed:
             rank_new = _place_of(board, scratch.scores[1], slot, NEW)
-            teach(state, scratch, NEW, situation, slot)
+            teach(state, scratch, NEW, slot)
     popular = 0
     for k in range(min(state.counters[TOP], TOP_TRACKS)):
         if state.top[k] == track:
@@ -192,7 +190,7 @@ def _learn_ranker(state: State, scratch: Scratch, plays: int, track: int, second
     row = state.counters[TRIALS] % TRIAL_ROWS
     state.trials[row, 0] = rank_any
     state.trials[row, 1] = rank_new if new else -1
-    state.trials[row, 2] = situation
+    state.trials[row, 2] = board.tally[SITUATION]
     state.trials[row, 3] = popular
     state.trials[row, 4] = novelty
     state.counters[TRIALS] += 1
@@ -213,7 +211,7 @@ def _note_list(state: State, scratch: Scratch) -> int:
     for q in range(n):
         track = scratch.board.candidates[scratch.best[q]]
         state.shown_at[track] = trial
-        share = (state.facts[track, POPULAR + 2] + 1e-6) / (state.totals[2] + 1.0)
+        share = (state.facts[track, POPULAR + FORTNIGHT] + 1e-6) / (state.totals[FORTNIGHT] + 1.0)
         bits -= np.log2(min(max(share, 1e-9), 1.0))
     return int(1000.0 * bits / n) if n else 0
 
@@ -222,7 +220,7 @@ def _note_list(state: State, scratch: Scratch) -> int:
 def _place_of(board: Board, scores: Array, slot: int, task: int) -> int:
     """Return the rank of a candidate among those a list of this task may show; ties above it."""
     above = 1
-    for c in range(1, board.tally[0]):
+    for c in range(1, board.tally[END]):
         if c != slot and scores[c] >= scores[slot]:
             above += task == 0 or board.evidence[c, E_COUNT] == 0
     return above
@@ -269,8 +267,7 @@ def _learn_pairs(
     if not repeat:
         state.facts[track, N_TASTE] += weight
     board = scratch.board
-    board.turn[0] += 1  # marks the tracks met on the way back
-    met = board.turn[0] << 16
+    board.turn[0] += 1  # of no ranking: its slot 0 marks the tracks met on the way back
     later = second
     together = True
     distinct = 0
@@ -281,9 +278,9 @@ def _learn_pairs(
         later = scratch.seconds[k]
         if not together and (repeat or distinct >= state.settings[TASTE_TRACKS]):
             return
-        if row < 0 or row == track or board.slot_of[row] == met:
+        if row < 0 or row == track or find_slot(board, row) >= 0:
             continue
-        board.slot_of[row] = met
+        board.slot_of[row] = stamped(board.turn[0], 0)
         here = 0.0
         if together:
             here = weight / ((1.0 + 0.3 * q) * (1.0 + (second - scratch.seconds[k]) / _CLOSE))

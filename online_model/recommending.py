@@ -18,7 +18,7 @@ from online_model.health import health
 from online_model.many import Lists, rank_blobs
 from online_model.model import Keys, Model, as_keys
 from online_model.ranking import Ranking
-from online_model.scratch import slot_of
+from online_model.scratch import find_slot
 from online_model.serving import EXCLUDED, serve
 from online_model.similar import similar_tracks, trending_tracks
 from online_model.state import Array, State
@@ -155,7 +155,7 @@ class RecommendingModel(Model):
         """
         task = int(discover)
         _, known, _ = self._serve(_window(tracks, seconds, ratios), int(now), task, (), 0, 0, 1)
-        slot = slot_of(self._scratch.board, index)
+        slot = find_slot(self._scratch.board, index)
         if slot < 0 or self._scratch.scores[task, slot] <= EXCLUDED:
             return None
         score = float(self._scratch.scores[task, slot])

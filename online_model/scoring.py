@@ -16,6 +16,7 @@ from __future__ import annotations
 import numpy as np
 
 from online_model._numba import inner
+from online_model.candidates import weight_at
 from online_model.features import (
     CONTEXTS,
     E_ACTIVATION,
@@ -42,10 +43,21 @@ from online_model.features import (
     SHORTLIST,
 )
 from online_model.logarithm import log2
-from online_model.scratch import Board, Scratch
+from online_model.scratch import (
+    END,
+    SESSION_PLAYS,
+    SHORTLISTED,
+    SITUATION,
+    WINDOW_PLAYS,
+    Scratch,
+)
 from online_model.selection import nth_largest
 from online_model.state import (
+    CLOCK,
+    DAY,
+    FORTNIGHT,
     HEARD,
+    HOUR,
     N_NEXT,
     N_SESSION,
     N_TASTE,
@@ -91,42 +103,39 @@ F_TASTE_SHARE = FEATURE_NAMES.index("taste_share")
 F_VOTES = FEATURE_NAMES.index("votes")
 F_WINDOW = FEATURE_NAMES.index("window")
 F_WINDOW_LIFT = FEATURE_NAMES.index("window_lift")
-# log2(1 + x) times this is log(1 + x) / 3: keeps features of order one.
-_THIRD = 0.23104906
-_NATURAL = 0.69314718
-# Evidence that becomes ``by * log2(1 + scale * evidence)``: its column and feature, scale and by.
-# Tables, because numba compiles a function anew for every constant it is called with.
+# log2(1 + x) times ``_THIRD`` is log(1 + x) / 3, times ``_NATURAL`` log(1 + x): order of one.
+_THIRD = _F(0.23104906)
+_NATURAL = _F(0.69314718)
+#: Least share in a lift: nothing is measured against the popularity of a track nobody plays.
+_LIFT_FLOOR = _F(1e-4)
+# Rows of ``Scratch.raw``.
+_BY_SESSIONS = 0  # 1 / norm of the pairs by session
+_BY_LISTENERS = 1  # 1 / norm of the pairs by listener
+_SHARE_HOUR = 2  # share of all plays, by horizon
+_SHARE_DAY = 3
+_SHARE_FORTNIGHT = 4
+_LEAST_SHARE = 5  # what a lift compares with
+_COLUMN = 6  # a column of evidence
+# Evidence that becomes the feature ``by * log2(1 + scale * evidence)``. A table, because numba
+# compiles a function anew for every constant it is called with.
 _LOGARITHMS = np.array(
     [
-        (E_NEXT2, F_NEXT2),
-        (E_VOTES, F_VOTES),
-        (E_LINKS, F_LINKS),
-        (E_NEAREST, F_NEAREST),
-        (E_ACTIVATION, F_ACTIVATION),
-        (E_COUNT, F_COUNT),
-        (E_OWN_NEXT, F_OWN_NEXT),
-        (E_OWN_NEXT2, F_OWN_NEXT2),
-        (E_OWN_WINDOW, F_OWN_WINDOW),
-        (E_SKIPPED, F_SKIPPED),
-        (E_BATCH, F_BATCH),
-        (E_CONTENT, F_CONTENT),
-    ]
-)
-_SCALES = np.array(
-    [
-        (1000.0, _THIRD),
-        (1.0, _THIRD),
-        (1.0, _THIRD),
-        (5.0, _THIRD),
-        (1000.0, _THIRD),
-        (1.0, _NATURAL),
-        (1.0, _NATURAL),
-        (1.0, _NATURAL),
-        (1.0, _NATURAL),
-        (1.0, _NATURAL),
-        (100.0, _THIRD),
-        (100.0, _THIRD),
-    ]
+        (E_NEXT, F_NEXT, 1000.0, _THIRD),
+        (E_NEXT2, F_NEXT2, 1000.0, _THIRD),
+        (E_WINDOW, F_WINDOW, 1000.0, _THIRD),
+        (E_VOTES, F_VOTES, 1.0, _THIRD),
+        (E_LINKS, F_LINKS, 1.0, _THIRD),
+        (E_NEAREST, F_NEAREST, 5.0, _THIRD),
+        (E_ACTIVATION, F_ACTIVATION, 1000.0, _THIRD),
+        (E_COUNT, F_COUNT, 1.0, _NATURAL),
+        (E_OWN_NEXT, F_OWN_NEXT, 1.0, _NATURAL),
+        (E_OWN_NEXT2, F_OWN_NEXT2, 1.0, _NATURAL),
+        (E_OWN_WINDOW, F_OWN_WINDOW, 1.0, _NATURAL),
+        (E_SKIPPED, F_SKIPPED, 1.0, _NATURAL),
+        (E_BATCH, F_BATCH, 100.0, _THIRD),
+        (E_CONTENT, F_CONTENT, 100.0, _THIRD),
+    ],
+    [("evidence", "i8"), ("feature", "i8"), ("scale", "f4"), ("by", "f4")],
 )
 _PRODUCTS = np.array(
     [
@@ -135,73 +144,94 @@ _PRODUCTS = np.array(
         (F_NEXT, F_IN_SESSION, F_NEXT_X_IN_SESSION),
         (F_NEXT, F_ACTIVATION, F_NEXT_X_ACTIVATION),
         (F_NEXT, F_NEAREST, F_NEXT_X_NEAREST),
-    ]
+    ],
+    [("left", "i8"), ("right", "i8"), ("product", "i8")],
 )
 
 
 @inner
-def share_scales(state: State) -> tuple[float, float, float]:
-    """Return what turns a popularity column's weight into a share of all plays."""
-    return (
-        1.0 / (state.totals[0] + 1e-9),
-        1.0 / (state.totals[1] + 1e-9),
-        1.0 / (state.totals[2] + 1e-9),
-    )
+def describe(state: State, scratch: Scratch, now: int) -> None:
+    """Fill ``scratch.features`` and ``scratch.context`` for the candidates on the board.
+
+    Parameters
+    ----------
+    now
+        The second for which to rank.
+    """
+    describe_tracks(state, scratch, now)
+    _describe_moment(state, scratch, now)
 
 
 @inner
-def _column(scratch: Scratch, column: int | np.int64, out: Array) -> None:
-    for c in range(scratch.board.tally[0]):
-        out[c] = scratch.board.evidence[c, column]
+def describe_tracks(state: State, scratch: Scratch, now: int) -> None:
+    """Fill ``scratch.features`` from the evidence on the board.
 
-
-@inner
-def _squash(row: Array, scale: float, by: float, end: int, out: Array) -> None:
-    """Set ``out = by * log2(1 + scale * row)``."""
-    s, b = _F(scale), _F(by)
+    What must be looked up per track comes first; all that follows runs over whole rows.
+    """
+    end = scratch.board.tally[END]
+    x, raw = scratch.features, scratch.raw
+    x[:, 0] = _F(0.0)
+    _look_up(state, scratch, weight_at(state.counters, state.settings, _latest(state, now)))
+    column = raw[_COLUMN]
+    for q in range(_LOGARITHMS.shape[0]):
+        row = _LOGARITHMS[q]
+        _copy_column(scratch, row.evidence, column)
+        _squash(column, row.scale, row.by, end, x[row.feature])
     for c in range(end):
-        out[c] = log2(_F(1.0) + s * row[c]) * b
+        raw[_LEAST_SHARE, c] = raw[_SHARE_FORTNIGHT, c] + _LIFT_FLOOR
+    _copy_column(scratch, np.int64(E_NEXT), column)
+    for c in range(end):
+        x[F_NEXT_SHARE, c] = column[c] * _F(2.0)
+    _lift(column, raw[_LEAST_SHARE], end, x[F_NEXT_LIFT])
+    _copy_column(scratch, np.int64(E_WINDOW), column)
+    _lift(column, raw[_LEAST_SHARE], end, x[F_WINDOW_LIFT])
+    _copy_column(scratch, np.int64(E_SESSION), column)
+    _multiply(column, raw[_BY_SESSIONS], end, x[F_SESSION_SHARE])
+    _squash(x[F_SESSION_SHARE], _F(300.0), _THIRD, end, x[F_SESSION])
+    _copy_column(scratch, np.int64(E_TASTE), column)
+    _multiply(column, raw[_BY_LISTENERS], end, x[F_TASTE_SHARE])
+    _squash(x[F_TASTE_SHARE], _F(300.0), _THIRD, end, x[F_TASTE])
+    _copy_column(scratch, np.int64(E_COUNT), x[F_HEARD])
+    _copy_column(scratch, np.int64(E_IN_SESSION), x[F_IN_SESSION])
+    _copy_column(scratch, np.int64(E_RECENCY), x[F_RECENCY])
+    for c in range(end):
+        x[F_HEARD, c] = min(x[F_HEARD, c], _F(1.0))
+        x[F_IN_SESSION, c] = min(x[F_IN_SESSION, c], _F(1.0))
+    _squash(raw[_SHARE_HOUR], _F(1e3), _THIRD, end, x[F_POPULAR_HOUR])
+    _squash(raw[_SHARE_DAY], _F(1e4), _THIRD, end, x[F_POPULAR_DAY])
+    _squash(raw[_SHARE_FORTNIGHT], _F(1e4), _THIRD, end, x[F_POPULAR_FORTNIGHT])
+    for q in range(_PRODUCTS.shape[0]):
+        factors = _PRODUCTS[q]
+        _multiply(x[factors.left], x[factors.right], end, x[factors.product])
 
 
 @inner
-def situation_of(board: Board) -> int:
-    """Return the situation of the list on the board: one of ``features.SITUATIONS``."""
-    if board.tally[2] == 0:
-        return 2
-    return 0 if board.tally[1] > 0 else 1
+def _latest(state: State, now: int) -> int:
+    """Return the second that dates weights: never before the newest play learned."""
+    return int(max(now, state.counters[CLOCK]))
 
 
 @inner
-def describe(state: State, scratch: Scratch, plays: int, now: int, unit: float) -> int:
-    """Fill ``scratch.features`` and ``scratch.context``; return the situation.
+def _look_up(state: State, scratch: Scratch, unit: float) -> None:
+    """Fill what depends on each track's own numbers: norms, popularity, skips, being the last.
 
     Parameters
     ----------
     unit
         Weight of a play now (:func:`online_model.candidates.weight_at`).
     """
-    describe_tracks(state, scratch, plays, unit)
-    _describe_moment(state, scratch, plays, now, unit)
-    return situation_of(scratch.board)
-
-
-@inner
-def describe_tracks(state: State, scratch: Scratch, plays: int, unit: float) -> None:
-    """Fill ``scratch.features`` from the evidence on the board, for all candidates."""
-    end = scratch.board.tally[0]
+    end, plays = scratch.board.tally[END], scratch.board.tally[WINDOW_PLAYS]
     last = scratch.tracks[plays - 1] if plays > 0 else -1
     last_artist = state.artist[last] if last >= 0 else np.uint64(0)
-    hour, day, fortnight = share_scales(state)
+    hour, day, fortnight = _share_scales(state)
     x, raw, facts = scratch.features, scratch.raw, state.facts
-    x[:, 0] = _F(0.0)
-    # What must be looked up per track comes first; all that follows runs over whole rows.
     for c in range(1, end):
         track = scratch.board.candidates[c]
-        raw[0, c] = _F(1.0) / np.sqrt(facts[track, N_SESSION] + _F(3.0 * unit))
-        raw[1, c] = _F(1.0) / np.sqrt(facts[track, N_TASTE] + _F(5.0 * unit))
-        raw[2, c] = facts[track, POPULAR] * _F(hour)
-        raw[3, c] = facts[track, POPULAR + 1] * _F(day)
-        raw[4, c] = facts[track, POPULAR + 2] * _F(fortnight)
+        raw[_BY_SESSIONS, c] = _F(1.0) / np.sqrt(facts[track, N_SESSION] + _F(3.0 * unit))
+        raw[_BY_LISTENERS, c] = _F(1.0) / np.sqrt(facts[track, N_TASTE] + _F(5.0 * unit))
+        raw[_SHARE_HOUR, c] = facts[track, POPULAR + HOUR] * _F(hour)
+        raw[_SHARE_DAY, c] = facts[track, POPULAR + DAY] * _F(day)
+        raw[_SHARE_FORTNIGHT, c] = facts[track, POPULAR + FORTNIGHT] * _F(fortnight)
         x[F_SKIP_RATE, c] = facts[track, SKIPPED] / (facts[track, HEARD] + _F(5.0))
         x[F_IS_LAST, c] = _F(1.0) if track == last else _F(0.0)
     x[F_SAME_ARTIST, :end] = _F(0.0)
@@ -209,53 +239,55 @@ def describe_tracks(state: State, scratch: Scratch, plays: int, unit: float) -> 
         for c in range(1, end):
             if state.artist[scratch.board.candidates[c]] == last_artist:
                 x[F_SAME_ARTIST, c] = _F(1.0)
-    a, floor = raw[6], raw[5]
-    for c in range(end):
-        floor[c] = raw[4, c] + _F(1e-4)
-    _column(scratch, np.int64(E_NEXT), a)
-    _squash(a, 1000.0, _THIRD, end, x[F_NEXT])
-    for c in range(end):
-        x[F_NEXT_SHARE, c] = a[c] * _F(2.0)
-        x[F_NEXT_LIFT, c] = log2((a[c] + _F(1e-4)) / floor[c]) * _F(_THIRD)
-    _column(scratch, np.int64(E_WINDOW), a)
-    _squash(a, 1000.0, _THIRD, end, x[F_WINDOW])
-    for c in range(end):
-        x[F_WINDOW_LIFT, c] = log2((a[c] + _F(1e-4)) / floor[c]) * _F(_THIRD)
-    _column(scratch, np.int64(E_SESSION), a)
-    for c in range(end):
-        x[F_SESSION_SHARE, c] = a[c] * raw[0, c]
-    _squash(x[F_SESSION_SHARE], 300.0, _THIRD, end, x[F_SESSION])
-    _column(scratch, np.int64(E_TASTE), a)
-    for c in range(end):
-        x[F_TASTE_SHARE, c] = a[c] * raw[1, c]
-    _squash(x[F_TASTE_SHARE], 300.0, _THIRD, end, x[F_TASTE])
-    for q in range(_LOGARITHMS.shape[0]):
-        _column(scratch, _LOGARITHMS[q, 0], a)
-        _squash(a, _SCALES[q, 0], _SCALES[q, 1], end, x[_LOGARITHMS[q, 1]])
-    _column(scratch, np.int64(E_COUNT), x[F_HEARD])
-    _column(scratch, np.int64(E_IN_SESSION), x[F_IN_SESSION])
-    _column(scratch, np.int64(E_RECENCY), x[F_RECENCY])
-    for c in range(end):
-        x[F_HEARD, c] = min(x[F_HEARD, c], _F(1.0))
-        x[F_IN_SESSION, c] = min(x[F_IN_SESSION, c], _F(1.0))
-    _squash(raw[2], 1e3, _THIRD, end, x[F_POPULAR_HOUR])
-    _squash(raw[3], 1e4, _THIRD, end, x[F_POPULAR_DAY])
-    _squash(raw[4], 1e4, _THIRD, end, x[F_POPULAR_FORTNIGHT])
-    for q in range(_PRODUCTS.shape[0]):
-        left, right, product = x[_PRODUCTS[q, 0]], x[_PRODUCTS[q, 1]], x[_PRODUCTS[q, 2]]
-        for c in range(end):
-            product[c] = left[c] * right[c]
 
 
 @inner
-def _describe_moment(state: State, scratch: Scratch, plays: int, now: int, unit: float) -> None:
-    session = scratch.board.tally[1]
+def _share_scales(state: State) -> tuple[float, float, float]:
+    """Return what turns a popularity column's weight into a share of all plays."""
+    return (
+        1.0 / (state.totals[HOUR] + 1e-9),
+        1.0 / (state.totals[DAY] + 1e-9),
+        1.0 / (state.totals[FORTNIGHT] + 1e-9),
+    )
+
+
+@inner
+def _copy_column(scratch: Scratch, column: int | np.int64, out: Array) -> None:
+    for c in range(scratch.board.tally[END]):
+        out[c] = scratch.board.evidence[c, column]
+
+
+@inner
+def _squash(row: Array, scale: np.float32, by: np.float32, end: int, out: Array) -> None:
+    """Set ``out = by * log2(1 + scale * row)``."""
+    for c in range(end):
+        out[c] = log2(_F(1.0) + scale * row[c]) * by
+
+
+@inner
+def _lift(share: Array, least: Array, end: int, out: Array) -> None:
+    """Set ``out`` to the logarithm of a share over the track's popularity."""
+    for c in range(end):
+        out[c] = log2((share[c] + _LIFT_FLOOR) / least[c]) * _THIRD
+
+
+@inner
+def _multiply(left: Array, right: Array, end: int, out: Array) -> None:
+    for c in range(end):
+        out[c] = left[c] * right[c]
+
+
+@inner
+def _describe_moment(state: State, scratch: Scratch, now: int) -> None:
+    """Fill ``scratch.context``, which is equal for all candidates (``features.CONTEXT_NAMES``)."""
+    session, plays = scratch.board.tally[SESSION_PLAYS], scratch.board.tally[WINDOW_PLAYS]
+    unit = weight_at(state.counters, state.settings, _latest(state, now))
     inside = 0
     known = 0
     # A play is a repeat when an older play of its track is in the window: all but one of each
     # track's plays are, so distinct tracks count the others.
     distinct = 0
-    for c in range(1, min(scratch.board.tally[0], plays + 1)):
+    for c in range(1, min(scratch.board.tally[END], plays + 1)):
         if scratch.board.evidence[c, E_COUNT] > 0:
             distinct += 1
             known += int(scratch.board.evidence[c, E_COUNT])
@@ -280,15 +312,15 @@ def _describe_moment(state: State, scratch: Scratch, plays: int, now: int, unit:
 
 
 @inner
-def score(state: State, scratch: Scratch, task: int, situation: int) -> None:
+def score(state: State, scratch: Scratch, task: int) -> None:
     """Fill ``scratch.scores[task]`` for every candidate, both stages."""
-    end = scratch.board.tally[0]
+    end = scratch.board.tally[END]
     first = scratch.first
-    score_first(state, scratch, task, situation)
+    score_first(state, scratch, task)
     _choose_shortlist(scratch, task)
     score_second(state, scratch, task, best_of_shortlist(scratch))
     scores = scratch.scores[task]
-    n = scratch.board.tally[3]
+    n = scratch.board.tally[SHORTLISTED]
     for c in range(1, end):
         scores[c] = first[c]
     if n == 0:
@@ -307,9 +339,10 @@ def score(state: State, scratch: Scratch, task: int, situation: int) -> None:
 
 
 @inner
-def score_first(state: State, scratch: Scratch, task: int, situation: int) -> None:
+def score_first(state: State, scratch: Scratch, task: int) -> None:
     """Fill ``scratch.first`` for every candidate: the linear stage."""
-    end = scratch.board.tally[0]
+    situation = scratch.board.tally[SITUATION]
+    end = scratch.board.tally[END]
     first = scratch.first
     for c in range(end):
         first[c] = 0.0
@@ -323,7 +356,7 @@ def score_first(state: State, scratch: Scratch, task: int, situation: int) -> No
 @inner
 def _choose_shortlist(scratch: Scratch, task: int) -> None:
     """Put the best candidates of the first stage into ``scratch.short``, in slot order."""
-    end = scratch.board.tally[0]
+    end = scratch.board.tally[END]
     first, order = scratch.first, scratch.order
     n = 0
     for c in range(1, end):
@@ -350,14 +383,14 @@ def _choose_shortlist(scratch: Scratch, task: int) -> None:
             ties -= 1
         scratch.short[m] = c
         m += 1
-    scratch.board.tally[3] = m
+    scratch.board.tally[SHORTLISTED] = m
 
 
 @inner
 def best_of_shortlist(scratch: Scratch) -> np.float32:
     """Return the highest score of the first stage on the shortlist."""
     best = _F(-3e38)
-    for q in range(scratch.board.tally[3]):
+    for q in range(scratch.board.tally[SHORTLISTED]):
         best = max(best, scratch.first[scratch.short[q]])
     return best
 
@@ -371,7 +404,7 @@ def score_second(state: State, scratch: Scratch, task: int, best: np.float32) ->
     best
         Highest score of the first stage (:func:`best_of_shortlist`).
     """
-    n = scratch.board.tally[3]
+    n = scratch.board.tally[SHORTLISTED]
     short, inputs, second = scratch.short, scratch.inputs, scratch.second
     for f in range(FEATURES):
         x = scratch.features[f]

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from online_model._numba import inlined
 from online_model.config import ModelConfig
 from online_model.features import (
     CONTEXTS,
@@ -21,21 +22,48 @@ from online_model.state import Array
 
 NEAR_SESSIONS = 512
 
+# Positions in ``Board.tally``.
+END = 0  # one past the last candidate slot in use; slots start at 1
+SESSION_PLAYS = 1  # plays of the running session at the end of the window, 0 after a silence
+WINDOW_PLAYS = 2  # plays in the window
+SHORTLISTED = 3  # candidates on the shortlist
+SITUATION = 4  # one of ``features.SITUATIONS``
+
+_SLOT_BITS = 16
+_SLOT_MASK: int = np.int64((1 << _SLOT_BITS) - 1)  # type: ignore[assignment]
+_NOWHERE: int = np.int64(-1)  # type: ignore[assignment]
+
 
 class Board(NamedTuple):
-    """The candidates of one ranking. ``slot_of[track]`` is ``turn << 16 | slot``."""
+    """The candidates of one ranking.
+
+    ``slot_of[track]`` holds the number of a ranking and the track's slot in it, in one word
+    (:func:`stamped`). Entries of earlier rankings do not match, so nothing has to be cleared.
+    """
 
     turn: Array  # i64 [1] number of the running ranking
-    tally: Array  # i64 [4] candidate slots in use, plays in the session, in the window, shortlist
+    tally: Array  # i64 [5] counts, at the positions above
     slot_of: Array  # i64 [T]
     candidates: Array  # i32 [C] track indices
     evidence: Array  # f32 [C, EVIDENCE]
 
 
-def slot_of(board: Board, track: int) -> int:
+@inlined
+def stamped(turn: int, slot: int) -> int:
+    """Return a slot together with the number of its ranking, in one word."""
+    return (turn << _SLOT_BITS) | slot
+
+
+@inlined
+def slot_in(turn: int, word: int) -> int:
+    """Return the slot in a word of :func:`stamped`, or -1 if it is of another ranking."""
+    return word & _SLOT_MASK if word >> _SLOT_BITS == turn else _NOWHERE
+
+
+@inlined
+def find_slot(board: Board, track: int) -> int:
     """Return the slot of a track among the candidates of the running ranking, or -1."""
-    packed = int(board.slot_of[track])
-    return packed & 0xFFFF if packed >> 16 == int(board.turn[0]) else -1
+    return slot_in(board.turn[0], board.slot_of[track])
 
 
 class Scratch(NamedTuple):
@@ -48,12 +76,12 @@ class Scratch(NamedTuple):
     scores: Array  # f32 [TASKS, C]
     first: Array  # f32 [C] scores of the first stage
     order: Array  # f32 [C] room to find the shortlist
-    short: Array  # i64 [SHORTLIST] candidate slots; ``tally[3]`` are in use
+    short: Array  # i64 [SHORTLIST] candidate slots; ``SHORTLISTED`` are in use
     inputs: Array  # f32 [FEATURES + 1, SHORTLIST]
     second: Array  # f32 [SHORTLIST] scores of the second stage
     units: Array  # f32 [HIDDEN, SHORTLIST]
     units_of: Array  # f32 [HIDDEN] gradient of one candidate
-    near_of: Array  # i64 [Z] turn << 16 | position in ``near``
+    near_of: Array  # i64 [Z] position in ``near``, with the turn
     near: Array  # i64 [NEAR_SESSIONS] session slots
     overlap: Array  # f32 [NEAR_SESSIONS]
     tracks: Array  # i32 [W] the listener's window, oldest first
@@ -70,7 +98,7 @@ def new_scratch(config: ModelConfig) -> Scratch:
     return Scratch(
         board=Board(
             turn=np.zeros(1, i8),
-            tally=np.zeros(4, i8),
+            tally=np.zeros(5, i8),
             slot_of=np.zeros(config.tracks, i8),
             candidates=np.zeros(c, np.int32),
             evidence=np.zeros((c, EVIDENCE), f4),

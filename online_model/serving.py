@@ -6,12 +6,12 @@ import numpy as np
 
 from contracts.features import HEADER_BYTES, PLAY_BYTES
 from online_model._numba import compiled, inner
-from online_model.candidates import gather, weight_at
+from online_model.candidates import gather
 from online_model.features import ANY, E_COUNT, FEATURES
 from online_model.hashing import find
 from online_model.scoring import describe, score
-from online_model.scratch import Scratch
-from online_model.state import CLOCK, POPULAR, TRACKS, Array, State
+from online_model.scratch import END, WINDOW_PLAYS, Scratch, find_slot
+from online_model.state import FORTNIGHT, POPULAR, TRACKS, Array, State
 
 EXCLUDED = np.float32(-3e38)
 
@@ -20,20 +20,23 @@ EXCLUDED = np.float32(-3e38)
 def _exclude(state: State, scratch: Scratch, task: int, hidden: Array, just_played: int) -> None:
     """Put the candidates that must not be served below all others."""
     scores = scratch.scores[task]
-    turn = scratch.board.turn[0]
     limit = state.track_key.shape[0]
     for q in range(hidden.shape[0]):
         track = find(state.alias_keys, state.alias_rows, hidden[q])
-        if 0 <= track < limit and scratch.board.slot_of[track] >> 16 == turn:
-            scores[scratch.board.slot_of[track] & np.int64(0xFFFF)] = EXCLUDED
-    for c in range(1, scratch.board.tally[0]):
+        if 0 <= track < limit:
+            slot = find_slot(scratch.board, track)
+            if slot >= 0:
+                scores[slot] = EXCLUDED
+    for c in range(1, scratch.board.tally[END]):
         if task == 1 and scratch.board.evidence[c, E_COUNT] > 0:
             scores[c] = EXCLUDED
-    plays = scratch.board.tally[2]
+    plays = scratch.board.tally[WINDOW_PLAYS]
     for q in range(min(just_played, plays)):
         track = scratch.tracks[plays - 1 - q]
-        if track >= 0 and scratch.board.slot_of[track] >> 16 == turn:
-            scores[scratch.board.slot_of[track] & np.int64(0xFFFF)] = EXCLUDED
+        if track >= 0:
+            slot = find_slot(scratch.board, track)
+            if slot >= 0:
+                scores[slot] = EXCLUDED
 
 
 @inner
@@ -49,7 +52,7 @@ def select(scratch: Scratch, scores: Array, slots: Array) -> int:
     """Fill ``slots`` with the best candidates in order; return how many there are."""
     n = 0
     room = slots.shape[0]
-    for c in range(1, scratch.board.tally[0]):
+    for c in range(1, scratch.board.tally[END]):
         if scores[c] <= EXCLUDED:
             continue
         if n == room:
@@ -105,9 +108,8 @@ def serve(
     if known == 0:
         plays = 0
     gather(state, scratch, plays, now)
-    unit = weight_at(state.counters, state.settings, max(now, state.counters[CLOCK]))
-    situation = describe(state, scratch, plays, now, unit)
-    score(state, scratch, task, situation)
+    describe(state, scratch, now)
+    score(state, scratch, task)
     _exclude(state, scratch, task, hidden, just_played)
     scores = scratch.scores[task]
     found = select(scratch, scores, pool)
@@ -233,17 +235,21 @@ def score_rows(
         scratch.seconds[k] = seconds[k]
         scratch.ratios[k] = ratios[k]
     gather(state, scratch, plays, now)
-    unit = weight_at(state.counters, state.settings, max(now, state.counters[CLOCK]))
-    score(state, scratch, ANY, describe(state, scratch, plays, now, unit))
+    describe(state, scratch, now)
+    score(state, scratch, ANY)
     lowest = 0.0
-    for c in range(1, scratch.board.tally[0]):
+    for c in range(1, scratch.board.tally[END]):
         lowest = min(lowest, scratch.scores[0, c])
-    turn = scratch.board.turn[0]
     for q in range(rows.shape[0]):
         row = rows[q]
+        slot = find_slot(scratch.board, row) if row >= 0 else -1
         if row < 0:
             out[q] = lowest - 2.0
-        elif scratch.board.slot_of[row] >> 16 == turn:
-            out[q] = scratch.scores[0, scratch.board.slot_of[row] & np.int64(0xFFFF)]
+        elif slot >= 0:
+            out[q] = scratch.scores[0, slot]
         else:
-            out[q] = lowest - 2.0 + state.facts[row, POPULAR + 2] / (state.totals[2] + 1e-9)
+            out[q] = (
+                lowest
+                - 2.0
+                + state.facts[row, POPULAR + FORTNIGHT] / (state.totals[FORTNIGHT] + 1e-9)
+            )

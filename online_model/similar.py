@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from online_model.state import (
+    DAY,
+    FORTNIGHT,
     N_SESSION,
     N_TASTE,
     POP_HALF_LIVES,
@@ -45,9 +47,9 @@ def trending_tracks(state: State, now: int, k: int) -> list[tuple[int, float]]:
     rows = np.unique(listed[(listed >= 0) & (listed < limit)])
     elapsed = now - int(state.counters[POP_ORIGIN])
     fade = [2.0 ** -max(elapsed / half, 0.0) for half in POP_HALF_LIVES]
-    day = state.facts[rows, POPULAR + 1] * fade[1]
-    share_day = state.facts[rows, POPULAR + 1] / (state.totals[1] + 1e-9)
-    share_fortnight = state.facts[rows, POPULAR + 2] / (state.totals[2] + 1e-9)
+    day = state.facts[rows, POPULAR + DAY] * fade[DAY]
+    share_day = state.facts[rows, POPULAR + DAY] / (state.totals[DAY] + 1e-9)
+    share_fortnight = state.facts[rows, POPULAR + FORTNIGHT] / (state.totals[FORTNIGHT] + 1e-9)
     scores = day * np.sqrt(share_day / (share_fortnight + 1e-9))
     order = np.lexsort((rows, -scores))[:k]
     return [(int(rows[q]), float(scores[q])) for q in order]

@@ -55,8 +55,12 @@ HEARD = 7  # plays of which the share played is known
 SKIPPED = 8  # of these, skips
 FACTS = 16
 
-# Popularity horizons: half-lives in seconds, one column of ``State.facts`` each.
+# Popularity horizons: half-lives in seconds. Each has a column of ``State.facts``, from ``POPULAR``
+# on, and an entry of ``State.totals``.
 POP_HALF_LIVES = (3_600.0, 86_400.0, 14 * 86_400.0)
+HOUR = 0
+DAY = 1
+FORTNIGHT = 2
 
 TOP_TRACKS = 128
 """Most popular tracks kept in order, candidates for everybody."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from online_model._numba import compiled, inner
 from online_model.candidates import weight_at
 from online_model.features import E_COUNT, SOURCES
-from online_model.scratch import Scratch
+from online_model.scratch import SESSION_PLAYS, WINDOW_PLAYS, Scratch
 from online_model.state import CLOCK, TASTE_TRACKS, Array, State
 
 MOST_PLAYS = 3
@@ -52,7 +52,7 @@ def _trace_tables(
     state: State, scratch: Scratch, track: int, tracks: Array, support: Array
 ) -> None:
     """Look the track up in the neighbour rows of the listener's newest distinct tracks."""
-    plays, session = scratch.board.tally[2], max(scratch.board.tally[1], 1)
+    plays, session = scratch.board.tally[WINDOW_PLAYS], max(scratch.board.tally[SESSION_PLAYS], 1)
     one = 1.0 / weight_at(state.counters, state.settings, state.counters[CLOCK])
     distinct = 0
     for q in range(plays):
@@ -85,7 +85,7 @@ def _trace_sessions(
     state: State, scratch: Scratch, track: int, tracks: Array, support: Array
 ) -> None:
     """Count the recent sessions that hold the track and one of this session's newest tracks."""
-    plays, session = scratch.board.tally[2], max(scratch.board.tally[1], 1)
+    plays, session = scratch.board.tally[WINDOW_PLAYS], max(scratch.board.tally[SESSION_PLAYS], 1)
     slots, ring = state.session_serial.shape[0], state.ring.shape[1]
     for q in range(min(_REACH_NEAREST, session, plays)):
         row = scratch.tracks[plays - 1 - q]

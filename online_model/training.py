@@ -10,7 +10,7 @@ import numpy as np
 
 from online_model._numba import inner
 from online_model.features import CONTEXTS, E_COUNT, FEATURES, HIDDEN, INPUTS
-from online_model.scratch import Scratch
+from online_model.scratch import END, SHORTLISTED, SITUATION, Scratch
 from online_model.state import HIDDEN_RATE, LINEAR_RATE, Array, State
 
 _NEGLIGIBLE = 1e-3
@@ -18,19 +18,20 @@ _F = np.float32
 
 
 @inner
-def teach(state: State, scratch: Scratch, task: int, situation: int, slot: int) -> None:
+def teach(state: State, scratch: Scratch, task: int, slot: int) -> None:
     """Move both stages of a task towards the candidate in ``slot``, which was played.
 
     Call after ``score`` of the same task. For discovery (task 1) tracks the listener had are no
     alternatives. The second stage learns only where the first shortlisted the played track.
     """
     _teach_second(state, scratch, task, slot)
-    _teach_first(state, scratch, task, situation, slot)
+    _teach_first(state, scratch, task, slot)
 
 
 @inner
-def _teach_first(state: State, scratch: Scratch, task: int, situation: int, slot: int) -> None:
-    end = scratch.board.tally[0]
+def _teach_first(state: State, scratch: Scratch, task: int, slot: int) -> None:
+    situation = scratch.board.tally[SITUATION]
+    end = scratch.board.tally[END]
     first, chance = scratch.first, scratch.order
     highest = first[slot]
     for c in range(1, end):
@@ -59,7 +60,7 @@ def _teach_first(state: State, scratch: Scratch, task: int, situation: int, slot
 
 @inner
 def _teach_second(state: State, scratch: Scratch, task: int, slot: int) -> None:
-    n = scratch.board.tally[3]
+    n = scratch.board.tally[SHORTLISTED]
     second, short = scratch.second, scratch.short
     truth = -1
     highest = _F(-3e38)

@@ -13,12 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from online_model import FEATURE_NAMES, ModelConfig, Recommender
-from online_model.candidates import weight_at
 from online_model.explaining import OTHER, SMALLEST
 from online_model.features import EVIDENCE, SOURCES
-from online_model.scoring import best_of_shortlist, describe, score, situation_of
-from online_model.scratch import Scratch, slot_of
-from online_model.state import CLOCK, Array, State
+from online_model.scoring import best_of_shortlist, describe, score
+from online_model.scratch import SHORTLISTED, Scratch, find_slot
+from online_model.state import Array, State
 
 from .plays import made_up
 from .views import view
@@ -79,17 +78,16 @@ def score_without(
     """Take a source's evidence for one candidate away, and score the whole list again."""
     for e in evidence:
         scratch.board.evidence[slot, e] = 0.0
-    unit = weight_at(state.counters, state.settings, max(now, state.counters[CLOCK]))
     kept = scratch.context.copy()
-    describe(state, scratch, scratch.board.tally[2], now, unit)
+    describe(state, scratch, now)
     for f in facts:
         scratch.features[f, slot] = 0.0
     scratch.context[:] = kept
-    score(state, scratch, task, situation_of(scratch.board))
+    score(state, scratch, task)
     out[0] = scratch.scores[task, slot]
     out[1] = best_of_shortlist(scratch)
     out[2] = 0.0
-    for q in range(scratch.board.tally[3]):
+    for q in range(scratch.board.tally[SHORTLISTED]):
         if scratch.short[q] == slot:
             out[2] = 1.0
 
@@ -108,7 +106,7 @@ def test_a_contribution_is_the_score_less_that_without_the_source(
         for name, source in SOURCES.items():
             frozen.recommend(*plays, now=now, k=40, discover=discover)
             state, scratch = frozen.state, frozen.scratch
-            slot = slot_of(scratch.board, index)
+            slot = find_slot(scratch.board, index)
             score_without(state, scratch, task, now, slot, nothing, nothing, before)
             evidence = np.array(source.evidence, np.int64)
             facts = np.array([FEATURE_NAMES.index(f) for f in source.facts], np.int64)
