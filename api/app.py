@@ -25,7 +25,7 @@ from api.listenbrainz import feedback as said
 from api.listeners import events, opinions, plays
 from api.openapi import describe
 from api.services import Services
-from api.serving import catalogue, feedback, reasons, reports
+from api.serving import catalogue, feedback, reasons, reports, trending
 
 _DESCRIPTION = """\
 Post plays, ask what next. Every 2xx on plays means that the broker has acknowledged them.
@@ -62,6 +62,7 @@ def create_app(services: Services) -> Edge:
         *listenbrainz,
         catalogue,
         reasons,
+        trending,
         pages,
         find,
         stations,

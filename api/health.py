@@ -11,6 +11,8 @@ from api.web import With, answers, json_reply
 
 #: What this process itself needs to take traffic; the rest only makes answers poorer or later.
 OWN = ("kafka", "postgres")
+#: Shown, but an API without it is ready: the model's lists take the place of Flink's.
+OPTIONAL = ("flink",)
 router = APIRouter(tags=["operation"])
 
 
@@ -54,7 +56,8 @@ async def readyz(services: With, scope: Literal["all", "api"] = "all") -> Respon
     if scope == "api":
         good = all(watcher.state[name] == "ok" for name in OWN)
     else:
-        good = all(state == "ok" for state in (*watcher.state.values(), *workers.values()))
+        needed = [state for name, state in watcher.state.items() if name not in OPTIONAL]
+        good = all(state == "ok" for state in (*needed, *workers.values()))
     ready = good and not watcher.stopping
     body = Readiness(ready, watcher.stopping, dict(watcher.state), workers)
     return json_reply(body, 200 if ready else 503)

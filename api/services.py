@@ -15,7 +15,7 @@ from api.audit import AuditTrail
 from api.auth import Accounts
 from api.listenbrainz.limits import RateWindow
 from api.listeners.hub import EventHub
-from api.looks import BrokerLook, DatabaseLook, WorkersLook
+from api.looks import BrokerLook, DatabaseLook, FlinkLook, WorkersLook
 from api.metrics import Metrics
 from api.offers import Offers
 from api.plays.records import PlayRecords
@@ -79,12 +79,14 @@ class Services:
         self.audit = AuditTrail(self.account_pool)
         self.workers = WorkersLook(self.redis, self.keys.workers)
         self._broker = BrokerLook(self.log, self.impressions, settings)
+        self._flink = FlinkLook(settings.flink)
         self.watcher = Watcher(
             {
                 "kafka": self._broker.look,
                 "postgres": DatabaseLook(self.account_pool).look,
                 "redis": self.workers.look,
                 "model": self.model.refresh,
+                **self._flink.looks,
             }
         )
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -119,6 +121,7 @@ class Services:
             self.account_pool.close(timeout=2.0),
             self.features.close(),
             self.redis.aclose(),
+            self._flink.close(),
         )
 
     def _watch_numbers(self) -> None:

@@ -157,6 +157,16 @@ class Keys:
         return f"{self.namespace}:web:link:{hashlib.sha256(code.encode()).hexdigest()}"
 
     @property
+    def trending(self) -> str:
+        """Hash of the newest trending lists: message key -> the message as JSON."""
+        return f"{self.namespace}:trending"
+
+    @property
+    def trending_positions(self) -> str:
+        """Hash ``<log id>:<partition> -> next offset``: how far the lists are read."""
+        return f"{self.namespace}:trending-positions"
+
+    @property
     def workers(self) -> str:
         """Hash ``worker name -> heartbeat``."""
         return f"{self.namespace}:workers"

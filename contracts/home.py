@@ -47,6 +47,11 @@ class HomePaths:
         """Content vectors of artists (NumPy archive)."""
         return self.home / "content" / "artists.npz"
 
+    @property
+    def flink(self) -> Path:
+        """Checkpoints and savepoints of the Flink jobs."""
+        return self.home / "flink"
+
     # The nightly run.
 
     @property

@@ -86,6 +86,34 @@ TABLES: dict[str, pa.Schema] = {
     "impressions": IMPRESSIONS,
 }
 
+#: Sessions as the Flink job counted them; a repeat has the same listener and start.
+SESSIONS = pa.schema(
+    [
+        pa.field("user_id", pa.string(), nullable=False),
+        pa.field("started_at", _MS, nullable=False),
+        pa.field("last_played_at", _MS, nullable=False),
+        pa.field("plays", pa.int64(), nullable=False),
+        pa.field("tracks", pa.int64(), nullable=False),
+        pa.field("run", pa.int64(), nullable=False),
+        *_PLACE,
+    ]
+)
+
+#: Different listeners of a track in an hour as the Flink job counted them.
+UNIQUES = pa.schema(
+    [
+        pa.field("hour", _MS, nullable=False),
+        pa.field("track_id", pa.string(), nullable=False),
+        pa.field("listeners", pa.int64(), nullable=False),
+        pa.field("plays", pa.int64(), nullable=False),
+        pa.field("run", pa.int64(), nullable=False),
+        *_PLACE,
+    ]
+)
+
+#: What Flink publishes and the lake keeps; empty where Flink does not run.
+RESULTS: dict[str, pa.Schema] = {"sessions": SESSIONS, "uniques": UNIQUES}
+
 _LANDED = [
     pa.field("landed_at", _MS, nullable=False),
     pa.field("landed_date", pa.date32(), nullable=False),

@@ -126,11 +126,16 @@ class Settings:
         "Shared secret of Last.fm signatures (`api_sig`); empty: signatures are not checked.",
         secret=True,
     )
-
     flink: str = setting(
         "",
         "Address of Flink's REST interface, `http://127.0.0.1:8081`; empty: Flink does not run, "
         "and nobody reads or makes its topics.",
+    )
+    flink_bound: int = setting(
+        900,
+        "Seconds after which a play that arrives counts as late. Windows wait so long before they "
+        "close; late plays are in none of them.",
+        rule=Rule(low=1, high=86_400),
     )
 
     @property

@@ -6,18 +6,47 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 _DAY_MS = 24 * 60 * 60 * 1000
-#: Flink job -> how many days its results are kept.
-_RESULTS_DAYS = {"trending": 7, "sessions": 30, "uniques": 30, "suspects": 30, "late": 90}
 
 
 class Kind(StrEnum):
-    """What a topic holds. For the first three it is also the name of their RAW table."""
+    """What a topic holds. The last five are what the Flink jobs publish.
+
+    The version stands in the name of a result: a job that counts otherwise begins a topic beside
+    the old one, and readers change over.
+    """
 
     PLAYS = "plays"
     FEEDBACK = "feedback"
     IMPRESSIONS = "impressions"
     DEAD_LETTERS = "dead-letters"
     ERASURES = "erasures"
+    TRENDING = "trending.v1"
+    SESSIONS = "sessions.v1"
+    UNIQUES = "uniques.v1"
+    SUSPECTS = "suspects.v1"
+    LATE = "late.v1"
+
+    @property
+    def table(self) -> str:
+        """The kind without its version: the name of the RAW table, and of the Flink job.
+
+        Examples
+        --------
+        >>> Kind.PLAYS.table, Kind.SESSIONS.table
+        ('plays', 'sessions')
+        """
+        return self.value.partition(".")[0]
+
+
+#: How many days a result is kept. A trending list replaces the one before; what names listeners
+#: must not be kept for ever, since erased ones have to vanish from it.
+RESULT_DAYS: dict[Kind, int] = {
+    Kind.TRENDING: 1,
+    Kind.SESSIONS: 30,
+    Kind.UNIQUES: 30,
+    Kind.SUSPECTS: 30,
+    Kind.LATE: 90,
+}
 
 
 class Topic(str):
@@ -101,31 +130,17 @@ class Topics:
         return self.plays, self.feedback, self.impressions
 
     @property
-    def results(self) -> dict[str, str]:
-        """What the Flink jobs publish, by job (:mod:`contracts.results`).
+    def results(self) -> dict[str, Topic]:
+        """What the Flink jobs publish, by job (contracts.results, contracts.suspects)."""
+        return {kind.table: self.of(kind) for kind in RESULT_DAYS}
 
-        The version stands in the name: a job that counts otherwise begins a topic beside the old
-        one, and readers change over.
-        """
-        return {job: f"{self.namespace}.{job}.v1" for job in _RESULTS_DAYS}
-
-    def result_configs(self) -> dict[str, dict[str, str]]:
-        """Return settings by name of the topics of results, which exist only where Flink runs.
-
-        All are bounded: three of them name listeners, and erased ones must vanish from them.
-        """
-        return {
-            self.results[job]: {"retention.ms": str(days * _DAY_MS)}
-            for job, days in _RESULTS_DAYS.items()
-        }
-
-    def configs(self, plays_days: int = 0) -> dict[str, dict[str, str]]:
+    def configs(self, plays_days: int = 0, *, flink: bool = False) -> dict[str, dict[str, str]]:
         """Return topic settings by name.
 
         ``plays`` and ``feedback`` are kept for ever, since the log is the truth, unless
         ``plays_days`` says how long. ``erasures`` are kept for ever in any case: a consumer that
         did not see an erasure would bring the listener back. Impressions stay 30 days (the lake
-        keeps them), dead letters 90.
+        keeps them), dead letters 90. With `flink` the topics of results are among them.
         """
         forever = {"retention.ms": "-1", "cleanup.policy": "delete"}
         plays = {**forever, "retention.ms": str(plays_days * _DAY_MS)} if plays_days else forever
@@ -135,4 +150,11 @@ class Topics:
             self.erasures: forever,
             self.impressions: {"retention.ms": str(30 * _DAY_MS)},
             self.dead_letters: {"retention.ms": str(90 * _DAY_MS)},
+            **(self._result_configs() if flink else {}),
+        }
+
+    def _result_configs(self) -> dict[str, dict[str, str]]:
+        return {
+            self.of(kind): {"retention.ms": str(days * _DAY_MS)}
+            for kind, days in RESULT_DAYS.items()
         }

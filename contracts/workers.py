@@ -108,6 +108,19 @@ WEB = WorkerSpec(
     writes="Redis: who has signed in to the pages",
     after_ready=True,
 )
+FLINK = WorkerSpec(
+    name="flink",
+    module="infra.flink.worker",
+    writes="Kafka: windows and patterns by event time",
+    needs="SEGUE_FLINK",
+    deployed=False,
+)
+RESULTS_SINK = WorkerSpec(
+    name="results-sink",
+    module="streams.results_sink",
+    writes="Redis: the newest trending lists",
+    needs="SEGUE_FLINK",
+)
 SIMULATOR = WorkerSpec(
     name="simulator",
     module="infra.simulator",
@@ -124,6 +137,8 @@ WORKERS: tuple[WorkerSpec, ...] = (
     HISTORY_SINK,
     API,
     SNOWFLAKE_SINK,
+    FLINK,
+    RESULTS_SINK,
     ERASER,
     WEB,
     SIMULATOR,

@@ -24,7 +24,8 @@ class LogCutOff(Terminal):
 def reading_from(worker: Worker, topic: str, positions: Mapping[int, int]) -> dict[int, int]:
     """Return the offset of each partition from which a fold at ``positions`` reads.
 
-    Waits for the broker. Impressions are kept for a while by design, so there a gap is only told.
+    Waits for the broker. Impressions and results are kept for a while by design: there a gap is
+    only logged.
 
     Raises
     ------
@@ -37,7 +38,8 @@ def reading_from(worker: Worker, topic: str, positions: Mapping[int, int]) -> di
     if gaps:
         lost = ", ".join(f"{count} of partition {p}" for p, count in sorted(gaps.items()))
         told = f"{topic} begins after the place where {worker.name} stands; gone: {lost} messages"
-        if topic != worker.topics.impressions and not settings.accept_cut_log:
+        bounded = {worker.topics.impressions, *worker.topics.results.values()}
+        if topic not in bounded and not settings.accept_cut_log:
             raise LogCutOff(
                 f"{told}. Bring back a store that stands further on (a backup, a snapshot of the "
                 "model), fold the lake into a new namespace (docs/retention.md), or set "

@@ -20,6 +20,14 @@ from contracts.ids import partition_of
 from contracts.impressions import Impression
 from contracts.impressions import decode as decode_impression
 from contracts.plays import LAST_SECOND
+from contracts.results import (
+    Session,
+    Trending,
+    Uniques,
+    decode_session,
+    decode_trending,
+    decode_uniques,
+)
 from contracts.topics import Kind
 from streams.erasures import Erased, Place
 
@@ -127,6 +135,9 @@ class Decoder:
             Kind.PLAYS: self.plays,
             Kind.FEEDBACK: self.feedback,
             Kind.IMPRESSIONS: self.impressions,
+            Kind.TRENDING: self.trending,
+            Kind.SESSIONS: self.sessions,
+            Kind.UNIQUES: self.uniques,
         }
         return decoders[kind]
 
@@ -188,12 +199,34 @@ class Decoder:
 
         return _decode(records, partition, start, read)
 
+    def trending(self, records: Iterable[Record], *, partition: int, start: int) -> Batch[Trending]:
+        """Decode a run of messages of ``trending``: it names no listener."""
+        return _decode(records, partition, start, lambda value, _: decode_trending(value))
+
+    def uniques(self, records: Iterable[Record], *, partition: int, start: int) -> Batch[Uniques]:
+        """Decode a run of messages of ``uniques``: it names no listener."""
+        return _decode(records, partition, start, lambda value, _: decode_uniques(value))
+
+    def sessions(self, records: Iterable[Record], *, partition: int, start: int) -> Batch[Session]:
+        """Decode a run of messages of ``sessions``."""
+
+        def read(value: bytes | None, offset: int) -> Session | None:
+            session = decode_session(value)
+            place = Place(Kind.SESSIONS, partition, offset)
+            gone = self.erased.covers(session.user_id, place, session.last_played_at)
+            return None if gone else session
+
+        return _decode(records, partition, start, read)
+
 
 #: By kind of topic: how many rows one message becomes in a table.
 ROWS: dict[Kind, Callable[[Any], int]] = {
     Kind.PLAYS: lambda submission: len(submission.plays),
     Kind.FEEDBACK: lambda _: 1,
     Kind.IMPRESSIONS: lambda shown: max(1, len(shown.tracks)),
+    Kind.TRENDING: lambda _: 1,
+    Kind.SESSIONS: lambda _: 1,
+    Kind.UNIQUES: lambda _: 1,
 }
 
 

@@ -16,6 +16,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from contracts.errors import StoreUnavailable
 from contracts.lake import PARTITION_BY, app_id
 from contracts.settings import Settings
+from contracts.topics import Kind
 from contracts.workers import LAKE_SINK
 from streams.consume import Follower, follow_together
 from streams.decode import Batch
@@ -97,8 +98,9 @@ def body(worker: Worker) -> None:
     """
     settings, logs, topics = worker.settings, worker.find_logs(), worker.topics
     followers = []
-    for topic in topics.landed:
-        path = settings.paths.lake / topic.kind
+    results = (topics.of(Kind.SESSIONS), topics.of(Kind.UNIQUES)) if settings.flink else ()
+    for topic in (*topics.landed, *results):
+        path = settings.paths.lake / topic.kind.table
         sink = LakeSink[Any](path, logs[topic], settings.partitions)
         followers.append(
             Follower(

@@ -89,7 +89,7 @@ class Worker:
         From then on it is known what must not be folded (:mod:`streams.erasures`).
         """
         settings = self.settings
-        configs = self.topics.configs(settings.plays_retention_days)
+        configs = self.topics.configs(settings.plays_retention_days, flink=bool(settings.flink))
         ids = self.patiently(lambda: ensure_topics(settings.kafka, configs, settings.partitions))
         self.status.log_id = ids[self.topics.plays]
         logs = {topic.kind: ids[topic] for topic in self.topics.landed}

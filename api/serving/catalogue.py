@@ -1,8 +1,7 @@
-"""What the model knows apart from listeners: similar tracks, trends, itself."""
+"""What the model knows apart from listeners: similar tracks, and itself."""
 
 from __future__ import annotations
 
-import time
 from typing import Annotated, Any
 
 import msgspec
@@ -30,13 +29,6 @@ class Similar(msgspec.Struct):
     """Tracks that sessions and listeners share most with one track."""
 
     track_id: str
-    generation: int
-    tracks: list[Scored]
-
-
-class Trending(msgspec.Struct):
-    """Tracks most played lately, against their usual."""
-
     generation: int
     tracks: list[Scored]
 
@@ -69,16 +61,6 @@ async def similar(services: With, _: Caller, track_id: str, limit: Limit = 20) -
     return json_reply(
         Similar(track_id, reader.generation, _scored(reader, reader.similar(key, limit)))
     )
-
-
-@router.get("/trending", responses=answers(Trending), summary="What is played lately")
-async def trending(services: With, _: Caller, limit: Limit = 20) -> Response:
-    """Return the tracks that rise; empty while there is no model."""
-    reader = services.model.reader
-    if reader is None:
-        return json_reply(Trending(0, []))
-    found = reader.trending(int(time.time()), limit)
-    return json_reply(Trending(reader.generation, _scored(reader, found)))
 
 
 @router.get("/model", responses=answers(ModelInfo), summary="Which model answers")

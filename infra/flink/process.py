@@ -7,16 +7,12 @@ import time
 from pathlib import Path
 
 from contracts.settings import Settings
+from infra.stack.ports import LOOPBACK
 
 #: Heap of the Java machine that holds job manager, task manager and client.
 HEAP = "-Xmx1g"
 _KEPT_SAVEPOINTS = 30 * 86_400
 _PROMETHEUS = "org.apache.flink.metrics.prometheus.PrometheusReporterFactory"
-
-
-def folder(settings: Settings) -> Path:
-    """Return where checkpoints and savepoints lie."""
-    return settings.home.absolute() / "flink"
 
 
 def newest(state: Path) -> Path | None:
@@ -52,13 +48,17 @@ def arguments(settings: Settings, *, rest: int, metrics: int = 0, every: int = 1
     every
         Seconds between two checkpoints.
     """
-    state = folder(settings)
+    state = settings.paths.flink.absolute()
     start = newest(state)
     age_out(state, start, time.time())
     conf = {
         "rest.bind-port": rest,
         "rest.port": rest,
-        # The web pages have no password: nobody may start jobs there.
+        # Nothing of it has a password: nobody but this machine reaches it.
+        "rest.bind-address": LOOPBACK,
+        "jobmanager.bind-host": LOOPBACK,
+        "taskmanager.bind-host": LOOPBACK,
+        "taskmanager.host": LOOPBACK,
         "web.submit.enable": "false",
         "web.cancel.enable": "false",
         "execution.checkpointing.interval": f"{every} s",

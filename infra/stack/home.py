@@ -177,7 +177,7 @@ class Home:
             name: known[name] if isinstance(known.get(name), int) and is_free(known[name]) else port
             for name, port in fresh.items()
         }
-        self.remember(ports=ports)
+        self.remember(ports={**known, **ports})
         return ports
 
 

@@ -9,7 +9,8 @@ from typing import Any
 from contracts.errors import SegueError
 from contracts.heartbeat import Heartbeat
 from contracts.settings import Settings
-from contracts.workers import API, BY_NAME, wanted
+from contracts.workers import API, BY_NAME, FLINK, wanted
+from infra.flink.rest import Rest
 from infra.stack.home import Run
 from infra.stack.progress import ends, heartbeats, lag, readyz
 
@@ -79,8 +80,22 @@ def parts_of(run: Run) -> list[Part]:
             _fold(part, beats.get(name), true_ends, trouble)
         if name == API.name and part.well:
             _api(part, settings)
+        if name == FLINK.name and part.well:
+            _flink(part, settings)
         parts.append(part)
     return parts
+
+
+def _flink(part: Part, settings: Settings) -> None:
+    """Say what Flink's own REST interface says of the job."""
+    try:
+        job = Rest(settings.flink).job()
+    except SegueError as error:
+        part.state, part.detail = "starting", str(error)
+        return
+    if not job.well:
+        part.state = job.state.lower()
+        part.detail = f"{job.tasks[0]} of {job.tasks[1]} tasks run {job.exception}".rstrip()
 
 
 def _fold(

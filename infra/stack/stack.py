@@ -139,7 +139,9 @@ class Stack:
     def create_topics(self) -> None:
         """Create the topics that are missing, see to their retention and note their logs' ids."""
         settings = self.settings
-        configs = Topics(settings.namespace).configs(settings.plays_retention_days)
+        configs = Topics(settings.namespace).configs(
+            settings.plays_retention_days, flink=bool(settings.flink)
+        )
         self.log_ids = ensure_topics(settings.kafka, configs, settings.partitions)
         if settings.plays_retention_days:  # else a topic keeps what somebody gave it
             set_retention(settings.kafka, configs)

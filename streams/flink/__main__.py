@@ -12,11 +12,12 @@ from streams.flink.options import parse
 
 def main(arguments: list[str]) -> None:
     """Start the jobs; wait for their end where they have one or run in this process."""
-    options = parse(arguments)
+    settings = Settings.from_env()
+    options = parse(arguments, settings.flink_bound)
     if options.files is not None:
         batch(options).execute().wait()
     else:
-        stream(Settings.from_env(), options).execute().wait()
+        stream(settings, options).execute().wait()
 
 
 if __name__ == "__main__":

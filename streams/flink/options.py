@@ -35,7 +35,7 @@ class Options:
     """
 
     jobs: tuple[str, ...] = JOBS
-    bound: int = 3600
+    bound: int = 900
     idle: int = 60
     bounded: bool = False
     parallelism: int = 1
@@ -45,8 +45,13 @@ class Options:
     run: int = 0
 
 
-def parse(arguments: Sequence[str]) -> Options:
+def parse(arguments: Sequence[str], bound: int = 900) -> Options:
     """Read a command line.
+
+    Parameters
+    ----------
+    bound
+        Seconds after which a play is late, unless the command line says otherwise.
 
     Examples
     --------
@@ -55,7 +60,7 @@ def parse(arguments: Sequence[str]) -> Options:
     """
     parser = argparse.ArgumentParser("streams.flink", description=__doc__)
     parser.add_argument("--jobs", default=",".join(JOBS), help="separated by commas")
-    parser.add_argument("--bound", type=int, default=3600)
+    parser.add_argument("--bound", type=int, default=bound)
     parser.add_argument("--idle", type=int, default=60)
     parser.add_argument("--bounded", action="store_true")
     parser.add_argument("--parallelism", type=int, default=1)

@@ -15,11 +15,13 @@ def test_a_topic_is_its_name_and_knows_its_kind(kind: Kind) -> None:
     topic = TOPICS.of(kind)
     assert topic == f"segue.eu.{kind.value}"
     assert (topic.kind, topic.place(2)) == (kind, f"segue.eu.{kind.value}:2")
-    assert getattr(TOPICS, kind.name.lower()) == topic
+    named = TOPICS.results.get(kind.table) or getattr(TOPICS, kind.name.lower())
+    assert named == topic
 
 
 def test_every_topic_has_settings() -> None:
-    assert set(TOPICS.configs()) == {TOPICS.of(kind) for kind in Kind}
+    assert set(TOPICS.configs(flink=True)) == {TOPICS.of(kind) for kind in Kind}
+    assert set(TOPICS.configs(flink=True)) - set(TOPICS.configs()) == set(TOPICS.results.values())
 
 
 def test_what_lands_has_a_raw_table() -> None:

@@ -13,11 +13,12 @@ import yaml
 
 from contracts.settings import Settings
 from contracts.snowflake import Snowflake
-from contracts.workers import BY_NAME, ERASER, SNOWFLAKE_SINK, WORKERS
+from contracts.workers import BY_NAME, ERASER, RESULTS_SINK, SNOWFLAKE_SINK, WORKERS
 from infra.cli.main import COMMANDS
 from tests.conftest import ROOT
 
 COMPOSE = ROOT / "docker-compose.yml"
+FLINK_IMAGE = "segue-flink:latest"
 
 
 @pytest.fixture(scope="module")
@@ -81,12 +82,31 @@ def test_commands_and_settings_exist(services: dict[str, Any]) -> None:
     known |= {f"SEGUE_SNOWFLAKE_{name}" for name in snowflake}
     known |= {f"SEGUE_SNOWFLAKE_ERASER_{name}" for name in snowflake}
     for name, service in services.items():
-        if "build" not in service:
+        if "build" not in service or service["image"] == FLINK_IMAGE:
             continue
         command = service["command"]
         assert command[0] in COMMANDS, name
         assert command[0] != "worker" or command[1] in BY_NAME, name
         assert set(service["environment"]) <= known, name
+
+
+def test_flink_services_are_words_of_the_image_and_share_its_settings(
+    services: dict[str, Any],
+) -> None:
+    flink = {n: s for n, s in services.items() if s.get("image") == FLINK_IMAGE}
+    assert set(flink) == {"flink-jobmanager", "flink-taskmanager"}
+    entrypoint = (ROOT / "infra" / "flink" / "entrypoint.sh").read_text()
+    known = {f"SEGUE_{field.name.upper()}" for field in fields(Settings)}
+    for service in (*flink.values(), services[RESULTS_SINK.name]):
+        assert service["profiles"] == ["flink"]
+    for service in flink.values():
+        (word,) = service["command"]
+        assert f"\n  {word})\n" in entrypoint
+        said = set(service["environment"])
+        assert said <= known | {"FLINK_JOBMANAGER"}
+        assert "FLINK_JOBMANAGER" in entrypoint
+    for name in ("api", "lake-sink", "init", RESULTS_SINK.name):
+        assert "SEGUE_FLINK" in services[name]["environment"], name
 
 
 def test_of_the_checkout_the_image_holds_the_wheel_alone() -> None:

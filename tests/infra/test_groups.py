@@ -25,6 +25,8 @@ WORKERS = {
     "lake-sink": ["streams"],
     "history-sink": ["streams"],
     "snowflake-sink": ["streams", "snowflake"],
+    "flink": [],
+    "results-sink": ["streams"],
     "eraser": ["batch"],
     "web": ["web"],
     "simulator": [],

@@ -68,7 +68,7 @@ def fresh(broker: Server, name: str, log: live_log.LiveLog, home: Path) -> Setti
     """Make the topics of a namespace of its own and write the log."""
     settings = replace(Settings(), kafka=broker.address, namespace=name, home=home)
     topics = Topics(name)
-    ensure_topics(settings.kafka, {**topics.configs(), **topics.result_configs()}, 4)
+    ensure_topics(settings.kafka, topics.configs(flink=True), 4)
     log.write(settings.kafka, topics.plays, 4)
     return settings
 
@@ -96,7 +96,7 @@ def bounded(broker: Server, tmp_path_factory: pytest.TempPathFactory) -> Run:
     user = log.messages[len(log.messages) // 3][1]  # no bot: they are in the middle
     before = max(received for received, name, _ in log.messages if name == user)
     erase(settings, user, before)
-    kit.run(settings, home / "job.log", "--bounded")
+    kit.run(settings, home / "job.log", "--bounded", "--bound", str(BOUND))
     return Run(
         settings,
         database(settings, {user: before}),
@@ -161,7 +161,16 @@ class Unbounded:
     def start(self, *more: str) -> None:
         told = arguments(self.settings, rest=self.port, every=2)
         self.process = kit.start(
-            self.settings, self.log, "--jobs", self.jobs, "--idle", "600", *told, *more
+            self.settings,
+            self.log,
+            "--jobs",
+            self.jobs,
+            "--bound",
+            str(BOUND),
+            "--idle",
+            "600",
+            *told,
+            *more,
         )
 
     def job(self) -> Job | None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from contracts.events import Feedback
 from contracts.impressions import Impression, pack
-from contracts.lake import TABLES
+from contracts.lake import RESULTS, TABLES
 from streams.decode import Batch
 from streams.lake_rows import MAKERS, to_table
 from tests.streams.plays import submission
@@ -33,7 +33,7 @@ def _shown(*tracks: str, **changes: Any) -> Impression:
 
 
 def test_every_table_of_the_contract_has_a_maker() -> None:
-    assert {name: schema for name, (schema, _) in MAKERS.items()} == TABLES
+    assert {name: schema for name, (schema, _) in MAKERS.items()} == {**TABLES, **RESULTS}
 
 
 def test_a_list_is_a_row_for_each_track_in_its_order() -> None:

@@ -15,7 +15,9 @@ def init() -> None:
     """Create what is missing in the servers that SEGUE_* names; harmless when repeated."""
     settings = Settings.from_env()
     settings.home.mkdir(parents=True, exist_ok=True)
-    configs = Topics(settings.namespace).configs(settings.plays_retention_days)
+    configs = Topics(settings.namespace).configs(
+        settings.plays_retention_days, flink=bool(settings.flink)
+    )
     topics = ensure_topics(settings.kafka, configs, settings.partitions)
     typer.echo(f"topics: {', '.join(topics)} with {settings.partitions} partitions")
     if settings.plays_retention_days:  # else a topic keeps what somebody gave it

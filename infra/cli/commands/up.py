@@ -18,11 +18,13 @@ from rich.console import Console
 
 from contracts.errors import ConfigurationError, Retryable, SegueError
 from contracts.settings import Settings
+from contracts.workers import FLINK
+from infra.flink import environment
 from infra.stack import banner
 from infra.stack.home import Home, end_leftovers
 from infra.stack.kafka_client import broker_answers
 from infra.stack.links import sign_in_links
-from infra.stack.ports import free_ports, trouble
+from infra.stack.ports import LOOPBACK, free_ports, trouble
 from infra.stack.process import python
 from infra.stack.stack import BROKERS, PORT_NAMES, Stack
 from infra.stack.supervisor import Supervisor
@@ -37,6 +39,9 @@ def up(
         str | None,
         typer.Option(help=f"{', '.join(BROKERS)}. Default: that of the last run, else tansu"),
     ] = None,
+    flink: Annotated[
+        bool, typer.Option("--flink", help="Run the Flink jobs too (needs --broker kafka).")
+    ] = False,
     simulate: Annotated[
         float, typer.Option(min=0.0, help="Plays per second of simulated listeners.")
     ] = 0.0,
@@ -65,7 +70,7 @@ def up(
             print(f"{passed:6.1f} s  {line}", file=screen, flush=True)
 
     if detach:
-        addresses = _detach(settings, broker, simulate, say)
+        addresses = _detach(settings, broker, flink, simulate, say)
         say("ready")
         _show(addresses, as_json, simulate)
         return
@@ -75,7 +80,7 @@ def up(
         left = end_leftovers(place.read_run())
         if left:
             say(f"ended what a killed run left behind: {', '.join(left)}")
-        supervisor = Supervisor(_stack(settings, place, broker), place, simulate, say)
+        supervisor = Supervisor(_stack(settings, place, broker, flink), place, simulate, say)
 
         def on_ready() -> None:
             say("ready")
@@ -88,7 +93,7 @@ def up(
         place.close()
 
 
-def _stack(settings: Settings, place: Home, broker: str | None) -> Stack:
+def _stack(settings: Settings, place: Home, broker: str | None, flink: bool) -> Stack:
     """Decide broker and ports, and remember them."""
     kind = broker or place.recall().get("broker", "tansu")
     if kind not in BROKERS:
@@ -107,8 +112,23 @@ def _stack(settings: Settings, place: Home, broker: str | None) -> Stack:
         )
     if trouble(settings.web_port, settings.host):
         settings = replace(settings, web_port=free_ports(1)[0])
+    if flink:
+        settings = replace(settings, flink=_flink(place, kind))
     place.remember(broker=kind)
     return Stack(place.path, kind, place.choose_ports(PORT_NAMES), settings)
+
+
+def _flink(place: Home, broker: str) -> str:
+    """Return where Flink's REST interface will be, once it is sure that the jobs can run."""
+    if broker == "tansu":
+        raise ConfigurationError(
+            "--flink does not run on tansu, which reports a wrong end of its log, so that jobs "
+            "would miss plays; use --broker kafka"
+        )
+    environment.command()
+    port = place.choose_ports((*PORT_NAMES, FLINK.name))[FLINK.name]
+    address = os.environ[FLINK.needs] = f"http://{LOOPBACK}:{port}"
+    return address
 
 
 def _addresses(stack: Stack, simulated: bool) -> dict[str, Any]:
@@ -137,7 +157,11 @@ def _show(addresses: dict[str, Any], as_json: bool, simulate: float) -> None:
 
 
 def _detach(
-    settings: Settings, broker: str | None, simulate: float, say: Callable[[str], None]
+    settings: Settings,
+    broker: str | None,
+    flink: bool,
+    simulate: float,
+    say: Callable[[str], None],
 ) -> dict[str, Any]:
     """Start the supervisor as a process of its own and wait until it is ready."""
     place = Home(settings.home)
@@ -149,7 +173,7 @@ def _detach(
     command = python(
         "infra.cli", "up", "--json", "--home", str(place.path),
         "--port", str(settings.port), "--simulate", str(simulate),
-        *(["--broker", broker] if broker else []),
+        *(["--broker", broker] if broker else []), *(["--flink"] if flink else []),
     )  # fmt: skip
     with log.open("wb") as errors:
         child = subprocess.Popen(

@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# jobmanager: runs the jobs (more arguments are theirs). taskmanager: works for it. Anything else is
+# run as it is, as Flink's Kubernetes operator does.
+set -euo pipefail
+
+# The bounds of one host; a Kubernetes operator brings a configuration of its own.
+settings=(
+  "-Djobmanager.rpc.address=${FLINK_JOBMANAGER:-localhost}"
+  "-Djobmanager.bind-host=0.0.0.0"
+  "-Dtaskmanager.bind-host=0.0.0.0"
+  "-Dtaskmanager.host=$(hostname -i | cut -d' ' -f1)"
+  "-Dtaskmanager.numberOfTaskSlots=2"
+  "-Drest.address=${FLINK_JOBMANAGER:-localhost}"
+  "-Drest.bind-address=0.0.0.0"
+  "-Dweb.submit.enable=false"
+  "-Dweb.cancel.enable=false"
+  "-Djobmanager.memory.process.size=1200m"
+  "-Dtaskmanager.memory.process.size=${FLINK_TASKMANAGER_MEMORY:-2g}"
+  "-Dtaskmanager.memory.managed.fraction=0.3"
+  "-Dexecution.checkpointing.interval=10 s"
+  "-Dexecution.checkpointing.dir=file:///state/checkpoints"
+  "-Dexecution.checkpointing.savepoint-dir=file:///state/savepoints"
+  "-Dexecution.checkpointing.externalized-checkpoint-retention=RETAIN_ON_CANCELLATION"
+  "-Dexecution.checkpointing.num-retained=2"
+  "-Drestart-strategy.type=exponential-delay"
+  "-Dmetrics.reporter.prometheus.factory.class=org.apache.flink.metrics.prometheus.PrometheusReporterFactory"
+  "-Dmetrics.reporter.prometheus.port=9249"
+  "-Dpython.executable=$(command -v python)"
+  "-Dpython.client.executable=$(command -v python)"
+)
+
+# Where the last run got to. A job's folder is its id, and application mode has one job.
+newest() {
+  find /state -name _metadata -printf '%T@ %h\n' 2>/dev/null | sort -n | tail -1 | cut -d' ' -f2-
+}
+
+case "${1:-}" in
+  jobmanager)
+    shift
+    from=$(newest)
+    exec standalone-job.sh start-foreground "${settings[@]}" \
+      ${from:+"-Dexecution.state-recovery.path=file://$from"} \
+      --job-classname org.apache.flink.client.python.PythonDriver -pym streams.flink "$@"
+    ;;
+  taskmanager)
+    exec taskmanager.sh start-foreground "${settings[@]}"
+    ;;
+  *)
+    exec "$@"
+    ;;
+esac

@@ -1,0 +1,33 @@
+"""``segue worker flink``: becomes the process of the jobs."""
+
+from __future__ import annotations
+
+import os
+from urllib.parse import urlsplit
+
+from contracts.errors import ConfigurationError
+from contracts.kafka import ensure_topics
+from contracts.settings import Settings
+from contracts.topics import Topics
+from infra.flink.environment import command, environ
+from infra.flink.process import HEAP, arguments
+
+
+def run(settings: Settings) -> int:
+    """Make the topics of results and run the jobs in place of this process.
+
+    Raises
+    ------
+    ConfigurationError
+        Flink is not installed, or ``SEGUE_FLINK`` is no address of this machine.
+    """
+    port = urlsplit(settings.flink).port
+    if port is None:
+        raise ConfigurationError(
+            f"SEGUE_FLINK={settings.flink!r} is no address such as http://127.0.0.1:8081"
+        )
+    configs = Topics(settings.namespace).configs(settings.plays_retention_days, flink=True)
+    ensure_topics(settings.kafka, configs, settings.partitions)
+    words = command(*arguments(settings, rest=port))
+    # The same process: who started this worker sees, signals and outlives the jobs themselves.
+    os.execve(words[0], words, {**os.environ, **environ(HEAP)})  # noqa: S606
