@@ -17,10 +17,10 @@ import psycopg
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from starlette.types import Scope
 
-from api.breaker import Breaker
 from api.errors import forbidden, unauthorized, unavailable
 from api.http import Headers
 from contracts.accounts import ADMIN_ROLE, CLIENT_ROLE, LISTENER_ROLE, SCROBBLER_ROLE, token_hash
+from contracts.breaker import Breaker
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from api.breaker import Breaker
+from contracts.breaker import Breaker
 from contracts.errors import StoreUnavailable
 from contracts.features import Keys
 from contracts.ids import partition_of

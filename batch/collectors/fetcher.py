@@ -15,13 +15,13 @@ import httpx
 import msgspec
 
 from batch.collectors.archive import Archive, Record
-from batch.collectors.breaker import Breaker
 from batch.collectors.cache import Cache, Cached
 from batch.collectors.errors import SourceRefused, SourceUnavailable
 from batch.collectors.pace import Clock, Pace, Sleep
 from batch.collectors.policy import backoff, retry_after
 from batch.collectors.source import Outcome, Source
 from batch.collectors.tally import Tally, count
+from contracts.breaker import Breaker
 
 _LOG = logging.getLogger(__name__)
 
@@ -77,7 +77,9 @@ class Fetcher:
         self._wall = wall or Wall()
         policy = source.policy
         self._pace = Pace(policy.rate, self._wall.monotonic, self._wall.sleep)
-        self._breaker = Breaker(policy.breaker_after, policy.breaker_rest, self._wall.monotonic)
+        self._breaker = Breaker(
+            policy.breaker_rest, after=policy.breaker_after, clock=self._wall.monotonic
+        )
         self._room = asyncio.Semaphore(policy.concurrency)
         self._http = httpx.AsyncClient(
             headers={"user-agent": "segue/0.1", "accept": "application/json", **source.headers},

@@ -10,8 +10,8 @@ import hiredis
 import pytest
 from redis.asyncio import Redis
 
-from api.breaker import Breaker
 from api.serving.features import FeatureStore
+from contracts.breaker import Breaker
 from contracts.errors import StoreUnavailable
 from contracts.features import Keys
 from contracts.ids import partition_of

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch.collectors.breaker import Breaker
 from batch.collectors.pace import Pace
 from batch.collectors.policy import Policy, backoff, retry_after
+from contracts.breaker import Breaker
 
 
 class FakeTime:
@@ -83,7 +83,7 @@ async def test_a_pause_holds_everybody() -> None:
 
 def test_the_breaker_opens_rests_tries_once_and_closes() -> None:
     clock = FakeTime()
-    breaker = Breaker(3, 60.0, clock)
+    breaker = Breaker(60.0, after=3, clock=clock)
     for _ in range(2):
         breaker.failed()
     breaker.succeeded()

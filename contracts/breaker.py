@@ -1,36 +1,49 @@
-"""A circuit breaker: a source that keeps failing is left alone for a while."""
+"""A circuit breaker: what keeps failing is left alone for a while."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 
 class Breaker:
     """Opens after so many failures in a row; one trial attempt after the rest decides.
 
+    While it is open callers give up or degrade at once, and nothing piles up on a dependency that
+    does not answer.
+
     Parameters
     ----------
-    after
-        Failed attempts in a row that open it.
     rest
         Seconds it stays open.
+    after
+        Failed attempts in a row that open it.
     clock
         Monotonic seconds.
 
     Examples
     --------
-    >>> breaker = Breaker(after=2, rest=60.0, clock=lambda: 0.0)
-    >>> breaker.failed(); breaker.failed(); breaker.rests_for()
+    >>> breaker = Breaker(60.0, after=2, clock=lambda: 0.0)
+    >>> breaker.failed(); breaker.closed
+    True
+    >>> breaker.failed(); breaker.rests_for()
     60.0
     """
 
-    def __init__(self, after: int, rest: float, clock: Callable[[], float]) -> None:
-        self._after = after
+    def __init__(
+        self, rest: float, *, after: int = 1, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._rest = rest
+        self._after = after
         self._clock = clock
         self._failures = 0
-        self._open_until = 0.0
+        self._open_until = -float("inf")
         self.times_opened = 0
+
+    @property
+    def closed(self) -> bool:
+        """Whether an attempt is allowed now."""
+        return self._clock() >= self._open_until
 
     def rests_for(self) -> float:
         """Return the seconds until an attempt is allowed; 0 when it is allowed now."""
@@ -39,7 +52,7 @@ class Breaker:
     def succeeded(self) -> None:
         """Note a good answer: closed again."""
         self._failures = 0
-        self._open_until = 0.0
+        self._open_until = -float("inf")
 
     def failed(self) -> None:
         """Note a failed attempt."""
@@ -50,6 +63,6 @@ class Breaker:
             self.open_for(self._rest)
 
     def open_for(self, seconds: float) -> None:
-        """Leave the source alone for so long, as it asks itself."""
+        """Leave the dependency alone for so long, as it asks itself."""
         self._open_until = self._clock() + seconds
         self.times_opened += 1
