@@ -120,7 +120,8 @@ def read(folder: Path, generation: int) -> BatchView:
     try:
         text = (folder / str(generation) / "manifest.json").read_bytes()
         manifest = msgspec.json.decode(text, type=Manifest)
-        with np.load(folder / str(generation) / "neighbours.npz") as arrays:
+        path = folder / str(generation) / "neighbours.npz"
+        with path.open("rb") as file, np.load(file) as arrays:  # numpy leaves a torn file open
             view = BatchView(
                 arrays["keys"],
                 arrays["neighbours"],

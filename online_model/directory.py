@@ -52,6 +52,7 @@ class ModelDirectory:
     >>> path = directory.snapshot(learner)
     >>> directory.resume().plays_learned
     1
+    >>> folder.cleanup()
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:

@@ -80,7 +80,8 @@ class Neighbours:
             The file is torn or of another layout.
         """
         try:
-            with np.load(path, allow_pickle=False) as stored:
+            # Opened here: numpy leaves a torn file open.
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
                 if int(stored["layout"]) != LAYOUT:
                     raise IncompatibleState(f"{path} has layout {int(stored['layout'])}")
                 return cls(stored["keys"], stored["items"], stored["scores"])

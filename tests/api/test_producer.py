@@ -62,7 +62,7 @@ async def test_lost_impressions_are_counted() -> None:
     assert offers.offer(RECORD) is True
     for _ in range(100):
         await asyncio.sleep(0.05)
-        if offers.lost:
+        if offers.lost and not offers.queued:  # reports of failed connections are queued as well
             break
     assert (offers.lost, offers.queued) == (1, 0)
 

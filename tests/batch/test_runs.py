@@ -78,6 +78,6 @@ def test_a_price_that_is_none_is_said_before_anything_is_done(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SEGUE_CPU_HOUR_PRICE", "0,10")
-    with pytest.raises(ConfigurationError, match="SEGUE_CPU_HOUR_PRICE='0,10' is no number"):
+    with pytest.raises(ConfigurationError, match="SEGUE_CPU_HOUR_PRICE='0,10' must be a number"):
         nightly(settings)
     assert not (settings.home / "runs").exists()
