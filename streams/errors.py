@@ -18,8 +18,8 @@ class LogChanged(Retryable):
 
 
 #: Exit codes of the workers besides 0: something is wrong that a person must see, a dependency
-#: cannot be reached, and "start me again, I will find my place".
-FAILED, UNAVAILABLE, RESTART = 1, 2, 3
+#: cannot be reached, "start me again, I will find my place", and "I could not stop in time".
+FAILED, UNAVAILABLE, RESTART, CUT_SHORT = 1, 2, 3, 4
 
 
 def exit_code(error: BaseException) -> int:

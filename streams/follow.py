@@ -1,4 +1,21 @@
-"""Runs a fold on a Faust app: positions in, batches through, offsets out."""
+"""Runs a fold on a Faust app: positions in, batches through, offsets out.
+
+How :class:`FaustFollower` ends, whatever the reason:
+
+========================  ==========================  ===========================================
+reason                    what `run` raises           before it does
+========================  ==========================  ===========================================
+SIGTERM, SIGINT           nothing (or `Stopped`,      the batch in flight ends (3 s at most), the
+                          before it has begun)        loops end, the fold is closed (10 s), its
+                                                      offsets are committed (2 s), the group is
+                                                      left (5 s)
+a loop raised             what it raised              the same
+Faust crashed             `BrokerUnavailable`         the same
+========================  ==========================  ===========================================
+
+Each wait is bounded. A cancellation is not relied upon: on Python 3.11 `asyncio.wait_for`, which
+redis-py awaits, can swallow it. The loops look at the stop flag themselves.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +41,8 @@ from streams.worker import Stopped, Worker
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 _TICK = 1.0
-_COMMIT_SECONDS, _STOP_SECONDS, _CANCEL_SECONDS = 2.0, 5.0, 1.0
-_BATCH_SECONDS = 3.0
+_BATCH_SECONDS, _CLOSE_SECONDS, _COMMIT_SECONDS, _STOP_SECONDS = 3.0, 10.0, 2.0, 5.0
+_CANCEL_SECONDS, _CANCELS = 1.0, 2
 
 
 class Fold(Protocol):
@@ -118,8 +135,15 @@ class FaustFollower:
             reading_from(self.worker, topic, places)
 
     def _told_to_stop(self) -> None:
-        self.worker.stopping.set()
+        self.worker.stop()
         self._stop.set()
+
+    async def _stops_within(self, seconds: float) -> bool:
+        """Wait; return whether the worker is to stop."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stop.wait()
+        return self._stop.is_set()
 
     async def _positions(self, assigned: set[TP]) -> dict[TP, int]:
         """Where reading goes on: where the fold stands, or stood when its store last answered.
@@ -136,7 +160,7 @@ class FaustFollower:
         return positions
 
     async def _apply(self) -> None:
-        while True:
+        while not self._stop.is_set():
             taken = await self.buffer.take()
             self._applying = True
             try:
@@ -155,8 +179,7 @@ class FaustFollower:
             self._known[tp] = records[-1].offset + 1
 
     async def _tick(self) -> None:
-        while True:
-            await asyncio.sleep(_TICK)
+        while not await self._stops_within(_TICK):
             await self._check_log()
             await self.fold.tick()
             await self._commit()
@@ -195,8 +218,7 @@ class FaustFollower:
                 result = await attempt()
             except StoreUnavailable as error:
                 self.worker.status.waits("store", str(error))
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._stop.wait(), pause)
+                if await self._stops_within(pause):
                     raise Stopped from None
                 pause = min(2 * pause, 3.0)
                 continue
@@ -209,13 +231,17 @@ class FaustFollower:
             if not self._applying:
                 break
             await asyncio.sleep(0.02)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        for _ in range(_CANCELS):
+            for task in tasks:
+                task.cancel()
+            _, tasks = await asyncio.wait(tasks, timeout=_CANCEL_SECONDS)
+            if not tasks:
+                return
+        log.warning("stopping without %s", ", ".join(map(_name, tasks)))
 
     async def _leave(self, starting: asyncio.Task[None]) -> None:
-        """Make the fold durable, commit, and leave the group; never hang on a dead broker."""
-        await self.fold.close()
+        """Make the fold durable, commit, and leave the group; never hang on a dead store."""
+        await _at_most(_CLOSE_SECONDS, self.fold.close())
         if not starting.done():
             starting.cancel()
         else:
@@ -223,10 +249,16 @@ class FaustFollower:
         await _at_most(_STOP_SECONDS, self.app.stop())
 
 
+def _name(task: asyncio.Task[Any]) -> str:
+    return getattr(task.get_coro(), "__qualname__", task.get_name())
+
+
 async def _at_most(seconds: float, work: Coroutine[Any, Any, None]) -> None:
     """Wait for some work, but no longer; Faust catches the cancellation a timeout would send."""
     task = asyncio.create_task(work)
-    await asyncio.wait({task}, timeout=seconds)
+    _, late = await asyncio.wait({task}, timeout=seconds)
+    if late:
+        log.warning("stopping without %s: it took more than %g s", _name(task), seconds)
     if task.done() and not task.cancelled() and (error := task.exception()) is not None:
         log.warning("while stopping: %r", error)
 

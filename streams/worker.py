@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 from types import FrameType
 from typing import TypeVar
@@ -17,12 +18,14 @@ from contracts.settings import Settings
 from contracts.topics import Topics
 from streams.decode import Decoder
 from streams.erasures import Erased, ErasureFollower
-from streams.errors import FAILED, exit_code
+from streams.errors import CUT_SHORT, FAILED, exit_code
 from streams.heartbeat import Reporter, Status
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 _THREAD_SECONDS = 2.0
+#: A worker that was told to stop ends after so long at the latest; longer than all orderly waits.
+STOP_SECONDS = 25.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 3.0
 
 
@@ -56,6 +59,12 @@ class Worker:
         self.erasures = ErasureFollower(settings, self.status, erased)
         self.decoder = Decoder(erased, settings.partitions)
         self.stopping = threading.Event()
+
+    def stop(self) -> None:
+        """Have the worker end. The process ends within :data:`STOP_SECONDS`, whatever hangs."""
+        if not self.stopping.is_set():
+            self.stopping.set()
+            threading.Thread(target=_end_in_time, name="stopping", daemon=True).start()
 
     def patiently(self, attempt: Callable[[], T], part: str = "") -> T:
         """Call until it works, with growing pauses while a store or the broker is down.
@@ -104,7 +113,7 @@ def run_worker(settings: Settings, name: str, body: Callable[[Worker], None]) ->
     worker = Worker(settings, name)
 
     def on_signal(_signum: int, _frame: FrameType | None) -> None:
-        worker.stopping.set()
+        worker.stop()
 
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -128,6 +137,17 @@ def run_worker(settings: Settings, name: str, body: Callable[[Worker], None]) ->
         reporter.close()
     _end_if_stuck(code)
     return code
+
+
+def _end_in_time() -> None:
+    """End the process if it has not ended by itself: a call into a store may never return.
+
+    That is as safe as SIGKILL: what is not committed is read from the log again.
+    """
+    time.sleep(STOP_SECONDS)
+    log.error("told to stop %g s ago and still here; ending now", STOP_SECONDS)
+    logging.shutdown()
+    os._exit(CUT_SHORT)
 
 
 def _end_if_stuck(code: int) -> None:

@@ -1,0 +1,199 @@
+"""A follower that is told to stop ends, whatever its fold and its store do."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from faust.types import TP
+
+from contracts.errors import StoreUnavailable
+from contracts.settings import Settings
+from contracts.topics import Topic, Topics
+from streams import follow
+from streams.decode import Record
+from streams.errors import CUT_SHORT
+from streams.follow import FaustFollower
+from streams.worker import Stopped, Worker
+
+ROOT = Path(__file__).resolve().parents[2]
+NOWHERE = "127.0.0.1:1"
+TOPIC = Topics("segue").plays
+#: Far more than an orderly stop takes, far less than for ever.
+PATIENCE = 30.0
+OVER = threading.Event()
+
+
+class Fold:
+    """A fold without a store; a test replaces what misbehaves."""
+
+    topics: ClassVar[list[Topic]] = [TOPIC]
+
+    def __init__(self) -> None:
+        self.closed = False
+        self.ticks = 0
+
+    async def positions(self) -> dict[TP, int]:
+        return {TP(TOPIC, 0): 0}
+
+    async def apply(self, tp: TP, start: int, records: list[Record]) -> None:
+        pass
+
+    def durable(self) -> dict[TP, int]:
+        return {}
+
+    async def tick(self) -> None:
+        self.ticks += 1
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+async def swallow_one() -> None:
+    """Wait as redis-py does on Python 3.11: a cancellation that comes meanwhile is lost."""
+    with contextlib.suppress(asyncio.CancelledError):
+        await asyncio.sleep(0.05)
+
+
+async def swallow_all() -> None:
+    """Do not end before the test does, whoever asks."""
+    while not OVER.is_set():
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(3600)
+
+
+@pytest.fixture
+def follower_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Fold], FaustFollower]:
+    """Make a follower whose broker and group answer at once; nobody ends this process."""
+
+    async def nothing(*_: object) -> None:
+        await asyncio.sleep(0)
+
+    monkeypatch.setattr(follow, "start", nothing)
+    monkeypatch.setattr(follow, "reading_from", lambda *_: {})
+    monkeypatch.setattr(follow, "_TICK", 0.01)
+    monkeypatch.setattr(follow, "_BATCH_SECONDS", 0.2)
+    monkeypatch.setattr(follow, "_CANCEL_SECONDS", 0.2)
+    monkeypatch.setattr(follow, "_CLOSE_SECONDS", 0.5)
+    monkeypatch.setattr("streams.worker._end_in_time", lambda: None)
+
+    def make(fold: Fold) -> FaustFollower:
+        worker = Worker(Settings(home=tmp_path, kafka=NOWHERE, partitions=1), "listeners")
+        made = FaustFollower(worker, fold, "segue.test", {TOPIC: "log"})
+        monkeypatch.setattr(made.watch, "check", lambda: None)
+        monkeypatch.setattr(made.app, "stop", nothing)
+        return made
+
+    OVER.clear()
+    return make
+
+
+async def stop_after_ticks(follower: FaustFollower, fold: Fold) -> None:
+    """Run a follower, tell it to stop once it works, and wait for its end."""
+    running = asyncio.create_task(follower.run())
+    while fold.ticks < 3:
+        await asyncio.sleep(0.01)
+        assert not running.done(), running.exception()
+    follower._told_to_stop()
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await running
+    finally:
+        OVER.set()  # the event loop of the test waits for every task
+
+
+async def test_a_swallowed_cancellation_does_not_keep_a_worker(
+    follower_of: Callable[[Fold], FaustFollower],
+) -> None:
+    class Swallowing(Fold):
+        async def tick(self) -> None:
+            await super().tick()
+            await swallow_one()
+
+    fold = Swallowing()
+    await stop_after_ticks(follower_of(fold), fold)
+    assert fold.closed
+
+
+async def test_a_loop_that_never_ends_is_left_behind(
+    follower_of: Callable[[Fold], FaustFollower], caplog: pytest.LogCaptureFixture
+) -> None:
+    class Stuck(Fold):
+        async def tick(self) -> None:
+            await super().tick()
+            if self.ticks >= 3:
+                await swallow_all()
+
+    fold = Stuck()
+    await stop_after_ticks(follower_of(fold), fold)
+    assert fold.closed
+    assert "stopping without FaustFollower._tick" in caplog.text
+
+
+async def test_a_store_that_hangs_while_it_is_closed_is_left_behind(
+    follower_of: Callable[[Fold], FaustFollower], caplog: pytest.LogCaptureFixture
+) -> None:
+    class Hanging(Fold):
+        async def close(self) -> None:
+            await swallow_all()
+
+    fold = Hanging()
+    await stop_after_ticks(follower_of(fold), fold)
+    assert "Hanging.close: it took more than 0.5 s" in caplog.text
+
+
+async def test_told_to_stop_while_its_store_is_away(
+    follower_of: Callable[[Fold], FaustFollower],
+) -> None:
+    class Away(Fold):
+        async def positions(self) -> dict[TP, int]:
+            self.ticks += 1
+            raise StoreUnavailable("Redis: away")
+
+    fold = Away()
+    with pytest.raises(Stopped):
+        await stop_after_ticks(follower_of(fold), fold)
+
+
+async def test_what_a_loop_raises_ends_the_worker(
+    follower_of: Callable[[Fold], FaustFollower],
+) -> None:
+    class Failing(Fold):
+        async def tick(self) -> None:
+            raise ZeroDivisionError
+
+    fold = Failing()
+    with pytest.raises(ZeroDivisionError):
+        await follower_of(fold).run()
+    assert fold.closed
+
+
+def test_a_worker_whose_store_never_answers_ends_all_the_same(tmp_path: Path) -> None:
+    """A real process, a real SIGTERM, a body that looks at nothing (a lock in PostgreSQL)."""
+    code = f"""
+import os, signal, time
+from pathlib import Path
+from contracts.settings import Settings
+from streams import worker
+worker.STOP_SECONDS = 0.5
+
+def body(_):
+    os.kill(os.getpid(), signal.SIGTERM)
+    while True:
+        time.sleep(60)
+
+settings = Settings(home=Path({str(tmp_path)!r}), kafka={NOWHERE!r}, redis_url="redis://{NOWHERE}")
+raise SystemExit(worker.run_worker(settings, "history-sink", body))
+"""
+    done: Any = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == CUT_SHORT
+    assert "told to stop 0.5 s ago and still here" in done.stderr
