@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from api.producer import Record
+from api.producer import LogRecord
 from api.services import Services
 from contracts.events import Feedback, encode
 from contracts.ids import partition_of, track_id
@@ -18,7 +18,7 @@ def feedback_record(
     title: str,
     source: str,
     public: str | None = None,
-) -> Record:
+) -> LogRecord:
     """Return the message: ``kind`` is one of ``love``, ``hate``, ``hide`` and ``undo``.
 
     Parameters
@@ -36,4 +36,4 @@ def feedback_record(
         title=title,
     )
     partition = partition_of(user, services.settings.partitions)
-    return Record(services.topics.feedback, user.encode(), encode(message), partition)
+    return LogRecord(services.topics.feedback, user.encode(), encode(message), partition)

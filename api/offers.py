@@ -10,7 +10,7 @@ from __future__ import annotations
 from confluent_kafka import KafkaError, KafkaException, Message
 
 from api.polled import DELIVERY_MS, PolledProducer
-from api.producer import Record
+from api.producer import LogRecord
 
 LINGER_MS = 50.0
 #: How often failures are looked for while something is on its way (seconds).
@@ -44,7 +44,7 @@ class Offers(PolledProducer):
         )
         self.lost = 0
 
-    def offer(self, record: Record) -> bool:
+    def offer(self, record: LogRecord) -> bool:
         """Append a message; return whether it was taken."""
         self._poll_soon()  # also where the message is not taken: the reason is reported then
         topic, key, value, partition = record

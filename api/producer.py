@@ -23,7 +23,7 @@ MAX_MESSAGE_BYTES = 900_000
 LINGER_MS = 1.0
 
 
-class Record(NamedTuple):
+class LogRecord(NamedTuple):
     """One message to be appended; ``partition`` -1 lets the key decide."""
 
     topic: str
@@ -123,7 +123,7 @@ class PlayLog(PolledProducer):
         self.acked_at = 0.0
         self.failed_at = 0.0
 
-    async def append(self, records: Sequence[Record]) -> None:
+    async def append(self, records: Sequence[LogRecord]) -> None:
         """Append messages; return once the broker has acknowledged all of them.
 
         Raises
@@ -151,7 +151,7 @@ class PlayLog(PolledProducer):
         except KafkaException as error:
             raise BrokerUnavailable(str(error.args[0].str())) from None
 
-    def submit(self, records: Sequence[Record], future: Waiting | None) -> None:
+    def submit(self, records: Sequence[LogRecord], future: Waiting | None) -> None:
         """Append messages and return at once; ``future`` is told what becomes of them.
 
         Raises

@@ -23,7 +23,7 @@ from api.pools import account_pool, reading_pool
 from api.producer import LINGER_MS, PlayLog
 from api.revocations import Revocations
 from api.serving.desk import Desk
-from api.serving.features import FeatureStore
+from api.serving.features import FeatureReader
 from api.serving.impressions import ImpressionLog
 from api.serving.lists import ListParts
 from api.serving.live import LiveModel
@@ -55,14 +55,14 @@ class Services:
         self.account_pool = account_pool(settings)
         self.accounts = Accounts(self.account_pool)
         self.revocations = Revocations(settings.postgres_dsn, self.accounts)
-        # Requests are coalesced (see FeatureStore), so few connections ever live.
+        # Requests are coalesced (see FeatureReader), so few connections ever live.
         self.redis: Redis = Redis.from_url(
             settings.redis_url,
             socket_timeout=0.25,
             socket_connect_timeout=0.25,
             max_connections=32,
         )
-        self.features = FeatureStore(self.redis, settings.redis_url, self.keys)
+        self.features = FeatureReader(self.redis, settings.redis_url, self.keys)
         self.events = EventHub(settings.redis_url, self.keys.events)
         self.model = LiveModel(settings.paths.model)
         parts = ListParts(

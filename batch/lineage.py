@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from batch.reports.publish import write_atomically
-from batch.runs import Model, Run, Step
+from batch.runs import Model, NightlyRun, Step
 from contracts.settings import Settings
 
 PRODUCER = "urn:segue:nightly"
@@ -58,7 +58,7 @@ def _table(node: dict[str, Any]) -> str:
     return f"{node['schema']}.{node.get('identifier') or node.get('alias') or node['name']}"
 
 
-def events(run: Run, settings: Settings) -> list[dict[str, Any]]:
+def events(run: NightlyRun, settings: Settings) -> list[dict[str, Any]]:
     """Return the events of a run in order of time."""
     writer = _Writer(run, settings)
     for step in run.steps:
@@ -90,13 +90,13 @@ def events(run: Run, settings: Settings) -> list[dict[str, Any]]:
     )
 
 
-def write(run: Run, path: Path, settings: Settings) -> None:
+def write(run: NightlyRun, path: Path, settings: Settings) -> None:
     """Keep the events of a run beside its record."""
     text = "".join(json.dumps(event) + "\n" for event in events(run, settings))
     write_atomically(path, text)
 
 
-def _end(step: Step, run: Run) -> str:
+def _end(step: Step, run: NightlyRun) -> str:
     after = [
         s.started_at for s in run.steps if s.started_at and s.started_at > str(step.started_at)
     ]
@@ -104,7 +104,7 @@ def _end(step: Step, run: Run) -> str:
 
 
 class _Writer:
-    def __init__(self, run: Run, settings: Settings) -> None:
+    def __init__(self, run: NightlyRun, settings: Settings) -> None:
         self.run = run
         self.events: list[dict[str, Any]] = []
         self.jobs = settings.namespace

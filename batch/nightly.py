@@ -21,7 +21,7 @@ from batch.reports import KINDS
 from batch.reports import report as reports
 from batch.reports.publish import publish
 from batch.reports.report import Occasion
-from batch.runs import Run, Runs, Step
+from batch.runs import NightlyRun, Runs, Step
 from batch.target import TARGETS, Target
 from contracts.environ import read
 from contracts.errors import ConfigurationError, SegueError, Terminal
@@ -57,11 +57,11 @@ class StepFailed(Terminal):
 
 
 @dataclass(frozen=True, slots=True)
-class Night:
+class NightlyState:
     """What the steps of one run share."""
 
     settings: Settings
-    run: Run
+    run: NightlyRun
     day: date
     tell: Callable[[str, str], None]
 
@@ -79,7 +79,7 @@ def nightly(
     full_refresh: bool = False,
     until: str | None = None,
     tell: Callable[[str, str], None] = lambda step, word: None,
-) -> Run:
+) -> NightlyRun:
     """Run every step and return the record, which is also written to ``<home>/runs``.
 
     Parameters
@@ -110,7 +110,7 @@ def nightly(
     day = day or datetime.now(UTC).date()
     runs = Runs(settings.paths.runs)
     with runs.lock():
-        run = _resume(settings, runs.last(target), day, full_refresh) or Run(
+        run = _resume(settings, runs.last(target), day, full_refresh) or NightlyRun(
             id=runs.next_id(day.isoformat(), target),
             date=day.isoformat(),
             target=target,
@@ -118,11 +118,13 @@ def nightly(
             full_refresh=full_refresh,
             steps=[Step(name=name) for name in STEPS],
         )
-        _go(Night(settings, run, day, tell), runs, until, price)
+        _go(NightlyState(settings, run, day, tell), runs, until, price)
     return run
 
 
-def _resume(settings: Settings, last: Run | None, day: date, full_refresh: bool) -> Run | None:
+def _resume(
+    settings: Settings, last: NightlyRun | None, day: date, full_refresh: bool
+) -> NightlyRun | None:
     """Return the last run if it was killed and what it had finished still stands."""
     if last is None or last.status != "running" or last.date != day.isoformat():
         return None
@@ -137,7 +139,7 @@ def _resume(settings: Settings, last: Run | None, day: date, full_refresh: bool)
     return last
 
 
-def _go(night: Night, runs: Runs, until: str | None, price: float | None) -> None:
+def _go(night: NightlyState, runs: Runs, until: str | None, price: float | None) -> None:
     run = night.run
     for name, act in STEPS.items():
         step = run.step(name)
@@ -182,7 +184,7 @@ def _go(night: Night, runs: Runs, until: str | None, price: float | None) -> Non
     runs.save(run)
 
 
-def _land(night: Night) -> tuple[str, dict[str, int]]:
+def _land(night: NightlyState) -> tuple[str, dict[str, int]]:
     merged = removed = 0
     snapshots = {}
     for name, lake in Lake.all(night.settings).items():
@@ -202,12 +204,12 @@ def _land(night: Night) -> tuple[str, dict[str, int]]:
     return detail, {f"raw.{name}": s.rows if s else 0 for name, s in snapshots.items()}
 
 
-def _quality(night: Night) -> tuple[str, dict[str, int]]:
+def _quality(night: NightlyState) -> tuple[str, dict[str, int]]:
     with night.warehouse.asking(night.settings) as ask:
         return _judge(night, quality.check_raw(ask, datetime.now(UTC))), {}
 
 
-def _judge(night: Night, checks: list[quality.Check]) -> str:
+def _judge(night: NightlyState, checks: list[quality.QualityCheck]) -> str:
     """Record the checks; return the warnings as text, or fail with every broken check."""
     night.run.checks = [c for c in night.run.checks if c.table not in {k.table for k in checks}]
     night.run.checks += checks
@@ -219,7 +221,7 @@ def _judge(night: Night, checks: list[quality.Check]) -> str:
     return f"{min(points.values()):.0f} points; " + ("; ".join(words) or f"{len(checks)} checks")
 
 
-def _build(night: Night) -> tuple[str, dict[str, int]]:
+def _build(night: NightlyState) -> tuple[str, dict[str, int]]:
     def heard(node: Node) -> None:
         night.tell("build", node.name)
 
@@ -242,7 +244,7 @@ def _build(night: Night) -> tuple[str, dict[str, int]]:
     return f"{len(result.nodes)} models and tests in {result.seconds:.1f} s; {word}", rows
 
 
-def _retrain(night: Night) -> tuple[str, dict[str, int]]:
+def _retrain(night: NightlyState) -> tuple[str, dict[str, int]]:
     from batch.retrain import retrain  # scipy: only when it is this step's turn
 
     outcome = retrain(
@@ -256,7 +258,7 @@ def _retrain(night: Night) -> tuple[str, dict[str, int]]:
     return f"generation {outcome.published}: {outcome.reason}", {"generation": outcome.published}
 
 
-def _reports(night: Night) -> tuple[str, dict[str, int]]:
+def _reports(night: NightlyState) -> tuple[str, dict[str, int]]:
     before = [run for run in Runs(night.settings.paths.runs).all() if run.id != night.run.id]
     nights = tuple(_told(run) for run in reversed(before[-30:]))
     occasion = Occasion(night.day, datetime.now(UTC), night.run.lake_version, nights)
@@ -270,7 +272,7 @@ def _reports(night: Night) -> tuple[str, dict[str, int]]:
     return f"published {', '.join(rows)}", rows
 
 
-def _catalogue(night: Night) -> tuple[str, dict[str, int]]:
+def _catalogue(night: NightlyState) -> tuple[str, dict[str, int]]:
     from batch.catalogue import night as catalogue  # scipy: only when it is this step's turn
 
     done = catalogue.night(night.settings, night.day, lambda word: night.tell("catalogue", word))
@@ -279,9 +281,9 @@ def _catalogue(night: Night) -> tuple[str, dict[str, int]]:
     return done.detail, done.rows
 
 
-def _told(run: Run) -> reports.Night:
+def _told(run: NightlyRun) -> reports.NightSummary:
     slowest = max(run.steps, key=lambda step: step.seconds or 0.0)
-    return reports.Night(
+    return reports.NightSummary(
         run=run.id,
         status=run.status,
         seconds=run.seconds,
@@ -296,7 +298,7 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-STEPS: dict[str, Callable[[Night], tuple[str, dict[str, int]]]] = {
+STEPS: dict[str, Callable[[NightlyState], tuple[str, dict[str, int]]]] = {
     "land": _land,
     "quality": _quality,
     "build": _build,

@@ -53,7 +53,7 @@ ADVICE = {
 }
 
 
-class Check(msgspec.Struct, kw_only=True, frozen=True):
+class QualityCheck(msgspec.Struct, kw_only=True, frozen=True):
     """One question asked of a table, and its answer.
 
     Attributes
@@ -69,17 +69,18 @@ class Check(msgspec.Struct, kw_only=True, frozen=True):
     detail: str = ""
 
 
-def tell(check: Check) -> str:
+def tell(check: QualityCheck) -> str:
     """Return a broken check in words: where, what was found, what to do."""
     return f"{check.table} {check.name}: {check.detail}; {ADVICE[check.name]}"
 
 
-def score(checks: list[Check]) -> dict[str, float]:
+def score(checks: list[QualityCheck]) -> dict[str, float]:
     """Return points by table, 0 to 100.
 
     Examples
     --------
-    >>> score([Check(table="t", name="a", ok=True), Check(table="t", name="b", ok=False)])
+    >>> good = QualityCheck(table="t", name="a", ok=True)
+    >>> score([good, QualityCheck(table="t", name="b", ok=False)])
     {'t': 50.0}
     """
     points = {check.table: 100.0 for check in checks}
@@ -89,7 +90,7 @@ def score(checks: list[Check]) -> dict[str, float]:
     return points
 
 
-def check_raw(ask: Ask, now: datetime) -> list[Check]:
+def check_raw(ask: Ask, now: datetime) -> list[QualityCheck]:
     """Ask whether what landed can be built from."""
     schema = _schema(ask)
     if not schema.ok:
@@ -104,15 +105,15 @@ def check_raw(ask: Ask, now: datetime) -> list[Check]:
     ]
 
 
-def check_built(ask: Ask) -> list[Check]:
+def check_built(ask: Ask) -> list[QualityCheck]:
     """Ask whether what was built accounts for what landed and holds together."""
     return [_rejected(ask), _accounted(ask), *_references(ask)]
 
 
-def _schema(ask: Ask) -> Check:
+def _schema(ask: Ask) -> QualityCheck:
     found = {row[0] for row in ask("describe raw.plays")}
     missing = sorted(set(PLAYS.names) - found)
-    return Check(
+    return QualityCheck(
         table="raw.plays",
         name="schema",
         ok=not missing,
@@ -120,13 +121,13 @@ def _schema(ask: Ask) -> Check:
     )
 
 
-def _exactly_once(ask: Ask) -> Check:
+def _exactly_once(ask: Ask) -> QualityCheck:
     """A place in the log lies in the lake once: the sink is exactly once, or it is broken."""
     (doubled,) = ask(
         "select count(*) from (select 1 from raw.plays "
         "group by log_id, kafka_partition, kafka_offset, position having count(*) > 1)",
     )[0]
-    return Check(
+    return QualityCheck(
         table="raw.plays",
         name="exactly-once",
         ok=doubled == 0,
@@ -134,14 +135,14 @@ def _exactly_once(ask: Ask) -> Check:
     )
 
 
-def _complete(ask: Ask) -> Check:
+def _complete(ask: Ask) -> QualityCheck:
     """Columns the contract calls never null are never null."""
     required = [field.name for field in PLAYS if not field.nullable]
     nulls = ask(
         f"select {', '.join(f'count(*) - count({name})' for name in required)} from raw.plays",  # noqa: S608
     )[0]
     empty = [f"{name} ({count:,})" for name, count in zip(required, nulls, strict=True) if count]
-    return Check(
+    return QualityCheck(
         table="raw.plays",
         name="completeness",
         ok=not empty,
@@ -149,12 +150,14 @@ def _complete(ask: Ask) -> Check:
     )
 
 
-def _fresh(ask: Ask, now: datetime) -> Check:
+def _fresh(ask: Ask, now: datetime) -> QualityCheck:
     (newest,) = ask("select max(landed_at) at time zone 'UTC' from raw.plays")[0]
     if newest is None:
-        return Check(table="raw.plays", name="freshness", ok=False, severity="warn", detail="empty")
+        return QualityCheck(
+            table="raw.plays", name="freshness", ok=False, severity="warn", detail="empty"
+        )
     age = now - newest.replace(tzinfo=UTC)
-    return Check(
+    return QualityCheck(
         table="raw.plays",
         name="freshness",
         ok=age <= STALE_AFTER,
@@ -193,11 +196,11 @@ from before
 """  # noqa: S608
 
 
-def _volume(ask: Ask) -> Check:
+def _volume(ask: Ask) -> QualityCheck:
     plays, _, _, usual, _, days = ask(_DAYS)[0]
     judged = days >= FEWEST_DAYS and max(plays, usual) >= ENOUGH
     ok = not judged or usual / VOLUME_FACTOR <= plays <= usual * VOLUME_FACTOR
-    return Check(
+    return QualityCheck(
         table="raw.plays",
         name="volume",
         ok=ok,
@@ -208,10 +211,10 @@ def _volume(ask: Ask) -> Check:
     )
 
 
-def _skips(ask: Ask) -> Check:
+def _skips(ask: Ask) -> QualityCheck:
     _, now, told, _, usual, days = ask(_DAYS)[0]
     judged = days >= FEWEST_DAYS and (told or 0) >= ENOUGH and usual is not None
-    return Check(
+    return QualityCheck(
         table="raw.plays",
         name="distribution",
         ok=not judged or abs(now - usual) <= MOST_DRIFT,
@@ -222,13 +225,13 @@ def _skips(ask: Ask) -> Check:
     )
 
 
-def _rejected(ask: Ask) -> Check:
+def _rejected(ask: Ask) -> QualityCheck:
     raw, rejected = ask(
         "select (select count(*) from raw.plays), "
         "(select count(*) from staging.stg_segue__plays_rejected)",
     )[0]
     share = rejected / raw if raw else 0.0
-    return Check(
+    return QualityCheck(
         table="stg_segue__plays",
         name="rejected-share",
         ok=share <= MOST_REJECTED or rejected < ENOUGH,
@@ -236,13 +239,13 @@ def _rejected(ask: Ask) -> Check:
     )
 
 
-def _accounted(ask: Ask) -> Check:
+def _accounted(ask: Ask) -> QualityCheck:
     """Every accepted play is in the facts once."""
     staged, facts = ask(
         "select (select count(*) from staging.stg_segue__plays), "
         "(select count(*) from marts.fct_plays)",
     )[0]
-    return Check(
+    return QualityCheck(
         table="fct_plays",
         name="reconciliation",
         ok=staged == facts,
@@ -250,7 +253,7 @@ def _accounted(ask: Ask) -> Check:
     )
 
 
-def _references(ask: Ask) -> list[Check]:
+def _references(ask: Ask) -> list[QualityCheck]:
     """No fact points at a member that is not there."""
     checks = []
     for column, table, key in (
@@ -265,7 +268,7 @@ def _references(ask: Ask) -> list[Check]:
             f"(select 1 from marts.{table} as d where d.{key} = f.{column})",
         )[0]
         checks.append(
-            Check(
+            QualityCheck(
                 table=table,
                 name="referential-integrity",
                 ok=orphans == 0,

@@ -20,8 +20,8 @@ from scipy import sparse
 from batch import snowflake_warehouse
 from batch.training import ease, ials
 from batch.training.evaluation import linear, metrics, popularity, ranks
-from batch.training.interactions import Interactions
-from batch.training.neighbours import Neighbours
+from batch.training.interactions import RatedTracks
+from batch.training.neighbours import TrainedNeighbours
 from batch.warehouse import connect
 from contracts import batch_view
 from contracts.batch_view import BatchView, Manifest
@@ -62,7 +62,7 @@ class Catalogue:
         Track key of each item, ascending; shape ``(items,)``, uint64.
     """
 
-    pairs: Interactions
+    pairs: RatedTracks
     keys: npt.NDArray[np.uint64]
 
 
@@ -105,14 +105,14 @@ def _distinct(
     items: npt.NDArray[np.intp],
     seconds: npt.NDArray[np.int64],
     total: int,
-) -> Interactions:
+) -> RatedTracks:
     """Keep the newest of several rows of one pair."""
     order = np.lexsort((seconds, items, users))
     users, items, seconds = users[order], items[order], seconds[order]
     last = np.ones(len(users), bool)
     last[:-1] = (users[1:] != users[:-1]) | (items[1:] != items[:-1])
     shape = (int(users[-1]) + 1 if len(users) else 0, total)
-    return Interactions(
+    return RatedTracks(
         users[last].astype(np.int32), items[last].astype(np.int32), seconds[last], shape
     )
 
@@ -199,7 +199,7 @@ class Fitted:
     """A model and what the next fit over nearly the same plays may start from."""
 
     algorithm: str
-    table: Neighbours
+    table: TrainedNeighbours
     factors: ials.Factors | None = None
 
 
@@ -230,7 +230,7 @@ def _judge(folder: Path, catalogue: Catalogue) -> tuple[dict[str, float], str, F
     known &= np.isin(held.users, judges)
     if known.sum() < ENOUGH_TO_JUDGE:
         return {}, "", None
-    test = Interactions(held.users[known], held.items[known], held.seconds[known], held.shape)
+    test = RatedTracks(held.users[known], held.items[known], held.seconds[known], held.shape)
     history, answers = training.matrix(half_life_days=None), test.matrix(half_life_days=None)
     fitted = _fit(training.matrix())
     models = {"popularity": popularity(history), "new": linear(fitted.table.matrix())}

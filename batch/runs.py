@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from batch.quality import Check
+from batch.quality import QualityCheck
 from batch.reports.publish import write_atomically
 from contracts.errors import IncompatibleState, StoreUnavailable
 
@@ -65,7 +65,7 @@ class Model(msgspec.Struct, kw_only=True):
     columns: dict[str, str] = {}
 
 
-class Run(msgspec.Struct, kw_only=True):
+class NightlyRun(msgspec.Struct, kw_only=True):
     """One nightly run.
 
     Attributes
@@ -102,7 +102,7 @@ class Run(msgspec.Struct, kw_only=True):
     full_refresh: bool = False
     steps: list[Step] = []
     models: list[Model] = []
-    checks: list[Check] = []
+    checks: list[QualityCheck] = []
     error: str | None = None
 
     def step(self, name: str) -> Step:
@@ -116,13 +116,13 @@ class Runs:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def save(self, run: Run) -> None:
+    def save(self, run: NightlyRun) -> None:
         """Write the record, durable before it is visible."""
         self.folder.mkdir(parents=True, exist_ok=True)
         text = msgspec.json.format(msgspec.json.encode(run), indent=2).decode() + "\n"
         write_atomically(self.folder / f"{run.id}.json", text)
 
-    def all(self) -> list[Run]:
+    def all(self) -> list[NightlyRun]:
         """Return every record, oldest first.
 
         Raises
@@ -133,14 +133,14 @@ class Runs:
         runs = []
         for path in self.folder.glob("*.json"):
             try:
-                runs.append(msgspec.json.decode(path.read_bytes(), type=Run))
+                runs.append(msgspec.json.decode(path.read_bytes(), type=NightlyRun))
             except msgspec.DecodeError as error:
                 raise IncompatibleState(
                     f"run record {path}: {error}; move it away to go on"
                 ) from None
         return sorted(runs, key=lambda run: run.started_at)
 
-    def last(self, target: str) -> Run | None:
+    def last(self, target: str) -> NightlyRun | None:
         """Return the newest record of a target."""
         return next((run for run in reversed(self.all()) if run.target == target), None)
 
@@ -152,7 +152,7 @@ class Runs:
             number += 1
         return name
 
-    def lineage(self, run: Run) -> Path:
+    def lineage(self, run: NightlyRun) -> Path:
         """Return where the OpenLineage events of a run are kept."""
         return self.folder / f"{run.id}.lineage.jsonl"
 

@@ -45,7 +45,7 @@ _EXACT_TWIN = {"spotify-export/account": "spotify-export"}
 FARTHEST = timedelta(milliseconds=LONGEST_MS + REACH_MS + MINUTE_MS)
 
 
-class Report(Protocol):
+class PlayReport(Protocol):
     """What the rule asks of a report."""
 
     @property
@@ -62,7 +62,7 @@ class Report(Protocol):
     def clients(self) -> list[str]: ...
 
 
-R = TypeVar("R", bound=Report)
+R = TypeVar("R", bound=PlayReport)
 
 
 @lru_cache(maxsize=4096)
@@ -80,7 +80,7 @@ def client_of(source: str) -> str:
     return whole if whole in MINUTE_EXACT else whole.partition("/")[0].strip()
 
 
-def lasted(report: Report) -> int:
+def lasted(report: PlayReport) -> int:
     """Return how long a play certainly lasted, ms."""
     length = known_length(report.duration_ms)
     if report.ms_played is not None:
@@ -90,13 +90,13 @@ def lasted(report: Report) -> int:
     return min(length // 2, _SCROBBLED_MS) if length else _UNSURE_MS
 
 
-def far(report: Report) -> int:
+def far(report: PlayReport) -> int:
     """Return how long after a report's start another report of the same play may start, ms."""
     longest = max(min(n or 0, LONGEST_MS) for n in (report.ms_played, report.duration_ms))
     return REACH_MS + MINUTE_MS + longest
 
 
-def one_play(earlier: Report, later: Report) -> bool:
+def one_play(earlier: PlayReport, later: PlayReport) -> bool:
     """Return whether two reports of one recording are reports of one play.
 
     ``earlier`` must not start after ``later``.
@@ -114,7 +114,7 @@ def one_play(earlier: Report, later: Report) -> bool:
     )
 
 
-def _certain(earlier: Report, later: Report) -> int:
+def _certain(earlier: PlayReport, later: PlayReport) -> int:
     """Return within which gap the two must be one, since they overlap by more than a little."""
     least = lasted(earlier)
     little = min(_OVERLAP_MS, least // 2)
@@ -123,14 +123,14 @@ def _certain(earlier: Report, later: Report) -> int:
     return least - little
 
 
-def reach_ms(one: Report, other: Report) -> int:
+def reach_ms(one: PlayReport, other: PlayReport) -> int:
     """Return how far apart the reports of two clients may start and still be one play, ms."""
     known = [n for r in (one, other) if (n := known_length(r.duration_ms))]
     reach = min(REACH_MS, min(known) // 2) if known else REACH_MS
     return reach + (MINUTE_MS if _coarse(one) or _coarse(other) else 0)
 
 
-def _ends_there(gap: int, earlier: Report, later: Report) -> bool:
+def _ends_there(gap: int, earlier: PlayReport, later: PlayReport) -> bool:
     """Whether the later report gives the end of the play whose start the earlier one gives."""
     ends = [
         n
@@ -140,11 +140,11 @@ def _ends_there(gap: int, earlier: Report, later: Report) -> bool:
     return any(abs(gap - end) <= _END_MS for end in ends)
 
 
-def _coarse(report: Report) -> bool:
+def _coarse(report: PlayReport) -> bool:
     return MINUTE_EXACT.issuperset(report.clients)
 
 
-def _twins(one: Report, other: Report) -> bool:
+def _twins(one: PlayReport, other: PlayReport) -> bool:
     """Whether both come from one account, once to the minute and once exactly."""
     if one.ms_played is None or other.ms_played is None:
         return False
@@ -178,24 +178,24 @@ def group(reports: Iterable[R], apart: Collection[str] = ()) -> list[list[R]]:
     return groups
 
 
-def _in_reach(head: Report, report: Report) -> bool:
+def _in_reach(head: PlayReport, report: PlayReport) -> bool:
     return _ms(report.played_at - head.played_at) <= max(far(head), far(report))
 
 
-def _distance(head: Report, report: Report) -> int:
+def _distance(head: PlayReport, report: PlayReport) -> int:
     """Return how far apart two starts probably are: a minute-exact one is half a minute later."""
     late = [MINUTE_MS // 2 if _coarse(r) else 0 for r in (head, report)]
     return abs(_ms(report.played_at - head.played_at) + late[1] - late[0])
 
 
-def _belongs(report: Report, members: list[R]) -> bool:
+def _belongs(report: PlayReport, members: list[R]) -> bool:
     if not one_play(members[0], report):
         return False
     clients = set(report.clients)
     return all(one_play(m, report) for m in members[1:] if clients & set(m.clients))
 
 
-def why(head: Report, member: Report) -> str:
+def why(head: PlayReport, member: PlayReport) -> str:
     """Return in words why a report was merged into another."""
     gap = _ms(member.played_at - head.played_at)
     who, first = ", ".join(member.clients), ", ".join(head.clients)

@@ -51,7 +51,7 @@ class FoldApp(faust.App):
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class MessageRun:
     """Consecutive messages of one partition, handed to an agent as the value of one event."""
 
     records: list[Record]
@@ -85,7 +85,7 @@ class FoldConsumer(Consumer):
         self,
         timeout: float,  # noqa: ASYNC109
     ) -> AsyncIterator[tuple[TP, Message]]:
-        """Fetch once and yield one message per partition; its value is a :class:`Run`."""
+        """Fetch once and yield one message per partition; its value is a :class:`MessageRun`."""
         fetched, active = await self._wait_next_records(timeout)
         generation = self.app.consumer_generation_id
         if fetched is None or self.should_stop:
@@ -99,7 +99,7 @@ class FoldConsumer(Consumer):
                 return
             if records and (active is None or tp in active or tp in self._buffered_partitions):
                 message = self._to_message(tp, records[-1])
-                run: Any = Run([Record(r.offset, r.value, r.key) for r in records])
+                run: Any = MessageRun([Record(r.offset, r.value, r.key) for r in records])
                 message.value = run
                 yield message.tp, message
 

@@ -6,12 +6,12 @@ import random
 
 import numpy as np
 
-from infra.operations.interactions import Interactions
+from infra.operations.interactions import InteractionLog
 
 
 def interactions(
     plays: int, *, listeners: int = 300, tracks: int = 500, seed: int = 1, prefix: str = "u"
-) -> Interactions:
+) -> InteractionLog:
     """Return plays in time order: listeners walk along albums, a few of them very busy."""
     draw = random.Random(seed)
     where = [draw.randrange(tracks) for _ in range(listeners)]
@@ -27,4 +27,4 @@ def interactions(
         seconds.append(now)
     titles = [f"track {item}" for item in items]
     artists = [f"artist {int(item) // 10}" for item in items]
-    return Interactions(users, items, np.array(seconds, np.int64), artists, titles)
+    return InteractionLog(users, items, np.array(seconds, np.int64), artists, titles)

@@ -16,7 +16,7 @@ from api.lastfm.params import MAX_BODY, Params
 from api.lastfm.plays import record
 from api.lastfm.sessions import log_in_md5, require_session
 from api.listenbrainz.playing_now import set_playing_now
-from api.producer import Record
+from api.producer import LogRecord
 from api.services import Services
 from api.web import With
 from contracts.errors import BrokerUnavailable, StoreUnavailable
@@ -108,7 +108,7 @@ async def submit(request: Request, services: With) -> Response:
     return PlainTextResponse("OK\n")
 
 
-def _love(services: Services, identity: Identity, track: dict[str, str]) -> Record:
+def _love(services: Services, identity: Identity, track: dict[str, str]) -> LogRecord:
     artist, title = track["artist"].strip(), track["track"].strip()
     return feedback_record(services, identity.user_id, "love", artist, title, SOURCE)
 

@@ -18,7 +18,7 @@ from api.listenbrainz.mapping import play_of, recording_msid
 from api.listenbrainz.playing_now import set_playing_now
 from api.listenbrainz.validate import listen_too_large, too_large, validate
 from api.plays.refused import keep_refused
-from api.producer import MAX_MESSAGE_BYTES, Record
+from api.producer import MAX_MESSAGE_BYTES, LogRecord
 from api.services import Services
 from contracts.errors import BrokerUnavailable, StoreUnavailable
 
@@ -75,7 +75,7 @@ class SubmitListens:
         except ApiError as error:
             raise (too_large() if error.status == 413 else error) from None
 
-    def _records(self, user: str, listens: list[dict[str, Any]], now: float) -> list[Record]:
+    def _records(self, user: str, listens: list[dict[str, Any]], now: float) -> list[LogRecord]:
         plays = [play_of(listen, user, int(now * 1000)) for listen in listens]
         records = self._services.records.of(user, plays)
         # The protocol bounds a listen on average: one of many may still be more than the log takes.

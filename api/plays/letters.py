@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 
-from api.producer import Record
+from api.producer import LogRecord
 from contracts.events import DeadLetter, encode
 from contracts.topics import Topics
 
@@ -19,7 +19,7 @@ def dead_letters(
     user: str,
     refused: Iterable[tuple[str, str, bytes]],
     stage: str = "api",
-) -> list[Record]:
+) -> list[LogRecord]:
     """Return one message for each ``(reason, message, original bytes)``.
 
     Parameters
@@ -34,7 +34,7 @@ def dead_letters(
     now = int(time.time() * 1000)
     source = f"http:{route}"
     return [
-        Record(
+        LogRecord(
             topics.dead_letters,
             f"{source}:-1:-1".encode(),
             encode(

@@ -10,7 +10,7 @@ from msgspec.structs import astuple
 
 from api.auth import Identity
 from api.errors import ApiError, forbidden
-from api.plays.wire import MAX_PLAY, MAX_PLAYS, Accepted, PlayIn, PlaysIn, RawPlays, Rejected
+from api.plays.wire import MAX_PLAY, MAX_PLAYS, Accepted, PlayIn, PlaysIn, RawPlays, RejectedPlay
 from contracts.errors import InvalidEvent
 from contracts.events import Play
 from contracts.ids import event_id, track_id
@@ -38,7 +38,7 @@ class Parsed:
     """
 
     by_listener: dict[str, list[Play]] = field(default_factory=dict)
-    results: list[Accepted | Rejected] = field(default_factory=list)
+    results: list[Accepted | RejectedPlay] = field(default_factory=list)
     refused: list[tuple[str, str, bytes]] = field(default_factory=list)
 
 
@@ -165,7 +165,7 @@ class _Reader:
 
     def refuse(self, error: InvalidEvent, original: bytes) -> None:
         """Note a play that is refused, and why."""
-        self.parsed.results.append(Rejected(error.reason, str(error)))
+        self.parsed.results.append(RejectedPlay(error.reason, str(error)))
         self.parsed.refused.append((error.reason, str(error), original))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from api.producer import MAX_MESSAGE_BYTES, Record
+from api.producer import MAX_MESSAGE_BYTES, LogRecord
 from contracts.events import MAX_PLAYS, Play, Submission, encode
 from contracts.ids import partition_of
 from contracts.topics import Topics
@@ -25,7 +25,7 @@ class PlayRecords:
         self._topic = topics.plays
         self._partitions = partitions
 
-    def of(self, user_id: str, plays: list[Play]) -> list[Record]:
+    def of(self, user_id: str, plays: list[Play]) -> list[LogRecord]:
         """Return the messages, of at most 200 plays and ``MAX_MESSAGE_BYTES`` each.
 
         A play that is larger makes a message alone: the log refuses it.
@@ -33,12 +33,12 @@ class PlayRecords:
         partition = partition_of(user_id, self._partitions)
         key = user_id.encode()
         return [
-            Record(self._topic, key, value, partition)
+            LogRecord(self._topic, key, value, partition)
             for start in range(0, len(plays), MAX_PLAYS)
             for value in _values(user_id, plays[start : start + MAX_PLAYS])
         ]
 
-    def of_all(self, by_listener: Mapping[str, list[Play]]) -> list[Record]:
+    def of_all(self, by_listener: Mapping[str, list[Play]]) -> list[LogRecord]:
         """Return the messages of the plays of several listeners."""
         return [record for user, plays in by_listener.items() for record in self.of(user, plays)]
 

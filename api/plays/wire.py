@@ -61,7 +61,7 @@ class Accepted(msgspec.Struct, tag_field="status", tag="accepted", gc=False):
     event_id: str
 
 
-class Rejected(msgspec.Struct, tag_field="status", tag="rejected"):
+class RejectedPlay(msgspec.Struct, tag_field="status", tag="rejected"):
     """The play was refused and kept as a dead letter.
 
     ``reason`` is one of ``bad-schema``, ``bad-text``, ``bad-time``, ``too-old``, ``future``,
@@ -77,4 +77,4 @@ class PlaysOut(msgspec.Struct):
 
     accepted: int
     rejected: int
-    results: list[Accepted | Rejected]
+    results: list[Accepted | RejectedPlay]

@@ -27,7 +27,7 @@ READ_SECONDS = 0.25
 CONNECTIONS = 2
 
 
-class FeatureStore:
+class FeatureReader:
     """What the store holds of listeners.
 
     Lists are made for many listeners at once (:class:`api.serving.desk.Desk`), whose blobs come

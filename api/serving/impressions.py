@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from api.offers import Offers
-from api.producer import Record
+from api.producer import LogRecord
 from contracts.ids import partition_of
 from contracts.impressions import Impression, encode
 from contracts.topics import Topic
@@ -27,4 +27,4 @@ class ImpressionLog:
         """Append an impression without waiting for the broker."""
         user = impression.user_id
         partition = partition_of(user, self._partitions)
-        self._offers.offer(Record(self._topic, user.encode(), encode(impression), partition))
+        self._offers.offer(LogRecord(self._topic, user.encode(), encode(impression), partition))

@@ -14,13 +14,13 @@ import psycopg
 
 from batch.catalogue import scorecard
 from batch.catalogue.export import export
-from batch.catalogue.settle import alone, settle
+from batch.catalogue.resettle import alone, settle
 from batch.collectors.run import Request, collect, configured
 from batch.content.view import publish
-from batch.quality import Check
+from batch.quality import QualityCheck
 from batch.reports.publish import publish as publish_report
 from batch.reports.report import Occasion
-from batch.staging.scorecard import scorecard as measure
+from batch.staging.source_figures import scorecard as measure
 from contracts.errors import SegueError
 from contracts.settings import Settings
 
@@ -28,15 +28,17 @@ from contracts.settings import Settings
 LOOK_UPS = 500
 
 
-class Night(msgspec.Struct):
+class CatalogueOutcome(msgspec.Struct):
     """What the step did, in words, counts and checks."""
 
     detail: str
     rows: dict[str, int] = {}
-    checks: list[Check] = []
+    checks: list[QualityCheck] = []
 
 
-def night(settings: Settings, day: date, tell: Callable[[str], None] = lambda word: None) -> Night:
+def night(
+    settings: Settings, day: date, tell: Callable[[str], None] = lambda word: None
+) -> CatalogueOutcome:
     """Run the step; see the module. Never raises for a source or PostgreSQL that is away."""
     words: list[str] = []
     try:
@@ -45,7 +47,9 @@ def night(settings: Settings, day: date, tell: Callable[[str], None] = lambda wo
         ) as connection:
             known = connection.execute("select to_regclass('catalogue_track_cards')").fetchone()
             if known is None or known[0] is None:
-                return Night("PostgreSQL has no catalogue yet (segue init makes its tables)")
+                return CatalogueOutcome(
+                    "PostgreSQL has no catalogue yet (segue init makes its tables)"
+                )
             for source in configured(settings.home):
                 tell(f"collecting from {source}")
                 words.append(_collect(settings, source))
@@ -58,9 +62,9 @@ def night(settings: Settings, day: date, tell: Callable[[str], None] = lambda wo
             figures = measure(connection)
     except psycopg.Error as error:
         what = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        return Night(f"the catalogue stays as it was: PostgreSQL: {what}")
+        return CatalogueOutcome(f"the catalogue stays as it was: PostgreSQL: {what}")
     except (SegueError, OSError) as error:
-        return Night(f"the catalogue stays as it was: {error}")
+        return CatalogueOutcome(f"the catalogue stays as it was: {error}")
     occasion = Occasion(day, datetime.now(UTC))
     publish_report(scorecard.draw(figures, occasion), settings.paths.reports, day)
     if view is not None:
@@ -69,7 +73,7 @@ def night(settings: Settings, day: date, tell: Callable[[str], None] = lambda wo
     found = scorecard.checks(figures)
     unwell = [check.table for check in found if not check.ok]
     words.append(f"{len(found)} sources" + (f", look at {', '.join(unwell)}" if unwell else ""))
-    return Night("; ".join(words), rows, found)
+    return CatalogueOutcome("; ".join(words), rows, found)
 
 
 def _collect(settings: Settings, source: str) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from batch.quality import Check
+from batch.quality import QualityCheck
 from batch.reports.report import Column, Occasion, Report, Table
-from batch.staging.scorecard import SourceFigures
+from batch.staging.source_figures import SourceFigures
 
 NAME = "sources"
 _SOURCES = (
@@ -25,14 +25,14 @@ _FIELDS = (
 )
 
 
-def checks(figures: Sequence[SourceFigures]) -> list[Check]:
+def checks(figures: Sequence[SourceFigures]) -> list[QualityCheck]:
     """Return one check a source: a warning where something stands out.
 
     A source that is not well costs points and a word, never the night: the warehouse is built from
     plays.
     """
     return [
-        Check(
+        QualityCheck(
             table=f"source.{each.source}",
             name="sound",
             ok=not each.anomalies,

@@ -29,7 +29,7 @@ _LOG = logging.getLogger(__name__)
 _NAME = "answers.jsonl.gz"
 
 
-class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
+class ArchivedAnswer(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One answer of a source.
 
     Attributes
@@ -55,7 +55,7 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
     body: str
 
 
-_RECORD = msgspec.json.Decoder(Record)
+_RECORD = msgspec.json.Decoder(ArchivedAnswer)
 
 
 class Archive:
@@ -99,7 +99,7 @@ class Archive:
                 if record.unit.startswith(run + "/"):
                     self._units[record.unit] = (path, offset)
 
-    def find(self, what: str) -> Record | None:
+    def find(self, what: str) -> ArchivedAnswer | None:
         """Return the answer this run already holds for a unit of work."""
         place = self._units.get(f"{self._run}/{what}")
         if place is None:
@@ -109,9 +109,9 @@ class Archive:
     def append(
         self, *, what: str, path: str, params: dict[str, str], status: int, fetched_at: int,
         body: str,
-    ) -> Record:  # fmt: skip
+    ) -> ArchivedAnswer:  # fmt: skip
         """Keep an answer; on return it is on disk."""
-        record = Record(
+        record = ArchivedAnswer(
             unit=f"{self._run}/{what}",
             source=self.folder.name,
             path=path,
@@ -161,7 +161,7 @@ def days(folder: Path) -> list[Path]:
     return sorted(folder.glob(f"????-??-??/{_NAME}"))
 
 
-def read(path: Path, offset: int = 0) -> Iterator[tuple[int, Record]]:
+def read(path: Path, offset: int = 0) -> Iterator[tuple[int, ArchivedAnswer]]:
     """Yield ``(end, record)`` of a day's file from a byte offset on; stops at a torn tail.
 
     ``end`` is the offset after the record: a reader that notes it can go on there later.
@@ -170,12 +170,12 @@ def read(path: Path, offset: int = 0) -> Iterator[tuple[int, Record]]:
         yield end, record
 
 
-def _members(path: Path, offset: int) -> Iterator[tuple[int, Record]]:
+def _members(path: Path, offset: int) -> Iterator[tuple[int, ArchivedAnswer]]:
     for start, _, record in _members_with_end(path, offset):
         yield start, record
 
 
-def _members_with_end(path: Path, offset: int) -> Iterator[tuple[int, int, Record]]:
+def _members_with_end(path: Path, offset: int) -> Iterator[tuple[int, int, ArchivedAnswer]]:
     with path.open("rb") as file:
         file.seek(offset)
         buffer = file.read(65_536)

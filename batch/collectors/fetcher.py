@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 import httpx
 import msgspec
 
-from batch.collectors.archive import Archive, Record
+from batch.collectors.archive import Archive, ArchivedAnswer
 from batch.collectors.cache import Cache, Cached
 from batch.collectors.errors import SourceRefused, SourceUnavailable
 from batch.collectors.pace import Clock, Pace, Sleep
@@ -87,12 +87,12 @@ class Fetcher:
             follow_redirects=False,
         )
 
-    async def get(self, what: str, path: str, params: Mapping[str, str]) -> Record | None:
+    async def get(self, what: str, path: str, params: Mapping[str, str]) -> ArchivedAnswer | None:
         """Return the answer to one question, kept in the archive under the unit `what`.
 
         Returns
         -------
-        Record or None
+        ArchivedAnswer or None
             ``None``: the source says there is no such thing.
 
         Raises
@@ -128,7 +128,7 @@ class Fetcher:
 
     def _keep(
         self, what: str, path: str, params: dict[str, str], status: int, body: bytes
-    ) -> Record:
+    ) -> ArchivedAnswer:
         return self.archive.append(
             what=what,
             path=path,

@@ -38,7 +38,7 @@ class Question:
     contract: Any
 
 
-class Run(msgspec.Struct):
+class LookupRun(msgspec.Struct):
     """A run of look-ups, as its checkpoint says."""
 
     run: str
@@ -52,7 +52,7 @@ async def look_up(
     name: str,
     questions: Sequence[Question],
     progress: Callable[[int, int], None] = lambda done, total: None,
-) -> Run:
+) -> LookupRun:
     """Ask every question; the answers lie in the archive for the staging step.
 
     A question that fails after all its attempts is counted and left out, and the run stays open:
@@ -65,9 +65,9 @@ async def look_up(
     SourceRefused
         The source says no for good.
     """
-    run = checkpoints.load(name, Run)
+    run = checkpoints.load(name, LookupRun)
     if run is None or run.finished or time.time() - run.begun > _STALE:
-        run = Run(f"{name}-{int(time.time() * 1000)}", time.time())
+        run = LookupRun(f"{name}-{int(time.time() * 1000)}", time.time())
         checkpoints.save(name, run)
     fetcher.archive.begin(run.run)
     todo = list(reversed(questions))

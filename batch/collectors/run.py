@@ -12,9 +12,9 @@ from typing import Any
 import msgspec
 import psycopg
 
+from batch.catalogue.resettle import settle
 from batch.catalogue.resolve import Resolved
 from batch.catalogue.review import Review
-from batch.catalogue.settle import settle
 from batch.collectors import files
 from batch.collectors.archive import Archive
 from batch.collectors.cache import Cache

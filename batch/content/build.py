@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import psycopg
 
-from batch.content.neighbours import Neighbours
+from batch.content.neighbours import ContentNeighbours
 from batch.content.vectors import Vectors
 from contracts.errors import ConfigurationError
 from contracts.home import HomePaths
@@ -18,7 +18,7 @@ from contracts.ids import artist_key
 
 #: A tag is counted as a genre here when so many artists bear it.
 _GENRE_ARTISTS = 50
-#: Neighbours an artist's page and stations go to.
+#: ContentNeighbours an artist's page and stations go to.
 _SHOWN = 20
 
 _SOUND = """
@@ -79,7 +79,7 @@ def build(connection: psycopg.Connection[Any], home: Path, k: int = 50) -> Cover
     if (sound := _sound(connection, place)) is not None:
         vectors = vectors.with_sound(sound)
     keys = np.array([artist_key(name) for _, name in artists], np.uint64)
-    table = Neighbours.of(vectors, keys, k)
+    table = ContentNeighbours.of(vectors, keys, k)
     path = table_path(home)
     table.save(path)
     _show(connection, table, [entity for entity, _ in artists])
@@ -110,7 +110,9 @@ def _sound(
     return sound
 
 
-def _show(connection: psycopg.Connection[Any], table: Neighbours, artists: list[str]) -> None:
+def _show(
+    connection: psycopg.Connection[Any], table: ContentNeighbours, artists: list[str]
+) -> None:
     """Put the nearest neighbours of each artist where the API reads them."""
     rows, slots = np.nonzero(table.items[:, :_SHOWN] >= 0)
     found = zip(

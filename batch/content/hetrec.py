@@ -17,7 +17,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from batch.catalogue.hetrec import read
-from batch.content.ease import ease
+from batch.content.tagged_ease import ease
 from batch.content.vectors import Vectors, weigh
 
 Ints = npt.NDArray[np.int64]

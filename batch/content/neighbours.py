@@ -19,7 +19,7 @@ _BLOCK = 512
 
 
 @dataclass(frozen=True, slots=True)
-class Neighbours:
+class ContentNeighbours:
     """A table of neighbours, the same layout whatever they come from.
 
     Attributes
@@ -37,7 +37,7 @@ class Neighbours:
     scores: npt.NDArray[np.float32]
 
     @classmethod
-    def of(cls, vectors: Vectors, keys: npt.NDArray[np.uint64], k: int = 50) -> Neighbours:
+    def of(cls, vectors: Vectors, keys: npt.NDArray[np.uint64], k: int = 50) -> ContentNeighbours:
         """Find the `k` nearest items of each item by cosine, itself excluded."""
         known = np.flatnonzero(vectors.known)  # an item without tags is nobody's neighbour
         values = vectors.values[known]
@@ -71,7 +71,7 @@ class Neighbours:
         aside.replace(path)
 
     @classmethod
-    def load(cls, path: Path) -> Neighbours:
+    def load(cls, path: Path) -> ContentNeighbours:
         """Read a table.
 
         Raises

@@ -20,7 +20,7 @@ import numpy.typing as npt
 import psycopg
 
 from batch.content.build import table_path
-from batch.content.neighbours import Neighbours
+from batch.content.neighbours import ContentNeighbours
 from contracts import batch_view
 from contracts.batch_view import BatchView, Descriptions, Manifest
 from contracts.errors import IncompatibleState
@@ -29,7 +29,7 @@ from contracts.ids import artist_key, id_key, track_id, track_key
 
 #: Tracks a view describes: the model has room for so many besides those that are played.
 MOST = 40_000
-#: Neighbours of a track: as many as the model keeps.
+#: ContentNeighbours of a track: as many as the model keeps.
 SLOTS = 32
 #: Artists a track leads to (its own first), candidates of each, and how many of them are kept.
 _ARTISTS, _CANDIDATES, _KEPT = 12, 12, 4
@@ -84,7 +84,7 @@ def publish(connection: psycopg.Connection[Any], home: Path) -> Published | None
     """
     if not table_path(home).exists():
         return None
-    artists = Neighbours.load(table_path(home))
+    artists = ContentNeighbours.load(table_path(home))
     rows = connection.execute(_TRACKS.encode()).fetchall()
     if not rows:
         return None
@@ -116,7 +116,7 @@ def _same(folder: Path, generation: int, view: BatchView) -> bool:
     )
 
 
-def _view(rows: list[tuple[Any, ...]], artists: Neighbours, generation: int) -> BatchView:
+def _view(rows: list[tuple[Any, ...]], artists: ContentNeighbours, generation: int) -> BatchView:
     keys = np.array([track_key(row[0], row[1]) for row in rows], np.uint64)
     keys, first = np.unique(keys, return_index=True)
     found = [rows[n] for n in first.tolist()]
@@ -156,7 +156,7 @@ def _view(rows: list[tuple[Any, ...]], artists: Neighbours, generation: int) -> 
     return BatchView(keys, targets, weights[back], manifest, described)
 
 
-def neighbours(tracks: Tracks, artists: Neighbours) -> tuple[npt.NDArray[np.int32], Floats]:
+def neighbours(tracks: Tracks, artists: ContentNeighbours) -> tuple[npt.NDArray[np.int32], Floats]:
     """Return neighbours (-1 for none) and weights, falling, each of shape ``(n, SLOTS)``.
 
     A track leads to :data:`_KEPT` tracks of each near artist: of half of the candidates the best

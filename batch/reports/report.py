@@ -81,7 +81,7 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
-class Night:
+class NightSummary:
     """A nightly run as a report tells it; times in seconds."""
 
     run: str
@@ -108,7 +108,7 @@ class Occasion:
     today: date
     generated_at: datetime
     lake_version: int | None = None
-    nights: tuple[Night, ...] = ()
+    nights: tuple[NightSummary, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

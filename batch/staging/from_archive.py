@@ -10,7 +10,7 @@ from typing import Any
 
 import psycopg
 
-from batch.collectors.archive import Record, days, read
+from batch.collectors.archive import ArchivedAnswer, days, read
 from batch.collectors.plays import Refused
 from batch.staging import lastfm_rows, listenbrainz_rows, spotify_rows
 from batch.staging.load import Loaded, Loader, reject
@@ -18,7 +18,7 @@ from batch.staging.tables import ALL, Row, Table
 
 Staged = tuple[Table, Row] | Refused
 #: How each source's answers become rows.
-READERS: dict[str, Callable[[Record], Iterable[Staged]]] = {
+READERS: dict[str, Callable[[ArchivedAnswer], Iterable[Staged]]] = {
     "lastfm": lastfm_rows.rows_of,
     "spotify": spotify_rows.rows_of,
     "listenbrainz": listenbrainz_rows.rows_of,
@@ -78,7 +78,9 @@ def stage_archive(
     return result
 
 
-def _batches(records: Iterator[tuple[int, Record]]) -> Iterator[tuple[int, list[Record]]]:
+def _batches(
+    records: Iterator[tuple[int, ArchivedAnswer]],
+) -> Iterator[tuple[int, list[ArchivedAnswer]]]:
     while batch := list(islice(records, _ANSWERS)):
         yield batch[-1][0], [record for _, record in batch]
 
@@ -86,8 +88,8 @@ def _batches(records: Iterator[tuple[int, Record]]) -> Iterator[tuple[int, list[
 def _stage(
     connection: psycopg.Connection[Any],
     source: str,
-    records: list[Record],
-    reader: Callable[[Record], Iterable[Staged]],
+    records: list[ArchivedAnswer],
+    reader: Callable[[ArchivedAnswer], Iterable[Staged]],
     loaders: dict[str, Loader],
     result: StagedArchive,
 ) -> None:

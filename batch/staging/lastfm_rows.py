@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from batch.collectors.archive import Record
+from batch.collectors.archive import ArchivedAnswer
 from batch.collectors.lastfm import contract as c
 from batch.collectors.lastfm.plays import read_row
 from batch.collectors.lastfm.questions import CONTRACTS
@@ -20,7 +20,7 @@ SOURCE = "lastfm"
 Staged = tuple[Table, Row] | Refused
 
 
-def rows_of(record: Record) -> Iterator[Staged]:
+def rows_of(record: ArchivedAnswer) -> Iterator[Staged]:
     """Yield what an answer says: rows by table, and records that cannot be used."""
     if record.status in (204, 404):
         return

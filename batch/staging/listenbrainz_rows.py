@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from batch.collectors.archive import Record
+from batch.collectors.archive import ArchivedAnswer
 from batch.collectors.listenbrainz.contract import SimilarArtist
 from batch.collectors.listenbrainz.similar import PATH, asked
 from batch.collectors.plays import Refused
@@ -17,7 +17,7 @@ SOURCE = "listenbrainz"
 _SIMILAR = msgspec.json.Decoder(list[SimilarArtist])
 
 
-def rows_of(record: Record) -> Iterator[tuple[Table, Row] | Refused]:
+def rows_of(record: ArchivedAnswer) -> Iterator[tuple[Table, Row] | Refused]:
     """Yield what an answer says. Listens went to the platform when they were collected."""
     if record.path != PATH or record.status in (204, 404):
         return

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from batch.collectors.archive import Record
+from batch.collectors.archive import ArchivedAnswer
 from batch.collectors.plays import Refused
 from batch.collectors.spotify.contract import Artist, RecentlyPlayed, Track
 from batch.collectors.spotify.plays import PATH
@@ -18,7 +18,7 @@ SOURCE = "spotify"
 Staged = tuple[Table, Row] | Refused
 
 
-def rows_of(record: Record) -> Iterator[Staged]:
+def rows_of(record: ArchivedAnswer) -> Iterator[Staged]:
     """Yield what an answer says: rows by table, and records that cannot be used."""
     if record.status in (204, 404):
         return

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import linalg, sparse
 
-from batch.training.neighbours import SLOTS, Neighbours, strongest
+from batch.training.neighbours import SLOTS, TrainedNeighbours, strongest
 
 #: Chosen on HetRec, where 100 and 300 differ by less than noise.
 REGULARISATION = 100.0
@@ -28,7 +28,7 @@ def kept_items(matrix: sparse.csr_matrix) -> np.ndarray[tuple[int], np.dtype[np.
 
 def fit(
     matrix: sparse.csr_matrix, *, regularisation: float = REGULARISATION, slots: int = SLOTS
-) -> Neighbours:
+) -> TrainedNeighbours:
     """Return the neighbour table of a (listeners x tracks) matrix.
 
     Takes O(n^3) time and 8 n^2 bytes for the n kept items: 15 s and 160 MB for 4,500.

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from scipy import sparse
 from threadpoolctl import threadpool_limits
 
-from batch.training.neighbours import BLOCK, SLOTS, Neighbours, largest
+from batch.training.neighbours import BLOCK, SLOTS, TrainedNeighbours, largest
 
 FACTORS = 64
 REGULARISATION = 5.0
@@ -98,13 +98,13 @@ def neighbours(
     *,
     regularisation: float = REGULARISATION,
     slots: int = SLOTS,
-) -> Neighbours:
+) -> TrainedNeighbours:
     """Return the neighbour table over ``tracks`` tracks that the factors stand for."""
     kept, items = found.kept, found.items
     targets = np.full((tracks, slots), -1, np.int32)
     weights = np.zeros((tracks, slots), np.float32)
     if len(kept) < 2:
-        return Neighbours(targets, weights)
+        return TrainedNeighbours(targets, weights)
     gram = items.T @ items + regularisation * np.eye(items.shape[1], dtype=np.float32)
     folded = np.linalg.solve(gram, items.T)
     filled = min(slots, len(kept) - 1)
@@ -115,9 +115,9 @@ def neighbours(
         chosen = largest(scores, filled)
         targets[kept[rows], :filled] = kept[chosen]
         weights[kept[rows], :filled] = np.take_along_axis(scores, chosen, axis=1)
-    return Neighbours(targets, weights)
+    return TrainedNeighbours(targets, weights)
 
 
-def fit(matrix: sparse.csr_matrix, *, slots: int = SLOTS) -> Neighbours:
+def fit(matrix: sparse.csr_matrix, *, slots: int = SLOTS) -> TrainedNeighbours:
     """Return the neighbour table of a (listeners x tracks) matrix."""
     return neighbours(factorise(matrix), matrix.shape[1], slots=slots)

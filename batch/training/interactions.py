@@ -13,7 +13,7 @@ HALF_LIFE_DAYS = 180.0
 
 
 @dataclass(frozen=True, slots=True)
-class Interactions:
+class RatedTracks:
     """Distinct (listener, track) pairs with a weight and the time of the last play.
 
     Attributes
@@ -43,9 +43,9 @@ class Interactions:
             values = np.power(0.5, age / half_life_days).astype(np.float32)
         return sparse.csr_matrix((values, (self.users, self.items)), shape=self.shape)
 
-    def split(self, held_out: npt.NDArray[np.bool_]) -> tuple[Interactions, Interactions]:
+    def split(self, held_out: npt.NDArray[np.bool_]) -> tuple[RatedTracks, RatedTracks]:
         """Return (training, test) over the same numbering."""
         return self._where(~held_out), self._where(held_out)
 
-    def _where(self, rows: npt.NDArray[np.bool_]) -> Interactions:
-        return Interactions(self.users[rows], self.items[rows], self.seconds[rows], self.shape)
+    def _where(self, rows: npt.NDArray[np.bool_]) -> RatedTracks:
+        return RatedTracks(self.users[rows], self.items[rows], self.seconds[rows], self.shape)

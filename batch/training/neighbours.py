@@ -15,7 +15,7 @@ BLOCK = 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Neighbours:
+class TrainedNeighbours:
     """Row ``i`` leads from item ``i`` to ``targets[i]`` with ``weights[i]``; -1 is no target.
 
     Shapes ``(items, slots)``, int32 and float32.
@@ -51,7 +51,7 @@ def largest(scores: npt.NDArray[np.float32], count: int) -> npt.NDArray[np.intp]
 
 def strongest(
     weights: npt.NDArray[np.float32], items: npt.NDArray[np.intp], total: int, slots: int = SLOTS
-) -> Neighbours:
+) -> TrainedNeighbours:
     """Keep the strongest ``slots`` weights of each row, by magnitude; negative ones matter too.
 
     Parameters
@@ -67,7 +67,7 @@ def strongest(
     targets = np.full((total, slots), -1, np.int32)
     kept = np.zeros((total, slots), np.float32)
     if len(items) < 2:
-        return Neighbours(targets, kept)
+        return TrainedNeighbours(targets, kept)
     for start in range(0, len(items), BLOCK):
         rows = np.arange(start, min(start + BLOCK, len(items)))
         strength = np.abs(weights[rows])
@@ -77,4 +77,4 @@ def strongest(
         order = np.argsort(-values, axis=1, kind="stable")
         targets[items[rows]] = items[np.take_along_axis(chosen, order, axis=1)]
         kept[items[rows]] = np.take_along_axis(values, order, axis=1)
-    return Neighbours(targets, kept)
+    return TrainedNeighbours(targets, kept)

@@ -16,7 +16,7 @@ from online_model.interactions import read_in_time_order
 
 
 @dataclass(frozen=True, slots=True)
-class Interactions:
+class InteractionLog:
     """Interactions in time order (stable: rows of the same second keep the file's order).
 
     Attributes
@@ -59,7 +59,7 @@ def read(
     item: str | None = None,
     time: str | None = None,
     limit: int | None = None,
-) -> Interactions:
+) -> InteractionLog:
     """Read a file; columns not named are found by their usual names.
 
     ``limit`` keeps the earliest ``limit`` interactions.
@@ -80,7 +80,7 @@ def read(
     present = {c.lower(): c for c in table.column_names}
     artist = next((present[c] for c in ("artist_name", "artist") if c in present), None)
     title = next((present[c] for c in ("track_name", "title", "song_name") if c in present), None)
-    return Interactions(
+    return InteractionLog(
         users=text(chosen[0]),
         items=text(chosen[1]),
         seconds=rows.seconds,

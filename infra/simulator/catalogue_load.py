@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psycopg
 
-from batch.catalogue.settle import settle
+from batch.catalogue.resettle import settle
 from batch.collectors.credentials import find
 from batch.collectors.lastfm.source import KEY
 from batch.staging.load import Loader

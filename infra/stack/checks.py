@@ -33,7 +33,7 @@ _MIN_JAVA = 17  # what Apache Kafka 4 runs on
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class Finding:
     """One line of the report.
 
     Attributes
@@ -54,11 +54,11 @@ class Check:
     todo: str = ""
 
 
-def python() -> Iterator[Check]:
+def python() -> Iterator[Finding]:
     """The interpreter."""
     version = platform.python_version()
     good = (3, 11) <= sys.version_info[:2] < (3, 14)
-    yield Check(
+    yield Finding(
         "python",
         OK if good else FAIL,
         f"{version} ({sys.executable})",
@@ -66,12 +66,12 @@ def python() -> Iterator[Check]:
     )
 
 
-def packages() -> Iterator[Check]:
+def packages() -> Iterator[Finding]:
     """Every installed package the project depends on, and every group that is not installed."""
     try:
         groups = requirements()
     except importlib.metadata.PackageNotFoundError:
-        yield Check("package segue", FAIL, "not installed", INSTALL)
+        yield Finding("package segue", FAIL, "not installed", INSTALL)
         return
     seen: set[str] = set()
     for group, wanted in groups.items():
@@ -83,21 +83,21 @@ def packages() -> Iterator[Check]:
                 yield package(requirement)
         if absent and group != BASE:
             found = f"without {', '.join(requirement.name for requirement in absent)}"
-            yield Check(f"group {group}", WARN, found, f"to use it: pip install 'segue[{group}]'")
+            yield Finding(f"group {group}", WARN, found, f"to use it: pip install 'segue[{group}]'")
 
 
-def package(requirement: Requirement) -> Check:
+def package(requirement: Requirement) -> Finding:
     """One package: is it there, at a version it may have?"""
     name = f"package {requirement.name}"
     version = installed(requirement)
     if version is None:
-        return Check(name, FAIL, "not installed", INSTALL)
+        return Finding(name, FAIL, "not installed", INSTALL)
     if not requirement.specifier.contains(version, prereleases=True):
-        return Check(name, FAIL, version, f"{requirement.specifier} is needed; {INSTALL}")
-    return Check(name, OK, version)
+        return Finding(name, FAIL, version, f"{requirement.specifier} is needed; {INSTALL}")
+    return Finding(name, OK, version)
 
 
-def _program(name: str, find: Callable[[], str], argument: str, todo: str, missing: str) -> Check:
+def _program(name: str, find: Callable[[], str], argument: str, todo: str, missing: str) -> Finding:
     """Whether a program is there and answers when asked for its version."""
     try:
         path = find()
@@ -105,11 +105,11 @@ def _program(name: str, find: Callable[[], str], argument: str, todo: str, missi
             [path, argument], capture_output=True, text=True, timeout=20, check=False
         )
     except (SegueError, OSError, ImportError, subprocess.SubprocessError, RuntimeError) as error:
-        return Check(name, missing, str(error).partition("\n")[0], todo)
+        return Finding(name, missing, str(error).partition("\n")[0], todo)
     said = _COLOUR.sub("", done.stdout or done.stderr).strip().splitlines()
     if done.returncode:
-        return Check(name, missing, f"{path} exits with {done.returncode}", todo)
-    return Check(name, OK, said[0] if said else path)
+        return Finding(name, missing, f"{path} exits with {done.returncode}", todo)
+    return Finding(name, OK, said[0] if said else path)
 
 
 # Imported where they are looked for: a package that is missing is one line of the report.
@@ -131,7 +131,7 @@ def _postgres() -> str:
     return str(programs() / "postgres")
 
 
-def programs() -> Iterator[Check]:
+def programs() -> Iterator[Finding]:
     """The servers in the wheels, and Java and Maven for Apache Kafka."""
     if missing("embedded"):  # a host whose servers run elsewhere
         todo, level = "only for segue up: pip install 'segue[embedded]'", WARN
@@ -149,7 +149,7 @@ def programs() -> Iterator[Check]:
     yield _program("maven", lambda: shutil.which("mvn") or "mvn", "-version", kafka, WARN)
 
 
-def home(path: Path) -> Iterator[Check]:
+def home(path: Path) -> Iterator[Finding]:
     """Whether the home can be written and has room."""
     existing = next(p for p in (path, *path.parents) if p.exists())
     try:
@@ -157,12 +157,12 @@ def home(path: Path) -> Iterator[Check]:
             pass
     except OSError as error:
         todo = "choose another folder with --home"
-        yield Check("home", FAIL, f"{path}: {error.strerror}", todo)
+        yield Finding("home", FAIL, f"{path}: {error.strerror}", todo)
         return
-    yield Check("home", OK, f"{path} {'is writable' if path.exists() else 'can be made'}")
+    yield Finding("home", OK, f"{path} {'is writable' if path.exists() else 'can be made'}")
     free = shutil.disk_usage(existing).free
     enough = free >= _MIN_DISK
-    yield Check(
+    yield Finding(
         "disk",
         OK if enough else WARN,
         f"{free / _GIB:.1f} GiB free",
@@ -170,12 +170,12 @@ def home(path: Path) -> Iterator[Check]:
     )
 
 
-def stack(path: Path, settings: Settings) -> Iterator[Check]:
+def stack(path: Path, settings: Settings) -> Iterator[Finding]:
     """The stack that runs in the home; else whether its port is free."""
     try:
         run = Home(path).read_run()
     except SegueError as error:
-        yield Check("stack", FAIL, str(error))
+        yield Finding("stack", FAIL, str(error))
         return
     if run.alive("supervisor"):
         from infra.stack.report import parts_of  # needs the stores' packages
@@ -183,15 +183,15 @@ def stack(path: Path, settings: Settings) -> Iterator[Check]:
         bad = [part for part in parts_of(run) if not part.well]
         for part in bad:
             log = HomePaths(path).log(part.name)
-            yield Check(f"stack {part.name}", FAIL, f"{part.state} {part.detail}", f"see {log}")
+            yield Finding(f"stack {part.name}", FAIL, f"{part.state} {part.detail}", f"see {log}")
         if not bad:
-            yield Check("stack", OK, f"{run.phase}, all {len(run.processes)} processes run")
+            yield Finding("stack", OK, f"{run.phase}, all {len(run.processes)} processes run")
         return
-    yield Check("stack", OK, "not running")
+    yield Finding("stack", OK, "not running")
     if left := [name for name in run.processes if run.alive(name)]:
-        yield Check("leftovers", WARN, ", ".join(left), f"run: segue down --home {path}")
+        yield Finding("leftovers", WARN, ", ".join(left), f"run: segue down --home {path}")
     why = trouble(settings.port, settings.host)
-    yield Check(
+    yield Finding(
         f"port {settings.port}",
         WARN if why else OK,
         why or "is free",
@@ -199,9 +199,9 @@ def stack(path: Path, settings: Settings) -> Iterator[Check]:
     )
 
 
-def everything(path: Path, settings: Settings) -> Iterator[Check]:
+def everything(path: Path, settings: Settings) -> Iterator[Finding]:
     """Yield every check, the quick ones first."""
-    yield Check("machine", OK, f"{platform.platform()}, {os.cpu_count()} cores")
+    yield Finding("machine", OK, f"{platform.platform()}, {os.cpu_count()} cores")
     yield from python()
     yield from packages()
     yield from programs()

@@ -20,7 +20,7 @@ from infra.stack.process import birth
 
 
 @dataclass(slots=True)
-class Run:
+class StackRecord:
     """What runs in a home, as the supervisor writes it down (``run.json``).
 
     Attributes
@@ -134,7 +134,7 @@ class Home:
             self._lock.close()
             self._lock = None
 
-    def read_run(self) -> Run:
+    def read_run(self) -> StackRecord:
         """Return what is written down; an empty record when there is none or it is torn.
 
         Raises
@@ -144,15 +144,15 @@ class Home:
         """
         path = self.paths.run_record
         try:
-            return Run(**json.loads(path.read_text()))
+            return StackRecord(**json.loads(path.read_text()))
         except PermissionError:
             raise ConfigurationError(
                 f"{path} may not be read: the stack is another user's; run this as that user"
             ) from None
         except (OSError, ValueError, TypeError):
-            return Run()
+            return StackRecord()
 
-    def write_run(self, run: Run) -> None:
+    def write_run(self, run: StackRecord) -> None:
         """Write the record in one step, so that nobody reads half of it."""
         document = {"phase": run.phase, "processes": run.processes, "environ": run.environ}
         _replace(self.paths.run_record, document)
@@ -181,7 +181,7 @@ class Home:
         return ports
 
 
-def end_leftovers(run: Run, patience: float = 10.0) -> list[str]:
+def end_leftovers(run: StackRecord, patience: float = 10.0) -> list[str]:
     """End processes of a run whose supervisor is gone; return their names.
 
     Only processes that are certainly ours are touched: same pid, same start, same boot.

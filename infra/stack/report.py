@@ -11,7 +11,7 @@ from contracts.heartbeat import Heartbeat
 from contracts.settings import Settings
 from contracts.workers import API, BY_NAME, FLINK, wanted
 from infra.flink.rest import Rest
-from infra.stack.home import Run
+from infra.stack.home import StackRecord
 from infra.stack.progress import ends, heartbeats, lag, readyz
 
 
@@ -48,7 +48,7 @@ class Part:
         return {**asdict(self), "ok": self.well}
 
 
-def parts_of(run: Run) -> list[Part]:
+def parts_of(run: StackRecord) -> list[Part]:
     """Return every part of a run, asking the stores for what only they know."""
     settings = Settings.from_env(run.environ)
     beats: dict[str, Heartbeat] = {}

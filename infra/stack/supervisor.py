@@ -12,7 +12,7 @@ from types import FrameType
 
 from contracts.errors import SegueError
 from contracts.workers import BY_NAME, SIMULATOR, wanted
-from infra.stack.home import Home, Run
+from infra.stack.home import Home, StackRecord
 from infra.stack.process import Process
 from infra.stack.progress import wait_applied
 from infra.stack.restart import Ward
@@ -46,7 +46,7 @@ class Supervisor:
         self.home = home
         self.simulate = simulate
         self.say = say
-        self.run_record = Run(phase="starting")
+        self.run_record = StackRecord(phase="starting")
         self.wards: dict[str, Ward] = {}
         self._asked = 0
         self._interruptible = False

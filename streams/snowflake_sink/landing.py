@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from contracts.errors import IncompatibleState
 from streams.snowflake_sink.files import RangeFile
-from streams.snowflake_sink.pipe import Pipe, Report
+from streams.snowflake_sink.pipe import LoadReport, Pipe
 from streams.snowflake_sink.remote import Remote
 from streams.snowflake_sink.stage import Stage
 
@@ -122,7 +122,9 @@ class Landing:
                 self.stage.release(file)
         return outcome
 
-    def _take(self, report: Report, waiting: dict[RangeFile, _Waiting], outcome: Outcome) -> None:
+    def _take(
+        self, report: LoadReport, waiting: dict[RangeFile, _Waiting], outcome: Outcome
+    ) -> None:
         if report.reason:
             self._failed(waiting[report.file], report.reason, waiting, outcome)
         else:

@@ -16,7 +16,7 @@ _REFUSED = {400, 401, 403, 404}
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class LoadReport:
     """What Snowpipe says of one load.
 
     Attributes
@@ -81,7 +81,7 @@ class Pipe:
         staged = [StagedFile(file.path, None) for file in files]
         self._call("insertFiles", lambda: self._manager.ingest_files(staged))
 
-    def reports(self) -> list[Report]:
+    def reports(self) -> list[LoadReport]:
         """Return what is new since the last call; errors as :meth:`announce`.
 
         Snowpipe forgets reports after ten minutes and may lose some: silence means nothing.
@@ -95,7 +95,7 @@ class Pipe:
                 continue
             reason = str(entry.get("firstError") or entry.get("systemError") or status)
             rows = int(entry.get("rowsInserted") or 0)
-            found.append(Report(file, rows, "" if status == "LOADED" else reason))
+            found.append(LoadReport(file, rows, "" if status == "LOADED" else reason))
         return found
 
     def _call(self, what: str, work: Callable[[], Any]) -> Any:

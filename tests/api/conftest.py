@@ -13,7 +13,7 @@ import pytest
 from api.app import create_app
 from api.auth import Accounts, Identity
 from api.edge import Edge
-from api.producer import PlayLog, Record, Waiting
+from api.producer import LogRecord, PlayLog, Waiting
 from api.services import Services
 from contracts.errors import BrokerUnavailable
 from contracts.settings import Settings
@@ -43,13 +43,13 @@ class KnownAccounts(Accounts):
 class MemoryLog(PlayLog):
     """Keeps what is appended; ``down`` makes it refuse."""
 
-    records: list[Record] = field(default_factory=list)
+    records: list[LogRecord] = field(default_factory=list)
     down: bool = False
 
-    async def append(self, records: Sequence[Record]) -> None:
+    async def append(self, records: Sequence[LogRecord]) -> None:
         self.submit(records, None)
 
-    def submit(self, records: Sequence[Record], future: Waiting | None) -> None:
+    def submit(self, records: Sequence[LogRecord], future: Waiting | None) -> None:
         if self.down:
             raise BrokerUnavailable("down")
         self.records.extend(records)

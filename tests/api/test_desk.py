@@ -10,7 +10,7 @@ from uuid import UUID
 import numpy as np
 import pytest
 
-from api.producer import Record
+from api.producer import LogRecord
 from api.serving import desk
 from api.serving.asked import Asked
 from api.serving.desk import Desk
@@ -48,9 +48,9 @@ class Logged:
     """Takes impressions instead of Kafka."""
 
     def __init__(self) -> None:
-        self.records: list[Record] = []
+        self.records: list[LogRecord] = []
 
-    def offer(self, record: Record) -> bool:
+    def offer(self, record: LogRecord) -> bool:
         self.records.append(record)
         return True
 

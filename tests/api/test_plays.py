@@ -16,7 +16,7 @@ from api.auth import Identity
 from api.errors import ApiError
 from api.plays.parse import parse_plays, read_time
 from api.plays.records import PlayRecords
-from api.plays.wire import Rejected
+from api.plays.wire import RejectedPlay
 from api.producer import MAX_MESSAGE_BYTES
 from contracts.events import DeadLetter, Play, decode_submission
 from contracts.ids import event_id, partition_of
@@ -46,7 +46,7 @@ def reason(bad: Any) -> str:
     parsed = parse(play(), bad, play(title="Talisman"))
     assert [len(p) for p in parsed.by_listener.values()] == [2]
     refused = parsed.results[1]
-    assert isinstance(refused, Rejected)
+    assert isinstance(refused, RejectedPlay)
     assert parsed.refused[0][0] == refused.reason
     assert msgspec.json.decode(parsed.refused[0][2]) == bad
     return refused.reason

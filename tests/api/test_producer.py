@@ -10,10 +10,10 @@ import pytest
 import api.offers
 from api import producer
 from api.offers import Offers
-from api.producer import PlayLog, Record
+from api.producer import LogRecord, PlayLog
 from contracts.errors import BrokerUnavailable
 
-RECORD = Record("t", b"k", b"v" * 1000, 0)
+RECORD = LogRecord("t", b"k", b"v" * 1000, 0)
 
 
 async def test_no_broker_fails_in_the_time_allowed() -> None:
@@ -52,7 +52,7 @@ async def test_memory_is_bounded_and_the_excess_refused_at_once(
 async def test_an_oversized_message_is_refused_not_waited_for() -> None:
     log = PlayLog("127.0.0.1:1", delivery_ms=300)
     with pytest.raises(BrokerUnavailable, match="queue is closed"):
-        await log.append([RECORD, Record("t", b"k", b"v" * 2_000_000, 0)])
+        await log.append([RECORD, LogRecord("t", b"k", b"v" * 2_000_000, 0)])
     await log.close(2.0)
     assert log.in_flight_bytes == 0
 

@@ -15,7 +15,7 @@ import pytest
 
 from api import fast
 from api.listenbrainz.limits import RateWindow
-from api.producer import Record
+from api.producer import LogRecord
 from api.serving import slow
 from api.serving.asked import Asked
 from api.serving.explain import sentence
@@ -50,14 +50,14 @@ def learned() -> Recommender:
 
 
 @pytest.fixture
-def serving(world: World, learned: Recommender, monkeypatch: pytest.MonkeyPatch) -> list[Record]:
+def serving(world: World, learned: Recommender, monkeypatch: pytest.MonkeyPatch) -> list[LogRecord]:
     """Give the application a model and a listener with plays; return what it logs."""
-    logged: list[Record] = []
+    logged: list[LogRecord] = []
     plays = (pack_play(learned.clock - 100 * (30 - k), 1000 + k, 90, 0) for k in range(30))
     blob = bytes([1, 0, 0, 0]) + b"".join(plays)
 
     class Log:
-        def offer(self, record: Record) -> bool:
+        def offer(self, record: LogRecord) -> bool:
             logged.append(record)
             return True
 
@@ -72,7 +72,7 @@ def serving(world: World, learned: Recommender, monkeypatch: pytest.MonkeyPatch)
 
 
 async def test_the_reasons_of_a_list_add_up(
-    client: httpx.AsyncClient, serving: list[Record]
+    client: httpx.AsyncClient, serving: list[LogRecord]
 ) -> None:
     answer = (await client.get(LIST, headers=ADA, params={"explain": "true", "limit": 60})).json()
     plain = (await client.get(LIST, headers=ADA, params={"limit": 60})).json()
@@ -96,7 +96,7 @@ async def test_the_reasons_of_a_list_add_up(
 
 
 async def test_one_track_is_explained_as_in_the_list(
-    client: httpx.AsyncClient, serving: list[Record]
+    client: httpx.AsyncClient, serving: list[LogRecord]
 ) -> None:
     listed = (await client.get(LIST, headers=ADA, params={"explain": "true"})).json()
     for shown in listed["recommendations"][:3]:
@@ -125,14 +125,17 @@ async def test_one_track_is_explained_as_in_the_list(
     ],
 )
 async def test_what_has_no_reasons_says_why(
-    client: httpx.AsyncClient, serving: list[Record], path: str, status: int, code: str
+    client: httpx.AsyncClient, serving: list[LogRecord], path: str, status: int, code: str
 ) -> None:
     answer = await client.get(f"/v1/users/{path}", headers=ADA)
     assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
 
 
 async def test_reading_the_reasons_of_another_listener_is_noted(
-    world: World, client: httpx.AsyncClient, serving: list[Record], monkeypatch: pytest.MonkeyPatch
+    world: World,
+    client: httpx.AsyncClient,
+    serving: list[LogRecord],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     noted: list[tuple[str, ...]] = []
 
@@ -148,7 +151,10 @@ async def test_reading_the_reasons_of_another_listener_is_noted(
 
 
 async def test_without_its_stores_there_are_no_reasons_but_a_list(
-    world: World, client: httpx.AsyncClient, serving: list[Record], monkeypatch: pytest.MonkeyPatch
+    world: World,
+    client: httpx.AsyncClient,
+    serving: list[LogRecord],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def down(_: Sequence[str]) -> list[bytes | None]:
         raise StoreUnavailable("down")
@@ -166,7 +172,7 @@ async def test_without_its_stores_there_are_no_reasons_but_a_list(
 
 @pytest.mark.parametrize("query", ["explain=true", "diversity=0.5"])
 async def test_costly_lists_are_made_one_at_a_time_beside_the_loop(
-    client: httpx.AsyncClient, serving: list[Record], monkeypatch: pytest.MonkeyPatch, query: str
+    client: httpx.AsyncClient, serving: list[LogRecord], monkeypatch: pytest.MonkeyPatch, query: str
 ) -> None:
     running, most, threads = 0, 0, set()
     make = rank_one
@@ -191,7 +197,7 @@ async def test_costly_lists_are_made_one_at_a_time_beside_the_loop(
 
 
 async def test_more_than_may_wait_are_refused(
-    client: httpx.AsyncClient, serving: list[Record], monkeypatch: pytest.MonkeyPatch
+    client: httpx.AsyncClient, serving: list[LogRecord], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(slow, "MOST_WAITING", 3)
     asked = [client.get(f"{LIST}?explain=true", headers=ADA) for _ in range(12)]
@@ -204,7 +210,10 @@ async def test_more_than_may_wait_are_refused(
 
 
 async def test_a_model_that_is_replaced_is_explained_from_then_on(
-    world: World, client: httpx.AsyncClient, serving: list[Record], monkeypatch: pytest.MonkeyPatch
+    world: World,
+    client: httpx.AsyncClient,
+    serving: list[LogRecord],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     path = "/v1/users/ada/tracks/t/1031/reasons"
     assert (await client.get(path, headers=ADA)).status_code == 200
@@ -239,7 +248,10 @@ def test_the_price_of_a_list(query: bytes, price: int) -> None:
 
 
 async def test_a_list_with_reasons_counts_for_more_requests(
-    world: World, client: httpx.AsyncClient, serving: list[Record], monkeypatch: pytest.MonkeyPatch
+    world: World,
+    client: httpx.AsyncClient,
+    serving: list[LogRecord],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(world.app._gate, "_rates", RateWindow(clock=lambda: 1_000_003.0))
 

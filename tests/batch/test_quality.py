@@ -10,7 +10,7 @@ import duckdb
 import pytest
 
 from batch.ask import Ask
-from batch.quality import ADVICE, GATE, Check, check_built, check_raw, score
+from batch.quality import ADVICE, GATE, QualityCheck, check_built, check_raw, score
 
 NOW = datetime(2025, 3, 3, 12, tzinfo=UTC)
 
@@ -58,7 +58,7 @@ def _asker(connection: duckdb.DuckDBPyConnection) -> Ask:
     return ask
 
 
-def _ask(connection: duckdb.DuckDBPyConnection, now: datetime = NOW) -> list[Check]:
+def _ask(connection: duckdb.DuckDBPyConnection, now: datetime = NOW) -> list[QualityCheck]:
     ask = _asker(connection)
     return check_raw(ask, now) + check_built(ask)
 
@@ -135,9 +135,9 @@ def test_few_days_are_not_judged(warehouse: duckdb.DuckDBPyConnection) -> None:
 
 
 def test_two_warnings_pass_the_gate_and_three_do_not() -> None:
-    warnings = [Check(table="t", name=name, ok=False, severity="warn") for name in "abc"]
+    warnings = [QualityCheck(table="t", name=name, ok=False, severity="warn") for name in "abc"]
     assert score(warnings[:2])["t"] >= GATE > score(warnings)["t"]
-    errors = [Check(table="t", name=str(i), ok=False) for i in range(3)]
+    errors = [QualityCheck(table="t", name=str(i), ok=False) for i in range(3)]
     assert score(errors) == {"t": 0.0}
 
 

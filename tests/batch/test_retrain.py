@@ -13,7 +13,7 @@ import pytest
 from batch import retrain as training
 from batch.retrain import retrain
 from batch.training import ials
-from batch.training.neighbours import Neighbours
+from batch.training.neighbours import TrainedNeighbours
 from contracts import batch_view
 from contracts.ids import track_key
 from contracts.settings import Settings
@@ -112,7 +112,7 @@ def test_a_model_worse_than_popularity_is_refused(
 
     def inverted(*given: Any) -> training.Fitted:
         right = fit(*given)
-        wrong = Neighbours(right.table.targets, -right.table.weights)
+        wrong = TrainedNeighbours(right.table.targets, -right.table.weights)
         return training.Fitted(right.algorithm, wrong)
 
     monkeypatch.setattr(training, "_fit", inverted)

@@ -1,4 +1,4 @@
-"""Run records and the lock."""
+"""Records of nightly runs, and their lock."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from batch.nightly import STEPS, _resume, nightly
-from batch.runs import Run, Runs, Step
+from batch.runs import NightlyRun, Runs, Step
 from contracts.errors import ConfigurationError, IncompatibleState, StoreUnavailable
 from contracts.settings import Settings
 
 
-def _run(number: int, target: str = "duckdb") -> Run:
-    return Run(
+def _run(number: int, target: str = "duckdb") -> NightlyRun:
+    return NightlyRun(
         id=f"2025-03-03-{target}-{number:03d}",
         date="2025-03-03",
         target=target,
@@ -60,7 +60,7 @@ def test_two_runs_do_not_overlap(tmp_path: Path) -> None:
 
 def test_a_run_that_was_killed_is_taken_up_unless_more_is_asked_of_it(settings: Settings) -> None:
     day = date(2025, 3, 4)
-    last = Run(
+    last = NightlyRun(
         id="2025-03-04-duckdb-001",
         date=day.isoformat(),
         target="duckdb",

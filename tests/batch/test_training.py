@@ -11,7 +11,7 @@ from scipy import sparse
 
 from batch.training import ease, ials
 from batch.training.evaluation import linear, metrics, popularity, ranks
-from batch.training.interactions import Interactions
+from batch.training.interactions import RatedTracks
 from batch.training.neighbours import largest, strongest
 
 
@@ -85,7 +85,7 @@ def test_ranks_count_ties_against_the_model_and_skip_what_was_had() -> None:
 
 
 def test_an_older_pair_weighs_less() -> None:
-    pairs = Interactions(
+    pairs = RatedTracks(
         users=np.array([0, 0], np.int32),
         items=np.array([0, 1], np.int32),
         seconds=np.array([0, 86_400 * 10]),

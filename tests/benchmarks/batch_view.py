@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from batch import retrain
-from batch.training.interactions import Interactions as Pairs
+from batch.training.interactions import RatedTracks as Pairs
 from contracts.batch_view import BatchView, Manifest
 from online_model import LearnStats, ModelConfig, Recommender, evaluation
 from online_model.interactions import Interactions, read_interactions

@@ -18,7 +18,7 @@ from faust.types import TP
 
 from contracts.settings import Settings
 from contracts.topics import Topics
-from streams.app import FoldConsumer, Run, commit, make_app, start
+from streams.app import FoldConsumer, MessageRun, commit, make_app, start
 
 #: Where the fold stands: it has applied what is before.
 FROM = 10
@@ -63,7 +63,7 @@ async def main(kafka: str, namespace: str, last: int) -> dict[str, object]:
     """Follow the topic of plays from the fold's place to the last offset; return what was seen."""
     called: set[str] = set()
     written: list[bytes] = []
-    runs: list[Run] = []
+    runs: list[MessageRun] = []
     spy(called, written)
     topic = Topics(namespace).plays
 

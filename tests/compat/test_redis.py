@@ -10,7 +10,7 @@ import hiredis
 import pytest
 from redis.asyncio import Redis
 
-from api.serving.features import FeatureStore
+from api.serving.features import FeatureReader
 from contracts.breaker import Breaker
 from contracts.errors import StoreUnavailable
 from contracts.features import Keys
@@ -56,12 +56,12 @@ class Server:
 
 
 @asynccontextmanager
-async def store() -> AsyncIterator[tuple[FeatureStore, Server]]:
+async def store() -> AsyncIterator[tuple[FeatureReader, Server]]:
     served = Server()
     listening = await asyncio.start_server(served.serve, "127.0.0.1", 0)
     port = listening.sockets[0].getsockname()[1]
     url = f"redis://127.0.0.1:{port}/0"
-    features = FeatureStore(Redis.from_url(url), url, KEYS)
+    features = FeatureReader(Redis.from_url(url), url, KEYS)
     try:
         yield features, served
     finally:

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from contracts.settings import Settings
 from infra.cli.main import cli
 from infra.stack import checks
-from infra.stack.checks import FAIL, OK, WARN, Check
+from infra.stack.checks import FAIL, OK, WARN, Finding
 
 
 def test_a_package_is_held_to_its_bounds() -> None:
@@ -78,7 +78,7 @@ def test_a_taken_port_is_named(tmp_path: Path) -> None:
         server.listen()
         port = server.getsockname()[1]
         found = list(checks.stack(tmp_path, replace(Settings(), port=port)))
-    assert found[-1] == Check(
+    assert found[-1] == Finding(
         f"port {port}", WARN, "is taken", "choose another with segue up --port"
     )
 
@@ -93,7 +93,7 @@ def test_json_has_every_check_and_the_exit_code_follows(
     assert answer.exit_code == 0
     assert document["ok"] is True
     assert {check["level"] for check in document["checks"]} <= {OK, WARN}
-    monkeypatch.setattr(checks, "python", lambda: iter([Check("python", FAIL, "2.7", "update")]))
+    monkeypatch.setattr(checks, "python", lambda: iter([Finding("python", FAIL, "2.7", "update")]))
     answer = CliRunner().invoke(cli, arguments)
     assert answer.exit_code == 1
     text = CliRunner().invoke(cli, arguments[:-1]).stdout

@@ -13,7 +13,7 @@ import pytest
 
 from contracts.errors import ConfigurationError
 from infra.stack.accounts import admin_token
-from infra.stack.home import Home, Run, end_leftovers
+from infra.stack.home import Home, StackRecord, end_leftovers
 from infra.stack.process import Process, birth
 from infra.stack.running import running, settings_of
 
@@ -40,20 +40,20 @@ def test_a_home_that_cannot_be_made_is_one_clear_line(tmp_path: Path) -> None:
 
 def test_the_record_survives_and_is_private(tmp_path: Path) -> None:
     home = Home(tmp_path)
-    run = Run(phase="ready", environ={"SEGUE_PORT": "1"})
+    run = StackRecord(phase="ready", environ={"SEGUE_PORT": "1"})
     run.note("api", os.getpid(), restarts=2)
     home.write_run(run)
     assert home.read_run() == run
     assert home.read_run().alive("api")
     assert stat.S_IMODE((tmp_path / "run.json").stat().st_mode) == 0o600
     (tmp_path / "run.json").write_text('{"phase": "rea')
-    assert home.read_run() == Run()
+    assert home.read_run() == StackRecord()
 
 
 def test_leftovers_end_and_a_stranger_with_the_same_pid_lives() -> None:
     ours, stranger = subprocess.Popen(_SLEEP), subprocess.Popen(_SLEEP)
     try:
-        run = Run()
+        run = StackRecord()
         run.note("api", ours.pid)
         run.note("learner", stranger.pid)
         boot, _, ticks = run.processes["learner"]["birth"].partition(" ")
@@ -78,7 +78,7 @@ def test_the_dead_have_no_birth() -> None:
 def test_a_reboot_makes_strangers_of_all_pids(monkeypatch: pytest.MonkeyPatch) -> None:
     stranger = subprocess.Popen(_SLEEP)
     try:
-        run = Run()
+        run = StackRecord()
         run.note("api", stranger.pid)
         assert run.alive("api")
         monkeypatch.setattr("infra.stack.process._boot_id", lambda: "another start of this machine")
@@ -119,7 +119,7 @@ def test_a_deployment_is_what_the_environment_names(
 def test_running_names_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="segue up"):
         running(tmp_path)
-    run = Run(phase="starting")
+    run = StackRecord(phase="starting")
     run.note("supervisor", os.getpid())
     Home(tmp_path).write_run(run)
     with pytest.raises(ConfigurationError, match="is starting"):

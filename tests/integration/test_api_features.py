@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 from redis.asyncio import Redis
 
-from api.serving.features import CONNECTIONS, READ_SECONDS, FeatureStore
+from api.serving.features import CONNECTIONS, READ_SECONDS, FeatureReader
 from contracts.errors import StoreUnavailable
 from contracts.features import Keys
 from infra.stack.ports import free_ports
@@ -32,7 +32,7 @@ def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
 
 async def test_many_are_read_in_their_order_whatever_becomes_of_the_store(valkey: Valkey) -> None:
     client: Redis = Redis.from_url(valkey.address, socket_timeout=1.0)
-    store = FeatureStore(client, valkey.address, KEYS)
+    store = FeatureReader(client, valkey.address, KEYS)
     users = [f"user {n}" for n in range(40)]
     for user in users:
         await client.set(KEYS.listener(user), f"blob of {user}")
@@ -71,7 +71,7 @@ async def test_many_are_read_in_their_order_whatever_becomes_of_the_store(valkey
     await store.close()
 
 
-async def _recovers(store: FeatureStore, asked: list[str]) -> list[bytes | None]:
+async def _recovers(store: FeatureReader, asked: list[str]) -> list[bytes | None]:
     """Return what is read once the breaker is closed again."""
     assert await asyncio.to_thread(wait_until, lambda: store.breaker.closed, 10)
     return await store.get_many(asked)

@@ -16,7 +16,7 @@ import pytest
 
 from batch import warehouse
 from batch.nightly import STEPS
-from batch.runs import Run, Runs
+from batch.runs import NightlyRun, Runs
 from contracts import batch_view
 from contracts.ids import track_key, user_key
 from contracts.settings import Settings
@@ -78,7 +78,7 @@ POINTS = {
 
 
 @pytest.fixture(scope="module")
-def killed(settings: Settings) -> list[Run]:
+def killed(settings: Settings) -> list[NightlyRun]:
     """Kill -9 the nightly at every point, each time taken up where it was; return what was left."""
     left = []
     for point in POINTS:
@@ -99,14 +99,14 @@ def killed(settings: Settings) -> list[Run]:
 
 
 @pytest.fixture(scope="module")
-def first(settings: Settings, killed: list[Run]) -> dict[str, Any]:
+def first(settings: Settings, killed: list[NightlyRun]) -> dict[str, Any]:
     code, run = _nightly(settings)
     assert code == 0, run
     return run
 
 
 def test_a_killed_run_is_taken_up_at_the_step_it_was_in(
-    settings: Settings, killed: list[Run], first: dict[str, Any]
+    settings: Settings, killed: list[NightlyRun], first: dict[str, Any]
 ) -> None:
     assert {run.id for run in killed} == {first["id"]}, "taken up, never begun again"
     steps = list(STEPS)

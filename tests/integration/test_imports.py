@@ -22,8 +22,8 @@ from contracts.kafka import end_offsets
 from contracts.topics import Topics
 from infra.operations.imports.rejects import Reject
 from infra.operations.imports.rows import Options
-from infra.operations.imports.run import Report, Request, run
-from infra.operations.interactions import Interactions
+from infra.operations.imports.run import ImportReport, Request, run
+from infra.operations.interactions import InteractionLog
 from infra.operations.replay.post import Posted, expected_ids
 from infra.operations.replay.reconcile import mark
 from infra.operations.replay.run import count
@@ -35,7 +35,7 @@ from tests.plays import interactions
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
 
-def start(stack: RunningStack, home: Path, file: Path, user: str = "", **more: Any) -> Report:
+def start(stack: RunningStack, home: Path, file: Path, user: str = "", **more: Any) -> ImportReport:
     """Import a file."""
     options = Options(user=user)
     return run(
@@ -215,7 +215,7 @@ def test_ten_times_at_once_and_through_two_protocols_is_one_set_of_plays(
     assert len(history(stack, user)) == outcome.distinct
 
 
-def scrobbles(data: Interactions) -> list[tuple[int, str, str]]:
+def scrobbles(data: InteractionLog) -> list[tuple[int, str, str]]:
     """Return ``(second, artist, title)`` of each play."""
     rows = enumerate(data.iter_rows())
     return [(second, *data.name(row, "ten")) for row, (_, _, second) in rows]

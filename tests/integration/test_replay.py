@@ -12,7 +12,7 @@ from contracts.features import Keys
 from contracts.kafka import end_offsets
 from contracts.topics import Topics
 from infra.operations import interactions as files
-from infra.operations.interactions import Interactions
+from infra.operations.interactions import InteractionLog
 from infra.operations.replay.post import Posted, expected_ids
 from infra.operations.replay.reconcile import mark
 from infra.operations.replay.run import Outcome, count, replay
@@ -22,7 +22,7 @@ from tests.plays import interactions
 pytestmark = pytest.mark.integration
 
 
-def run(stack: RunningStack, data: Interactions, *, warehouse: bool = False) -> Outcome:
+def run(stack: RunningStack, data: InteractionLog, *, warehouse: bool = False) -> Outcome:
     return replay(
         stack.settings,
         data,

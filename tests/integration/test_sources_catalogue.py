@@ -15,12 +15,12 @@ from deltalake import DeltaTable
 from batch.catalogue import hetrec, msd
 from batch.catalogue.night import night
 from batch.catalogue.pages import refresh
+from batch.catalogue.resettle import alone, settle
 from batch.catalogue.resolve import resolve
 from batch.catalogue.review import decide, propose
-from batch.catalogue.settle import alone, settle
 from batch.collectors.tally import Tally
 from batch.content.build import build, table_path
-from batch.content.neighbours import Neighbours
+from batch.content.neighbours import ContentNeighbours
 from batch.staging.load import Loader
 from batch.staging.runs import note_run
 from batch.staging.tables import ARTISTS, TAGS, TRACKS, Table
@@ -255,7 +255,7 @@ def test_hetrec_and_msd_are_the_catalogue(
     coverage = build(db, tmp_path)
     assert coverage.with_neighbours > (1000 if real_data else 300)
     assert {"rock", "jazz", "metal", "folk", "electronic", "hip-hop"} <= coverage.tags.keys()
-    table = Neighbours.load(table_path(tmp_path))
+    table = ContentNeighbours.load(table_path(tmp_path))
     row = {int(key): n for n, key in enumerate(table.keys)}
     if real_data:
         one, alike = "Metallica", ["Megadeth", "Slayer", "Anthrax", "Testament"]

@@ -16,7 +16,7 @@ from batch.collectors.tally import Tally
 from batch.staging.from_archive import stage_archive
 from batch.staging.load import Loader
 from batch.staging.runs import note_run
-from batch.staging.scorecard import scorecard
+from batch.staging.source_figures import scorecard
 from batch.staging.tables import TAGS, TRACKS, Row
 from infra.stack.postgres import Postgres
 from tests.integration.sources_kit import emptied

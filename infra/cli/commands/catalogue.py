@@ -99,7 +99,7 @@ def review(
 @app.command()
 def content(home: HomeOption = None, json: Json = False) -> None:
     """Compute content neighbours and publish the content view; the learner takes it over."""
-    from batch.catalogue.settle import alone
+    from batch.catalogue.resettle import alone
     from batch.content.build import build
     from batch.content.view import publish
 

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from contracts.settings import Settings
-from infra.stack.checks import FAIL, OK, WARN, Check, everything
+from infra.stack.checks import FAIL, OK, WARN, Finding, everything
 
 _STYLE = {OK: "green", WARN: "yellow", FAIL: "bold red"}
 
@@ -22,7 +22,7 @@ def doctor(
 ) -> None:
     """Check Python, packages, servers, home, ports and the running stack; exit 1 if one fails."""
     settings = Settings.from_env()
-    checks: list[Check] = []
+    checks: list[Finding] = []
     console = Console(soft_wrap=True, highlight=False)
     for check in everything((home or settings.home).absolute(), settings):
         checks.append(check)
@@ -40,7 +40,7 @@ def doctor(
     raise typer.Exit(1 if failed else 0)
 
 
-def _show(console: Console, check: Check) -> None:
+def _show(console: Console, check: Finding) -> None:
     console.print(f"{check.level:>4}", style=_STYLE[check.level], end="  ")
     todo = f"  -> {check.todo}" if check.todo else ""
     console.print(f"{check.name:<28} {check.found}{todo}", markup=False)

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from contracts.errors import Retryable
 from contracts.settings import Settings
-from infra.stack.home import Home, Run, end_leftovers
+from infra.stack.home import Home, StackRecord, end_leftovers
 from infra.stack.supervisor import DRAIN
 
 #: Draining, then 15 s for workers twice, then the servers.
@@ -47,7 +47,7 @@ def down(
         console.print(f"no stack runs in {place.path}", highlight=False)
 
 
-def _stop(run: Run) -> None:
+def _stop(run: StackRecord) -> None:
     run.send("supervisor", signal.SIGTERM)
     end = time.monotonic() + _PATIENCE
     while run.alive("supervisor"):

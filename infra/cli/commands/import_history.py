@@ -14,7 +14,7 @@ from rich.table import Table
 from contracts.errors import ConfigurationError
 from contracts.settings import Settings
 from infra.operations.imports.rows import Options
-from infra.operations.imports.run import Report, Request, run
+from infra.operations.imports.run import ImportReport, Request, run
 from infra.operations.imports.table import USUAL
 from infra.stack.running import running
 
@@ -92,7 +92,7 @@ def _columns(given: list[str]) -> dict[str, str]:
     return chosen
 
 
-def _print(report: Report) -> None:
+def _print(report: ImportReport) -> None:
     console = Console()
     table = Table("what", "records", title=f"{report.file}: {', '.join(report.formats)}")
     table.add_row("kept", f"{report.kept:,}")

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import psycopg
 
-from batch.collectors.archive import Archive, Record, days, read
+from batch.collectors.archive import Archive, ArchivedAnswer, days, read
 from contracts.errors import ConfigurationError, StoreUnavailable
 from contracts.ids import user_key
 from contracts.settings import Settings
@@ -73,7 +73,7 @@ def _rewrite(source: Path, path: Path, connection: Connection, user: str) -> int
     return len(records) - len(kept)
 
 
-def _is_about(record: Record, user: str) -> bool:
+def _is_about(record: ArchivedAnswer, user: str) -> bool:
     return user in record.params.values() or f"-{user_key(user):016x}-" in record.unit
 
 

@@ -10,10 +10,10 @@ from infra.operations.imports import table
 from infra.operations.imports.json_stream import elements
 from infra.operations.imports.lines import LongLine, lines
 from infra.operations.imports.rows import (
+    ImportedRecord,
     Listeners,
     Options,
     Readable,
-    Record,
     Refused,
     name,
     when,
@@ -22,24 +22,24 @@ from infra.operations.imports.rows import (
 _PLAIN = {"artist": 0, "album": 1, "title": 2, "time": 3}
 
 
-def csv(stream: Readable, options: Options) -> Iterator[Record]:
+def csv(stream: Readable, options: Options) -> Iterator[ImportedRecord]:
     """Read an export with a header: ``uts,utc_time,artist,...`` or ``Artist;Album;...;Date#x``."""
     yield from table.csv(stream, options, "lastfm-export/csv")
 
 
-def plain_csv(stream: Readable, options: Options) -> Iterator[Record]:
+def plain_csv(stream: Readable, options: Options) -> Iterator[ImportedRecord]:
     """Read an export without header: artist, album, title, ``31 Jan 2012 09:05`` (UTC)."""
     yield from table.positional(lines(stream), ",", 4, _PLAIN, options, "lastfm-export/csv")
 
 
-def json(stream: Readable, options: Options) -> Iterator[Record]:
+def json(stream: Readable, options: Options) -> Iterator[ImportedRecord]:
     """Read scrobbles as JSON: an array of them, of pages of them, or an object that holds one."""
     number = 0
     for element in elements(stream):
         if element.torn:
             number += 1
             refused = Refused("bad-json", f"unreadable from here on: {element.torn}")
-            yield Record(number, refused=refused, raw=element.raw)
+            yield ImportedRecord(number, refused=refused, raw=element.raw)
             continue
         pages = isinstance(element.value, list) or (
             isinstance(element.value, dict) and isinstance(element.value.get("track"), list)
@@ -50,10 +50,10 @@ def json(stream: Readable, options: Options) -> Iterator[Record]:
         for row in [element.value] if page is None else page:
             number += 1
             try:
-                yield Record(number, play=_scrobble(row, options.user))
+                yield ImportedRecord(number, play=_scrobble(row, options.user))
             except Refused as refused:
                 raw = element.raw if page is None else _text(row)
-                yield Record(number, refused=refused, raw=raw)
+                yield ImportedRecord(number, refused=refused, raw=raw)
 
 
 def _scrobble(row: object, user: str) -> PostedPlay:
@@ -89,7 +89,7 @@ def _text(row: object) -> str:
         return ""
 
 
-def thousand(stream: Readable, options: Options) -> Iterator[Record]:
+def thousand(stream: Readable, options: Options) -> Iterator[ImportedRecord]:
     """Read ``userid-timestamp-artid-artname-traid-traname.tsv``: no header, no quoting."""
     listener = Listeners(options.user)
     for number, line in enumerate(lines(stream), 1):
@@ -107,6 +107,6 @@ def thousand(stream: Readable, options: Options) -> Iterator[Record]:
                 recording_mbid=optional(mbid),
             )
         except Refused as refused:
-            yield Record(number, refused=refused, raw=line)
+            yield ImportedRecord(number, refused=refused, raw=line)
         else:
-            yield Record(number, play)
+            yield ImportedRecord(number, play)

@@ -13,10 +13,10 @@ from contracts.posted import MAX_NAME, PostedPlay, optional
 from infra.operations.imports.json_stream import elements
 from infra.operations.imports.lines import LongLine, lines
 from infra.operations.imports.rows import (
+    ImportedRecord,
     Listeners,
     Options,
     Readable,
-    Record,
     Refused,
     name,
     sound,
@@ -24,7 +24,7 @@ from infra.operations.imports.rows import (
 )
 
 
-def jsonl(stream: Readable, options: Options) -> Iterator[Record]:
+def jsonl(stream: Readable, options: Options) -> Iterator[ImportedRecord]:
     """Read listens one a line (``listens/<year>/<month>.jsonl``, ``*.listens``)."""
     read = _Reader(options)
     for number, line in enumerate(lines(stream), 1):
@@ -33,21 +33,21 @@ def jsonl(stream: Readable, options: Options) -> Iterator[Record]:
         try:
             if isinstance(line, LongLine):
                 raise Refused("too-long", "the line is too long")
-            yield Record(number, play=read(_decode(sound(line, "line"))))
+            yield ImportedRecord(number, play=read(_decode(sound(line, "line"))))
         except Refused as refused:
-            yield Record(number, refused=refused, raw=line)
+            yield ImportedRecord(number, refused=refused, raw=line)
 
 
-def array(stream: Readable, options: Options) -> Iterator[Record]:
+def array(stream: Readable, options: Options) -> Iterator[ImportedRecord]:
     """Read an array of listens (older exports), also inside an object (a submission)."""
     read = _Reader(options)
     for number, element in enumerate(elements(stream), 1):
         try:
             if element.torn:
                 raise Refused("bad-json", f"unreadable from here on: {element.torn}")
-            yield Record(number, play=read(element.value))
+            yield ImportedRecord(number, play=read(element.value))
         except Refused as refused:
-            yield Record(number, refused=refused, raw=element.raw)
+            yield ImportedRecord(number, refused=refused, raw=element.raw)
 
 
 class _Reader:

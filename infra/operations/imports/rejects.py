@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from infra.operations.imports.lines import LongLine, lines
-from infra.operations.imports.rows import Options, Parser, Readable, Record, Refused
+from infra.operations.imports.rows import ImportedRecord, Options, Parser, Readable, Refused
 
 
 class Reject(msgspec.Struct, kw_only=True):
@@ -44,7 +44,7 @@ _ARRAYS = frozenset({"spotify", "spotify-account", "lastfm-json", "listenbrainz-
 def reader(formats: Mapping[str, tuple[Parser, str]]) -> Parser:
     """Return the parser of files of rejects."""
 
-    def read(stream: Readable, options: Options) -> Iterator[Record]:
+    def read(stream: Readable, options: Options) -> Iterator[ImportedRecord]:
         for number, line in enumerate(lines(stream), 1):
             if line.strip():
                 yield _again(number, line, formats, options)
@@ -54,7 +54,7 @@ def reader(formats: Mapping[str, tuple[Parser, str]]) -> Parser:
 
 def _again(
     number: int, line: str, formats: Mapping[str, tuple[Parser, str]], options: Options
-) -> Record:
+) -> ImportedRecord:
     try:
         if isinstance(line, LongLine):
             raise ValueError("the line is too long")
@@ -63,15 +63,17 @@ def _again(
         if reject.format == "rejects":
             raise ValueError("a reject of rejects")
     except (ValueError, KeyError, RecursionError) as error:
-        return Record(number, refused=Refused("bad-shape", f"no reject: {error}"), raw=line)
+        return ImportedRecord(number, refused=Refused("bad-shape", f"no reject: {error}"), raw=line)
     if reject.format in _ARRAYS:
         text = f"[{reject.raw}]"
     else:
         text = f"{reject.head}\n{reject.raw}" if reject.head else reject.raw
     found = next(parse(io.BytesIO(text.encode("utf-8", "replace")), options), None)
     if found is None:
-        return Record(number, refused=Refused("empty", "the reject holds no text"), raw=line)
-    return Record(
+        return ImportedRecord(
+            number, refused=Refused("empty", "the reject holds no text"), raw=line
+        )
+    return ImportedRecord(
         number,
         play=found.play,
         refused=found.refused,

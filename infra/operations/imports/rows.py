@@ -38,7 +38,7 @@ class Refused(Exception):
         self.keep = keep
 
 
-class Record(msgspec.Struct, gc=False):
+class ImportedRecord(msgspec.Struct, gc=False):
     """One record of a file and what became of it.
 
     Attributes
@@ -90,7 +90,7 @@ class Readable(Protocol):
         ...
 
 
-Parser = Callable[[Readable, Options], Iterator[Record]]
+Parser = Callable[[Readable, Options], Iterator[ImportedRecord]]
 
 # Numbers above these bounds cannot be seconds, milliseconds or microseconds of this century.
 _UNITS = ((1e17, 1e-6), (1e14, 1e-3), (1e11, 1.0))

@@ -19,7 +19,7 @@ from infra.operations.imports.checkpoint import Slot, State, key_of, slot_for
 from infra.operations.imports.formats import FORMATS, known, recognise
 from infra.operations.imports.members import Damaged, Member, members
 from infra.operations.imports.rejects import Reject
-from infra.operations.imports.rows import Options, Readable, Record, Refused
+from infra.operations.imports.rows import ImportedRecord, Options, Readable, Refused
 
 #: Records between two checkpoints.
 CHUNK = BATCH * LANES
@@ -35,7 +35,7 @@ _NOTES = {
 Progress = Callable[[int, int, int], None]
 
 
-class Report(msgspec.Struct, kw_only=True):
+class ImportReport(msgspec.Struct, kw_only=True):
     """What ``segue import --json`` prints.
 
     ``kept + dropped + rejected = read``, over all runs of an import that was interrupted.
@@ -80,7 +80,7 @@ class Request:
     give_up_after: float = 120.0
 
 
-def run(request: Request, progress: Progress = lambda done, total, kept: None) -> Report:
+def run(request: Request, progress: Progress = lambda done, total, kept: None) -> ImportReport:
     """Import a file; an import that was interrupted goes on where it stood.
 
     Raises
@@ -112,7 +112,7 @@ class _Import:
         self._progress = progress
         self._damage = ""
 
-    async def run(self) -> Report:
+    async def run(self) -> ImportReport:
         started, state = time.monotonic(), self._state
         read_before, kept_before = state.read, state.kept
         async with open_client(self._request.api, self._request.token) as client:
@@ -131,7 +131,7 @@ class _Import:
         state.finished = True
         self._slot.save()
         seconds = time.monotonic() - started
-        return Report(
+        return ImportReport(
             file=state.file,
             formats=state.formats,
             read=state.read,
@@ -149,7 +149,7 @@ class _Import:
 
     async def _member(self, member: Member) -> None:
         state, asked = self._state, self._request.format
-        chunk: list[Record] = []
+        chunk: list[ImportedRecord] = []
         found = asked
         try:
             head = member.stream.head()
@@ -176,7 +176,7 @@ class _Import:
         else:
             await self._take(chunk, member.name, found)
 
-    def _records(self, found: str, member: Member, alone: bool) -> Iterator[Record]:
+    def _records(self, found: str, member: Member, alone: bool) -> Iterator[ImportedRecord]:
         stream: Readable = member.stream
         if found == "parquet":
             if not alone:
@@ -185,12 +185,12 @@ class _Import:
             stream = self._file
         return FORMATS[found][0](stream, self._request.options)
 
-    async def _take(self, chunk: list[Record], file: str, found: str) -> None:
+    async def _take(self, chunk: list[ImportedRecord], file: str, found: str) -> None:
         """Post the plays of a chunk, keep what was refused, and move the checkpoint."""
         state = self._state
         rejects: list[Reject] = []
 
-        def refuse(record: Record, refused: Refused, raw: str, form: str) -> None:
+        def refuse(record: ImportedRecord, refused: Refused, raw: str, form: str) -> None:
             counts = state.dropped if refused.dropped else state.rejected
             counts[refused.reason] = counts.get(refused.reason, 0) + 1
             if refused.keep:
@@ -206,7 +206,7 @@ class _Import:
                     )
                 )
 
-        lanes: list[list[Record]] = [[] for _ in range(LANES)]
+        lanes: list[list[ImportedRecord]] = [[] for _ in range(LANES)]
         for record in chunk:
             if record.play is not None:
                 lanes[partition_of(record.play.user, LANES)].append(record)
@@ -226,10 +226,12 @@ class _Import:
         self._slot.save()
         self._progress(self._file.tell(), self._size, state.kept)
 
-    async def _post(self, lanes: list[list[Record]]) -> list[tuple[Record, Refused | None]]:
-        outcomes: list[tuple[Record, Refused | None]] = []
+    async def _post(
+        self, lanes: list[list[ImportedRecord]]
+    ) -> list[tuple[ImportedRecord, Refused | None]]:
+        outcomes: list[tuple[ImportedRecord, Refused | None]] = []
 
-        async def run(lane: list[Record]) -> None:
+        async def run(lane: list[ImportedRecord]) -> None:
             # Exports are often newest first, and what follows what is learned in order of arrival.
             lane.sort(key=_in_time_order)
             for start in range(0, len(lane), BATCH):
@@ -266,7 +268,7 @@ class _Import:
         )
 
 
-def _in_time_order(record: Record) -> tuple[str, int]:
+def _in_time_order(record: ImportedRecord) -> tuple[str, int]:
     play = record.play
     assert isinstance(play, PostedPlay)
     return play.user, play.played_at

@@ -15,9 +15,9 @@ import msgspec
 from contracts.posted import MAX_NAME, PostedPlay, milliseconds, optional
 from infra.operations.imports.json_stream import elements
 from infra.operations.imports.rows import (
+    ImportedRecord,
     Options,
     Readable,
-    Record,
     Refused,
     name,
     when,
@@ -32,7 +32,7 @@ _REPEATED_MS = 30_000
 _REMEMBERED = 32
 
 
-def extended(stream: Readable, options: Options) -> Iterator[Record]:
+def extended(stream: Readable, options: Options) -> Iterator[ImportedRecord]:
     """Read ``Streaming_History_Audio_*.json`` or ``endsong_*.json``."""
     recent: deque[tuple[object, int, int]] = deque(maxlen=_REMEMBERED)
 
@@ -67,7 +67,7 @@ def extended(stream: Readable, options: Options) -> Iterator[Record]:
     return _records(stream, read)
 
 
-def account(stream: Readable, options: Options) -> Iterator[Record]:
+def account(stream: Readable, options: Options) -> Iterator[ImportedRecord]:
     """Read ``StreamingHistory_music_*.json``: times to the minute, in UTC, no track ids."""
 
     def read(row: dict[str, Any]) -> PostedPlay:
@@ -105,7 +105,7 @@ def _heard(value: object) -> int:
     return heard
 
 
-def _records(stream: Readable, read: Any) -> Iterator[Record]:
+def _records(stream: Readable, read: Any) -> Iterator[ImportedRecord]:
     for number, element in enumerate(elements(stream), 1):
         row = element.value
         try:
@@ -113,9 +113,9 @@ def _records(stream: Readable, read: Any) -> Iterator[Record]:
                 raise Refused("bad-json", f"unreadable from here on: {element.torn}")
             if not isinstance(row, dict):
                 raise Refused("bad-shape", "the element is no object")
-            yield Record(number, play=read(row))
+            yield ImportedRecord(number, play=read(row))
         except Refused as refused:
-            yield Record(number, refused=refused, raw=_without_addresses(row, element.raw))
+            yield ImportedRecord(number, refused=refused, raw=_without_addresses(row, element.raw))
 
 
 def _without_addresses(row: object, raw: str) -> str:

@@ -14,10 +14,10 @@ from contracts.posted import MAX_NAME, PostedPlay, milliseconds, optional
 from infra.operations.imports import csv_rows
 from infra.operations.imports.lines import LongLine, lines
 from infra.operations.imports.rows import (
+    ImportedRecord,
     Listeners,
     Options,
     Readable,
-    Record,
     Refused,
     name,
     sound,
@@ -109,7 +109,7 @@ def _flag(value: object) -> bool | None:
     return value if isinstance(value, bool) else None
 
 
-def csv(stream: Readable, options: Options, source: str = "import/csv") -> Iterator[Record]:
+def csv(stream: Readable, options: Options, source: str = "import/csv") -> Iterator[ImportedRecord]:
     """Read csv with a header; comma, semicolon, tab or bar between the fields."""
     source_lines = lines(stream)
     head = next(source_lines, "")
@@ -129,7 +129,7 @@ def positional(
     options: Options,
     source: str,
     head: str = "",
-) -> Iterator[Record]:
+) -> Iterator[ImportedRecord]:
     """Read csv rows of ``width`` fields, each field found by its place."""
     read = RowReader(at, options, source)
     for row in csv_rows.rows(source_lines, delimiter, width, first=2 if head else 1):
@@ -137,12 +137,12 @@ def positional(
             if row.fields is None or len(row.fields) != width:
                 found = "no" if row.fields is None else len(row.fields)
                 raise Refused("bad-columns", f"{found} fields where {width} are expected")
-            yield Record(row.line, play=read(row.fields))
+            yield ImportedRecord(row.line, play=read(row.fields))
         except Refused as refused:
-            yield Record(row.line, refused=refused, raw=row.raw, head=head)
+            yield ImportedRecord(row.line, refused=refused, raw=row.raw, head=head)
 
 
-def jsonl(stream: Readable, options: Options) -> Iterator[Record]:
+def jsonl(stream: Readable, options: Options) -> Iterator[ImportedRecord]:
     """Read one flat JSON object a line; columns are chosen for each by the names it has."""
     readers: dict[tuple[str, ...], RowReader] = {}
     for number, line in enumerate(lines(stream), 1):
@@ -151,9 +151,9 @@ def jsonl(stream: Readable, options: Options) -> Iterator[Record]:
         try:
             if isinstance(line, LongLine):
                 raise Refused("too-long", "the line is too long")
-            yield Record(number, play=_object_reader(readers, options, line))
+            yield ImportedRecord(number, play=_object_reader(readers, options, line))
         except Refused as refused:
-            yield Record(number, refused=refused, raw=line)
+            yield ImportedRecord(number, refused=refused, raw=line)
 
 
 def _object_reader(
@@ -176,7 +176,7 @@ def _object_reader(
     return readers[shape](row)
 
 
-def parquet(stream: Readable, options: Options) -> Iterator[Record]:
+def parquet(stream: Readable, options: Options) -> Iterator[ImportedRecord]:
     """Read parquet, a few thousand rows at a time; the stream must be able to seek.
 
     Raises
@@ -195,11 +195,11 @@ def parquet(stream: Readable, options: Options) -> Iterator[Record]:
                 number += 1
                 row = dict(zip(columns, values, strict=True))
                 try:
-                    yield Record(number, play=read(row))
+                    yield ImportedRecord(number, play=read(row))
                 except Refused as refused:
                     shown = {chosen[what]: _shown(value) for what, value in row.items()}
                     raw = msgspec.json.encode(shown).decode()
-                    yield Record(number, refused=refused, raw=raw, format="jsonl")
+                    yield ImportedRecord(number, refused=refused, raw=raw, format="jsonl")
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
         raise ConfigurationError(f"the parquet file cannot be read: {error}") from None
 

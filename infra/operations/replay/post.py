@@ -11,7 +11,7 @@ import msgspec
 
 from batch.posting import BATCH, LANES, Poster, open_client
 from contracts.ids import event_id, partition_of
-from infra.operations.interactions import Interactions
+from infra.operations.interactions import InteractionLog
 
 
 @dataclass(slots=True)
@@ -35,7 +35,7 @@ class Posted:
 
 
 async def post(
-    data: Interactions,
+    data: InteractionLog,
     *,
     api: str,
     token: str,
@@ -96,7 +96,7 @@ async def post(
     return posted
 
 
-def _body(data: Interactions, rows: list[int], collection: str) -> bytes:
+def _body(data: InteractionLog, rows: list[int], collection: str) -> bytes:
     plays = []
     for row in rows:
         artist, title = data.name(row, collection)
@@ -112,7 +112,7 @@ def _body(data: Interactions, rows: list[int], collection: str) -> bytes:
     return msgspec.json.encode({"plays": plays})
 
 
-def expected_ids(data: Interactions, collection: str) -> set[str]:
+def expected_ids(data: InteractionLog, collection: str) -> set[str]:
     """Return the event ids the file's plays must get, computed without asking the API."""
     return {
         event_id(user, second * 1000, *data.name(row, collection))

@@ -12,7 +12,7 @@ from contracts.errors import IncompatibleState
 from contracts.kafka import end_offsets
 from contracts.settings import Settings
 from contracts.topics import Topics
-from infra.operations.interactions import Interactions
+from infra.operations.interactions import InteractionLog
 from infra.operations.replay import reconcile
 from infra.operations.replay.post import Posted, expected_ids, post
 from infra.operations.replay.reconcile import Tally
@@ -43,7 +43,7 @@ class Outcome(msgspec.Struct):
 
 def replay(
     settings: Settings,
-    data: Interactions,
+    data: InteractionLog,
     *,
     api: str,
     token: str,
@@ -85,7 +85,7 @@ def replay(
 
 def count(
     settings: Settings,
-    data: Interactions,
+    data: InteractionLog,
     collection: str,
     posted: Posted,
     start: reconcile.Mark,

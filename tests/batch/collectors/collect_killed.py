@@ -19,7 +19,7 @@ from typing import Any
 
 import msgspec
 
-from batch.catalogue import resolve, review, settle
+from batch.catalogue import resettle, resolve, review
 from batch.collectors import archive, checkpoints, deliver, files
 from batch.collectors.lastfm import source as lastfm
 from batch.collectors.listenbrainz import plays as listenbrainz
@@ -38,10 +38,10 @@ POINTS: dict[str, tuple[Any, str]] = {
     "rows staged": (load.Loader, "load"),
     "rows linked": (resolve, "_link"),
     "merges": (review, "apply_decisions"),
-    "pages": (settle, "refresh"),
-    "content": (settle, "build"),
-    "view": (settle, "publish"),
-    "lake": (settle, "export"),
+    "pages": (resettle, "refresh"),
+    "content": (resettle, "build"),
+    "view": (resettle, "publish"),
+    "lake": (resettle, "export"),
 }
 QUICK = Policy(rate=2000.0, timeout=0.5, first_wait=0.001, longest_wait=0.01, breaker_after=50)
 #: Runs after the last kill; a run may find more to ask about what the one before has told.

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from batch.content.ease import ease
-from batch.content.neighbours import Neighbours
+from batch.content.neighbours import ContentNeighbours
+from batch.content.tagged_ease import ease
 from batch.content.vectors import Vectors, weigh
 from contracts.errors import IncompatibleState
 
@@ -39,7 +39,7 @@ def test_rare_tags_count_more_and_rows_have_length_one() -> None:
 
 
 def test_neighbours_are_the_nearest_and_nobody_else() -> None:
-    table = Neighbours.of(Vectors.from_tags(ITEMS, TAGS, ONES, 8), KEYS, k=3)
+    table = ContentNeighbours.of(Vectors.from_tags(ITEMS, TAGS, ONES, 8), KEYS, k=3)
     assert table.items[0, :2].tolist() == [1, 2]
     assert set(table.items[4, :2].tolist()) == {3, 5}
     assert table.scores[0, 2] < 0.2
@@ -48,15 +48,15 @@ def test_neighbours_are_the_nearest_and_nobody_else() -> None:
 
 
 def test_a_table_survives_the_disk_and_a_torn_one_is_refused(tmp_path: Path) -> None:
-    table = Neighbours.of(Vectors.from_tags(ITEMS, TAGS, ONES, 8), KEYS)
+    table = ContentNeighbours.of(Vectors.from_tags(ITEMS, TAGS, ONES, 8), KEYS)
     path = tmp_path / "content" / "neighbours.npz"
     table.save(path)
-    read = Neighbours.load(path)
+    read = ContentNeighbours.load(path)
     assert (read.keys == KEYS).all()
     assert (read.items == table.items).all()
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(IncompatibleState, match="neighbours"):
-        Neighbours.load(path)
+        ContentNeighbours.load(path)
 
 
 @settings(max_examples=30, deadline=None)
@@ -65,7 +65,7 @@ def test_any_tags_give_a_table(seed: int, items: int, tags: int, given_tags: int
     rng = np.random.default_rng(seed)
     tagged, tag = rng.integers(0, items, given_tags), rng.integers(0, tags, given_tags)
     vectors = Vectors.from_tags(tagged, tag, np.ones(given_tags, np.float32), items, 5)
-    table = Neighbours.of(vectors, np.arange(items, dtype=np.uint64), k=4)
+    table = ContentNeighbours.of(vectors, np.arange(items, dtype=np.uint64), k=4)
     assert np.isfinite(table.scores).all()
     assert (np.diff(table.scores, axis=1) <= 1e-6).all()
     assert (table.items < items).all()

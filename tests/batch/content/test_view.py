@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from batch.content import view
-from batch.content.neighbours import Neighbours
+from batch.content.neighbours import ContentNeighbours
 from batch.content.vectors import Vectors
 from batch.content.view import SLOTS, Tracks, neighbours
 
 
-def world(artists: int = 40, each: int = 9, seed: int = 0) -> tuple[Tracks, Neighbours]:
+def world(artists: int = 40, each: int = 9, seed: int = 0) -> tuple[Tracks, ContentNeighbours]:
     """Two genres of artists, with `each` tracks; the last artist has no tags."""
     rng = np.random.default_rng(seed)
     values = np.zeros((artists, 4), np.float32)
@@ -22,7 +22,9 @@ def world(artists: int = 40, each: int = 9, seed: int = 0) -> tuple[Tracks, Neig
     known[-1] = False
     values[-1] = 0
     values /= np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-9)
-    table = Neighbours.of(Vectors(values, known), np.arange(1, artists + 1, dtype=np.uint64), 15)
+    table = ContentNeighbours.of(
+        Vectors(values, known), np.arange(1, artists + 1, dtype=np.uint64), 15
+    )
     artist = np.repeat(np.arange(artists), each)
     popularity = np.tile(np.linspace(1, 0, each, dtype=np.float32), artists)
     sound = rng.standard_normal((artists * each, 5)).astype(np.float32)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch.collectors.archive import Record
+from batch.collectors.archive import ArchivedAnswer
 from batch.collectors.lastfm.questions import CONTRACTS
 from batch.collectors.plays import Refused
 from batch.staging import lastfm_rows, listenbrainz_rows, spotify_rows
@@ -22,8 +22,8 @@ JSON = st.recursive(
 )
 
 
-def record(body: Any, path: str = "/2.0/", status: int = 200, **params: str) -> Record:
-    return Record(
+def record(body: Any, path: str = "/2.0/", status: int = 200, **params: str) -> ArchivedAnswer:
+    return ArchivedAnswer(
         unit="r/1", source="x", path=path, params=params, status=status,
         fetched_at=1_700_000_000_000, body=json.dumps(body),
     )  # fmt: skip

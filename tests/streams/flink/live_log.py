@@ -15,7 +15,7 @@ from confluent_kafka import Producer
 
 from contracts.events import Play, Submission, encode
 from contracts.ids import event_id, partition_of, track_id
-from infra.operations.interactions import Interactions
+from infra.operations.interactions import InteractionLog
 from tests.plays import interactions
 
 MINUTE = 60_000
@@ -39,13 +39,13 @@ class LiveLog:
         assert producer.flush(60) == 0
 
 
-def synthetic(plays: int) -> Interactions:
+def synthetic(plays: int) -> InteractionLog:
     """Return made-up plays of 120 listeners, a hundred an hour: some days, with gaps."""
     dense = interactions(plays, listeners=120)
     return replace(dense, seconds=dense.seconds[0] + 36 * (dense.seconds - dense.seconds[0]))
 
 
-def make(plays: Interactions, seed: int = 7) -> LiveLog:
+def make(plays: InteractionLog, seed: int = 7) -> LiveLog:
     """Return a log of these plays, and of a few bots and bad messages besides."""
     rng = random.Random(seed)
     sent: dict[tuple[int, str], list[Play]] = {}

@@ -6,14 +6,14 @@ import io
 
 from infra.operations.imports.formats import FORMATS, recognise
 from infra.operations.imports.members import members
-from infra.operations.imports.rows import Options, Readable, Record
+from infra.operations.imports.rows import ImportedRecord, Options, Readable
 
 
-def read(content: bytes, options: Options | None = None) -> tuple[set[str], list[Record]]:
+def read(content: bytes, options: Options | None = None) -> tuple[set[str], list[ImportedRecord]]:
     """Return the formats that were recognised and the records of all members."""
     options = options or Options(user="eva")
     formats: set[str] = set()
-    records: list[Record] = []
+    records: list[ImportedRecord] = []
     file = io.BytesIO(content)
     for member in members(file, "file"):
         found = recognise(member.stream.head(), options)

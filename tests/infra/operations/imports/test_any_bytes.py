@@ -17,7 +17,7 @@ from infra.operations.imports.checkpoint import _line
 from infra.operations.imports.formats import FORMATS, recognise
 from infra.operations.imports.members import members
 from infra.operations.imports.rejects import Reject
-from infra.operations.imports.rows import Options, Record, Refused, when
+from infra.operations.imports.rows import ImportedRecord, Options, Refused, when
 from tests.infra.operations.imports.samples import SAMPLES, listen, spotify_row
 
 _PARSERS = sorted(set(FORMATS) - {"parquet"})
@@ -28,7 +28,7 @@ _values = st.recursive(
 )
 
 
-def check(records: list[Record], format_: str) -> None:
+def check(records: list[ImportedRecord], format_: str) -> None:
     """Every record is one of both; plays can be sent, refusals can be written."""
     for record in records:
         assert (record.play is None) != (record.refused is None)
@@ -55,7 +55,7 @@ def check(records: list[Record], format_: str) -> None:
             msgspec.json.decode(line, type=Reject)
 
 
-def parse(format_: str, content: bytes) -> list[Record]:
+def parse(format_: str, content: bytes) -> list[ImportedRecord]:
     try:
         return list(FORMATS[format_][0](io.BytesIO(content), Options()))
     except ConfigurationError:  # a table without the columns of plays

@@ -14,12 +14,12 @@ from contracts.posted import PostedPlay
 from infra.operations.imports import rejects
 from infra.operations.imports.formats import FORMATS, recognise
 from infra.operations.imports.rejects import Reject
-from infra.operations.imports.rows import Options, Record
+from infra.operations.imports.rows import ImportedRecord, Options
 from tests.infra.operations.imports.reading import read
 from tests.infra.operations.imports.samples import SAMPLES, START, Sample, spotify_row
 
 
-def plays(records: list[Record]) -> list[PostedPlay]:
+def plays(records: list[ImportedRecord]) -> list[PostedPlay]:
     return [record.play for record in records if record.play is not None]
 
 
