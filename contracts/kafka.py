@@ -152,7 +152,8 @@ def set_retention(bootstrap: str, configs: dict[str, dict[str, str]]) -> list[st
         The broker does not answer, or does not let us.
     """
     admin = _admin(bootstrap)
-    wanted = {topic: config["retention.ms"] for topic, config in configs.items()}
+    # librdkafka takes exact strings only, no Topic.
+    wanted = {str(topic): config["retention.ms"] for topic, config in configs.items()}
     try:
         asked = [ConfigResource(ConfigResource.Type.TOPIC, topic) for topic in wanted]
         found = admin.describe_configs(asked, request_timeout=_TIMEOUT)
