@@ -66,6 +66,7 @@ python-%: install
 	$(BIN)/uv -q venv --allow-existing --python "$$found" .venv-$*; \
 	$(UV) sync --require-hashes --python .venv-$*/bin/python infra/requirements/dev.lock; \
 	$(UV) install --python .venv-$*/bin/python --no-deps --no-build-isolation -e .; \
+	.venv-$*/bin/python -m infra.stack.kernels; \
 	.venv-$*/bin/python -m pytest -q -n 2 --dist loadfile -p no:cacheprovider $(UNIT)
 
 lint: install

@@ -5,8 +5,10 @@ The files lie in ``contracts/schemas/``; a test fails when they no longer match 
 
 from __future__ import annotations
 
+import inspect
 import json
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -34,9 +36,23 @@ MESSAGES: dict[str, type[msgspec.Struct]] = {
 
 def render(message: type[msgspec.Struct]) -> str:
     """Return the JSON Schema (draft 2020-12) of a message as text."""
-    schema = msgspec.json.schema(message)
+    schema = _unindented(msgspec.json.schema(message))
     document = {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
     return json.dumps(document, indent=2) + "\n"
+
+
+def _unindented(value: Any) -> Any:
+    """Return a schema whose descriptions have no indentation: Python 3.13 removes it, 3.12 not."""
+    if isinstance(value, list):
+        return [_unindented(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: inspect.cleandoc(item)
+        if key == "description" and isinstance(item, str)
+        else _unindented(item)
+        for key, item in value.items()
+    }
 
 
 def main() -> None:

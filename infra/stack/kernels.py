@@ -18,6 +18,8 @@ from pathlib import Path
 # Not imported to find it: that alone takes seconds.
 _PACKAGE = Path(__file__).resolve().parents[2] / "online_model"
 _PLAYS = 400
+# Several Pythons may share a checkout; numba's files carry the version, too.
+_MARK = f"kernels-{sys.implementation.cache_tag}"
 
 
 def marker() -> Path:
@@ -25,7 +27,7 @@ def marker() -> Path:
     mark = hashlib.sha256(f"{sys.version} {version('numba')} {version('numpy')}".encode())
     for source in sorted(_PACKAGE.rglob("*.py")):
         mark.update(source.read_bytes())
-    return _PACKAGE / "__pycache__" / f"kernels-{mark.hexdigest()[:16]}"
+    return _PACKAGE / "__pycache__" / f"{_MARK}-{mark.hexdigest()[:16]}"
 
 
 def needed() -> bool:
@@ -80,7 +82,7 @@ def main() -> None:
         done = marker()
         with contextlib.suppress(OSError):  # a read-only installation: numba keeps them elsewhere
             done.parent.mkdir(exist_ok=True)
-            for old in done.parent.glob("kernels-*"):
+            for old in done.parent.glob(f"{_MARK}-*"):
                 old.unlink(missing_ok=True)
             done.touch()
 
