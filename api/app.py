@@ -10,11 +10,12 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse
 from starlette.exceptions import HTTPException
+from starlette.middleware.gzip import GZipMiddleware
 
 from api import health, hot, privacy
 from api.account import me, sessions, tokens
 from api.catalogue import find, pages, stations
-from api.docs import render
+from api.docs import ICON, SCRIPT, render
 from api.edge import Edge, error_reply
 from api.errors import INTERNAL, ApiError
 from api.export import endpoint as export
@@ -23,7 +24,9 @@ from api.lastfm import audioscrobbler, browser, endpoint
 from api.listenbrainz import delete, imports, ratings, read, recommendation, stats
 from api.listenbrainz import feedback as said
 from api.listeners import events, opinions, plays
+from api.listeners import stats as period
 from api.openapi import describe
+from api.operation import runs, state, trail
 from api.services import Services
 from api.serving import catalogue, feedback, reasons, reports, trending
 
@@ -73,6 +76,10 @@ def create_app(services: Services) -> Edge:
         events,
         plays,
         opinions,
+        period,
+        state,
+        runs,
+        trail,
         reports,
         privacy,
         export,
@@ -83,6 +90,11 @@ def create_app(services: Services) -> Edge:
     ):
         app.include_router(module.router)
     app.add_api_route("/docs", _docs, include_in_schema=False)
+    app.add_api_route("/docs.js", _docs_script, include_in_schema=False)
+    app.add_api_route("/favicon.ico", _icon, include_in_schema=False)
+    # Lists and plays do not come by here (the edge answers them); streams and archives stay as
+    # they are.
+    app.add_middleware(GZipMiddleware, minimum_size=2048, compresslevel=5)
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]
     app.add_exception_handler(ApiError, _known)
     app.add_exception_handler(HTTPException, _http)
@@ -92,7 +104,15 @@ def create_app(services: Services) -> Edge:
 
 
 async def _docs(request: Request) -> HTMLResponse:
-    return HTMLResponse(render(request.app.openapi()))
+    return HTMLResponse(render(request.app.openapi(), str(request.base_url).rstrip("/")))
+
+
+async def _docs_script() -> Response:
+    return Response(SCRIPT, media_type="text/javascript")
+
+
+async def _icon() -> Response:
+    return Response(ICON, media_type="image/svg+xml", headers={"cache-control": "max-age=86400"})
 
 
 def _rendered(request: Request, error: ApiError) -> Response:

@@ -56,6 +56,11 @@ class Metrics(Collector):
         latency.counts[bisect_left(_BUCKETS, seconds)] += 1
         latency.seconds += seconds
 
+    def latency(self, route: str) -> tuple[int, list[int]]:
+        """Return how many answers a route gave, and how many fell into each bucket."""
+        counts = list(self._latencies[route].counts) if route in self._latencies else []
+        return sum(counts), counts
+
     def accepted(self, route: str, plays: int) -> None:
         """Count plays that are in the log."""
         self._accepted[route] += plays
@@ -121,3 +126,19 @@ class Metrics(Collector):
             for figure, value in read().items():
                 gauges.add_metric([figure], value)
             yield gauges
+
+
+def quantile(counts: list[int], share: float) -> float | None:
+    """Return the upper end (ms) of the bucket in which a share of the answers is reached.
+
+    Examples
+    --------
+    >>> quantile([], 0.5) is None
+    True
+    """
+    wanted, total = share * sum(counts), 0
+    for count, edge in zip(counts, [*_BUCKETS, float("inf")], strict=False):
+        total += count
+        if total >= wanted > 0:
+            return None if edge == float("inf") else round(edge * 1000, 3)
+    return None

@@ -7,6 +7,7 @@ in the transaction of the deed itself.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Literal, TypedDict
 
 import msgspec
@@ -74,3 +75,20 @@ def entry(
     return Entry(
         actor=actor, action=action, subject=subject, origin=origin, outcome=outcome, detail=text
     )
+
+
+class AuditRow(msgspec.Struct, kw_only=True):
+    """View ``audit_v1``: one row of the trail; actor and subject are pseudonyms."""
+
+    seq: int
+    at: datetime
+    actor: str
+    action: str
+    subject: str
+    origin: str
+    outcome: str
+    detail: str
+
+
+#: Recomputes the chain; returns ``(rows, head, number of the first wrong row or None)``.
+VERIFY = "select row_count, head, first_wrong from verify_audit()"

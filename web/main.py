@@ -25,7 +25,7 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket] | None = None) -> None:
         """End the streams, then stop as usual."""
-        self._site.feeds.end()
+        self._site.end_streams()
         await super().shutdown(sockets)
 
 

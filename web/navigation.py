@@ -35,14 +35,23 @@ class Group(NamedTuple):
 _MUSIC = (
     ("/", "What next"),
     ("/plays", "History"),
+    ("/stats", "Statistics"),
     ("/search", "Search"),
     ("/stations", "Stations"),
     ("/taste", "Taste"),
     ("/connect", "Connect a player"),
-    ("/me", "My account"),
 )
-_ANALYTICS: tuple[tuple[str, str], ...] = ()
-_OPERATION: tuple[tuple[str, str], ...] = ()
+_ANALYTICS = (
+    ("/analytics", "Reports"),
+    ("/analytics/model", "Model quality"),
+)
+_OPERATION = (
+    ("/ops", "Operation"),
+    ("/ops/runs", "Runs"),
+    ("/ops/audit", "Audit trail"),
+    ("/ops/erasures", "Erasures"),
+    ("/ops/tokens", "Tokens and roles"),
+)
 
 
 def groups_for(session: Session, base: str) -> list[Group]:
@@ -56,9 +65,9 @@ def groups_for(session: Session, base: str) -> list[Group]:
     groups = []
     if session.may("listener"):
         groups.append(Group("Music", [Entry(base + path, name) for path, name in _MUSIC]))
-    if session.may("analyst") and _ANALYTICS:
+    if session.may("analyst"):
         groups.append(Group("Analytics", [Entry("/ui" + path, name) for path, name in _ANALYTICS]))
-    if session.may("admin") and _OPERATION:
+    if session.may("admin"):
         groups.append(Group("Operation", [Entry("/ui" + path, name) for path, name in _OPERATION]))
     return groups
 

@@ -9,8 +9,10 @@ from typing import NamedTuple
 from starlette.responses import Response
 
 from web import help, sign_in
-from web.listener import account, catalogue, connect, history, next, taste
+from web.analyst import model, reports
+from web.listener import account, catalogue, connect, history, next, stats, taste
 from web.live import endpoints
+from web.operator import console
 
 Handler = Callable[..., Awaitable[Response]]
 _PARAMETER = re.compile(r"\{(\w+)\}")
@@ -50,6 +52,8 @@ ROUTES: tuple[Page, ...] = (
     _page("GET", "/ui/plays/{event}", "listener", history.one),
     _page("POST", "/ui/plays/{event}", "listener", history.correct),
     _page("POST", "/ui/plays/{event}/delete", "listener", history.delete),
+    _page("GET", "/ui/stats", "listener", stats.page),
+    _page("GET", "/ui/stats/story/{period}", "listener", stats.story),
     _page("GET", "/ui/search", "listener", catalogue.search),
     _page("GET", "/ui/artists/{artist}", "listener", catalogue.artist),
     _page("GET", "/ui/tracks/{track}", "listener", catalogue.track),
@@ -65,4 +69,17 @@ ROUTES: tuple[Page, ...] = (
     _page("POST", "/ui/me/erase", "listener", account.erase),
     _page("GET", "/ui/erasures/{request}", "", account.erasure),
     _page("GET", "/ui/live", "listener", endpoints.live),
+    _page("GET", "/ui/analytics", "analyst", reports.overview),
+    _page("GET", "/ui/analytics/model", "analyst", model.page),
+    _page("GET", "/ui/analytics/{report}", "analyst", reports.report),
+    _page("GET", "/ui/analytics/{report}/data.{kind}", "analyst", reports.download),
+    _page("GET", "/ui/ops", "admin", console.page),
+    _page("GET", "/ui/ops/live", "admin", endpoints.console),
+    _page("GET", "/ui/ops/runs", "admin", console.runs),
+    _page("GET", "/ui/ops/runs/{run}", "admin", console.one_run),
+    _page("GET", "/ui/ops/audit", "admin", console.audit),
+    _page("GET", "/ui/ops/erasures", "admin", console.erasures),
+    _page("GET", "/ui/ops/tokens", "admin", console.tokens),
+    _page("POST", "/ui/ops/tokens", "admin", console.make_token),
+    _page("POST", "/ui/ops/tokens/{token}/revoke", "admin", console.revoke),
 )

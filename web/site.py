@@ -10,6 +10,7 @@ from contracts.features import Keys
 from contracts.settings import Settings
 from web.api import Api
 from web.assets import Assets
+from web.live.console import ConsoleFeed
 from web.live.feeds import Feeds
 from web.render import Templates
 from web.sessions import Session, Sessions
@@ -38,6 +39,7 @@ class Site:
         self.assets = Assets()
         self.templates = Templates(self.assets)
         self.feeds = Feeds(self)
+        self.console = ConsoleFeed(self)
         self.secure = settings.web_url.startswith("https://")
         self.last_lists: dict[str, tuple[float, dict[str, object]]] = {}
 
@@ -58,9 +60,14 @@ class Site:
             self.last_lists.clear()
         self.last_lists[key] = (time.time(), answer)
 
+    def end_streams(self) -> None:
+        """End every open stream: browsers come back by themselves."""
+        self.feeds.end()
+        self.console.end()
+
     async def close(self) -> None:
         """End the streams and close the connections."""
-        self.feeds.end()
+        self.end_streams()
         await self.api.close()
         await self.redis.aclose()
 

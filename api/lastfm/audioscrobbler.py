@@ -40,10 +40,14 @@ _FIELDS = {
 
 @router.get("/")
 async def handshake(request: Request, services: With) -> Response:
-    """Answer a player's hello with a session and two addresses; send a person to the docs."""
+    """Answer a player's hello with a session and two addresses.
+
+    A browser is sent to the pages, everybody else to the documentation.
+    """
     query = {name: values[-1] for name, values in parse_qs(request.url.query).items()}
     if query.get("hs") != "true":
-        return RedirectResponse("/docs")
+        wants_page = "text/html" in request.headers.get("accept", "")
+        return RedirectResponse(_pages(request, services) if wants_page else "/docs")
     stamp = query.get("t", "")
     if not stamp.isascii() or not stamp.isdigit() or abs(int(stamp[:12]) - time.time()) > CLOCK:
         return PlainTextResponse("BADTIME\n")
@@ -111,6 +115,13 @@ async def submit(request: Request, services: With) -> Response:
 def _love(services: Services, identity: Identity, track: dict[str, str]) -> LogRecord:
     artist, title = track["artist"].strip(), track["track"].strip()
     return feedback_record(services, identity.user_id, "love", artist, title, SOURCE)
+
+
+def _pages(request: Request, services: Services) -> str:
+    """Return the address of the pages: the one they are published under, else on this host."""
+    settings = services.settings
+    here = request.url.replace(port=settings.web_port, path="/ui/", query="")
+    return f"{settings.web_url.rstrip('/')}/ui/" if settings.web_url else str(here)
 
 
 def _base(request: Request) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Literal
 
@@ -32,11 +32,18 @@ _POLICY = (
 
 
 class ReportInfo(msgspec.Struct):
-    """A published report and the formats it can be had in."""
+    """A published report, the formats it can be had in, and the days of its editions.
+
+    ``lake_version`` is the version of the lake that the latest edition is drawn from.
+    """
 
     name: str
     formats: list[str]
     published_at: str
+    title: str
+    summary: str
+    lake_version: int | None
+    editions: list[str]
 
 
 class Reports(msgspec.Struct):
@@ -81,12 +88,14 @@ async def report(
     caller: Caller,
     name: str,
     format: Literal["json", "csv", "html", "parquet"] = "json",
+    edition: date | None = None,
 ) -> Response:
-    """Return the latest edition of a report."""
+    """Return an edition of a report, by default the latest."""
     caller.check_role(ANALYST_ROLE, ADMIN_ROLE)
-    path = services.settings.paths.reports / name / f"latest.{format}"
+    path = services.settings.paths.reports / name / f"{edition or 'latest'}.{format}"
     if not _NAME.fullmatch(name) or not path.is_file():
-        raise ApiError(404, "unknown-report", f"There is no report {name!r} as {format}.")
+        when = f" of {edition}" if edition else ""
+        raise ApiError(404, "unknown-report", f"There is no report {name!r}{when} as {format}.")
     headers = {
         "content-security-policy": _POLICY,
         "x-content-type-options": "nosniff",
@@ -101,8 +110,27 @@ def _info(path: Path) -> ReportInfo | None:
     if not present:
         return None
     newest = max(edition.stat().st_mtime for edition in present)
+    about = _about(path / "latest.json")
+    days = sorted((p.stem for p in path.glob("????-??-??.json")), reverse=True)
     return ReportInfo(
         path.name,
         [edition.suffix[1:] for edition in present],
         datetime.fromtimestamp(newest, UTC).isoformat(timespec="seconds"),
+        about.title or path.name,
+        about.summary,
+        about.lake_version,
+        days,
     )
+
+
+class _About(msgspec.Struct):
+    title: str = ""
+    summary: str = ""
+    lake_version: int | None = None
+
+
+def _about(path: Path) -> _About:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=_About)
+    except (OSError, msgspec.MsgspecError):
+        return _About()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import httpx
@@ -87,8 +88,7 @@ async def test_every_reference_in_the_document_resolves(client: httpx.AsyncClien
 async def test_docs_need_no_other_server(client: httpx.AsyncClient) -> None:
     page = (await client.get("/docs")).text
     assert "/v1/plays" in page
-    assert "http://" not in page
-    assert "https://" not in page
+    assert set(re.findall(r"https?://[^/&;]+", page)) == {"http://segue"}  # in calls to copy
 
 
 @pytest.mark.parametrize(

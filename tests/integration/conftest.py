@@ -132,9 +132,9 @@ def stack(broker_kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     ``stop``, ``wait_ready``, ``wait_applied``, ``token_for``.
     """
     home = tmp_path_factory.mktemp(f"stack-{broker_kind}")
-    running = RunningStack(
-        home, broker_kind, base=Settings(port=free_ports(1)[0], snapshot_seconds=2, lake_seconds=1)
-    )
+    port, web_port = free_ports(2)
+    base = Settings(port=port, web_port=web_port, snapshot_seconds=2, lake_seconds=1)
+    running = RunningStack(home, broker_kind, base=base)
     try:
         compiling = running.start_kernels()
         running.start_servers()

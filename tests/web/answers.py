@@ -9,6 +9,7 @@ TRACK = "aed54755-e3af-5cd5-b04b-c2907f62a616"
 SPOTIFY = "spotify:track:4uLU6hMCjMI75M1A2tKUQC"
 ARTIST = "7ae4fbca-d66a-5daa-b083-79fbf7b877d4"
 EVENT = "5f2a91c0-0000-5000-8000-000000000001"
+RUN = "2026-01-01-duckdb-1"
 ERASURE = "5f2a91c0-0000-4000-8000-000000000002"
 
 
@@ -42,6 +43,29 @@ def card(name: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def operations(**changed: Any) -> dict[str, Any]:
+    """Return the state of a deployment in which one worker is behind and one is silent."""
+    known = {
+        "topic": "segue.plays", "partition": 0, "position": 90, "end": 100, "lag": 10, "why": "",
+    }  # fmt: skip
+    silent = known | {"partition": 1, "position": None, "lag": None, "why": "it does not report"}
+    worker = {
+        "name": "listeners", "trouble": "", "pid": 1, "heard_ms_ago": 400,
+        "plays_per_second": 5.2, "lag": 10, "partitions": [known],
+    }  # fmt: skip
+    return {
+        "at": int(time.time() * 1000), "dependencies": {"kafka": "ok", "redis": "away"},
+        "workers": [
+            worker,
+            worker | {"name": "learner", "trouble": "silent for 40 s", "lag": None,
+                      "plays_per_second": None, "partitions": [known, silent]},
+        ],
+        "lists": {"count": 12, "p50_ms": 1.0, "p99_ms": None}, "impressions_lost": 1,
+        "event_streams": 2, "disk_free_bytes": 10**10, "disk_total_bytes": 10**11,
+        "model_generation": 3, "plays_learned": 21807,
+    } | changed  # fmt: skip
+
+
 def ANSWERS(name: str) -> list[tuple[str, Any]]:
     """Return ``(pattern, answer)`` of every endpoint the pages ask."""
     fact = {
@@ -58,7 +82,62 @@ def ANSWERS(name: str) -> list[tuple[str, Any]]:
         "scrobbler": False,
     }  # fmt: skip
     tags = [{"tag": name, "weight": 1.0}]
+    top = {"artist": name, "name": name, "track_id": TRACK, "plays": 12}
+    totals = {
+        "plays": 120, "hours": 7.5, "tracks": 40, "artists": 12, "skips": 3, "discoveries": 9,
+        "first": "2026-01-01T00:00:00+00:00", "last": "2026-01-31T00:00:00+00:00",
+    }  # fmt: skip
+    step = {
+        "name": name, "status": "failed", "started_at": None, "seconds": 1.5, "cpu_seconds": 1.0,
+        "peak_mb": 300, "rows": {}, "detail": name,
+    }  # fmt: skip
+    run = {
+        "id": RUN, "date": "2026-01-01", "target": "duckdb", "status": "failed",
+        "started_at": "2026-01-01T03:00:00+00:00", "finished_at": "2026-01-01T03:01:00+00:00",
+        "seconds": 60.0, "cpu_seconds": 50.0, "cost": None, "lake_version": 240, "lake_rows": 900,
+        "error": name,
+    }  # fmt: skip
+    record = run | {
+        "steps": [step, step | {"name": "b", "status": "waiting", "seconds": None}],
+        "models": [{"table": "marts.fct_plays", "inputs": [name], "status": name}],
+        "checks": [{"table": name, "name": name, "ok": False, "detail": name}],
+    }
     return [
+        (r"GET /v1/operations", operations()),
+        (r"GET /v1/runs", {"runs": [run | {"checks": 10, "failed_checks": 1}]}),
+        (r"GET /v1/runs/[^/]+", record),
+        (r"GET /v1/audit", {"before": 7, "rows": [{
+            "seq": 9, "at": "2026-01-01T00:00:00+00:00", "actor": name, "action": "data.read",
+            "meaning": name, "subject": name, "origin": name, "outcome": "refused",
+            "detail": name}]}),
+        (r"GET /v1/audit/verify", {"whole": False, "rows": 9, "head": "9:ab", "first_wrong": 4}),
+        (r"GET /v1/erasures", {"erasures": [{
+            "id": ERASURE, "state": "running", "steps": {name: {}}, "waiting_for": name,
+            "requested_at": "2026-01-01T00:00:00+00:00", "finished_at": None}]}),
+        (r"GET /v1/reports", {"reports": [{
+            "name": "top-artists", "formats": ["json"], "title": name, "summary": name,
+            "published_at": "2026-01-01T00:00:00+00:00", "lake_version": 240,
+            "editions": ["2026-01-02", "2026-01-01"]}]}),
+        (r"GET /v1/reports/[^/]+", {
+            "report": "top-artists", "title": name, "summary": name, "lake_version": 240,
+            "generated_at": "2026-01-01T00:00:00+00:00", "facts": {name: 12, "b": None, "c": name},
+            "notes": [name],
+            "tables": {
+                "top": [{"rank": i, "artist": f"{name} {i}", "plays": 9 - i} for i in range(5)],
+                "days": [{"day": f"2026-01-0{i}", "plays": i, "odd": None} for i in range(1, 5)],
+                "none": []}}),
+        (r"GET /v1/model", {
+            "ready": True, "generation": 3, "tracks": 100, "plays_learned": 21807,
+            "clock": 1_764_150_000, "offsets": {}, "views": {name: 3},
+            "health": {
+                "all": {"hr@10": 0.25, "ndcg@10": 0.1}, "new": {"hr@10": 0.1},
+                "popularity": {"hr@10": 0.05}, "coverage@10": 0.4, "drift": 0.01}}),
+        (r"GET /v1/users/[^/]+/stats", {
+            "user": "ada", "start": "2026-01-01", "end": "2026-02-01", "zone": "UTC", "by": "day",
+            "totals": totals, "before": totals | {"plays": 0, "hours": 0, "skips": 0},
+            "series": [{"day": "2026-01-01", "plays": 3}, {"day": "2026-01-04", "plays": 9}],
+            "week": [[h * (d == 3) for h in range(24)] for d in range(7)],
+            "artists": [top, top], "albums": [top], "tracks": [top]}),
         (r"GET /v1/users/[^/]+/recommendations", listing(name)),
         (r"GET /v1/users/[^/]+/plays", {
             "user": "ada", "plays": [play(name)], "before": play(name)["played_at"]}),

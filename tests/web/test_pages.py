@@ -7,7 +7,7 @@ import re
 import httpx
 import pytest
 
-from tests.web.answers import ARTIST, ERASURE, EVENT, TRACK, listing
+from tests.web.answers import ARTIST, ERASURE, EVENT, RUN, TRACK, listing, operations
 from tests.web.doubles import HOSTILE, ROLES, World, full
 from tests.web.markup import read, read_whole
 from web.routes import ROUTES
@@ -17,6 +17,8 @@ LISTENER = {
     "/ui/": "next",
     "/ui/plays": "history",
     f"/ui/plays/{EVENT}": "play",
+    "/ui/stats": "stats",
+    "/ui/stats/story/2026-01": "story",
     "/ui/taste": "taste",
     "/ui/search?q=air": "search",
     f"/ui/artists/{ARTIST}": "artist",
@@ -29,7 +31,20 @@ LISTENER = {
     f"/ui/erasures/{ERASURE}": "erasure",
     "/ui/keys": "keys",
 }
-ALL = {**LISTENER}
+ANALYST = {
+    "/ui/analytics": "analytics",
+    "/ui/analytics/top-artists": "report",
+    "/ui/analytics/model": "model",
+}
+ADMIN = {
+    "/ui/ops": "ops",
+    "/ui/ops/runs": "runs",
+    f"/ui/ops/runs/{RUN}": "run",
+    "/ui/ops/audit?verify=1": "audit",
+    "/ui/ops/erasures": "erasures",
+    "/ui/ops/tokens": "tokens",
+}
+ALL = {**LISTENER, **ANALYST, **ADMIN}
 #: Pages that nobody need have signed in for.
 OPEN = ("/ui/keys", f"/ui/erasures/{ERASURE}")
 FRAGMENTS = ("/ui/list", "/ui/recent", f"/ui/why/{TRACK}", "/ui/search?q=air")
@@ -39,7 +54,7 @@ def test_every_page_that_can_be_read_is_in_these_tests() -> None:
     """A new page must be added above."""
     others = {
         "/ui/login", "/ui/link/x", "/ui/list", "/ui/list.jspf", "/ui/list.m3u", "/ui/recent",
-        "/ui/me/export", "/ui/live",
+        "/ui/me/export", "/ui/live", "/ui/ops/live", "/ui/analytics/top-artists/data.csv",
     }  # fmt: skip
     paths = [address.partition("?")[0] for address in (*ALL, *others)]
     for page in ROUTES:
@@ -282,3 +297,72 @@ async def test_files_are_kept_for_ever_and_named_by_their_content() -> None:
         if (asset := world.site.assets.find(name))
     )  # fmt: skip
     assert scripts < 32 * 1024
+
+
+@pytest.mark.parametrize("address", [*ANALYST, *ADMIN])
+async def test_a_listener_sees_no_analytics_and_no_console(address: str) -> None:
+    world = World()
+    await world.sign_in(roles=["listener"])
+    full(world.fake)
+    answer = await world.client.get(address)
+    assert answer.status_code == 403
+    page = read_whole(answer.text)
+    assert not [link for link in page.links if "/ui/ops" in link or "/ui/analytics" in link]
+    assert not world.fake.asked
+
+
+async def test_the_console_says_in_a_sentence_how_it_is() -> None:
+    world = World()
+    await world.sign_in(roles=ROLES)
+    full(world.fake)
+    page = read_whole((await world.client.get("/ui/ops")).text)
+    assert "Redis does not answer: lists are popular tracks, plays are safe" in page.text
+    assert "learner silent for 40 s" in page.text
+    assert "unknown: it does not report" in page.text  # not zero
+    world.fake.on("GET /v1/operations", operations(dependencies={"kafka": "ok"}, workers=[]))
+    assert "All is well" in (await world.client.get("/ui/ops")).text
+
+
+async def test_reports_none_late_and_of_an_edition() -> None:
+    world = World()
+    await world.sign_in(roles=["analyst"])
+    full(world.fake)
+    late = read_whole((await world.client.get("/ui/analytics/top-artists")).text)
+    assert "the last one failed or did not run" in late.text
+    old = read_whole((await world.client.get("/ui/analytics/top-artists?edition=2026-01-01")).text)
+    assert "did not run" not in old.text
+    assert (await world.client.get("/ui/analytics/top-artists?edition=now")).status_code == 404
+    asked = [r.url.params.get("edition") for r in world.fake.asked]
+    assert "2026-01-01" in asked
+    world.fake.on("GET /v1/reports", {"reports": []})
+    empty = read_whole((await world.client.get("/ui/analytics")).text)
+    assert "segue nightly" in empty.text
+
+
+async def test_statistics_of_nonsense_and_of_nothing() -> None:
+    world = World()
+    await world.sign_in()
+    full(world.fake)
+    wrong = await world.client.get("/ui/stats?from=yesterday&to=2026-01-01")
+    assert wrong.status_code == 400
+    assert "is no day" in read_whole(wrong.text).text
+    world.fake.refuse("GET .*/stats", 400, "bad-period", "The period ends before it begins.", "to")
+    refused = await world.client.get("/ui/stats?from=2026-02-01&to=2026-01-01")
+    assert refused.status_code == 400
+    assert "ends before it begins" in read_whole(refused.text).text
+    assert (await world.client.get("/ui/stats/story/soon")).status_code == 404
+
+
+async def test_tokens_of_everybody_are_made_with_roles() -> None:
+    world = World()
+    await world.sign_in(roles=ROLES)
+    full(world.fake)
+    none = await world.post("/ui/ops/tokens", {"user": "eve", "label": "x"})
+    assert none.status_code == 400
+    assert "Choose at least one role." in none.text
+    info = {"label": "x", "user": "eve"}
+    world.fake.on("POST /v1/me/tokens", {"token": "secret", "info": info}, 201)
+    form = {"user": "eve", "label": "x", "role-analyst": "on"}
+    made = await world.post("/ui/ops/tokens", form)
+    assert "secret" in made.text
+    assert b'"roles":["analyst"]' in world.fake.bodies("POST .*")[0]

@@ -14,7 +14,7 @@ from sqlglot.errors import SqlglotError
 
 from api.catalogue import candidates, find, pages
 from api.listenbrainz import stats
-from contracts import accounts, catalogue, erasure_requests, history
+from contracts import accounts, audit, catalogue, erasure_requests, history
 from infra.stack.migrations import FOLDER
 from tests.contracts.sql.check import parsed, problems, relations
 from tests.contracts.sql.schema import Schema, replay
@@ -51,6 +51,7 @@ _VIEW = re.compile(r"\w+_v\d+")
 VIEWS = {
     "account_settings_v1": accounts.AccountSettingsRow,
     "accounts_v1": accounts.Account,
+    "audit_v1": audit.AuditRow,
     "catalogue_artist_cards_v1": catalogue.CatalogueArtistCard,
     "catalogue_artist_identities_v1": catalogue.CatalogueArtistIdentity,
     "catalogue_artist_ids_v1": catalogue.CatalogueArtistId,

@@ -1,0 +1,1 @@
+"""What an operator asks: workers and their lag, runs, the audit trail, erasures."""

@@ -1,0 +1,102 @@
+"""GET /v1/runs: records of the nightly runs, as the runs wrote them."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from fastapi import APIRouter, Response
+
+from api.errors import ApiError
+from api.web import Caller, With, answers, json_reply
+from contracts.accounts import ADMIN_ROLE, ANALYST_ROLE
+
+router = APIRouter(prefix="/v1", tags=["operation"])
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,100}")
+#: Runs that are listed, the newest.
+_MOST = 100
+
+
+class RunSummary(msgspec.Struct):
+    """One run; ``failed_checks`` are answers of the quality gates that were not good."""
+
+    id: str
+    date: str
+    target: str
+    status: str
+    started_at: str
+    finished_at: str | None
+    seconds: float | None
+    cost: float | None
+    lake_version: int | None
+    lake_rows: int
+    error: str | None
+    checks: int
+    failed_checks: int
+
+
+class RunList(msgspec.Struct):
+    """Runs, the newest first."""
+
+    runs: list[RunSummary]
+
+
+@router.get("/runs", responses=answers(RunList), summary="Nightly runs")
+async def runs(services: With, caller: Caller) -> Response:
+    """List the last hundred nightly runs."""
+    caller.check_role(ANALYST_ROLE, ADMIN_ROLE)
+    found = await asyncio.to_thread(_all, services.settings.paths.runs)
+    return json_reply(RunList(found))
+
+
+@router.get(
+    "/runs/{run_id}",
+    responses={200: {"content": {"application/json": {"schema": {}}}}},
+    summary="One nightly run",
+)
+async def run(services: With, caller: Caller, run_id: str) -> Response:
+    """Return a run's record whole: steps, models, checks."""
+    caller.check_role(ANALYST_ROLE, ADMIN_ROLE)
+    path = services.settings.paths.runs / f"{run_id}.json"
+    record = await asyncio.to_thread(_read, path) if _ID.fullmatch(run_id) else None
+    if record is None:
+        raise ApiError(404, "unknown-run", f"There is no run {run_id!r}.")
+    return json_reply(record)
+
+
+def _all(folder: Path) -> list[RunSummary]:
+    paths = [path for path in folder.glob("*.json") if _ID.fullmatch(path.stem)]
+    records = [record for path in paths if (record := _read(path)) is not None]
+    records.sort(key=lambda record: str(record.get("started_at", "")), reverse=True)
+    return [_summary(record) for record in records[:_MOST]]
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        record = msgspec.json.decode(path.read_bytes())
+    except (OSError, msgspec.MsgspecError):
+        return None
+    return record if isinstance(record, dict) and "id" in record else None
+
+
+def _summary(record: dict[str, Any]) -> RunSummary:
+    checks = record.get("checks", [])
+    bad = sum(1 for check in checks if not check.get("ok", True))
+    return RunSummary(
+        record["id"],
+        record.get("date", ""),
+        record.get("target", ""),
+        record.get("status", ""),
+        record.get("started_at", ""),
+        record.get("finished_at"),
+        record.get("seconds"),
+        record.get("cost"),
+        record.get("lake_version"),
+        record.get("lake_rows", 0),
+        record.get("error"),
+        len(checks),
+        bad,
+    )

@@ -1,0 +1,337 @@
+"""The pages in Debian's Chromium, against the whole stack."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
+
+from infra.stack.process import wait_until
+from tests.integration.conftest import RunningStack
+from tests.web.chromium import CHROMIUM, chromium
+from tests.web.doubles import HOSTILE
+from tests.web.tour import ADMIN, LISTENER, LOOKS
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.browser,
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Debian's chromium"),
+]
+PATIENCE = 30_000
+expect.set_options(timeout=PATIENCE)
+
+
+@dataclass
+class Pages:
+    """The running pages, a browser, and what must not happen in it."""
+
+    stack: RunningStack
+    browser: Browser
+    problems: list[str] = field(default_factory=list)
+
+    def context(self, **options: Any) -> BrowserContext:
+        """Return a fresh profile; whatever its pages complain of is a problem."""
+        context = self.browser.new_context(base_url=self.stack.web, **options)
+        context.set_default_timeout(PATIENCE)
+        context.on("console", self._said)
+        context.on("weberror", lambda error: self.problems.append(str(error.error)))
+        context.on("request", lambda r: self._check(r.url))
+        return context
+
+    def _said(self, message: ConsoleMessage) -> None:
+        if message.type == "error":
+            self.problems.append(message.text)
+
+    def _check(self, url: str) -> None:
+        if not url.startswith((self.stack.web, "data:", "about:")):
+            self.problems.append(f"a request to {url}")
+
+    def start_web(self) -> None:
+        """Start the worker and wait until it answers."""
+        self.stack.start_worker("web")
+
+        def up() -> bool:
+            try:
+                return httpx.get(f"{self.stack.web}/healthz", timeout=2).status_code == 200
+            except httpx.TransportError:
+                return False
+
+        assert wait_until(up, 60, 0.1)
+
+    def play(self, token: str, title: str, artist: str = "Air") -> None:
+        """Post a play that begins now."""
+        play = {"artist": artist, "title": title, "played_at": int(time.time() * 1000)}
+        answer = httpx.post(
+            f"{self.stack.api}/v1/plays",
+            headers={"authorization": f"Bearer {token}"},
+            json={"plays": [play]},
+            timeout=20,
+        )
+        assert answer.status_code == 202, answer.text
+
+
+@pytest.fixture(scope="module")
+def pages(stack: RunningStack) -> Iterator[Pages]:
+    with chromium() as browser:
+        found = Pages(stack, browser)
+        found.start_web()
+        yield found
+        stack.stop("web")
+
+
+@pytest.fixture(scope="module")
+def token(pages: Pages) -> str:
+    """A listener with an evening's history, and names that try to break out of the page."""
+    stack = pages.stack
+    made = stack.token_for("nora")
+    now = int(time.time() * 1000) - 7_200_000
+    plays = [
+        {"artist": f"Artist {i % 7}", "title": f"Song {i % 25}", "played_at": now + 60_000 * i}
+        for i in range(75)
+    ]
+    plays += [
+        {"artist": HOSTILE, "title": "x" * 1000, "played_at": now - 60_000 * i} for i in range(1, 6)
+    ]
+    answer = httpx.post(
+        f"{stack.api}/v1/plays",
+        headers={"authorization": f"Bearer {made}"},
+        json={"plays": plays},
+        timeout=30,
+    )
+    assert answer.json()["accepted"] == 80
+    stack.wait_applied(60)
+    return made
+
+
+def sign_in(page: Page, token: str) -> None:
+    """Sign in as a person does, with a token."""
+    page.goto("/ui/")
+    page.get_by_label("API token").fill(token)
+    page.get_by_role("button", name="Sign in with the token").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("What next")
+
+
+def live(page: Page) -> None:
+    """Wait until the page is live, with the pointer away from the list."""
+    page.mouse.move(1, 1)
+    expect(page.locator("[data-live-state]")).to_have_text("live")
+
+
+def test_a_play_changes_the_list(pages: Pages, token: str) -> None:
+    page = pages.context().new_page()
+    sign_in(page, token)
+    live(page)
+    page.evaluate("document.querySelector('[data-tracks] li').dataset.kept = 'yes'")
+    kept = page.locator("[data-kept]").get_attribute("data-key")
+    pages.play(token, "Song 3", "Artist 3")
+    expect(page.locator("[data-head]")).to_contain_text("after “Song 3” by Artist 3")
+    still = page.locator(f'[data-key="{kept}"]')
+    if still.count():  # what stays keeps its element
+        expect(still).to_have_attribute("data-kept", "yes")
+    expect(page.locator(".last")).to_contain_text("Song 3")
+    page.context.close()
+    assert not pages.problems
+
+
+def test_focus_and_open_reasons_survive(pages: Pages, token: str) -> None:
+    page = pages.context().new_page()
+    sign_in(page, token)
+    live(page)
+    why = page.locator("[data-key] .why summary").first
+    why.click()
+    expect(page.locator(".why[open] .reasons").first).to_contain_text("score")
+    why.focus()
+    before = page.locator("[data-head]").inner_text()
+    pages.play(token, "Song 9", "Artist 2")
+    # Somebody is at the list: it waits, and says so.
+    expect(page.get_by_role("button", name="Your list has changed")).to_be_visible()
+    assert page.locator("[data-head]").inner_text() == before
+    assert page.evaluate("document.activeElement.tagName") == "SUMMARY"
+    expect(page.locator(".why[open] .reasons").first).to_be_visible()
+    page.get_by_role("button", name="Your list has changed").click()
+    expect(page.locator("[data-head]")).to_contain_text("after “Song 9”")
+    page.get_by_role("button", name="Pause updates").click()
+    expect(page.locator("[data-live-state]")).to_have_text("paused")
+    pages.play(token, "Song 10", "Artist 3")
+    page.wait_for_timeout(1500)
+    expect(page.locator("[data-head]")).not_to_contain_text("Song 10")
+    page.get_by_role("button", name="Go on").click()
+    live(page)
+    expect(page.locator("[data-head]")).to_contain_text("model")
+    page.context.close()
+    assert not pages.problems
+
+
+def test_love_hide_and_take_back(pages: Pages, token: str) -> None:
+    page = pages.context().new_page()
+    sign_in(page, token)
+    live(page)
+    row = page.locator("[data-key]").first
+    title = row.locator("h2 a").inner_text()
+    row.get_by_role("button", name="Hide").click()
+    expect(page.locator("#said")).to_contain_text(f"Hidden: “{title}”")
+    page.mouse.move(1, 1)
+    page.locator("main").focus()
+    expect(page.locator("[data-tracks] h2 a", has_text=title)).to_have_count(0)
+
+    def listed() -> bool:
+        page.goto("/ui/taste?kind=hide")
+        return page.get_by_text(title, exact=True).count() > 0
+
+    assert wait_until(listed, 30, 0.5)
+    page.get_by_role("button", name=f"Take back {title}").first.click()
+    expect(page.locator("#said")).to_contain_text("Taken back")
+    page.context.close()
+    assert not pages.problems
+
+
+def test_by_keyboard_alone(pages: Pages, token: str) -> None:
+    page = pages.context().new_page()
+    sign_in(page, token)
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    page.keyboard.press("Enter")
+    page.keyboard.press("j")
+    first = page.locator("[data-key] h2 a").first
+    expect(first).to_be_focused()
+    page.keyboard.press("j")
+    expect(page.locator("[data-key] h2 a").nth(1)).to_be_focused()
+    page.keyboard.press("l")
+    expect(page.locator("#said")).to_contain_text("Loved")
+    page.keyboard.press("?")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Keyboard")
+    page.get_by_role("button", name="Switch them off").click()
+    page.keyboard.press("/")
+    page.wait_for_timeout(300)
+    assert page.url.endswith("/ui/keys")
+    page.go_back()
+    expect(page.get_by_role("heading", level=1)).to_have_text("What next")
+    page.context.close()
+    assert not pages.problems
+
+
+def test_without_javascript(pages: Pages, token: str) -> None:
+    page = pages.context(java_script_enabled=False).new_page()
+    sign_in(page, token)
+    page.locator("[data-key]").first.get_by_role("button", name="Love").click()
+    expect(page.locator("#said")).to_contain_text("Loved")
+    page.locator(".why summary").first.click()
+    page.get_by_role("link", name="Show the reasons").first.click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Why this track")
+    page.goto("/ui/plays")
+    page.locator("summary", has_text="Add a play by hand").click()
+    page.get_by_label("Artist", exact=True).fill("Air")
+    page.get_by_label("Title").fill("By Hand")
+    page.get_by_role("button", name="Add the play").click()
+    expect(page.locator("#said")).to_contain_text("Added: “By Hand” by Air")
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
+    page.go_back()
+    page.reload()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
+    page.context.close()
+
+
+def test_a_player_is_connected(pages: Pages, token: str) -> None:
+    page = pages.context().new_page()
+    sign_in(page, token)
+    page.goto("/ui/connect")
+    page.get_by_label("Which player is it?").fill("kitchen")
+    page.get_by_role("button", name="Make a token").click()
+    made = page.locator("[data-copied]").inner_text()
+    expect(page.locator("[data-live-state]")).to_have_text("live")
+    listen = {
+        "listen_type": "single",
+        "payload": [{
+            "listened_at": int(time.time()),
+            "track_metadata": {
+                "artist_name": "Air", "track_name": "Kelly",
+                "additional_info": {"submission_client": "navidrome"},
+            },
+        }],
+    }  # fmt: skip
+    headers = {"authorization": f"Token {made}"}
+    url = f"{pages.stack.api}/1/submit-listens"
+    assert httpx.post(url, headers=headers, json=listen, timeout=20).status_code == 200
+    expect(page.locator(".arrivals .ok")).to_contain_text("Kelly by Air from navidrome")
+    bad = httpx.post(
+        f"{pages.stack.api}/v1/plays", headers=headers, timeout=20,
+        json={"plays": [{"artist": "Air", "title": "Kelly", "played_at": 12}]},
+    )  # fmt: skip
+    assert bad.status_code == 400
+    expect(page.locator(".arrivals .refused")).to_contain_text("before 2002-10-01")
+    page.context.close()
+    assert not pages.problems
+
+
+def test_restarts_and_an_ended_session(pages: Pages, token: str) -> None:
+    stack = pages.stack
+    session_token = stack.token_for("nora")
+    page = pages.context().new_page()
+    sign_in(page, session_token)
+    live(page)
+    stack.kill("web")
+    expect(page.locator("[data-live-state]")).to_contain_text("not live")
+    pages.start_web()
+    live(page)
+    pages.play(token, "Song 4", "Artist 4")
+    expect(page.locator("[data-head]")).to_contain_text("Song 4")
+    stack.stop("api")
+    expect(page.locator("[data-live-state]")).to_contain_text("not live")
+    away = page.request.get(f"{stack.web}/ui/taste")
+    assert away.status == 503
+    stack.start("api")
+    stack.wait_ready()
+    live(page)
+    own = {"authorization": f"Bearer {session_token}"}
+    me = httpx.get(f"{stack.api}/v1/me", headers=own, timeout=20).json()
+    httpx.delete(f"{stack.api}/v1/me/tokens/{me['token_id']}", headers=own, timeout=20)
+
+    def ended() -> bool:
+        page.goto("/ui/taste")
+        return "ended=1" in page.url
+
+    assert wait_until(ended, 30, 0.5)
+    expect(page.get_by_text("Your session has ended")).to_be_visible()
+    page.context.close()
+    pages.problems.clear()  # a server that is away is an error to the console
+
+
+def test_every_page_is_accessible_and_fits(pages: Pages, token: str) -> None:
+    """No violation of axe's rules, no scrolling sideways, nothing in the console."""
+    axe, found = Axe(), []
+    for look in ("wide-light", "phone-dark"):
+        width, height, scheme = LOOKS[look]
+        for who, paths in ((token, LISTENER), (pages.stack.admin_token, ADMIN)):
+            context = pages.context(
+                viewport={"width": width, "height": height}, color_scheme=scheme
+            )
+            page = context.new_page()
+            sign_in(page, who)
+            address = page.locator("[data-key] h2 a").first.get_attribute("href")
+            play = f"/ui/as/nora{address.removeprefix('/ui')}" if address else "/ui/"
+            for path in (*paths, address or "/ui/", *([play] if who != token else [])):
+                page.goto(path)
+                if path == "/ui/":
+                    page.locator(".why summary").first.click()
+                    page.locator(".reasons").first.wait_for()
+                result = axe.run(page)
+                for violation in result.response["violations"]:
+                    where = violation["nodes"][0]["html"][:200]
+                    found.append(f"{look} {path}: {violation['id']} {violation['help']}: {where}")
+                sideways = page.evaluate(
+                    "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+                )
+                if sideways > 0:
+                    found.append(f"{look} {path}: {sideways} px too wide")
+            context.close()
+    assert not found, "\n".join(found)
+    assert not [p for p in pages.problems if "404" not in p]
+    pages.problems.clear()

@@ -1,0 +1,20 @@
+"""Every page a person can open, with an address that shows something."""
+
+from __future__ import annotations
+
+LISTENER = (
+    "/ui/", "/ui/plays", "/ui/stats", "/ui/stats/story/2026", "/ui/search?q=a", "/ui/stations",
+    "/ui/stations?mood=calm", "/ui/taste", "/ui/connect", "/ui/me",
+    "/ui/me/erase", "/ui/keys", "/ui/nowhere",
+)  # fmt: skip
+ADMIN = (
+    "/ui/analytics", "/ui/analytics/model", "/ui/ops", "/ui/ops/runs", "/ui/ops/audit?verify=1",
+    "/ui/ops/erasures", "/ui/ops/tokens",
+)  # fmt: skip
+#: Name -> width, height, colour scheme.
+LOOKS = {
+    "wide-light": (1100, 900, "light"),
+    "wide-dark": (1100, 900, "dark"),
+    "phone-light": (390, 844, "light"),
+    "phone-dark": (390, 844, "dark"),
+}

@@ -1,0 +1,152 @@
+"""Published reports as pages: sentence, facts, chart, table, editions, and how it was made."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import Any, NamedTuple
+
+from starlette.responses import Response
+
+from web.api import Refused, part
+from web.charts.bars import Bar, bars
+from web.charts.chart import Chart
+from web.charts.lines import Line, lines
+from web.visit import Visit
+from web.words import moment
+
+#: A report older than this is late: the nightly run makes one each day.
+LATE_HOURS = 26
+#: Rows of a table on the page; the rest is in the downloads.
+MOST = 100
+_TIMES = ("date", "day", "month", "week", "played_date", "hour_start")
+
+
+class Shown(NamedTuple):
+    """A table of a report as the page shows it."""
+
+    name: str
+    columns: list[str]
+    rows: list[list[Any]]
+    more: int
+    chart: Chart | None
+
+
+async def overview(visit: Visit) -> Response:
+    """GET /ui/analytics: what has been published, and how the warehouse is."""
+    found, runs = await visit.several(
+        visit.get("/v1/reports"), visit.optional("/v1/runs", default={"runs": []})
+    )
+    latest = next(iter(runs["runs"]), None)
+    return visit.page(
+        "analytics.html", "Analytics", reports=found["reports"], latest=latest,
+        late=_late(latest["finished_at"]) if latest else False,
+    )  # fmt: skip
+
+
+async def report(visit: Visit, report: str) -> Response:
+    """GET /ui/analytics/...: one report."""
+    edition = visit.query("edition")
+    try:
+        edition = date.fromisoformat(edition).isoformat() if edition else ""
+    except ValueError:
+        raise Refused(404, "unknown-report", f"{edition!r} is no day; write 2026-11-26.") from None
+    document, listed, runs = await visit.several(
+        visit.get(f"/v1/reports/{part(report)}", edition=edition or None),
+        visit.get("/v1/reports"),
+        visit.optional("/v1/runs", default={"runs": []}),
+    )
+    about = next((one for one in listed["reports"] if one["name"] == report), None)
+    made_by = next(
+        (r for r in runs["runs"] if r["lake_version"] == document.get("lake_version")), None
+    )
+    record = await visit.optional(f"/v1/runs/{part(made_by['id'])}") if made_by else None
+    return visit.page(
+        "report.html", document["title"], report=document, name=report, about=about,
+        edition=edition, tables=[_shown(*item) for item in document["tables"].items()],
+        run=record, late=not edition and _late(document["generated_at"]),
+    )  # fmt: skip
+
+
+async def download(visit: Visit, report: str, kind: str) -> Response:
+    """GET /ui/analytics/.../data.csv: the file itself."""
+    answer = await visit.site.api.raw(
+        "GET", f"/v1/reports/{part(report)}", visit.who.token, format=kind,
+        edition=visit.query("edition") or None,
+    )  # fmt: skip
+    name = f"{report}{'-' + visit.query('edition') if visit.query('edition') else ''}.{kind}"
+    headers = {"content-disposition": f'attachment; filename="{name}"'}
+    return Response(answer.content, media_type=answer.headers["content-type"], headers=headers)
+
+
+def _late(at: str | None) -> bool:
+    return at is None or (datetime.now(UTC) - moment(at)).total_seconds() > LATE_HOURS * 3600
+
+
+def _shown(name: str, records: list[dict[str, Any]]) -> Shown:
+    columns = list(records[0]) if records else []
+    rows = [[record.get(column) for column in columns] for record in records]
+    title = name.replace("_", " ")
+    return Shown(
+        title[:1].upper() + title[1:],
+        columns,
+        rows[:MOST],
+        max(0, len(rows) - MOST),
+        chart_of(title, columns, rows),
+    )
+
+
+def chart_of(title: str, columns: list[str], rows: list[list[Any]]) -> Chart | None:
+    """Return the picture of a table: a line over a time, bars over a name; ``None``: neither."""
+    if len(rows) < 2 or not columns:
+        return None
+    numbers = [i for i in range(len(columns)) if _all_numbers(rows, i)]
+    time = next((i for i, name in enumerate(columns) if name in _TIMES and _dates(rows, i)), None)
+    if time is not None:
+        shown = [i for i in numbers if i != time][:1]
+        if not shown:
+            return None
+        at = sorted(rows, key=lambda row: str(row[time]))
+        points = [moment(str(row[time])) for row in at]
+        if len(set(points)) != len(points):
+            return None
+        series = [Line(_words(columns[i]), [row[i] for row in at]) for i in shown]
+        low, high = (
+            min(v for v in series[0].values if v is not None),
+            max(v for v in series[0].values if v is not None),
+        )
+        finding = f"{series[0].name} from {points[0]:%d %b} to {points[-1]:%d %b %Y}"
+        return lines(points, series, f"{finding}: between {low:,} and {high:,}")
+    named = next(
+        (i for i in range(len(columns)) if i not in numbers and all(row[i] for row in rows)), None
+    )
+    values = [i for i in numbers if columns[i] not in ("rank", "place")]
+    if named is None or not values:
+        return None
+    value = values[0]
+    if any(row[value] is None or row[value] < 0 for row in rows):
+        return None
+    best = sorted(rows, key=lambda row: -row[value])[:15]
+    found = [Bar(str(row[named]), row[value]) for row in best]
+    if len({bar.name for bar in found}) != len(found):
+        return None
+    return bars(found, _words(columns[named]), _words(columns[value]))
+
+
+def _words(column: str) -> str:
+    return column.replace("_", " ").capitalize()
+
+
+def _all_numbers(rows: list[list[Any]], i: int) -> bool:
+    values = [row[i] for row in rows if row[i] is not None]
+    return bool(values) and all(
+        isinstance(value, int | float) and not isinstance(value, bool) for value in values
+    )
+
+
+def _dates(rows: list[list[Any]], i: int) -> bool:
+    try:
+        for row in rows:
+            moment(str(row[i]))
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,152 @@
+"""The console: how everything is, live; runs, the audit trail, erasures, everybody's tokens."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.responses import Response
+
+from web.api import Refused, part
+from web.visit import Visit
+
+ROLES = ("listener", "client", "analyst", "admin")
+_WORDS = {
+    "kafka": "Kafka does not answer: plays are refused with 503, and players keep them",
+    "postgres": "PostgreSQL does not answer: history cannot be read, known tokens go on",
+    "redis": "Redis does not answer: lists are popular tracks, plays are safe",
+    "model": "there is no model yet: lists are empty",
+}
+
+
+async def page(visit: Visit) -> Response:
+    """GET /ui/ops."""
+    state = await visit.get("/v1/operations")
+    return visit.page("ops.html", "Operation", **view(state))
+
+
+def view(state: dict[str, Any]) -> dict[str, Any]:
+    """Return what the template shows of an answer of ``GET /v1/operations``."""
+    return {"state": state, "sentence": sentence(state), "well": not _troubles(state)}
+
+
+def sentence(state: dict[str, Any]) -> str:
+    """Return the health of everything in one sentence.
+
+    Examples
+    --------
+    >>> good = {"dependencies": {"redis": "ok"}, "workers": [{"trouble": "", "lag": 3}]}
+    >>> sentence(good)
+    'All is well: 3 messages are on their way.'
+    """
+    troubles = _troubles(state)
+    if troubles:
+        text = "; ".join(troubles)
+        return f"{text[0].upper()}{text[1:]}."
+    lags = [worker["lag"] for worker in state["workers"]]
+    if None in lags:
+        return "Everything runs, but not every lag is known."
+    waiting = max(lags, default=0)
+    if not waiting:
+        return "All is well: every worker is at the end of the log."
+    what = "message is" if waiting == 1 else "messages are"
+    return f"All is well: {waiting:,} {what} on their way."
+
+
+def _troubles(state: dict[str, Any]) -> list[str]:
+    found = [
+        _WORDS.get(name, f"{name}: {said}")
+        for name, said in state["dependencies"].items()
+        if said != "ok"
+    ]
+    found += [
+        f"{worker['name']} {worker['trouble']}" for worker in state["workers"] if worker["trouble"]
+    ]
+    return found
+
+
+async def runs(visit: Visit) -> Response:
+    """GET /ui/ops/runs."""
+    found = await visit.get("/v1/runs")
+    return visit.page("runs.html", "Runs", runs=found["runs"])
+
+
+async def one_run(visit: Visit, run: str) -> Response:
+    """GET /ui/ops/runs/...: steps, what failed, what dbt built."""
+    record = await visit.get(f"/v1/runs/{part(run)}")
+    steps = record.get("steps", [])
+    total = sum(step.get("seconds") or 0 for step in steps) or 1.0
+    at, bars = 0.0, []
+    for step in steps:
+        seconds = step.get("seconds") or 0.0
+        bars.append((step, 100 * at / total, 100 * seconds / total))
+        at += seconds
+    bad = [check for check in record.get("checks", []) if not check.get("ok", True)]
+    return visit.page(
+        "run.html", f"Run {record['id']}", run=record, bars=bars, bad=bad,
+        models=record.get("models", []),
+    )  # fmt: skip
+
+
+async def audit(visit: Visit) -> Response:
+    """GET /ui/ops/audit."""
+    who, before = visit.query("who").strip()[:256], visit.query("before")
+    found = await visit.get(
+        "/v1/audit", who=who or None, before=before if before.isdigit() else None, limit=100
+    )
+    verdict = await visit.get("/v1/audit/verify") if visit.query("verify") else None
+    return visit.page("audit.html", "Audit trail", found=found, who=who, verdict=verdict)
+
+
+async def erasures(visit: Visit) -> Response:
+    """GET /ui/ops/erasures."""
+    found = await visit.get("/v1/erasures")
+    return visit.page("erasures.html", "Erasures", erasures=found["erasures"])
+
+
+async def tokens(visit: Visit) -> Response:
+    """GET /ui/ops/tokens."""
+    return await _tokens(visit)
+
+
+async def _tokens(
+    visit: Visit, status: int = 200, wrong: dict[str, str] | None = None, made: Any = None
+) -> Response:
+    user = visit.query("user").strip()[:256]
+    found = await visit.get("/v1/tokens", user=user or None)
+    return visit.page(
+        "tokens.html", "Tokens and roles", status, tokens=found["tokens"], user=user, made=made,
+        wrong=wrong, typed=visit.form, roles=ROLES, said=visit.query("said"),
+    )  # fmt: skip
+
+
+async def make_token(visit: Visit) -> Response:
+    """POST /ui/ops/tokens: a token of any account, shown this once."""
+    form = visit.form
+    user, label = form.get("user", "").strip(), form.get("label", "").strip()
+    wrong = {}
+    if not user:
+        wrong["user"] = "Type the name of the account; it is made if it is missing."
+    if not label:
+        wrong["label"] = "Say what the token is for."
+    roles = [role for role in ROLES if form.get(f"role-{role}") == "on"]
+    if not roles:
+        wrong["roles"] = "Choose at least one role."
+    if wrong:
+        return await _tokens(visit, 400, wrong)
+    try:
+        made = await visit.send(
+            "POST", "/v1/me/tokens", {"user": user, "label": label, "roles": roles}
+        )
+    except Refused as error:
+        if error.status == 401:
+            raise
+        field = error.field if error.field in ("user", "label") else "user"
+        return await _tokens(visit, 400, {field: error.message})
+    return await _tokens(visit, made=made)
+
+
+async def revoke(visit: Visit, token: str) -> Response:
+    """POST /ui/ops/tokens/.../revoke."""
+    await visit.send("DELETE", f"/v1/me/tokens/{part(token)}")
+    said = f"Token {token} is revoked: it works nowhere any more, nor do sessions made from it."
+    return visit.go("/ui/ops/tokens", said=said)
