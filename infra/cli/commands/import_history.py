@@ -78,6 +78,9 @@ def import_history(
         typer.echo(msgspec.json.encode(report).decode())
     else:
         _print(report)
+    if not report.kept and not report.dropped:
+        typer.echo("no record could be read: see the reasons above", err=True)
+        raise typer.Exit(1)
 
 
 def _columns(given: list[str]) -> dict[str, str]:

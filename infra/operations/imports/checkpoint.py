@@ -38,8 +38,8 @@ class State(msgspec.Struct, kw_only=True):
         Records left out on purpose, and records that could not be used, by reason.
     rejects_bytes
         Length of the file of rejects that belongs to this state.
-    formats, ignored
-        Formats that were met, and members that are no plays.
+    formats, ignored, empty
+        Formats that were met, members without plays, and recognised ones without a record.
     """
 
     file: str = ""
@@ -52,6 +52,7 @@ class State(msgspec.Struct, kw_only=True):
     rejects_bytes: int = 0
     formats: list[str] = []
     ignored: list[str] = []
+    empty: list[str] = []
     finished: bool = False
 
     @property

@@ -6,7 +6,16 @@ import csv
 import io
 import re
 
-from infra.operations.imports import lastfm, listenbrainz, rejects, spotify, table
+from infra.operations.imports import (
+    apple_music,
+    lastfm,
+    listenbrainz,
+    rejects,
+    scrobblers,
+    spotify,
+    spotify_csv,
+    table,
+)
 from infra.operations.imports.csv_rows import delimiter_of
 from infra.operations.imports.lines import encoding_of
 from infra.operations.imports.rows import Options, Parser
@@ -15,6 +24,18 @@ from infra.operations.imports.rows import Options, Parser
 FORMATS: dict[str, tuple[Parser, str]] = {
     "spotify": (spotify.extended, "Spotify extended streaming history (zip or JSON)"),
     "spotify-account": (spotify.account, "Spotify account data, StreamingHistory (zip or JSON)"),
+    "spotify-csv": (spotify_csv.extended, "Spotify extended history saved as csv"),
+    "spotify-account-csv": (spotify_csv.account, "Spotify account data saved as csv"),
+    "youtube-music": (
+        scrobblers.parser_of("youtube-music"),
+        "YouTube Music, Google Takeout: watch-history.json",
+    ),
+    "apple-music-activity": (apple_music.activity, "Apple Music Play Activity (csv)"),
+    "apple-music-days": (apple_music.days, "Apple Music Play History Daily Tracks (csv)"),
+    "maloja": (scrobblers.parser_of("maloja"), "Maloja export (JSON)"),
+    "koito": (scrobblers.parser_of("koito"), "Koito export (JSON)"),
+    "multi-scrobbler": (scrobblers.parser_of("multi-scrobbler"), "multi-scrobbler plays (JSON)"),
+    "scrobbler-log": (scrobblers.scrobbler_log, ".scrobbler.log of Rockbox and others"),
     "lastfm-csv": (lastfm.csv, "Last.fm export with a header (csv)"),
     "lastfm-plain": (lastfm.plain_csv, "Last.fm export: artist, album, title, date (csv)"),
     "lastfm-json": (lastfm.json, "Last.fm export (JSON)"),
@@ -30,11 +51,18 @@ FORMATS["rejects"] = (rejects.reader(FORMATS), "what an earlier import refused")
 _JSON = (
     ("rejects", ("reason", "raw", "format", "record")),
     ("listenbrainz", ("track_metadata",)),
+    ("koito", ("listened_at", "aliases")),
+    ("multi-scrobbler", ("data", "playDate")),
+    ("maloja", ("scrobbles", "maloja")),
+    ("maloja", ("scrobbles", "time", "track")),
+    ("maloja", ("time", "track", "artists", "title")),
+    ("youtube-music", ("header", "title", "time")),
     ("spotify", ("ms_played", "ts")),
     ("spotify-account", ("endTime", "msPlayed")),
     ("spotify-account", ("endTime", "podcastName")),
     ("lastfm-json", ("#text", "artist")),
     ("lastfm-json", ("scrobbles", "track")),
+    ("lastfm-json", ("recenttracks", "track")),
 )
 _PLAIN_DATE = re.compile(r"\d{1,2} [A-Z][a-z]{2} \d{4},? \d{2}:\d{2}")
 _ISO = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:")
@@ -75,6 +103,8 @@ def _json(text: str, options: Options) -> str | None:
 
 def _text(text: str, options: Options) -> str | None:
     lines = text.splitlines()[:20]
+    if any(line.startswith("#AUDIOSCROBBLER/") for line in lines) or _is_log(lines):
+        return "scrobbler-log"
     if any(len(f := line.split("\t")) == 6 and _ISO.match(f[1]) for line in lines):
         return "lastfm-1k"
     if not lines:
@@ -87,9 +117,20 @@ def _text(text: str, options: Options) -> str | None:
     if any(len(row) == 4 and _PLAIN_DATE.fullmatch(row[3].strip()) for row in rows):
         return "lastfm-plain"
     header = [column.strip() for column in rows[0]] if rows else []
+    found = spotify_csv.kind_of(header) or apple_music.kind_of(header)
+    if found:
+        return found
     if {"uts", "artist", "track"} <= set(header) or (header and header[-1].startswith("Date#")):
         return "lastfm-csv"
     return "csv" if len(header) > 1 and _has_columns(header, options) else None
+
+
+def _is_log(lines: list[str]) -> bool:
+    """Whether lines are those of a ``.scrobbler.log`` that lost its head."""
+    fields = [line.split("\t") for line in lines if line and not line.startswith("#")]
+    return bool(fields) and all(
+        len(f) in (7, 8) and f[5] in ("L", "S") and f[6].isdigit() for f in fields[:-1] or fields
+    )
 
 
 def _has_columns(names: list[str], options: Options) -> bool:
@@ -97,7 +138,25 @@ def _has_columns(names: list[str], options: Options) -> bool:
     if options.columns:
         return any(column in names for column in options.columns.values())
     present = {column.strip().lower() for column in names}
-    return all(present & set(table.USUAL[what]) for what in table.NEEDED)
+    return all(
+        present & {*table.USUAL[what], *(table.ENDED if what == "time" else ())}
+        for what in table.NEEDED
+    )
+
+
+def hint_for(head: bytes) -> str:
+    """Return what to do with a file that is no export but often taken for one; else nothing."""
+    if head.startswith(b"PK\x03\x04"):
+        if b"xl/" in head or b"[Content_Types].xml" in head:
+            return "a spreadsheet: save it as csv and import that"
+        return "an archive inside an archive: unpack it and import what is in it"
+    if head.startswith((b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"BZh", b"Rar!", b"7z\xbc\xaf")):
+        return "a packed file inside an archive: unpack it and import what is in it"
+    if head.startswith(b"\xd0\xcf\x11\xe0"):
+        return "a spreadsheet of an old kind: save it as csv and import that"
+    if head.lstrip()[:200].lower().startswith((b"<!doctype html", b"<html")):
+        return "a web page: ask for the export as JSON (Google Takeout: history as JSON)"
+    return ""
 
 
 def known() -> str:

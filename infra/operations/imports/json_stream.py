@@ -1,24 +1,27 @@
 """The records of a JSON document of any size, one after the other.
 
-The first array that is met is the list of records: ``[{...}, ...]`` as well as
-``{"name": "x", "plays": [{...}, ...]}``. Only one record is in memory at a time.
+Exports come as one array, as an object that holds arrays, as pages inside such objects, as one
+object a line, or as several documents in one file. :func:`elements` finds the records in all of
+them. Only one record, or one document below :data:`MAX_RECORD`, is in memory at a time; what
+follows the last document and is no JSON is reported.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from infra.operations.imports.lines import text_chunks
 from infra.operations.imports.rows import Readable
 
-#: Characters; a longer record is none.
+#: Characters; a longer value is read piece by piece if it is an array or object, else refused.
 MAX_RECORD = 8 << 20
 _SPACE = re.compile(r"[ \t\r\n]*")
-_SCALAR_END = re.compile(r"[\s,\]}]")
 _DECODE = json.JSONDecoder().raw_decode
+#: Whether an object is a record of the format that is read.
+IsRecord = Callable[[dict[str, Any]], bool]
 
 
 class Element(NamedTuple):
@@ -30,6 +33,10 @@ class Element(NamedTuple):
 
 
 class _Torn(Exception):
+    pass
+
+
+class _TooLong(_Torn):
     pass
 
 
@@ -83,46 +90,132 @@ class _Window:
             except RecursionError:
                 raise _Torn("nested too deeply") from None
             except ValueError as error:
-                hopeless = len(self.text) - self.at > MAX_RECORD
-                if hopeless or not self.more():
-                    raise _Torn(
-                        f"a record of more than {MAX_RECORD} characters"
-                        if hopeless
-                        else f"not JSON: {error}"
-                    ) from None
+                if len(self.text) - self.at > MAX_RECORD:
+                    raise _TooLong(f"a record of more than {MAX_RECORD} characters") from None
+                if not self.more():
+                    raise _Torn(f"not JSON: {error}") from None
 
 
-def elements(stream: Readable) -> Iterator[Element]:
-    """Yield the elements of the document's first array; the last one may be torn. Never raises."""
+def elements(stream: Readable, is_record: IsRecord) -> Iterator[Element]:
+    """Yield the records of every document of a stream; the last one may be torn. Never raises."""
     window = _Window(stream)
     try:
-        while (found := window.peek()) == "{":
-            if not _enter(window):
-                return
-        if not found:
-            return
-        window.expect("[")
-        if window.peek() == "]":
-            return
-        while True:
-            value, raw = window.value()
-            yield Element(value, raw)
-            if window.peek() == "]":
-                return
-            window.expect(",")
+        while found := window.peek():
+            if found == "[":
+                yield from _array(window, is_record)
+            elif found == "{":
+                yield from _object(window, is_record)
+            elif found == ",":  # between documents that were joined by hand
+                window.expect(",")
+            else:
+                raise _Torn(f"text after the end of the document: {found!r}")
     except _Torn as torn:
         yield Element(None, window.text[window.at : window.at + 1000], str(torn))
 
 
-def _enter(window: _Window) -> bool:
-    """Go into an object up to a value that is a container; ``False`` if it has none."""
+def _array(window: _Window, is_record: IsRecord) -> Iterator[Element]:
+    window.expect("[")
+    if window.peek() == "]":
+        window.expect("]")
+        return
+    while True:
+        value, raw = window.value()
+        yield from _records(value, raw, is_record)
+        if window.peek() == "]":
+            window.expect("]")
+            return
+        window.expect(",")
+
+
+def _object(window: _Window, is_record: IsRecord, *, inside: bool = False) -> Iterator[Element]:
+    try:
+        value, raw = window.value()
+    except _TooLong:
+        yield from _long_object(window, is_record)
+        return
+    if is_record(value) and not _rows_of_columns(value):
+        yield Element(value, raw)
+    elif found := list(_inside(value, is_record)):
+        yield from found
+    elif not inside and not any(isinstance(held, list | dict) for held in value.values()):
+        yield Element(value, raw)  # a line of another shape: its reader refuses it with a reason
+
+
+def _long_object(window: _Window, is_record: IsRecord) -> Iterator[Element]:
+    """Walk through an object that does not fit into memory."""
     window.expect("{")
     while window.peek() == '"':
         window.value()
         window.expect(":")
-        if window.peek() in "[{":
-            return True
-        window.value()
+        found = window.peek()
+        if found == "[":
+            yield from _array(window, is_record)
+        elif found == "{":
+            yield from _object(window, is_record, inside=True)
+        else:
+            window.value()
         if window.peek() == ",":
             window.expect(",")
-    return False
+    window.expect("}")
+
+
+def _records(value: Any, raw: str, is_record: IsRecord) -> Iterator[Element]:
+    """Yield what an element of an array is: a record, a page of records, or something to refuse."""
+    if (
+        isinstance(value, dict)
+        and not is_record(value)
+        and (pages := list(_inside(value, is_record)))
+    ):
+        yield from pages
+    elif isinstance(value, list) and value and all(isinstance(v, dict | list) for v in value):
+        for row in value:
+            yield from _records(row, _text(row), is_record)
+    else:
+        yield Element(value, raw)
+
+
+def _inside(value: dict[str, Any], is_record: IsRecord) -> Iterator[Element]:
+    """Yield the records that an object holds, at any depth; an object of columns is turned."""
+    if is_record(value):
+        if rows := _rows_of_columns(value):
+            for row in rows:
+                yield Element(row, _text(row))
+        else:
+            yield Element(value, _text(value))
+        return
+    for held in value.values():
+        if isinstance(held, dict):
+            yield from _inside(held, is_record)
+        elif isinstance(held, list):
+            if not any(
+                isinstance(v, dict) and (is_record(v) or _holds(v, is_record)) for v in held
+            ):
+                continue
+            for row in held:
+                yield from _records(row, _text(row), is_record)
+
+
+def _holds(value: dict[str, Any], is_record: IsRecord) -> bool:
+    return next(_inside(value, is_record), None) is not None
+
+
+def _rows_of_columns(value: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the rows of an object of columns: lists of one length, or objects by row number."""
+    columns = {
+        name: list(held.values()) if isinstance(held, dict) else held
+        for name, held in value.items()
+        if isinstance(held, list | dict)
+    }
+    if len(columns) < 3 or len(columns) < len(value) or not all(columns.values()):
+        return []
+    lengths = {len(column) for column in columns.values()}
+    if len(lengths) != 1 or any(isinstance(c[0], list | dict) for c in columns.values()):
+        return []
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def _text(row: object) -> str:
+    try:
+        return json.dumps(row)
+    except RecursionError:
+        return ""

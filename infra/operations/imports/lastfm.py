@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json as jsonlib
 from collections.abc import Iterator
+from typing import Any
 
 from contracts.posted import MAX_NAME, PostedPlay, optional
 from infra.operations.imports import table
 from infra.operations.imports.json_stream import elements
 from infra.operations.imports.lines import LongLine, lines
 from infra.operations.imports.rows import (
-    ImportedRecord,
     Listeners,
     Options,
     Readable,
+    ImportedRecord,
     Refused,
     name,
     when,
@@ -33,27 +33,19 @@ def plain_csv(stream: Readable, options: Options) -> Iterator[ImportedRecord]:
 
 
 def json(stream: Readable, options: Options) -> Iterator[ImportedRecord]:
-    """Read scrobbles as JSON: an array of them, of pages of them, or an object that holds one."""
-    number = 0
-    for element in elements(stream):
-        if element.torn:
-            number += 1
-            refused = Refused("bad-json", f"unreadable from here on: {element.torn}")
+    """Read scrobbles as JSON: an array, pages of them, or an object that holds one or many."""
+    for number, element in enumerate(elements(stream, is_scrobble), 1):
+        try:
+            if element.torn:
+                raise Refused("bad-json", f"unreadable from here on: {element.torn}")
+            yield ImportedRecord(number, play=_scrobble(element.value, options.user))
+        except Refused as refused:
             yield ImportedRecord(number, refused=refused, raw=element.raw)
-            continue
-        pages = isinstance(element.value, list) or (
-            isinstance(element.value, dict) and isinstance(element.value.get("track"), list)
-        )
-        page = element.value if isinstance(element.value, list) else None
-        if pages and page is None:
-            page = element.value["track"]
-        for row in [element.value] if page is None else page:
-            number += 1
-            try:
-                yield ImportedRecord(number, play=_scrobble(row, options.user))
-            except Refused as refused:
-                raw = element.raw if page is None else _text(row)
-                yield ImportedRecord(number, refused=refused, raw=raw)
+
+
+def is_scrobble(row: dict[str, Any]) -> bool:
+    """Whether an object is a scrobble: an artist, a title, and most often a date."""
+    return "artist" in row and ("name" in row or "track" in row) and "playcount" not in row
 
 
 def _scrobble(row: object, user: str) -> PostedPlay:
@@ -80,13 +72,6 @@ def _scrobble(row: object, user: str) -> PostedPlay:
 def _named(value: object) -> object:
     """Return the text of an artist or album: a name, or an object with ``#text`` or ``name``."""
     return value.get("#text") or value.get("name") if isinstance(value, dict) else value
-
-
-def _text(row: object) -> str:
-    try:
-        return jsonlib.dumps(row)
-    except RecursionError:
-        return ""
 
 
 def thousand(stream: Readable, options: Options) -> Iterator[ImportedRecord]:

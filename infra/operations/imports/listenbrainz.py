@@ -41,13 +41,18 @@ def jsonl(stream: Readable, options: Options) -> Iterator[ImportedRecord]:
 def array(stream: Readable, options: Options) -> Iterator[ImportedRecord]:
     """Read an array of listens (older exports), also inside an object (a submission)."""
     read = _Reader(options)
-    for number, element in enumerate(elements(stream), 1):
+    for number, element in enumerate(elements(stream, is_listen), 1):
         try:
             if element.torn:
                 raise Refused("bad-json", f"unreadable from here on: {element.torn}")
             yield ImportedRecord(number, play=read(element.value))
         except Refused as refused:
             yield ImportedRecord(number, refused=refused, raw=element.raw)
+
+
+def is_listen(row: dict[str, Any]) -> bool:
+    """Whether an object is a listen."""
+    return "track_metadata" in row
 
 
 class _Reader:

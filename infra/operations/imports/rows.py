@@ -10,7 +10,9 @@ from typing import Protocol
 
 import msgspec
 
+from contracts.placeholders import is_visible
 from contracts.posted import MAX_NAME, PostedPlay, storable
+from infra.operations.imports.dates import UNDECIDED, moment_of
 
 
 class Refused(Exception):
@@ -96,14 +98,22 @@ Parser = Callable[[Readable, Options], Iterator[ImportedRecord]]
 _UNITS = ((1e17, 1e-6), (1e14, 1e-3), (1e11, 1.0))
 _NUMBER = re.compile(r"-?\d{1,20}(\.\d{1,20})?")
 _LAST_MS = 253_402_300_799_999
-_FORMS = ("%d %b %Y %H:%M", "%d %b %Y, %H:%M", "%Y/%m/%d %H:%M:%S", "%m/%d/%Y %H:%M:%S")
+_FORMS = ("%d %b %Y %H:%M", "%d %b %Y, %H:%M", "%d %b %Y %H:%M:%S", "%d %b %Y, %H:%M:%S",
+          "%Y/%m/%d %H:%M:%S", "%Y/%m/%d %H:%M", "%a, %d %b %Y %H:%M:%S")  # fmt: skip
+#: Names of UTC at the end of a time.
+_UTC = re.compile(r"\s*(?:\(?(?:UTC|GMT|Zulu)\)?|(?:UTC|GMT)?\s*\+00:?00)$", re.IGNORECASE)
 
 
-def when(value: object) -> int:
+def when(value: object, order: str = UNDECIDED) -> int:
     """Return a time as milliseconds since the epoch, UTC.
 
     Numbers are taken as seconds, milliseconds, microseconds or nanoseconds by their size; text as
     such a number, ISO 8601 or ``31 Jan 2012 09:05``; without an offset it is UTC.
+
+    Parameters
+    ----------
+    order
+        Of day and month in dates of numbers alone (``imports.dates.order_of``).
 
     Raises
     ------
@@ -119,7 +129,7 @@ def when(value: object) -> int:
         if isinstance(value, str):
             text = value.strip()
             if text[4:5] == "-" or not _NUMBER.fullmatch(text):
-                return _in_range(round(_moment(text).timestamp() * 1000))
+                return _in_range(round(_moment(text, order).timestamp() * 1000))
             value = float(text) if "." in text else int(text)
         if isinstance(value, datetime):
             moment = value if value.tzinfo else value.replace(tzinfo=UTC)
@@ -140,7 +150,8 @@ def _in_range(milliseconds: int) -> int:
     return milliseconds
 
 
-def _moment(text: str) -> datetime:
+def _moment(text: str, order: str) -> datetime:
+    text = _UTC.sub("", text)
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
@@ -151,8 +162,15 @@ def _moment(text: str) -> datetime:
             except ValueError:
                 continue
         else:
-            raise
+            return moment_of(text, order)
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def flag(value: object) -> bool | None:
+    """Return a truth value, also written as a word; ``None`` for anything else."""
+    if isinstance(value, str):
+        return {"true": True, "1": True, "false": False, "0": False}.get(value.strip().lower())
+    return value if isinstance(value, bool) else None
 
 
 def name(value: object, what: str) -> str:
@@ -167,6 +185,8 @@ def name(value: object, what: str) -> str:
         raise Refused("no-name", f"the record has no {what}")
     if len(text) > MAX_NAME:
         raise Refused("too-long", f"the {what} has {len(text)} characters")
+    if not is_visible(text):
+        raise Refused("bad-text", f"the {what} consists of invisible characters")
     return sound(text, what)
 
 

@@ -16,7 +16,7 @@ from contracts.errors import ConfigurationError
 from contracts.ids import partition_of
 from contracts.posted import PostedPlay
 from infra.operations.imports.checkpoint import Slot, State, key_of, slot_for
-from infra.operations.imports.formats import FORMATS, known, recognise
+from infra.operations.imports.formats import FORMATS, hint_for, known, recognise
 from infra.operations.imports.members import Damaged, Member, members
 from infra.operations.imports.rejects import Reject
 from infra.operations.imports.rows import ImportedRecord, Options, Readable, Refused
@@ -28,6 +28,9 @@ _SHOWN = 50
 #: Said of a format where a reader of the report should know.
 _NOTES = {
     "spotify": "Spotify gives the end of a play; the start is that less the time heard.",
+    "spotify-account-csv": "Account data give times to the minute, in UTC, and no track ids: the "
+    "extended streaming history is the better export.",
+    "scrobbler-log": "Players without a time zone write local time; it was taken as UTC.",
     "spotify-account": "Account data gives times to the minute, in UTC, and no track ids: the "
     "extended streaming history is the better export.",
 }
@@ -111,6 +114,7 @@ class _Import:
         self._size = request.file.stat().st_size
         self._progress = progress
         self._damage = ""
+        self._hints: dict[str, str] = {}
 
     async def run(self) -> ImportReport:
         started, state = time.monotonic(), self._state
@@ -128,6 +132,12 @@ class _Import:
         if not state.formats:
             self._slot.forget()
             raise self._unknown()
+        if not state.read:
+            self._slot.forget()
+            raise ConfigurationError(
+                f"{self._request.file.name} looks like {', '.join(state.formats)}, but holds no "
+                "record: nothing was imported"
+            )
         state.finished = True
         self._slot.save()
         seconds = time.monotonic() - started
@@ -140,12 +150,18 @@ class _Import:
             rejected=state.rejected,
             rejects_file=str(self._slot.rejects) if state.rejects_bytes else None,
             ignored=state.ignored,
-            notes=[_NOTES[name] for name in state.formats if name in _NOTES],
+            notes=self._notes(),
             resumed_from=read_before,
             retries=self._poster.retries,
             seconds=round(seconds, 3),
             plays_per_s=round((state.kept - kept_before) / max(seconds, 1e-9), 1),
         )
+
+    def _notes(self) -> list[str]:
+        notes = [_NOTES[name] for name in self._state.formats if name in _NOTES]
+        notes += [f"{name}: {hint}" for hint, name in self._hints.items()]
+        notes += [f"{name}: no record in it" for name in self._state.empty]
+        return notes
 
     async def _member(self, member: Member) -> None:
         state, asked = self._state, self._request.format
@@ -157,12 +173,12 @@ class _Import:
             alone = member.name == _bare(self._request.file.name)
             if asked == "auto" or not alone:
                 if recognised is None or (asked not in ("auto", recognised)):
-                    if len(state.ignored) < _SHOWN:
-                        state.ignored.append(member.name)
+                    self._ignore(member.name, head)
                     return
                 found = recognised
             if found not in state.formats:
                 state.formats.append(found)
+            before = state.read + len(chunk)
             for number, record in enumerate(self._records(found, member, alone), 1):
                 if number <= state.record:
                     continue
@@ -175,6 +191,15 @@ class _Import:
             self._reject_member(member.name, damage)
         else:
             await self._take(chunk, member.name, found)
+            if state.read == before and not state.record and len(state.empty) < _SHOWN:
+                state.empty.append(member.name)
+
+    def _ignore(self, name: str, head: bytes) -> None:
+        """Note a member without plays; one that people take for an export, with what to do."""
+        if hint := hint_for(head):
+            self._hints.setdefault(hint, name)
+        if len(self._state.ignored) < _SHOWN:
+            self._state.ignored.append(name)
 
     def _records(self, found: str, member: Member, alone: bool) -> Iterator[ImportedRecord]:
         stream: Readable = member.stream
@@ -259,6 +284,12 @@ class _Import:
     def _unknown(self) -> ConfigurationError:
         if self._damage:
             return ConfigurationError(self._damage)
+        if "[Content_Types].xml" in self._state.ignored:
+            return ConfigurationError(
+                f"{self._request.file.name} is a spreadsheet: save it as csv and import that"
+            )
+        if self._hints:
+            return ConfigurationError("; ".join(f"{n}: {hint}" for hint, n in self._hints.items()))
         inside = ", ".join(self._state.ignored[:10])
         looked = f" (looked at {inside})" if len(self._state.ignored) > 1 else ""
         return ConfigurationError(

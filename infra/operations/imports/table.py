@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
+from itertools import chain, islice
 from typing import Any
 
 import msgspec
@@ -12,33 +15,64 @@ import pyarrow.parquet as pq
 from contracts.errors import ConfigurationError
 from contracts.posted import MAX_NAME, PostedPlay, milliseconds, optional
 from infra.operations.imports import csv_rows
+from infra.operations.imports.dates import LOOKED_AT, UNDECIDED, is_numeric, order_of
 from infra.operations.imports.lines import LongLine, lines
 from infra.operations.imports.rows import (
-    ImportedRecord,
     Listeners,
     Options,
     Readable,
+    ImportedRecord,
     Refused,
+    flag,
     name,
     sound,
     when,
 )
 from online_model.interactions import TIME_COLUMNS, USER_COLUMNS
 
+#: Columns that give the end of a play; the start is that less the time heard.
+ENDED = ("endtime", "end_time", "ended_at", "event end timestamp")
 #: What a play needs -> the usual names of its column, in order of preference.
 USUAL: dict[str, tuple[str, ...]] = {
-    "artist": ("artist_name", "artist", "artistname", "artist_credit_name"),
-    "title": ("track_name", "title", "track", "trackname", "recording_name", "song_name", "song"),
-    "time": ("uts", *TIME_COLUMNS, "utc_time"),
+    "artist": (
+        "artist_name",
+        "artist",
+        "artistname",
+        "artist name",
+        "artist_credit_name",
+        "master_metadata_album_artist_name",
+    ),
+    "title": (
+        "track_name",
+        "title",
+        "track",
+        "trackname",
+        "recording_name",
+        "song_name",
+        "song name",
+        "song",
+        "master_metadata_track_name",
+        "content name",
+    ),
+    "time": ("uts", "timems", *TIME_COLUMNS, "utc_time", "last played date", "date played"),
+    "ended": ENDED,
     "user": USER_COLUMNS,
-    "album": ("album_name", "album", "release_name"),
+    "album": (
+        "album_name",
+        "album",
+        "release_name",
+        "album name",
+        "container name",
+        "master_metadata_album_album_name",
+    ),
     "recording_mbid": ("recording_mbid", "track_mbid"),
     "isrc": ("isrc",),
     "spotify_uri": ("spotify_uri", "spotify_track_uri"),
-    "ms_played": ("ms_played", "msplayed"),
-    "duration_ms": ("duration_ms", "track_duration_ms"),
+    "ms_played": ("ms_played", "msplayed", "play duration milliseconds"),
+    "duration_ms": ("duration_ms", "track_duration_ms", "media duration in milliseconds"),
     "skipped": ("skipped",),
-    "reason_end": ("reason_end",),
+    "event": ("event", "event type"),
+    "reason_end": ("reason_end", "end reason type"),
     "source": ("source",),
 }
 NEEDED = ("artist", "title", "time")
@@ -54,13 +88,15 @@ def choose(present: list[str], wanted: Mapping[str, str]) -> dict[str, str]:
         Naming what has no column, the columns there are, and the option to use.
     """
     by_name = {column.partition("#")[0].strip().lower(): column for column in reversed(present)}
-    chosen = {}
+    chosen: dict[str, str] = {}
     for what, usual in USUAL.items():
         for candidate in [wanted[what].lower()] if wanted.get(what) else usual:
             if candidate in by_name:
                 chosen[what] = by_name[candidate]
                 break
         else:
+            if what == "time" and not wanted.get(what) and (by_name.keys() & set(ENDED)):
+                continue  # the end will do
             if what in NEEDED or wanted.get(what):
                 there = ", ".join(column[:40] for column in present[:30])
                 hint = "; a file of ids without names can be posted with segue replay"
@@ -68,45 +104,80 @@ def choose(present: list[str], wanted: Mapping[str, str]) -> dict[str, str]:
                     f"no column {wanted.get(what) or 'for the ' + what}: name it with "
                     f"--column {what}=NAME; there are {there}{hint if what != 'time' else ''}"
                 )
+    if wanted.get("time", "").lower() in ENDED:
+        chosen["ended"] = chosen.pop("time")
+    elif "ended" in chosen and "ms_played" in chosen and not wanted.get("time"):
+        chosen.pop("time", None)  # a date beside the end is often the day alone
+    elif "time" in chosen:
+        chosen.pop("ended", None)
     return chosen
 
 
 class RowReader:
     """Turns rows of a table into plays."""
 
-    def __init__(self, chosen: Mapping[str, Any], options: Options, source: str) -> None:
+    def __init__(
+        self, chosen: Mapping[str, Any], options: Options, source: str, order: str = UNDECIDED
+    ) -> None:
         self._chosen = chosen
+        self._order = order
+        self._days: Counter[str] = Counter()
         self._listener = Listeners(options.user)
         self._source = source
 
     def __call__(self, row: Any) -> PostedPlay:
         """Return the play of a row, which is indexed by what the columns were chosen as."""
         held = {what: row[at] for what, at in self._chosen.items()}
-        at = held["time"]
-        if at is None or at == "":
-            raise Refused("no-time", "the row has no time")
+        if not _is_play(held.get("event")):
+            raise Refused("no-play", "the row is an event of another kind", dropped=True)
+        ms_played = milliseconds(held.get("ms_played"))
+        if ms_played == 0:
+            raise Refused("not-heard", "0 ms were played", dropped=True)
         user = held.get("user")
         return PostedPlay(
             artist=name(held["artist"], "artist"),
             title=name(held["title"], "title"),
-            played_at=when(at),
+            played_at=self._start(held, ms_played),
             source=optional(held.get("source")) or self._source,
             user=self._listener(user if user is None or isinstance(user, str) else str(user)),
             album=optional(held.get("album"), MAX_NAME),
-            ms_played=milliseconds(held.get("ms_played")),
+            ms_played=ms_played,
             duration_ms=milliseconds(held.get("duration_ms")) or None,
-            skipped=_flag(held.get("skipped")),
+            skipped=flag(held.get("skipped")),
             reason_end=optional(held.get("reason_end")),
             recording_mbid=optional(held.get("recording_mbid")),
             isrc=optional(held.get("isrc")),
             spotify_uri=optional(held.get("spotify_uri")),
         )
 
+    def _start(self, held: Mapping[str, Any], ms_played: int | None) -> int:
+        """Return when a play began, ms."""
+        at, ended = held.get("time"), held.get("ended")
+        if at is not None and at != "":
+            if isinstance(at, str) and (day := at.strip()) and _DAY.fullmatch(day):
+                return when(at, self._order) + self._in_day(day)
+            return when(at, self._order)
+        if ended is None or ended == "":
+            raise Refused("no-time", "the row has no time")
+        return when(ended, self._order) - (ms_played or 0)
 
-def _flag(value: object) -> bool | None:
-    if isinstance(value, str):
-        return {"true": True, "1": True, "false": False, "0": False}.get(value.strip().lower())
-    return value if isinstance(value, bool) else None
+    def _in_day(self, day: str) -> int:
+        """Lay the plays of a file that knows days only one after the other, in its order, ms.
+
+        Plays of one day would otherwise share one second, and those of one song one id.
+        """
+        number = self._days[day]
+        self._days[day] += 1
+        return min(240 * (number % 360) + number // 360, 86_399) * 1000
+
+
+_DAY = re.compile(r"\d{8}|\d{4}[-/]\d{2}[-/]\d{2}|\d{1,2}[./-]\d{1,2}[./-](?:\d{4}|\d{2})")
+_PLAYS = frozenset({"", "play", "played", "scrobble", "listen", "play_end", "1"})
+
+
+def _is_play(event: object) -> bool:
+    """Whether a row of a log of events is a play; other events are loves, likes, starts."""
+    return event is None or str(event).strip().lower() in _PLAYS
 
 
 def csv(stream: Readable, options: Options, source: str = "import/csv") -> Iterator[ImportedRecord]:
@@ -131,8 +202,10 @@ def positional(
     head: str = "",
 ) -> Iterator[ImportedRecord]:
     """Read csv rows of ``width`` fields, each field found by its place."""
-    read = RowReader(at, options, source)
-    for row in csv_rows.rows(source_lines, delimiter, width, first=2 if head else 1):
+    rows = csv_rows.rows(source_lines, delimiter, width, first=2 if head else 1)
+    order, rows = _order(rows, width, at.get("time", at.get("ended", 0)))
+    read = RowReader(at, options, source, order)
+    for row in rows:
         try:
             if row.fields is None or len(row.fields) != width:
                 found = "no" if row.fields is None else len(row.fields)
@@ -140,6 +213,20 @@ def positional(
             yield ImportedRecord(row.line, play=read(row.fields))
         except Refused as refused:
             yield ImportedRecord(row.line, refused=refused, raw=row.raw, head=head)
+
+
+def _order(rows: Iterator[csv_rows.Row], width: int, at: int) -> tuple[str, Iterator[csv_rows.Row]]:
+    """Return the order of day and month in a column of dates, and the rows again."""
+    looked_at = list(islice(rows, 20))
+
+    def dates() -> list[str]:
+        fields = (row.fields for row in looked_at)
+        return [f[at] for f in fields if f and len(f) == width and is_numeric(f[at])]
+
+    if not dates():
+        return UNDECIDED, chain(looked_at, rows)
+    looked_at += islice(rows, LOOKED_AT)
+    return order_of(dates()), chain(looked_at, rows)
 
 
 def jsonl(stream: Readable, options: Options) -> Iterator[ImportedRecord]:

@@ -74,7 +74,7 @@ SPOTIFY_PLAYS = [
 ]
 SPOTIFY_REFUSED = {
     "repeated": 1, "private-session": 1, "not-heard": 1, "podcast": 1, "audiobook": 1,
-    "no-name": 1, "bad-time": 1, "bad-length": 1, "bad-shape": 1,
+    "no-track": 1, "bad-time": 1, "bad-length": 1, "bad-shape": 1,
 }  # fmt: skip
 
 
