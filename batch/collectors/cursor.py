@@ -11,7 +11,7 @@ from batch.collectors.checkpoints import Checkpoints
 from batch.collectors.errors import ShapeBroken, SourceRefused
 from batch.collectors.fetcher import Fetcher
 from batch.collectors.plays import Deliver, Progress, Refused, begin, unseen
-from batch.collectors.shape import read
+from batch.collectors.shape import read_counting
 from batch.collectors.tally import count
 from contracts.ids import user_key
 from contracts.posted import PostedPlay
@@ -46,7 +46,8 @@ class Page(msgspec.Struct):
     finished: bool
 
 
-Reader = Callable[[msgspec.Struct, int], Page]
+#: ``(answer, moment asked for, rows left out of the answer)`` -> page.
+Reader = Callable[[msgspec.Struct, int, int], Page]
 
 
 async def follow(
@@ -71,7 +72,8 @@ async def follow(
     params
         Parameters of the request for what lies after a moment.
     reader
-        Turns an answer, and the moment that was asked for, into a page.
+        Turns an answer, the moment that was asked for, and how many rows of the answer could not be
+        read, into a page.
     since
         Read again from this moment on, in the source's own unit of time.
     """
@@ -88,7 +90,8 @@ async def follow(
             checkpoints.save(name, msgspec.structs.replace(cursor, step=cursor.step + 1))
             raise SourceRefused(f"{fetcher.source.name} has nothing for {user!r}: does it exist?")
         try:
-            page = reader(read(record.body, contract, fetcher.tally), cursor.after)
+            answer = read_counting(record.body, contract, fetcher.tally)
+            page = reader(answer.value, cursor.after, len(answer.broken))
         except ShapeBroken:
             checkpoints.save(name, msgspec.structs.replace(cursor, step=cursor.step + 1))
             raise

@@ -7,6 +7,8 @@ that should be there and are not, and values of another kind are counted by path
 
 from __future__ import annotations
 
+import logging
+import re
 from functools import lru_cache
 from typing import Any
 
@@ -14,7 +16,10 @@ import msgspec
 import msgspec.inspect as mi
 
 from batch.collectors.errors import ShapeBroken
+from batch.collectors.mending import MISSING, Broken, Mended, mended
 from batch.collectors.tally import Tally, count
+
+_LOG = logging.getLogger(__name__)
 
 _KINDS: dict[type[mi.Type], tuple[type, ...]] = {
     mi.StrType: (str,),
@@ -28,6 +33,8 @@ _KINDS: dict[type[mi.Type], tuple[type, ...]] = {
 }
 #: Distinct differences kept a run: a source gone mad must not fill the memory.
 _MOST = 200
+#: So many rows of an answer, and not one that can be read: the source has changed, not a row.
+_ALL_ODD = 10
 
 
 @lru_cache
@@ -98,15 +105,40 @@ def _compare(value: Any, info: mi.Type, path: str, found: dict[str, int]) -> Non
 def read(body: str | bytes, contract: Any, tally: Tally) -> Any:
     """Decode an answer by its contract, after counting how it differs.
 
+    A row that cannot be read is left out, counted as ``odd-row`` and logged with its path; the
+    archive keeps the answer whole. See :mod:`batch.collectors.mending`.
+
     Raises
     ------
     ShapeBroken
-        A difference leaves the contract unreadable (a required field is gone).
+        What is left makes no answer (its list is gone), or no row of many can be read.
     """
-    for what, times in differences(msgspec.json.decode(body), contract).items():
+    return read_counting(body, contract, tally).value
+
+
+def _has_changed(broken: list[Broken]) -> bool:
+    """Whether it is the source that changed, where no row can be read: many, or one field gone."""
+    gone = {re.sub(r"\[\d+\]", "[]", path) for path, why, _ in broken if why == MISSING}
+    one_field = len(broken) >= 2 and len(gone) == 1 and all(b.why == MISSING for b in broken)
+    return one_field or len(broken) >= _ALL_ODD
+
+
+def read_counting(body: str | bytes, contract: Any, tally: Tally) -> Mended:
+    """Do as :func:`read`, and return what was left out, too."""
+    document = msgspec.json.decode(body)
+    for what, times in differences(document, contract).items():
         if what in tally.drift or len(tally.drift) < _MOST:
             count(tally.drift, f"{contract.__name__}{what}", times)
     try:
-        return msgspec.json.decode(body, type=contract, strict=False)
+        answer = mended(document, contract)
     except msgspec.ValidationError as error:
         raise ShapeBroken(f"the shape of {contract.__name__} has changed: {error}") from None
+    if not answer.kept and _has_changed(answer.broken):
+        path, why, _ = answer.broken[0]
+        raise ShapeBroken(
+            f"the shape of {contract.__name__} has changed: no row can be read ({path}: {why})"
+        )
+    for path, why, _ in answer.broken:
+        count(tally.rejected, "odd-row")
+        _LOG.warning("%s: %s is left out: %s", contract.__name__, path, why)
+    return answer

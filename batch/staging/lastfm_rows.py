@@ -12,6 +12,7 @@ from batch.collectors.archive import ArchivedAnswer
 from batch.collectors.lastfm import contract as c
 from batch.collectors.lastfm.plays import read_row
 from batch.collectors.lastfm.questions import CONTRACTS
+from batch.collectors.mending import mended
 from batch.collectors.plays import Refused
 from batch.staging.tables import ARTISTS, SIMILAR, TAGS, TRACKS, Row, Table
 from contracts.ids import normalise
@@ -30,10 +31,11 @@ def rows_of(record: ArchivedAnswer) -> Iterator[Staged]:
         yield Refused("unknown-method", method, record.body)
         return
     try:
-        answer = msgspec.json.decode(record.body, type=contract, strict=False)
+        answer, broken, _ = mended(msgspec.json.decode(record.body), contract)
     except msgspec.MsgspecError as error:
         yield Refused("shape", str(error), record.body)
         return
+    yield from (Refused("odd-row", f"{path}: {why}", raw) for path, why, raw in broken)
     at = datetime.fromtimestamp(record.fetched_at / 1000, UTC)
     yield from _rows(answer, record.params, at)
 

@@ -10,11 +10,11 @@ import msgspec
 from batch.collectors.archive import ArchivedAnswer
 from batch.collectors.listenbrainz.contract import SimilarArtist
 from batch.collectors.listenbrainz.similar import PATH, asked
+from batch.collectors.mending import mended
 from batch.collectors.plays import Refused
 from batch.staging.tables import ARTISTS, SIMILAR, Row, Table
 
 SOURCE = "listenbrainz"
-_SIMILAR = msgspec.json.Decoder(list[SimilarArtist])
 
 
 def rows_of(record: ArchivedAnswer) -> Iterator[tuple[Table, Row] | Refused]:
@@ -22,10 +22,11 @@ def rows_of(record: ArchivedAnswer) -> Iterator[tuple[Table, Row] | Refused]:
     if record.path != PATH or record.status in (204, 404):
         return
     try:
-        found = _SIMILAR.decode(record.body)
+        found, broken, _ = mended(msgspec.json.decode(record.body), list[SimilarArtist])
     except msgspec.MsgspecError as error:
         yield Refused("shape", str(error), record.body)
         return
+    yield from (Refused("odd-row", f"{path}: {why}", raw) for path, why, raw in broken)
     at = datetime.fromtimestamp(record.fetched_at / 1000, UTC)
     mbid, name = asked(record.unit)
     yield _artist(mbid, name, at)

@@ -4,46 +4,61 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 
-from batch.collectors.archive import ArchivedAnswer
+from batch.collectors.archive import ArchiveRecord
+from batch.collectors.mending import mended
 from batch.collectors.plays import Refused
-from batch.collectors.spotify.contract import Artist, RecentlyPlayed, Track
+from batch.collectors.spotify.contract import Album, Artist, RecentlyPlayed, Track
 from batch.collectors.spotify.plays import PATH
 from batch.staging.tables import ARTISTS, TAGS, TRACKS, Row, Table
 from contracts.ids import normalise
 
 SOURCE = "spotify"
 Staged = tuple[Table, Row] | Refused
+_CONTRACTS: dict[str, Any] = {"tracks": Track, "artists": Artist}
 
 
-def rows_of(record: ArchivedAnswer) -> Iterator[Staged]:
+def rows_of(record: Record) -> Iterator[Staged]:
     """Yield what an answer says: rows by table, and records that cannot be used."""
     if record.status in (204, 404):
         return
     at = datetime.fromtimestamp(record.fetched_at / 1000, UTC)
     kind = record.path.split("/")[2]
     try:
-        if record.path == PATH:
-            played = msgspec.json.decode(record.body, type=RecentlyPlayed)
-            for item in played.items:
-                yield from _track(item.track, at)
-        elif kind == "tracks":
-            yield from _track(msgspec.json.decode(record.body, type=Track), at)
-        elif kind == "artists":
-            yield from _artist(msgspec.json.decode(record.body, type=Artist), at)
+        contract: Any = RecentlyPlayed if record.path == PATH else _CONTRACTS.get(kind)
+        if contract is not None:
+            answer, broken, _ = mended(msgspec.json.decode(record.body), contract)
+            yield from (Refused("odd-row", f"{path}: {why}", raw) for path, why, raw in broken)
+            yield from _rows(answer, at)
         elif kind != "albums":
             yield Refused("unknown-path", record.path, record.body)
     except msgspec.MsgspecError as error:
         yield Refused("shape", str(error), record.body)
 
 
+def _rows(answer: RecentlyPlayed | Track | Artist, at: datetime) -> Iterator[Staged]:
+    match answer:
+        case RecentlyPlayed():
+            for item in answer.items:
+                if item.track.id is not None:  # a local file is known to nobody else
+                    yield from _track(item.track, at)
+        case Track():
+            yield from _track(answer, at)
+        case Artist():
+            yield from _artist(answer, at)
+
+
 def _track(track: Track, at: datetime) -> Iterator[Staged]:
-    if not track.artists:
-        yield Refused("no-name", "a track without artists", msgspec.json.encode(track).decode())
+    if not track.artists or track.id is None:
+        yield Refused(
+            "no-name", "a track without artists or id", msgspec.json.encode(track).decode()
+        )
         return
-    year = track.album.release_date[:4]
+    album = track.album or Album()
+    year = album.release_date[:4]
     yield (
         TRACKS,
         TRACKS.row(
@@ -51,8 +66,8 @@ def _track(track: Track, at: datetime) -> Iterator[Staged]:
             source_key=track.id,
             artist=track.artists[0].name,
             title=track.name,
-            album=track.album.name or None,
-            isrc=track.external_ids.get("isrc", "").upper() or None,
+            album=album.name or None,
+            isrc=(track.external_ids.get("isrc") or "").upper() or None,
             spotify_id=track.id,
             duration_ms=track.duration_ms or None,
             year=year if year.isdigit() and year != "0000" else None,
@@ -66,6 +81,8 @@ def _track(track: Track, at: datetime) -> Iterator[Staged]:
 
 
 def _artist(artist: Artist, at: datetime) -> Iterator[Staged]:
+    if artist.id is None:
+        return
     yield (
         ARTISTS,
         ARTISTS.row(

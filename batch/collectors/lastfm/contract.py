@@ -43,9 +43,9 @@ class PlayRow(msgspec.Struct):
     """A row of ``user.getRecentTracks``; without ``date`` it is the track playing now."""
 
     name: str
-    artist: Named
+    artist: Named | str
     date: Date | None = None
-    album: Named = msgspec.field(default_factory=Named)
+    album: Named | str = ""
     mbid: str | None = None
     url: Unused = None
     streamable: Unused = None
@@ -58,17 +58,17 @@ class PageOf(msgspec.Struct, rename="camel"):
     """Where a page stands in its list."""
 
     total: int
-    total_pages: int
+    total_pages: int = 0
     page: int = 0
     per_page: int = 0
     user: str = ""
 
 
 class RecentTracks(msgspec.Struct):
-    """The list itself."""
+    """The list itself; servers like Last.fm leave ``track`` out where there is no play."""
 
-    track: list[PlayRow] | PlayRow
     attr: PageOf = msgspec.field(name="@attr")
+    track: list[PlayRow] | PlayRow | None = None
 
 
 class RecentTracksAnswer(msgspec.Struct):
@@ -227,6 +227,13 @@ class TrackInfoAnswer(msgspec.Struct):
     track: TrackInfo
 
 
-def rows(value: list[Row] | Row) -> list[Row]:
-    """Return a list, also where the API sent its only element as it is."""
+def named(value: Named | str) -> str:
+    """Return the name of an artist or album in any of its forms."""
+    return value if isinstance(value, str) else value.text or value.name
+
+
+def rows(value: list[Row] | Row | None) -> list[Row]:
+    """Return a list, also where the API sent its only element as it is, or left it out."""
+    if value is None:
+        return []
     return value if isinstance(value, list) else [value]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from batch.collectors.lastfm.contract import PlayRow
+from batch.collectors.lastfm.contract import PlayRow, named
 from batch.collectors.plays import Refused
 from contracts.posted import MAX_NAME, PostedPlay, optional
 
@@ -15,7 +15,7 @@ def read_row(row: PlayRow) -> PostedPlay | Refused | None:
         if row.attr is not None and row.attr.nowplaying == "true":
             return None
         return _refuse(row, "no-date", "a row without date that is not playing now")
-    artist, title = (row.artist.text or row.artist.name).strip(), row.name.strip()
+    artist, title = named(row.artist).strip(), row.name.strip()
     if not artist or not title:
         return _refuse(row, "no-name", "artist and title are needed")
     try:
@@ -29,7 +29,7 @@ def read_row(row: PlayRow) -> PostedPlay | Refused | None:
         title=title,
         played_at=second * 1000,
         source="lastfm/2.0",
-        album=optional(row.album.text, MAX_NAME),
+        album=optional(named(row.album), MAX_NAME),
         recording_mbid=optional(row.mbid),
     )
 

@@ -64,6 +64,8 @@ async def collect_plays(
             raise SourceRefused(f"Last.fm knows no listener {user!r}")
         try:
             answer = read(record.body, RecentTracksAnswer, fetcher.tally).recenttracks
+            if answer.track is None and answer.attr.total:
+                raise ShapeBroken(f"{answer.attr.total} plays, and no list of them")
         except ShapeBroken:
             checkpoints.save(name, asked_anew)
             raise

@@ -45,17 +45,18 @@ def params(after: int) -> dict[str, str]:
     return {"count": str(LIMIT), "min_ts": str(max(0, after - 1))}
 
 
-def read_page(answer: msgspec.Struct, after: int) -> Page:
-    """Read an answer."""
+def read_page(answer: msgspec.Struct, after: int, lost: int = 0) -> Page:
+    """Read an answer; `lost` rows of it were odd and are not in it."""
     assert isinstance(answer, ListensAnswer)
     listens = answer.payload.listens
     rows = [_row(listen) for listen in listens]
     newest = max([after, *(listen.listened_at for listen in listens)])
-    if newest == after and len(listens) >= LIMIT:
+    size = len(listens) + lost
+    if newest == after and size >= LIMIT:
         # A whole page of one second: the service has no way to show the rest of it.
         rows.append(Refused("same-second", f"more than {LIMIT} listens at {after}", str(after)))
         return Page(rows, after + 1, finished=False)
-    return Page(rows, newest, finished=len(listens) < LIMIT)
+    return Page(rows, newest, finished=size < LIMIT)
 
 
 def _row(listen: Listen) -> PostedPlay | Refused:

@@ -10,10 +10,10 @@ Unused = Any
 
 
 class Artist(msgspec.Struct):
-    """An artist, in short or in full."""
+    """An artist, in short or in full; of a local file without id."""
 
-    id: str
     name: str
+    id: str | None = None
     uri: Unused = None
     href: Unused = None
     type: Unused = None
@@ -27,8 +27,8 @@ class Artist(msgspec.Struct):
 class Album(msgspec.Struct):
     """An album; ``release_date`` has the precision the source knows (``1998``, ``1998-01-16``)."""
 
-    id: str
-    name: str
+    name: str = ""
+    id: str | None = None
     release_date: str = ""
     artists: list[Artist] = []
     album_type: Unused = None
@@ -50,15 +50,15 @@ class Album(msgspec.Struct):
 
 
 class Track(msgspec.Struct):
-    """A track."""
+    """A track; a local file has no id, and what else nobody needs may be missing."""
 
-    id: str
     name: str
     artists: list[Artist]
-    album: Album
-    duration_ms: int
+    id: str | None = None
+    album: Album | None = None
+    duration_ms: int | None = None
     explicit: bool = False
-    external_ids: dict[str, str] = {}
+    external_ids: dict[str, str | None] = {}
     popularity: int | None = None
     available_markets: Unused = None
     disc_number: Unused = None

@@ -20,8 +20,8 @@ def params(after: int) -> dict[str, str]:
     return {"limit": str(_MOST), **({"after": str(after)} if after else {})}
 
 
-def read_page(answer: msgspec.Struct, after: int) -> Page:
-    """Read an answer.
+def read_page(answer: msgspec.Struct, after: int, lost: int = 0) -> Page:
+    """Read an answer; `lost` rows of it were odd and are not in it.
 
     The service keeps 50 plays and no more: what was played before those is lost to the API, and a
     listener with more between two runs needs the export (`segue import`). It also does not say
@@ -31,7 +31,7 @@ def read_page(answer: msgspec.Struct, after: int) -> Page:
     rows = [_row(item) for item in answer.items]
     times = [row.played_at for row in rows if isinstance(row, PostedPlay)]
     newest = max([after, *times])
-    return Page(rows, newest, finished=len(answer.items) < _MOST or newest == after)
+    return Page(rows, newest, finished=len(answer.items) + lost < _MOST or newest == after)
 
 
 def _row(item: PlayItem) -> PostedPlay | Refused:
@@ -50,8 +50,9 @@ def _row(item: PlayItem) -> PostedPlay | Refused:
         title=track.name.strip(),
         played_at=int(moment.timestamp() * 1000),
         source="spotify/v1",
-        album=optional(track.album.name, MAX_NAME),
+        album=optional(track.album.name, MAX_NAME) if track.album else None,
         duration_ms=milliseconds(track.duration_ms) or None,
         isrc=optional(track.external_ids.get("isrc")),
-        spotify_uri=f"spotify:track:{track.id}",
+        # A local file has names alone.
+        spotify_uri=f"spotify:track:{track.id}" if track.id else None,
     )
