@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from contracts import plays, plays_sql
+from contracts import placeholders, plays, plays_sql
+from contracts.folding import FOLD_VERSION
 
 FILE = Path(__file__).parent / "dbt" / "macros" / "plays.sql"
 _COLUMNS = ("ms_played", "duration_ms", "is_skipped")
@@ -23,6 +24,16 @@ def text() -> str:
         _macro("session_gap_seconds", "", str(plays.SESSION_GAP)),
         _macro("clock_skew_hours", "", str(plays.WAREHOUSE_SKEW_HOURS)),
         _macro("first_play", "", f"cast('{plays.FIRST_PLAY:%Y-%m-%d}' as timestamp)"),
+        _macro("fold_version", "", str(FOLD_VERSION)),
+        _macro(
+            "is_placeholder",
+            "artist, title",
+            "({{ folded(artist) }} in ("
+            + placeholders.sql_names(placeholders.ARTISTS)
+            + ")\n    or {{ folded(title) }} in ("
+            + placeholders.sql_names(placeholders.TITLES)
+            + "))",
+        ),
         _macro("known_length", "duration_ms='duration_ms'", plays_sql.known_length(_FILLED[1])),
     ]
     for name, expression in {

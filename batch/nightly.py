@@ -48,6 +48,10 @@ COUNTED = (
     "fct_feedback",
 )
 
+#: Version of what the warehouse's tables mean. A build by another version starts from nothing: rows
+#: of two meanings must not stand in one table. 2: songs and albums by folded names, counted plays.
+DEFINITIONS = 2
+
 #: The test of the dbt project that finds plays which an incremental build has passed over.
 COUNTS_EVERY_PLAY = "every_accepted_play_is_staged_and_in_fct_plays"
 
@@ -115,11 +119,18 @@ def nightly(
             date=day.isoformat(),
             target=target,
             started_at=_now(),
-            full_refresh=full_refresh,
+            full_refresh=full_refresh or _is_redefined(runs, target),
+            definitions=DEFINITIONS,
             steps=[Step(name=name) for name in STEPS],
         )
         _go(NightlyState(settings, run, day, tell), runs, until, price)
     return run
+
+
+def _is_redefined(runs: Runs, target: str) -> bool:
+    """Whether the tables were built by a version of this software that defined them otherwise."""
+    built = runs.last_built(target)
+    return built is not None and built.definitions != DEFINITIONS
 
 
 def _resume(
@@ -131,6 +142,8 @@ def _resume(
     if [step.name for step in last.steps] != list(STEPS):
         return None
     if full_refresh and not last.full_refresh:
+        return None
+    if last.definitions != DEFINITIONS:
         return None
     here = last.target != "duckdb" or settings.paths.warehouse_file.exists()
     if last.step("land").status == "ok" and not here:

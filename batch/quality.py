@@ -257,7 +257,7 @@ def _references(ask: Ask) -> list[QualityCheck]:
     """No fact points at a member that is not there."""
     checks = []
     for column, table, key in (
-        ("track_id", "dim_tracks", "track_id"),
+        ("song_key", "dim_tracks", "song_key"),
         ("artist_key", "dim_artists", "artist_key"),
         ("album_key", "dim_albums", "album_key"),
         ("user_id", "dim_listeners", "user_id"),

@@ -67,15 +67,16 @@ class Catalogue:
 
 
 _TRACKS = (
-    "select track_id, artist, title from marts.dim_tracks where track_id <> '-1' order by track_id"
+    "select song_key, artist, title from marts.dim_tracks where song_key <> '-1' order by song_key"
 )
 _PAIRS = (
-    "with numbered as (select track_id, row_number() over (order by track_id) - 1 as n "
-    "from marts.dim_tracks where track_id <> '-1'), listeners as ("
+    "with numbered as (select song_key, row_number() over (order by song_key) - 1 as n "
+    "from marts.dim_tracks where song_key <> '-1'), listeners as ("
     "select user_id, row_number() over (order by user_id) - 1 as u "
     "from marts.dim_listeners where is_current and user_id <> '-1') "
     "select u, n, cast(epoch(max(played_at)) as bigint) as newest from marts.fct_plays "
-    "join numbered using (track_id) join listeners using (user_id) group by u, n"
+    "join numbered using (song_key) join listeners using (user_id) "
+    "where is_counted group by u, n"
 )
 
 

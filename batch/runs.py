@@ -76,6 +76,8 @@ class NightlyRun(msgspec.Struct, kw_only=True):
         ``running`` (or killed), ``ok``, ``failed``, or ``empty``: the lake holds nothing yet.
     lake_version, lake_versions
         The version of ``plays``, and of every table by name, that each step of this run reads.
+    definitions
+        Version of the warehouse's definitions (:data:`batch.nightly.DEFINITIONS`).
     full_refresh
         Incremental tables are built from nothing, also when the run is taken up after a kill.
     seconds, cpu_seconds, cost
@@ -100,6 +102,7 @@ class NightlyRun(msgspec.Struct, kw_only=True):
     lake_versions: dict[str, int] = {}
     lake_rows: int = 0
     full_refresh: bool = False
+    definitions: int = 0
     steps: list[Step] = []
     models: list[Model] = []
     checks: list[QualityCheck] = []
@@ -143,6 +146,13 @@ class Runs:
     def last(self, target: str) -> NightlyRun | None:
         """Return the newest record of a target."""
         return next((run for run in reversed(self.all()) if run.target == target), None)
+
+    def last_built(self, target: str) -> NightlyRun | None:
+        """Return the newest record of a target whose tables were built."""
+        mine = (run for run in reversed(self.all()) if run.target == target)
+        return next(
+            (r for r in mine if any(s.name == "build" and s.status == "ok" for s in r.steps)), None
+        )
 
     def next_id(self, day: str, target: str) -> str:
         """Return a free id for a run of that day."""

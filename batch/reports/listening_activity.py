@@ -30,7 +30,7 @@ select
     count(event_id) as plays,
     count(distinct user_id) as listeners,
     count(distinct session_id) as sessions,
-    round(coalesce(sum(ms_played), 0) / 3600000.0, 1) as hours,
+    round(coalesce(sum(heard_ms), 0) / 3600000.0, 1) as hours,
     round(avg(case when is_skipped then 1.0 when not is_skipped then 0.0 end), 4) as skip_rate
 from marts.dim_dates as dates
 left join marts.fct_plays as plays on dates.date_day = plays.played_date
@@ -60,7 +60,7 @@ def draw(ask: Ask, occasion: Occasion) -> Report:
         "Plays": total.plays,
         "Listeners": total.listeners,
         "Sessions": total.sessions,
-        "Hours heard": total.hours,
+        **total.facts(),
         "Plays a session": round(total.plays / total.sessions, 1) if total.sessions else None,
     }
     figures = []

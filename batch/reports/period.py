@@ -6,26 +6,53 @@ from datetime import date, timedelta
 from typing import NamedTuple
 
 from batch.ask import Ask
-from batch.reports.report import Occasion
+from batch.reports.report import Cell, Occasion
 
 _TOTALS = """
 select count(*), count(distinct user_id), count(distinct artist_key), count(distinct session_id),
-    round(coalesce(sum(ms_played), 0) / 3600000.0, 1),
-    avg(case when is_skipped then 1.0 when not is_skipped then 0.0 end)
+    round(coalesce(sum(heard_ms), 0) / 3600000.0, 1), count(heard_ms),
+    count(case when is_skipped then 1 end), count(is_skipped),
+    count(case when is_counted then 1 end)
 from marts.fct_plays
 where played_date > ? and played_date <= ?
 """
 
 
 class Totals(NamedTuple):
-    """What was played in some days; ``skip_rate`` is ``None`` where no client told of skips."""
+    """What was played in some days.
+
+    Attributes
+    ----------
+    hours
+        Time heard, of the plays of ``known_time``: those whose time heard or length is known.
+    skips
+        Plays that were skipped, of the plays of ``known_end``.
+    counted
+        Plays that charts count (:func:`contracts.plays.counts`).
+    """
 
     plays: int
     listeners: int
     artists: int
     sessions: int
     hours: float
-    skip_rate: float | None
+    known_time: int
+    skips: int
+    known_end: int
+    counted: int
+
+    def facts(self) -> dict[str, Cell]:
+        """Return hours and skips as a report shows them, each with the share that is known."""
+        return {
+            "Hours heard": self.hours,
+            "Hours are of": f"{_share(self.known_time, self.plays)} of the plays",
+            "Skip rate": _share(self.skips, self.known_end),
+            "Skip rate is of": f"{_share(self.known_end, self.plays)} of the plays",
+        }
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.1f} %" if whole else "–"
 
 
 def newest_day(ask: Ask, occasion: Occasion) -> date:

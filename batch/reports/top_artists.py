@@ -29,14 +29,14 @@ with counted as (
         artist_key,
         count(*) as plays,
         count(distinct user_id) as listeners,
-        count(distinct track_id) as tracks,
-        round(coalesce(sum(ms_played), 0) / 3600000.0, 1) as hours
+        count(distinct song_key) as tracks,
+        round(coalesce(sum(heard_ms), 0) / 3600000.0, 1) as hours
     from marts.fct_plays
-    where played_date > ? and played_date <= ?
+    where played_date > ? and played_date <= ? and is_counted
     group by artist_key
 )
 select
-    row_number() over (order by counted.plays desc, listeners desc, artist) as place,
+    row_number() over (order by listeners desc, counted.plays desc, artist) as place,
     artist,
     counted.plays,
     listeners,
@@ -61,7 +61,7 @@ def draw(ask: Ask, occasion: Occasion) -> Report:
         name=KIND.name,
         title="Top artists",
         summary=f"{period}, the {DAYS} days up to the newest play.",
-        facts={"Plays": total.plays, "Artists": total.artists, "Listeners": total.listeners},
+        facts={"Plays": total.counted, "Artists": total.artists, "Listeners": total.listeners},
         figures=[
             Figure(
                 title=title,
@@ -77,6 +77,7 @@ def draw(ask: Ask, occasion: Occasion) -> Report:
         if rows
         else [],
         tables=[Table("artists", f"The {len(rows)} artists played most", _COLUMNS, rows)],
+        notes=["Plays of at least 30 s, or half of a shorter track; by listeners, then by plays."],
         generated_at=occasion.generated_at,
         lake_version=occasion.lake_version,
     )

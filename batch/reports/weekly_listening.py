@@ -25,13 +25,14 @@ select coalesce(sum(discoveries), 0) from marts.metrics_daily
 where date_day >= ? and date_day < ?
 """
 
+# Charts go by listeners first: one listener, however busy, cannot lead what several heard.
 _TRACKS = """
 select title, artist, count(*) as heard, count(distinct user_id) as listeners
 from marts.fct_plays as plays
-inner join marts.dim_tracks as tracks on plays.track_id = tracks.track_id
-where played_date >= ? and played_date < ?
-group by tracks.track_id, title, artist
-order by heard desc, listeners desc, title, artist
+inner join marts.dim_tracks as tracks on plays.song_key = tracks.song_key
+where played_date >= ? and played_date < ? and is_counted
+group by tracks.song_key, title, artist
+order by listeners desc, heard desc, title, artist
 limit ?
 """
 
@@ -39,11 +40,13 @@ _GENRES = """
 select coalesce(tracks.genre, artists.genre) as genre, count(*) as heard,
     count(distinct user_id) as listeners
 from marts.fct_plays as plays
-inner join marts.dim_tracks as tracks on plays.track_id = tracks.track_id
+inner join marts.dim_tracks as tracks on plays.song_key = tracks.song_key
 inner join marts.dim_artists as artists on plays.artist_key = artists.artist_key
-where played_date >= ? and played_date < ? and coalesce(tracks.genre, artists.genre) is not null
+where
+    played_date >= ? and played_date < ? and is_counted
+    and coalesce(tracks.genre, artists.genre) is not null
 group by 1
-order by heard desc, listeners desc, genre
+order by listeners desc, heard desc, genre
 limit ?
 """
 
@@ -51,9 +54,9 @@ _ARTISTS = """
 select artist, count(*) as heard, count(distinct user_id) as listeners
 from marts.fct_plays as plays
 inner join marts.dim_artists as artists on plays.artist_key = artists.artist_key
-where played_date >= ? and played_date < ?
+where played_date >= ? and played_date < ? and is_counted
 group by artists.artist_key, artist
-order by heard desc, listeners desc, artist
+order by listeners desc, heard desc, artist
 limit ?
 """
 
@@ -100,9 +103,9 @@ def draw(ask: Ask, occasion: Occasion) -> Report:
     facts: dict[str, Cell] = {
         "Plays": total.plays,
         "Listeners": total.listeners,
-        "Hours heard": total.hours,
+        "Plays in the charts": total.counted,
+        **total.facts(),
         "Discoveries": int(discoveries),
-        "Skip rate": "–" if total.skip_rate is None else f"{100 * total.skip_rate:.1f} %",
         "Plays the week before": before.plays,
     }
     title = "Tracks played most"
@@ -146,6 +149,10 @@ def draw(ask: Ask, occasion: Occasion) -> Report:
         lake_version=occasion.lake_version,
         notes=[
             "A discovery is the first play of a track by a listener.",
+            "Charts count plays of at least 30 s, or half of a shorter track, and order by "
+            "listeners, then by plays.",
+            "Hours are the time heard, at most the length of the track; the length where only that "
+            "is known.",
             "Genres are those the catalogue knows; other music is left out of that table.",
         ],
     )

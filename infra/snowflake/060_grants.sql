@@ -57,6 +57,9 @@ grant create table, create view on schema ${database}.DBT_TEST__AUDIT
 
 grant usage on schema ${database}.GOVERNANCE to role ${database}_TRANSFORMER;
 
+grant usage on function ${database}.GOVERNANCE.FOLD_NAME_${fold_version}(varchar)
+    to role ${database}_TRANSFORMER;
+
 grant apply on masking policy ${database}.GOVERNANCE.LISTENER to role ${database}_TRANSFORMER;
 
 -- eraser: finds and deletes rows, in the tables of tomorrow too; rewrites staged and set-aside files

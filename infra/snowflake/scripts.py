@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
+from contracts import folding
 from contracts.environ import read, variables
 from contracts.errors import ConfigurationError
 from contracts.snowflake import Snowflake, SnowflakeSetup
@@ -44,7 +45,12 @@ def statements(snowflake: Snowflake, env: Mapping[str, str] | None = None) -> li
     ConfigurationError
         A parameter is missing (all missing ones are named), or its file cannot be read.
     """
-    values = {"database": snowflake.database.upper(), **_parameters(env)}
+    values = {
+        "database": snowflake.database.upper(),
+        "fold": Path(folding.__file__).read_text(),
+        "fold_version": str(folding.FOLD_VERSION),
+        **_parameters(env),
+    }
     found = []
     for file in sorted(_FOLDER.glob("*.sql")):
         text = Template(file.read_text()).substitute(values)

@@ -33,9 +33,9 @@ from (
 create table staging.stg_segue__plays as select event_id from raw.plays;
 create table staging.stg_segue__plays_rejected as select event_id from raw.plays limit 0;
 create table marts.fct_plays as
-select event_id, user_id, track_id, artist as artist_key, '-1' as album_key,
+select event_id, user_id, track_id as song_key, artist as artist_key, '-1' as album_key,
     landed_date as played_date from raw.plays;
-create table marts.dim_tracks as select distinct track_id from raw.plays;
+create table marts.dim_tracks as select distinct track_id as song_key from raw.plays;
 create table marts.dim_artists as select distinct artist as artist_key from raw.plays;
 create table marts.dim_albums as select '-1' as album_key;
 create table marts.dim_listeners as select distinct user_id from raw.plays;

@@ -40,18 +40,19 @@ def _warehouse(settings: Settings, *, days: int = 30, tastes: bool = True) -> No
     with duckdb.connect(str(settings.paths.warehouse_file)) as connection:
         connection.execute("create schema marts")
         connection.execute(
-            "create table marts.fct_plays (user_id varchar, track_id varchar, played_at timestamp)"
+            "create table marts.fct_plays (user_id varchar, song_key varchar, played_at timestamp, "
+            "is_counted boolean default true)"
         )
         if plays:
-            connection.executemany("insert into marts.fct_plays values (?, ?, ?)", plays)
+            connection.executemany("insert into marts.fct_plays values (?, ?, ?, true)", plays)
         connection.execute(
             "create table marts.dim_listeners as "
             "select distinct user_id, true as is_current from marts.fct_plays "
             "union all select '-1', true"
         )
         connection.execute(
-            "create table marts.dim_tracks as select distinct track_id, 'Air' as artist, "
-            "'Song ' || track_id as title from marts.fct_plays union all select '-1', 'x', 'x'"
+            "create table marts.dim_tracks as select distinct song_key, 'Air' as artist, "
+            "'Song ' || song_key as title from marts.fct_plays union all select '-1', 'x', 'x'"
         )
 
 
@@ -76,11 +77,11 @@ def test_every_pair_of_the_warehouse_is_learned_with_its_newest_play(settings: S
     _warehouse(settings)
     with duckdb.connect(str(settings.paths.warehouse_file)) as connection:
         connection.execute(
-            "insert into marts.fct_plays values "
+            "insert into marts.fct_plays (user_id, song_key, played_at) values "
             "('u7', 't3', timestamp '2025-03-03 12:00:01'), ('u7', 't3', '2025-01-01 00:00:00')"
         )
         rows = connection.execute(
-            "select user_id, track_id, cast(epoch(max(played_at)) as bigint) "
+            "select user_id, song_key, cast(epoch(max(played_at)) as bigint) "
             "from marts.fct_plays group by 1, 2"
         ).fetchall()
     found = training.load(settings)

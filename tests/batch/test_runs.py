@@ -7,8 +7,9 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
-from batch.nightly import STEPS, _resume, nightly
+from batch.nightly import DEFINITIONS, STEPS, _is_redefined, _resume, nightly
 from batch.runs import NightlyRun, Runs, Step
 from contracts.errors import ConfigurationError, IncompatibleState, StoreUnavailable
 from contracts.settings import Settings
@@ -65,8 +66,10 @@ def test_a_run_that_was_killed_is_taken_up_unless_more_is_asked_of_it(settings: 
         date=day.isoformat(),
         target="duckdb",
         started_at="2025-03-04T04:00:00.000+00:00",
+        definitions=DEFINITIONS,
         steps=[Step(name=name) for name in STEPS],
     )
+    assert _resume(settings, replace(last, definitions=1), day, full_refresh=False) is None
     assert _resume(settings, last, day, full_refresh=False) is last
     assert _resume(settings, last, day, full_refresh=True) is None
     last.full_refresh = True
@@ -81,3 +84,17 @@ def test_a_price_that_is_none_is_said_before_anything_is_done(
     with pytest.raises(ConfigurationError, match="SEGUE_CPU_HOUR_PRICE='0,10' must be a number"):
         nightly(settings)
     assert not (settings.home / "runs").exists()
+
+
+def test_tables_of_another_meaning_are_built_from_nothing(tmp_path: Path) -> None:
+    runs = Runs(tmp_path / "runs")
+    assert not _is_redefined(runs, "duckdb")
+    old = replace(_run(1), definitions=1, steps=[Step(name="build", status="ok")])
+    runs.save(old)
+    runs.save(
+        replace(_run(2), definitions=DEFINITIONS, steps=[Step(name="build", status="failed")])
+    )
+    assert _is_redefined(runs, "duckdb")
+    assert not _is_redefined(runs, "snowflake")
+    runs.save(replace(_run(3), definitions=DEFINITIONS, steps=[Step(name="build", status="ok")]))
+    assert not _is_redefined(runs, "duckdb")

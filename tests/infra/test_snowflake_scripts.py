@@ -28,6 +28,7 @@ SHAPES = {
     r"returns varchar ->\s+case .+ end\s+comment = '[^']+'",
     "alter masking": r"alter masking policy [\w.]+ set body ->\s+case .+ end",
     "create network": r"create network policy if not exists \w+\s+allowed_ip_list = \('.+'\)\s.+",
+    "create function": r"create function if not exists [\w.]+\(name varchar\) returns varchar .+",
     "create user": r"create user if not exists \w+\s+type = service(\s+\w+ = \S+)+.*",
     "alter warehouse": r"alter warehouse \w+ set resource_monitor = \w+",
     "alter table": r"alter table [\w.]+\s+modify column user_id set masking policy [\w.]+ force",
@@ -37,7 +38,7 @@ SHAPES = {
     "grant select,": r"grant select, delete on (all|future) tables in schema [\w.]+ to role \w+",
     "grant select": r"grant select( on (all|future) (tables|views) in schema|, insert(, delete)? on"
     r" table) [\w.]+ to role \w+",
-    "grant usage": r"grant usage on all schemas in database \w+ to role \w+",
+    "grant usage": r"grant usage on (all schemas in database \w+|function [\w.()]+) to role \w+",
     "grant create": r"grant create table, create view on schema [\w.]+ to role \w+",
     "grant operate,": r"grant operate, monitor on pipe [\w.]+ to role \w+",
     "grant apply": r"grant apply on masking policy [\w.]+ to role \w+",

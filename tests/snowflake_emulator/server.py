@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import threading
@@ -26,6 +27,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from batch.fold_udf import register
 from infra.stack.ports import free_ports
 from tests.snowflake_emulator import gaps as gaps  # patches fakesnow
 from tests.snowflake_emulator import keys
@@ -80,6 +82,8 @@ class Emulator:
 
     def start(self) -> None:
         """Return once it answers."""
+        with contextlib.suppress(duckdb.CatalogException, duckdb.NotImplementedException):
+            register(shared_fs.duck_conn)  # once a process
         self.snowpipe.start()
         self._thread.start()
         deadline = time.monotonic() + 20

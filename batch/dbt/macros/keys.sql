@@ -11,9 +11,35 @@
     md5({{ folded(artist) }} || '|' || {{ folded(title) }})
 {%- endmacro %}
 
+{# An album of an artist; of a compilation the artist is 'various artists'. #}
 {% macro album_key(artist, album) -%}
     case
         when {{ album }} is null then {{ unknown() }}
         else md5({{ folded(artist) }} || '|' || {{ folded(album) }})
     end
+{%- endmacro %}
+
+{# The name without guests, of a name that is folded already: whose album it is. #}
+{% macro without_guests(folded_name) -%}
+    {{ return(adapter.dispatch('without_guests', 'segue')(folded_name)) }}
+{%- endmacro %}
+
+{% macro default__without_guests(folded_name) -%}
+    regexp_replace({{ folded_name }}, ' [(\[]?(feat|ft|featuring|with|vs)[. ].*$', '')
+{%- endmacro %}
+
+{% macro snowflake__without_guests(folded_name) -%}
+    regexp_replace({{ folded_name }}, ' [(\\[]?(feat|ft|featuring|with|vs)[. ].*$', '')
+{%- endmacro %}
+
+{# Whether a folded name is one that many albums have. #}
+{% macro is_common_album(album_fold) -%}
+    ({{ album_fold }} in (
+        'greatest hits', 'the greatest hits', 'best of', 'the best of', 'the very best of', 'hits',
+        'the hits', 'live', 'live album', 'unplugged', 'mtv unplugged', 'singles', 'the singles',
+        'single', 'demo', 'demos', 'anthology', 'the collection', 'collection', 'gold', 'essential',
+        'the essential', 'the essentials', 'essentials', 'ep', 'remixes', 'the remixes',
+        'untitled', 'self-titled', 's/t', 'unknown', 'unknown album', '<unknown>', '[unknown]',
+        'christmas', 'acoustic', 'b-sides', 'rarities', 'covers', 'debut', 'i', 'ii', 'iii'
+    ))
 {%- endmacro %}

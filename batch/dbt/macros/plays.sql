@@ -12,6 +12,15 @@
     cast('2002-01-01' as timestamp)
 {%- endmacro %}
 
+{% macro fold_version() -%}
+    2
+{%- endmacro %}
+
+{% macro is_placeholder(artist, title) -%}
+    ({{ folded(artist) }} in ('(artist unknown)', '(n/a)', '(no artist)', '(no title)', '(none)', '(null)', '(unbekannter interpret)', '(undefined)', '(unknown artist)', '(unknown interpreter)', '(unknown)', '<artist unknown>', '<n/a>', '<no artist>', '<no title>', '<none>', '<null>', '<unbekannter interpret>', '<undefined>', '<unknown artist>', '<unknown interpreter>', '<unknown>', '[artist unknown]', '[n/a]', '[no artist]', '[no title]', '[none]', '[null]', '[unbekannter interpret]', '[undefined]', '[unknown artist]', '[unknown interpreter]', '[unknown]', 'artist unknown', 'unbekannter interpret', 'unknown artist', 'unknown interpreter')
+    or {{ folded(title) }} in ('(n/a)', '(no artist)', '(no title)', '(none)', '(null)', '(track unknown)', '(undefined)', '(unknown song)', '(unknown title)', '(unknown track)', '(unknown)', '(untitled track)', '<n/a>', '<no artist>', '<no title>', '<none>', '<null>', '<track unknown>', '<undefined>', '<unknown song>', '<unknown title>', '<unknown track>', '<unknown>', '<untitled track>', '[n/a]', '[no artist]', '[no title]', '[none]', '[null]', '[track unknown]', '[undefined]', '[unknown song]', '[unknown title]', '[unknown track]', '[unknown]', '[untitled track]', 'track unknown', 'unknown song', 'unknown title', 'unknown track', 'untitled track'))
+{%- endmacro %}
+
 {% macro known_length(duration_ms='duration_ms') -%}
     (case when {{ duration_ms }} between 1000 and 43200000 then {{ duration_ms }} end)
 {%- endmacro %}

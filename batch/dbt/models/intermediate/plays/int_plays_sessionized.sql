@@ -1,5 +1,5 @@
 {#-
-    Which session each play belongs to. A pause of more than `session_gap_seconds` between the
+    Which session each play belongs to. A pause of `session_gap_seconds` or more between the
     starts of two plays begins a new session; a session is named by its first play.
 
     Incremental: a play that arrives late can extend a session, join two, or start one earlier. For

@@ -1,18 +1,20 @@
-{#- One row an album of an artist, known by folded names; the most played spelling is shown. -#}
+{#-
+    One row an album as `fct_plays` keys it; the spelling played most is shown. A compilation is one
+    album of various artists.
+-#}
 
 with spellings as (
 
-    select artist, album, count(*) as plays, max(played_at) as last_played_at
-    from {{ ref('stg_segue__plays') }}
-    where album is not null
-    group by artist, album
-
-),
-
-keyed as (
-
-    select {{ album_key('artist', 'album') }} as album_key, *
-    from spellings
+    select
+        facts.album_key,
+        plays.album,
+        coalesce(plays.album_artist, plays.artist) as artist,
+        count(*) as plays,
+        max(plays.played_at) as last_played_at
+    from {{ ref('stg_segue__plays') }} as plays
+    inner join {{ ref('fct_plays') }} as facts on plays.event_id = facts.event_id
+    where facts.album_key <> {{ unknown() }}
+    group by facts.album_key, plays.album, coalesce(plays.album_artist, plays.artist)
 
 ),
 
@@ -22,8 +24,10 @@ albums as (
         album_key,
         album,
         artist,
-        sum(plays) over (partition by album_key) as plays
-    from keyed
+        sum(plays) over (partition by album_key) as plays,
+        album_key
+        = {{ album_key("'Various Artists'", 'album') }} as is_compilation
+    from spellings
     qualify
         row_number() over (
             partition by album_key order by plays desc, last_played_at desc, artist asc, album asc
@@ -32,11 +36,15 @@ albums as (
 )
 
 select
-    cast(album_key as varchar) as album_key,
-    album,
-    artist,
-    {{ artist_key('artist') }} as artist_key,
-    cast(plays as bigint) as plays
+    cast(albums.album_key as varchar) as album_key,
+    albums.album,
+    case when albums.is_compilation then 'Various Artists' else albums.artist end as artist,
+    coalesce(artists.artist_key, {{ unknown() }}) as artist_key,
+    cast(albums.plays as bigint) as plays
 from albums
+left join {{ ref('dim_artists') }} as artists
+    on
+        not albums.is_compilation
+        and {{ artist_key('albums.artist') }} = artists.artist_key
 union all
 select {{ unknown() }}, 'Unknown', 'Unknown', {{ unknown() }}, cast(0 as bigint)

@@ -14,12 +14,21 @@
     )
 }}
 -- depends_on: {{ ref('base_segue__merges') }}
+-- depends_on: {{ ref('int_compilations') }}
 
 with sessions as (
 
     select * from {{ ref('int_plays_sessionized') }}
     {% if is_incremental() %}
-        where session_landed_at >= {{ look_back('session_landed_at') }}
+        where
+            session_landed_at >= {{ look_back('session_landed_at') }}
+            -- An album that turns out to be a compilation changes the key of older plays.
+            or event_id in (
+                select plays.event_id
+                from {{ ref('stg_segue__plays') }} as plays
+                inner join {{ ref('int_compilations') }} as compilations
+                    on {{ folded('plays.album') }} = compilations.album_fold
+            )
     {% endif %}
 
 )
@@ -28,18 +37,27 @@ select
     plays.event_id,
     plays.user_id,
     plays.track_id,
+    {{ song_key('plays.artist', 'plays.title') }} as song_key,
     {{ artist_key('plays.artist') }} as artist_key,
-    {{ album_key('plays.artist', 'plays.album') }} as album_key,
+    {{ album_key(
+        "case when compilations.album_fold is null then coalesce(plays.album_artist, plays.artist)"
+        " else coalesce(plays.album_artist, 'Various Artists') end",
+        'plays.album'
+    ) }} as album_key,
     cast(plays.played_at as date) as played_date,
     plays.played_at,
     plays.received_at,
     plays.ms_played,
     plays.duration_ms,
+    cast({{ heard_ms('plays.ms_played', 'plays.duration_ms', 'plays.is_skipped') }} as bigint)
+        as heard_ms,
     case
         when plays.ms_played is null or plays.duration_ms is null then null
         when plays.ms_played >= plays.duration_ms then cast(1 as double)
         else cast(plays.ms_played as double) / cast(plays.duration_ms as double)
     end as played_ratio,
+    {{ is_counted('plays.ms_played', 'plays.duration_ms', 'plays.is_skipped') }}
+    and not {{ is_placeholder('plays.artist', 'plays.title') }} as is_counted,
     {{ was_skipped('plays.ms_played', 'plays.duration_ms', 'plays.is_skipped') }} as is_skipped,
     plays.reason_end,
     plays.source,
@@ -52,3 +70,5 @@ select
 from {{ ref('stg_segue__plays') }} as plays
 -- The narrow side second: it is the one held in memory (a third off at ten million plays).
 inner join sessions on plays.event_id = sessions.event_id
+left join {{ ref('int_compilations') }} as compilations
+    on {{ folded('plays.album') }} = compilations.album_fold

@@ -8,14 +8,14 @@ with tracks as (
     select
         session_id,
         user_id,
-        track_id,
+        song_key,
         min(played_at) as started_at,
         max(played_at) as last_played_at,
         count(*) as plays,
-        sum(ms_played) as ms_played,
+        sum(heard_ms) as ms_played,
         count(case when is_skipped then 1 end) as skips
     from {{ ref('fct_plays') }}
-    group by session_id, user_id, track_id
+    group by session_id, user_id, song_key
 
 )
 

@@ -7,7 +7,9 @@ with days as (
         count(*) as plays,
         count(distinct user_id) as active_listeners,
         count(distinct session_id) as sessions,
-        sum(ms_played) as ms_played,
+        count(case when is_counted then 1 end) as counted_plays,
+        sum(heard_ms) as ms_played,
+        count(heard_ms) as plays_of_known_time,
         count(is_skipped) as plays_of_known_end,
         count(case when is_skipped then 1 end) as skips
     from {{ ref('fct_plays') }}
@@ -17,9 +19,9 @@ with days as (
 
 first_plays as (
 
-    select user_id, track_id, min(played_date) as first_date
+    select user_id, song_key, min(played_date) as first_date
     from {{ ref('fct_plays') }}
-    group by user_id, track_id
+    group by user_id, song_key
 
 ),
 
@@ -50,6 +52,9 @@ select
     cast(coalesce(arrivals.new_listeners, 0) as bigint) as new_listeners,
     cast(coalesce(days.sessions, 0) as bigint) as sessions,
     cast(coalesce(days.ms_played, 0) as bigint) as ms_played,
+    cast(coalesce(days.counted_plays, 0) as bigint) as counted_plays,
+    cast(coalesce(days.plays_of_known_time, 0) as bigint) as plays_of_known_time,
+    cast(coalesce(days.plays_of_known_end, 0) as bigint) as plays_of_known_end,
     cast(coalesce(discoveries.discoveries, 0) as bigint) as discoveries,
     cast(discoveries.discoveries as double) / cast(nullif(days.plays, 0) as double)
         as discovery_rate,

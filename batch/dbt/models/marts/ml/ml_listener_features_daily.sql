@@ -19,7 +19,7 @@ days as (
         user_id,
         played_date,
         count(*) as plays,
-        count(distinct track_id) as tracks,
+        count(distinct song_key) as tracks,
         count(distinct session_id) as sessions,
         count(is_skipped) as plays_of_known_end,
         count(case when is_skipped then 1 end) as skips

@@ -16,37 +16,37 @@ with recent as (
 days as (
 
     select
-        track_id,
+        song_key,
         played_date,
         count(*) as plays,
         count(distinct user_id) as listeners,
         count(is_skipped) as plays_of_known_end,
         count(case when is_skipped then 1 end) as skips
     from recent
-    group by track_id, played_date
+    group by song_key, played_date
 
 ),
 
 features as (
 
     select
-        track_id,
+        song_key,
         played_date as feature_date,
         {% for days in (7, 28) -%}
         {% for column in ('plays', 'listeners', 'skips', 'plays_of_known_end') -%}
         sum({{ column }}) over (
-            partition by track_id order by played_date
+            partition by song_key order by played_date
             range between interval '{{ days }} days' preceding and interval '1 days' preceding
         ) as {{ column }}_{{ days }}d,
         {% endfor -%}
         {% endfor -%}
-        lag(played_date) over (partition by track_id order by played_date) as previous_date
+        lag(played_date) over (partition by song_key order by played_date) as previous_date
     from days
 
 )
 
 select
-    track_id,
+    song_key,
     feature_date,
     cast(coalesce(plays_7d, 0) as bigint) as plays_7d,
     cast(coalesce(plays_28d, 0) as bigint) as plays_28d,

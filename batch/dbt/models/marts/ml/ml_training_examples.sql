@@ -11,7 +11,7 @@ with recent as (
         lag(artist_key) over (partition by session_id order by session_position)
             as previous_artist_key,
         count(*) over (
-            partition by user_id, track_id order by played_at
+            partition by user_id, song_key order by played_at
             range between interval '28 days' preceding and interval '1 millisecond' preceding
         ) as own_plays_28d
     from {{ ref('fct_plays') }}
@@ -42,5 +42,5 @@ from recent
 inner join {{ ref('ml_listener_features_daily') }} as listeners
     on recent.user_id = listeners.user_id and recent.played_date = listeners.feature_date
 inner join {{ ref('ml_track_features_daily') }} as tracks
-    on recent.track_id = tracks.track_id and recent.played_date = tracks.feature_date
+    on recent.song_key = tracks.song_key and recent.played_date = tracks.feature_date
 where recent.is_skipped is not null

@@ -16,11 +16,21 @@ with catalogue as (
 
 ),
 
+tracks as (
+
+    -- An id under which two songs were played is the one's that was played more.
+    select track_id, song_key
+    from {{ ref('fct_plays') }}
+    group by track_id, song_key
+    qualify row_number() over (partition by track_id order by count(*) desc, song_key asc) = 1
+
+),
+
 shown as (
 
     select impressions.*, coalesce(tracks.song_key, catalogue.song_key) as song_key
     from {{ ref('stg_segue__impressions') }} as impressions
-    left join {{ ref('dim_tracks') }} as tracks on impressions.track_id = tracks.track_id
+    left join tracks on impressions.track_id = tracks.track_id
     left join catalogue on impressions.track_id = catalogue.track_id
     where impressions.position >= 0
 
@@ -34,9 +44,8 @@ plays as (
         fct_plays.played_at,
         fct_plays.impression_id,
         fct_plays.is_skipped,
-        tracks.song_key
+        fct_plays.song_key
     from {{ ref('fct_plays') }} as fct_plays
-    inner join {{ ref('dim_tracks') }} as tracks on fct_plays.track_id = tracks.track_id
     where fct_plays.user_id in (select shown.user_id from shown)
 
 ),

@@ -17,6 +17,7 @@ select
     source,
     session_hint,
     impression_id,
+    {{ album_artist('extra') }} as album_artist,
     log_id,
     kafka_partition,
     kafka_offset,

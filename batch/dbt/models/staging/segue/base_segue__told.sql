@@ -20,6 +20,7 @@ select
     deliveries.source,
     deliveries.session_hint,
     deliveries.impression_id,
+    deliveries.album_artist,
     deliveries.log_id,
     deliveries.kafka_partition,
     deliveries.kafka_offset,
