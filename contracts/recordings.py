@@ -15,6 +15,9 @@ from hashlib import blake2b
 
 from contracts.ids import normalise
 
+#: Version of :func:`recording_number`, whose values are stored; a change of names folded raises it.
+KEY_VERSION = 2
+
 _GUESTS = r"(?:feat(?:\.|uring)?|ft\.?)\s+"
 _YEAR = r"(?:19|20)\d\d"
 # The same recording again: remastered, in another edition, with bad language left in.

@@ -29,10 +29,16 @@ def _least(known: Any, later: Any) -> Any:
     return min((value for value in (known, later) if value is not None), default=None)
 
 
+def _greatest(known: Any, later: Any) -> Any:
+    return max((value for value in (known, later) if value is not None), default=None)
+
+
 #: The first value that is known.
 FIRST = Fill(lambda known, later: later if known is None else known, "coalesce({known}, {later})")
 #: The least value that is known: it does not depend on who came first.
 LEAST = Fill(_least, "least({known}, {later})")
+#: The greatest value that is known.
+GREATEST = Fill(_greatest, "greatest({known}, {later})")
 #: All values of both, sorted.
 UNION = Fill(
     lambda known, later: sorted({*known, *later}),
@@ -40,13 +46,13 @@ UNION = Fill(
 )
 
 #: Column of a play -> how it is merged when the event is reported again; other columns stay.
-#: Start and length decide which plays are one, so they must not depend on who came first.
+#: Start, lengths and skip decide which plays are one, so they must not depend on who came first.
 FILLS: dict[str, Fill] = {
     "played_at": LEAST,
     "album": FIRST,
-    "ms_played": FIRST,
+    "ms_played": GREATEST,
     "duration_ms": LEAST,
-    "skipped": FIRST,
+    "skipped": LEAST,
     "extra": FIRST,
     "name_key": FIRST,
     "clients": UNION,

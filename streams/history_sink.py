@@ -1,13 +1,14 @@
 """The history sink: every play once in PostgreSQL, with exact counts, in the log's own order.
 
 One flush is one transaction: the rows, the merges of what two clients told of one play
-(:mod:`streams.duplicates`), the counts of what was really new, and the fence that says up to which
+(:mod:`contracts.same_play`), the counts of what was really new, and the fence that says up to which
 offset the table stands. PostgreSQL's text has no NUL, so NUL characters in names
 become U+FFFD here; the log and the lake keep them.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,18 +16,22 @@ from typing import Any
 import msgspec
 
 from contracts.events import Play, Submission
-from contracts.ids import track_key
 from contracts.postgres import with_session
+from contracts.recordings import recording_number
+from contracts.same_play import client_of
 from contracts.settings import Settings
 from contracts.topics import Topic
 from contracts.workers import HISTORY_SINK
 from streams.consume import Follower, follow_together
 from streams.decode import Batch
-from streams.duplicates import Told, client_of, fill
+from streams.duplicates import Told, fill
 from streams.feedback_history import FeedbackSink
 from streams.postgres_sink import Connection, PostgresSink, place
+from streams.rekey import rekey
 from streams.tell import tell
 from streams.worker import Worker, run_worker
+
+log = logging.getLogger(__name__)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # `listens` answers from this table, so it may lag a client's own submission only shortly.
@@ -37,6 +42,13 @@ class HistorySink(PostgresSink[Submission]):
     """Writes batches of plays to PostgreSQL; counts the plays that were new."""
 
     fence = "history_fence"
+
+    def positions(self) -> dict[int, int]:
+        """Return ``partition -> next offset``; rows of an older version get their keys first."""
+        with self._transaction() as connection:
+            if rekey(connection):
+                log.info("the keys of all plays were computed anew: they compare names as now")
+        return super().positions()
 
     def apply(self, connection: Connection, batches: list[Batch[Submission]]) -> int:
         """Insert the plays of the batches; return how many were new."""
@@ -74,7 +86,7 @@ def to_told(user_id: str, play: Play, at: int) -> Told:
         source=source,
         received_at=_EPOCH + timedelta(milliseconds=play.received_at),
         extra=None if play.extra is None else _text(play.extra),
-        name_key=track_key(play.artist, play.title) - 2**63,
+        name_key=recording_number(play.artist, play.title),
         place=at,
         clients=[client_of(source)],
     )

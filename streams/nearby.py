@@ -1,31 +1,43 @@
 """The plays that must be grouped again when some of them changed, as one SQL query.
 
-The query only has to find every play that the rule (:mod:`streams.duplicates`) might join with a
+The query only has to find every play that the rule (:mod:`contracts.same_play`) might join with a
 changed one; which of them are one play is then decided in Python. So the only part of the rule it
-uses is the greatest distance between two starts, the parameter ``reach``.
+uses is how far apart two reports of one play may start.
 """
 
 from __future__ import annotations
 
+from contracts.plays import LONGEST_MS
+from contracts.same_play import FARTHEST, MINUTE_MS, REACH_MS
+
 #: Columns that a query of changed plays returns.
-SEED_COLUMNS = "user_id, name_key, event_id, played_at"
+SEED_COLUMNS = "user_id, name_key, event_id, played_at, ms_played, duration_ms"
+_FARTHEST = f"interval '{int(FARTHEST.total_seconds())} s'"
 
 
 def near(other: str, one: str) -> str:
-    """Return the condition that two plays are of one listener and track, and start close together.
+    """Return the condition that two plays may be one: :func:`contracts.same_play.far` as SQL.
 
-    Its parameter is ``reach``, an interval.
+    The first bound of the distance is constant, so that an index serves it.
     """
+    lengths = ", ".join(
+        f"coalesce({play}.{column}, 0)"
+        for play in (other, one)
+        for column in ("ms_played", "duration_ms")
+    )
     return f"""
         {other}.user_id = {one}.user_id and {other}.name_key = {one}.name_key
-        and {other}.played_at between {one}.played_at - %(reach)s and {one}.played_at + %(reach)s
+        and {other}.played_at between {one}.played_at - {_FARTHEST}
+            and {one}.played_at + {_FARTHEST}
+        and abs(extract(epoch from {other}.played_at - {one}.played_at)) * 1000
+            <= {REACH_MS + MINUTE_MS} + least(greatest({lengths}), {LONGEST_MS})
     """
 
 
 def nearby(seeds: str) -> str:
     """Return a query for ``user_id, event_id`` of all plays connected with the seeds.
 
-    Plays are connected by steps of at most ``reach``. A seed that is near to nothing and that is no
+    Plays are connected by steps between near ones. A seed that is near to nothing and that is no
     member of a group is left out: there is nothing to decide.
 
     Parameters
@@ -35,7 +47,9 @@ def nearby(seeds: str) -> str:
     """
     return f"""
         with recursive reached as (
-            select seed.user_id, seed.name_key, seed.event_id, seed.played_at
+            select
+                seed.user_id, seed.name_key, seed.event_id, seed.played_at,
+                seed.ms_played, seed.duration_ms
             from ({seeds}) as seed
             where
                 exists (
@@ -44,12 +58,16 @@ def nearby(seeds: str) -> str:
                 )
                 or exists (select 1 from merged_plays as m where {near("m", "seed")})
             union
-            select near.user_id, near.name_key, near.event_id, near.played_at
+            select
+                near.user_id, near.name_key, near.event_id, near.played_at,
+                near.ms_played, near.duration_ms
             from reached, lateral (
-                select p.user_id, p.name_key, p.event_id, p.played_at from plays as p
+                select p.user_id, p.name_key, p.event_id, p.played_at, p.ms_played, p.duration_ms
+                from plays as p
                 where {near("p", "reached")}
                 union all
-                select m.user_id, m.name_key, m.event_id, m.played_at from merged_plays as m
+                select m.user_id, m.name_key, m.event_id, m.played_at, m.ms_played, m.duration_ms
+                from merged_plays as m
                 where {near("m", "reached")}
             ) as near
         )

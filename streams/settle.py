@@ -14,7 +14,8 @@ from typing import Any
 import psycopg
 from psycopg.types.json import Jsonb
 
-from streams.duplicates import REACH, Told, enrich, group, why
+from contracts.same_play import group, why
+from streams.duplicates import Told, enrich
 from streams.nearby import nearby
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -47,8 +48,7 @@ def settle(connection: Connection, seeds: str, arguments: Mapping[str, Any] | No
     arguments
         Its parameters, by name.
     """
-    given = {**(arguments or {}), "reach": REACH}
-    reached = connection.execute(nearby(seeds).encode(), given).fetchall()
+    reached = connection.execute(nearby(seeds).encode(), arguments).fetchall()
     if not reached:
         return 0
     where = ([user for user, _ in reached], [event for _, event in reached])

@@ -36,15 +36,6 @@ def _news(later: str) -> str:
 
 
 _MEMBER = "known.user_id = told.user_id and known.event_id = told.event_id"
-_MEET_CLIENTS = """
-insert into listener_clients (user_id, client)
-select distinct user_id, unnest(clients) from incoming on conflict do nothing
-"""
-# With one client nothing can be a duplicate: nobody else's plays are looked at twice.
-_SEVERAL = """
-select user_id from listener_clients where user_id in (select user_id from incoming)
-group by user_id having count(*) > 1
-"""
 _FILL_MERGED = f"""
 with filled as (
     update merged_plays as known set {_set("told")} from incoming as told
@@ -61,7 +52,7 @@ with told as (
     where {_news("excluded")}
     returning user_id, event_id, xmax = 0 as is_new
 ), noted as (
-    insert into touched select user_id, event_id from told where user_id = any(%s)
+    insert into touched select user_id, event_id from told
 ), counted as (
     insert into listen_counts as c (user_id, plays)
     select user_id, count(*) from told where is_new group by user_id
@@ -85,14 +76,10 @@ def tell(connection: Connection, plays: Iterable[Told]) -> int:
             for play in plays:
                 *columns, clients = msgspec.structs.astuple(play)
                 copy.write_row((*columns, _array(tuple(clients))))
-        cursor.execute(_MEET_CLIENTS)
-        several = [user for (user,) in cursor.execute(_SEVERAL).fetchall()]
-        if several:
-            cursor.execute(_FILL_MERGED.encode())
-        row = cursor.execute(_INSERT.encode(), (several,)).fetchone()
+        cursor.execute(_FILL_MERGED.encode())
+        row = cursor.execute(_INSERT.encode()).fetchone()
         assert row is not None
-        if several:
-            settle(connection, _SEEDS)
+        settle(connection, _SEEDS)
     return int(row[0])
 
 

@@ -9,9 +9,10 @@ from collections import Counter
 import psycopg
 import pytest
 
+from contracts.same_play import group
 from infra.operations.duplicates import merged, unmerge
 from infra.stack.postgres import Postgres
-from streams.duplicates import Told, enrich, group
+from streams.duplicates import Told, enrich
 from streams.settle import COLUMNS, Connection
 from streams.tell import tell
 from tests.streams.test_duplicates import known, told
@@ -117,7 +118,7 @@ def test_un_merged_stays_un_merged(postgres: Postgres) -> None:
     assert only.event_id == reports[1].event_id
     assert only.into == reports[0].event_id
     assert only.seconds_apart == 5
-    assert "b told 5 s after a" in only.why
+    assert "b reported it 5 s after a" in only.why
     unmerge(postgres.address, user, only.event_id)
     assert merged(postgres.address, user) == []
     with psycopg.connect(postgres.address) as connection:

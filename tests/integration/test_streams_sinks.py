@@ -25,6 +25,7 @@ from contracts.ids import partition_of
 from contracts.impressions import Impression, pack
 from contracts.impressions import encode as encode_impression
 from contracts.lake import TABLES
+from contracts.same_play import client_of
 from contracts.topics import Topics
 from infra.stack.ports import free_ports
 from infra.stack.postgres import Postgres
@@ -34,7 +35,6 @@ from infra.stack.server import Server
 from infra.stack.tansu import Tansu
 from infra.stack.valkey import Valkey
 from streams.decode import Batch
-from streams.duplicates import client_of
 from streams.errors import PositionLost
 from streams.history_sink import HistorySink
 from streams.lake_sink import LakeSink

@@ -9,11 +9,15 @@ import duckdb
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.duplicates import REACH, Told, group
+from contracts.same_play import MINUTE_MS, REACH_MS, far, group
+from streams.duplicates import Told
 from streams.nearby import SEED_COLUMNS, nearby
 from tests.streams.test_duplicates import START, known, reports, told
 
-_TABLE = "(user_id text, name_key bigint, event_id uuid, played_at timestamptz)"
+_TABLE = """(user_id text, name_key bigint, event_id uuid, played_at timestamptz,
+    ms_played bigint, duration_ms bigint)"""
+#: How far apart reports of unknown length may start.
+REACH = timedelta(milliseconds=REACH_MS + MINUTE_MS)
 _ENGINE = duckdb.connect()
 _SEEDS = f"select {SEED_COLUMNS} from seeds where user_id = %(user)s"
 
@@ -21,13 +25,16 @@ _SEEDS = f"select {SEED_COLUMNS} from seeds where user_id = %(user)s"
 def found(plays: Iterable[Told], merged: Iterable[Told], seeds: Iterable[Told]) -> set[str]:
     """Run the query in an engine without a server, whose parameters are written differently."""
     for table, rows in (("plays", plays), ("merged_plays", merged), ("seeds", seeds)):
-        values = [(p.user_id, p.name_key, p.event_id, p.played_at) for p in rows]
+        values = [
+            (p.user_id, p.name_key, p.event_id, p.played_at, p.ms_played, p.duration_ms)
+            for p in rows
+        ]
         _ENGINE.execute(f"create or replace table {table} {_TABLE}")
         if values:
-            row = ", ".join(["(?, ?, ?, ?)"] * len(values))
+            row = ", ".join(["(?, ?, ?, ?, ?, ?)"] * len(values))
             _ENGINE.execute(f"insert into {table} values {row}", [v for r in values for v in r])
-    query = nearby(_SEEDS).replace("%(reach)s", "$reach").replace("%(user)s", "$user")
-    rows_ = _ENGINE.execute(query, {"reach": REACH, "user": "ada"}).fetchall()
+    query = nearby(_SEEDS).replace("%(user)s", "$user")
+    rows_ = _ENGINE.execute(query, {"user": "ada"}).fetchall()
     return {event for _, event in rows_}
 
 
@@ -45,8 +52,9 @@ def test_it_finds_every_member_of_every_group_of_a_changed_play(
             assert events <= shown
     # A play that was left out is farther than the reach from all that were found.
     for left_out in (play for play in plays if play.event_id not in shown):
-        nearest = [abs(left_out.played_at - p.played_at) for p in plays if p.event_id in shown]
-        assert all(distance > REACH for distance in nearest)
+        for play in (p for p in plays if p.event_id in shown):
+            distance = abs(left_out.played_at - play.played_at)
+            assert distance > timedelta(milliseconds=max(far(left_out), far(play)))
 
 
 def test_a_play_that_is_near_to_nothing_needs_no_second_look() -> None:
