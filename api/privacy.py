@@ -13,7 +13,6 @@ from psycopg_pool import PoolTimeout
 from api.audit import origin_of
 from api.auth import Identity
 from api.errors import ApiError, forbidden, unavailable
-from api.plays.parse import check_user
 from api.services import Services
 from api.web import Caller, With, answers, json_reply
 from contracts.accounts import ADMIN, ADMIN_ROLE, LISTENER_ROLE, REVOKE_ALL
@@ -21,6 +20,7 @@ from contracts.audit import INSERT, entry
 from contracts.erasure_requests import ASK
 from contracts.erasure_requests import request as erasure_of
 from contracts.errors import InvalidEvent
+from contracts.listeners import check_user
 
 router = APIRouter(prefix="/v1", tags=["privacy"])
 _STATUS = (

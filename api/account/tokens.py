@@ -17,7 +17,6 @@ from api.audit import origin_of
 from api.auth import Identity
 from api.errors import ApiError, forbidden
 from api.lastfm.sessions import LABEL, md5
-from api.plays.parse import check_user
 from api.services import Services
 from api.web import Caller, With, answers, body_of, json_reply
 from contracts.accounts import (
@@ -30,6 +29,7 @@ from contracts.accounts import (
 )
 from contracts.audit import entry
 from contracts.errors import InvalidEvent
+from contracts.listeners import check_new_listener
 
 router = APIRouter(prefix="/v1", tags=["account"])
 
@@ -119,7 +119,7 @@ async def make_token(request: Request, services: With, caller: Caller) -> Respon
     user = given.user or caller.user_id
     _check_may_make(caller, user, given)
     try:
-        check_user(user)
+        check_new_listener(user)
     except InvalidEvent as error:
         raise ApiError(400, error.reason, str(error), field="user") from None
     token = secrets.token_urlsafe(32)

@@ -7,6 +7,7 @@ from typing import Any
 
 from api.errors import ApiError
 from api.listenbrainz.limits import MAX_DURATION, MAX_TAG_CHARACTERS, MAX_TAGS
+from contracts.placeholders import is_visible
 
 _REQUIRED = ("artist_name", "track_name")
 _MBID = re.compile(r"[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}", re.I)
@@ -39,6 +40,8 @@ def check_names(metadata: dict[str, Any]) -> None:
         metadata[name] = value.strip()
         if not metadata[name]:
             raise _refuse(f"field track_metadata.{name} is empty.")
+        if not is_visible(metadata[name]):
+            raise _refuse(f"field track_metadata.{name} consists of invisible characters.")
     for name in _REQUIRED:
         if name not in metadata:
             raise _refuse(f"JSON document does not contain required field track_metadata.{name}.")

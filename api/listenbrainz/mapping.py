@@ -8,6 +8,7 @@ from typing import Any
 
 from contracts.events import Play
 from contracts.ids import event_id, track_id
+from contracts.plays import lengths
 
 _MAX_SOURCE = 256
 _IDS = frozenset({"recording_mbid", "isrc", "spotify_id"})
@@ -20,6 +21,9 @@ def play_of(listen: dict[str, Any], user: str, now_ms: int) -> Play:
     info: dict[str, Any] = metadata.get("additional_info") or {}
     artist, title = metadata["artist_name"], metadata["track_name"]
     played_at = listen["listened_at"] * 1000
+    ms_played, duration_ms = lengths(
+        _ms(info, "ms_played", "duration_played"), _ms(info, "duration_ms", "duration")
+    )
     return Play(
         event_id=event_id(user, played_at, artist, title),
         track_id=_track_id(artist, title, info),
@@ -29,8 +33,8 @@ def play_of(listen: dict[str, Any], user: str, now_ms: int) -> Play:
         received_at=now_ms,
         source=source_of(info),
         album=metadata.get("release_name"),
-        ms_played=_ms(info, "ms_played", "duration_played"),
-        duration_ms=_ms(info, "duration_ms", "duration"),
+        ms_played=ms_played,
+        duration_ms=duration_ms,
         skipped=skipped if isinstance(skipped := info.get("skipped"), bool) else None,
         reason_end=_text(info.get("reason_end")),
         impression_id=_text(info.get("impression_id")),
@@ -67,7 +71,8 @@ def source_of(info: dict[str, Any]) -> str:
 
 def duration_seconds(metadata: dict[str, Any]) -> float | None:
     """Return how long a track lasts, where the client says so."""
-    duration = _ms(metadata.get("additional_info") or {}, "duration_ms", "duration")
+    info = metadata.get("additional_info") or {}
+    _, duration = lengths(None, _ms(info, "duration_ms", "duration"))
     return None if duration is None else duration / 1000
 
 

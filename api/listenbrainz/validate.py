@@ -113,7 +113,7 @@ def _check_listen(listen: Any, listen_type: str, now: float) -> None:
         raise refuse("JSON document must contain the key track_metadata as an object.")
     check_names(metadata)
     info = metadata.get("additional_info")
-    if info is None:
+    if not info:  # PHP writes an empty object as []
         metadata.pop("additional_info", None)
     elif not isinstance(info, dict):
         raise refuse("track_metadata.additional_info must be an object.")

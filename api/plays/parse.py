@@ -14,7 +14,9 @@ from api.plays.wire import MAX_PLAY, MAX_PLAYS, Accepted, PlayIn, PlaysIn, RawPl
 from contracts.errors import InvalidEvent
 from contracts.events import Play
 from contracts.ids import event_id, track_id
-from contracts.plays import OLDEST_MS, SKEW_MS
+from contracts.listeners import check_new_listener, listener_name
+from contracts.placeholders import is_visible
+from contracts.plays import OLDEST_MS, SKEW_MS, lengths
 
 DEFAULT_SOURCE = "v1"
 
@@ -139,7 +141,7 @@ class _Reader:
     def accept(self, incoming: PlayIn, index: int) -> None:
         """Take a play; raises InvalidEvent for one to refuse, ApiError for all of them."""
         parsed = self.parsed
-        user = incoming.user or self._identity.user_id
+        user = listener_name(incoming.user) if incoming.user else self._identity.user_id
         plays = parsed.by_listener.get(user)
         if plays is None:
             self._check(user, index)
@@ -161,27 +163,12 @@ class _Reader:
                 f"This token may not post plays for {user!r}: role client or admin may.",
                 field=f"plays[{index}].user",
             )
-        check_user(user)
+        check_new_listener(user)
 
     def refuse(self, error: InvalidEvent, original: bytes) -> None:
         """Note a play that is refused, and why."""
         self.parsed.results.append(RejectedPlay(error.reason, str(error)))
         self.parsed.refused.append((error.reason, str(error), original))
-
-
-def check_user(user: str) -> None:
-    """Check the name of a listener.
-
-    Raises
-    ------
-    InvalidEvent
-        It is empty, has control characters, or begins or ends with white space.
-    """
-    if not user or not user.isprintable() or user != user.strip() or len(user) > 256:
-        raise InvalidEvent(
-            "bad-text",
-            "A listener's name has 1 to 256 printable characters and no white space at its ends.",
-        )
 
 
 def make_play(incoming: PlayIn, user: str, now_ms: int) -> Play:
@@ -195,6 +182,8 @@ def make_play(incoming: PlayIn, user: str, now_ms: int) -> Play:
     artist, title = incoming.artist.strip(), incoming.title.strip()
     if not artist or not title:
         raise InvalidEvent("bad-text", "artist and title must not be blank.")
+    if not (is_visible(artist) and is_visible(title)):
+        raise InvalidEvent("bad-text", "artist and title must not be invisible characters alone.")
     given = None
     if incoming.recording_mbid or incoming.isrc or incoming.spotify_uri:
         given = {name: value for name in _IDS if (value := getattr(incoming, name))}
@@ -203,6 +192,7 @@ def make_play(incoming: PlayIn, user: str, now_ms: int) -> Play:
         played_at = read_time(played_at)
     if not OLDEST_MS <= played_at < now_ms + SKEW_MS:
         check_time(played_at, now_ms)
+    ms_played, duration_ms = lengths(incoming.ms_played, incoming.duration_ms)
     return Play(
         event_id=event_id(user, played_at, artist, title),
         track_id=track_id(artist, title, **given) if given else track_id(artist, title),
@@ -212,8 +202,8 @@ def make_play(incoming: PlayIn, user: str, now_ms: int) -> Play:
         received_at=now_ms,
         source=incoming.source or DEFAULT_SOURCE,
         album=incoming.album or None,
-        ms_played=incoming.ms_played,
-        duration_ms=incoming.duration_ms,
+        ms_played=ms_played,
+        duration_ms=duration_ms,
         skipped=incoming.skipped,
         reason_end=incoming.reason_end,
         session_hint=incoming.session,

@@ -12,12 +12,12 @@ from api.audit import origin_of
 from api.errors import ApiError, unavailable
 from api.feedback import feedback_record
 from api.http import read_body
-from api.plays.parse import check_user
 from api.serving.lookup import document_of
 from api.web import Caller, With, answers, body_of, json_reply
 from contracts.audit import entry
 from contracts.errors import BrokerUnavailable, InvalidEvent
 from contracts.ids import track_id
+from contracts.listeners import check_user
 
 router = APIRouter(prefix="/v1", tags=["serving"])
 MAX_BODY = 65_536

@@ -27,7 +27,8 @@ from contracts.accounts import (
     token_row,
 )
 from contracts.audit import INSERT, entry
-from contracts.errors import ConfigurationError
+from contracts.errors import ConfigurationError, InvalidEvent
+from contracts.listeners import check_new_listener, listener_name
 from infra.operations.audit.trail import here
 from infra.operations.database import Connection, connected
 
@@ -57,10 +58,11 @@ def create(
     from api.lastfm.sessions import md5  # the whole API with it: not for `--help` and `list`
 
     roles = _known_roles(role or [LISTENER_ROLE])
-    if not user or not user.isprintable() or user != user.strip() or len(user) > 256:
-        raise ConfigurationError(
-            "a user name has 1 to 256 printable characters and no white space at its ends"
-        )
+    user = listener_name(user)
+    try:
+        check_new_listener(user)
+    except InvalidEvent as error:
+        raise ConfigurationError(str(error)) from None
     token = secrets.token_urlsafe(32)
     name = token_hash(token).hex()[:_ID]
     expires = None if expires_days is None else datetime.now(UTC) + timedelta(days=expires_days)
