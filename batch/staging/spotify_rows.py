@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from batch.collectors.archive import ArchiveRecord
+from batch.collectors.archive import ArchivedAnswer
 from batch.collectors.mending import mended
 from batch.collectors.plays import Refused
 from batch.collectors.spotify.contract import Album, Artist, RecentlyPlayed, Track
@@ -21,7 +21,7 @@ Staged = tuple[Table, Row] | Refused
 _CONTRACTS: dict[str, Any] = {"tracks": Track, "artists": Artist}
 
 
-def rows_of(record: Record) -> Iterator[Staged]:
+def rows_of(record: ArchivedAnswer) -> Iterator[Staged]:
     """Yield what an answer says: rows by table, and records that cannot be used."""
     if record.status in (204, 404):
         return

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contracts.posted import MAX_NAME, PostedPlay, milliseconds, optional
 from infra.operations.imports import csv_rows
 from infra.operations.imports.lines import lines
-from infra.operations.imports.rows import Options, Readable, ImportedRecord, Refused, name, when
+from infra.operations.imports.rows import ImportedRecord, Options, Readable, Refused, name, when
 
 Read = Callable[[Mapping[str, str], Options, int], PostedPlay]
 _SKIPS = re.compile(r"SKIP|TRACK_SKIPPED|MANUALLY_SELECTED_PLAYBACK", re.IGNORECASE)

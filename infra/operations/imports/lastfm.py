@@ -10,10 +10,10 @@ from infra.operations.imports import table
 from infra.operations.imports.json_stream import elements
 from infra.operations.imports.lines import LongLine, lines
 from infra.operations.imports.rows import (
+    ImportedRecord,
     Listeners,
     Options,
     Readable,
-    ImportedRecord,
     Refused,
     name,
     when,

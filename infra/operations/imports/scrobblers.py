@@ -13,7 +13,15 @@ from typing import Any
 from contracts.posted import MAX_NAME, PostedPlay, milliseconds, optional
 from infra.operations.imports.json_stream import IsRecord, elements
 from infra.operations.imports.lines import LongLine, lines
-from infra.operations.imports.rows import Options, Parser, Readable, ImportedRecord, Refused, name, when
+from infra.operations.imports.rows import (
+    ImportedRecord,
+    Options,
+    Parser,
+    Readable,
+    Refused,
+    name,
+    when,
+)
 
 Row = dict[str, Any]
 Read = Callable[[Row, Options], PostedPlay]

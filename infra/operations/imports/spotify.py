@@ -17,9 +17,9 @@ from contracts.placeholders import is_placeholder
 from contracts.posted import MAX_NAME, PostedPlay, milliseconds, optional
 from infra.operations.imports.json_stream import Element, elements
 from infra.operations.imports.rows import (
+    ImportedRecord,
     Options,
     Readable,
-    ImportedRecord,
     Refused,
     flag,
     name,

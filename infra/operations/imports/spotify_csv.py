@@ -8,7 +8,7 @@ from typing import Any
 from contracts.posted import PostedPlay
 from infra.operations.imports import csv_rows
 from infra.operations.imports.lines import lines
-from infra.operations.imports.rows import Options, Readable, ImportedRecord, Refused
+from infra.operations.imports.rows import ImportedRecord, Options, Readable, Refused
 from infra.operations.imports.spotify import AccountReader, ExtendedReader
 
 #: Name of a column without case and underscores -> the field of the row.
@@ -56,7 +56,9 @@ def _read(
             if row.fields is None or len(row.fields) != len(columns):
                 raise Refused("bad-columns", f"{len(columns)} fields are expected")
             held = zip(columns, row.fields, strict=True)
-            yield ImportedRecord(row.line, play=read({fields[c]: v for c, v in held if c in fields and v}))
+            yield ImportedRecord(
+                row.line, play=read({fields[c]: v for c, v in held if c in fields and v})
+            )
         except Refused as refused:
             yield ImportedRecord(row.line, refused=refused, raw=row.raw, head=head)
 

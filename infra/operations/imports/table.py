@@ -18,10 +18,10 @@ from infra.operations.imports import csv_rows
 from infra.operations.imports.dates import LOOKED_AT, UNDECIDED, is_numeric, order_of
 from infra.operations.imports.lines import LongLine, lines
 from infra.operations.imports.rows import (
+    ImportedRecord,
     Listeners,
     Options,
     Readable,
-    ImportedRecord,
     Refused,
     flag,
     name,
