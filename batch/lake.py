@@ -20,7 +20,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from contracts.errors import ConfigurationError, StoreUnavailable
-from contracts.lake import CATALOGUE, TABLES
+from contracts.lake import CATALOGUE, RESULTS, TABLES
 from contracts.settings import Settings
 
 #: How long a file stays after compaction replaced it: how far time travel reaches.
@@ -85,7 +85,7 @@ class Lake:
     @classmethod
     def all(cls, settings: Settings) -> dict[str, Lake]:
         """Return every table of the contract by name, whether there is one yet or not."""
-        return {name: cls(settings.paths.lake / name) for name in (*TABLES, *CATALOGUE)}
+        return {name: cls(settings.paths.lake / name) for name in (*TABLES, *RESULTS, *CATALOGUE)}
 
     @classmethod
     def newest(cls, settings: Settings) -> dict[str, Snapshot | None]:

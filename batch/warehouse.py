@@ -23,7 +23,7 @@ from batch.lake import Snapshot
 from batch.merges import land_merges
 from contracts.environ import read
 from contracts.errors import ConfigurationError, StoreUnavailable
-from contracts.lake import CATALOGUE, TABLES
+from contracts.lake import CATALOGUE, RESULTS, TABLES
 from contracts.options import WarehouseLimits
 from contracts.settings import Settings
 
@@ -102,7 +102,7 @@ def land(settings: Settings, snapshots: Mapping[str, Snapshot | None]) -> None:
     """
     with connect(settings, read_only=False) as connection:
         connection.execute("create schema if not exists raw")
-        for table, schema in {**TABLES, **CATALOGUE}.items():
+        for table, schema in {**TABLES, **RESULTS, **CATALOGUE}.items():
             snapshot = snapshots.get(table)
             if snapshot is not None and snapshot.files:
                 connection.execute(f"create or replace view raw.{table} as {_files(snapshot)}")

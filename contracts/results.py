@@ -79,7 +79,7 @@ class Trending(msgspec.Struct, kw_only=True):
 
 
 class Session(msgspec.Struct, kw_only=True):
-    """Plays of one listener without a pause of more than 30 minutes between two starts.
+    """Plays of one listener whose starts are less than 30 minutes apart (contracts.plays).
 
     Key: listener and start. Times are milliseconds since the epoch, UTC, of the first and the last
     play's start.

@@ -34,6 +34,7 @@ from streams.decode import Batch, Record
 from streams.follow import follow
 from streams.forgetting import Forgetting
 from streams.listeners import pieces
+from streams.suspects import SuspectFollower, without
 from streams.views import Views
 from streams.worker import Worker, run_worker
 
@@ -148,6 +149,10 @@ class ModelFold:
         self._letters = DeadLetters(settings, worker.name)
         self._directory = ModelDirectory(settings.paths.model)
         self._views = Views(settings.paths)
+        # Policy: what no person played is not learned, so it is not popular either.
+        self._suspects = SuspectFollower(settings) if settings.flink else None
+        if self._suspects is not None:
+            self._suspects.read_whole()
         self._model = self._directory.resume()
         for error in self._directory.refused:
             log.warning("%s; plays it held are learned from the log again", error)
@@ -185,6 +190,8 @@ class ModelFold:
                 )
                 self._status.add(dead_letters=count)
                 batch = self._decode(piece, tp.partition, start)  # less an erasure meanwhile
+            if self._suspects is not None:
+                self._status.add(suspect_plays=without(batch, self._suspects.suspects))
             # No await between these two: the arrays and their offset change together.
             counts = learn(self._model, batch)
             self._model.set_offset(self._log_id, tp.partition, batch.last)

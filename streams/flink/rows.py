@@ -13,9 +13,9 @@ from zlib import crc32
 
 from contracts.events import Play
 from contracts.ids import artist_id
+from contracts.plays import COUNTED_MS
 from streams.decode import Decoder, Record, Rejected
 
-_HALF_A_MINUTE = 30_000
 _artist_id = lru_cache(65_536)(artist_id)
 
 
@@ -61,7 +61,7 @@ def is_late(played_at: int, received_at: int, bound: int) -> bool:
 
 def is_heard(play: Play) -> bool:
     """Whether a play was heard for half a minute; a client that says nothing means yes."""
-    return not play.skipped and (play.ms_played is None or play.ms_played >= _HALF_A_MINUTE)
+    return not play.skipped and (play.ms_played is None or play.ms_played >= COUNTED_MS)
 
 
 def trace(track_id: str, played_at: int) -> int:

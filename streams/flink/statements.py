@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from string import Template
 
+from contracts.plays import SESSION_GAP
 from contracts.results import KINDS, WINDOWS
 
 FOLDER = Path(__file__).parent / "sql"
@@ -29,6 +30,10 @@ def interval(seconds: int) -> str:
     days, rest = divmod(seconds, 86_400)
     clock = f"{rest // 3600:02}:{rest // 60 % 60:02}:{rest % 60:02}"
     return f"INTERVAL '{days} {clock}' DAY TO SECOND"
+
+
+# A millisecond short: a pause of exactly the gap begins a new session.
+_GAP = interval(SESSION_GAP - 1).replace("' DAY TO SECOND", ".999' DAY TO SECOND(3)")
 
 
 def statements(name: str, **values: object) -> list[str]:
@@ -65,7 +70,9 @@ def job(name: str, *, sink: str, run: int, batch: bool = False) -> Iterator[str]
                 )  # fmt: skip
         return
     alone = batch and (FOLDER / f"{name}.batch.sql").exists()
-    yield from statements(f"{name}.batch" if alone else name, sink=sink, run=run)
+    yield from statements(
+        f"{name}.batch" if alone else name, sink=sink, run=run, gap=_GAP, gap_ms=1000 * SESSION_GAP
+    )
 
 
 def kafka_sink(topic: str, kafka: str) -> str:

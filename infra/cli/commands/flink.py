@@ -1,18 +1,24 @@
-"""`segue flink`: install Flink, see what its job does, stop it with a savepoint."""
+"""`segue flink`: install Flink, see what its job does, stop it with a savepoint; suspects."""
 
 from __future__ import annotations
 
 import json as jsonlib
 import time
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
+from rich.console import Console
+from rich.table import Table
 
 from contracts.errors import ConfigurationError
+from contracts.suspects import PATTERNS
 from infra.flink import environment
 from infra.flink.rest import Rest
+from infra.operations import suspects as operations
 from infra.stack.running import running
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
@@ -58,6 +64,35 @@ def savepoint(home: Home = None) -> None:
 def stop(home: Home = None) -> None:
     """Write a savepoint and end the job; segue up --flink goes on from there."""
     typer.echo(_rest(home).savepoint(stop=True))
+
+
+@app.command()
+def suspects(home: Home = None, json: Json = False) -> None:
+    """List listeners whose plays no person produces: the model leaves them out."""
+    held = operations.read(running(home).settings)
+    found = {user: held.findings(user) for user in held}
+    if json:
+        typer.echo(msgspec.json.encode(found).decode())
+        return
+    table = Table("listener", "found", "first", "last", "plays", "meaning")
+    for user, findings in found.items():
+        for each in findings:
+            table.add_row(
+                user, each.pattern, _at(each.started_at), _at(each.ended_at), str(each.plays),
+                PATTERNS.get(each.pattern, ""),
+            )  # fmt: skip
+    Console().print(table if found else "No suspects.")
+
+
+@app.command()
+def release(listener: str, home: Home = None) -> None:
+    """Release a listener from everything found up to now; what is found later counts again."""
+    operations.release(running(home).settings, listener)
+    typer.echo(f"{listener} is released; the model learns the plays that come from now on")
+
+
+def _at(ms: int) -> str:
+    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _rest(home: Path | None) -> Rest:

@@ -20,7 +20,7 @@ FROM (
   FROM (
     SELECT user_id, event_id, track_id, played_at,
       CASE WHEN played_at - LAG(played_at) OVER (
-        PARTITION BY user_id ORDER BY played_at, event_id) <= 1800000 THEN 0 ELSE 1 END AS begins
+        PARTITION BY user_id ORDER BY played_at, event_id) < ${gap_ms} THEN 0 ELSE 1 END AS begins
     FROM plays
   )
 )

@@ -1,5 +1,5 @@
--- Sessions: plays of a listener without a pause of more than 30 minutes. A pause of exactly 30
--- minutes does not end a session, here and in dbt.
+-- Sessions: plays of a listener whose starts are less than the session gap apart (contracts/plays.py).
+-- Flink joins windows that touch, so the gap here is a millisecond shorter.
 CREATE TEMPORARY TABLE sessions (
   `key` STRING,
   user_id STRING,
@@ -17,6 +17,6 @@ SELECT user_id || '|' || CAST(started_at AS STRING), user_id, started_at, last_p
 FROM (
   SELECT user_id, MIN(played_at) AS started_at, MAX(played_at) AS last_played_at,
     COUNT(*) AS plays, COUNT(DISTINCT track_id) AS tracks
-  FROM TABLE(SESSION(TABLE plays PARTITION BY user_id, DESCRIPTOR(`at`), INTERVAL '30' MINUTE))
+  FROM TABLE(SESSION(TABLE plays PARTITION BY user_id, DESCRIPTOR(`at`), ${gap}))
   GROUP BY user_id, window_start, window_end
 )

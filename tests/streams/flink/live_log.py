@@ -100,7 +100,7 @@ def play(user: str, artist: str, title: str, at: int, received: int) -> Play:
 
 
 def _bots(start: int) -> list[tuple[str, str, str, int]]:
-    """Return ``(user, artist, title, ms)`` of listeners that are none."""
+    """Return ``(user, artist, title, ms)`` of bots, and of pauses of exactly the session gap."""
     fast = [("bot-fast", "fast", f"song {n}", start + 7000 * n) for n in range(14)]
     one = [("bot-one", "one", "song", start + 200_000 * n) for n in range(45)]
     farm = [
@@ -108,7 +108,8 @@ def _bots(start: int) -> list[tuple[str, str, str, int]]:
         for account in range(8)
         for n in range(8)
     ]
-    return fast + one + farm
+    gap = [("gapper", "gap", f"song {n}", start + 1_800_000 * n) for n in range(4)]
+    return fast + one + farm + gap
 
 
 def _bad(user: str) -> list[bytes]:

@@ -74,7 +74,8 @@ def sessions(db: duckdb.DuckDBPyConnection) -> Rows:
     return Counter(
         db.execute("""
         with marked as (
-          select *, coalesce(played_at - lag(played_at) over w > 1800000, true) as begins from plays
+          select *, coalesce(played_at - lag(played_at) over w >= 1800000, true) as begins
+          from plays
           window w as (partition by user_id order by played_at, event_id)),
         numbered as (
           select *, sum(begins::int) over (partition by user_id order by played_at, event_id
