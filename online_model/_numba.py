@@ -10,6 +10,9 @@ from typing import Any, TypeVar, cast
 
 import numba
 
+import contracts.features
+import contracts.plays
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 # Sums may be reassociated and fused, so loops vectorise; NaN and infinity keep their meaning.
@@ -17,7 +20,8 @@ _FAST = {"contract", "reassoc", "nsz"}
 
 
 # Files whose constants are compiled into kernels although no kernel is in them.
-_CONSTANTS = ("state.py", "features.py", "scratch.py")
+_CONSTANTS = ("state.py", "features.py")
+_OF_CONTRACTS = (contracts.features, contracts.plays)
 
 
 def kernels_digest(folder: Path) -> str:
@@ -27,6 +31,8 @@ def kernels_digest(folder: Path) -> str:
         text = path.read_bytes()
         if b"from online_model._numba import" in text or path.name in _CONSTANTS:
             digest.update(text)
+    for module in _OF_CONTRACTS:
+        digest.update(Path(str(module.__file__)).read_bytes())
     return digest.hexdigest()
 
 

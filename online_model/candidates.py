@@ -71,6 +71,7 @@ from online_model.state import (
 )
 
 _SESSION_TRACKS = 12
+_STAYS = np.float32(3e38)
 
 
 @inner
@@ -273,15 +274,23 @@ def gather(state: State, scratch: Scratch, plays: int, now: int) -> None:
     now
         The second for which to rank.
     """
-    scratch.board.turn[0] += 1
-    scratch.board.tally[END] = 1
+    propose(state, scratch, plays, now)
+    keep_promising(scratch)
+
+
+@inner
+def propose(state: State, scratch: Scratch, plays: int, now: int) -> None:
+    """Ask every source for candidates; parameters as in :func:`gather`."""
+    board = scratch.board
+    board.turn[0] += 1
+    board.tally[END] = 1
     limit = min(state.counters[TRACKS], state.track_key.shape[0])
     gap = state.settings[GAP]
     unit = weight_at(state.counters, state.settings, max(now, state.counters[CLOCK]))
     session = session_length(scratch.seconds, plays, now, gap)
-    scratch.board.tally[SESSION_PLAYS] = session
-    scratch.board.tally[WINDOW_PLAYS] = plays
-    scratch.board.tally[SITUATION] = _situation(plays, session)
+    board.tally[SESSION_PLAYS] = session
+    board.tally[WINDOW_PLAYS] = plays
+    board.tally[SITUATION] = _situation(plays, session)
     if plays > 0:
         _own_history(scratch, plays, session, now, gap)
     weight = 1.0
@@ -291,45 +300,52 @@ def gather(state: State, scratch: Scratch, plays: int, now: int) -> None:
             direct = 1.0 / (state.facts[row, N_NEXT] + unit) if q < 2 else 0.0
             window = weight / (state.facts[row, N_WINDOW] + unit)
             into = np.int64(E_NEXT2 if q else E_NEXT)
-            _pour_next(state, scratch.board, row, direct, into, window, limit)
+            _pour_next(state, board, row, direct, into, window, limit)
         weight *= 0.7
     _nearest_sessions(state, scratch, plays, session, limit)
     _similar(state, scratch, plays, session, unit, limit)
     for k in range(min(state.counters[TOP], TOP_TRACKS)):
         track = state.top[k]
         if 0 <= track < limit:
-            touch(scratch.board, track)
-    _keep_best(scratch)
+            touch(board, track)
 
 
 @inner
-def _keep_best(scratch: Scratch) -> None:
-    """Keep the listener's own tracks and the most promising others, in the order of their slots.
+def _promise(e: Array) -> np.float32:
+    """Return how promising evidence looks: a fixed sum, like the ranker's first trust in it.
 
-    What promises is a fixed sum of the sources' evidence, like the ranker's first trust in them:
-    it only has to spare the ranker tracks that cannot come near the top.
+    It only has to spare the ranker tracks that cannot come near the top.
+    """
+    one = np.float32(1.0)
+    return (
+        np.float32(1.5) * log2(one + np.float32(1000.0) * e[E_NEXT])
+        + log2(one + np.float32(1000.0) * e[E_WINDOW])
+        + np.float32(0.3) * log2(one + np.float32(1000.0) * e[E_NEXT2])
+        + log2(one + np.float32(100.0) * e[E_SESSION])
+        + np.float32(0.6) * log2(one + np.float32(100.0) * e[E_TASTE])
+        + log2(one + np.float32(5.0) * e[E_NEAREST])
+        + log2(one + np.float32(100.0) * (e[E_BATCH] + e[E_CONTENT]))
+    )
+
+
+@inner
+def keep_promising(scratch: Scratch) -> None:
+    """Keep the listener's own tracks and the ``MOST_UNHEARD`` most promising others.
+
+    Slots keep their order; of candidates that promise equally much the first ones stay.
     """
     board = scratch.board
     end = board.tally[END]
     if end <= MOST_UNHEARD + 1:
         return
     promise, order = scratch.first, scratch.order
-    one, most = np.float32(1.0), np.float32(3e38)
     n = 0
     for c in range(1, end):
         e = board.evidence[c]
         if e[E_COUNT] > 0:
-            promise[c] = most
+            promise[c] = _STAYS
             continue
-        promise[c] = (
-            np.float32(1.5) * log2(one + np.float32(1000.0) * e[E_NEXT])
-            + log2(one + np.float32(1000.0) * e[E_WINDOW])
-            + np.float32(0.3) * log2(one + np.float32(1000.0) * e[E_NEXT2])
-            + log2(one + np.float32(100.0) * e[E_SESSION])
-            + np.float32(0.6) * log2(one + np.float32(100.0) * e[E_TASTE])
-            + log2(one + np.float32(5.0) * e[E_NEAREST])
-            + log2(one + np.float32(100.0) * (e[E_BATCH] + e[E_CONTENT]))
-        )
+        promise[c] = _promise(e)
         order[n] = promise[c]
         n += 1
     if n <= MOST_UNHEARD:

@@ -20,13 +20,12 @@ import numpy.typing as npt
 from online_model._numba import compiled
 from online_model.baselines import BASELINES
 from online_model.config import ModelConfig
-from online_model.features import FEATURES
 from online_model.interactions import Interactions
 from online_model.judging import judge
 from online_model.layout import Layout
 from online_model.metrics import intervals, summarise
 from online_model.recommender import Recommender
-from online_model.serving import serve
+from online_model.serving import Wanted, Window, new_room, serve
 from online_model.state import Array, as_readonly
 
 Progress = Callable[[int, int, str], None]
@@ -130,9 +129,7 @@ def run_model(
     had = np.zeros(config.tracks, np.int64)
     own = _Histories(data)
     ranks, shown = np.zeros(2, np.int64), np.zeros((2, _K), np.int32)
-    pool, slots = np.zeros(_K, np.int64), np.zeros(_K, np.int64)
-    rows = np.zeros(_K, np.int32)
-    scores, features = np.zeros(_K, np.float32), np.zeros((_K, FEATURES), np.float32)
+    room = new_room(_K, _K)
     # Processor time of this thread: on a busy machine the wall clock times the neighbours.
     clock = time.thread_time_ns
     for k in range(n):
@@ -140,10 +137,7 @@ def run_model(
         keys = model.state.track_key[window]
         now = int(data.seconds[k])
         start = clock()
-        serve(
-            reading, scratch, keys, seconds, ratios, now, 0, _NOBODY, 0, 0,
-            pool, slots, rows, scores, features,
-        )  # fmt: skip
+        serve(reading, scratch, Window(keys, seconds, ratios), Wanted(now, 0, _NOBODY, 0, 0), room)
         out.rank_ns[k] = clock() - start
         truth = int(model.lookup(tracks[k : k + 1])[0])
         had[own.rows(k)] = k + 1

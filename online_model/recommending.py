@@ -13,19 +13,18 @@ from online_model.diversity import spread
 from online_model.explaining import Reason, explain_slots
 from online_model.exploration import IN_LINE
 from online_model.exploration import explore as draw_places
-from online_model.features import FEATURES
 from online_model.health import health
 from online_model.many import Lists, rank_blobs
-from online_model.model import Keys, Model, as_keys
+from online_model.model import Model
 from online_model.ranking import Ranking
 from online_model.scratch import find_slot
-from online_model.serving import EXCLUDED, serve
+from online_model.serving import EXCLUDED, ListRoom, Wanted, Window, new_room, serve
 from online_model.similar import similar_tracks, trending_tracks
-from online_model.state import Array, State
+from online_model.state import State
+from online_model.tracks import Keys, as_keys
 
 _NO_KEYS = np.zeros(0, np.uint64)
 _MOST_ROOMS = 64
-_Window = tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64], npt.NDArray[np.uint8]]
 
 
 class Explained(NamedTuple):
@@ -52,7 +51,7 @@ class RecommendingModel(Model):
     def adopt(self, config: ModelConfig, state: State) -> None:
         """Go on with other arrays, as a reader does when a new live file is published."""
         super().adopt(config, state)
-        self._rooms: dict[tuple[int, int], tuple[Array, Array, Array, Array, Array]] = {}
+        self._rooms: dict[tuple[int, int], ListRoom] = {}
 
     def recommend(
         self,
@@ -107,9 +106,9 @@ class RecommendingModel(Model):
         window = _window(tracks, seconds, ratios)
         if seed is not None:
             window = _followed_by(window, seed, now)
-        n, known, (slots, indices, scores, features) = self._serve(
-            window, int(now), int(discover), hidden, just_played, artist_cap or 0, length
-        )
+        unwanted = as_keys(hidden) if len(hidden) else _NO_KEYS
+        wanted = Wanted(int(now), int(discover), unwanted, just_played, artist_cap or 0)
+        n, known, (_, slots, indices, scores, features) = self._serve(window, wanted, length)
         at, propensities = draw_places(n, k, explore, draw)
         if diversity > 0.0:
             at = spread(self._state, indices[:n], scores[:n], k, diversity)[at]
@@ -154,7 +153,8 @@ class RecommendingModel(Model):
             ``None`` where no source proposes the track for this list.
         """
         task = int(discover)
-        _, known, _ = self._serve(_window(tracks, seconds, ratios), int(now), task, (), 0, 0, 1)
+        wanted = Wanted(int(now), task, _NO_KEYS, 0, 0)
+        _, known, _ = self._serve(_window(tracks, seconds, ratios), wanted, 1)
         slot = find_slot(self._scratch.board, index)
         if slot < 0 or self._scratch.scores[task, slot] <= EXCLUDED:
             return None
@@ -162,32 +162,11 @@ class RecommendingModel(Model):
         (reasons,) = explain_slots(self._reading, self._scratch, task, np.array([slot]), int(now))
         return Explained(score, reasons, known == 0)
 
-    def _serve(
-        self,
-        window: _Window,
-        now: int,
-        task: int,
-        hidden: Keys,
-        just_played: int,
-        artist_cap: int,
-        length: int,
-    ) -> tuple[int, int, tuple[Array, Array, Array, Array]]:
-        """Return the length of the list, the known plays and the arrays ``serve`` has filled."""
-        pool, *room = self._room(length, artist_cap)
-        n, known = serve(
-            self._reading,
-            self._scratch,
-            *window,
-            now,
-            task,
-            as_keys(hidden) if len(hidden) else _NO_KEYS,
-            just_played,
-            artist_cap,
-            pool,
-            *room,
-        )
-        slots, indices, scores, features = room
-        return n, known, (slots, indices, scores, features)
+    def _serve(self, window: Window, wanted: Wanted, length: int) -> tuple[int, int, ListRoom]:
+        """Return the length of the list, the known plays and the room it is in."""
+        room = self._room(length, wanted.artist_cap)
+        n, known = serve(self._reading, self._scratch, window, wanted, room)
+        return n, known, room
 
     def recommend_blobs(
         self,
@@ -210,17 +189,11 @@ class RecommendingModel(Model):
         """
         return rank_blobs(self._reading, self._scratch, blobs, lengths, discover, int(now))
 
-    def _room(self, k: int, cap: int) -> tuple[Array, Array, Array, Array, Array]:
+    def _room(self, k: int, cap: int) -> ListRoom:
         size = k if cap == 0 else 8 * k + 32
         found = self._rooms.get((k, size))
         if found is None:
-            found = (
-                np.zeros(size, np.int64),
-                np.zeros(k, np.int64),
-                np.zeros(k, np.int32),
-                np.zeros(k, np.float32),
-                np.zeros((k, FEATURES), np.float32),
-            )
+            found = new_room(k, size)
             if len(self._rooms) < _MOST_ROOMS:
                 self._rooms[k, size] = found
         return found
@@ -243,19 +216,19 @@ def _window(
     tracks: Keys,
     seconds: Sequence[int] | npt.NDArray[np.int64],
     ratios: Sequence[int] | npt.NDArray[np.uint8],
-) -> _Window:
+) -> Window:
     """Return a window of plays in the types compiled code takes."""
-    return (
+    return Window(
         as_keys(tracks),
         np.ascontiguousarray(seconds, np.int64),
         np.ascontiguousarray(ratios, np.uint8),
     )
 
 
-def _followed_by(window: _Window, track: int, now: int) -> _Window:
+def _followed_by(window: Window, track: int, now: int) -> Window:
     """Return a window with one more play, of unknown length, as its newest."""
     tracks, seconds, ratios = window
-    return (
+    return Window(
         np.append(tracks, np.uint64(track)),
         np.append(seconds, np.int64(now)),
         np.append(ratios, np.uint8(255)),

@@ -175,8 +175,8 @@ def describe_tracks(state: State, scratch: Scratch, now: int) -> None:
     column = raw[_COLUMN]
     for q in range(_LOGARITHMS.shape[0]):
         row = _LOGARITHMS[q]
-        _copy_column(scratch, row.evidence, column)
-        _squash(column, row.scale, row.by, end, x[row.feature])
+        _copy_column(scratch, row["evidence"], column)
+        _squash(column, row["scale"], row["by"], end, x[row["feature"]])
     for c in range(end):
         raw[_LEAST_SHARE, c] = raw[_SHARE_FORTNIGHT, c] + _LIFT_FLOOR
     _copy_column(scratch, np.int64(E_NEXT), column)
@@ -202,7 +202,7 @@ def describe_tracks(state: State, scratch: Scratch, now: int) -> None:
     _squash(raw[_SHARE_FORTNIGHT], _F(1e4), _THIRD, end, x[F_POPULAR_FORTNIGHT])
     for q in range(_PRODUCTS.shape[0]):
         factors = _PRODUCTS[q]
-        _multiply(x[factors.left], x[factors.right], end, x[factors.product])
+        _multiply(x[factors["left"]], x[factors["right"]], end, x[factors["product"]])
 
 
 @inner

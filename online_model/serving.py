@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from contracts.features import HEADER_BYTES, PLAY_BYTES
@@ -14,6 +16,9 @@ from online_model.scratch import END, WINDOW_PLAYS, Scratch, find_slot
 from online_model.state import FORTNIGHT, POPULAR, TRACKS, Array, State
 
 EXCLUDED = np.float32(-3e38)
+# Numpy integers: with literals numba would compile ``serve`` once more.
+_ONE: int = np.int64(1)  # type: ignore[assignment]
+_NONE: int = np.int64(0)  # type: ignore[assignment]
 
 
 @inner
@@ -69,68 +74,91 @@ def select(scratch: Scratch, scores: Array, slots: Array) -> int:
     return n
 
 
+class Window(NamedTuple):
+    """A listener's plays, oldest first."""
+
+    tracks: Array  # u64 [n] keys
+    seconds: Array  # i64 [n] since the epoch
+    ratios: Array  # u8 [n] per cent heard, 255 unknown
+
+
+class Wanted(NamedTuple):
+    """What a list is asked for."""
+
+    now: int  # the second for which to rank
+    task: int  # features.ANY or features.NEW
+    hidden: Array  # u64 [h] keys of tracks never to show
+    just_played: int  # leave out the newest plays, this many
+    artist_cap: int  # most tracks of one artist, 0 for no limit
+
+
+class ListRoom(NamedTuple):
+    """Room for one list of up to ``k`` tracks, which ``serve`` fills in their order."""
+
+    pool: Array  # i64 [p] for the best candidates before the artist cap thins them out
+    slots: Array  # i64 [k] their slots in ``scratch``
+    indices: Array  # i32 [k] their rows
+    scores: Array  # f32 [k]
+    features: Array  # f32 [k, FEATURES]
+
+
+def new_room(k: int, pool: int) -> ListRoom:
+    """Allocate room for a list of ``k`` tracks, chosen from a pool of the best candidates."""
+    return ListRoom(
+        np.zeros(pool, np.int64),
+        np.zeros(k, np.int64),
+        np.zeros(k, np.int32),
+        np.zeros(k, np.float32),
+        np.zeros((k, FEATURES), np.float32),
+    )
+
+
 @compiled
 def serve(
-    state: State,
-    scratch: Scratch,
-    tracks: Array,
-    seconds: Array,
-    ratios: Array,
-    now: int,
-    task: int,
-    hidden: Array,
-    just_played: int,
-    artist_cap: int,
-    pool: Array,
-    slots: Array,
-    indices: Array,
-    scores_out: Array,
-    features_out: Array,
+    state: State, scratch: Scratch, window: Window, wanted: Wanted, out: ListRoom
 ) -> tuple[int, int]:
-    """Rank for a window of keys; return the length of the list and the known plays.
-
-    ``pool`` (i64) is room for the best candidates before the artist cap thins them out.
-    """
+    """Rank for a window of plays; return the length of the list and the known plays."""
     room = scratch.tracks.shape[0]
     limit = min(state.counters[TRACKS], state.track_key.shape[0])
-    plays = min(tracks.shape[0], room)
-    older = tracks.shape[0] - plays
+    plays = min(window.tracks.shape[0], room)
+    older = window.tracks.shape[0] - plays
     known = 0
     for k in range(plays):
-        row = find(state.alias_keys, state.alias_rows, tracks[older + k])
+        row = find(state.alias_keys, state.alias_rows, window.tracks[older + k])
         if row < 0 or row >= limit:
             row = -1
         else:
             known += 1
         scratch.tracks[k] = row
-        scratch.seconds[k] = seconds[older + k]
-        scratch.ratios[k] = ratios[older + k]
+        scratch.seconds[k] = window.seconds[older + k]
+        scratch.ratios[k] = window.ratios[older + k]
     if known == 0:
         plays = 0
-    gather(state, scratch, plays, now)
-    describe(state, scratch, now)
+    task = wanted.task
+    gather(state, scratch, plays, wanted.now)
+    describe(state, scratch, wanted.now)
     score(state, scratch, task)
-    _exclude(state, scratch, task, hidden, just_played)
+    _exclude(state, scratch, task, wanted.hidden, wanted.just_played)
     scores = scratch.scores[task]
-    found = select(scratch, scores, pool)
+    found = select(scratch, scores, out.pool)
     n = 0
     for q in range(found):
-        if n == indices.shape[0]:
+        if n == out.indices.shape[0]:
             break
-        slot = pool[q]
+        slot = out.pool[q]
         track = scratch.board.candidates[slot]
-        if artist_cap > 0 and state.artist[track] != 0:
+        if wanted.artist_cap > 0 and state.artist[track] != 0:
             same = 0
             for other in range(n):
-                if state.artist[indices[other]] == state.artist[track]:
+                if state.artist[out.indices[other]] == state.artist[track]:
                     same += 1
-            if same >= artist_cap:
+            if same >= wanted.artist_cap:
                 continue
-        slots[n] = slot
-        indices[n] = track
-        scores_out[n] = scores[slot]
+        out.slots[n] = slot
+        out.indices[n] = track
+        out.scores[n] = scores[slot]
         for f in range(FEATURES):
-            features_out[n, f] = scratch.features[f, slot]
+            out.features[n, f] = scratch.features[f, slot]
         n += 1
     return n, known
 
@@ -197,19 +225,9 @@ def serve_blobs(
         counts[i], known[i] = serve(
             state,
             scratch,
-            tracks,
-            seconds,
-            ratios,
-            now,
-            tasks[i],
-            hidden,
-            1,
-            0,
-            slots[0, :n],
-            slots[1, :n],
-            indices[i, :n],
-            scores[i, :n],
-            features[i, :n],
+            Window(tracks, seconds, ratios),
+            Wanted(now, tasks[i], hidden, _ONE, _NONE),
+            ListRoom(slots[0, :n], slots[1, :n], indices[i, :n], scores[i, :n], features[i, :n]),
         )
         start = ends[i]
 

@@ -10,6 +10,7 @@ import pytest
 from online_model.baselines import BASELINES
 from online_model.evaluation import evaluate, first_time, judge_dense, run_baseline
 from online_model.interactions import Interactions, read_interactions
+from online_model.seeds import evaluate_seeds
 
 from .plays import made_up
 
@@ -149,3 +150,17 @@ QUALITY_FLOORS = {
     ),
     "ml100k_ratings": (20_000, {("new", "hr@10"): 0.1765, ("new", "ndcg@10"): 0.0910}),
 }
+
+
+def test_seeds_are_starts_of_the_ranker_and_the_report_is_their_mean() -> None:
+    data = _stream(800)
+    one, again = evaluate_seeds(data, 1), evaluate_seeds(data, 3)
+    assert one["seeds"]["count"] == 1
+    assert set(one["seeds"]["spread"]["all"].values()) == {0.0}
+    each = again["seeds"]["each"]["all"]["ndcg@10"]
+    assert each[0] == one["all"]["ndcg@10"]
+    assert len(set(each)) > 1  # another start ranks otherwise
+    assert again["all"]["ndcg@10"] == pytest.approx(np.mean(each), abs=1e-4)
+    assert again["seeds"]["spread"]["all"]["ndcg@10"] == pytest.approx(
+        np.std(each, ddof=1), abs=1e-4
+    )

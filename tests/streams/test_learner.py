@@ -4,7 +4,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from contracts.ids import id_key, track_key, user_key
+from contracts.ids import artist_key, id_key, track_key, user_key
 from online_model import ModelConfig, Recommender
 from streams.decode import Batch
 from streams.learner import columns, document, learn
@@ -36,6 +36,25 @@ def test_a_document_names_the_track() -> None:
         "artist": "Artist 3",
         "title": "Title 3",
     }
+
+
+def test_a_track_is_registered_with_its_artist_and_both_names() -> None:
+    model = Recommender(CONFIG)
+    learn(model, batch(("u", 1, 3), ("u", 2, 4)))
+    for number in (3, 4):
+        keys = [track_key(f"Artist {number}", f"Title {number}")]
+        keys.append(id_key(play("u", 1, number).track_id))
+        row, same = model.lookup(np.array(keys, np.uint64)).tolist()
+        assert row == same >= 0
+        assert model.state.artist[row] == artist_key(f"Artist {number}")
+    assert len(set(model.state.artist[:2].tolist())) == 2
+
+
+def test_what_was_heard_of_a_play_reaches_the_model() -> None:
+    heard = msgspec.structs.replace(play("u", 1, 1), ms_played=60_000, duration_ms=240_000)
+    one = submission("u", (1, 1))
+    told = msgspec.structs.replace(one, plays=[heard])
+    assert columns(Batch(0, 0, 0, 0, [(0, told)], [])).ratios.tolist() == [25]
 
 
 @pytest.mark.slow

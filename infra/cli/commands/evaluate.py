@@ -31,6 +31,10 @@ def evaluate(
     time: Column = None,
     limit: Annotated[int | None, typer.Option(help="Only the earliest rows.", min=1)] = None,
     baselines: Annotated[bool, typer.Option("--baselines", help="Run plain models too.")] = False,
+    seeds: Annotated[
+        int,
+        typer.Option(help="Evaluate from this many random starts; report mean and spread.", min=1),
+    ] = 1,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Predict every play before learning it, and report how often that was right.
@@ -38,8 +42,8 @@ def evaluate(
     No servers are needed. Unknown listeners and tracks count, ties count against the model.
     """
     from online_model.baselines import BASELINES
-    from online_model.evaluation import evaluate as run
     from online_model.interactions import read_interactions
+    from online_model.seeds import evaluate_seeds
 
     if not file.is_file():
         raise ConfigurationError(f"there is no file {file}")
@@ -62,7 +66,9 @@ def evaluate(
                 tasks[name] = bar.add_task(name, total=total)
             bar.update(tasks[name], completed=done)
 
-        result = run(data, baselines=tuple(BASELINES) if baselines else (), progress=progress)
+        result = evaluate_seeds(
+            data, seeds, baselines=tuple(BASELINES) if baselines else (), progress=progress
+        )
     result["incomplete"] = data.incomplete
     if json:
         typer.echo(jsonlib.dumps(result))
@@ -88,6 +94,9 @@ def _print(console: Console, file: Path, result: dict[str, Any]) -> None:
         spans = result["ci95"][part]
         halves = ((spans[c][1] - spans[c][0]) / 2 if c in spans else None for c in _COLUMNS)
         table.add_row("  95%", *("" if h is None else f"±{h:.4f}" for h in halves))
+        if result["seeds"]["count"] > 1:
+            spread = result["seeds"]["spread"][part]
+            table.add_row("  over seeds", *(f"±{spread[c]:.4f}" for c in _COLUMNS))
         for name, figures in result.get("baselines", {}).items():
             table.add_row(name, *(f"{figures[part][c]:.4f}" for c in _COLUMNS))
         console.print(table)
