@@ -19,11 +19,9 @@ from infra.stack.stack import Stack
 def servers(broker: str = "tansu", **settings: float) -> Iterator[Stack]:
     """Run broker, Valkey and PostgreSQL with topics and tables; no workers."""
     with tempfile.TemporaryDirectory(prefix="segue-bench-") as folder:
-        stack = Stack(
-            Path(folder),
-            broker,
-            base=Settings(port=free_ports(1)[0], **settings),  # type: ignore[arg-type]
-        )
+        port, web_port = free_ports(2)
+        base = Settings(port=port, web_port=web_port, **settings)  # type: ignore[arg-type]
+        stack = Stack(Path(folder), broker, base=base)
         try:
             stack.start_servers()
             yield stack

@@ -87,7 +87,7 @@ def ANSWERS(name: str) -> list[tuple[str, Any]]:
         "plays": 120, "hours": 7.5, "tracks": 40, "artists": 12, "skips": 3, "discoveries": 9,
         "first": "2026-01-01T00:00:00+00:00", "last": "2026-01-31T00:00:00+00:00",
     }  # fmt: skip
-    step = {
+    step: dict[str, Any] = {
         "name": name, "status": "failed", "started_at": None, "seconds": 1.5, "cpu_seconds": 1.0,
         "peak_mb": 300, "rows": {}, "detail": name,
     }  # fmt: skip

@@ -334,6 +334,9 @@ async def test_reports_none_late_and_of_an_edition() -> None:
     assert (await world.client.get("/ui/analytics/top-artists?edition=now")).status_code == 404
     asked = [r.url.params.get("edition") for r in world.fake.asked]
     assert "2026-01-01" in asked
+    bare = {"report": "x", "title": "X", "summary": "", "generated_at": "2026-01-01", "tables": {}}
+    world.fake.on("GET /v1/reports/x", bare)
+    read_whole((await world.client.get("/ui/analytics/x")).text)
     world.fake.on("GET /v1/reports", {"reports": []})
     empty = read_whole((await world.client.get("/ui/analytics")).text)
     assert "segue nightly" in empty.text

@@ -55,6 +55,7 @@ async def report(visit: Visit, report: str) -> Response:
         visit.get("/v1/reports"),
         visit.optional("/v1/runs", default={"runs": []}),
     )
+    document = {"lake_version": None, "facts": {}, "notes": []} | document
     about = next((one for one in listed["reports"] if one["name"] == report), None)
     made_by = next(
         (r for r in runs["runs"] if r["lake_version"] == document.get("lake_version")), None

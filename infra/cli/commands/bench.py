@@ -162,3 +162,12 @@ def two_targets(
     said = _run("two_targets", file=file, limit=limit)
     if not said["same"] or said["duckdb"]["error"] or said["snowflake"]["error"]:
         raise typer.Exit(1)
+
+
+@app.command()
+def web(
+    clients: Annotated[int, typer.Option(min=1, help="Streams that are open at once.")] = 1_000,
+    seconds: Annotated[float, typer.Option(min=1, help="Of each phase.")] = 15.0,
+) -> None:
+    """The pages: play to event, memory a client, and what live clients cost the API's lists."""
+    _run("web", clients=clients, seconds=seconds)
