@@ -23,7 +23,7 @@ from api.gate import Gate
 from api.lastfm import audioscrobbler, browser, endpoint
 from api.listenbrainz import delete, imports, ratings, read, recommendation, stats
 from api.listenbrainz import feedback as said
-from api.listeners import events, opinions, plays
+from api.listeners import artists, events, opinions, plays
 from api.listeners import stats as period
 from api.openapi import describe
 from api.operation import runs, state, trail
@@ -76,6 +76,7 @@ def create_app(services: Services) -> Edge:
         events,
         plays,
         opinions,
+        artists,
         period,
         state,
         runs,

@@ -47,6 +47,7 @@ ROUTES: tuple[Page, ...] = (
     _page("GET", "/ui/why/{track}", "listener", next.why),
     _page("POST", "/ui/feedback", "listener", taste.say),
     _page("GET", "/ui/taste", "listener", taste.page),
+    _page("POST", "/ui/taste/artist", "listener", taste.artist),
     _page("GET", "/ui/plays", "listener", history.page),
     _page("POST", "/ui/plays", "listener", history.add),
     _page("GET", "/ui/plays/{event}", "listener", history.one),

@@ -168,5 +168,5 @@ class Visit:
 
     def go(self, path: str, **query: str) -> Response:
         """Return the answer to a form: look at this page now."""
-        asked = f"?{urlencode(query)}" if query else ""
+        asked = f"{'&' if '?' in path else '?'}{urlencode(query)}" if query else ""
         return RedirectResponse(f"{path}{asked}", 303)

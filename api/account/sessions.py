@@ -15,7 +15,7 @@ from api.account.me import stamp
 from api.account.store import ID, run
 from api.audit import origin_of
 from api.auth import token_of
-from api.errors import ApiError, unauthorized, unavailable
+from api.errors import ApiError, ErrorBody, unauthorized, unavailable
 from api.lastfm.errors import RATE_LIMIT, TEMPORARILY_UNAVAILABLE, LastfmError
 from api.lastfm.sessions import open_by_password
 from api.services import Services
@@ -90,7 +90,13 @@ async def sign_in(request: Request, services: With) -> Response:
     return json_reply(made, 201)
 
 
-@router.delete("/current", status_code=204, summary="Sign out", response_class=Response)
+@router.delete(
+    "/current",
+    status_code=204,
+    summary="Sign out",
+    response_class=Response,
+    responses=answers(ErrorBody, 409, "The token is no session."),
+)
 async def sign_out(request: Request, services: With, caller: Caller) -> Response:
     """End the session whose token this request carries; other tokens are not ended here."""
     digest = token_hash(token_of(request.scope) or "")

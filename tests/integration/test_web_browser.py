@@ -86,6 +86,12 @@ def pages(stack: RunningStack) -> Iterator[Pages]:
         stack.stop("web")
 
 
+@pytest.fixture(autouse=True)
+def nothing_to_complain_of(pages: Pages) -> None:
+    """Each test begins with an empty console."""
+    pages.problems.clear()
+
+
 @pytest.fixture(scope="module")
 def token(pages: Pages) -> str:
     """A listener with an evening's history, and names that try to break out of the page."""
@@ -228,7 +234,7 @@ def test_without_javascript(pages: Pages, token: str) -> None:
     page.goto("/ui/plays")
     page.locator("summary", has_text="Add a play by hand").click()
     page.get_by_label("Artist", exact=True).fill("Air")
-    page.get_by_label("Title").fill("By Hand")
+    page.get_by_label("Title", exact=True).fill("By Hand")
     page.get_by_role("button", name="Add the play").click()
     expect(page.locator("#said")).to_contain_text("Added: “By Hand” by Air")
     page.get_by_role("button", name="Sign out").click()
@@ -301,7 +307,6 @@ def test_restarts_and_an_ended_session(pages: Pages, token: str) -> None:
     assert wait_until(ended, 30, 0.5)
     expect(page.get_by_text("Your session has ended")).to_be_visible()
     page.context.close()
-    pages.problems.clear()  # a server that is away is an error to the console
 
 
 def test_every_page_is_accessible_and_fits(pages: Pages, token: str) -> None:
@@ -334,4 +339,3 @@ def test_every_page_is_accessible_and_fits(pages: Pages, token: str) -> None:
             context.close()
     assert not found, "\n".join(found)
     assert not [p for p in pages.problems if "404" not in p]
-    pages.problems.clear()

@@ -177,6 +177,9 @@ async def test_love_and_hide_say_what_they_did() -> None:
     world.fake.refuse("POST /v1/feedback", 404, "unknown-track", "Name the track.")
     refused = await world.post("/ui/feedback", form, **{"hx-request": "true"})
     assert "Not noted: Name the track." in refused.text
+    world.fake.on("POST /v1/feedback", {"accepted": True, "track_id": TRACK}, 202)
+    back = await world.post("/ui/feedback", form | {"back": "/ui/taste?kind=hide"})
+    assert back.headers["location"].startswith("/ui/taste?kind=hide&said=")
     elsewhere = await world.post("/ui/feedback", form | {"back": "https://evil.example"})
     assert elsewhere.headers["location"].startswith("/ui/?")
 
@@ -283,3 +286,18 @@ async def test_nothing_is_erased_without_the_name() -> None:
     done = await world.post("/ui/me/erase", {"name": "ada"})
     assert done.headers["location"] == f"/ui/erasures/{EVENT}"
     assert not world.redis.values
+
+
+async def test_an_artist_is_hidden_and_the_page_says_what_left() -> None:
+    world = World()
+    await world.sign_in()
+    answer = {"artist": "Air", "tracks": 12}
+    world.fake.on("POST /v1/users/ada/hidden-artists(/undo)?", answer, 202)
+    form = {"artist": "Air", "title": "Run"}
+    said = await world.post("/ui/taste/artist", form, **{"hx-request": "true"})
+    assert "12 tracks by Air left your lists" in said.text
+    await world.post("/ui/taste/artist", form | {"kind": "undo"})
+    assert world.fake.bodies("POST .*/undo")
+    world.fake.refuse("POST .*", 404, "unknown-artist", "No track by it is known.")
+    refused = await world.post("/ui/taste/artist", form, **{"hx-request": "true"})
+    assert "Not noted: No track by it is known." in refused.text

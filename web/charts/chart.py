@@ -37,10 +37,14 @@ class Chart:
 
 
 def svg(width: float, height: float, title: str, parts: Sequence[str]) -> Markup:
-    """Return a drawing; its parts must be escaped."""
+    """Return a drawing; its parts must be escaped.
+
+    One with links is a group to a screen reader: a picture has no parts to go to.
+    """
+    role = "group" if any("<a " in part for part in parts) else "img"
     label = escape(title, quote=True)
     return Markup(  # noqa: S704  built of escaped parts
-        f'<svg class="chart" viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{label}">'
+        f'<svg class="chart" viewBox="0 0 {width:g} {height:g}" role="{role}" aria-label="{label}">'
         f"<title>{label}</title>{''.join(parts)}</svg>"
     )
 

@@ -49,7 +49,10 @@ async def artist(visit: Visit, artist: str) -> Response:
             "errors/missing.html", "Not found", 404,
             message=f"Neither the catalogue nor your history knows {name}.",
         )  # fmt: skip
-    return visit.page("artist.html", shown, artist=page, name=shown, own=own, id=artist)
+    return visit.page(
+        "artist.html", shown, artist=page, name=shown, own=own, id=artist,
+        said=visit.query("said"),
+    )  # fmt: skip
 
 
 async def track(visit: Visit, track: str) -> Response:

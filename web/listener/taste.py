@@ -6,6 +6,7 @@ from starlette.responses import Response
 
 from web.api import Away, Refused
 from web.visit import Visit
+from web.words import plural
 
 _SAID = {
     "love": "Loved: “{title}”. It counts from the next list on.",
@@ -34,8 +35,7 @@ async def say(visit: Visit) -> Response:
     """POST /ui/feedback: love, hide, hate or undo one track."""
     form = visit.form
     kind, title = form.get("kind", ""), form.get("title", "")[:200]
-    back = form.get("back", "")
-    back = back if back.startswith("/ui/") and back.isprintable() else f"{visit.base}/"
+    back = _back(visit)
     if kind not in _SAID:
         return _answer(visit, back, "Nothing was noted: say love, hide, hate or undo.", 400)
     body = {"user": visit.subject, "kind": kind, "track_id": form.get("track", "")}
@@ -50,6 +50,33 @@ async def say(visit: Visit) -> Response:
     except Away as error:
         return _answer(visit, back, f"Not noted, try again: {error.message}", 503)
     return _answer(visit, back, _SAID[kind].format(title=title or "the track"))
+
+
+async def artist(visit: Visit) -> Response:
+    """POST /ui/taste/artist: hide an artist, or show it again."""
+    name, undo = visit.form.get("artist", ""), visit.form.get("kind") == "undo"
+    back = _back(visit)
+    title = visit.form.get("title", "")
+    body = {"artist": name, "titles": [title] if title else []}
+    path = visit.of_subject(f"/hidden-artists{'/undo' if undo else ''}")
+    try:
+        done = await visit.send("POST", path, body)
+    except Refused as error:
+        if error.status == 401:
+            raise
+        return _answer(visit, back, f"Not noted: {error.message}", error.status)
+    except Away as error:
+        return _answer(visit, back, f"Not noted, try again: {error.message}", 503)
+    tracks = plural(done["tracks"], "track")
+    if undo:
+        return _answer(visit, back, f"{tracks} by {name} may be in your lists again.")
+    return _answer(visit, back, f"{tracks} by {name} left your lists. Take it back on its page.")
+
+
+def _back(visit: Visit) -> str:
+    """Return the page a form came from: one of ours."""
+    back = visit.form.get("back", "")
+    return back if back.startswith("/ui/") and back.isprintable() else f"{visit.base}/"
 
 
 def _answer(visit: Visit, back: str, said: str, status: int = 200) -> Response:
