@@ -77,6 +77,19 @@ def test_a_run_that_was_killed_is_taken_up_unless_more_is_asked_of_it(settings: 
         assert _resume(settings, last, day, full_refresh=asked) is last
 
 
+@pytest.mark.parametrize("names", [list(STEPS)[:-1], list(reversed(STEPS)), [*STEPS, "more"]])
+def test_a_killed_run_of_other_steps_is_begun_anew(settings: Settings, names: list[str]) -> None:
+    day = date(2025, 3, 4)
+    last = Run(
+        id="2025-03-04-duckdb-001",
+        date=day.isoformat(),
+        target="duckdb",
+        started_at="2025-03-04T04:00:00.000+00:00",
+        steps=[Step(name=name) for name in names],
+    )
+    assert _resume(settings, last, day, full_refresh=False) is None
+
+
 def test_a_price_that_is_none_is_said_before_anything_is_done(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from faust.types import TP
 
+from streams import buffer as buffers
 from streams.buffer import Buffer
 from streams.decode import Record
 from streams.errors import PositionLost
@@ -65,6 +66,21 @@ async def test_a_seek_forgets_what_waits() -> None:
     buffer.seek({TP0: 4})
     buffer.add(TP0, run(4, 5))
     assert await taken(buffer) == [4, 5]
+
+
+@pytest.mark.parametrize(("limit", "most"), [("_MOST_BYTES", 3), ("_MOST_MESSAGES", 3)])
+async def test_a_full_buffer_holds_the_reader_back(
+    limit: str, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(buffers, limit, most)
+    buffer = Buffer()
+    buffer.seek({TP0: 5})
+    buffer.add(TP0, run(5, 6))
+    assert buffer._room.is_set()
+    buffer.add(TP0, run(7))
+    assert not buffer._room.is_set()
+    assert await taken(buffer) == [5, 6, 7]
+    assert buffer._room.is_set()
 
 
 def test_pieces_keep_order_and_lose_nothing() -> None:

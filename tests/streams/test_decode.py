@@ -5,10 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contracts.erasures import Erasure, listener_key
 from contracts.events import Feedback, encode
 from contracts.ids import partition_of
 from contracts.impressions import Impression
 from contracts.impressions import encode as encode_impression
+from contracts.topics import Kind
 from streams.decode import Batch, Decoder, Record
 from streams.erasures import Erased
 from tests.streams.plays import submission
@@ -93,6 +95,29 @@ def impression(**changes: object) -> Batch[Impression]:
     }
     value = encode_impression(Impression(**{**fields, **changes}))  # type: ignore[arg-type]
     return DECODER.impressions([Record(0, value)], partition=0, start=0)
+
+
+def test_an_impression_of_an_erased_listener_is_left_out() -> None:
+    erased = Erased()
+    erased.logs = {Kind.IMPRESSIONS: "log"}
+    erased.add(Erasure(listener=listener_key("ada"), before=0, ends={"log": [1]}))
+    fields = {"at": 1, "generation": 1, "offset": 7, "tracks": ["t"]}
+    values = [
+        encode_impression(
+            Impression(
+                impression_id=f"00000000-0000-4000-8000-00000000000{n}",
+                user_id=user,
+                numbers=np.ones(3, np.float32).tobytes(),
+                **fields,  # type: ignore[arg-type]
+            )
+        )
+        for n, user in enumerate(["ada", "eve", "ada"])
+    ]
+    records = [Record(n, value) for n, value in enumerate(values)]
+    batch = Decoder(erased, 1).impressions(records, partition=0, start=0)
+    # Eve's stays, and so does what Ada saw when she had come back.
+    assert [offset for offset, _ in batch.messages] == [1, 2]
+    assert batch.last == 2
 
 
 def test_impressions_are_checked_before_they_land() -> None:

@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 from faust.types import TP
@@ -34,9 +34,8 @@ OVER = threading.Event()
 class Fold:
     """A fold without a store; a test replaces what misbehaves."""
 
-    topics: ClassVar[list[Topic]] = [TOPIC]
-
     def __init__(self) -> None:
+        self.topics: list[Topic] = [TOPIC]
         self.closed = False
         self.ticks = 0
 
