@@ -80,7 +80,7 @@ def test_a_run_that_was_killed_is_taken_up_unless_more_is_asked_of_it(settings: 
 @pytest.mark.parametrize("names", [list(STEPS)[:-1], list(reversed(STEPS)), [*STEPS, "more"]])
 def test_a_killed_run_of_other_steps_is_begun_anew(settings: Settings, names: list[str]) -> None:
     day = date(2025, 3, 4)
-    last = Run(
+    last = NightlyRun(
         id="2025-03-04-duckdb-001",
         date=day.isoformat(),
         target="duckdb",
