@@ -15,7 +15,7 @@ from tests.conftest import ROOT
 
 LOCK = ROOT / "infra" / "requirements" / "runtime.lock"
 UV = str(Path(sys.executable).with_name("uv"))
-PACKAGES = ("api", "batch", "contracts", "infra", "online_model", "streams")
+PACKAGES = ("api", "batch", "contracts", "infra", "online_model", "streams", "web")
 
 
 @dataclass(frozen=True)
