@@ -66,9 +66,17 @@ def feedback(given: Feedback) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def impressions(batches: list[Batch[Impression]]) -> dict[str, Any]:
-    """Return the columns: a row for each track; one with position -1 for a list of none.
+    """Return the columns: a row for each track; one with position -1 for an empty list.
 
-    Whole columns at a time: every recommendation made lands here.
+    Whole columns at a time, because every list that is shown lands here. Three lists, ``a`` of two
+    tracks, ``b`` of none and ``c`` of one, become four rows::
+
+        shown   [2, 0, 1]        tracks of each list
+        rows    [2, 1, 1]        rows of each list: an empty one has a row as well
+        of      [0, 0, 1, 2]     list of each row
+        first   [0, 2, 3]        first row of each list
+        nothing [F, F, T, F]     rows that stand for an empty list: null in columns of tracks
+        position = arange(4) - first[of] = [0, 1, 0, 0], and -1 where nothing: [0, 1, -1, 0]
     """
     placed = [(b.partition, offset, m) for b in batches for offset, m in b.messages]
     told = [m for _, _, m in placed]

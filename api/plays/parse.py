@@ -1,4 +1,15 @@
-"""From the bytes of a request to plays: every play is judged by itself, none is dropped unseen."""
+"""From the bytes of a request to plays: each play is accepted or refused by itself.
+
+Three readings of the body lead to the same results; the cheap one comes first::
+
+    body -- decode all at once --> plays --> accept each -- refused? --> its original bytes, from
+      |                                        |                        decoding the body as raws
+      |-- holds \\u0000, or one play        accepted
+      |   does not fit the schema
+      '--> decode as raw plays --> decode and accept each by itself; what fails is refused with
+               |                   its original bytes
+               '-- not even that: 400 for the whole request
+"""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ def test_a_healthy_warehouse_is_quiet_and_scores_full(
 ) -> None:
     checks = _ask(warehouse)
     assert [check for check in checks if not check.ok] == []
-    assert len(checks) == 13
+    assert len(checks) == 7
     assert set(score(checks).values()) == {100.0}
 
 
@@ -81,12 +81,11 @@ DEFECTS = {
     "distribution": f"update raw.plays set skipped = true where {_YESTERDAY}",
     "rejected-share": "insert into staging.stg_segue__plays_rejected "
     "select event_id from raw.plays limit 200",
-    "reconciliation": "delete from marts.fct_plays where event_id = 'e7'",
 }
 
 
 def test_every_check_has_its_defect(warehouse: duckdb.DuckDBPyConnection) -> None:
-    below = {"freshness", "referential-integrity"}
+    below = {"freshness"}
     names = {check.name for check in _ask(warehouse)}
     assert names == set(DEFECTS) | below
     assert names == set(ADVICE), "a check that does not say what to do"
@@ -98,20 +97,6 @@ def test_a_seeded_defect_is_found_by_its_check_alone(
 ) -> None:
     warehouse.execute(DEFECTS[name])
     assert [check.name for check in _ask(warehouse) if not check.ok] == [name]
-
-
-@pytest.mark.parametrize("table", ["tracks", "artists", "albums", "listeners", "dates"])
-def test_an_orphan_is_found_in_the_dimension_that_lacks_it(
-    warehouse: duckdb.DuckDBPyConnection, table: str
-) -> None:
-    key = warehouse.execute(f"describe marts.dim_{table}").fetchall()[0][0]
-    warehouse.execute(
-        f"delete from marts.dim_{table} where {key} = (select min({key}) from marts.dim_{table})"
-    )
-    broken = [check for check in _ask(warehouse) if not check.ok]
-    assert [(check.table, check.name) for check in broken] == [
-        (f"dim_{table}", "referential-integrity")
-    ]
 
 
 def test_a_silent_log_is_stale(warehouse: duckdb.DuckDBPyConnection) -> None:
