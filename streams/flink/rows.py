@@ -60,7 +60,7 @@ def is_late(played_at: int, received_at: int, bound: int) -> bool:
 
 
 def is_heard(play: Play) -> bool:
-    """Whether a play was heard for half a minute; a client that says nothing means yes."""
+    """Return whether a play was heard for half a minute; a client that says nothing means yes."""
     return not play.skipped and (play.ms_played is None or play.ms_played >= COUNTED_MS)
 
 

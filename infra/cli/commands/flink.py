@@ -67,6 +67,24 @@ def stop(home: Home = None) -> None:
 
 
 @app.command()
+def backfill(
+    begin: Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="First day.")],
+    end: Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="Last day.")],
+    home: Home = None,
+    json: Json = False,
+) -> None:
+    """Count days again from the lake, late plays too, and publish over the rows of before."""
+    from infra.flink.backfill import backfill as count_again  # it needs DuckDB, the others do not
+
+    done = count_again(running(home).settings, begin.date(), end.date())
+    if json:
+        typer.echo(msgspec.json.encode(asdict(done)).decode())
+        return
+    rows = ", ".join(f"{count:,} {job}" for job, count in done.rows.items())
+    typer.echo(f"{done.plays:,} plays read; published {rows} as run {done.run}")
+
+
+@app.command()
 def suspects(home: Home = None, json: Json = False) -> None:
     """List listeners whose plays no person produces: the model leaves them out."""
     held = operations.read(running(home).settings)

@@ -59,7 +59,7 @@ def end(process: subprocess.Popen[bytes]) -> None:
     process.wait(10)
 
 
-def run(settings: Settings, log: Path, *arguments: str, timeout: float = 240) -> None:
+def run(settings: Settings, log: Path, *arguments: str, timeout: float = 600) -> None:
     """Run the jobs to the end of the log."""
     process = start(settings, log, *arguments)
     try:
