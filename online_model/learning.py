@@ -10,7 +10,12 @@ from online_model.candidates import gather, weight_at
 from online_model.features import ANY, E_COUNT, NEW
 from online_model.hashing import find, insert
 from online_model.neighbours import strengthen_both
-from online_model.popularity import count_play, popularity_due, rebase_popularity
+from online_model.popularity import (
+    count_play,
+    listener_share,
+    popularity_due,
+    rebase_popularity,
+)
 from online_model.scoring import describe, score
 from online_model.scratch import END, SITUATION, Board, Scratch, find_slot, stamped
 from online_model.serving import select
@@ -364,7 +369,8 @@ def learn_batch(
         _learn_next(state, scratch, plays, track, second, weight)
         _learn_pairs(state, scratch, plays, track, second, weight)
         _enter_session(state, scratch, listener, plays, track, second)
-        count_play(state, track, dated)
+        share = listener_share(scratch.tracks, scratch.seconds, plays, track, second)
+        count_play(state, track, dated, share * play_weight(ratio))
         if ratio != 255:
             state.facts[track, HEARD] += 1.0
             if skipped:

@@ -21,17 +21,46 @@ from online_model.state import (
 
 _HORIZONS = len(POP_HALF_LIVES)
 _ORDER = POPULAR + _HORIZONS - 1
+_DAY = 86_400
 
 
 @inner
-def count_play(state: State, track: int, second: int) -> None:
-    """Add one play to a track's popularity and move it up the order."""
+def count_play(state: State, track: int, second: int, share: float) -> None:
+    """Add a play to a track's popularity and move it up the order.
+
+    Parameters
+    ----------
+    share
+        How much the play counts: :func:`listener_share` times the weight of what was heard.
+    """
     for h in range(_HORIZONS):
         x = (second - state.counters[POP_ORIGIN]) / POP_HALF_LIVES[h]
-        weight = 2.0 ** max(min(x, 60.0), -60.0)
+        weight = share * 2.0 ** max(min(x, 60.0), -60.0)
         state.facts[track, POPULAR + h] += weight
         state.totals[h] += weight
     _move_up(state.counters, state.top, state.facts, track)
+
+
+@inner
+def listener_share(tracks: Array, seconds: Array, plays: int, track: int, second: int) -> float:
+    """Return what another play of a track by one listener adds to its popularity.
+
+    The first play of a day counts 1, each further one a quarter of the one before: a listener adds
+    at most 4/3 a day to what is popular, however often a song is repeated.
+
+    Parameters
+    ----------
+    tracks, seconds
+        The listener's plays before this one, oldest first; the first `plays` entries are valid.
+    """
+    share = 1.0
+    for q in range(plays):
+        k = plays - 1 - q
+        if second - seconds[k] > _DAY or share < 1e-6:
+            break
+        if tracks[k] == track:
+            share *= 0.25
+    return share
 
 
 @inner
