@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from calendar import monthrange
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from fastapi import APIRouter, Request, Response
 
 from api.errors import ApiError
 from api.listenbrainz.limits import DEFAULT_ITEMS, MAX_ITEMS
 from api.listenbrainz.queries import check_known, non_negative, reader_of, rows_of
+from api.services import Services
 from api.web import SCHEME, With, json_reply
+from contracts import plays_sql
+from contracts.ids import normalise
+from contracts.placeholders import ARTISTS, TITLES
 
 router = APIRouter(prefix="/1/stats/user", tags=["ListenBrainz"], dependencies=[SCHEME])
 
@@ -19,7 +25,7 @@ RANGES = (
     "this_week", "this_month", "this_year", "week", "month", "quarter", "year", "half_yearly",
     "all_time",
 )  # fmt: skip
-FIRST = datetime(2002, 10, 1, tzinfo=UTC)
+_FIRST = datetime(2002, 10, 1)  # noqa: DTZ001  in any zone
 
 #: Entity -> the columns that identify it, and what they are called in the answer.
 _ENTITIES: dict[str, tuple[tuple[str, str], ...]] = {
@@ -27,6 +33,7 @@ _ENTITIES: dict[str, tuple[tuple[str, str], ...]] = {
     "releases": (("album", "release_name"), ("artist", "artist_name")),
     "recordings": (("title", "track_name"), ("artist", "artist_name")),
 }
+_COUNTED = plays_sql.counts("ms_played", "duration_ms", "skipped")
 _STEPS = {"week": "day", "month": "day", "quarter": "month", "half_yearly": "month"}
 
 
@@ -34,22 +41,23 @@ _STEPS = {"week": "day", "month": "day", "quarter": "month", "half_yearly": "mon
 async def listening_activity(
     request: Request, services: With, user: str, range: str = "all_time"
 ) -> Response:
-    """Return how many plays fell into each part of a range."""
+    """Return how many plays fell into each part of a range, by the listener's time zone."""
     await reader_of(request, services, user)
-    start, end = bounds(range, datetime.now(UTC))
     await check_known(services, user)
+    zone = await zone_of(services, user)
+    start, end = bounds(range, datetime.now(zone))
     step = _STEPS.get(range.removeprefix("this_"), "year" if range == "all_time" else "month")
     rows = await rows_of(
         services,
-        "select date_trunc(%(step)s, played_at at time zone 'UTC') as part, count(*)"
+        "select date_trunc(%(step)s, played_at at time zone %(zone)s) as part, count(*)"
         " from listens_v1"
         " where user_id = %(user)s and played_at >= %(start)s and played_at < %(end)s"
         " group by part order by part",
-        {"user": user, "step": step, "start": start, "end": end},
+        {"user": user, "step": step, "start": start, "end": end, "zone": zone.key},
     )
     if not rows:
         return Response(status_code=204)
-    parts = [_part(moment.replace(tzinfo=UTC), step, count) for moment, count in rows]
+    parts = [_part(moment.replace(tzinfo=zone), step, count) for moment, count in rows]
     return json_reply({"payload": {"listening_activity": parts, **_about(user, range, start, end)}})
 
 
@@ -63,48 +71,82 @@ async def top(
     count: str | None = None,
     offset: str | None = None,
 ) -> Response:
-    """Return what was played most; 204 where nothing was."""
+    """Return what was played most; 204 where nothing was.
+
+    Plays count that were heard for 30 s or half of a shorter track; spellings of a name are one.
+    """
     columns = _ENTITIES.get(entity)
     if columns is None:
         raise ApiError(404, "not-found", f"There are no statistics of {entity} here.")
     await reader_of(request, services, user)
-    start, end = bounds(range, datetime.now(UTC))
     await check_known(services, user)
-    names = [column for column, _ in columns]
-    folded = ", ".join(f"lower({name})" for name in names)
-    shown = ", ".join(f"min({name})" for name in names)
+    start, end = bounds(range, datetime.now(await zone_of(services, user)))
+    names = ", ".join(column for column, _ in columns)
     rows = await rows_of(
         services,
-        f"select {shown}, count(*), count(*) over () from listens_v1"  # noqa: S608  our columns
+        f"select {names}, count(*) from listens_v1"  # noqa: S608  our columns
         " where user_id = %(user)s and played_at >= %(start)s and played_at < %(end)s"
-        f" and {names[0]} is not null group by {folded}"
-        f" order by count(*) desc, {shown} limit %(count)s offset %(offset)s",
-        {
-            "user": user,
-            "start": start,
-            "end": end,
-            "count": min(MAX_ITEMS, non_negative("count", count, DEFAULT_ITEMS)),
-            "offset": non_negative("offset", offset, 0),
-        },
+        f" and {columns[0][0]} is not null and {_COUNTED} group by {names}",
+        {"user": user, "start": start, "end": end},
     )
-    if not rows:
+    # Many names in many spellings: off the event loop.
+    ranked = await asyncio.to_thread(rank, rows)
+    skip = non_negative("offset", offset, 0)
+    most = min(MAX_ITEMS, non_negative("count", count, DEFAULT_ITEMS))
+    shown = ranked[skip : skip + most]
+    if not shown:
         return Response(status_code=204)
     items = [
-        {**{label: row[i] for i, (_, label) in enumerate(columns)}, "listen_count": row[-2]}
-        for row in rows
+        {**{label: row[i] for i, (_, label) in enumerate(columns)}, "listen_count": row[-1]}
+        for row in shown
     ]
     payload = {
         entity: items,
         "count": len(items),
-        f"total_{entity[:-1]}_count": rows[0][-1],
-        "offset": non_negative("offset", offset, 0),
+        f"total_{entity[:-1]}_count": len(ranked),
+        "offset": skip,
         **_about(user, range, start, end),
     }
     return json_reply({"payload": payload})
 
 
+async def zone_of(services: Services, user: str) -> ZoneInfo:
+    """Return the time zone of a listener's account, UTC where none is set."""
+    rows = await rows_of(
+        services,
+        "select time_zone from account_settings_v1 where user_id = %(user)s",
+        {"user": user},
+    )
+    try:
+        return ZoneInfo(rows[0][0]) if rows else ZoneInfo("UTC")
+    except (ZoneInfoNotFoundError, ValueError):  # the machine knows fewer zones than it did
+        return ZoneInfo("UTC")
+
+
+def rank(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Return ``(names..., plays)`` with spellings of one name together, the most played first.
+
+    The spelling played most is shown; names that stand for no name are left out.
+
+    Examples
+    --------
+    >>> rank([("Air", 2), ("AIR", 1), ("Unknown Artist", 9)])
+    [('Air', 3)]
+    """
+    found: dict[tuple[str, ...], tuple[int, int, tuple[str, ...]]] = {}
+    for *names, count in rows:
+        key = tuple(map(normalise, names))
+        if not ARTISTS.isdisjoint(key) or not TITLES.isdisjoint(key):
+            continue
+        total, most, shown = found.get(key, (0, 0, ()))
+        better = (-count, tuple(names)) < (-most, shown) if shown else True
+        found[key] = (total + count, max(most, count), tuple(names) if better else shown)
+    ranked = [(*shown, total) for total, _, shown in found.values()]
+    return sorted(ranked, key=lambda row: (-row[-1], row[:-1]))
+
+
 def bounds(name: str, now: datetime) -> tuple[datetime, datetime]:
-    """Return start and end of a range; weeks begin on Monday, all in UTC.
+    """Return start and end of a range in the time zone of `now`; weeks begin on Monday.
 
     Raises
     ------
@@ -130,7 +172,7 @@ def bounds(name: str, now: datetime) -> tuple[datetime, datetime]:
         "quarter": (_months_before(quarter, 3), quarter),
         "half_yearly": (_months_before(month, 6), month),
         "year": (year.replace(year=year.year - 1), year),
-        "all_time": (FIRST, now),
+        "all_time": (_FIRST.replace(tzinfo=now.tzinfo), now),
     }
     if name not in found:
         raise ApiError(400, "bad-parameter", f"Invalid range: {name}")
@@ -148,11 +190,12 @@ def _part(start: datetime, step: str, count: int) -> dict[str, Any]:
         "month": monthrange(start.year, start.month)[1],
         "year": 366 if monthrange(start.year, 2)[1] == 29 else 365,
     }[step]
+    end = start + timedelta(days=days)  # by the clock of the zone: a day may have 23 or 25 hours
     label = {"day": "%A %d %B %Y", "month": "%B %Y", "year": "%Y"}[step]
     first = int(start.timestamp())
     return {
         "from_ts": first,
-        "to_ts": first + 86_400 * days - 1,
+        "to_ts": int(end.timestamp()) - 1,
         "time_range": start.strftime(label),
         "listen_count": count,
     }
@@ -164,5 +207,6 @@ def _about(user: str, name: str, start: datetime, end: datetime) -> dict[str, An
         "range": name,
         "from_ts": int(start.timestamp()),
         "to_ts": int(end.timestamp()),
+        "time_zone": str(start.tzinfo),
         "last_updated": int(datetime.now(UTC).timestamp()),
     }
