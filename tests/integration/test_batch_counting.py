@@ -1,0 +1,142 @@
+"""What the warehouse counts: names folded, songs and albums once, plays that were heard."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import pytest
+
+from batch import warehouse
+from batch.lake import Lake
+from batch.reports import top_artists, weekly_listening
+from batch.reports.report import Occasion
+from contracts.settings import Settings
+from tests.batch.lakes import START, append, delivery
+
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
+
+SPELLINGS = [
+    ("Sigu\u0301r Ro\u0301s X", "Sig\u00far R\u00f3s X"),
+    ("Guns\u2019n Roses X", "Guns'n Roses X"),
+    ("\uff3a\uff35\uff34\uff2f X", "ZUTO X"),
+    ("Wei\u00df X", "WEISS X"),
+    ("Zero\u200bWide X", "ZeroWide X"),
+    ("\u201cOdd\u201d X", '"Odd" X'),
+    ("\u0130ZEL X", "izel X"),
+]
+HEARD: dict[str, Any] = {"ms_played": 200_000, "duration_ms": 200_000}
+
+
+def plays() -> list[dict[str, Any]]:
+    given: list[dict[str, Any]] = [
+        {"track_id": "11111111-2222-4333-8444-555555555555"},
+        {"track_id": "spotify:track:0000000000000000000077"},
+        {},
+    ]
+    rows = [
+        delivery("spell", "Song", 10 * n + 5 * k, artist=name, **HEARD)
+        for n, pair in enumerate(SPELLINGS)
+        for k, name in enumerate(pair)
+    ]
+    rows += [
+        delivery("ids", "One Song", 60 * n, artist="Split Band", **HEARD, **more)
+        for n, more in enumerate(given)
+    ]
+    rows += [
+        delivery("va", f"Tune {n}", 5 * n, artist=f"Guest {n}", album="Big Compilation")
+        for n in range(4)
+    ]
+    rows += [
+        delivery(f"best{n}", f"Hit {k}", 5 * k, artist=f"Star {n}", album="Greatest Hits")
+        for n in range(4)
+        for k in range(3)
+    ]
+    rows += [
+        delivery("named", f"Part {n}", 5 * n, artist=f"Voice {n}", album="Opera",
+                 extra='{"release_artist_name":"Various Artists"}')
+        for n in range(2)
+    ]  # fmt: skip
+    rows += [
+        delivery("short", "Skipped Song", n / 10, artist="Skipper", ms_played=2_000,
+                 duration_ms=200_000, skipped=True)
+        for n in range(40)
+    ]  # fmt: skip
+    rows += [
+        delivery("length", f"Known {n}", 10 * n, artist="Lengths", duration_ms=360_000)
+        for n in range(10)
+    ]
+    rows += [
+        delivery("day", "All day", 0, artist="Sleeper", ms_played=86_400_000, duration_ms=200_000)
+    ]
+    rows += [
+        delivery("gap", f"Tagless {n}", 5 * n, artist="Unknown Artist", **HEARD) for n in range(60)
+    ]
+    rows += [delivery("alone", "Loop", 4 * n, artist="Repeat", **HEARD) for n in range(144)]
+    return rows
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    settings = Settings(home=tmp_path_factory.mktemp("counting"))
+    append(settings, plays())
+    for night in range(2):  # the second is incremental
+        if night:
+            append(settings, [delivery("late", "New", 9_000, artist="Late", **HEARD)])
+        warehouse.land(settings, Lake.newest(settings))
+        done = warehouse.build(settings)
+        assert done.ok, done.failed
+    return settings
+
+
+def rows(settings: Settings, sql: str) -> list[tuple[Any, ...]]:
+    return warehouse.query(settings, sql).rows
+
+
+def test_spellings_are_one_artist(built: Settings) -> None:
+    found = rows(built, "select plays from marts.dim_artists where artist like '% X'")
+    assert found == [(2,)] * len(SPELLINGS)
+
+
+def test_one_song_has_one_row_whatever_ids_it_has(built: Settings) -> None:
+    ((track, plays_),) = rows(
+        built, "select track_id, plays from marts.dim_tracks where artist = 'Split Band'"
+    )
+    assert (track, plays_) == ("11111111-2222-4333-8444-555555555555", 3)
+    songs = "select count(distinct song_key) from marts.fct_plays where user_id = 'ids'"
+    assert rows(built, songs) == [(1,)]
+    ((found,),) = rows(built, "select sum(discoveries) from marts.metrics_daily")
+    assert found == rows(
+        built, "select count(*) from (select distinct user_id, song_key from marts.fct_plays)"
+    )[0][0]  # fmt: skip
+
+
+def test_a_compilation_is_one_album_and_greatest_hits_are_many(built: Settings) -> None:
+    albums = (
+        "select album, artist, plays from marts.dim_albums where album_key <> '-1' order by 1, 2"
+    )
+    assert rows(built, albums) == [
+        ("Big Compilation", "Various Artists", 4),
+        *[("Greatest Hits", f"Star {n}", 3) for n in range(4)],
+        ("Opera", "Various Artists", 2),
+    ]
+
+
+def test_hours_are_at_most_the_length_and_say_what_is_known(built: Settings) -> None:
+    heard = "select user_id, sum(heard_ms) from marts.fct_plays where user_id in ({}) group by 1"
+    assert dict(rows(built, heard.format("'length', 'day', 'va'"))) == {
+        "length": 3_600_000, "day": 200_000, "va": None,
+    }  # fmt: skip
+
+
+def test_charts_count_what_was_heard_by_listeners_first(built: Settings) -> None:
+    with warehouse.asking(built) as ask:
+        occasion = Occasion(date(2025, 3, 20), START, 1)
+        week = weekly_listening.draw(ask, occasion)
+        artists = top_artists.draw(ask, occasion)
+    shown = {row[0] for table in week.tables if table.key in ("tracks", "artists")
+             for row in table.rows}  # fmt: skip
+    shown |= {row[1] for row in artists.tables[0].rows}
+    assert "Split Band" in shown
+    assert not shown & {"Skipped Song", "Skipper", "Unknown Artist", "Tagless 1"}
+    assert {"Skip rate", "Skip rate is of", "Hours heard", "Hours are of"} <= week.facts.keys()
