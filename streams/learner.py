@@ -24,6 +24,7 @@ from contracts.errors import BrokerUnavailable
 from contracts.events import Play, Submission
 from contracts.ids import artist_key, id_key, track_key, user_key
 from contracts.kafka import end_offsets
+from contracts.placeholders import is_placeholder
 from contracts.plays import heard
 from contracts.settings import Settings
 from contracts.workers import LEARNER
@@ -59,12 +60,19 @@ class Columns(NamedTuple):
 
 
 def columns(batch: Batch[Submission]) -> Columns:
-    """Return the plays of a batch, in log order, as arrays."""
-    plays = [play for _, submission in batch.messages for play in submission.plays]
-    counts = [len(submission.plays) for _, submission in batch.messages]
-    users = [user_key(submission.user_id) for _, submission in batch.messages]
+    """Return the plays of a batch, in log order, as arrays.
+
+    Plays whose names stand for no name ("Unknown Artist") are left out: they say nothing of a song.
+    """
+    told = [
+        (user_key(submission.user_id), play)
+        for _, submission in batch.messages
+        for play in submission.plays
+        if not is_placeholder(play.artist, play.title)
+    ]
+    plays = [play for _, play in told]
     return Columns(
-        users=np.repeat(np.array(users, np.uint64), counts),
+        users=np.array([user for user, _ in told], np.uint64),
         tracks=np.array([track_key(p.artist, p.title) for p in plays], np.uint64),
         seconds=np.array([p.played_at // 1000 for p in plays], np.int64),
         ratios=np.array([heard(p.ms_played, p.duration_ms, p.skipped) for p in plays], np.uint8),

@@ -65,6 +65,13 @@ def test_what_a_client_says_was_skipped_reaches_the_model() -> None:
     assert columns(batch(changed(ms_played=720_000))).ratios.tolist() == [100]
 
 
+def test_a_name_that_stands_for_none_teaches_nothing() -> None:
+    tagless = [changed(artist="Unknown Artist"), changed(title="<unknown>"), PLAY]
+    c = columns(batch(*tagless))
+    assert c.plays == [PLAY]
+    assert len(c.users) == len(c.tracks) == len(c.seconds) == len(c.ratios) == 1
+
+
 def test_the_model_knows_track_artist_and_id() -> None:
     model = Recommender(ModelConfig(tracks=64, listeners=8, sessions=8))
     learn(model, batch(PLAY))
