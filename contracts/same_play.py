@@ -31,8 +31,6 @@ REACH_MS = 30_000
 _OVERLAP_MS = 15_000
 #: How far the end that one client reports may lie from the end by another's report, ms.
 _END_MS = 10_000
-#: What a play lasts at least if nothing tells its length, ms.
-_UNSURE_MS = 5_000
 #: A client without times heard reports a play after half the track or this time, ms.
 _SCROBBLED_MS = 240_000
 #: Accuracy of a minute-exact start, ms.
@@ -81,13 +79,13 @@ def client_of(source: str) -> str:
 
 
 def lasted(report: PlayReport) -> int:
-    """Return how long a play certainly lasted, ms."""
+    """Return how long a play certainly lasted, ms; 0 where nothing tells."""
     length = known_length(report.duration_ms)
     if report.ms_played is not None:
         return max(0, min(report.ms_played, length or LONGEST_MS))
     if report.skipped:
         return 0
-    return min(length // 2, _SCROBBLED_MS) if length else _UNSURE_MS
+    return min(length // 2, _SCROBBLED_MS) if length else 0
 
 
 def far(report: PlayReport) -> int:

@@ -53,7 +53,7 @@ SONG: dict[str, Any] = {"ms_played": 200_000, "duration_ms": 200_000}
         ("one client, the song again", [Report(0, **SONG), Report(200, **SONG)], 2),
         ("one client, again with a cross-fade", [Report(0, **SONG), Report(188, **SONG)], 2),
         ("one client, length only, 1 s apart", [Report(t, duration_ms=200_000) for t in (0, 1)], 1),
-        ("one client, nothing known, 1 s apart", [Report(0), Report(1)], 1),
+        ("one client, nothing known, 1 s apart", [Report(0), Report(1)], 2),
         ("one client, nothing known, 20 s apart", [Report(0), Report(20), Report(40)], 3),
         ("one client, skips", [Report(t, ms_played=2_000, skipped=True) for t in (0, 5, 10)], 3),
         ("20 s song on repeat", [Report(t, ms_played=20_000) for t in (0, 20, 40)], 3),
