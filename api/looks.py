@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -106,24 +107,30 @@ class FlinkLook:
 class WorkersLook:
     """Looks at Redis and remembers the heartbeats of the workers that are kept there.
 
+    Parameters
+    ----------
+    trouble
+        What those who read Redis for lists complain of; empty: nothing.
+
     Attributes
     ----------
     beats
         Latest report of each worker, by name without ``@host``.
     """
 
-    def __init__(self, redis: Redis, key: str) -> None:
+    def __init__(self, redis: Redis, key: str, trouble: Callable[[], str] = lambda: "") -> None:
         self._redis = redis
         self._key = key
+        self._trouble = trouble
         self.beats: dict[str, Heartbeat] = {}
 
     async def look(self) -> str:
-        """Return ``"ok"``; raises what the driver raises."""
+        """Return ``"ok"`` or what is wrong; raises what the driver raises."""
         stored: dict[bytes, bytes] = await self._redis.hgetall(self._key)  # type: ignore[assignment]
         beats = sorted(map(heartbeat.decode, stored.values()), key=lambda beat: beat.at)
         # Of several hosts the latest report counts: a host that was taken away reports no more.
         self.beats = {beat.name.partition("@")[0]: beat for beat in beats}
-        return "ok"
+        return self._trouble() or "ok"
 
     def states(self) -> dict[str, str]:
         """Return ``worker -> "ok"`` or what is wrong, for the workers of every deployment."""

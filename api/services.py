@@ -77,7 +77,7 @@ class Services:
         self.rates = RateWindow()
         self.logins = RateWindow(seconds=60)
         self.audit = AuditTrail(self.account_pool)
-        self.workers = WorkersLook(self.redis, self.keys.workers)
+        self.workers = WorkersLook(self.redis, self.keys.workers, self.features.share.trouble)
         self._broker = BrokerLook(self.log, self.impressions, settings)
         self._flink = FlinkLook(settings.flink)
         self.watcher = Watcher(

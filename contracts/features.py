@@ -135,6 +135,14 @@ class Keys:
         """Hash ``log id -> last applied offset`` of a partition."""
         return f"{self.tag(partition)}:fence"
 
+    def complete(self, partition: int) -> str:
+        """Key that exists once a partition's blobs hold the log up to some recent moment.
+
+        Where it is missing the store is new or has lost its data: that a listener has no blob does
+        not mean then that they are a stranger.
+        """
+        return f"{self.tag(partition)}:complete"
+
     def counts(self, partition: int) -> str:
         """Hash of counters: ``<log id>:plays`` applied, ``:kept``, ``:duplicate``, ``:late``."""
         return f"{self.tag(partition)}:counts"

@@ -97,6 +97,30 @@ class FeatureStore:
             raise StoreUnavailable(f"Redis: {error}") from None
         return {p: 0 if value is None else int(value) + 1 for p, value in enumerate(found)}
 
+    async def is_complete(self) -> bool:
+        """Return whether every partition is marked as complete.
+
+        Raises
+        ------
+        StoreUnavailable
+            Redis does not answer.
+        """
+        try:
+            found = [
+                await self.client.get(self.keys.complete(p)) for p in range(self.keys.partitions)
+            ]
+        except (RedisError, OSError) as error:
+            raise StoreUnavailable(f"Redis: {error}") from None
+        return None not in found
+
+    async def mark_complete(self) -> None:
+        """Mark every partition as complete; raises as :meth:`is_complete`."""
+        try:
+            for p in range(self.keys.partitions):
+                await self.client.set(self.keys.complete(p), b"1")
+        except (RedisError, OSError) as error:
+            raise StoreUnavailable(f"Redis: {error}") from None
+
     async def apply_plays(self, log_id: str, batch: Batch[Submission]) -> Applied:
         """Fold a batch of plays into the blobs of its listeners.
 

@@ -16,8 +16,9 @@ import redis.asyncio as redis
 from faust.types import TP
 from redis.exceptions import RedisError
 
-from contracts.errors import StoreUnavailable
+from contracts.errors import BrokerUnavailable, StoreUnavailable
 from contracts.features import Keys
+from contracts.kafka import end_offsets
 from contracts.listener_events import ListenerEvent, encode, of_feedback, of_plays
 from contracts.settings import Settings
 from contracts.workers import LISTENERS
@@ -55,7 +56,9 @@ class ListenersFold:
         self._store = FeatureStore(self._client, keys)
         self._channel = keys.events
         self._letters = DeadLetters(settings, worker.name)
+        self._kafka = settings.kafka
         self._applied: dict[TP, int] = {}
+        self._ends: list[int] | None = None
 
     async def positions(self) -> dict[TP, int]:
         """Return the next offset of every partition, as the fences say."""
@@ -131,9 +134,32 @@ class ListenersFold:
         """
         before = dict(self._applied)
         with contextlib.suppress(StoreUnavailable):
-            for tp, offset in (await self.positions()).items():
+            found = await self.positions()
+            for tp, offset in found.items():
                 if offset < before.get(tp, 0):
                     raise PositionLost(f"the feature store fell back to {offset} of {tp}")
+            await self._complete(found)
+
+    async def _complete(self, fences: dict[TP, int]) -> None:
+        """Mark a store that holds the log as it was when this worker first looked.
+
+        Until then lists are degraded: a listener without a blob may be no stranger.
+        """
+        if await self._store.is_complete():
+            self._status.goes_on("features")
+            return
+        self._status.waits("features", "the log is folded into the feature store")
+        plays = self.topics[0]
+        if self._ends is None:
+            with contextlib.suppress(BrokerUnavailable):  # asked again at the next tick
+                self._ends = await asyncio.to_thread(
+                    end_offsets, self._kafka, plays, self._partitions
+                )
+        if self._ends is not None and all(
+            fences[TP(plays, p)] >= end for p, end in enumerate(self._ends)
+        ):
+            await self._store.mark_complete()
+            self._status.goes_on("features")
 
     async def close(self) -> None:
         """Close the connection."""

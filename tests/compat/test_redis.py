@@ -50,6 +50,7 @@ class Server:
         if command[0] != b"MGET":
             return b"+OK\r\n"
         values = {KEYS.listener(user).encode(): value for user, value in USERS.items()}
+        values |= {KEYS.complete(p).encode(): b"1" for p in range(KEYS.partitions)}
         found = [values.get(key) for key in command[1:]]
         bulks = [b"$-1\r\n" if v is None else b"$%d\r\n%b\r\n" % (len(v), v) for v in found]
         return b"*%d\r\n%b" % (len(bulks), b"".join(bulks))

@@ -11,12 +11,13 @@ from collections.abc import Iterator
 import pytest
 from redis.asyncio import Redis
 
-from api.serving.features import CONNECTIONS, READ_SECONDS, FeatureReader
+from api.serving.features import CONNECTIONS, LOST, READ_SECONDS, FeatureReader, ReadShare
 from contracts.errors import StoreUnavailable
 from contracts.features import Keys
 from infra.stack.ports import free_ports
 from infra.stack.process import wait_until
 from infra.stack.valkey import Valkey
+from tests.integration.proxy import slow_proxy
 
 pytestmark = pytest.mark.integration
 KEYS = Keys("reads", 4)
@@ -36,6 +37,7 @@ async def test_many_are_read_in_their_order_whatever_becomes_of_the_store(valkey
     users = [f"user {n}" for n in range(40)]
     for user in users:
         await client.set(KEYS.listener(user), f"blob of {user}")
+    await mark(client)
     asked = [*users, "stranger", "user 3"]
     expected = [f"blob of {u}".encode() for u in users] + [None, b"blob of user 3"]
     found = await asyncio.gather(*(store.get_many(asked) for _ in range(10)))
@@ -69,6 +71,55 @@ async def test_many_are_read_in_their_order_whatever_becomes_of_the_store(valkey
     async with Redis.from_url(valkey.address) as another:
         assert int((await another.info("clients"))["connected_clients"]) < 10
     await store.close()
+
+
+async def mark(client: Redis) -> None:
+    """Say that the store holds everything."""
+    for partition in range(KEYS.partitions):
+        await client.set(KEYS.complete(partition), b"1")
+
+
+async def test_a_store_100_ms_away_is_read(valkey: Valkey) -> None:
+    """Connecting takes longer than a read may; it is done beforehand and not begun anew."""
+    client: Redis = Redis.from_url(valkey.address, socket_timeout=1.0)
+    await mark(client)
+    users = [f"far {n}" for n in range(20)]
+    for user in users:
+        await client.set(KEYS.listener(user), user)
+    with slow_proxy(valkey.port, 0.1) as proxy:
+        store = FeatureReader(client, f"redis://127.0.0.1:{proxy.port}/0", KEYS)
+        answers = [await _answer(store, users) for _ in range(40)]
+        good = [answer for answer in answers if answer == [user.encode() for user in users]]
+        assert len(good) >= 10, "it never gets warm"
+        assert await _recovers(store, users) == [user.encode() for user in users]
+        proxy.delay = 0.6  # now it is too slow for a list, and that shows
+        store.share = ReadShare()
+        assert [await _answer(store, users) for _ in range(3)] == [None] * 3
+        assert store.share.trouble().startswith("slow: 3 of the latest 3 reads")
+        await store.close()
+    await client.aclose()
+
+
+async def _answer(store: FeatureReader, users: list[str]) -> list[bytes | None] | None:
+    try:
+        return await store.get_many(users)
+    except StoreUnavailable:
+        await asyncio.sleep(0.1)
+        return None
+
+
+async def test_a_store_that_lost_its_data_calls_nobody_a_stranger(valkey: Valkey) -> None:
+    client: Redis = Redis.from_url(valkey.address, socket_timeout=1.0)
+    store = FeatureReader(client, valkey.address, KEYS)
+    await mark(client)
+    await client.set(KEYS.listener("ada"), b"blob")
+    assert await _recovers(store, ["ada", "stranger"]) == [b"blob", None]
+    await client.flushall()
+    assert await store.get_many(["ada", "stranger"]) == [LOST, LOST]
+    await mark(client)  # folded again
+    assert await store.get_many(["ada", "stranger"]) == [None, None]
+    await store.close()
+    await client.aclose()
 
 
 async def _recovers(store: FeatureReader, asked: list[str]) -> list[bytes | None]:

@@ -34,8 +34,10 @@ OVER = threading.Event()
 class Fold:
     """A fold without a store; a test replaces what misbehaves."""
 
+    topics: list[Topic]
+
     def __init__(self) -> None:
-        self.topics: list[Topic] = [TOPIC]
+        self.topics = [TOPIC]
         self.closed = False
         self.ticks = 0
 
