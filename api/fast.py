@@ -11,6 +11,7 @@ application through :class:`api.edge.Edge`, which answers the same bytes.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from typing import Any, NamedTuple, cast
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from api.cycle import Cycle, answer
+from api.door import Door
 from api.edge import error_reply
 from api.errors import INTERNAL, ApiError
 from api.gate import Gate
@@ -60,6 +62,7 @@ class FastPath:
         self._desk = services.desk
         self._metrics = services.metrics
         self.posts = FastPosts(services, self._gate)
+        self.door = Door(services.settings.max_connections)
 
     def take(self, protocol: HttpToolsProtocol, keep_alive: bool) -> Cycle | None:
         """Begin to answer a GET whose headers have arrived; ``None`` where it is not for us."""
@@ -139,15 +142,35 @@ class FastProtocol(HttpToolsProtocol):
         self.take_list, self.take_plays = _careful(fast.take), _careful(fast.posts.take)
         self.held: bytes | None = None
         self.heading, self.head_bytes = False, 0
+        self.door = fast.door
+        self.waiting_since: float | None = None
+        self.address = ""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Wait for the first request, unless there are too many connections."""
+        super().connection_made(transport)
+        self.address = self.client[0] if self.client else ""
+        self.waiting_since = self.loop.time()
+        self.door.enter(self, self.loop)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Leave."""
+        self.door.leave(self)
+        super().connection_lost(exc)
+
+    def turn_away(self) -> None:
+        """Close the connection (called by the door)."""
+        self.transport.abort()
 
     def on_message_begin(self) -> None:
         """Enter the state *head*."""
         super().on_message_begin()
         self.heading, self.head_bytes = True, 0
+        self.waiting_since = self.loop.time()
 
     def on_headers_complete(self) -> None:
         """Take a GET, hold a POST, or begin the application."""
-        self.heading = False
+        self.heading, self.waiting_since = False, None
         parser = self.parser
         free = self.cycle is None or self.cycle.response_complete
         if (

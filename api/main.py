@@ -5,11 +5,13 @@ from __future__ import annotations
 import gc
 import logging
 import signal
+from dataclasses import replace
 from types import FrameType
 
 import uvicorn
 
 from api.app import create_app
+from api.door import raise_limit
 from api.fast import FastPath, protocol_with
 from api.services import Services
 from contracts.log_limit import LogLimit
@@ -49,6 +51,7 @@ def run(settings: Settings) -> int:
     """Serve HTTP until SIGTERM or SIGINT; return the exit code."""
     for handler in logging.getLogger().handlers:  # set up by whoever started this process
         handler.addFilter(LogLimit())
+    settings = replace(settings, max_connections=min(settings.max_connections, raise_limit()))
     services = Services(settings)
     config = uvicorn.Config(
         create_app(services),

@@ -52,6 +52,11 @@ class Settings:
     account_connections: int = setting(
         2, "Connections of one API process for accounts and audit.", rule=Rule(low=1)
     )
+    max_connections: int = setting(
+        8_192,
+        "Connections one API process holds open; one address may hold half of them.",
+        rule=Rule(low=2),
+    )
     statement_timeout_ms: int = setting(
         3_000, "Longest time a statement of the API may take, ms.", rule=Rule(low=1)
     )

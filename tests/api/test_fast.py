@@ -12,6 +12,7 @@ import pytest
 import uvicorn
 import uvloop
 
+from api import door
 from api.fast import MAX_HEAD, FastPath, protocol_with
 from contracts.events import decode_submission
 from infra.stack.ports import free_ports
@@ -443,3 +444,59 @@ def test_who_is_cut_off_takes_no_other_answer_along(
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(scenario())
+
+
+async def test_connections_that_send_no_request_are_closed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(door, "HEAD_SECONDS", 0.4)
+    monkeypatch.setattr(door, "EVERY_SECONDS", 0.1)
+    async with serving(world) as (_, port):
+        opened = [await asyncio.open_connection("127.0.0.1", port) for _ in range(4)]
+        silent, half, trickling, good = (Connection(*each) for each in opened)
+        half.writer.write(b"GET /healthz HTTP/1.1\r\nhost: seg")
+        trickling.writer.write(b"POST /v1/plays HTTP/1.1\r\n")
+        good.send("/healthz")
+        assert (await good.answer())[0].startswith(b"HTTP/1.1 200")
+
+        async def trickle() -> None:
+            with suppress(OSError):
+                while True:
+                    trickling.writer.write(b"a: b\r\n")
+                    await asyncio.sleep(0.05)
+
+        slowly = asyncio.ensure_future(trickle())
+        for connection in (silent, half, trickling):
+            with suppress(ConnectionResetError):
+                assert await connection.ended()
+        slowly.cancel()
+        fresh = Connection(*await asyncio.open_connection("127.0.0.1", port))
+        fresh.send("/healthz")
+        assert (await fresh.answer())[0].startswith(b"HTTP/1.1 200")
+        for connection in (good, fresh, silent, half, trickling):
+            connection.writer.close()
+
+
+def test_one_address_holds_half_of_the_connections_and_all_of_them_are_bounded() -> None:
+    class Guest:
+        waiting_since: float | None = None
+        closed = False
+
+        def __init__(self, address: str) -> None:
+            self.address = address
+
+        def turn_away(self) -> None:
+            self.closed = True
+
+    loop = asyncio.new_event_loop()
+    entrance = door.Door(4)
+    greedy = [Guest("10.0.0.1") for _ in range(5)]
+    assert [entrance.enter(guest, loop) for guest in greedy] == [True, True, False, False, False]
+    assert [guest.closed for guest in greedy] == [False, False, True, True, True]
+    others = [Guest(f"10.0.0.{n}") for n in (2, 3, 4)]
+    assert [entrance.enter(guest, loop) for guest in others] == [True, True, False]
+    entrance.leave(greedy[0])
+    entrance.leave(greedy[4])  # never counted
+    assert entrance.enter(Guest("10.0.0.9"), loop)
+    assert not entrance.enter(Guest("10.0.0.9"), loop)
+    loop.close()
