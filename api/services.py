@@ -18,6 +18,7 @@ from api.listeners.hub import EventHub
 from api.looks import BrokerLook, DatabaseLook, FlinkLook, WorkersLook
 from api.metrics import Metrics
 from api.offers import Offers
+from api.passwords import PasswordChecks
 from api.plays.records import PlayRecords
 from api.pools import account_pool, reading_pool
 from api.producer import LINGER_MS, PlayLog
@@ -76,6 +77,7 @@ class Services:
         self.slow = SlowLists(parts)
         self.rates = RateWindow()
         self.logins = RateWindow(seconds=60)
+        self.passwords = PasswordChecks()
         self.audit = AuditTrail(self.account_pool)
         self.workers = WorkersLook(self.redis, self.keys.workers, self.features.share.trouble)
         self._broker = BrokerLook(self.log, self.impressions, settings)
@@ -114,6 +116,7 @@ class Services:
         if left:
             log.error("stopping: %d messages were never acknowledged", left)
         self.slow.close()
+        self.passwords.close()
         await asyncio.gather(self.watcher.stop(), self.revocations.stop())
         self._broker.close()
         await asyncio.gather(

@@ -78,7 +78,7 @@ async def sign_in(request: Request, services: With) -> Response:
         row = token_row(
             token, given.user, [LISTENER_ROLE], SESSION_LABEL, expires_at=datetime.now(UTC) + LASTS
         )
-        await _by_password(services, given.password, row)
+        await _by_password(services, given.password, row, origin_of(request))
     else:
         raise ApiError(400, "bad-schema", "Send a token, or user and password.", field="token")
     made = SessionMade(token, row["user"], sorted(row["roles"]), stamp(row["expires_at"]))
@@ -130,9 +130,9 @@ async def _by_token(services: Services, session: str, token: str) -> TokenRow:
     return row
 
 
-async def _by_password(services: Services, password: str, row: TokenRow) -> None:
+async def _by_password(services: Services, password: str, row: TokenRow, origin: str) -> None:
     try:
-        await open_by_password(services, password, row)
+        await open_by_password(services, password, row, origin)
     except LastfmError as error:
         if error.code == RATE_LIMIT:
             message = "Too many failed attempts for this name: wait a minute."

@@ -30,7 +30,7 @@ async def get_mobile_session(services: Services, params: Params) -> Node:
     user = params.need("username")
     if proof := params.get("authtoken"):
         return _session(await log_in_md5(services, user, proof, None))
-    return _session(await log_in(services, user, params.need("password")))
+    return _session(await log_in(services, user, params.need("password"), params.origin))
 
 
 async def get_token(services: Services, params: Params) -> Node:

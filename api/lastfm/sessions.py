@@ -6,7 +6,6 @@ role ``scrobbler`` alone. It ends with the token or the password that opened it.
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import hmac
 import secrets
@@ -30,6 +29,7 @@ from api.lastfm.errors import (
     LastfmError,
     try_again,
 )
+from api.passwords import TooMany
 from api.services import Services
 from contracts.accounts import (
     ADD_PASSWORD_SESSION,
@@ -62,8 +62,10 @@ _MAKER = f"""
 _PASSWORD = "select password_hash from accounts_v1 where user_id = %s"  # noqa: S105
 _HASHER = PasswordHasher()
 _NOBODY = _HASHER.hash("nobody's password")
-#: Failed logins of one name within a minute; tokens are too long to be guessed anyway.
-ATTEMPTS = 10
+#: Wrong passwords within a minute: for one name from one address, and for any name from it. Proofs
+#: by a token are not counted: 256 bits cannot be guessed, and whoever knows a name could otherwise
+#: keep its player out.
+ATTEMPTS, ATTEMPTS_OF_ADDRESS = 10, 30
 #: Of a session key: VLC keeps exactly so many and forgets the rest. 128 bits cannot be guessed.
 KEY_CHARACTERS = 32
 #: Characters of the name of an account, at most.
@@ -105,8 +107,8 @@ async def identify(services: Services, token: str) -> Identity | None:
         raise try_again() from None
 
 
-async def log_in(services: Services, user: str, password: str) -> Session:
-    """Log in with an API token or the account's password.
+async def log_in(services: Services, user: str, password: str, origin: str = "") -> Session:
+    """Log in with an API token or the account's password, from an address.
 
     Raises
     ------
@@ -117,11 +119,14 @@ async def log_in(services: Services, user: str, password: str) -> Session:
     if identity is not None and identity.user_id == user and identity.may_scrobble_for(user):
         return Session(user, password)
     key = secrets.token_hex(KEY_CHARACTERS // 2)
-    await open_by_password(services, password, token_row(key, user, [SCROBBLER_ROLE], LABEL))
+    row = token_row(key, user, [SCROBBLER_ROLE], LABEL)
+    await open_by_password(services, password, row, origin)
     return Session(user, key)
 
 
-async def open_by_password(services: Services, password: str, session: TokenRow) -> None:
+async def open_by_password(
+    services: Services, password: str, session: TokenRow, origin: str
+) -> None:
     """Open a session of an account with its password, and with it the session ends.
 
     Raises
@@ -130,11 +135,17 @@ async def open_by_password(services: Services, password: str, session: TokenRow)
         4 for a wrong name or password, 29 after too many, 16 when accounts cannot be read.
     """
     user = session["user"]
-    with _attempt(services, user):
+    with _attempt(services, user, origin):
         rows = await query(services, _PASSWORD, (user,))
         stored = rows[0][0] if rows else None
         # An account without a password takes as long as one with a wrong one.
-        if not await asyncio.to_thread(_verify, stored or _NOBODY, password) or stored is None:
+        try:
+            good = await services.passwords.run(_verify, stored or _NOBODY, password)
+        except TooMany:
+            raise LastfmError(
+                RATE_LIMIT, "Rate limit exceeded: too many logins at once, try again."
+            ) from None
+        if not good or stored is None:
             raise LastfmError(AUTHENTICATION_FAILED, "Invalid username or password.")
         row = {**session, "password_hash": stored}
         if not await query(services, ADD_PASSWORD_SESSION, row):  # it was changed meanwhile
@@ -154,16 +165,15 @@ async def log_in_md5(services: Services, user: str, proof: str, salt: str | None
     LastfmError
         4, or 16.
     """
-    with _attempt(services, user):
-        for digest, stored, expires, ended in await query(services, _TOKENS, (user,)):
-            wanted = md5(user + stored) if salt is None else md5(stored + salt)
-            if hmac.compare_digest(wanted.encode(), proof.lower().encode()):
-                key = _session_key(user, stored, ended)
-                return await _open(services, user, key, digest, expires)
-        raise LastfmError(
-            AUTHENTICATION_FAILED,
-            "Invalid username or password (create one with: segue keys create USER --scrobbler).",
-        )
+    for digest, stored, expires, ended in await query(services, _TOKENS, (user,)):
+        wanted = md5(user + stored) if salt is None else md5(stored + salt)
+        if hmac.compare_digest(wanted.encode(), proof.lower().encode()):
+            key = _session_key(user, stored, ended)
+            return await _open(services, user, key, digest, expires)
+    raise LastfmError(
+        AUTHENTICATION_FAILED,
+        "Invalid username or password (create one with: segue keys create USER --scrobbler).",
+    )
 
 
 def _session_key(user: str, stored: str, ended: int) -> str:
@@ -225,25 +235,33 @@ async def query(
 
 
 @contextmanager
-def _attempt(services: Services, user: str) -> Iterator[None]:
+def _attempt(services: Services, user: str, origin: str) -> Iterator[None]:
     """Count a login before it is tried, or many at once would all be; only a failed one stays.
 
     Raises
     ------
     LastfmError
-        29 after too many failed logins of one name within a minute; 4 for a name nobody has.
+        29 after too many wrong passwords within a minute; 4 for a name nobody has.
     """
     if len(user) > LONGEST_NAME:  # not worth remembering
         raise LastfmError(AUTHENTICATION_FAILED, "Invalid username or password.")
-    if services.logins.count(user, ATTEMPTS) < 0:
+    logins = services.logins
+    counted = {f"{user} from {origin}": ATTEMPTS, f"address {origin}": ATTEMPTS_OF_ADDRESS}
+    left = [logins.count(who, limit) for who, limit in counted.items()]
+    if min(left) < 0:
+        for who in counted:
+            logins.take_back(who)
         raise LastfmError(RATE_LIMIT, "Rate limit exceeded: too many failed logins, wait a minute.")
     try:
         yield
     except LastfmError as error:
-        if error.code != AUTHENTICATION_FAILED:
-            services.logins.take_back(user)
+        if error.code == AUTHENTICATION_FAILED:
+            raise
+        for who in counted:
+            logins.take_back(who)
         raise
-    services.logins.take_back(user)
+    for who in counted:
+        logins.take_back(who)
 
 
 def _verify(stored: str, password: str) -> bool:

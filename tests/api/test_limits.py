@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import Any
 
 import httpx
@@ -12,8 +13,9 @@ from api import http
 from api.errors import ApiError
 from api.http import read_body
 from api.lastfm.errors import RATE_LIMIT, LastfmError
-from api.lastfm.sessions import ATTEMPTS, log_in
+from api.lastfm.sessions import ATTEMPTS, ATTEMPTS_OF_ADDRESS, log_in, log_in_md5, md5
 from api.listenbrainz.limits import RateWindow
+from api.passwords import PasswordChecks, TooMany
 from api.patience import Patience
 from tests.api.conftest import World
 
@@ -93,6 +95,66 @@ async def test_failed_logins_of_a_name(
     with pytest.raises(LastfmError) as caught:
         await log_in(world.services, "another", "wrong")
     assert caught.value.code == 4
+
+
+async def test_whoever_knows_a_name_cannot_keep_its_player_out(
+    world: World, logins: RateWindow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wrong passwords from one address; the right one from another, and a proof from the same."""
+    stored = md5("token")
+
+    async def rows(_: object, text: str, *__: object) -> list[tuple[Any, ...]]:
+        return [(b"hash", stored, None, 0)] if "scrobbler_md5" in text else [("stored",)]
+
+    monkeypatch.setattr("api.lastfm.sessions.query", rows)
+    monkeypatch.setattr("api.lastfm.sessions._verify", lambda _, given: given == "right")
+    for _ in range(ATTEMPTS):
+        with pytest.raises(LastfmError):
+            await log_in(world.services, "ada", "wrong", "6.6.6.6")
+    with pytest.raises(LastfmError) as caught:
+        await log_in(world.services, "ada", "right", "6.6.6.6")
+    assert caught.value.code == RATE_LIMIT
+    assert (await log_in(world.services, "ada", "right", "10.0.0.1")).user_id == "ada"
+    for _ in range(3 * ATTEMPTS):
+        with pytest.raises(LastfmError) as caught:
+            await log_in_md5(world.services, "ada", "0" * 32, None)
+        assert caught.value.code == 4
+    assert (await log_in_md5(world.services, "ada", md5("ada" + stored), None)).user_id == "ada"
+
+
+async def test_made_up_names_from_one_address_are_limited(
+    world: World, logins: RateWindow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def no_rows(*_: object) -> list[tuple[Any, ...]]:
+        return []
+
+    monkeypatch.setattr("api.lastfm.sessions.query", no_rows)
+    monkeypatch.setattr("api.lastfm.sessions._verify", lambda *_: False)
+    codes = []
+    for n in range(ATTEMPTS_OF_ADDRESS + 5):
+        with pytest.raises(LastfmError) as caught:
+            await log_in(world.services, f"name {n}", "wrong", "6.6.6.6")
+        codes.append(caught.value.code)
+    assert codes == [4] * ATTEMPTS_OF_ADDRESS + [RATE_LIMIT] * 5
+
+
+async def test_few_passwords_are_checked_at_once_and_few_wait() -> None:
+    checks, gate, running = PasswordChecks(at_once=2, waiting=3), threading.Event(), []
+
+    def check(stored: str, given: str) -> bool:
+        running.append(given)
+        gate.wait(30)
+        return stored == given
+
+    asked = [asyncio.ensure_future(checks.run(check, "x", f"{n}")) for n in range(20)]
+    while len(running) < 2:
+        await asyncio.sleep(0.01)
+    assert len(running) == 2
+    gate.set()
+    done = await asyncio.gather(*asked, return_exceptions=True)
+    assert [isinstance(result, TooMany) for result in done] == [False] * 5 + [True] * 15
+    assert await checks.run(check, "x", "x")
+    checks.close()
 
 
 async def test_a_body_that_never_ends(monkeypatch: pytest.MonkeyPatch) -> None:
