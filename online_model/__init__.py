@@ -7,7 +7,14 @@ from __future__ import annotations
 
 from online_model.config import ModelConfig
 from online_model.directory import ModelDirectory
-from online_model.errors import ModelError, NoModel, ReadOnlyModel, TooManyOffsets, TornSnapshot
+from online_model.errors import (
+    ModelError,
+    NoModel,
+    NoRoom,
+    ReadOnlyModel,
+    TooManyOffsets,
+    TornSnapshot,
+)
 from online_model.features import FEATURE_NAMES
 from online_model.ranking import LearnStats, Ranking
 from online_model.recommender import Recommender, ratio_code
@@ -19,6 +26,7 @@ __all__ = [
     "ModelDirectory",
     "ModelError",
     "NoModel",
+    "NoRoom",
     "Ranking",
     "ReadOnlyModel",
     "Recommender",

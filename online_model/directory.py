@@ -8,6 +8,7 @@ must appear whole is written aside, synced to disk and renamed.
 from __future__ import annotations
 
 import contextlib
+import errno
 import mmap
 import os
 import zlib
@@ -20,7 +21,7 @@ import msgspec
 from online_model import snapshots
 from online_model.config import ModelConfig
 from online_model.creation import initialise
-from online_model.errors import NoModel, TornSnapshot
+from online_model.errors import NoModel, NoRoom, TornSnapshot
 from online_model.layout import HEADER_BYTES, LAYOUT_VERSION, Layout
 from online_model.recommender import Recommender
 from online_model.state import GENERATION, PLAYS, State
@@ -62,7 +63,13 @@ class ModelDirectory:
 
     # ---------------------------------------------------------------- the learner's side
     def create(self, config: ModelConfig | None = None) -> Recommender:
-        """Return an empty model over a new live file, not yet visible to readers."""
+        """Return an empty model over a new live file, not yet visible to readers.
+
+        Raises
+        ------
+        NoRoom
+            The disk is too full for the file.
+        """
         config = config or ModelConfig()
         model = self._new_live(config)
         initialise(model.state, config)
@@ -72,7 +79,8 @@ class ModelDirectory:
         """Return the newest good snapshot copied into a new live file, or a new model.
 
         The caller replays its logs from ``model.offsets`` and then publishes. A configuration
-        that differs from the snapshot's is ignored: capacities belong to the stored model.
+        that differs from the snapshot's is ignored: capacities belong to the stored model. Raises
+        as :meth:`create`.
         """
         self.refused = []
         self._tidy()
@@ -183,7 +191,14 @@ class ModelDirectory:
         layout = Layout(config)
         path = self.path / _live_name(generation)
         with path.open("x+b") as file:
-            file.truncate(layout.nbytes)
+            try:
+                # All of it now: a full disk met later, in a mapped page, is a SIGBUS.
+                os.posix_fallocate(file.fileno(), 0, layout.nbytes)
+            except OSError as error:
+                path.unlink()
+                if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                    raise
+                raise NoRoom(self.path, layout.nbytes) from None
             mapped = mmap.mmap(file.fileno(), layout.nbytes)
         body = msgspec.json.encode(config)
         head = len(body).to_bytes(4, "little") + LAYOUT_VERSION.to_bytes(4, "little") + body

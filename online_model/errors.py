@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from contracts.errors import IncompatibleState, Terminal
+from contracts.errors import IncompatibleState, StoreUnavailable, Terminal
 
 
 class ModelError(Terminal):
@@ -24,6 +24,13 @@ class NoModel(ModelError):
     def __init__(self, path: Path) -> None:
         super().__init__(f"no model has been published in {path}")
         self.path = path
+
+
+class NoRoom(StoreUnavailable):
+    """The disk is too full for the model's arrays; with room the same call works."""
+
+    def __init__(self, path: Path, size: int) -> None:
+        super().__init__(f"no room for the model: {path} needs {size / 1e6:.1f} MB")
 
 
 class TooManyOffsets(ModelError):

@@ -161,7 +161,8 @@ class ModelFold:
         self._suspects = SuspectFollower(settings) if settings.flink else None
         if self._suspects is not None:
             self._suspects.read_whole()
-        self._model = self._directory.resume()
+        # It waits where there is no room for the arrays, as for a store that is away.
+        self._model = worker.patiently(self._directory.resume, "model")
         for error in self._directory.refused:
             log.warning("%s; plays it held are learned from the log again", error)
         self._forgetting = Forgetting(worker, self._model, self._directory, erasures_id)

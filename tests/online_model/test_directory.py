@@ -9,8 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from contracts.errors import IncompatibleState
-from online_model import ModelDirectory, NoModel, ReadOnlyModel, Recommender, layout, snapshots
+from contracts.errors import IncompatibleState, StoreUnavailable
+from online_model import (
+    ModelDirectory,
+    NoModel,
+    NoRoom,
+    ReadOnlyModel,
+    Recommender,
+    layout,
+    snapshots,
+)
 from online_model import directory as model_directory
 from online_model.state import GENERATION
 
@@ -173,3 +181,22 @@ def test_no_good_snapshot_means_an_empty_model(tmp_path: Path) -> None:
     model = directory.resume(SMALL)
     assert model.plays_learned == 0
     assert model.generation == 3
+
+
+def test_the_live_file_has_its_room_from_the_beginning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a disk that fills up later ends the learner with SIGBUS in the midst of a play."""
+    directory = ModelDirectory(tmp_path)
+    directory.create(SMALL)
+    (live,) = tmp_path.glob("live-*.bin")
+    assert live.stat().st_blocks * 512 >= live.stat().st_size > 0
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(NoRoom, match=r"no room for the model: .* needs [\d.]+ MB") as caught:
+        directory.resume(SMALL)
+    assert isinstance(caught.value, StoreUnavailable)
+    assert len(list(tmp_path.glob("live-*.bin"))) == 1, "the half-made file is gone"
