@@ -15,7 +15,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from web.api import Away, Refused, part
-from web.live.sse import Event, read
+from web.live.sse import Event, lines_of, read
 from web.live.tabs import Tab, Wants
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class Feed:
                         self._tell(_state("live"))
                         self._changed.set()
                     failures = 0
-                    async for event in read(answer.aiter_lines()):
+                    async for event in read(lines_of(answer.aiter_text())):
                         last = event.id or last
                         if event.name == "signed-out":
                             self._sign_out(token)

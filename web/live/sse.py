@@ -22,9 +22,20 @@ def written(event: Event) -> str:
     >>> written(Event("list", "a\\nb"))
     'event: list\\ndata: a\\ndata: b\\n\\n'
     """
-    lines = "".join(f"data: {line}\n" for line in event.data.splitlines() or [""])
+    # Not splitlines: a name may hold characters that Unicode calls line breaks, and HTML does not.
+    data = event.data.replace("\r\n", "\n").replace("\r", "\n")
+    lines = "".join(f"data: {line}\n" for line in data.split("\n"))
     head = f"id: {event.id}\n" if event.id else ""
     return f"{head}event: {event.name}\n{lines}\n"
+
+
+async def lines_of(pieces: AsyncIterator[str]) -> AsyncIterator[str]:
+    """Yield the lines of a text that comes in pieces; only a newline ends a line."""
+    rest = ""
+    async for piece in pieces:
+        *whole, rest = (rest + piece).split("\n")
+        for line in whole:
+            yield line.removesuffix("\r")
 
 
 async def read(lines: AsyncIterator[str]) -> AsyncIterator[Event]:

@@ -1,0 +1,179 @@
+"""Live feeds: one stream upstream a listener, one rendering for tabs alike."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.web.answers import listing
+from tests.web.doubles import World, full
+from web.live.sse import Event, lines_of, read, written
+from web.live.tabs import Tab, Wants
+
+NEXT = Wants("next", "/ui")
+
+
+class Upstream:
+    """The API's stream of events: what is put comes out; it ends at ``None``."""
+
+    def __init__(self, world: World) -> None:
+        self.opened: list[str] = []
+        self._queues: list[asyncio.Queue[str | None]] = []
+        world.fake.on("GET /v1/users/[^/]+/events", self._answer)
+
+    def _answer(self, request: httpx.Request) -> httpx.Response:
+        self.opened.append(request.headers.get("last-event-id", ""))
+        queue: asyncio.Queue[str | None] = asyncio.Queue()
+        self._queues.append(queue)
+
+        async def body() -> AsyncIterator[bytes]:
+            while (text := await queue.get()) is not None:
+                yield text.encode()
+
+        return httpx.Response(200, content=body(), headers={"content-type": "text/event-stream"})
+
+    async def send(self, kind: str, **about: Any) -> None:
+        """Send an event once somebody listens."""
+        while not self._queues:
+            await asyncio.sleep(0.01)
+        data = msgspec.json.encode({"user": "ada", "kind": kind, "at": 1, **about}).decode()
+        self._queues[-1].put_nowait(f"id: s1\nevent: {kind}\ndata: {data}\n\n")
+
+    def end(self) -> None:
+        self._queues[-1].put_nowait(None)
+
+
+async def taken(tab: Tab, name: str, seconds: float = 10.0) -> Event:
+    """Return the next event of a name."""
+    async with asyncio.timeout(seconds):
+        while True:
+            for event in await tab.next(1.0):
+                if event.name == name:
+                    return event
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[World]:
+    made = World()
+    full(made.fake)
+    yield made
+    made.site.feeds.end()
+
+
+def asked(world: World) -> list[dict[str, str]]:
+    """Return the parameters of every list that was asked for."""
+    return [
+        dict(request.url.params)
+        for request in world.fake.asked
+        if request.url.path.endswith("/recommendations")
+    ]
+
+
+async def test_a_play_is_one_list_for_all_tabs_alike(world: World) -> None:
+    upstream = Upstream(world)
+    feeds = world.site.feeds
+    alike = [feeds.open("ada", NEXT, "t", again=False) for _ in range(5)]
+    other = feeds.open("ada", NEXT._replace(discover=True), "t", again=False)
+    await upstream.send("play", artist="Air", title="Run", source="x")
+    for tab in [*alike, other]:
+        event = await taken(tab, "list")
+        assert "after “Run” by Air" in event.data
+        assert "csrf" not in event.data  # the same text goes to every session
+    assert sorted(query["discover"] for query in asked(world)) == ["false", "true"]
+    assert len(upstream.opened) == 1
+
+
+async def test_an_import_is_not_a_slide_show(world: World) -> None:
+    upstream = Upstream(world)
+    tab = world.site.feeds.open("ada", NEXT, "t", again=False)
+    for i in range(200):
+        await upstream.send("play", artist="Air", title=f"Song {i}", source="x")
+    await taken(tab, "list")
+    await asyncio.sleep(1.2)
+    assert 1 <= len(asked(world)) <= 4
+
+
+async def test_what_is_new_is_marked(world: World) -> None:
+    upstream = Upstream(world)
+    tab = world.site.feeds.open("ada", NEXT, "t", again=True)
+    first = await taken(tab, "list")
+    assert 'class="new"' not in first.data
+    track = {"track_id": "fresh", "artist": "New", "title": "One", "score": 1.0}
+    answer = listing("Air")
+    answer["recommendations"].insert(0, track)
+    world.fake.on("GET .*/recommendations", answer)
+    await upstream.send("play", artist="Air", title="Run", source="x")
+    second = await taken(tab, "list")
+    assert second.data.count('class="new"') == 1
+
+
+async def test_a_broken_stream_is_said_and_taken_up_where_it_was(world: World) -> None:
+    upstream = Upstream(world)
+    tab = world.site.feeds.open("ada", NEXT, "t", again=False)
+    await upstream.send("play", artist="Air", title="Run", source="x")
+    await taken(tab, "list")
+    world.fake.away = True
+    upstream.end()
+    assert (await taken(tab, "state")).data == "away"
+    world.fake.away = False
+    assert (await taken(tab, "state")).data == "live"
+    assert upstream.opened == ["", "s1"]
+    assert (await taken(tab, "list")).name == "list"  # what was missed is asked for
+
+
+async def test_a_token_that_has_ended_ends_its_tabs(world: World) -> None:
+    world.fake.refuse("GET /v1/users/[^/]+/events", 401, "unauthorized", "No.")
+    tab = world.site.feeds.open("ada", NEXT, "t", again=False)
+    event = await taken(tab, "signed-out")
+    assert event.data.startswith("/ui/login")
+    assert tab.ended
+
+
+async def test_plays_and_refusals_reach_who_connects_a_player(world: World) -> None:
+    upstream = Upstream(world)
+    tab = world.site.feeds.open("ada", Wants("connect", "/ui"), "t", again=False)
+    await upstream.send("play", artist="Air", title="<b>Run\u2028\x85x", source="navidrome/0.53")
+    assert "&lt;b&gt;Run\u2028\x85x" in (await taken(tab, "arrived")).data
+    await upstream.send("refused", detail="played_at is before 2002", source="http:/v1/plays")
+    assert "played_at is before 2002" in (await taken(tab, "arrived")).data
+    assert not asked(world)  # no list was made: nobody would have seen it
+
+
+async def test_nobody_watches_nothing_is_asked(world: World) -> None:
+    upstream = Upstream(world)
+    feeds = world.site.feeds
+    tab = feeds.open("ada", NEXT, "t", again=False)
+    await upstream.send("play", artist="Air", title="Run", source="x")
+    await taken(tab, "list")
+    before = len(asked(world))
+    feeds.close("ada", tab)
+    await upstream.send("play", artist="Air", title="Run", source="x")
+    await asyncio.sleep(0.3)
+    assert len(asked(world)) == before
+    assert feeds.count == 0
+
+
+_LINES = st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), max_size=40)
+
+
+@given(st.lists(_LINES, min_size=1, max_size=5), st.integers(1, 7))
+def test_events_are_read_as_they_were_written(lines: list[str], size: int) -> None:
+    text = "\n".join(lines)
+    event = Event("list", text, "7")
+
+    async def back() -> list[Event]:
+        async def sent() -> AsyncIterator[str]:
+            whole = ": a comment\n\n" + written(event)
+            for at in range(0, len(whole), size):
+                yield whole[at : at + size]
+
+        return [found async for found in read(lines_of(sent()))]
+
+    assert asyncio.run(back()) == [event]
