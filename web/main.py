@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import signal
 from socket import socket
+from types import FrameType
 
 import uvicorn
 
@@ -22,6 +24,11 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, site: Site) -> None:
         super().__init__(config)
         self._site = site
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop in order; uvicorn would raise the signal once more and end with its code."""
+        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.should_exit = True
 
     async def shutdown(self, sockets: list[socket] | None = None) -> None:
         """End the streams, then stop as usual."""
