@@ -15,8 +15,9 @@ settings=(
   "-Dweb.submit.enable=false"
   "-Dweb.cancel.enable=false"
   "-Djobmanager.memory.process.size=1200m"
-  "-Dtaskmanager.memory.process.size=${FLINK_TASKMANAGER_MEMORY:-2g}"
-  "-Dtaskmanager.memory.managed.fraction=0.3"
+  "-Dtaskmanager.memory.process.size=${FLINK_TASKMANAGER_MEMORY:-3g}"
+  # 256 MB a slot are the least that all windows of the jobs begin with.
+  "-Dtaskmanager.memory.managed.size=768m"
   "-Dexecution.checkpointing.interval=10 s"
   "-Dexecution.checkpointing.dir=file:///state/checkpoints"
   "-Dexecution.checkpointing.savepoint-dir=file:///state/savepoints"

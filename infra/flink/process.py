@@ -67,6 +67,7 @@ def arguments(settings: Settings, *, rest: int, metrics: int = 0, every: int = 1
         "execution.checkpointing.num-retained": 2,
         "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
         "restart-strategy.type": "exponential-delay",
+        # Of all operators of a slot together; with half of it the windows have no room to begin.
         "taskmanager.memory.managed.size": "256m",
     }
     if metrics:

@@ -39,6 +39,8 @@ def test_the_jobs_take_its_arguments() -> None:
     assert parse(job["args"][2:]).parallelism == job["parallelism"]
     slots = int(spec()["flinkConfiguration"]["taskmanager.numberOfTaskSlots"])
     assert spec()["taskManager"]["replicas"] * slots >= job["parallelism"]
+    managed = int(spec()["flinkConfiguration"]["taskmanager.memory.managed.size"].removesuffix("m"))
+    assert managed >= 256 * slots
     assert (job["upgradeMode"], job["state"]) == ("savepoint", "running")
 
 
