@@ -75,6 +75,11 @@ class Identity:
         if not self.may_act_for(user_id):
             raise forbidden(f"This token may not act for {user_id!r}: role client or admin does.")
 
+    def check_owns_account(self) -> None:
+        """Raise a 403 for a token that only scrobbles: it may not manage its account."""
+        if self.roles <= {SCROBBLER_ROLE}:
+            raise forbidden("A player's session only scrobbles; use a token of the account.")
+
     def check_role(self, *roles: str) -> None:
         """Raise a 403 unless the token has one of the roles."""
         if self.roles.isdisjoint(roles):

@@ -68,6 +68,7 @@ async def me(request: Request, services: With, caller: Caller) -> Response:
 )
 async def set_settings(request: Request, services: With, caller: Caller) -> Response:
     """Change the settings of the token's account."""
+    caller.check_owns_account()
     given = await read_struct(request, AccountSettings)
     if given.time_zone is not None and given.time_zone not in zoneinfo.available_timezones():
         raise ApiError(

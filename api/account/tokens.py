@@ -96,6 +96,7 @@ class TokenMade(msgspec.Struct):
 @router.get("/me/tokens", responses=answers(Tokens), summary="My tokens")
 async def my_tokens(services: With, caller: Caller) -> Response:
     """List the tokens of the account; sessions of browsers are not among them."""
+    caller.check_owns_account()
     return await _list(services, caller.user_id)
 
 
@@ -144,6 +145,7 @@ async def make_token(request: Request, services: With, caller: Caller) -> Respon
 )
 async def revoke_token(request: Request, services: With, caller: Caller, token_id: str) -> Response:
     """Revoke a token by its id, with the sessions made from it; of others for administrators."""
+    caller.check_owns_account()
     owner = None if "admin" in caller.roles else caller.user_id
     good = 6 <= len(token_id) <= 64 and all(c in "0123456789abcdef" for c in token_id)
     rows = await run(services, _FIND, {"id": token_id, "user": owner}) if good else []
