@@ -17,6 +17,7 @@ from contracts.features import Listener
 from contracts.history import Listen
 from contracts.ids import user_key
 from contracts.lake import TABLES
+from contracts.spreadsheet import formula_safe
 from online_model import Recommender
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
@@ -136,7 +137,9 @@ def _heard(ratio: int) -> int | None:
 
 
 def _cell(value: object) -> object:
-    return msgspec.json.encode(value).decode() if isinstance(value, dict | list) else value
+    if isinstance(value, dict | list):
+        return msgspec.json.encode(value).decode()
+    return formula_safe(value) if isinstance(value, str) else value
 
 
 def _json(value: object) -> bytes:

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 
 from batch.reports.report import Cell, Report
+from contracts.spreadsheet import formula_safe
 
 FORMATS = ("html", "csv", "json", "parquet")
 
@@ -81,10 +82,7 @@ def _iso(value: object) -> str:
 
 
 def _formula_safe(cell: Cell) -> Cell:
-    # A spreadsheet runs a field that begins like a formula, and anybody may name a track so.
-    if isinstance(cell, str) and cell[:1] in {"=", "+", "-", "@", "\t", "\r"}:
-        return "'" + cell
-    return cell
+    return formula_safe(cell) if isinstance(cell, str) else cell
 
 
 def _for_people(cell: Cell, form: str = "") -> str:
