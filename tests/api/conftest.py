@@ -15,6 +15,7 @@ from api.auth import Accounts, Identity
 from api.edge import Edge
 from api.producer import LogRecord, PlayLog, Waiting
 from api.services import Services
+from api.serving.features import FeatureReader
 from contracts.errors import BrokerUnavailable
 from contracts.settings import Settings
 
@@ -86,9 +87,14 @@ def session_world(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 @pytest.fixture
 def world(session_world: World) -> World:
-    """The application, its log empty."""
+    """The application, its log empty; each test has an event loop of its own."""
     session_world.log.records.clear()
     session_world.log.down = False
+    # The connections to Redis belong to the loop in which they were first asked for.
+    services = session_world.services
+    FeatureReader.__init__(
+        services.features, services.redis, services.settings.redis_url, services.keys
+    )
     return session_world
 
 
