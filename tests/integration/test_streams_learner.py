@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 from contracts.features import Listener
 from contracts.ids import track_key
 from infra.stack.process import wait_until
+from infra.stack.progress import heartbeats
 from infra.stack.server import Server
 from infra.stack.valkey import Valkey
 from online_model import ModelDirectory, Recommender
@@ -86,9 +88,10 @@ def test_a_lost_model_is_learned_again_whatever_kafka_has_committed(kit: Kit) ->
     kit.stop(worker)
     for path in kit.settings.paths.model.iterdir():
         path.unlink()
-    kit.start("learner")
+    worker = kit.start("learner")
     # Until the new worker reports, the old one's last heartbeat still says that it is level.
-    wait_until((kit.settings.paths.model / "current").exists, 100)
+    beats = partial(heartbeats, kit.settings)
+    assert wait_until(lambda: any(beat.pid == worker.pid for beat in beats().values()), 100)
     kit.wait_applied("learner", timeout=100)
     model = reader(kit)
     assert model.plays_learned == uninterrupted(kit).plays_learned
