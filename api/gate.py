@@ -1,4 +1,4 @@
-"""Who calls, and may this request go on? One set of rules for the fast path and for the edge.
+"""Identify the caller and decide about a request: the same rules for the fast path and the edge.
 
 Both ask in the same order::
 
@@ -64,7 +64,7 @@ class Gate:
         self._per_address = settings.rate_per_address
 
     def recall(self, headers: Headers) -> tuple[Identity, Caller] | None:
-        """Return who calls if that is known now; ``None``: it must be asked (:meth:`identify`)."""
+        """Return the cached identity; ``None`` if only :meth:`identify` can find it."""
         token = token_in(headers)
         identity = self._accounts.recall(token) if token else None
         if identity is None:
@@ -72,7 +72,7 @@ class Gate:
         return identity, Caller(identity, f"token {token}", self._per_token)
 
     async def identify(self, scope: Scope) -> Caller:
-        """Return who calls; a bad token, or one that cannot be looked up, counts by address."""
+        """Return the identity; a token that is wrong or cannot be looked up counts by address."""
         token = token_of(scope)
         if token:
             try:
@@ -80,7 +80,7 @@ class Gate:
                 if identity is not None:
                     return Caller(identity, f"token {token}", self._per_token)
             except ApiError:
-                pass  # who it is cannot be told now; the handler says so
+                pass  # PostgreSQL is away: the handler answers with the error
         client = scope.get("client")
         return Caller(None, f"address {client[0] if client else ''}", self._per_address)
 

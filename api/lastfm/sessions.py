@@ -148,7 +148,7 @@ async def open_by_password(
         if not good or stored is None:
             raise LastfmError(AUTHENTICATION_FAILED, "Invalid username or password.")
         row = {**session, "password_hash": stored}
-        if not await query(services, ADD_PASSWORD_SESSION, row):  # it was changed meanwhile
+        if not await query(services, ADD_PASSWORD_SESSION, row):  # the password has changed since
             raise LastfmError(AUTHENTICATION_FAILED, "Invalid username or password.")
 
 

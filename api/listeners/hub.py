@@ -35,7 +35,7 @@ class Stream:
         self.ended = False
 
     def put(self, event: ListenerEvent) -> None:
-        """Add an event; too many become one that says that something was missed."""
+        """Add an event; a full queue is replaced by one event that reports missed ones."""
         if len(self._waiting) >= MOST_WAITING:
             self._waiting.clear()
             event = missed(self.user)
@@ -58,7 +58,7 @@ class Stream:
 
 
 def missed(user: str) -> ListenerEvent:
-    """Return the event that says: something may have happened meanwhile, look again."""
+    """Return the event that asks a client to fetch again: it may have missed events."""
     return ListenerEvent(user=user, kind=CHANGED, at=0)
 
 
