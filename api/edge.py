@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.addresses import read_by_pages, tidy
 from api.errors import INTERNAL, ApiError, ClientGone, listenbrainz_body, native_body
 from api.gate import Gate
 from api.http import Handler, Headers, Reply, send_reply
@@ -80,10 +81,11 @@ class Edge:
         if scope["type"] != "http":
             await self._inner(scope, receive, send)
             return
+        scope = tidy(scope)
         hot = self._find(scope["method"], scope["path"])
         if hot is not None:
             await self._hot(hot, scope, receive, send)
-        elif scope["method"] == "OPTIONS" and scope["path"].startswith(PREFIX):
+        elif scope["method"] == "OPTIONS" and read_by_pages(scope["path"]):
             await send_reply(send, Reply(200, b"{}", PREFLIGHT))
         else:
             await self._cold(scope, receive, send)

@@ -13,7 +13,7 @@ from api.feedback import feedback_record
 from api.http import read_body
 from api.lastfm.errors import AUTHENTICATION_FAILED, INVALID_SESSION, LastfmError
 from api.lastfm.params import MAX_BODY, Params
-from api.lastfm.plays import record
+from api.lastfm.plays import now_playing_of, record
 from api.lastfm.sessions import log_in_md5, require_session
 from api.listenbrainz.playing_now import set_playing_now
 from api.producer import LogRecord
@@ -70,9 +70,7 @@ async def now_playing(request: Request, services: With) -> Response:
         params = await _read(request)
         identity = await require_session(services, params.get("s"))
         artist, track = params.need("a").strip(), params.need("t").strip()
-        metadata = {"artist_name": artist, "track_name": track}
-        if album := params.get("b"):
-            metadata["release_name"] = album
+        metadata = now_playing_of(artist, track, params.get("b"), params.get("l"))
         await set_playing_now(services, identity.user_id, metadata)
     except LastfmError as error:
         return _failed(error)

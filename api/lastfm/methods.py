@@ -9,7 +9,7 @@ from api.lastfm.browser import issue_token, redeem_token
 from api.lastfm.errors import INVALID_METHOD, INVALID_PARAMETERS, LastfmError, try_again
 from api.lastfm.library import get_info, get_recent_tracks
 from api.lastfm.params import Params
-from api.lastfm.plays import Outcome, record
+from api.lastfm.plays import Outcome, now_playing_of, record
 from api.lastfm.sessions import Session, log_in, log_in_md5, require_session
 from api.lastfm.tree import Node
 from api.listenbrainz.playing_now import set_playing_now
@@ -62,12 +62,7 @@ async def update_now_playing(services: Services, params: Params) -> Node:
     """track.updateNowPlaying."""
     identity = await require_session(services, params.get("sk"))
     artist, track = params.need("artist").strip(), params.need("track").strip()
-    metadata: dict[str, object] = {"artist_name": artist, "track_name": track}
-    if album := params.get("album"):
-        metadata["release_name"] = album
-    duration = params.get("duration")
-    if duration.isascii() and duration.isdigit() and 0 < int(duration[:9]) <= 86_400:
-        metadata["additional_info"] = {"duration": int(duration)}
+    metadata = now_playing_of(artist, track, params.get("album"), params.get("duration"))
     try:
         await set_playing_now(services, identity.user_id, metadata)
     except StoreUnavailable:

@@ -72,6 +72,25 @@ async def record(
     return outcomes
 
 
+def now_playing_of(artist: str, track: str, album: str, seconds: str) -> dict[str, object]:
+    """Return the current track as ListenBrainz describes one; ``seconds`` is its length, if known.
+
+    Examples
+    --------
+    >>> now_playing_of("Air", "Venus", "", "244")["additional_info"]
+    {'duration': 244}
+    """
+    info = {}
+    if (length := _number(seconds)) and length <= 86_400:
+        info["duration"] = length
+    metadata: dict[str, object] = {
+        "artist_name": artist, "track_name": track, "additional_info": info,
+    }  # fmt: skip
+    if album:
+        metadata["release_name"] = album
+    return metadata
+
+
 def _play(scrobble: dict[str, str], user: str, now_ms: int) -> Play:
     seconds = _number(scrobble.get("timestamp", ""))
     duration = _number(scrobble.get("duration", ""))

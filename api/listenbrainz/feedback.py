@@ -15,6 +15,7 @@ from api.listenbrainz.limits import DEFAULT_ITEMS, MAX_ITEMS
 from api.listenbrainz.mapping import mbid_of, recording_msid
 from api.listenbrainz.queries import check_known, non_negative, reader_of, rows_of
 from api.listenbrainz.said import say
+from api.services import Services
 from api.web import SCHEME, With, answers, body_of, json_reply
 
 router = APIRouter(prefix="/1/feedback", tags=["ListenBrainz"], dependencies=[SCHEME])
@@ -39,6 +40,14 @@ class RecordingFeedback(msgspec.Struct, kw_only=True):
     score: Literal[1, -1, 0]
     recording_mbid: Annotated[str, Meta(max_length=64)] | None = None
     recording_msid: Annotated[str, Meta(max_length=64)] | None = None
+
+
+class RecordingsAsked(msgspec.Struct, kw_only=True):
+    """Recordings by their ids: a list, or a text with commas."""
+
+    recording_mbids: list[str] | str = ""
+    recording_msids: list[str] | str = ""
+    recordings: list[str] | str = ""
 
 
 class SaidOut(msgspec.Struct, kw_only=True):
@@ -71,7 +80,7 @@ async def recording_feedback(request: Request, services: With) -> Response:
     identity = await authorize(services.accounts, request.scope)
     identity.check_scrobbles_for(identity.user_id)
     given = _read(await read_body(request.scope, request.receive, 65_536))
-    public = (given.recording_mbid or given.recording_msid or "").lower()
+    public = _id(given.recording_mbid or given.recording_msid or "")
     if not public:
         raise ApiError(400, "bad-feedback", "Send a recording_mbid or a recording_msid.")
     await say(services, identity.user_id, _KINDS[given.score], public, "listenbrainz")
@@ -113,15 +122,38 @@ async def get_feedback_for_recordings(
     user: str,
     recording_mbids: str = "",
     recording_msids: str = "",
+    recordings: str = "",
 ) -> Response:
-    """Return one entry for each recording asked for; score 0 where nothing was said."""
+    """Return one entry for each recording asked for; score 0 where nothing was said.
+
+    ``recordings`` is the old name of ``recording_msids``.
+    """
     await reader_of(request, services, user)
-    asked = [
-        (kind, text.strip().lower())
-        for kind, texts in (("mbid", recording_mbids), ("msid", recording_msids))
-        for text in texts.split(",")
-        if text.strip()
-    ]
+    texts = {"mbid": recording_mbids, "msid": ",".join((recording_msids, recordings))}
+    asked = [(kind, each) for kind, text in texts.items() for each in text.split(",")]
+    return await _said_of(services, user, asked)
+
+
+@router.post(
+    "/user/{user}/get-feedback-for-recordings",
+    summary="What was said of these recordings",
+    openapi_extra=body_of(RecordingsAsked),
+)
+async def get_feedback_for_many(request: Request, services: With, user: str) -> Response:
+    """Return the same for more recordings than an address can name."""
+    await reader_of(request, services, user)
+    body = await read_body(request.scope, request.receive, 1_048_576)
+    try:
+        given = msgspec.json.decode(body, type=RecordingsAsked)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise ApiError(400, "bad-feedback", f"Cannot parse JSON document: {error}") from None
+    msids = [*_listed(given.recording_msids), *_listed(given.recordings)]
+    asked = [("mbid", each) for each in _listed(given.recording_mbids)]
+    return await _said_of(services, user, asked + [("msid", each) for each in msids])
+
+
+async def _said_of(services: Services, user: str, given: list[tuple[str, str]]) -> Response:
+    asked = [(kind, _id(text)) for kind, text in given if text.strip()]
     if not asked or len(asked) > _MOST_ASKED:
         raise ApiError(
             400, "bad-parameter", f"Name 1 to {_MOST_ASKED} recordings, by mbid or msid."
@@ -130,7 +162,7 @@ async def get_feedback_for_recordings(
     known: dict[str | None, SaidOut] = {}
     for row in await rows_of(services, _SAID_OF, {"user": user}):
         said = _said(user, *row, described=False)
-        known[said.recording_mbid] = known[said.recording_msid] = said
+        known[row[2]] = known[said.recording_mbid] = known[said.recording_msid] = said
     found = [
         known.get(
             name,
@@ -145,6 +177,22 @@ async def get_feedback_for_recordings(
         for kind, name in asked
     ]
     return json_reply({"feedback": found})
+
+
+def _listed(given: list[str] | str) -> list[str]:
+    return given.split(",") if isinstance(given, str) else given
+
+
+def _id(text: str) -> str:
+    """Return an id as it is stored: UUIDs in lower case, those of Spotify as they are.
+
+    Examples
+    --------
+    >>> _id("11111111-2222-4333-8444-55555555ABCD"), _id("spotify:track:0Tdd6GZ5ZBcLtJKgLdEqUW")
+    ('11111111-2222-4333-8444-55555555abcd', 'spotify:track:0Tdd6GZ5ZBcLtJKgLdEqUW')
+    """
+    text = text.strip()
+    return text if ":" in text else text.lower()
 
 
 def _said(

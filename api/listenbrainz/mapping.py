@@ -79,15 +79,19 @@ def duration_seconds(metadata: dict[str, Any]) -> float | None:
 def listen_of(user: str, row: tuple[Any, ...]) -> dict[str, Any]:
     """Turn a row of ``plays`` into a listen as the API shows it.
 
-    ``row`` is ``(played_at, inserted_at, artist, title, album, track_id, extra)``.
+    ``row`` is ``(played_at, inserted_at, artist, title, album, duration_ms, extra)``. The length is
+    shown whichever protocol it came by.
     """
-    played_at, inserted_at, artist, title, album, _, extra = row
+    played_at, inserted_at, artist, title, album, duration_ms, extra = row
     msid = recording_msid(artist, title)
+    info = {**(extra or {}), "recording_msid": msid}
+    if duration_ms is not None and info.keys().isdisjoint(("duration", "duration_ms")):
+        info["duration_ms"] = duration_ms
     metadata: dict[str, Any] = {
         "artist_name": artist,
         "track_name": title,
         "release_name": album,
-        "additional_info": {**(extra or {}), "recording_msid": msid},
+        "additional_info": info,
     }
     return {
         "listened_at": _second(played_at),

@@ -26,7 +26,7 @@ from contracts.errors import StoreUnavailable
 
 router = APIRouter(prefix="/1", tags=["ListenBrainz"], dependencies=[SCHEME])
 
-_COLUMNS = "played_at, received_at, artist, title, album, track_id, extra"
+_COLUMNS = "played_at, received_at, artist, title, album, duration_ms, extra"
 _LATEST = f"""
     select {_COLUMNS} from listens_v1
     where user_id = %(user)s and played_at < %(before)s and played_at > %(after)s
@@ -112,11 +112,11 @@ async def playing_now(request: Request, services: With, user: str) -> Response:
         metadata = await get_playing_now(services, user)
     except StoreUnavailable:
         raise unavailable("The current track cannot be read") from None
-    shown = (
-        []
-        if metadata is None
-        else [{"track_metadata": metadata, "user_name": user, "playing_now": True}]
-    )
+    shown = []
+    if metadata is not None:
+        # Clients in strict languages insist on the object, even an empty one.
+        whole = {**metadata, "additional_info": metadata.get("additional_info") or {}}
+        shown = [{"track_metadata": whole, "user_name": user, "playing_now": True}]
     payload = {"count": len(shown), "user_id": user, "playing_now": True, "listens": shown}
     return json_reply({"payload": payload})
 

@@ -258,3 +258,42 @@ async def test_pages_of_other_origins_may_submit(client: httpx.AsyncClient) -> N
     path, headers, body = LISTENS["web-scrobbler"]
     answer = await client.post(path, headers={**headers, "origin": asked["origin"]}, json=body)
     assert answer.headers["access-control-allow-origin"] == "*"
+
+
+@pytest.mark.parametrize("path", ["//1/submit-listens", "/1//submit-listens", "/1/submit-listens/"])
+async def test_a_base_with_a_slash_at_its_end(
+    world: World, client: httpx.AsyncClient, path: str
+) -> None:
+    """Jellyfin and others join base and endpoint with a slash, whatever the base ends in."""
+    _, headers, body = LISTENS["navidrome"]
+    answer = await client.post(f"http://segue{path}", headers=headers, json=body)
+    assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+    assert len(played(world)) == 1
+
+
+@pytest.mark.parametrize("path", ["/1/validate-token/", "//1//validate-token"])
+async def test_reading_with_more_slashes_than_needed(client: httpx.AsyncClient, path: str) -> None:
+    headers = {"authorization": "Token ada-token"}
+    answer = await client.get(f"http://segue{path}", headers=headers)
+    assert answer.json()["valid"] is True
+
+
+async def test_quod_libet_says_hello_behind_two_slashes(client: httpx.AsyncClient) -> None:
+    """It appends ``/?hs=true`` to an address that ends in a slash."""
+    answer = await client.get("http://segue//?hs=true&p=1.2&c=qlb&v=4.5&u=ada&t=1&a=0")
+    assert (answer.status_code, answer.text) == (200, "BADTIME\n")
+    lastfm = await client.post("http://segue//2.0//", data={"method": "no.such", "format": "json"})
+    assert lastfm.json()["error"] == 3
+
+
+async def test_own_addresses_stay_exact(client: httpx.AsyncClient) -> None:
+    headers = {"authorization": "Bearer ada-token"}
+    answer = await client.get("http://segue//v1/users/ada/recommendations", headers=headers)
+    assert answer.status_code == 404
+
+
+async def test_pages_may_call_lastfm_with_a_header_of_their_own(client: httpx.AsyncClient) -> None:
+    asked = {"origin": "https://music.example", "access-control-request-method": "POST"}
+    allowed = await client.options("/2.0/", headers=asked)
+    assert allowed.status_code == 200
+    assert allowed.headers["access-control-allow-origin"] == "*"

@@ -46,6 +46,7 @@ RULES: dict[str, tuple[frozenset[str], Any]] = {
     "GET /1/cf/recommendation/user/{user}/recording": (OWN, None),
     "GET /1/feedback/user/{user}/get-feedback": (OWN, None),
     "GET /1/feedback/user/{user}/get-feedback-for-recordings": (OWN, None),
+    "POST /1/feedback/user/{user}/get-feedback-for-recordings": (OWN, {"recording_mbids": [MBID]}),
     "POST /1/recommendation/feedback/submit": (OWN, {"recording_mbid": MBID, "rating": "like"}),
     "POST /1/recommendation/feedback/delete": (OWN, {"recording_mbid": MBID}),
     "GET /1/recommendation/feedback/user/{user}": (OWN, None),

@@ -84,6 +84,43 @@ def test_love_and_hate_are_read_back(client: httpx.Client) -> None:
     assert client.get(f"{url}-for-recordings").status_code == 400
 
 
+def test_feedback_by_every_id_that_is_shown(client: httpx.Client) -> None:
+    """The id by names of a play that came with an MBID, of the current track, of our own lists."""
+    names = ("Popol Vuh", "Piece 4")
+    listens = client.get(f"/1/user/{USER}/listens").json()["payload"]["listens"]
+    (shown,) = [x for x in listens if x["track_metadata"]["track_name"] == names[1]]
+    assert shown["recording_msid"] == track_id(*names)
+    now = {"artist_name": "Popol Vuh", "track_name": "Piece 99"}
+    body = {"listen_type": "playing_now", "payload": [{"track_metadata": now}]}
+    current = client.post("/1/submit-listens?return_msid=true", json=body).json()["recording_msid"]
+    assert client.get(f"/1/user/{USER}/playing-now").json()["payload"]["listens"][0][
+        "track_metadata"
+    ] == {**now, "additional_info": {}}
+    nobody = "0" * 8 + "-0000-4000-8000-" + "0" * 12
+    for given, status in (
+        ({"recording_msid": shown["recording_msid"], "score": 1}, 200),
+        ({"recording_msid": MBIDS[4].upper(), "score": 1}, 200),
+        ({"recording_msid": current, "score": 1}, 200),
+        ({"recording_mbid": nobody, "score": 0}, 200),
+        ({"recording_mbid": nobody, "score": 1}, 404),
+    ):
+        answer = client.post("/1/feedback/recording-feedback", json=given)
+        assert answer.status_code == status, (given, answer.text)
+    url = f"/1/feedback/user/{USER}/get-feedback-for-recordings"
+
+    def scores(**asked: Any) -> list[int]:
+        return [row["score"] for row in client.post(url, json=asked).json()["feedback"]]
+
+    wanted = [shown["recording_msid"], current, nobody]
+    assert wait_until(lambda: scores(recording_msids=wanted) == [1, 1, 0], 30, 0.2)
+    assert scores(recordings=",".join(wanted), recording_mbids=[MBIDS[4]]) == [1, 1, 1, 0]
+    assert len(client.get(f"{url}?recordings={current}").json()["feedback"]) == 1
+    assert client.post(url, json={"recording_mbids": 3}).status_code == 400
+    for msid in wanted[:2]:
+        client.post("/1/feedback/recording-feedback", json={"recording_msid": msid, "score": 0})
+    assert wait_until(lambda: scores(recording_msids=wanted) == [0, 0, 0], 30, 0.2)
+
+
 def test_ratings_of_recommendations(client: httpx.Client) -> None:
     url = "/1/recommendation/feedback"
     for mbid, rating in ((MBIDS[3], "like"), (MBIDS[4], "bad_recommendation")):
