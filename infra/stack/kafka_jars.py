@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -11,6 +12,8 @@ from pathlib import Path
 from contracts.errors import ConfigurationError
 
 FOLDER = Path(__file__).resolve().parent.parent / "kafka"
+#: The oldest Java that Apache Kafka 4 runs on.
+MIN_JAVA = 17
 _LIBS = "libs"
 
 
@@ -33,6 +36,46 @@ def java() -> str:
     return found
 
 
+def java_version(text: str) -> int | None:
+    """Return the major version in what ``java -version`` prints; ``None`` where it says none.
+
+    Examples
+    --------
+    >>> java_version('openjdk version "17.0.15" 2025-04-15'), java_version("no Java")
+    (17, None)
+    """
+    found = re.search(r'version "(\d+)', text)
+    return int(found[1]) if found else None
+
+
+def check_java() -> None:
+    """Return if the Java of this machine can run Apache Kafka.
+
+    Raises
+    ------
+    ConfigurationError
+        There is none, or it is too old.
+    """
+    program = java()
+    try:
+        done = subprocess.run(
+            [program, "-version"], capture_output=True, text=True, timeout=20, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ConfigurationError(f"{program} does not run: {error}") from None
+    version = java_version(done.stderr + done.stdout)
+    if version is None or version < MIN_JAVA:
+        raise ConfigurationError(
+            f"Apache Kafka needs Java {MIN_JAVA} or newer; {program} says version {version}; "
+            "install a newer one, or use --broker tansu"
+        )
+
+
+def resolved(folder: Path = FOLDER) -> bool:
+    """Whether the jars are there already."""
+    return _fresh(folder / _LIBS / ".complete", folder / "pom.xml")
+
+
 def classpath(folder: Path = FOLDER) -> str:
     """Return the class path of the server, resolving the jars when they are not there yet.
 
@@ -44,15 +87,13 @@ def classpath(folder: Path = FOLDER) -> str:
         Maven is missing or cannot resolve the jars.
     """
     libs = folder / _LIBS
-    marker = libs / ".complete"
-    pom = folder / "pom.xml"
-    if not _fresh(marker, pom):
+    if not resolved(folder):
         (folder / "target").mkdir(exist_ok=True)
         with (folder / "target" / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            if not _fresh(marker, pom):
+            if not resolved(folder):
                 _resolve(folder, libs)
-                marker.touch()
+                (libs / ".complete").touch()
     return f"{libs}/*"
 
 
@@ -79,3 +120,11 @@ def _resolve(folder: Path, libs: Path) -> None:
     if done.returncode:
         lines = (done.stdout + done.stderr).strip().splitlines() or ["no output"]
         raise ConfigurationError(f"Maven cannot resolve Apache Kafka: {lines[0]}")
+
+
+if __name__ == "__main__":  # part of the installation: the first start need not wait for Maven
+    try:
+        check_java()
+        classpath()
+    except (ConfigurationError, OSError) as problem:
+        print(f"without Apache Kafka (segue up will use tansu): {problem}")

@@ -17,6 +17,7 @@ from contracts.workers import CORE_FOLDS, wanted
 from infra.stack import kernels
 from infra.stack.accounts import ensure_admin
 from infra.stack.apache_kafka import ApacheKafka
+from infra.stack.brokers import BROKERS
 from infra.stack.ports import api_address, free_ports
 from infra.stack.postgres import Postgres
 from infra.stack.process import Process, python
@@ -25,7 +26,6 @@ from infra.stack.server import Server
 from infra.stack.tansu import Tansu
 from infra.stack.valkey import Valkey
 
-BROKERS = ("tansu", "kafka", "external")
 #: Ports a stack needs besides the API's.
 PORT_NAMES = ("broker", "controller", "valkey", "postgres")
 

@@ -67,6 +67,25 @@ def speed(
     _run("speed_layer", broker=broker, imports=imports, live=live)
 
 
+@app.command("broker")
+def broker_log(
+    broker: Broker = "kafka",
+    growth: Annotated[int, typer.Option(help="Messages between two rounds.")] = 20_000,
+    rounds: Annotated[int, typer.Option(min=1, help="Sizes of the log to measure at.")] = 4,
+    wait_ms: Annotated[int, typer.Option(help="How long a fetch may be held.")] = 20,
+    min_bytes: Annotated[int, typer.Option(help="For how much a fetch may be held.")] = 1,
+) -> None:
+    """Processor time the broker pays for a single-message batch as its log grows."""
+    _run(
+        "broker_log",
+        broker=broker,
+        growth=growth,
+        rounds=rounds,
+        wait_ms=wait_ms,
+        min_bytes=min_bytes,
+    )
+
+
 Seconds = Annotated[float, typer.Option(help="Length of each run.")]
 Connections = Annotated[list[int], typer.Option(help="Keep-alive connections; may be repeated.")]
 

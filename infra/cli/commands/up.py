@@ -21,12 +21,13 @@ from contracts.settings import Settings
 from contracts.workers import FLINK
 from infra.flink import environment
 from infra.stack import banner
+from infra.stack.brokers import BROKERS, default_broker
 from infra.stack.home import Home, end_leftovers
 from infra.stack.kafka_client import broker_answers
 from infra.stack.links import sign_in_links
 from infra.stack.ports import LOOPBACK, free_ports, trouble
 from infra.stack.process import python
-from infra.stack.stack import BROKERS, PORT_NAMES, Stack
+from infra.stack.stack import PORT_NAMES, Stack
 from infra.stack.supervisor import Supervisor
 
 
@@ -37,7 +38,10 @@ def up(
     ] = None,
     broker: Annotated[
         str | None,
-        typer.Option(help=f"{', '.join(BROKERS)}. Default: that of the last run, else tansu"),
+        typer.Option(
+            help=f"{', '.join(BROKERS)}. Default: that of the last run; in a new home kafka where "
+            "Java 17 and Maven are installed, else tansu"
+        ),
     ] = None,
     flink: Annotated[
         bool, typer.Option("--flink", help="Run the Flink jobs too (needs --broker kafka).")
@@ -80,7 +84,7 @@ def up(
         left = end_leftovers(place.read_run())
         if left:
             say(f"ended what a killed run left behind: {', '.join(left)}")
-        supervisor = Supervisor(_stack(settings, place, broker, flink), place, simulate, say)
+        supervisor = Supervisor(_stack(settings, place, broker, flink, say), place, simulate, say)
 
         def on_ready() -> None:
             say("ready")
@@ -93,9 +97,13 @@ def up(
         place.close()
 
 
-def _stack(settings: Settings, place: Home, broker: str | None, flink: bool) -> Stack:
+def _stack(
+    settings: Settings, place: Home, broker: str | None, flink: bool, say: Callable[[str], None]
+) -> Stack:
     """Decide broker and ports, and remember them."""
-    kind = broker or place.recall().get("broker", "tansu")
+    before = place.recall().get("broker")
+    chosen = broker or before
+    kind = chosen or default_broker(say)
     if kind not in BROKERS:
         raise ConfigurationError(f"--broker {kind}: there are {', '.join(BROKERS)}")
     if kind == "external":
@@ -114,7 +122,10 @@ def _stack(settings: Settings, place: Home, broker: str | None, flink: bool) -> 
         settings = replace(settings, web_port=free_ports(1)[0])
     if flink:
         settings = replace(settings, flink=_flink(place, kind))
-    place.remember(broker=kind)
+    if before not in (None, kind):
+        say(f"{kind} begins a new log: what was read from {before} stays in the stores")
+    if chosen or kind == "kafka":  # else the next start looks again whether Kafka can run
+        place.remember(broker=kind)
     return Stack(place.path, kind, place.choose_ports(PORT_NAMES), settings)
 
 
