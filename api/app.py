@@ -20,6 +20,7 @@ from api.edge import Edge, error_reply
 from api.errors import INTERNAL, ApiError
 from api.export import endpoint as export
 from api.gate import Gate
+from api.imports import endpoint as uploads
 from api.lastfm import audioscrobbler, browser, endpoint
 from api.listenbrainz import delete, imports, ratings, read, recommendation, stats
 from api.listenbrainz import feedback as said
@@ -84,6 +85,7 @@ def create_app(services: Services) -> Edge:
         reports,
         privacy,
         export,
+        uploads,
         endpoint,
         browser,
         audioscrobbler,

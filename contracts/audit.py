@@ -23,6 +23,7 @@ ACTIONS: dict[str, str] = {
     "session.end": "somebody signed out",
     "dead-letter.replay": "messages that could not be used were sent once more",
     "password.set": "an account's password was set or removed",
+    "data.import": "a file of plays was uploaded",
     "data.export": "everything held of a listener was handed out",
     "data.read": "somebody read another listener's data",
     "data.erase": "a listener was erased",

@@ -87,6 +87,11 @@ class HomePaths:
         return self.home / "imports"
 
     @property
+    def uploads(self) -> Path:
+        """Files that listeners uploaded and the worker ``importer`` has not read to the end."""
+        return self.home / "uploads"
+
+    @property
     def credentials(self) -> Path:
         """Credentials of outside sources."""
         return self.home / "credentials.toml"

@@ -86,7 +86,8 @@ class Settings:
         "the pages Secure.",
     )
     api_url: str = setting(
-        "", "Where the pages reach the API; empty: at SEGUE_PORT of this machine."
+        "",
+        "Where the pages and the importer reach the API; empty: at SEGUE_PORT of this machine.",
     )
     public_url: str = setting(
         "", "Where players reach the API; empty: at SEGUE_PORT of this machine."

@@ -102,6 +102,12 @@ ERASER = WorkerSpec(
     writes="every store: takes erased listeners out",
     after_ready=True,
 )
+IMPORTER = WorkerSpec(
+    name="importer",
+    module="infra.operations.imports.worker",
+    writes="plays of uploaded files, through the API",
+    after_ready=True,
+)
 WEB = WorkerSpec(
     name="web",
     module="web.main",
@@ -140,6 +146,7 @@ WORKERS: tuple[WorkerSpec, ...] = (
     FLINK,
     RESULTS_SINK,
     ERASER,
+    IMPORTER,
     WEB,
     SIMULATOR,
 )
@@ -156,6 +163,6 @@ def wanted(env: Mapping[str, str]) -> tuple[WorkerSpec, ...]:
     Examples
     --------
     >>> [spec.name for spec in wanted({}) if not spec.folds]
-    ['api', 'eraser', 'web']
+    ['api', 'eraser', 'importer', 'web']
     """
     return tuple(spec for spec in WORKERS if spec.wanted(env))

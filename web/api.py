@@ -116,6 +116,18 @@ class Api:
             raise _failure(answer)
         return answer
 
+    async def upload(self, path: str, token: str, file: AsyncIterator[bytes], **query: Any) -> Any:
+        """Send a file piece by piece and return the decoded answer; raises as :meth:`call`."""
+        headers = {"authorization": f"Bearer {token}", "content-type": "application/octet-stream"}
+        asked = {name: _text(value) for name, value in query.items()}
+        try:
+            answer = await self._streams.post(path, params=asked, content=file, headers=headers)
+        except httpx.TransportError:
+            raise Away from None
+        if answer.status_code >= 400:
+            raise _failure(answer)
+        return answer.json()
+
     @asynccontextmanager
     async def stream(self, path: str, token: str, last: str = "") -> AsyncIterator[httpx.Response]:
         """Open an answer that does not end; raises as :meth:`call`, also while it is read."""

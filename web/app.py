@@ -103,9 +103,11 @@ class _Front:
         if request.method == "POST":
             if page.method != "POST":
                 return PlainTextResponse("This page takes no form.", 405, {"allow": "GET"})
-            form = await visit.read_form()
+            form = {} if page.streamed else await visit.read_form()
             if not csrf.same_origin(request):
                 return visit.page("errors/stale.html", "Not sent from here", 403)
+            if page.streamed:
+                return await page.handler(visit, **values)
             if visit.session and not csrf.matches(request, form, visit.session.csrf):
                 return visit.page("errors/stale.html", "This page was too old", 403)
         return await page.handler(visit, **values)

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from web import help, sign_in
 from web.analyst import model, reports
-from web.listener import account, catalogue, connect, history, next, stats, taste
+from web.listener import account, catalogue, connect, history, imports, next, stats, taste
 from web.live import endpoints
 from web.operator import console
 
@@ -19,17 +19,21 @@ _PARAMETER = re.compile(r"\{(\w+)\}")
 
 
 class Page(NamedTuple):
-    """A page: ``role`` is empty where nobody need have signed in."""
+    """A page: ``role`` is empty where nobody need have signed in.
+
+    ``streamed``: the handler reads the form itself, as it arrives, and checks its secret.
+    """
 
     method: str
     pattern: re.Pattern[str]
     role: str
     handler: Handler
+    streamed: bool = False
 
 
-def _page(method: str, path: str, role: str, handler: Handler) -> Page:
+def _page(method: str, path: str, role: str, handler: Handler, *, streamed: bool = False) -> Page:
     pattern = _PARAMETER.sub(lambda m: f"(?P<{m.group(1)}>[^/]+)", re.sub(r"\.", r"\\.", path))
-    return Page(method, re.compile(pattern), role, handler)
+    return Page(method, re.compile(pattern), role, handler, streamed)
 
 
 ROUTES: tuple[Page, ...] = (
@@ -68,6 +72,10 @@ ROUTES: tuple[Page, ...] = (
     _page("GET", "/ui/me/export", "listener", account.export),
     _page("GET", "/ui/me/erase", "listener", account.erase_form),
     _page("POST", "/ui/me/erase", "listener", account.erase),
+    _page("GET", "/ui/me/imports", "listener", imports.page),
+    _page("POST", "/ui/me/imports", "listener", imports.upload, streamed=True),
+    _page("GET", "/ui/me/imports/{upload}", "listener", imports.one),
+    _page("GET", "/ui/me/imports/{upload}/refused", "listener", imports.refused),
     _page("GET", "/ui/erasures/{request}", "", account.erasure),
     _page("GET", "/ui/live", "listener", endpoints.live),
     _page("GET", "/ui/analytics", "analyst", reports.overview),

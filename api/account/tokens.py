@@ -29,6 +29,7 @@ from contracts.accounts import (
 )
 from contracts.audit import entry
 from contracts.errors import InvalidEvent
+from contracts.imports import IMPORT_LABEL
 from contracts.listeners import check_new_listener
 
 router = APIRouter(prefix="/v1", tags=["account"])
@@ -165,7 +166,7 @@ def _check_may_make(caller: Identity, user: str, given: TokenIn) -> None:
 
 
 async def _list(services: Services, user: str | None) -> Response:
-    values = {"user": user, "without": [SESSION_LABEL, LABEL]}
+    values = {"user": user, "without": [SESSION_LABEL, LABEL, IMPORT_LABEL]}
     return json_reply(Tokens([_shown(row) for row in await run(services, _LIST, values)]))
 
 

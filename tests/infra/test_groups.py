@@ -28,6 +28,7 @@ WORKERS = {
     "flink": [],
     "results-sink": ["streams"],
     "eraser": ["batch"],
+    "importer": [],
     "web": ["web"],
     "simulator": [],
 }

@@ -10,6 +10,7 @@ SPOTIFY = "spotify:track:4uLU6hMCjMI75M1A2tKUQC"
 ARTIST = "7ae4fbca-d66a-5daa-b083-79fbf7b877d4"
 EVENT = "5f2a91c0-0000-5000-8000-000000000001"
 RUN = "2026-01-01-duckdb-1"
+IMPORT = "5f2a91c0-0000-4000-8000-000000000003"
 ERASURE = "5f2a91c0-0000-4000-8000-000000000002"
 
 
@@ -63,6 +64,17 @@ def operations(**changed: Any) -> dict[str, Any]:
         "lists": {"count": 12, "p50_ms": 1.0, "p99_ms": None}, "impressions_lost": 1,
         "event_streams": 2, "disk_free_bytes": 10**10, "disk_total_bytes": 10**11,
         "model_generation": 3, "plays_learned": 21807,
+    } | changed  # fmt: skip
+
+
+def imported(name: str, **changed: Any) -> dict[str, Any]:
+    """Return an import that refused a record."""
+    return {
+        "id": IMPORT, "name": name, "bytes": 1000, "state": "done", "read_bytes": 1000, "kept": 90,
+        "dropped": {"private-session": 2}, "rejected": {"bad-time": 1}, "formats": ["maloja"],
+        "notes": [name], "refused": True, "problem": "", "reason": "",
+        "examples": [{"record": 7, "reason": "bad-time", "detail": name, "raw": name}],
+        "requested_at": "2026-01-01T00:00:00+00:00", "finished_at": "2026-01-01T00:01:00+00:00",
     } | changed  # fmt: skip
 
 
@@ -159,6 +171,10 @@ def ANSWERS(name: str) -> list[tuple[str, Any]]:
         (r"GET /v1/erasures/.*", {
             "id": ERASURE, "state": "running", "steps": {name: {"plays": 3}},
             "waiting_for": name, "requested_at": "2026-01-01T00:00:00+00:00", "finished_at": None}),
+        (r"GET /v1/users/[^/]+/imports", {
+            "imports": [imported(name)], "max_bytes": 256 << 20,
+            "formats": [{"name": "maloja", "about": name}]}),
+        (r"GET /v1/users/[^/]+/imports/[^/]+", imported(name)),
         (r"GET /v1/search", {
             "query": name, "artists": [{"artist_id": ARTIST, "name": name, "popularity": 0.5}],
             "tracks": [card(name)], "next_offset": 20, "hint": name}),

@@ -7,7 +7,7 @@ import re
 import httpx
 import pytest
 
-from tests.web.answers import ARTIST, ERASURE, EVENT, RUN, TRACK, listing, operations
+from tests.web.answers import ARTIST, ERASURE, EVENT, IMPORT, RUN, TRACK, listing, operations
 from tests.web.doubles import HOSTILE, ROLES, World, full
 from tests.web.markup import read, read_whole
 from web.routes import ROUTES
@@ -27,6 +27,8 @@ LISTENER = {
     "/ui/connect": "connect",
     "/ui/me": "account",
     "/ui/me/erase": "erase",
+    "/ui/me/imports": "imports",
+    f"/ui/me/imports/{IMPORT}": "import",
     f"/ui/why/{TRACK}": "why",
     f"/ui/erasures/{ERASURE}": "erasure",
     "/ui/keys": "keys",
@@ -47,7 +49,14 @@ ADMIN = {
 ALL = {**LISTENER, **ANALYST, **ADMIN}
 #: Pages that nobody need have signed in for.
 OPEN = ("/ui/keys", f"/ui/erasures/{ERASURE}")
-FRAGMENTS = ("/ui/list", "/ui/recent", f"/ui/why/{TRACK}", "/ui/search?q=air")
+FRAGMENTS = (
+    "/ui/me/imports",
+    f"/ui/me/imports/{IMPORT}",
+    "/ui/list",
+    "/ui/recent",
+    f"/ui/why/{TRACK}",
+    "/ui/search?q=air",
+)
 
 
 def test_every_page_that_can_be_read_is_in_these_tests() -> None:
@@ -55,6 +64,7 @@ def test_every_page_that_can_be_read_is_in_these_tests() -> None:
     others = {
         "/ui/login", "/ui/link/x", "/ui/list", "/ui/list.jspf", "/ui/list.m3u", "/ui/recent",
         "/ui/me/export", "/ui/live", "/ui/ops/live", "/ui/analytics/top-artists/data.csv",
+        f"/ui/me/imports/{IMPORT}/refused",
     }  # fmt: skip
     paths = [address.partition("?")[0] for address in (*ALL, *others)]
     for page in ROUTES:

@@ -6,9 +6,10 @@ import zoneinfo
 from typing import Any
 
 import msgspec
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from web.api import Refused, part
+from web.passing import passed_on
 from web.visit import Visit
 
 _THEMES = (("", "As the browser likes"), ("light", "Light"), ("dark", "Dark"))
@@ -88,18 +89,8 @@ async def revoke(visit: Visit, token: str) -> Response:
 
 async def export(visit: Visit) -> Response:
     """GET /ui/me/export: the API's archive, passed on as it comes."""
-    opened = visit.site.api.stream(visit.of_subject("/export"), visit.who.token)
-    answer = await opened.__aenter__()
-
-    async def body() -> Any:
-        try:
-            async for piece in answer.aiter_bytes():
-                yield piece
-        finally:
-            await opened.__aexit__(None, None, None)
-
-    headers = {"content-disposition": 'attachment; filename="segue-export.zip"'}
-    return StreamingResponse(body(), media_type="application/zip", headers=headers)
+    path = visit.of_subject("/export")
+    return await passed_on(visit, path, "application/zip", "segue-export.zip")
 
 
 async def erase_form(visit: Visit) -> Response:

@@ -24,6 +24,21 @@
     range.addEventListener("input", () => { document.getElementById(range.dataset.shows).value = range.value; });
   }
 
+  // Uploads: too large a file is refused before it is sent; how much was sent is shown.
+  document.addEventListener("change", (event) => {
+    const field = event.target;
+    if (!field.matches("[data-most]")) return;
+    const large = (field.files[0]?.size ?? 0) > Number(field.dataset.most);
+    field.setCustomValidity(large ? field.dataset.mostText : "");
+    if (large) field.reportValidity();
+  });
+  document.body.addEventListener("htmx:xhr:progress", (event) => {
+    const line = one("[data-progress]", event.target);
+    if (!line || !event.detail.lengthComputable) return;
+    line.hidden = false;
+    one("progress", line).value = event.detail.loaded / event.detail.total;
+  });
+
   // Ages stay true while the page is open.
   const UNITS = [[86400, "day"], [3600, "hour"], [60, "minute"], [1, "second"]];
   const age = (seconds) => {

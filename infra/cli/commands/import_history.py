@@ -72,7 +72,9 @@ def import_history(
         task = bar.add_task("import", total=None, kept=0)
         report = run(
             request,
-            lambda done, total, kept: bar.update(task, completed=done, total=total, kept=kept),
+            lambda done, total, state: bar.update(
+                task, completed=done, total=total, kept=state.kept
+            ),
         )
     if json:
         typer.echo(msgspec.json.encode(report).decode())

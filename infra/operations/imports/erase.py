@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import fcntl
+import shutil
 from pathlib import Path
 
 import msgspec
 
 from contracts.errors import StoreUnavailable
 from contracts.home import HomePaths
+from contracts.imports import folder_of
 from infra.operations.imports.checkpoint import State
 
 
 def forget(home: Path, user: str) -> int:
-    """Delete the rejects of a listener's imports; return how many records went.
+    """Delete a listener's uploads and the rejects of imports; return how many records went.
 
     An import of their file goes as a whole; of a file of many listeners, the records that hold the
     name.
@@ -31,6 +33,7 @@ def forget(home: Path, user: str) -> int:
             except OSError:
                 raise StoreUnavailable(f"an import is running ({folder.name})") from None
             gone += _forget(folder, user)
+    shutil.rmtree(folder_of(HomePaths(home).uploads, user), ignore_errors=True)
     return gone
 
 

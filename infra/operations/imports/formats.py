@@ -6,6 +6,7 @@ import csv
 import io
 import re
 
+from contracts.imports import FORMATS as about
 from infra.operations.imports import (
     apple_music,
     lastfm,
@@ -20,33 +21,33 @@ from infra.operations.imports.csv_rows import delimiter_of
 from infra.operations.imports.lines import encoding_of
 from infra.operations.imports.rows import Options, Parser
 
-#: Format -> (what reads it, what it is).
-FORMATS: dict[str, tuple[Parser, str]] = {
-    "spotify": (spotify.extended, "Spotify extended streaming history (zip or JSON)"),
-    "spotify-account": (spotify.account, "Spotify account data, StreamingHistory (zip or JSON)"),
-    "spotify-csv": (spotify_csv.extended, "Spotify extended history saved as csv"),
-    "spotify-account-csv": (spotify_csv.account, "Spotify account data saved as csv"),
-    "youtube-music": (
-        scrobblers.parser_of("youtube-music"),
-        "YouTube Music, Google Takeout: watch-history.json",
-    ),
-    "apple-music-activity": (apple_music.activity, "Apple Music Play Activity (csv)"),
-    "apple-music-days": (apple_music.days, "Apple Music Play History Daily Tracks (csv)"),
-    "maloja": (scrobblers.parser_of("maloja"), "Maloja export (JSON)"),
-    "koito": (scrobblers.parser_of("koito"), "Koito export (JSON)"),
-    "multi-scrobbler": (scrobblers.parser_of("multi-scrobbler"), "multi-scrobbler plays (JSON)"),
-    "scrobbler-log": (scrobblers.scrobbler_log, ".scrobbler.log of Rockbox and others"),
-    "lastfm-csv": (lastfm.csv, "Last.fm export with a header (csv)"),
-    "lastfm-plain": (lastfm.plain_csv, "Last.fm export: artist, album, title, date (csv)"),
-    "lastfm-json": (lastfm.json, "Last.fm export (JSON)"),
-    "lastfm-1k": (lastfm.thousand, "Last.fm-1K data set (tsv, tar.gz), many listeners"),
-    "listenbrainz": (listenbrainz.jsonl, "ListenBrainz export or dump (zip, JSON lines)"),
-    "listenbrainz-json": (listenbrainz.array, "ListenBrainz listens (JSON array)"),
-    "csv": (table.csv, "any csv with a header"),
-    "jsonl": (table.jsonl, "any JSON lines with artist, title and time"),
-    "parquet": (table.parquet, "any parquet with artist, title and time"),
+_PARSERS: dict[str, Parser] = {
+    "spotify": spotify.extended,
+    "spotify-account": spotify.account,
+    "spotify-csv": spotify_csv.extended,
+    "spotify-account-csv": spotify_csv.account,
+    "youtube-music": scrobblers.parser_of("youtube-music"),
+    "apple-music-activity": apple_music.activity,
+    "apple-music-days": apple_music.days,
+    "maloja": scrobblers.parser_of("maloja"),
+    "koito": scrobblers.parser_of("koito"),
+    "multi-scrobbler": scrobblers.parser_of("multi-scrobbler"),
+    "scrobbler-log": scrobblers.scrobbler_log,
+    "lastfm-csv": lastfm.csv,
+    "lastfm-plain": lastfm.plain_csv,
+    "lastfm-json": lastfm.json,
+    "lastfm-1k": lastfm.thousand,
+    "listenbrainz": listenbrainz.jsonl,
+    "listenbrainz-json": listenbrainz.array,
+    "csv": table.csv,
+    "jsonl": table.jsonl,
+    "parquet": table.parquet,
 }
-FORMATS["rejects"] = (rejects.reader(FORMATS), "what an earlier import refused")
+#: Format -> (what reads it, what it is); the names and texts are the contract with the API.
+FORMATS: dict[str, tuple[Parser, str]] = {
+    name: (parser, about[name]) for name, parser in _PARSERS.items()
+}
+FORMATS["rejects"] = (rejects.reader(FORMATS), about["rejects"])
 #: What tells a JSON format: names of fields that must all be there.
 _JSON = (
     ("rejects", ("reason", "raw", "format", "record")),

@@ -34,8 +34,20 @@ _NOTES = {
     "spotify-account": "Account data gives times to the minute, in UTC, and no track ids: the "
     "extended streaming history is the better export.",
 }
-#: ``(bytes read, bytes in all, plays kept)``
-Progress = Callable[[int, int, int], None]
+#: Called with ``(bytes read, bytes in all, what is done)`` after every checkpoint.
+Progress = Callable[[int, int, State], None]
+
+
+class UnknownFormat(ConfigurationError):
+    """No part of the file is an export that we know; ``what`` says so without naming commands."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"{what}. There are\n{known()}\n"
+            "For a table with other columns: --column artist=NAME --column title=NAME "
+            "--column time=NAME"
+        )
+        self.what = what
 
 
 class ImportReport(msgspec.Struct, kw_only=True):
@@ -72,6 +84,8 @@ class Request:
         One of :data:`FORMATS` or ``auto``.
     give_up_after
         Seconds the API may be away.
+    name
+        What the file is called in messages; empty: as it is called on disk.
     """
 
     file: Path
@@ -81,9 +95,15 @@ class Request:
     options: Options
     format: str = "auto"
     give_up_after: float = 120.0
+    name: str = ""
+
+    @property
+    def shown(self) -> str:
+        """Name of the file for people."""
+        return self.name or self.file.name
 
 
-def run(request: Request, progress: Progress = lambda done, total, kept: None) -> ImportReport:
+def run(request: Request, progress: Progress = lambda done, total, state: None) -> ImportReport:
     """Import a file; an import that was interrupted goes on where it stood.
 
     Raises
@@ -122,20 +142,20 @@ class _Import:
         async with open_client(self._request.api, self._request.token) as client:
             self._poster = Poster(client, self._request.give_up_after)
             try:
-                for number, member in enumerate(members(self._file, self._request.file.name)):
+                for number, member in enumerate(members(self._file, self._request.shown)):
                     if number >= state.member:
                         await self._member(member)
                         state.member, state.record = number + 1, 0
                         self._slot.save()
             except Damaged as damage:  # what follows in the archive cannot be reached
-                self._reject_member(self._request.file.name, damage)
+                self._reject_member(self._request.shown, damage)
         if not state.formats:
             self._slot.forget()
             raise self._unknown()
         if not state.read:
             self._slot.forget()
             raise ConfigurationError(
-                f"{self._request.file.name} looks like {', '.join(state.formats)}, but holds no "
+                f"{self._request.shown} looks like {', '.join(state.formats)}, but holds no "
                 "record: nothing was imported"
             )
         state.finished = True
@@ -170,7 +190,7 @@ class _Import:
         try:
             head = member.stream.head()
             recognised = recognise(head, self._request.options)
-            alone = member.name == _bare(self._request.file.name)
+            alone = member.name == _bare(self._request.shown)
             if asked == "auto" or not alone:
                 if recognised is None or (asked not in ("auto", recognised)):
                     self._ignore(member.name, head)
@@ -249,7 +269,7 @@ class _Import:
         state.kept += kept
         state.record += len(chunk)
         self._slot.save()
-        self._progress(self._file.tell(), self._size, state.kept)
+        self._progress(self._file.tell(), self._size, state)
 
     async def _post(
         self, lanes: list[list[ImportedRecord]]
@@ -286,17 +306,13 @@ class _Import:
             return ConfigurationError(self._damage)
         if "[Content_Types].xml" in self._state.ignored:
             return ConfigurationError(
-                f"{self._request.file.name} is a spreadsheet: save it as csv and import that"
+                f"{self._request.shown} is a spreadsheet: save it as csv and import that"
             )
         if self._hints:
             return ConfigurationError("; ".join(f"{n}: {hint}" for hint, n in self._hints.items()))
         inside = ", ".join(self._state.ignored[:10])
         looked = f" (looked at {inside})" if len(self._state.ignored) > 1 else ""
-        return ConfigurationError(
-            f"{self._request.file.name} is no export we know{looked}. There are\n{known()}\n"
-            "For a table with other columns: --column artist=NAME --column title=NAME "
-            "--column time=NAME"
-        )
+        return UnknownFormat(f"{self._request.shown} is no export we know{looked}")
 
 
 def _in_time_order(record: ImportedRecord) -> tuple[str, int]:

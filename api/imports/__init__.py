@@ -1,0 +1,1 @@
+"""Histories that listeners upload as files."""

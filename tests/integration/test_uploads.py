@@ -1,0 +1,142 @@
+"""Histories uploaded through the API and imported by the worker, which is killed in the middle."""
+
+from __future__ import annotations
+
+import http.client
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from contracts.imports import MAX_UPLOAD, folder_of
+from infra.operations.imports import erase
+from infra.stack.process import wait_until
+from tests.infra.operations.imports.samples import UTC
+from tests.integration.conftest import RunningStack
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+USER = "uploader"
+START = 1_700_000_000
+
+
+@pytest.fixture(scope="module")
+def client(stack: RunningStack) -> Iterator[httpx.Client]:
+    """A listener's client, beside a running importer."""
+    headers = {"authorization": f"Bearer {stack.token_for(USER)}"}
+    stack.start_worker("importer")
+    with httpx.Client(base_url=stack.api, headers=headers, timeout=60) as found:
+        yield found
+    stack.stop("importer")
+
+
+def upload(client: httpx.Client, content: bytes, name: str, status: int = 202) -> dict[str, Any]:
+    answer = client.post(f"/v1/users/{USER}/imports", params={"name": name}, content=content)
+    assert answer.status_code == status, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def ended(client: httpx.Client, id_: str) -> dict[str, Any]:
+    """Wait until an import is done or has failed, and return it."""
+    found: dict[str, Any] = {}
+
+    def over() -> bool:
+        found.update(client.get(f"/v1/users/{USER}/imports/{id_}").json())
+        return found["state"] in ("done", "failed")
+
+    assert wait_until(over, 120, 0.2), found
+    return found
+
+
+def plays(stack: RunningStack) -> int:
+    with psycopg.connect(stack.settings.postgres_dsn) as connection:
+        row = connection.execute(
+            "select count(*) from plays where user_id = %s", (USER,)
+        ).fetchone()
+        assert row is not None
+        return int(row[0])
+
+
+def test_an_upload_from_file_to_history(stack: RunningStack, client: httpx.Client) -> None:
+    text = f"artist,title,played_at\nAir,One,{UTC}\nAir,Two,soon\nAir,Three,{UTC}\n".encode()
+    made = upload(client, text, "../../etc/plays.csv")
+    assert made["name"] == "plays.csv"
+    done = ended(client, made["id"])
+    assert (done["state"], done["kept"], done["formats"]) == ("done", 2, ["csv"])
+    assert done["rejected"] == {"bad-time": 1}
+    (example,) = done["examples"]
+    assert "soon" in example["detail"]
+    refused = client.get(f"/v1/users/{USER}/imports/{made['id']}/refused")
+    assert refused.status_code == 200
+    assert b'"soon"' in refused.content or b"soon" in refused.content
+    # The same file once more does nothing, and says so.
+    again = upload(client, text, "copy.csv", 200)
+    assert again["id"] == made["id"]
+    # What was refused can be mended and uploaded.
+    mended = upload(client, refused.content.replace(b"Two,soon", f"Two,{UTC}".encode()), "x.jsonl")
+    assert ended(client, mended["id"])["kept"] == 1
+    stack.wait_applied(workers=("history-sink",))
+    assert plays(stack) == 3
+    listed = client.get(f"/v1/users/{USER}/imports").json()
+    assert [item["name"] for item in listed["imports"]] == ["x.jsonl", "plays.csv"]
+    assert listed["max_bytes"] == MAX_UPLOAD
+    # Neither the file nor the token it was posted with is left.
+    assert not list(folder_of(stack.settings.paths.uploads, USER).iterdir())
+    tokens = client.get("/v1/me/tokens").json()["tokens"]
+    assert {token["label"] for token in tokens} == {"test"}
+
+
+def test_files_that_are_no_export(client: httpx.Client) -> None:
+    failed = ended(client, upload(client, b"hello world\n", "note.txt")["id"])
+    assert (failed["state"], failed["reason"]) == ("failed", "unknown-format")
+    assert failed["problem"] == "note.txt is no export we know."
+    # One that failed may be tried again.
+    assert ended(client, upload(client, b"hello world\n", "note.txt")["id"])["state"] == "failed"
+    torn = ended(client, upload(client, b"PK\x03\x04" + b"\x00" * 50, "torn.zip")["id"])
+    assert "no readable zip" in torn["problem"]
+    assert upload(client, b"", "x", 400)["error"]["code"] == "empty"
+    connection = http.client.HTTPConnection(client.base_url.host, client.base_url.port, timeout=30)
+    connection.putrequest("POST", f"/v1/users/{USER}/imports")
+    connection.putheader("authorization", client.headers["authorization"])
+    connection.putheader("content-length", str(MAX_UPLOAD + 1))
+    connection.endheaders()  # refused before a byte of the file is sent
+    large = connection.getresponse()
+    assert large.status == 413
+    assert b"256 MB" in large.read()
+    connection.close()
+    other = client.get(f"/v1/users/somebody/imports/{torn['id']}")
+    assert other.status_code == 403
+
+
+def test_a_killed_worker_goes_on_where_it_was(stack: RunningStack, client: httpx.Client) -> None:
+    count, before = 20_000, plays(stack)
+    rows = "".join(
+        f"Artist {n % 97},Title {n % 89},"
+        f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(START + 61 * n))}\n"
+        for n in range(count)
+    )
+    made = upload(client, f"artist,title,played_at\n{rows}".encode(), "long.csv")
+    path = f"/v1/users/{USER}/imports/{made['id']}"
+    assert wait_until(lambda: client.get(path).json()["kept"] > 0, 60, 0.01)
+    stack.kill("importer")
+    halfway = client.get(path).json()
+    assert halfway["state"] == "running"
+    stack.start("importer")
+    assert ended(client, made["id"])["kept"] == count
+    stack.wait_applied(workers=("history-sink",))
+    assert plays(stack) == before + count
+
+
+def test_an_erasure_takes_what_was_uploaded(stack: RunningStack, client: httpx.Client) -> None:
+    stack.stop("importer")
+    made = upload(client, b"artist,title,played_at\nAir,Late,2026-01-01\n", "late.csv")
+    folder = folder_of(stack.settings.paths.uploads, USER)
+    assert [file.name for file in folder.iterdir()] == [made["id"]]
+    assert USER not in str(folder)
+    erase.forget(stack.settings.home, USER)
+    assert not folder.exists()
+    stack.start("importer")
+    assert ended(client, made["id"])["reason"] == "lost"
