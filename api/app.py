@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
 
 from api import health, hot, privacy
-from api.account import me, sessions, tokens
+from api.account import me, relays, sessions, tokens
 from api.catalogue import find, pages, stations
 from api.docs import ICON, SCRIPT, render
 from api.edge import Edge, error_reply
@@ -74,6 +74,7 @@ def create_app(services: Services) -> Edge:
         me,
         sessions,
         tokens,
+        relays,
         events,
         plays,
         opinions,

@@ -28,6 +28,10 @@ ACTIONS: dict[str, str] = {
     "data.read": "somebody read another listener's data",
     "data.erase": "a listener was erased",
     "play.delete": "one play was erased",
+    "relay.set": "plays are sent on to another service, or with another secret",
+    "relay.pause": "a relay was paused",
+    "relay.resume": "a paused relay goes on",
+    "relay.remove": "a relay was removed",
     "track.un-hide": "a hidden or hated track was shown again",
 }
 

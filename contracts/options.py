@@ -60,6 +60,30 @@ class Sources:
 
 
 @dataclass(frozen=True, slots=True)
+class RelayTargets:
+    """Where relays send plays, and who we are there."""
+
+    PREFIX: ClassVar[str] = "SEGUE_RELAY_"
+
+    listenbrainz_url: str = setting(
+        "https://api.listenbrainz.org", "A server that speaks the API of ListenBrainz."
+    )
+    lastfm_url: str = setting(
+        "https://ws.audioscrobbler.com/2.0/", "A server that speaks the API of Last.fm."
+    )
+    lastfm_key: str = setting(
+        "", "API key at Last.fm; without it there are no relays to Last.fm.", secret=True
+    )
+    lastfm_secret: str = setting("", "Shared secret of that key.", secret=True)
+    hold_seconds: float = setting(
+        10.0,
+        "How long a play waits before it is sent: by then it is known whether another client "
+        "reported it too.",
+        rule=Rule(low=0, high=3600),
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Simulation:
     """The simulated listeners."""
 
@@ -84,6 +108,7 @@ GROUPS: dict[str, type[Group]] = {
     "Embedded warehouse": WarehouseLimits,
     "Reports": Costs,
     "Outside sources": Sources,
+    "Relays": RelayTargets,
     "Simulated listeners": Simulation,
     "Commands": Client,
     "Snowflake": Snowflake,

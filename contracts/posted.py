@@ -14,6 +14,8 @@ import msgspec
 MAX_NAME, MAX_WORD = 1000, 256
 #: Longest time a play or track may last: 24 days, in ms.
 MAX_MS = 2_073_600_000
+#: Name in ``extra`` of what a play was imported from; plays without it came from a player.
+IMPORTED_FROM = "imported_from"
 _NUMBER = re.compile(r"\d{1,20}(\.\d{1,20})?")
 
 
@@ -21,7 +23,8 @@ class PostedPlay(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One play of a request, fields named as in the API's document.
 
     ``played_at`` is the start, milliseconds since the epoch, UTC; without ``user`` it is counted
-    for the account of the token.
+    for the account of the token. ``imported_from`` names the export or the service that an importer
+    read: such plays are history, and relays do not send them on.
     """
 
     artist: str
@@ -37,6 +40,7 @@ class PostedPlay(msgspec.Struct, kw_only=True, omit_defaults=True):
     recording_mbid: str | None = None
     isrc: str | None = None
     spotify_uri: str | None = None
+    imported_from: str | None = None
 
 
 def storable(text: str) -> bool:

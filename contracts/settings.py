@@ -132,6 +132,11 @@ class Settings:
         "Shared secret of Last.fm signatures (`api_sig`); empty: signatures are not checked.",
         secret=True,
     )
+    relay: bool = setting(
+        False,
+        "1: the worker `relay` runs, and listeners may have their plays sent on to their accounts "
+        "at ListenBrainz and Last.fm.",
+    )
     flink: str = setting(
         "",
         "Address of Flink's REST interface, `http://127.0.0.1:8081`; empty: Flink does not run, "

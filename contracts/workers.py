@@ -30,7 +30,8 @@ class WorkerSpec:
         heartbeats and follow the erasures: ``segue down`` waits for it, ``segue status`` shows its
         lag, and an erasure waits until the worker knows it.
     needs
-        The worker runs only where this variable (or ``<name>_FILE``) is set; empty: always.
+        The worker runs only where this variable (or ``<name>_FILE``) is set, and not to 0; empty:
+        always.
     after_ready
         Started once the rest of the stack is ready.
     deployed
@@ -57,7 +58,7 @@ class WorkerSpec:
 
     def wanted(self, env: Mapping[str, str]) -> bool:
         """Whether it runs in a deployment with this environment."""
-        return not self.needs or bool(variable(env, self.needs))
+        return not self.needs or (variable(env, self.needs) or "0").lower() not in ("0", "false")
 
     def topics(self, topics: Topics) -> tuple[Topic, ...]:
         """Return the topics it reads in a namespace."""
@@ -95,6 +96,13 @@ SNOWFLAKE_SINK = WorkerSpec(
     reads=(Kind.PLAYS, Kind.FEEDBACK, Kind.IMPRESSIONS),
     writes="Snowflake",
     needs="SEGUE_SNOWFLAKE_ACCOUNT",
+)
+RELAY = WorkerSpec(
+    name="relay",
+    module="streams.relay.worker",
+    reads=(Kind.PLAYS,),
+    writes="ListenBrainz, Last.fm: plays of listeners who asked for it",
+    needs="SEGUE_RELAY",
 )
 ERASER = WorkerSpec(
     name="eraser",
@@ -145,6 +153,7 @@ WORKERS: tuple[WorkerSpec, ...] = (
     SNOWFLAKE_SINK,
     FLINK,
     RESULTS_SINK,
+    RELAY,
     ERASER,
     IMPORTER,
     WEB,

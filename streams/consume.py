@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -57,6 +57,14 @@ class Sink(Protocol[T]):
         PositionLost
             The store stands elsewhere than this process believed.
         """
+        ...
+
+
+class Part(Protocol):
+    """A part of a worker that runs in a thread of its own."""
+
+    def run(self) -> None:
+        """Run until the worker is told to stop."""
         ...
 
 
@@ -212,8 +220,8 @@ class Follower(Generic[T]):
         )
 
 
-def follow_together(worker: Worker, followers: list[Follower[Any]]) -> None:
-    """Run followers until the worker is told to stop, a thread each.
+def follow_together(worker: Worker, followers: Sequence[Part]) -> None:
+    """Run followers, and what else a worker does, until the worker is told to stop, a thread each.
 
     Should one of them have to end, the others flush and end too, and the worker starts again as a
     whole. Raises as :meth:`Follower.run`.

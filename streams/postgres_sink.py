@@ -50,36 +50,18 @@ def place(number: int, offset: int) -> int:
     return (number << _OFFSET_BITS) + offset
 
 
-class PostgresSink(ABC, Generic[T]):
-    """Writes batches of messages to PostgreSQL (a :class:`streams.consume.Sink`).
+class PostgresStore:
+    """One connection to PostgreSQL that is made again after an error.
 
     Parameters
     ----------
     dsn
         Where; its ``search_path`` names the schema.
-    log_id, partitions
-        The log the offsets belong to.
-
-    Attributes
-    ----------
-    fence
-        Table of the fence.
-    numbers
-        Partition -> number of its fence, as of the last transaction.
     """
 
-    fence: ClassVar[str]
-
-    def __init__(self, dsn: str, log_id: str, partitions: int) -> None:
+    def __init__(self, dsn: str) -> None:
         self.dsn = dsn
-        self.log_id = log_id
-        self.partitions = partitions
-        self.numbers: dict[int, int] = {}
         self._connection: Connection | None = None
-
-    @abstractmethod
-    def apply(self, connection: Connection, batches: list[Batch[T]]) -> int:
-        """Write what is new, inside the transaction that moves the fence; return how much."""
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[Connection]:
@@ -100,6 +82,37 @@ class PostgresSink(ABC, Generic[T]):
             with contextlib.suppress(psycopg.Error):
                 self._connection.close()
             self._connection = None
+
+
+class PostgresSink(PostgresStore, ABC, Generic[T]):
+    """Writes batches of messages to PostgreSQL (a :class:`streams.consume.Sink`).
+
+    Parameters
+    ----------
+    dsn
+        Where; its ``search_path`` names the schema.
+    log_id, partitions
+        The log the offsets belong to.
+
+    Attributes
+    ----------
+    fence
+        Table of the fence.
+    numbers
+        Partition -> number of its fence, as of the last transaction.
+    """
+
+    fence: ClassVar[str]
+
+    def __init__(self, dsn: str, log_id: str, partitions: int) -> None:
+        super().__init__(dsn)
+        self.log_id = log_id
+        self.partitions = partitions
+        self.numbers: dict[int, int] = {}
+
+    @abstractmethod
+    def apply(self, connection: Connection, batches: list[Batch[T]]) -> int:
+        """Write what is new, inside the transaction that moves the fence; return how much."""
 
     def positions(self) -> dict[int, int]:
         """Return ``partition -> next offset`` as the fence says."""

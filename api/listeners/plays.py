@@ -163,6 +163,7 @@ async def correct(request: Request, services: With, user: str, event_id: UUID) -
         duration_ms=row.duration_ms if same else None,
         skipped=row.skipped,
         source=row.source,
+        imported_from="correction",  # relays have sent the play, or never should
     )
     try:
         play = make_play(incoming, user, int(time.time() * 1000))

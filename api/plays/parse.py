@@ -28,6 +28,7 @@ from contracts.ids import event_id, track_id
 from contracts.listeners import check_new_listener, listener_name
 from contracts.placeholders import is_visible
 from contracts.plays import OLDEST_MS, SKEW_MS, lengths
+from contracts.posted import IMPORTED_FROM
 
 DEFAULT_SOURCE = "v1"
 
@@ -198,6 +199,9 @@ def make_play(incoming: PlayIn, user: str, now_ms: int) -> Play:
     given = None
     if incoming.recording_mbid or incoming.isrc or incoming.spotify_uri:
         given = {name: value for name in _IDS if (value := getattr(incoming, name))}
+    extra = given
+    if incoming.imported_from:
+        extra = {**(given or {}), IMPORTED_FROM: incoming.imported_from}
     played_at = incoming.played_at
     if type(played_at) is not int:
         played_at = read_time(played_at)
@@ -219,7 +223,7 @@ def make_play(incoming: PlayIn, user: str, now_ms: int) -> Play:
         reason_end=incoming.reason_end,
         session_hint=incoming.session,
         impression_id=incoming.impression_id,
-        extra=given,
+        extra=extra,
     )
 
 

@@ -23,7 +23,8 @@ class PlayIn(msgspec.Struct, kw_only=True, gc=False):
     """One play. Fields not named here are ignored.
 
     ``played_at`` is the start of the play: milliseconds since the epoch, or ISO 8601 (without an
-    offset it is taken as UTC). ``user`` defaults to the account of the token.
+    offset it is taken as UTC). ``user`` defaults to the account of the token. ``imported_from``
+    names the export or service an importer read: such plays are not sent on to other services.
     """
 
     artist: Name
@@ -41,6 +42,7 @@ class PlayIn(msgspec.Struct, kw_only=True, gc=False):
     source: Word | None = None
     impression_id: Word | None = None
     session: Word | None = None
+    imported_from: Word | None = None
 
 
 class PlaysIn(msgspec.Struct):

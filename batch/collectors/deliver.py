@@ -20,14 +20,23 @@ class Platform:
         Of the listener, or one with role client or admin.
     user
         The listener on our side.
+    source
+        Name of the service the plays come from.
     give_up_after
         Seconds one request may keep failing.
     """
 
     def __init__(
-        self, api: str, token: str, user: str, tally: Tally, give_up_after: float = 120.0
+        self,
+        api: str,
+        token: str,
+        user: str,
+        tally: Tally,
+        source: str = "",
+        give_up_after: float = 120.0,
     ) -> None:
         self._user = user
+        self._source = source or None
         self._tally = tally
         self._poster = Poster(open_client(api, token), give_up_after)
         self.accepted = 0
@@ -40,7 +49,8 @@ class Platform:
         """
         for start in range(0, len(plays), BATCH):
             batch = [
-                msgspec.structs.replace(p, user=self._user) for p in plays[start : start + BATCH]
+                msgspec.structs.replace(p, user=self._user, imported_from=self._source)
+                for p in plays[start : start + BATCH]
             ]
             for result in await self._poster.send(msgspec.json.encode({"plays": batch})):
                 if result.status == "accepted":

@@ -231,7 +231,8 @@ async def _plays(
     progress: Progress,
 ) -> None:
     user = request.user or ""
-    platform = Platform(request.api, request.token, request.listener or user, fetcher.tally)
+    listener = request.listener or user
+    platform = Platform(request.api, request.token, listener, fetcher.tally, request.source)
     show = _named(progress, "plays")
     since = request.since
     run: Awaitable[Any]

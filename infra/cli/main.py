@@ -39,6 +39,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "model": ("infra.cli.commands.model", "app", "List, promote and roll back the nightly model."),
     "lake": ("infra.cli.commands.lake", "app", "History of the lake, and any version of it."),
     "keys": ("infra.cli.commands.keys", "app", "Create, list and revoke API tokens."),
+    "relay": (
+        "infra.cli.commands.relay",
+        "app",
+        "Send a listener's plays on to ListenBrainz or Last.fm.",
+    ),
     "erase": ("infra.cli.commands.erase", "erase", "Forget a listener in every store."),
     "audit": (
         "infra.cli.commands.audit",

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from contracts.options import RelayTargets
 from contracts.settings import Settings
 from contracts.snowflake import Snowflake
 from contracts.workers import BY_NAME, ERASER, RESULTS_SINK, SNOWFLAKE_SINK, WORKERS
@@ -81,6 +82,7 @@ def test_commands_and_settings_exist(services: dict[str, Any]) -> None:
     snowflake = [field.name.upper() for field in fields(Snowflake)] + ["PRIVATE_KEY_FILE"]
     known |= {f"SEGUE_SNOWFLAKE_{name}" for name in snowflake}
     known |= {f"SEGUE_SNOWFLAKE_ERASER_{name}" for name in snowflake}
+    known |= {f"SEGUE_RELAY_{field.name.upper()}" for field in fields(RelayTargets)}
     for name, service in services.items():
         if "build" not in service or service["image"] == FLINK_IMAGE:
             continue

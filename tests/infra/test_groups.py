@@ -27,6 +27,7 @@ WORKERS = {
     "snowflake-sink": ["streams", "snowflake"],
     "flink": [],
     "results-sink": ["streams"],
+    "relay": ["streams"],
     "eraser": ["batch"],
     "importer": [],
     "web": ["web"],

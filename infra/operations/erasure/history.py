@@ -59,6 +59,7 @@ _ONE = (
 _NAMES = "select extract(epoch from played_at)::bigint, artist, title"
 _PLAY = f"{_NAMES} from plays where {_ONE} union {_NAMES} from merged_plays where {_ONE}"
 _FORGET_PLAY = f"delete from plays where {_ONE}"  # noqa: S608  the condition is ours
+_FORGET_QUEUED = "delete from relayed_plays where user_id = %(user)s and event_id = %(event)s"
 _FORGET_MERGED = f"delete from merged_plays where {_ONE}"  # noqa: S608
 
 
@@ -131,6 +132,7 @@ def forget_play(connection: Connection, target: Target) -> int:
         arguments = _arguments(connection, target)
         count = connection.execute(_FORGET_PLAY.encode(), arguments).rowcount
         connection.execute(_FORGET_MERGED.encode(), arguments)
+        connection.execute(_FORGET_QUEUED.encode(), arguments)
         connection.execute(
             "update listen_counts set plays = plays - %s where user_id = %s",
             (count, target.user_id),

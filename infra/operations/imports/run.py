@@ -23,6 +23,8 @@ from infra.operations.imports.rows import ImportedRecord, Options, Readable, Ref
 
 #: Records between two checkpoints.
 CHUNK = BATCH * LANES
+#: What says in a play that it was imported (relays send no history on).
+_FROM = "file"
 #: Names of members without plays that are remembered.
 _SHOWN = 50
 #: Said of a format where a reader of the report should know.
@@ -281,6 +283,9 @@ class _Import:
             lane.sort(key=_in_time_order)
             for start in range(0, len(lane), BATCH):
                 batch = lane[start : start + BATCH]
+                for record in batch:
+                    assert record.play is not None
+                    record.play.imported_from = _FROM
                 body = msgspec.json.encode({"plays": [record.play for record in batch]})
                 results = await self._poster.send(body)
                 for record, result in zip(batch, results, strict=True):

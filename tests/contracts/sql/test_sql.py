@@ -14,7 +14,7 @@ from sqlglot.errors import SqlglotError
 
 from api.catalogue import candidates, find, pages
 from api.listenbrainz import stats
-from contracts import accounts, audit, catalogue, erasure_requests, history, imports
+from contracts import accounts, audit, catalogue, erasure_requests, history, imports, relays
 from infra.stack.migrations import FOLDER
 from tests.contracts.sql.check import parsed, problems, relations
 from tests.contracts.sql.schema import Schema, replay
@@ -70,6 +70,7 @@ VIEWS = {
     "listener_feedback_v1": history.ListenerFeedback,
     "listens_v1": history.Listen,
     "merged_listens_v1": history.MergedListen,
+    "relays_v1": relays.Relay,
     "tokens_v1": accounts.Token,
 }
 
