@@ -108,6 +108,18 @@ END_SESSION = """
     where token_hash = %(token_hash)s and label = %(label)s returning user_id
 """
 
+#: Prolongs a session in use and returns ``user_id, roles, expires_at``; never beyond its age limit,
+#: nor beyond the token that opened it. Parameters ``token_hash``, ``label``, ``until``, ``longest``
+#: (an interval from when it was opened).
+PROLONG_SESSION = """
+    update tokens t set expires_at = greatest(t.expires_at, least(
+        %(until)s, t.created_at + %(longest)s,
+        (select m.expires_at from tokens m where m.token_hash = t.made_by)
+    ))
+    where t.token_hash = %(token_hash)s and t.label = %(label)s and t.revoked_at is null
+    returning t.user_id, t.roles, t.expires_at
+"""
+
 #: Changes settings of an account and returns them; parameters ``user``, ``time_zone``, ``theme``
 #: (``None``: as it is).
 SET_SETTINGS = """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote, urlsplit
 
 from starlette.applications import Starlette
 from starlette.middleware.gzip import GZipMiddleware
@@ -17,6 +17,7 @@ from contracts.errors import StoreUnavailable
 from web import csrf
 from web.api import Away, Refused
 from web.routes import ROUTES, Page
+from web.sign_in import prolonged, remember
 from web.site import Site
 from web.visit import Forbidden, NoForm, SignInFirst, Visit
 
@@ -92,7 +93,10 @@ class _Front:
             if found is None:
                 return visit.page("errors/missing.html", "Not found", 404, message="")
             page, values = found
-            return await self._serve(visit, page, values)
+            answer = await self._serve(visit, page, values)
+            if await prolonged(visit):
+                remember(visit, answer, visit.secret)
+            return answer
         except Exception as error:
             return await self._failure(visit, error)
 
@@ -184,10 +188,14 @@ def _find(visit: Visit) -> tuple[Page, dict[str, str]] | None:
 
 def _to_sign_in(visit: Visit, *, ended: bool) -> Response:
     request = visit.request
-    here = request.scope.get("raw_path", b"/ui/").decode("latin-1")
-    if request.url.query:
-        here += f"?{request.url.query}"
-    target = f"/ui/login?next={quote(here if request.method == 'GET' else '/ui/', safe='')}"
+    here = "/ui/"
+    if visit.scripted:  # not the fragment: the page that asks for it
+        shown = urlsplit(request.headers.get("hx-current-url", here))
+        here = shown.path + (f"?{shown.query}" if shown.query else "")
+    elif request.method == "GET":
+        here = request.scope.get("raw_path", b"/ui/").decode("latin-1")
+        here += f"?{request.url.query}" if request.url.query else ""
+    target = f"/ui/login?next={quote(here, safe='')}"
     if ended:
         target += "&ended=1"
     if visit.scripted:  # htmx follows this with the whole page

@@ -18,6 +18,8 @@ from contracts.features import Keys
 
 #: A session without an end of its own (seconds).
 _LONGEST = 30 * 86_400
+#: Seconds between two requests to prolong a session.
+_ASK_EVERY = 86_400
 
 
 class Session(msgspec.Struct, kw_only=True):
@@ -31,6 +33,8 @@ class Session(msgspec.Struct, kw_only=True):
         Secret of every form, 32 hexadecimal digits.
     expires
         Seconds since the epoch.
+    asked
+        When the API was last asked to prolong it, seconds since the epoch.
     """
 
     token: str
@@ -40,6 +44,15 @@ class Session(msgspec.Struct, kw_only=True):
     expires: float
     time_zone: str = "UTC"
     theme: str = ""
+    asked: float = 0.0
+
+    def wants_more_time(self, now: float) -> bool:
+        """Whether to ask the API to prolong it: once a day while it is used.
+
+        An administrator's is never prolonged.
+        """
+        asked = max(self.asked, self.expires - _LONGEST)
+        return "admin" not in self.roles and now - asked > _ASK_EVERY
 
     def may(self, role: str) -> bool:
         """Whether the visitor's token has a role; an administrator's has all."""

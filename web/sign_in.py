@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import secrets
+import time
 from contextlib import suppress
 
+import msgspec
 from starlette.responses import Response
 
 from contracts.errors import StoreUnavailable
 from web.api import Away, Refused
 from web.site import new_session
 from web.visit import Visit
+from web.words import moment
 
 _WEEKS = 30 * 86_400
 
@@ -87,6 +90,13 @@ async def _start(visit: Visit, body: dict[str, str], field: str) -> Response:
     except StoreUnavailable:
         return _form(visit, 503, notice="Nobody can sign in at the moment: Redis does not answer.")
     response = visit.go(_target(visit))
+    remember(visit, response, secret)
+    return response
+
+
+def remember(visit: Visit, response: Response, secret: str) -> None:
+    """Have the browser keep the id of a session."""
+    site = visit.site
     response.set_cookie(
         site.cookie,
         secret,
@@ -96,7 +106,26 @@ async def _start(visit: Visit, body: dict[str, str], field: str) -> Response:
         httponly=True,
         samesite="lax",
     )
-    return response
+
+
+async def prolonged(visit: Visit) -> bool:
+    """Ask the API once a day for more time for a session in use; return whether it gave some."""
+    session = visit.session
+    now = time.time()
+    if session is None or not visit.secret or not session.wants_more_time(now):
+        return False
+    ends = session.expires
+    # The page is made already: what goes wrong here is tried again tomorrow.
+    with suppress(Away, Refused, StoreUnavailable):
+        made = await visit.send("POST", "/v1/sessions/current/prolong")
+        ends = moment(made["expires_at"]).timestamp() if made["expires_at"] else ends
+    with suppress(StoreUnavailable):
+        current = await visit.site.sessions.find(visit.secret)  # the page may have changed it
+        if current is None:
+            return False  # the page signed out
+        kept = msgspec.structs.replace(current, expires=ends, asked=now)
+        await visit.site.sessions.keep(visit.secret, kept)
+    return ends > session.expires
 
 
 def _target(visit: Visit) -> str:

@@ -25,6 +25,7 @@ from contracts.accounts import (
     ADMIN_ROLE,
     END_SESSION,
     LISTENER_ROLE,
+    PROLONG_SESSION,
     SESSION_LABEL,
     TokenRow,
     token_hash,
@@ -37,6 +38,8 @@ router = APIRouter(prefix="/v1/sessions", tags=["account"], dependencies=[SCHEME
 #: How long a session lasts; what an administrator may do ends with the working day.
 LASTS = timedelta(days=30)
 LASTS_ADMIN = timedelta(hours=12)
+#: Age at which a session ends, however much it is used.
+LONGEST = timedelta(days=180)
 _MAKER = """
     select coalesce(made_by, token_hash), expires_at from tokens_v1
     where token_hash = %(hash)s and revoked_at is null
@@ -56,6 +59,14 @@ class SessionMade(msgspec.Struct):
     """A token of its own: it has the roles of the token it was made from, or ``listener``."""
 
     token: str
+    user: str
+    roles: list[str]
+    expires_at: str | None
+
+
+class SessionProlonged(msgspec.Struct):
+    """The session as it is now."""
+
     user: str
     roles: list[str]
     expires_at: str | None
@@ -88,6 +99,32 @@ async def sign_in(request: Request, services: With) -> Response:
     )  # fmt: skip
     await services.audit.record(noted)
     return json_reply(made, 201)
+
+
+@router.post(
+    "/current/prolong",
+    responses=answers(SessionProlonged) | answers(ErrorBody, 409, "The token is no session."),
+    summary="Stay signed in",
+)
+async def prolong(request: Request, services: With, caller: Caller) -> Response:
+    """Give the session of this request its whole time again, 180 days after sign-in at most.
+
+    A session ends with the token that opened it. An administrator's is never prolonged.
+    """
+    admin = ADMIN_ROLE in caller.roles
+    digest = token_hash(token_of(request.scope) or "")
+    values = {
+        "token_hash": digest,
+        "label": SESSION_LABEL,
+        "until": datetime.now(UTC) + (LASTS_ADMIN if admin else LASTS),
+        "longest": LASTS_ADMIN if admin else LONGEST,
+    }
+    rows = await run(services, PROLONG_SESSION, values)
+    if not rows:
+        raise ApiError(409, "no-session", "This token is no session: it ends when it was made to.")
+    services.accounts.forget(digest)
+    user, roles, ends = rows[0]
+    return json_reply(SessionProlonged(user, sorted(roles), stamp(ends)))
 
 
 @router.delete(

@@ -77,6 +77,7 @@ RULES: dict[str, tuple[frozenset[str], Any]] = {
     "PUT /v1/me/settings": (ACCOUNT, {}),
     "GET /v1/me": (ANY, None),
     "DELETE /v1/sessions/current": (ANY, None),
+    "POST /v1/sessions/current/prolong": (ANY, None),
     "GET /v1/tracks/{track_id:path}/similar": (ANY, None),
     "GET /v1/model": (ANY, None),
     "GET /v1/trending": (ANY, None),

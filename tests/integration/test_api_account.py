@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -13,6 +14,7 @@ import psycopg
 import pytest
 from argon2 import PasswordHasher
 
+from contracts.accounts import token_hash
 from infra.stack.process import wait_until
 from tests.integration.conftest import RunningStack
 
@@ -23,6 +25,21 @@ def call(stack: RunningStack, method: str, path: str, token: str, body: Any = No
     """Return an answer of the API."""
     headers = {"authorization": f"Bearer {token}"} if token else {}
     return httpx.request(method, stack.api + path, headers=headers, json=body, timeout=20)
+
+
+def age_session(stack: RunningStack, token: str, age: timedelta) -> None:
+    """Have a session be so old, with one day left."""
+    with psycopg.connect(stack.settings.postgres_dsn) as connection:
+        connection.execute(
+            "update tokens set created_at = now() - %s, expires_at = now() + interval '1 day'"
+            " where token_hash = %s",
+            (age, token_hash(token)),
+        )
+
+
+def days_left(expires_at: str) -> int:
+    left = datetime.fromisoformat(expires_at) - datetime.now(UTC)
+    return round(left / timedelta(days=1))
 
 
 def test_a_session_has_the_roles_of_its_token_and_ends_with_it(stack: RunningStack) -> None:
@@ -37,6 +54,15 @@ def test_a_session_has_the_roles_of_its_token_and_ends_with_it(stack: RunningSta
     assert call(stack, "DELETE", "/v1/sessions/current", token).status_code == 409
     assert call(stack, "DELETE", "/v1/sessions/current", session["token"]).status_code == 204
     assert wait_until(lambda: call(stack, "GET", "/v1/me", session["token"]).status_code == 401, 10)
+    # A session in use gets more time; a token is no session, and nothing outlives its maker.
+    third = call(stack, "POST", "/v1/sessions", "", {"token": token}).json()
+    age_session(stack, third["token"], timedelta(days=20))
+    longer = call(stack, "POST", "/v1/sessions/current/prolong", third["token"])
+    assert days_left(longer.json()["expires_at"]) == 30
+    age_session(stack, third["token"], timedelta(days=170))
+    longest = call(stack, "POST", "/v1/sessions/current/prolong", third["token"])
+    assert days_left(longest.json()["expires_at"]) == 10
+    assert call(stack, "POST", "/v1/sessions/current/prolong", token).status_code == 409
     # The end of the token is the end of its sessions.
     second = call(stack, "POST", "/v1/sessions", "", {"token": token}).json()["token"]
     own = call(stack, "GET", "/v1/me", token).json()["token_id"]

@@ -102,7 +102,7 @@ class World:
         """Have the client carry a session."""
         session = Session(
             token="t", user=user, roles=roles or ["listener"], csrf=CSRF,
-            expires=time.time() + 3600, **more,
+            **({"expires": time.time() + 3600, "asked": time.time()} | more),
         )  # fmt: skip
         self.client.cookies.set(self.site.cookie, await self.site.sessions.make(session))
 

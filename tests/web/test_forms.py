@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 
 import httpx
 import pytest
@@ -301,3 +302,42 @@ async def test_an_artist_is_hidden_and_the_page_says_what_left() -> None:
     world.fake.refuse("POST .*", 404, "unknown-artist", "No track by it is known.")
     refused = await world.post("/ui/taste/artist", form, **{"hx-request": "true"})
     assert "Not noted: No track by it is known." in refused.text
+
+
+async def test_a_session_in_use_is_prolonged_once_a_day() -> None:
+    world = World()
+    full(world.fake)
+    ends = time.time() + 20 * 86_400
+    await world.sign_in(expires=ends, asked=0.0)
+    world.fake.on("POST /v1/sessions/current/prolong", MADE)
+    answer = await world.client.get("/ui/taste")
+    assert "Max-Age=2592000" in answer.headers["set-cookie"]
+    (kept,) = [json.loads(value) for value in world.redis.values.values()]
+    assert kept["expires"] > ends
+    assert "set-cookie" not in (await world.client.get("/ui/taste")).headers
+    assert len(world.fake.bodies("POST .*/prolong")) == 1
+
+
+async def test_a_session_at_its_end_or_of_an_administrator_is_not_prolonged() -> None:
+    world = World()
+    full(world.fake)
+    ends = time.time() + 20 * 86_400
+    await world.sign_in(expires=ends, asked=0.0)
+    world.fake.refuse("POST .*/prolong", 409, "no-session", "No session.")
+    for _ in range(2):
+        answer = await world.client.get("/ui/taste")
+        assert answer.status_code == 200
+        assert "set-cookie" not in answer.headers
+    assert len(world.fake.bodies("POST .*/prolong")) == 1
+    await world.sign_in(roles=ROLES, expires=time.time() + 60, asked=0.0)
+    await world.client.get("/ui/taste")
+    assert len(world.fake.bodies("POST .*/prolong")) == 1
+
+
+async def test_after_an_ended_session_a_fragment_leads_back_to_its_page() -> None:
+    world = World()
+    await world.sign_in()
+    world.fake.refuse("GET .*", 401, "unauthorized", "Send a valid token.")
+    headers = {"hx-request": "true", "hx-current-url": "http://pages/ui/plays?q=x"}
+    answer = await world.client.get("/ui/recent", headers=headers)
+    assert answer.headers["hx-redirect"] == "/ui/login?next=%2Fui%2Fplays%3Fq%3Dx&ended=1"

@@ -156,7 +156,7 @@
     seen = true;
     source.addEventListener("open", () => { failures = 0; });
     source.addEventListener("state", (event) => state(event.data));
-    source.addEventListener("signed-out", (event) => { close(); location.assign(event.data); });
+    source.addEventListener("signed-out", (event) => { close(); location.assign(`${event.data}&next=${encodeURIComponent(location.pathname + location.search)}`); });
     source.addEventListener("play", () => document.body.dispatchEvent(new Event("segue:play")));
     for (const name of new Set(all("[data-on]").map((target) => target.dataset.on))) {
       source.addEventListener(name, (event) => all(`[data-on="${name}"]`).forEach((target) => place(target, event.data)));
