@@ -18,6 +18,7 @@ from api.catalogue import find, pages, stations
 from api.docs import ICON, SCRIPT, render
 from api.edge import Edge, error_reply
 from api.errors import INTERNAL, ApiError
+from api.experiments import endpoint as experiments
 from api.export import endpoint as export
 from api.gate import Gate
 from api.imports import endpoint as uploads
@@ -88,6 +89,7 @@ def create_app(services: Services) -> Edge:
         export,
         uploads,
         endpoint,
+        experiments,
         browser,
         audioscrobbler,
         health,

@@ -60,6 +60,7 @@ class FastPath:
     def __init__(self, services: Services) -> None:
         self._gate = Gate(services.accounts, services.rates, services.settings)
         self._desk = services.desk
+        self._arms = services.arms
         self._metrics = services.metrics
         self.posts = FastPosts(services, self._gate)
         self.door = Door(services.settings.max_connections)
@@ -79,7 +80,7 @@ class FastPath:
         (identity, caller), user = known, name.decode("ascii")
         asked, wrong = None, None
         try:
-            asked = question(identity, user, query)
+            asked = question(identity, user, query, self._arms)
             if asked.costly:
                 return None
         except ApiError as error:

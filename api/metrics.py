@@ -45,6 +45,7 @@ class Metrics(Collector):
         self._accepted: Counter[str] = Counter()
         self._rejected: Counter[tuple[str, str]] = Counter()
         self._degraded: Counter[str] = Counter()
+        self._fell_back = 0
         self._many: list[tuple[str, str, Callable[[], Mapping[str, float]]]] = []
         self.registry = CollectorRegistry()
         self.registry.register(self)
@@ -72,6 +73,10 @@ class Metrics(Collector):
     def degraded(self, missing: str) -> None:
         """Count an answer that had to do without something."""
         self._degraded[missing] += 1
+
+    def fell_back(self) -> None:
+        """Count a list that an experiment's arm could not have: the usual one was made."""
+        self._fell_back += 1
 
     def watch(self, name: str, text: str, read: Callable[[], float]) -> None:
         """Publish a number that is read when Prometheus asks."""
@@ -121,6 +126,11 @@ class Metrics(Collector):
         for missing, count in self._degraded.items():
             degraded.add_metric([missing], count)
         yield degraded
+        fell_back = CounterMetricFamily(
+            "segue_experiment_fallbacks", "Usual lists made because an arm's could not be."
+        )
+        fell_back.add_metric([], self._fell_back)
+        yield fell_back
         for name, text, read in self._many:
             gauges = GaugeMetricFamily(name, text, labels=["figure"])
             for figure, value in read().items():

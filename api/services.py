@@ -23,6 +23,7 @@ from api.plays.records import PlayRecords
 from api.pools import account_pool, reading_pool
 from api.producer import LINGER_MS, PlayLog
 from api.revocations import Revocations
+from api.serving.arms import Arms
 from api.serving.desk import Desk
 from api.serving.features import FeatureReader
 from api.serving.impressions import ImpressionLog
@@ -73,6 +74,7 @@ class Services:
             self.metrics.degraded,
             settings.explore_share,
         )
+        self.arms = Arms(self.pool)
         self.desk = Desk(parts)
         self.slow = SlowLists(parts)
         self.rates = RateWindow()
@@ -108,6 +110,7 @@ class Services:
         await self.account_pool.open(wait=False)
         self.watcher.start()
         self.revocations.start()
+        self.arms.start()
 
     async def close(self) -> None:
         """Flush the log, then let go of everything."""
@@ -117,7 +120,7 @@ class Services:
             log.error("stopping: %d messages were never acknowledged", left)
         self.slow.close()
         self.passwords.close()
-        await asyncio.gather(self.watcher.stop(), self.revocations.stop())
+        await asyncio.gather(self.watcher.stop(), self.revocations.stop(), self.arms.stop())
         self._broker.close()
         await asyncio.gather(
             self.pool.close(timeout=2.0),

@@ -1,4 +1,4 @@
-"""Lands in Snowflake what is not in the log: the journal of merges and the catalogue.
+"""Lands in Snowflake what is not in the log: merges, the arms of experiments, the catalogue.
 
 Each piece is a Parquet file named by what it holds, put into the stage BATCH and copied by one
 statement: it is in RAW whole or not at all. RAW is only appended to, and what it holds is asked
@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
+from batch.experiments.landing import experiment_arms
 from batch.lake import Snapshot
 from batch.merges import journal_of_merges
 from contracts.errors import ConfigurationError, StoreUnavailable
@@ -51,6 +52,8 @@ def land_batch_tables(
     with _session() as cursor:
         if (journal := journal_of_merges(settings)) is not None:
             landed["play_merges"] = _merges(cursor, journal)
+        if (arms := experiment_arms(settings)) is not None and arms.num_rows:
+            landed["experiment_arms"] = _arms(cursor, arms)
         for table in CATALOGUE:
             snapshot = snapshots.get(table)
             if snapshot is not None and snapshot.rows:
@@ -71,6 +74,16 @@ def _merges(cursor: SnowflakeCursor, journal: pa.Table) -> int:
         span = pc.min_max(rows["id"]).as_py()
         _append(cursor, "play_merges", f"{span['min']:020d}-{span['max']:020d}", rows)
     return int(rows.num_rows)
+
+
+def _arms(cursor: SnowflakeCursor, arms: pa.Table) -> int:
+    """Append the arms as they are now; staging reads the newest ``landed_at``.
+
+    They are few, so an unchanged version lands again every night.
+    """
+    (version,) = set(arms["landed_at"].to_pylist())
+    _append(cursor, "experiment_arms", f"{int(version.timestamp() * 1000):020d}", arms)
+    return int(arms.num_rows)
 
 
 def _catalogue(cursor: SnowflakeCursor, table: str, snapshot: Snapshot) -> int:

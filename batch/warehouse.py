@@ -19,6 +19,7 @@ import pyarrow as pa
 from batch import dbt_runner
 from batch.ask import Ask
 from batch.dbt_runner import Build, Node
+from batch.experiments.landing import land_arms
 from batch.lake import Snapshot
 from batch.merges import land_merges
 from contracts.environ import read
@@ -110,6 +111,7 @@ def land(settings: Settings, snapshots: Mapping[str, Snapshot | None]) -> None:
             how = "create or replace view" if table in snapshots else "create view if not exists"
             connection.execute(f"{how} raw.{table} as {_nothing(connection, schema)}")
         land_merges(settings, connection)
+        land_arms(settings, connection)
 
 
 def _files(snapshot: Snapshot) -> str:

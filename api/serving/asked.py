@@ -10,6 +10,7 @@ import msgspec
 
 from api.errors import ApiError
 from api.serving.explain import ReasonOut
+from contracts.experiments import NO_ARM
 
 MAX_LIMIT = 100
 DEFAULT_LIMIT = 20
@@ -51,17 +52,33 @@ class Recommendations(msgspec.Struct):
 
 
 class Asked(NamedTuple):
-    """The query of a request."""
+    """The query of a request, with what experiments change of it (:mod:`api.serving.arms`).
+
+    Attributes
+    ----------
+    explore
+        Probability with which a place explores; ``None``: the one of the API.
+    artist_cap
+        Most tracks of one artist; 0: no limit.
+    popular
+        Whether the list is the one of a listener nothing is known of.
+    arm
+        What the impression says of the experiments.
+    """
 
     limit: int = DEFAULT_LIMIT
     discover: bool = False
     explain: bool = False
     diversity: float = 0.0
+    explore: float | None = None
+    artist_cap: int = 0
+    popular: bool = False
+    arm: str = NO_ARM
 
     @property
     def costly(self) -> bool:
         """Whether the list takes long enough to be made on a thread (:mod:`api.serving.slow`)."""
-        return self.explain or self.diversity > 0.0
+        return self.explain or self.diversity > 0.0 or self.artist_cap > 0
 
 
 def parameters(query: bytes) -> Asked:

@@ -59,24 +59,24 @@ def rank(
     Parameters
     ----------
     share
-        Probability with which a place explores. The id of the impression is the seed of its draws:
-        a list can be made again.
+        Probability with which a place explores where no experiment says otherwise. The id of the
+        impression is the seed of its draws: a list can be made again.
     """
     found: list[Ranking | None] = [None] * len(asked)
-    plain = [i for i, a in enumerate(asked) if not a.costly]
-    more = IN_LINE if share > 0.0 else 0
+    plain = [i for i, a in enumerate(asked) if not (a.costly or a.popular)]
+    shares = [share if a.explore is None else a.explore for a in asked]
     lists = reader.recommend_blobs(
         [blobs[i] for i in plain],
         now=now,
-        lengths=[asked[i].limit + more for i in plain],
+        lengths=[asked[i].limit + (IN_LINE if shares[i] > 0.0 else 0) for i in plain],
         discover=[asked[i].discover for i in plain],
     )
     counts, known = lists.counts.tolist(), lists.known.tolist()
     for row, i in enumerate(plain):
         at: slice | np.ndarray = slice(0, counts[row])
         chances = _CERTAIN[: counts[row]]
-        if share > 0.0:
-            at, chances = explore(counts[row], asked[i].limit, share, _seed(impression_ids[i]))
+        if shares[i] > 0.0:
+            at, chances = explore(counts[row], asked[i].limit, shares[i], _seed(impression_ids[i]))
         found[i] = Ranking(
             indices=lists.indices[row][at],
             scores=lists.scores[row][at],
@@ -95,17 +95,19 @@ def rank_one(
 ) -> Ranking:
     """Return one list, with diversity and reasons if asked for; parameters as in :func:`rank`."""
     listener = Listener.unpack(blob)
+    plays = slice(0, 0) if asked.popular else slice(None)
     return reader.recommend(
-        listener.tracks,
-        listener.seconds,
-        listener.ratios,
+        listener.tracks[plays],
+        listener.seconds[plays],
+        listener.ratios[plays],
         now=now,
         k=asked.limit,
         discover=asked.discover,
         hidden=listener.hidden,
+        artist_cap=asked.artist_cap or None,
         diversity=asked.diversity,
         explain=asked.explain,
-        explore=share,
+        explore=share if asked.explore is None else asked.explore,
         draw=_seed(impression_id),
     )
 
@@ -260,6 +262,7 @@ def _impression_of(made: MadeList) -> Impression:
         offset=made.moment.offset,
         tracks=[track.track_id for track in shown if track.opening],
         numbers=numbers,
+        arm=made.asked.arm,
         mode="discover" if made.asked.discover else "next",
         degraded=made.degraded,
     )

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from urllib.parse import parse_qs
+
 from starlette.types import Receive, Scope
 
 from api.auth import Identity
 from api.errors import ApiError
 from api.http import Reply
 from api.services import Services
+from api.serving.arms import Arms, without_arms
 from api.serving.asked import Asked, parameters
+from contracts.accounts import ADMIN_ROLE
+from contracts.experiments import NO_ARM
 
 PREFIX = "/v1/users/"
 SUFFIX = "/recommendations"
@@ -35,12 +40,22 @@ class Recommend:
         """
         identity = await self._services.accounts.require(scope)
         user = scope["path"][len(PREFIX) : -len(SUFFIX)]
-        asked = question(identity, user, scope["query_string"])
-        make = self._services.slow.list if asked.costly else self._services.desk.ask
-        return Reply(200, await make(user, asked))
+        query = scope["query_string"]
+        asked = question(identity, user, query, self._services.arms)
+        if not asked.costly:
+            return Reply(200, await self._services.desk.ask(user, asked))
+        try:
+            return Reply(200, await self._services.slow.list(user, asked))
+        except Exception:
+            usual = without_arms(asked, query)
+            if asked.arm == NO_ARM or usual.costly:
+                raise
+            # An experiment made the list costly, not the request: its listener gets the usual one.
+            self._services.metrics.fell_back()
+            return Reply(200, await self._services.desk.ask(user, usual))
 
 
-def question(identity: Identity, user: str, query: bytes) -> Asked:
+def question(identity: Identity, user: str, query: bytes, arms: Arms) -> Asked:
     """Return what a caller asks for: the rules of both ways a request can come.
 
     Raises
@@ -50,7 +65,20 @@ def question(identity: Identity, user: str, query: bytes) -> Asked:
     """
     identity.check_acts_for(user)
     check_name(user)
-    return parameters(query)
+    if b"arm=" in query:
+        return _forced(identity, query, arms)
+    return arms.asked(user, query)
+
+
+def _forced(identity: Identity, query: bytes, arms: Arms) -> Asked:
+    """Return what a tester asks for, who chooses the arm; such a list counts for no experiment."""
+    asked = parameters(query)
+    named = parse_qs(query.decode("latin-1"), keep_blank_values=True).get("arm")
+    if named is None:  # part of another parameter
+        return asked
+    identity.check_role(ADMIN_ROLE)
+    experiment, _, arm = named[-1].partition(":")
+    return arms.forced(asked, experiment, arm)
 
 
 def check_name(user: str) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from batch.reports import (
     data_quality,
+    experiments,
     listening_activity,
     pipeline_health,
     recommendation_effectiveness,
@@ -25,6 +26,7 @@ KINDS: dict[str, Kind] = {
         listening_activity.KIND,
         weekly_listening.KIND,
         recommendation_effectiveness.KIND,
+        experiments.KIND,
         data_quality.KIND,
         pipeline_health.KIND,
     )

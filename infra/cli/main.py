@@ -69,6 +69,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "Fetch from Last.fm, Spotify, ListenBrainz.",
     ),
     "catalogue": ("infra.cli.commands.catalogue", "app", "Coverage, merges to review, content."),
+    "experiment": (
+        "infra.cli.commands.experiment",
+        "app",
+        "Experiments on the lists: define, start, read, size.",
+    ),
     "flink": (
         "infra.cli.commands.flink",
         "app",

@@ -128,6 +128,25 @@ create table if not exists ${database}.RAW.PLAY_MERGES (
 )
     comment = 'Which play is counted as part of which other; the last word on an event counts';
 
+create table if not exists ${database}.RAW.EXPERIMENT_ARMS (
+    experiment varchar not null,
+    layer varchar not null,
+    hypothesis varchar not null,
+    metric varchar not null,
+    guardrails varchar not null comment 'Names, joined by commas',
+    arm varchar not null,
+    position number(10, 0) not null comment '0 is the control',
+    weight float not null,
+    started_at timestamp_ltz(3) not null,
+    planned_end timestamp_ltz(3) not null,
+    ended_at timestamp_ltz(3),
+    landed_at timestamp_ltz(3) not null comment 'Tells versions apart',
+    source_file varchar not null comment 'Path in the stage BATCH',
+    file_row number(19, 0) comment 'Row of the file',
+    loaded_at timestamp_ltz(3) comment 'When the file was read'
+)
+    comment = 'Arms of started experiments';
+
 create table if not exists ${database}.RAW.CATALOGUE_ARTISTS (
     name varchar not null,
     artist_id varchar not null,

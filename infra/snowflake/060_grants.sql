@@ -40,6 +40,8 @@ grant read, write on stage ${database}.RAW.BATCH to role ${database}_TRANSFORMER
 
 grant insert on table ${database}.RAW.PLAY_MERGES to role ${database}_TRANSFORMER;
 
+grant insert on table ${database}.RAW.EXPERIMENT_ARMS to role ${database}_TRANSFORMER;
+
 grant insert on table ${database}.RAW.CATALOGUE_ARTISTS to role ${database}_TRANSFORMER;
 
 grant insert on table ${database}.RAW.CATALOGUE_TRACKS to role ${database}_TRANSFORMER;

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from batch.experiments.landing import EXPERIMENT_ARMS
 from batch.merges import PLAY_MERGES
 from contracts.lake import CATALOGUE, TABLES
 from contracts.snowflake import BATCH_STAGE, QUARANTINE, RAW, Snowflake
@@ -22,7 +23,11 @@ Row = dict[str, Any]
 #: Columns of RAW besides those of the lake.
 METADATA = ("source_file", "file_row", "loaded_at")
 #: What the nightly appends to RAW; all else there is the sink's alone.
-OF_THE_NIGHTLY = {"play_merges": PLAY_MERGES, **CATALOGUE}
+OF_THE_NIGHTLY = {
+    "play_merges": PLAY_MERGES,
+    "experiment_arms": EXPERIMENT_ARMS,
+    **CATALOGUE,
+}
 
 
 @dataclass(frozen=True, slots=True)

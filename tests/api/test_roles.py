@@ -29,6 +29,14 @@ LISTENER, ANALYST, ADMIN = (
 )
 PLAY = {"artist": "A", "title": "T", "played_at": 1_700_000_000_000}
 LISTEN = {"listened_at": 1_700_000_000, "track_metadata": {"artist_name": "A", "track_name": "T"}}
+EXPERIMENT = {
+    "key": "variety", "hypothesis": "More variety, more plays.", "metric": "plays_per_day",
+    "planned_end": "2099-01-01T00:00:00Z",
+    "arms": [
+        {"name": "control", "weight": 0.5},
+        {"name": "varied", "weight": 0.5, "overrides": {"diversity": 0.5}},
+    ],
+}  # fmt: skip
 MBID = "11111111-1111-4111-8111-111111111111"
 
 #: Method and path -> who is let in about the account of `ada`, and a body where one is read first.
@@ -88,6 +96,11 @@ RULES: dict[str, tuple[frozenset[str], Any]] = {
     "GET /v1/stations": (ANY, None),
     "GET /v1/runs": (ANALYST, None),
     "GET /v1/runs/{run_id}": (ANALYST, None),
+    "GET /v1/experiments": (ANALYST, None),
+    "GET /v1/experiments/{key}": (ANALYST, None),
+    "POST /v1/experiments": (ADMIN, EXPERIMENT),
+    "POST /v1/experiments/{key}/start": (ADMIN, None),
+    "POST /v1/experiments/{key}/stop": (ADMIN, None),
     "GET /v1/reports": (ANALYST, None),
     "GET /v1/reports/{name}": (ANALYST, None),
     "GET /v1/tokens": (ADMIN, None),

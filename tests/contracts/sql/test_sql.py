@@ -14,7 +14,16 @@ from sqlglot.errors import SqlglotError
 
 from api.catalogue import candidates, find, pages
 from api.listenbrainz import stats
-from contracts import accounts, audit, catalogue, erasure_requests, history, imports, relays
+from contracts import (
+    accounts,
+    audit,
+    catalogue,
+    erasure_requests,
+    experiments,
+    history,
+    imports,
+    relays,
+)
 from infra.stack.migrations import FOLDER
 from tests.contracts.sql.check import parsed, problems, relations
 from tests.contracts.sql.schema import Schema, replay
@@ -64,6 +73,7 @@ VIEWS = {
     "catalogue_track_identities_v1": catalogue.CatalogueTrackIdentity,
     "catalogue_track_tags_v1": catalogue.CatalogueTrackTag,
     "erasures_v1": erasure_requests.ErasureRequest,
+    "experiments_v1": experiments.Experiment,
     "imports_v1": imports.ImportRow,
     "latest_imports_v1": history.LatestImport,
     "listen_counts_v1": history.ListenCount,

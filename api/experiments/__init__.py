@@ -1,0 +1,1 @@
+"""Experiments: defined, started, ended and read."""

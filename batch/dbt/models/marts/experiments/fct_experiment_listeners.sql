@@ -1,0 +1,223 @@
+{#-
+    One row a listener and experiment: the arm, and what was listened to since the first list of the
+    experiment and over the 28 days before it.
+
+    A list counts where the experiment could change it: the API names the arm in the impression. A
+    listener who fell back to the usual list stays in the arm that was meant: leaving out the ones an
+    arm could not serve would compare different listeners. Lists that a tester forced do not count.
+    Rebuilt as a whole: late plays change the figures.
+-#}
+
+with arms as (
+
+    select * from {{ ref('stg_segue__experiment_arms') }}
+
+),
+
+impressions as (
+
+    select
+        impression_id,
+        user_id,
+        shown_at,
+        arm,
+        tracks_shown
+    from {{ ref('fct_impressions') }}
+
+),
+
+exposed as (
+
+    select
+        arms.experiment,
+        arms.arm,
+        arms.position,
+        arms.ended_at,
+        impressions.user_id,
+        impressions.shown_at,
+        contains(impressions.arm || ';', arms.experiment || '=' || arms.arm || '!;') as fell_back
+    from impressions
+    inner join arms
+        on
+            impressions.shown_at >= arms.started_at
+            and (arms.ended_at is null or impressions.shown_at < arms.ended_at)
+            and (
+                contains(
+                    ';' || impressions.arm || ';', ';' || arms.experiment || '=' || arms.arm || ';'
+                )
+                or contains(
+                    ';' || impressions.arm || ';', ';' || arms.experiment || '=' || arms.arm || '!;'
+                )
+            )
+    where impressions.arm <> 'default'
+
+),
+
+newest as (
+
+    select max(played_at) as newest_at
+    from (
+        select max(played_at) as played_at from {{ ref('fct_plays') }}
+        union all
+        select max(shown_at) as played_at from impressions
+    ) as both_logs
+
+),
+
+listeners as (
+
+    select
+        exposed.experiment,
+        exposed.user_id,
+        min(exposed.arm) as arm,
+        min(exposed.position) as position,
+        count(distinct exposed.arm) as arms_seen,
+        sum(case when exposed.fell_back then 1 else 0 end) as lists_fell_back,
+        min(exposed.shown_at) as exposed_at,
+        {{ dbt.dateadd('day', -28, 'min(exposed.shown_at)') }} as before_at,
+        coalesce(min(exposed.ended_at), min(newest.newest_at)) as until_at
+    from exposed
+    cross join newest
+    group by exposed.experiment, exposed.user_id
+
+),
+
+-- The marts name the listener; only listeners of an experiment are read.
+lists as (
+
+    select
+        listeners.experiment,
+        listeners.user_id,
+        count(case when impressions.shown_at >= listeners.exposed_at then 1 end) as lists,
+        count(case when impressions.shown_at < listeners.exposed_at then 1 end) as lists_before,
+        count(
+            case when impressions.shown_at >= listeners.exposed_at and hits.impression_id is not null then 1 end
+        ) as lists_hit,
+        count(
+            case when impressions.shown_at < listeners.exposed_at and hits.impression_id is not null then 1 end
+        ) as lists_hit_before
+    from listeners
+    inner join impressions
+        on
+            listeners.user_id = impressions.user_id
+            and impressions.shown_at >= listeners.before_at
+            and impressions.shown_at <= listeners.until_at
+            and impressions.tracks_shown > 0
+    left join (
+        select distinct impression_id from {{ ref('fct_recommendation_outcomes') }} where is_hit
+    ) as hits
+        on impressions.impression_id = hits.impression_id
+    group by listeners.experiment, listeners.user_id
+
+),
+
+first_plays as (
+
+    select user_id, song_key, min(played_at) as first_at
+    from {{ ref('fct_plays') }}
+    group by user_id, song_key
+
+),
+
+plays as (
+
+    select
+        plays.user_id,
+        plays.played_at,
+        plays.heard_ms,
+        plays.is_counted,
+        plays.is_skipped,
+        outcomes.event_id is not null as is_listed,
+        plays.played_at = first_plays.first_at as is_new
+    from {{ ref('fct_plays') }} as plays
+    inner join first_plays
+        on plays.user_id = first_plays.user_id and plays.song_key = first_plays.song_key
+    left join {{ ref('fct_recommendation_outcomes') }} as outcomes
+        on plays.event_id = outcomes.event_id
+    where plays.user_id in (select listeners.user_id from listeners)
+
+),
+
+heard as (
+
+    select
+        listeners.experiment,
+        listeners.user_id,
+        count(case when plays.played_at >= listeners.exposed_at then 1 end) as plays,
+        count(case when plays.played_at < listeners.exposed_at then 1 end) as plays_before,
+        coalesce(sum(case when plays.played_at >= listeners.exposed_at then plays.heard_ms end), 0) as heard_ms,
+        coalesce(sum(case when plays.played_at < listeners.exposed_at then plays.heard_ms end), 0)
+            as heard_ms_before,
+        count(case when plays.played_at >= listeners.exposed_at and plays.is_new then 1 end) as new_songs,
+        count(case when plays.played_at < listeners.exposed_at and plays.is_new then 1 end)
+            as new_songs_before,
+        count(case when plays.played_at >= listeners.exposed_at and plays.is_listed then 1 end) as listed,
+        count(case when plays.played_at < listeners.exposed_at and plays.is_listed then 1 end)
+            as listed_before,
+        count(
+            case when plays.played_at >= listeners.exposed_at and plays.is_listed and plays.is_counted then 1 end
+        ) as listed_heard,
+        count(
+            case when plays.played_at < listeners.exposed_at and plays.is_listed and plays.is_counted then 1 end
+        ) as listed_heard_before,
+        count(
+            case when plays.played_at >= listeners.exposed_at and plays.is_listed and plays.is_skipped then 1 end
+        ) as listed_skipped,
+        count(
+            case when plays.played_at < listeners.exposed_at and plays.is_listed and plays.is_skipped then 1 end
+        ) as listed_skipped_before,
+        count(
+            case
+                when
+                    plays.played_at >= {{ dbt.dateadd('day', 1, 'listeners.exposed_at') }}
+                    and plays.played_at < {{ dbt.dateadd('day', 2, 'listeners.exposed_at') }}
+                    then 1
+            end
+        ) as plays_next_day,
+        count(
+            case
+                when
+                    plays.played_at >= {{ dbt.dateadd('day', 1, 'listeners.exposed_at') }}
+                    and plays.played_at < {{ dbt.dateadd('day', 8, 'listeners.exposed_at') }}
+                    then 1
+            end
+        ) as plays_next_week
+    from listeners
+    inner join plays
+        on
+            listeners.user_id = plays.user_id
+            and plays.played_at >= listeners.before_at
+            and plays.played_at <= listeners.until_at
+    group by listeners.experiment, listeners.user_id
+
+)
+
+select
+    listeners.experiment,
+    listeners.user_id,
+    listeners.arm,
+    cast(listeners.position as bigint) as position,
+    cast(listeners.arms_seen as bigint) as arms_seen,
+    cast(listeners.lists_fell_back as bigint) as lists_fell_back,
+    listeners.exposed_at,
+    listeners.until_at,
+    -- At least an hour, so that a listener of the last minutes has no endless rate.
+    cast(
+        greatest({{ dbt.datediff('listeners.exposed_at', 'listeners.until_at', 'second') }}, 3600)
+        as double
+    ) / 86400 as days,
+    {% for name in [
+        'lists', 'lists_hit', 'lists_before', 'lists_hit_before'
+    ] -%}
+    cast(coalesce(lists.{{ name }}, 0) as bigint) as {{ name }},
+    {% endfor -%}
+    {% for name in [
+        'plays', 'plays_before', 'heard_ms', 'heard_ms_before', 'new_songs', 'new_songs_before', 'listed',
+        'listed_before', 'listed_heard', 'listed_heard_before', 'listed_skipped', 'listed_skipped_before',
+        'plays_next_day', 'plays_next_week'
+    ] -%}
+    cast(coalesce(heard.{{ name }}, 0) as bigint) as {{ name }}{{ ',' if not loop.last }}
+    {% endfor %}
+from listeners
+left join lists on listeners.experiment = lists.experiment and listeners.user_id = lists.user_id
+left join heard on listeners.experiment = heard.experiment and listeners.user_id = heard.user_id

@@ -1,0 +1,1 @@
+"""Experiments: what the warehouse's figures by listener say of the arms."""

@@ -1,0 +1,204 @@
+"""`segue experiment`: define, start, end and read experiments, and how large one must be."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import httpx
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from contracts.errors import ConfigurationError, StoreUnavailable
+from infra.stack.running import running
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+app.info.help = "Define, start, end and read experiments on the lists."
+
+Home = Annotated[Path | None, typer.Option(help="Home of the running stack. Default: .segue")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Key = Annotated[str, typer.Argument(help="Key of the experiment.")]
+
+
+@app.command()
+def create(
+    key: Key,
+    hypothesis: Annotated[str, typer.Option(help="What is expected and why.")] = "",
+    arm: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="NAME=WEIGHT[,override=value...], the control first: "
+            "--arm control=0.5 --arm varied=0.5,diversity=0.4"
+        ),
+    ] = None,
+    metric: Annotated[str, typer.Option(help="What it is judged by.")] = "hit_through",
+    guardrail: Annotated[
+        list[str] | None, typer.Option(help="What must not become worse; may be repeated.")
+    ] = None,
+    days: Annotated[int, typer.Option(min=1, help="Days until the planned end.")] = 14,
+    layer: Annotated[str, typer.Option(help="One experiment runs in a layer.")] = "lists",
+    share: Annotated[float, typer.Option(help="Share of all listeners.")] = 1.0,
+    file: Annotated[Path | None, typer.Option(help="The whole definition as JSON.")] = None,
+    home: Home = None,
+) -> None:
+    """Define an experiment; it runs once it is started, and cannot be edited."""
+    if file is not None:
+        made = _read(file) | {"key": key}
+    else:
+        end = datetime.now(UTC) + timedelta(days=days)
+        made = {
+            "key": key,
+            "hypothesis": hypothesis,
+            "arms": [_arm(text) for text in arm or []],
+            "metric": metric,
+            "planned_end": end.isoformat(timespec="seconds"),
+            "layer": layer,
+            "share": share,
+        }
+        if guardrail is not None:
+            made["guardrails"] = guardrail
+    _call(home, "POST", "", made)
+    typer.echo(f"Experiment {key} is defined. Start it with: segue experiment start {key}")
+
+
+@app.command()
+def clone(
+    key: Key,
+    new_key: Annotated[str, typer.Argument(help="Key of the new experiment.")],
+    days: Annotated[int, typer.Option(min=1, help="Days until its planned end.")] = 14,
+    home: Home = None,
+) -> None:
+    """Define an experiment like another; its listeners are in the same arms as there."""
+    found = _call(home, "GET", f"/{key}")["experiment"]["definition"]
+    found["salt"] = found["salt"] or key
+    end = datetime.now(UTC) + timedelta(days=days)
+    _call(home, "POST", "", found | {"key": new_key, "planned_end": end.isoformat()})
+    typer.echo(f"Experiment {new_key} is defined. Start it with: segue experiment start {new_key}")
+
+
+@app.command()
+def start(key: Key, home: Home = None) -> None:
+    """Start a draft; every API process takes it up within five seconds."""
+    _call(home, "POST", f"/{key}/start")
+    typer.echo(f"Experiment {key} runs.")
+
+
+@app.command()
+def stop(key: Key, home: Home = None) -> None:
+    """End a running experiment; every listener gets the usual lists again."""
+    _call(home, "POST", f"/{key}/stop")
+    typer.echo(f"Experiment {key} has ended.")
+
+
+@app.command("list")
+def list_(home: Home = None, as_json: Json = False) -> None:
+    """List experiments: those that run first, then the newest."""
+    found = _call(home, "GET", "")["experiments"]
+    if as_json:
+        typer.echo(json.dumps(found))
+        return
+    table = Table("key", "state", "layer", "metric", "arms", "planned end")
+    for one in found:
+        made = one["definition"]
+        arms = ", ".join(f"{arm['name']} {arm['weight']:g}" for arm in made["arms"])
+        end = made["planned_end"][:16].replace("T", " ")
+        table.add_row(one["key"], one["state"], made["layer"], made["metric"], arms, end)
+    Console().print(table if found else "No experiments.")
+
+
+@app.command()
+def show(key: Key, home: Home = None, as_json: Json = False) -> None:
+    """Show an experiment and what the newest nightly run says of it."""
+    found = _call(home, "GET", f"/{key}")
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
+        return
+    one, made = found["experiment"], found["experiment"]["definition"]
+    typer.echo(f"{key} ({one['state']}): {made['hypothesis']}")
+    if found["judged_at"] is None:
+        typer.echo("No report yet: the nightly run judges experiments (segue nightly).")
+        return
+    for sentence in found["verdict"]:
+        typer.echo(f"  {sentence}")
+    table = Table("arm", "metric", "role", "control", "arm", "difference", "at least", "at most")
+    for row in found["comparisons"]:
+        names = ("control_value", "arm_value", "difference", "low", "high")
+        values = [f"{row[name]:.4f}" for name in names]
+        table.add_row(row["arm"], row["metric"], row["role"], *values)
+    Console().print(table)
+
+
+@app.command()
+def size(
+    metric: Annotated[str, typer.Argument(help="What it is judged by.")] = "hit_through",
+    change: Annotated[float, typer.Option(help="Per cent of change to be seen.")] = 2.0,
+    arms: Annotated[int, typer.Option(min=2, help="Arms, the control included.")] = 2,
+    power: Annotated[float, typer.Option(help="Probability of seeing it.")] = 0.8,
+    home: Home = None,
+) -> None:
+    """Say how many listeners an experiment needs, by what the warehouse knows."""
+    from batch import warehouse
+    from batch.experiments import sizes
+
+    with warehouse.asking(running(home).settings) as ask:
+        made = sizes.size(ask, metric, change / 100.0, arms, power)
+    typer.echo(f"To see a change of {change:g} % in {100 * power:g} % of cases: {made.sentence}")
+
+
+def _arm(text: str) -> dict[str, Any]:
+    """Return an arm from ``NAME=WEIGHT[,override=value...]``."""
+    head, *rest = text.split(",")
+    name, _, weight = head.partition("=")
+    overrides = {}
+    for part in rest:
+        field, _, value = part.partition("=")
+        try:
+            overrides[field] = json.loads(value)
+        except ValueError:
+            raise ConfigurationError(
+                f"--arm {text}: {part!r} is not override=value, such as diversity=0.4"
+            ) from None
+    try:
+        return {"name": name, "weight": float(weight), "overrides": overrides}
+    except ValueError:
+        raise ConfigurationError(f"--arm {text}: write NAME=WEIGHT, such as control=0.5") from None
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        made = json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"{file}: {error}") from None
+    if not isinstance(made, dict):
+        raise ConfigurationError(f"{file}: expected a JSON object")
+    return made
+
+
+def _call(home: Path | None, method: str, path: str, body: Any = None) -> Any:
+    """Call the API with the administrator's token; return what it answers.
+
+    Raises
+    ------
+    ConfigurationError
+        It refuses; the message is its own.
+    StoreUnavailable
+        It does not answer, or cannot now.
+    """
+    stack = running(home)
+    headers = {"authorization": f"Token {stack.admin_token}"}
+    try:
+        answer = httpx.request(
+            method, f"{stack.api}/v1/experiments{path}", json=body, headers=headers, timeout=10.0
+        )
+    except httpx.HTTPError as error:
+        raise StoreUnavailable(f"the API does not answer: {error}") from None
+    if answer.is_success:
+        return answer.json()
+    try:
+        message = answer.json()["error"]["message"]
+    except (ValueError, KeyError):
+        message = f"the API answered {answer.status_code}"
+    raise (StoreUnavailable if answer.status_code >= 500 else ConfigurationError)(message)

@@ -1,0 +1,187 @@
+"""Experiments through assignment, lake, dbt and report: the warehouse's sums are the listeners'."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+
+from batch import warehouse
+from batch.experiments.compare import compare
+from batch.experiments.landing import EXPERIMENT_ARMS
+from batch.experiments.moments import Moments
+from batch.experiments.reading import experiments
+from batch.experiments.verdict import Facts, judge
+from batch.lake import Lake
+from batch.postgres_tables import replace, table_of
+from batch.reports import KINDS
+from batch.reports.report import Occasion, Report
+from contracts.experiments import METRICS, Definition, arm_of, definition_of, label
+from contracts.settings import Settings
+from tests.batch.lakes import START, append, delivery, shown
+
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
+_DAY = 24 * 60
+#: When the figures are judged: after the planned end.
+JUDGED = datetime(2025, 3, 21)  # noqa: DTZ001  the warehouse keeps UTC without zone
+#: Experiments of which no arm changes anything.
+SAME = 300
+LISTENERS = [f"listener-{n}" for n in range(400)]
+
+
+def definition(key: str, weights: tuple[float, ...] = (0.5, 0.5)) -> Definition:
+    arms = [{"name": f"arm{n}", "weight": weight} for n, weight in enumerate(weights)]
+    return definition_of(
+        json.dumps(
+            {
+                "key": key,
+                "layer": key,
+                "hypothesis": "None.",
+                "metric": "hit_through",
+                "planned_end": "2025-03-20T00:00:00Z",
+                "arms": arms,
+            }
+        )
+    )
+
+
+def land_arms(settings: Settings, *definitions: Definition) -> None:
+    """Land the arms as if the experiments had been started a day after START."""
+    times = (START + timedelta(days=1), datetime(2025, 3, 20, tzinfo=UTC), None, datetime.now(UTC))
+    rows = [
+        (*(d.key, d.layer, d.hypothesis, d.metric, ",".join(d.guardrails)), arm.name, at)
+        + (arm.weight, *times)
+        for d in definitions
+        for at, arm in enumerate(d.arms)
+    ]
+    with warehouse.connect(settings, read_only=False) as connection:
+        replace(connection, "experiment_arms", table_of(rows, EXPERIMENT_ARMS))
+
+
+def fill(settings: Settings, made: list[Definition]) -> None:
+    """Write ten days of listening; tastes and arms decide whether a list is played."""
+    draw = random.Random(11)
+    plays: list[dict[str, Any]] = []
+    lists: list[dict[str, Any]] = []
+    for user in LISTENERS:
+        taste = draw.betavariate(2, 4)
+        arms = {d.key: arm.name for d in made if (arm := arm_of(d, user))}
+        lost = arms["uneven"] == "arm1" and draw.random() < 0.4
+        said = ";".join(
+            label(key, arm) + ("!" if (key, arm) == ("broken", "arm1") else "")
+            for key, arm in arms.items()
+            if not (lost and key == "uneven")
+        )
+        chance = min(1.0, taste + 0.35 * (arms["better"] == "arm1"))
+        for number in range(3 + int(draw.expovariate(0.2))):
+            minute = draw.uniform(0, 10 * _DAY)
+            before = minute < _DAY
+            tracks = [f"T{draw.randrange(30)}", f"U{draw.randrange(30)}"]
+            lists += shown(user, tracks, minute, arm="default" if before else said)
+            if draw.random() < (taste if before else chance):
+                heard = 200_000 if number % 3 else 5_000
+                play = delivery(user, tracks[0], minute + 5, ms_played=heard, duration_ms=210_000)
+                plays += [play, dict(play, kafka_offset=play["kafka_offset"] + 10**6)]  # sent twice
+            plays.append(delivery(user, f"O{draw.randrange(9)}", minute + 90, ms_played=100_000))
+    lists += shown("tester", ["T1", "T2"], 5 * _DAY, arm="better=arm1?")
+    append(settings, plays)
+    append(settings, lists, "impressions")
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Facts]:
+    """What the warehouse says of three hundred experiments without and three with an effect."""
+    settings = Settings(home=tmp_path_factory.mktemp("experiments"))
+    same = [definition(f"same-{n}") for n in range(SAME)]
+    made = [*same, definition("better"), definition("broken"), definition("uneven")]
+    fill(settings, made)
+    warehouse.land(settings, Lake.newest(settings))
+    land_arms(settings, *made)
+    built = warehouse.build(settings)
+    assert built.ok, built.failed
+    with warehouse.asking(settings) as ask:
+        facts = {f.experiment: f for f in experiments(ask)}
+        drawn = KINDS["experiments"].draw(ask, Occasion(JUDGED.date(), JUDGED.replace(tzinfo=UTC)))
+        rows = ask("select user_id, arm, lists_hit, lists from marts.fct_experiment_listeners"
+                   " where experiment = 'better'")  # fmt: skip
+    assert len(facts) == len(made)
+    _REPORT.append(drawn)
+    _ROWS.extend(rows)
+    return facts
+
+
+_REPORT: list[Report] = []
+_ROWS: list[tuple[Any, ...]] = []
+
+
+def test_every_listener_is_in_the_arm_of_the_definition(found: dict[str, Facts]) -> None:
+    made = definition("better")
+    assert len(_ROWS) > 0.9 * len(LISTENERS)
+    for user, arm, hit, lists in _ROWS:
+        given = arm_of(made, user)
+        assert given is not None
+        assert given.name == arm
+        assert 0 <= hit <= lists
+    assert "tester" not in {row[0] for row in _ROWS}, "a forced list does not count"
+
+
+def test_sums_are_those_of_the_listeners(found: dict[str, Facts]) -> None:
+    for arm in ("arm0", "arm1"):
+        rows = [(hit, lists, 0, 0) for _, name, hit, lists in _ROWS if name == arm]
+        expected, sums = Moments.from_rows(rows), found["better"].moments["hit_through"][arm]
+        assert sums.n == expected.n
+        np.testing.assert_allclose(sums.sums[:2], expected.sums[:2])
+        np.testing.assert_allclose(sums.products[:2, :2], expected.products[:2, :2])
+
+
+def test_where_nothing_differs_little_is_found(found: dict[str, Facts]) -> None:
+    """The fixed interval alarms about once in twenty, whatever the metric; the other less."""
+    for metric in METRICS:
+        made = [
+            compare(found[f"same-{n}"].moments[metric]["arm0"],
+                    found[f"same-{n}"].moments[metric]["arm1"])
+            for n in range(SAME)
+        ]  # fmt: skip
+        compared = [c for c in made if c is not None]
+        assert len(compared) == SAME
+        alarms = sum(c.fixed.excludes_zero for c in compared)
+        bound = 3 * math.sqrt(0.05 * 0.95 * SAME)
+        assert alarms <= 0.05 * SAME + bound, metric
+        if not metric.startswith("returned"):  # nearly everybody returned: little to be wrong about
+            assert alarms >= 0.05 * SAME - bound, metric
+        assert sum(c.always.excludes_zero for c in compared) <= 0.05 * SAME, metric
+
+
+def test_an_effect_is_found_and_said(found: dict[str, Facts]) -> None:
+    verdict = judge(found["better"], JUDGED)
+    assert verdict.readable
+    assert verdict.sentences[0].startswith("arm1: hit_through is better than the control")
+
+
+def test_uneven_arms_are_not_read(found: dict[str, Facts]) -> None:
+    verdict = judge(found["uneven"], JUDGED)
+    assert not verdict.readable
+    assert "Do not read the figures" in verdict.sentences[0]
+
+
+def test_lists_that_fell_back_are_said(found: dict[str, Facts]) -> None:
+    verdict = judge(found["broken"], JUDGED)
+    assert verdict.readable
+    assert any("could not be made" in sentence for sentence in verdict.sentences)
+    assert found["broken"].fell_back == {"arm0": 0.0, "arm1": pytest.approx(1.0)}
+
+
+def test_the_report_says_the_same(found: dict[str, Facts]) -> None:
+    tables = {table.key: table.records() for table in _REPORT[0].tables}
+    (row,) = [
+        r for r in tables["comparisons"] if (r["experiment"], r["role"]) == ("better", "primary")
+    ]
+    comparison = compare(*found["better"].moments["hit_through"].values())
+    assert comparison is not None
+    assert row["difference"] == pytest.approx(comparison.difference.value)
+    assert {r["experiment"] for r in tables["arms"]} == set(found)
