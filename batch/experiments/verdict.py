@@ -143,11 +143,8 @@ def _of_arm(facts: Facts, arm: str, judged: Sequence[Judged], at_end: bool) -> l
     primary = mine.get(facts.metric)
     if primary is None:
         return [f"{arm}: nothing is known of {facts.metric} yet."]
-    sentences = [_of_primary(primary, at_end)]
-    for name in facts.guardrails:
-        if name in mine and (sentence := _of_guardrail(mine[name])):
-            sentences.append(sentence)
-    return sentences
+    guarded = [_of_guardrail(mine[name]) for name in facts.guardrails if name in mine]
+    return [_of_primary(primary, at_end), *filter(None, guarded)]
 
 
 def _of_primary(primary: Judged, at_end: bool) -> str:

@@ -54,8 +54,13 @@ def land_arms(settings: Settings, *definitions: Definition) -> None:
     """Land the arms as if the experiments had been started a day after START."""
     times = (START + timedelta(days=1), datetime(2025, 3, 20, tzinfo=UTC), None, datetime.now(UTC))
     rows = [
-        (*(d.key, d.layer, d.hypothesis, d.metric, ",".join(d.guardrails)), arm.name, at)
-        + (arm.weight, *times)
+        (
+            *(d.key, d.layer, d.hypothesis, d.metric, ",".join(d.guardrails)),
+            arm.name,
+            at,
+            arm.weight,
+            *times,
+        )
         for d in definitions
         for at, arm in enumerate(d.arms)
     ]

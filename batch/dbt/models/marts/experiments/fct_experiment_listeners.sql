@@ -82,7 +82,14 @@ listeners as (
 
 ),
 
--- The marts name the listener; only listeners of an experiment are read.
+hits as (
+
+    select distinct impression_id
+    from {{ ref('fct_recommendation_outcomes') }}
+    where is_hit
+
+),
+
 lists as (
 
     select
@@ -100,13 +107,10 @@ lists as (
     inner join impressions
         on
             listeners.user_id = impressions.user_id
-            and impressions.shown_at >= listeners.before_at
-            and impressions.shown_at <= listeners.until_at
+            and listeners.before_at <= impressions.shown_at
+            and listeners.until_at >= impressions.shown_at
             and impressions.tracks_shown > 0
-    left join (
-        select distinct impression_id from {{ ref('fct_recommendation_outcomes') }} where is_hit
-    ) as hits
-        on impressions.impression_id = hits.impression_id
+    left join hits on impressions.impression_id = hits.impression_id
     group by listeners.experiment, listeners.user_id
 
 ),
@@ -186,8 +190,8 @@ heard as (
     inner join plays
         on
             listeners.user_id = plays.user_id
-            and plays.played_at >= listeners.before_at
-            and plays.played_at <= listeners.until_at
+            and listeners.before_at <= plays.played_at
+            and listeners.until_at >= plays.played_at
     group by listeners.experiment, listeners.user_id
 
 )
