@@ -28,7 +28,7 @@ from api.listenbrainz import feedback as said
 from api.listeners import artists, events, opinions, plays
 from api.listeners import stats as period
 from api.openapi import describe
-from api.operation import runs, state, trail
+from api.operation import runs, state, suspects, trail
 from api.services import Services
 from api.serving import catalogue, feedback, reasons, reports, trending
 
@@ -84,6 +84,7 @@ def create_app(services: Services) -> Edge:
         state,
         runs,
         trail,
+        suspects,
         reports,
         privacy,
         export,

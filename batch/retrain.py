@@ -18,6 +18,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from batch import snowflake_warehouse
+from batch.suspects import suspects, without
 from batch.training import ease, ials
 from batch.training.evaluation import linear, metrics, popularity, ranks
 from batch.training.interactions import RatedTracks
@@ -73,7 +74,7 @@ _PAIRS = (
     "with numbered as (select song_key, row_number() over (order by song_key) - 1 as n "
     "from marts.dim_tracks where song_key <> '-1'), listeners as ("
     "select user_id, row_number() over (order by user_id) - 1 as u "
-    "from marts.dim_listeners where is_current and user_id <> '-1') "
+    "from marts.dim_listeners where is_current and user_id <> '-1' and {people}) "
     "select u, n, cast(epoch(max(played_at)) as bigint) as newest from marts.fct_plays "
     "join numbered using (song_key) join listeners using (user_id) "
     "where is_counted group by u, n"
@@ -83,19 +84,21 @@ _PAIRS = (
 def load(settings: Settings, target: str = "duckdb") -> Catalogue:
     """Read every (listener, track) pair with its newest play.
 
-    A track that came under several ids is one item here: keys are made from names.
+    A track that came under several ids is one item here: keys are made from names. Suspects
+    (:mod:`batch.suspects`) are left out: what no person played is neither learned nor popular.
     """
+    pairs = _PAIRS.format(people=without(suspects(settings)))
     if target == "duckdb":
         with connect(settings) as connection:
             tracks = connection.execute(_TRACKS).fetchall()
-            answer = connection.execute(_PAIRS)
+            answer = connection.execute(pairs)
             listeners, numbers, seconds = (
                 np.asarray(column, np.int64) for column in answer.fetchnumpy().values()
             )
     else:
         with snowflake_warehouse.asking(settings) as ask:
             tracks = ask(_TRACKS)
-        listeners, numbers, seconds = snowflake_warehouse.whole_numbers(settings, _PAIRS)
+        listeners, numbers, seconds = snowflake_warehouse.whole_numbers(settings, pairs)
     names = np.array([track_key(artist, title) for _, artist, title in tracks], np.uint64)
     keys, item_of = np.unique(names, return_inverse=True)
     return Catalogue(_distinct(listeners, item_of[numbers], seconds, len(keys)), keys)

@@ -35,6 +35,7 @@ ACTIONS: dict[str, str] = {
     "relay.pause": "a relay was paused",
     "relay.resume": "a paused relay goes on",
     "relay.remove": "a relay was removed",
+    "suspect.release": "a listener was released from suspicion",
     "track.un-hide": "a hidden or hated track was shown again",
 }
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from confluent_kafka import Consumer, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Message, TopicCollection, TopicPartition
 from confluent_kafka.admin import (  # type: ignore[attr-defined]
     AdminClient,
     AlterConfigOpType,
@@ -216,6 +216,46 @@ def end_offsets(bootstrap: str, topic: str, partitions: int) -> list[int]:
         return ends
     except _TROUBLE as error:
         raise BrokerUnavailable(f"Kafka at {bootstrap}: {_said(error)}") from None
+    finally:
+        consumer.close()
+
+
+def messages(bootstrap: str, topic: str, partitions: int) -> list[Message]:
+    """Return everything that is in a topic now: for small topics.
+
+    Raises
+    ------
+    BrokerUnavailable
+        The broker does not answer, or the topic cannot be read to its end.
+    """
+    ends = dict(enumerate(end_offsets(bootstrap, topic, partitions)))
+    begins = begin_offsets(bootstrap, topic, ends)
+    left = {p: end for p, end in ends.items() if begins[p] < end}
+    consumer = Consumer(
+        {
+            "bootstrap.servers": bootstrap,
+            "group.id": "segue-messages",
+            "enable.auto.commit": False,
+            "log_level": 3,
+        }
+    )
+    found: list[Message] = []
+    deadline = time.monotonic() + 3 * _TIMEOUT
+    try:
+        consumer.assign([TopicPartition(topic, p, begins[p]) for p in left])
+        while left:
+            if time.monotonic() > deadline:
+                raise BrokerUnavailable(f"{topic} at {bootstrap} cannot be read to its end")
+            for message in consumer.consume(1000, 0.2):
+                partition, offset = message.partition(), message.offset()
+                if message.error() is not None or partition is None or offset is None:
+                    continue
+                found.append(message)
+                if offset + 1 >= left.get(partition, 0):
+                    left.pop(partition, None)
+        return found
+    except _TROUBLE as error:
+        raise BrokerUnavailable(f"topic {topic} at {bootstrap}: {_said(error)}") from None
     finally:
         consumer.close()
 

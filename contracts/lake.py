@@ -111,8 +111,25 @@ UNIQUES = pa.schema(
     ]
 )
 
+#: Suspects as the Flink job found them, and their releases (contracts.suspects).
+SUSPECTS = pa.schema(
+    [
+        pa.field("user_id", pa.string(), nullable=False),
+        pa.field("pattern", pa.string(), nullable=False),
+        pa.field("started_at", _MS, nullable=False),
+        pa.field("ended_at", _MS, nullable=False),
+        pa.field("plays", pa.int64(), nullable=False),
+        pa.field("run", pa.int64(), nullable=False),
+        *_PLACE,
+    ]
+)
+
 #: What Flink publishes and the lake keeps; empty where Flink does not run.
-RESULTS: dict[str, pa.Schema] = {"sessions": SESSIONS, "uniques": UNIQUES}
+RESULTS: dict[str, pa.Schema] = {
+    "sessions": SESSIONS,
+    "uniques": UNIQUES,
+    "suspects": SUSPECTS,
+}
 
 _LANDED = [
     pa.field("landed_at", _MS, nullable=False),

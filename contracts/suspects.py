@@ -3,17 +3,22 @@
 Flink finds them; an operator releases them. Both write here, so the topic alone says who is
 suspect: a listener is, if something was found that ended after the last release.
 :class:`Suspects` keeps that. It depends on the set of messages alone, not on their order or number.
+
+A finding counts for :data:`FINDING_DAYS` days, which is how long the topic keeps it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import msgspec
 
 from contracts.messages import check_version, read
+from contracts.topics import RESULT_DAYS, Kind
 
 VERSION = 1
+#: Days for which a finding counts.
+FINDING_DAYS = RESULT_DAYS[Kind.SUSPECTS]
 #: What each pattern means, for a person.
 PATTERNS: dict[str, str] = {
     "too-fast": "six plays heard for half a minute or more began within one minute",
@@ -70,6 +75,12 @@ def message_key(suspect: Suspect) -> bytes:
 class Suspects:
     """Who is suspect now.
 
+    Parameters
+    ----------
+    erased
+        Called with a listener and the end of a finding (milliseconds since the epoch): whether the
+        finding is erased. It is asked each time, so an erasure counts from the moment it is known.
+
     Examples
     --------
     >>> held = Suspects()
@@ -82,7 +93,8 @@ class Suspects:
     False
     """
 
-    def __init__(self) -> None:
+    def __init__(self, erased: Callable[[str, int], bool] = lambda user, ended_at: False) -> None:
+        self._erased = erased
         self._findings: dict[str, dict[bytes, Suspect]] = {}
         self._released: dict[str, int] = {}
 
@@ -98,9 +110,8 @@ class Suspects:
         """Return what was found of a listener since the last release, oldest first."""
         released = self._released.get(user_id, -1)
         found = self._findings.get(user_id, {}).values()
-        return sorted(
-            (s for s in found if s.ended_at > released), key=lambda s: (s.started_at, s.pattern)
-        )
+        kept = [s for s in found if s.ended_at > released and not self._erased(user_id, s.ended_at)]
+        return sorted(kept, key=lambda s: (s.started_at, s.pattern))
 
     def __contains__(self, user_id: str) -> bool:
         return user_id in self._findings and bool(self.findings(user_id))

@@ -28,6 +28,8 @@ from contracts.results import (
     decode_trending,
     decode_uniques,
 )
+from contracts.suspects import Suspect
+from contracts.suspects import decode as decode_suspect
 from contracts.topics import Kind
 from streams.erasures import Erased, Place
 
@@ -138,6 +140,7 @@ class Decoder:
             Kind.TRENDING: self.trending,
             Kind.SESSIONS: self.sessions,
             Kind.UNIQUES: self.uniques,
+            Kind.SUSPECTS: self.suspects,
         }
         return decoders[kind]
 
@@ -218,6 +221,16 @@ class Decoder:
 
         return _decode(records, partition, start, read)
 
+    def suspects(self, records: Iterable[Record], *, partition: int, start: int) -> Batch[Suspect]:
+        """Decode a run of messages of ``suspects``."""
+
+        def read(value: bytes | None, offset: int) -> Suspect | None:
+            found = decode_suspect(value)
+            place = Place(Kind.SUSPECTS, partition, offset)
+            return None if self.erased.covers(found.user_id, place, found.ended_at) else found
+
+        return _decode(records, partition, start, read)
+
 
 #: By kind of topic: how many rows one message becomes in a table.
 ROWS: dict[Kind, Callable[[Any], int]] = {
@@ -227,6 +240,7 @@ ROWS: dict[Kind, Callable[[Any], int]] = {
     Kind.TRENDING: lambda _: 1,
     Kind.SESSIONS: lambda _: 1,
     Kind.UNIQUES: lambda _: 1,
+    Kind.SUSPECTS: lambda _: 1,
 }
 
 

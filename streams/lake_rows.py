@@ -12,8 +12,7 @@ import pyarrow as pa
 
 from contracts.events import Feedback, Play, Submission
 from contracts.impressions import Impression
-from contracts.lake import FEEDBACK, IMPRESSIONS, PLAYS, SESSIONS, UNIQUES
-from contracts.results import Session, Uniques
+from contracts.lake import FEEDBACK, IMPRESSIONS, PLAYS, SESSIONS, SUSPECTS, UNIQUES
 from streams.decode import Batch
 
 T = TypeVar("T")
@@ -35,8 +34,6 @@ _OF_IMPRESSION = {
     "mode": "mode",
     "degraded": "degraded",
 }
-_OF_SESSION = [name for name in Session.__struct_fields__ if name != "version"]
-_OF_UNIQUES = [name for name in Uniques.__struct_fields__ if name != "version"]
 _OF_PLAY = [name for name in Play.__struct_fields__ if name != "extra"]
 
 
@@ -114,14 +111,9 @@ def impressions(batches: list[Batch[Impression]]) -> dict[str, Any]:
     }
 
 
-def session(found: Session) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield the one row."""
-    yield 0, {name: getattr(found, name) for name in _OF_SESSION}
-
-
-def uniques(found: Uniques) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield the one row."""
-    yield 0, {name: getattr(found, name) for name in _OF_UNIQUES}
+def result(found: msgspec.Struct) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the one row of what a Flink job published: its fields are the columns."""
+    yield 0, {name: getattr(found, name) for name in found.__struct_fields__ if name != "version"}
 
 
 def _row_by_row(rows: Rows[T], names: list[str]) -> Columns[T]:
@@ -147,8 +139,9 @@ MAKERS: dict[str, tuple[pa.Schema, Columns[Any]]] = {
     "plays": (PLAYS, _row_by_row(plays, PLAYS.names)),
     "feedback": (FEEDBACK, _row_by_row(feedback, FEEDBACK.names)),
     "impressions": (IMPRESSIONS, impressions),
-    "sessions": (SESSIONS, _row_by_row(session, SESSIONS.names)),
-    "uniques": (UNIQUES, _row_by_row(uniques, UNIQUES.names)),
+    "sessions": (SESSIONS, _row_by_row(result, SESSIONS.names)),
+    "uniques": (UNIQUES, _row_by_row(result, UNIQUES.names)),
+    "suspects": (SUSPECTS, _row_by_row(result, SUSPECTS.names)),
 }
 
 

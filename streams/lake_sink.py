@@ -14,9 +14,8 @@ from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from contracts.errors import StoreUnavailable
-from contracts.lake import PARTITION_BY, app_id
+from contracts.lake import PARTITION_BY, RESULTS, app_id
 from contracts.settings import Settings
-from contracts.topics import Kind
 from contracts.workers import LAKE_SINK
 from streams.consume import Follower, follow_together
 from streams.decode import Batch
@@ -98,7 +97,7 @@ def body(worker: Worker) -> None:
     """
     settings, logs, topics = worker.settings, worker.find_logs(), worker.topics
     followers = []
-    results = (topics.of(Kind.SESSIONS), topics.of(Kind.UNIQUES)) if settings.flink else ()
+    results = tuple(topics.results[name] for name in RESULTS) if settings.flink else ()
     for topic in (*topics.landed, *results):
         path = settings.paths.lake / topic.kind.table
         sink = LakeSink[Any](path, logs[topic], settings.partitions)

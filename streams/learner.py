@@ -158,8 +158,9 @@ class ModelFold:
         self._directory = ModelDirectory(settings.paths.model)
         self._views = Views(settings.paths)
         # Policy: what no person played is not learned, so it is not popular either.
-        self._suspects = SuspectFollower(settings) if settings.flink else None
-        if self._suspects is not None:
+        self._suspects: SuspectFollower | None = None
+        if settings.flink:
+            self._suspects = SuspectFollower(settings, worker.decoder.erased)
             self._suspects.read_whole()
         # It waits where there is no room for the arrays, as for a store that is away.
         self._model = worker.patiently(self._directory.resume, "model")

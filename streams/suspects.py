@@ -1,4 +1,7 @@
-"""Who is suspect, as a worker knows it: the topic ``suspects`` read whole and followed."""
+"""Who is suspect, as a worker knows it: the topic ``suspects`` read whole and followed.
+
+A listener who was erased and returns is no suspect for what was found before.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,12 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from contracts.errors import BrokerUnavailable, InvalidEvent
 from contracts.events import Submission
-from contracts.kafka import end_offsets
+from contracts.kafka import begin_offsets, end_offsets
 from contracts.settings import Settings
 from contracts.suspects import Suspects, decode
 from contracts.topics import Kind, Topics
 from streams.decode import Batch
+from streams.erasures import Erased, Place
 
 log = logging.getLogger(__name__)
 _POLL = 0.5
@@ -24,15 +28,22 @@ _PATIENCE = 30.0
 class SuspectFollower(threading.Thread):
     """Reads the topic from its beginning and follows it for as long as the process lives.
 
+    Parameters
+    ----------
+    erased
+        What is erased, as the worker knows it.
+
     Attributes
     ----------
     suspects
         Filled by this thread.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, erased: Erased) -> None:
         super().__init__(name="suspects", daemon=True)
-        self.suspects = Suspects()
+        # No erasure names offsets of this topic, so the time of the finding decides.
+        place = Place(Kind.SUSPECTS, 0, 0)
+        self.suspects = Suspects(lambda user, ended_at: erased.covers(user, place, ended_at))
         self._settings = settings
         self._topic = Topics(settings.namespace).of(Kind.SUSPECTS)
         self._whole = threading.Event()
@@ -48,8 +59,11 @@ class SuspectFollower(threading.Thread):
         BrokerUnavailable
             The topic cannot be read.
         """
-        self._ends = end_offsets(self._settings.kafka, self._topic, self._settings.partitions)
-        self._left = {partition for partition, end in enumerate(self._ends) if end}
+        kafka, partitions = self._settings.kafka, self._settings.partitions
+        self._ends = end_offsets(kafka, self._topic, partitions)
+        # Where retention has emptied a partition nothing is read, and no position is ever known.
+        begins = begin_offsets(kafka, self._topic, range(partitions))
+        self._left = {p for p, end in enumerate(self._ends) if begins[p] < end}
         if self.ident is None:
             self.start()
         if not self._whole.wait(_PATIENCE):
@@ -76,7 +90,6 @@ class SuspectFollower(threading.Thread):
             while not self._stopping.is_set():
                 self._take(consumer)
                 if self._left:
-                    # The position, not the last offset seen: retention may have emptied the topic.
                     for place in consumer.position(places):
                         if place.offset >= self._ends[place.partition]:
                             self._left.discard(place.partition)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import time
-import zlib
-
 from confluent_kafka import KafkaException, Producer
 
+from contracts import suspects_topic
 from contracts.errors import BrokerUnavailable, ConfigurationError
 from contracts.settings import Settings
-from contracts.suspects import RELEASED, Suspect, Suspects, encode, message_key
+from contracts.suspects import Suspects
 from contracts.topics import Kind, Topics
-from streams.suspects import SuspectFollower
 
 _ACK_SECONDS = 10.0
 
@@ -28,16 +25,11 @@ def read(settings: Settings) -> Suspects:
     """
     if not settings.flink:
         raise ConfigurationError("Flink does not run here, so nobody looks for suspects")
-    follower = SuspectFollower(settings)
-    try:
-        follower.read_whole()
-    finally:
-        follower.close()
-    return follower.suspects
+    return suspects_topic.read(settings)
 
 
-def release(settings: Settings, user_id: str) -> Suspect:
-    """Release a listener from everything found up to now; return the message.
+def release(settings: Settings, user_id: str) -> None:
+    """Release a listener from everything found up to now.
 
     Raises
     ------
@@ -48,17 +40,15 @@ def release(settings: Settings, user_id: str) -> Suspect:
     """
     if user_id not in read(settings):
         raise ConfigurationError(f"{user_id!r} is not suspect; see `segue flink suspects`")
-    now = int(time.time() * 1000)
-    message = Suspect(user_id=user_id, pattern=RELEASED, started_at=now, ended_at=now, plays=0)
+    key, value, partition = suspects_topic.release(user_id, settings.partitions)
     producer = Producer({"bootstrap.servers": settings.kafka, "acks": "all", "log_level": 2})
-    key = message_key(message)
     failures: list[object] = []
     try:
         producer.produce(
             Topics(settings.namespace).of(Kind.SUSPECTS),
-            encode(message),
+            value,
             key,
-            zlib.crc32(key) % settings.partitions,
+            partition,
             on_delivery=lambda error, _: failures.append(error) if error else None,
         )
         unsent = producer.flush(_ACK_SECONDS)
@@ -66,4 +56,3 @@ def release(settings: Settings, user_id: str) -> Suspect:
         raise BrokerUnavailable(f"the release cannot be written: {error}") from None
     if unsent or failures:
         raise BrokerUnavailable(f"the release was not acknowledged: {failures or 'no answer'}")
-    return message

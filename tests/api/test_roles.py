@@ -107,6 +107,8 @@ RULES: dict[str, tuple[frozenset[str], Any]] = {
     "GET /v1/audit": (ADMIN, None),
     "GET /v1/audit/verify": (ADMIN, None),
     "GET /v1/erasures": (ADMIN, None),
+    "GET /v1/suspects": (ADMIN, None),
+    "POST /v1/suspects/{user:path}/release": (ADMIN, None),
 }
 #: Open to all: what asks for a key in the body or the address, and what tells nothing of anybody.
 OPEN_ROUTES = {

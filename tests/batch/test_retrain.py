@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import random
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import duckdb
 import numpy as np
+import pyarrow as pa
 import pytest
+from deltalake import write_deltalake
 
 from batch import retrain as training
 from batch.retrain import retrain
+from batch.suspects import suspects
 from batch.training import ials
 from batch.training.neighbours import TrainedNeighbours
 from contracts import batch_view
 from contracts.ids import track_key
+from contracts.lake import PARTITION_BY, SUSPECTS
 from contracts.settings import Settings
+from contracts.suspects import FINDING_DAYS, RELEASED, Suspect
 
 #: Noon of the last day with plays.
 LAST = datetime(2025, 3, 3, 12)  # noqa: DTZ001 - the warehouse keeps plain UTC
@@ -70,6 +75,43 @@ def test_a_good_model_is_published_with_its_figures(settings: Settings) -> None:
     taste = {track_key("Air", f"Song t{i}"): i >= 20 for i in range(40)}
     side = np.array([taste[int(key)] for key in view.keys])
     assert (side[view.neighbours[:, 0]] == side).all(), "the best neighbour shares the taste"
+
+
+def test_what_suspects_played_is_not_learned(settings: Settings) -> None:
+    """A bot that plays one track for days makes no pair, until an operator releases it."""
+    _warehouse(settings)
+    with duckdb.connect(str(settings.paths.warehouse_file)) as connection:
+        connection.execute(
+            "insert into marts.fct_plays (user_id, song_key, played_at) values "
+            "('it''s a bot', 't1', timestamp '2025-03-03 11:00:00'), "
+            "('it''s a bot', 't2', timestamp '2025-03-03 11:00:00')"
+        )
+        connection.execute("insert into marts.dim_listeners values ('it''s a bot', true)")
+    before = training.load(settings).pairs
+    assert before.shape[0] == 101
+    land_suspects(settings, Suspect(pattern="one-track", started_at=1, ended_at=2, **BOT))
+    left = training.load(settings).pairs
+    assert left.shape[0] == 100
+    assert len(left.users) == len(before.users) - 2
+    assert suspects(settings, datetime.now(UTC) + timedelta(days=FINDING_DAYS + 1)) == []
+    land_suspects(settings, Suspect(pattern=RELEASED, started_at=3, ended_at=3, **BOT))
+    assert training.load(settings).pairs.shape[0] == 101
+
+
+BOT: dict[str, Any] = {"user_id": "it's a bot", "plays": 40}
+
+
+def land_suspects(settings: Settings, found: Suspect) -> None:
+    """Append a row as the lake sink does."""
+    row = {
+        **{name: getattr(found, name) for name in SUSPECTS.names if hasattr(found, name)},
+        "log_id": "log", "kafka_partition": 0, "kafka_offset": found.started_at, "position": 0,
+        "landed_at": datetime.now(UTC), "landed_date": datetime.now(UTC).date(),
+    }  # fmt: skip
+    table = pa.Table.from_pylist([row], schema=SUSPECTS)
+    write_deltalake(
+        settings.paths.lake / "suspects", table, mode="append", partition_by=PARTITION_BY
+    )
 
 
 def test_every_pair_of_the_warehouse_is_learned_with_its_newest_play(settings: Settings) -> None:

@@ -16,6 +16,7 @@ from confluent_kafka import Producer
 from contracts.ids import artist_id
 from contracts.kafka import ensure_topics
 from contracts.results import Place, Trending
+from contracts.suspects import Suspect, encode, message_key
 from contracts.topics import Kind, Topics
 from contracts.workers import API, RESULTS_SINK
 from infra.stack.ports import free_ports
@@ -130,6 +131,31 @@ def test_a_list_by_tag_has_the_bearers_of_the_tag(stack: RunningStack, api: http
         db.execute("refresh materialized view catalogue_artist_tags")
     assert names(api, tag="Jazz") == [ARTISTS[0]]
     assert names(api, tag="polka") == []
+
+
+def test_an_operator_sees_suspects_and_releases_them(
+    stack: RunningStack, api: httpx.Client
+) -> None:
+    found = Suspect(user_id="a bot/1", pattern="too-fast", started_at=1, ended_at=2, plays=6)
+    producer = Producer({"bootstrap.servers": stack.settings.kafka})
+    topic = Topics(stack.settings.namespace).of(Kind.SUSPECTS)
+    producer.produce(topic, encode(found), message_key(found))
+    assert producer.flush(20) == 0
+
+    (seen,) = api.get("/v1/suspects").json()["suspects"]
+    assert seen["user"] == "a bot/1"
+    assert [(f["pattern"], f["plays"]) for f in seen["findings"]] == [("too-fast", 6)]
+    assert api.post("/v1/suspects/nobody/release").status_code == 404
+    assert api.post("/v1/suspects/a%20bot%2F1/release").status_code == 202
+    assert api.get("/v1/suspects").json() == {"suspects": []}
+    (row,) = api.get("/v1/audit", params={"action": "suspect.release"}).json()["rows"]
+    assert (row["actor"], row["outcome"]) == ("admin", "done")
+
+
+def test_where_flink_does_not_run_nobody_looks_for_suspects(stack: RunningStack) -> None:
+    token = {"Authorization": f"Token {stack.admin_token}"}
+    answer = httpx.get(f"{stack.api}/v1/suspects", headers=token, timeout=20)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "no-flink")
 
 
 def test_flink_that_is_down_is_shown_but_the_api_is_ready(api: httpx.Client) -> None:

@@ -1,15 +1,17 @@
-"""Suspects on a real broker: who is known, who is left out, who is released."""
+"""Suspects on a real broker: who is known, who is left out, who is released, who is forgotten."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
 
+from contracts import erasures, suspects_topic
 from contracts.errors import ConfigurationError
 from contracts.events import Submission
-from contracts.kafka import ensure_topics
+from contracts.kafka import ensure_topics, messages
 from contracts.settings import Settings
 from contracts.suspects import Suspect, encode, message_key
 from contracts.topics import Kind, Topics
@@ -17,6 +19,7 @@ from infra.operations import suspects as operations
 from infra.stack.process import wait_until
 from infra.stack.server import Server
 from streams.decode import Batch
+from streams.erasures import Erased
 from streams.suspects import SuspectFollower, without
 
 pytestmark = [pytest.mark.integration]
@@ -27,19 +30,32 @@ def batch(*users: str) -> Batch[Submission]:
     return Batch(0, 0, 0, len(users) - 1, messages, [])
 
 
-def test_a_suspect_is_left_out_until_an_operator_releases(broker: Server) -> None:
-    settings = replace(
-        Settings(), kafka=broker.address, namespace="suspects", flink="http://127.0.0.1:9"
-    )
-    topics = Topics(settings.namespace)
-    ensure_topics(settings.kafka, topics.configs(flink=True), settings.partitions)
-    found = Suspect(user_id="bot", pattern="too-fast", started_at=1, ended_at=2, plays=6)
+@pytest.fixture
+def settings(broker: Server, request: pytest.FixtureRequest) -> Settings:
+    name = request.node.originalname.replace("_", "-")[:40]
+    made = replace(Settings(), kafka=broker.address, namespace=name, flink="http://127.0.0.1:9")
+    ensure_topics(made.kafka, Topics(name).configs(flink=True), made.partitions)
+    return made
+
+
+def publish(
+    settings: Settings, *values: bytes, to: Kind = Kind.SUSPECTS, key: bytes = b"k"
+) -> None:
     producer = Producer({"bootstrap.servers": settings.kafka})
-    for value in (encode(found), b"{no message", encode(found)):
-        producer.produce(topics.of(Kind.SUSPECTS), value, message_key(found), 1)
+    for value in values:
+        producer.produce(Topics(settings.namespace).of(to), value, key, 1)
     assert producer.flush(20) == 0
 
-    follower = SuspectFollower(settings)
+
+def finding(user: str, ended_at: int) -> Suspect:
+    return Suspect(user_id=user, pattern="too-fast", started_at=1, ended_at=ended_at, plays=6)
+
+
+def test_a_suspect_is_left_out_until_an_operator_releases(settings: Settings) -> None:
+    found = finding("bot", 2)
+    publish(settings, encode(found), b"{no message", encode(found), key=message_key(found))
+
+    follower = SuspectFollower(settings, Erased())
     follower.read_whole()
     try:
         seen = batch("ada", "bot", "ada")
@@ -55,6 +71,50 @@ def test_a_suspect_is_left_out_until_an_operator_releases(broker: Server) -> Non
         assert wait_until(lambda: "bot" not in follower.suspects, 20)
     finally:
         follower.close()
+
+
+def test_an_erased_listener_who_returns_is_no_suspect_for_what_was_before(
+    settings: Settings,
+) -> None:
+    publish(settings, encode(finding("bot", 100)), encode(finding("other", 100)))
+    erased = Erased()
+    follower = SuspectFollower(settings, erased)
+    follower.read_whole()
+    try:
+        assert set(suspects_topic.read(settings)) == set(follower.suspects) == {"bot", "other"}
+        erasure = erasures.Erasure(listener=erasures.listener_key("bot"), before=150)
+        erased.add(erasure)  # as the worker's own follower does
+        publish(settings, erasures.encode(erasure), to=Kind.ERASURES)
+        # Windows that were open when the listener left are published later: they count no more.
+        publish(settings, encode(finding("bot", 140)))
+        assert set(suspects_topic.read(settings)) == {"other"}
+        assert list(follower.suspects) == ["other"]
+        publish(settings, encode(finding("bot", 200)))
+        assert set(suspects_topic.read(settings)) == {"bot", "other"}
+        assert wait_until(lambda: "bot" in follower.suspects, 20)
+    finally:
+        follower.close()
+
+
+@pytest.mark.kafka
+def test_a_topic_that_retention_has_emptied_is_read_to_its_end(settings: Settings) -> None:
+    """Its end is not 0 and there is nothing to read: nobody may wait for a message."""
+    topic = Topics(settings.namespace).of(Kind.SUSPECTS)
+    publish(settings, encode(finding("bot", 2)))
+    assert len(messages(settings.kafka, topic, settings.partitions)) == 1
+    empty(settings, topic)
+    assert messages(settings.kafka, topic, settings.partitions) == []
+    follower = SuspectFollower(settings, Erased())
+    follower.read_whole()
+    follower.close()
+    assert list(follower.suspects) == []
+
+
+def empty(settings: Settings, topic: str) -> None:
+    """Delete all records of the partition that :func:`publish` writes to."""
+    place = TopicPartition(topic, 1, 1)
+    admin = AdminClient({"bootstrap.servers": settings.kafka})
+    admin.delete_records([place])[place].result(20)
 
 
 def test_without_flink_nobody_looks(broker: Server) -> None:

@@ -14,11 +14,17 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from contracts.accounts import ADMIN
+from contracts.audit import INSERT, entry
 from contracts.errors import ConfigurationError
+from contracts.settings import Settings
 from contracts.suspects import PATTERNS
 from infra.flink import environment
 from infra.flink.rest import Rest
 from infra.operations import suspects as operations
+from infra.operations.audit.trail import here
+from infra.operations.database import postgres
+from infra.stack.ports import LOOPBACK
 from infra.stack.running import running
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
@@ -38,9 +44,11 @@ def install() -> None:
 @app.command()
 def status(home: Home = None, json: Json = False) -> None:
     """Show the job, its tasks and its newest checkpoint; exit 1 unless all tasks run."""
-    job = _rest(home).job()
+    settings = _settings(home)
+    job = Rest(settings.flink).job()
     if json:
-        typer.echo(jsonlib.dumps({**asdict(job), "ok": job.well}))
+        found = {**asdict(job), "ok": job.well, "rest": settings.flink}
+        typer.echo(jsonlib.dumps({**found, "metrics": _metrics(settings)}))
     else:
         running_tasks, tasks = job.tasks
         age = f"{time.time() - job.checkpoint_at / 1000:.0f} s ago" if job.checkpoint_at else "none"
@@ -48,6 +56,9 @@ def status(home: Home = None, json: Json = False) -> None:
         typer.echo(
             f"newest checkpoint: {age}, {job.checkpoint_bytes:,} bytes; "
             f"{job.failed_checkpoints} failed"
+        )
+        typer.echo(
+            f"REST {settings.flink}; metrics {_metrics(settings) or 'off: set SEGUE_FLINK_METRICS'}"
         )
         if job.exception:
             typer.echo(f"last failure: {job.exception}")
@@ -105,7 +116,11 @@ def suspects(home: Home = None, json: Json = False) -> None:
 @app.command()
 def release(listener: str, home: Home = None) -> None:
     """Release a listener from everything found up to now; what is found later counts again."""
-    operations.release(running(home).settings, listener)
+    settings = running(home).settings
+    with postgres(settings.postgres_dsn) as connection:
+        # One transaction: a release that fails is not on record.
+        connection.execute(INSERT, entry(ADMIN, "suspect.release", listener, here()))
+        operations.release(settings, listener)
     typer.echo(f"{listener} is released; the model learns the plays that come from now on")
 
 
@@ -113,10 +128,19 @@ def _at(ms: int) -> str:
     return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def _rest(home: Path | None) -> Rest:
+def _settings(home: Path | None) -> Settings:
     settings = running(home).settings
     if not settings.flink:
         raise ConfigurationError(
             "Flink does not run here; start the stack with: segue up --broker kafka --flink"
         )
-    return Rest(settings.flink)
+    return settings
+
+
+def _rest(home: Path | None) -> Rest:
+    return Rest(_settings(home).flink)
+
+
+def _metrics(settings: Settings) -> str:
+    """Return where Prometheus reads; empty where nothing is to be read."""
+    return f"http://{LOOPBACK}:{settings.flink_metrics}/metrics" if settings.flink_metrics else ""

@@ -1,0 +1,63 @@
+"""The topic ``suspects`` read whole, and the message that releases a listener."""
+
+from __future__ import annotations
+
+import logging
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, TypeVar
+
+from contracts import erasures, suspects
+from contracts.erasures import listener_key
+from contracts.errors import InvalidEvent
+from contracts.kafka import messages
+from contracts.settings import Settings
+from contracts.suspects import RELEASED, Suspect, Suspects
+from contracts.topics import Kind, Topic, Topics
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+def read(settings: Settings) -> Suspects:
+    """Return who is suspect now; findings that are erased do not count.
+
+    Raises
+    ------
+    BrokerUnavailable
+        The broker does not answer.
+    """
+    topics = Topics(settings.namespace)
+    before: dict[str, int] = {}
+    for erasure in _read(settings, topics.erasures, erasures.decode):
+        if not erasure.event_id:
+            before[erasure.listener] = max(erasure.before, before.get(erasure.listener, -1))
+    held = Suspects(lambda user, ended_at: ended_at <= before.get(listener_key(user), -1))
+    for found in _read(settings, topics.of(Kind.SUSPECTS), suspects.decode):
+        held.add(found)
+    return held
+
+
+class Release(NamedTuple):
+    """A release as a message of the topic."""
+
+    key: bytes
+    value: bytes
+    partition: int
+
+
+def release(user_id: str, partitions: int) -> Release:
+    """Return the message that releases a listener from everything found up to now."""
+    now = int(time.time() * 1000)
+    message = Suspect(user_id=user_id, pattern=RELEASED, started_at=now, ended_at=now, plays=0)
+    key = suspects.message_key(message)
+    return Release(key, suspects.encode(message), zlib.crc32(key) % partitions)
+
+
+def _read(settings: Settings, topic: Topic, decode: Callable[[bytes | None], T]) -> Iterator[T]:
+    for message in messages(settings.kafka, topic, settings.partitions):
+        try:
+            yield decode(message.value())
+        except InvalidEvent as error:
+            log.error("%s/%s/%s: %s", topic, message.partition(), message.offset(), error)
