@@ -3,36 +3,39 @@
 # run as it is, as Flink's Kubernetes operator does.
 set -euo pipefail
 
+state=${FLINK_STATE:-/state}
+bind=${FLINK_BIND:-0.0.0.0}
+mkdir -p "$state"
 # The bounds of one host; a Kubernetes operator brings a configuration of its own.
 settings=(
   "-Djobmanager.rpc.address=${FLINK_JOBMANAGER:-localhost}"
-  "-Djobmanager.bind-host=0.0.0.0"
-  "-Dtaskmanager.bind-host=0.0.0.0"
-  "-Dtaskmanager.host=$(hostname -i | cut -d' ' -f1)"
+  "-Djobmanager.bind-host=$bind"
+  "-Dtaskmanager.bind-host=$bind"
+  "-Dtaskmanager.host=${FLINK_TASKMANAGER_HOST:-$(hostname -i | cut -d' ' -f1)}"
   "-Dtaskmanager.numberOfTaskSlots=2"
   "-Drest.address=${FLINK_JOBMANAGER:-localhost}"
-  "-Drest.bind-address=0.0.0.0"
+  "-Drest.bind-address=$bind"
   "-Dweb.submit.enable=false"
   "-Dweb.cancel.enable=false"
   "-Djobmanager.memory.process.size=1200m"
   "-Dtaskmanager.memory.process.size=${FLINK_TASKMANAGER_MEMORY:-3g}"
   # 256 MB a slot are the least that all windows of the jobs begin with.
   "-Dtaskmanager.memory.managed.size=768m"
-  "-Dexecution.checkpointing.interval=10 s"
-  "-Dexecution.checkpointing.dir=file:///state/checkpoints"
-  "-Dexecution.checkpointing.savepoint-dir=file:///state/savepoints"
+  "-Dexecution.checkpointing.interval=${FLINK_CHECKPOINT_INTERVAL:-10 s}"
+  "-Dexecution.checkpointing.dir=file://$state/checkpoints"
+  "-Dexecution.checkpointing.savepoint-dir=file://$state/savepoints"
   "-Dexecution.checkpointing.externalized-checkpoint-retention=RETAIN_ON_CANCELLATION"
   "-Dexecution.checkpointing.num-retained=2"
   "-Drestart-strategy.type=exponential-delay"
   "-Dmetrics.reporter.prometheus.factory.class=org.apache.flink.metrics.prometheus.PrometheusReporterFactory"
-  "-Dmetrics.reporter.prometheus.port=9249"
+  "-Dmetrics.reporter.prometheus.port=${FLINK_PROMETHEUS:-9249}"
   "-Dpython.executable=$(command -v python)"
   "-Dpython.client.executable=$(command -v python)"
 )
 
 # Where the last run got to. A job's folder is its id, and application mode has one job.
 newest() {
-  find /state -name _metadata -printf '%T@ %h\n' 2>/dev/null | sort -n | tail -1 | cut -d' ' -f2-
+  find "$state" -name _metadata -printf '%T@ %h\n' 2>/dev/null | sort -n | tail -1 | cut -d' ' -f2-
 }
 
 case "${1:-}" in

@@ -6,7 +6,7 @@ import logging
 import sys
 
 from contracts.settings import Settings
-from streams.flink.job import batch, stream
+from streams.flink.job import NAME, batch, stream
 from streams.flink.options import parse
 
 
@@ -17,7 +17,7 @@ def main(arguments: list[str]) -> None:
     if options.files is not None:
         batch(options).execute().wait()
     else:
-        stream(settings, options).execute().wait()
+        stream(settings, options).execute(NAME)
 
 
 if __name__ == "__main__":

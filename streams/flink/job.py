@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
+from typing import Any
 
 from pyflink.common import Configuration
 from pyflink.datastream import StreamExecutionEnvironment
@@ -21,7 +22,10 @@ from streams.flink.decoder import ROW_TYPE, STAGE, DecodePlays
 from streams.flink.options import Options
 from streams.flink.rows import Row
 from streams.flink.statements import file_sink, interval, job, kafka_sink, statements
+from streams.flink.uids import name_operators
 
+#: Of the job in Flink's own lists.
+NAME = "segue"
 _DAY = 86_400
 #: Column types of the tables that the decoder's rows make.
 _COLUMNS = {"played_at": "BIGINT", "received_at": "BIGINT", "trace": "BIGINT"} | {
@@ -34,7 +38,7 @@ def configuration(options: Options) -> Configuration:
     """Return Flink's settings of a run."""
     conf = Configuration()
     values = {
-        "pipeline.name": "segue",
+        "pipeline.name": NAME,
         "parallelism.default": str(options.parallelism),
         "python.executable": sys.executable,
         "python.client.executable": sys.executable,
@@ -44,6 +48,7 @@ def configuration(options: Options) -> Configuration:
         # after which the job goes on as if nothing had been.
         "table.exec.state.ttl": f"{options.bound + _DAY} s",
         "table.exec.source.idle-timeout": f"{options.idle} s",
+        "table.exec.uid.generation": "DISABLED",  # streams.flink.uids names the operators
         **options.conf,
     }
     for key, value in values.items():
@@ -51,19 +56,24 @@ def configuration(options: Options) -> Configuration:
     return conf
 
 
-def stream(settings: Settings, options: Options) -> StatementSet:
+def stream(settings: Settings, options: Options) -> StreamExecutionEnvironment:
     """Return the streaming job, not started yet."""
     env = StreamExecutionEnvironment.get_execution_environment(configuration(options))
     table_env = StreamTableEnvironment.create(
         env, environment_settings=EnvironmentSettings.in_streaming_mode()
     )
     topics = Topics(settings.namespace)
-    _plays(table_env, settings, options)
-    inserts = table_env.create_statement_set()
+    named: set[int] = set()
+    name_operators("plays", [_plays(table_env, settings, options)], named)
+    transformations = env._j_stream_execution_environment.getTransformations
     for name in options.jobs:
+        before = len(transformations())
+        inserts = table_env.create_statement_set()
         sink = kafka_sink(topics.results[name], settings.kafka)
         _add(table_env, inserts, job(name, sink=sink, run=0))
-    return inserts
+        inserts.attach_as_datastream()
+        name_operators(name, list(transformations())[before:], named)
+    return env
 
 
 def batch(options: Options) -> StatementSet:
@@ -89,8 +99,8 @@ def _add(table_env: TableEnvironment, inserts: StatementSet, parts: Iterable[str
             table_env.execute_sql(statement)
 
 
-def _plays(table_env: StreamTableEnvironment, settings: Settings, options: Options) -> None:
-    """Make the tables ``timely`` and ``late_plays`` and the view ``plays``."""
+def _plays(table_env: StreamTableEnvironment, settings: Settings, options: Options) -> Any:
+    """Make the views ``plays`` and ``late_plays``; return the last operator before ``plays``."""
     source = statements(
         "source",
         topic=Topics(settings.namespace).plays,
@@ -128,11 +138,19 @@ def _plays(table_env: StreamTableEnvironment, settings: Settings, options: Optio
     table_env.create_temporary_view("late_plays", late)
     for statement in statements("plays"):
         table_env.execute_sql(statement)
+    # Over to a stream and back once more: every statement reads the same stream. From the view
+    # each of them would know second deliveries by a state of its own.
+    once = table_env.to_data_stream(table_env.sql_query("SELECT * FROM first_deliveries"))
+    names = [name for name in Row._fields if name not in ("received_at", "late")]
+    table_env.create_temporary_view(
+        "plays", table_env.from_data_stream(once, _schema("played_at", names).build())
+    )
+    return once._j_data_stream.getTransformation()
 
 
-def _schema(time: str) -> Schema.Builder:
+def _schema(time: str, names: Iterable[str] = Row._fields) -> Schema.Builder:
     builder = Schema.new_builder()
-    for name in Row._fields:
+    for name in names:
         builder.column(name, _COLUMNS.get(name, "STRING"))
     builder.column_by_expression("at", f"TO_TIMESTAMP_LTZ({time}, 3)")
     return builder.watermark("at", "SOURCE_WATERMARK()")

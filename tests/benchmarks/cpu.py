@@ -7,8 +7,10 @@ how all of them fare together. The time each process spends on a request does no
 from __future__ import annotations
 
 import os
+import subprocess
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 
 import psutil
 
@@ -51,6 +53,54 @@ class CpuTimes:
         """Return what share of one core a process has used since."""
         elapsed = time.perf_counter() - self._started
         return round((_seconds(self._pids[name]) - self._before[name]) / elapsed, 2)
+
+
+class Watched:
+    """Processor time and memory of a process and all its children, which may end meanwhile.
+
+    Parameters
+    ----------
+    pid
+        Of the process.
+
+    Attributes
+    ----------
+    memory
+        The most bytes that all of them held at once.
+    seconds
+        From the making to the last look.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._cpu: dict[int, float] = {}
+        self._began = time.monotonic()
+        self.memory = 0
+        self.seconds = 0.0
+
+    @property
+    def cpu(self) -> float:
+        """Seconds of user and system time so far."""
+        return sum(self._cpu.values())
+
+    def look(self) -> None:
+        """Read the counters."""
+        memory = 0
+        self.seconds = time.monotonic() - self._began
+        with suppress(psutil.NoSuchProcess):
+            root = psutil.Process(self._pid)
+            for each in (root, *root.children(recursive=True)):
+                with suppress(psutil.NoSuchProcess):
+                    used = each.cpu_times()
+                    self._cpu[each.pid] = used.user + used.system
+                    memory += each.memory_info().rss
+        self.memory = max(self.memory, memory)
+
+    def follow(self, process: subprocess.Popen[bytes], every: float = 0.2) -> None:
+        """Look until the process has ended."""
+        while process.poll() is None:
+            self.look()
+            time.sleep(every)
 
 
 def _seconds(pid: int) -> float:

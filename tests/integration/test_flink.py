@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -18,17 +17,13 @@ import pytest
 from confluent_kafka import Producer
 
 from contracts import erasures
-from contracts.errors import ConfigurationError, StoreUnavailable
-from contracts.ids import partition_of
-from contracts.kafka import ensure_topics
+from contracts.errors import ConfigurationError
 from contracts.results import KINDS, WINDOWS
 from contracts.settings import Settings
 from contracts.topics import Topics
 from infra.flink.backfill import JOBS, backfill
-from infra.flink.process import arguments
-from infra.flink.rest import Job, Rest
 from infra.operations.interactions import read
-from infra.stack.ports import free_ports
+from infra.stack.process import wait_until
 from infra.stack.server import Server
 from streams.decode import Decoder, Record
 from streams.erasures import Erased
@@ -36,6 +31,14 @@ from streams.flink.statements import PLACES
 from streams.lake_sink import LakeSink
 from tests.conftest import ROOT
 from tests.streams.flink import kit, live_log, oracle
+from tests.streams.flink.unbounded import (
+    BOUND,
+    Unbounded,
+    close_windows,
+    database,
+    fresh,
+    play_on,
+)
 
 pytestmark = [
     pytest.mark.integration,
@@ -43,7 +46,6 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(1200),
 ]
-BOUND = 3600
 
 
 @dataclass
@@ -69,26 +71,12 @@ def plays(count: int) -> live_log.LiveLog:
     return live_log.make(live_log.synthetic(count))
 
 
-def fresh(broker: Server, name: str, log: live_log.LiveLog, home: Path) -> Settings:
-    """Make the topics of a namespace of its own and write the log."""
-    settings = replace(Settings(), kafka=broker.address, namespace=name, home=home)
-    topics = Topics(name)
-    ensure_topics(settings.kafka, topics.configs(flink=True), 4)
-    log.write(settings.kafka, topics.plays, 4)
-    return settings
-
-
 def erase(settings: Settings, user: str, before: int) -> None:
     """Write an erasure, as the eraser does."""
     producer = Producer({"bootstrap.servers": settings.kafka})
     erasure = erasures.Erasure(listener=erasures.listener_key(user), before=before)
     producer.produce(Topics(settings.namespace).erasures, erasures.encode(erasure), user.encode())
     assert producer.flush(20) == 0
-
-
-def database(settings: Settings, erased: dict[str, int]) -> duckdb.DuckDBPyConnection:
-    found = kit.messages(settings.kafka, Topics(settings.namespace).plays)
-    return oracle.load([(p, o, v) for p, o, _, v in found], bound=BOUND, erased=erased)
 
 
 @pytest.fixture(scope="module")
@@ -152,83 +140,15 @@ def test_an_erased_listener_is_in_no_result(bounded: Run) -> None:
         assert bounded.erased not in users
 
 
-class Unbounded:
-    """The jobs as `segue up --flink` runs them."""
-
-    def __init__(self, settings: Settings, jobs: str) -> None:
-        self.settings = settings
-        self.jobs = jobs
-        self.port = free_ports(1)[0]
-        self.rest = Rest(f"http://127.0.0.1:{self.port}")
-        self.log = settings.home / "job.log"
-        self.process: Any = None
-
-    def start(self, *more: str) -> None:
-        told = arguments(self.settings, rest=self.port, every=2)
-        self.process = kit.start(
-            self.settings,
-            self.log,
-            "--jobs",
-            self.jobs,
-            "--bound",
-            str(BOUND),
-            "--idle",
-            "600",
-            *told,
-            *more,
-        )
-
-    def job(self) -> Job | None:
-        try:
-            return self.rest.job()
-        except StoreUnavailable:
-            return None
-
-    def wait(self, until: Callable[[Job], bool], what: str, patience: float = 400) -> None:
-        deadline = time.monotonic() + patience
-        while time.monotonic() < deadline:
-            job = self.job()
-            if job is not None and until(job):
-                return
-            assert self.process.poll() is None, self.log.read_text(errors="replace")[-2000:]
-            time.sleep(0.3)
-        raise AssertionError(f"no {what}; {self.log.read_text(errors='replace')[-2000:]}")
-
-    def wait_published(self, wanted: oracle.Rows, patience: float = 400) -> oracle.Rows:
-        deadline = time.monotonic() + patience
-        while True:
-            found = kit.as_rows(self.jobs, list(kit.published(self.settings, self.jobs).values()))
-            if not wanted - found or time.monotonic() > deadline:
-                return found
-            time.sleep(1)
-
-    def kill(self) -> None:
-        kit.end(self.process)
-
-
 @pytest.fixture
 def unbounded(broker: Server, tmp_path: Path) -> Iterator[Unbounded]:
     kit.needs_flink()
     log = live_log.make(live_log.synthetic(2000))
     settings = fresh(broker, f"unbounded-{tmp_path.name.replace('_', '-')}"[:60], log, tmp_path)
-    run = Unbounded(settings, "sessions")
+    run = Unbounded(settings, log, "sessions")
     yield run
     if run.process is not None:
         run.kill()
-
-
-def tail(settings: Settings, log: live_log.LiveLog) -> None:
-    """Write plays of one listener a partition, ten days later: what came before is over."""
-    last = max(received for received, _, _ in log.messages) + 10 * live_log.DAY
-    users: dict[int, str] = {}
-    for number in range(200):
-        users.setdefault(partition_of(f"tail-{number}", 4), f"tail-{number}")
-    rows = [(user, "tail", "end", last) for user in users.values()]
-    end = live_log.LiveLog()
-    for user, artist, title, at in rows:
-        play = live_log.play(user, artist, title, at, at)
-        end.messages.append((at, user, live_log.message(user, [play])))
-    end.write(settings.kafka, Topics(settings.namespace).plays, 4)
 
 
 def test_killed_jobs_go_on_from_their_checkpoint_and_savepoints_survive_a_change(
@@ -249,15 +169,36 @@ def test_killed_jobs_go_on_from_their_checkpoint_and_savepoints_survive_a_change
     run.start()
     run.wait(lambda job: job.well and job.checkpoint_at > 0, "checkpoint after the second kill")
 
+    play_on(settings, "open", run.written.messages[-1][0], 3)
+    play_on(settings, "lone", run.written.messages[-1][0], 1)
+    run.wait_many("sessions", len(oracle.sessions(database(settings, {}))) * 3 // 4)
     place = Path(run.rest.savepoint(stop=True).removeprefix("file:"))
     run.process.wait(180)
     assert (place / "_metadata").exists()
     shutil.rmtree(settings.home / "flink" / "checkpoints")
-    tail(settings, live_log.make(live_log.synthetic(2000)))
-    run.start("--parallelism", "2")
-    wanted = oracle.sessions(database(settings, {}))
-    found = run.wait_published(oracle.Rows({k: 1 for k in wanted if not k[0].startswith("tail")}))
-    assert {k for k in wanted if not k[0].startswith("tail")} == set(found)
+    before = kit.as_rows("sessions", list(kit.published(settings, "sessions").values()))
+    close_windows(settings, run.written)
+    run.jobs = "sessions,uniques"
+    run.start("--parallelism", "2", source=changed(settings.home))
+    sessions = {k: 1 for k in oracle.sessions(database(settings, {})) if k[0][:4] != "tail"}
+    # What was open when the job was stopped is published whole, by the changed statement.
+    wanted = before | oracle.Rows({k: 1 for k in sessions if k not in before and k[3] > 1})
+    assert {key[0][:4] for key in wanted - before} >= {"open"}
+    assert not any(key[0].startswith("lone") for key in wanted)
+    run.jobs = "sessions"
+    assert set(run.wait_published(wanted)) == set(wanted)
+    # It went on reading where the savepoint stood: the log was not read again.
+    assert wait_until(lambda: run.plays_read() > 0, 60)
+    assert run.plays_read() < 1000
+
+
+def changed(home: Path) -> Path:
+    """Return a copy of the programs in which sessions of one play are published no more."""
+    for package in ("contracts", "streams"):
+        shutil.copytree(ROOT / package, home / "changed" / package)
+    file = home / "changed" / "streams" / "flink" / "sql" / "sessions.sql"
+    file.write_text(file.read_text() + "WHERE plays > 1\n")
+    return home / "changed"
 
 
 def test_a_batch_run_over_the_lake_counts_late_plays_too(broker: Server, tmp_path: Path) -> None:

@@ -190,3 +190,22 @@ def web(
 ) -> None:
     """The pages: play to event, memory a client, and what live clients cost the API's lists."""
     _run("web", clients=clients, seconds=seconds)
+
+
+@app.command()
+def flink(
+    plays: Annotated[int, typer.Option(help="Plays of the log.", min=1)] = 20_000,
+    jobs: Annotated[str, typer.Option(help="Default: each, and all in one.")] = "",
+    parallelism: Annotated[str, typer.Option(help="Subtasks of each operator.")] = "1,2",
+    parts: Annotated[str, typer.Option(help="What to measure.")] = "jobs,latency,state",
+    listeners: Annotated[str, typer.Option(help="Sizes of state.")] = "1000,10000,100000",
+) -> None:
+    """The Flink jobs: cost of a play beside a plain consumer, time to a result, size of state."""
+    _run(
+        "flink",
+        plays=plays,
+        jobs=jobs,
+        parallelism=parallelism,
+        parts=parts,
+        listeners=listeners,
+    )

@@ -40,12 +40,14 @@ def needs_flink() -> None:
         pytest.skip("needs Flink: Java 17, and make flink")
 
 
-def start(settings: Settings, log: Path, *arguments: str) -> subprocess.Popen[bytes]:
-    """Start the jobs in a session of their own."""
+def start(
+    settings: Settings, log: Path, *arguments: str, source: Path = ROOT
+) -> subprocess.Popen[bytes]:
+    """Start the jobs in a session of their own; `source` holds the packages to run."""
     with log.open("ab") as out:
         return subprocess.Popen(
             command(*arguments),
-            env={**os.environ, **settings.environ(), **environ(_JVM)},
+            env={**os.environ, **settings.environ(), **environ(_JVM), "PYTHONPATH": str(source)},
             stdout=out,
             stderr=out,
             start_new_session=True,
