@@ -23,7 +23,7 @@ from api.export import endpoint as export
 from api.gate import Gate
 from api.imports import endpoint as uploads
 from api.lastfm import audioscrobbler, browser, endpoint
-from api.listenbrainz import delete, imports, ratings, read, recommendation, stats
+from api.listenbrainz import delete, imports, playlists, ratings, read, recommendation, stats
 from api.listenbrainz import feedback as said
 from api.listeners import artists, events, opinions, plays
 from api.listeners import stats as period
@@ -61,7 +61,7 @@ def create_app(services: Services) -> Edge:
     app.state.services = services
     gate = Gate(services.accounts, services.rates, services.settings)
     edge = Edge(services, app, hot.HotPaths(services).find, gate)
-    listenbrainz = (read, stats, recommendation, said, ratings, imports, delete)
+    listenbrainz = (read, stats, recommendation, playlists, said, ratings, imports, delete)
     for module in (
         hot,
         *listenbrainz,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from calendar import monthrange
+from calendar import day_name, monthrange
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -25,6 +25,7 @@ RANGES = (
     "this_week", "this_month", "this_year", "week", "month", "quarter", "year", "half_yearly",
     "all_time",
 )  # fmt: skip
+HOURS = range(24)
 _FIRST = datetime(2002, 10, 1)  # noqa: DTZ001  in any zone
 
 #: Entity -> the columns that identify it, and what they are called in the answer.
@@ -33,6 +34,8 @@ _ENTITIES: dict[str, tuple[tuple[str, str], ...]] = {
     "releases": (("album", "release_name"), ("artist", "artist_name")),
     "recordings": (("title", "track_name"), ("artist", "artist_name")),
 }
+#: Entities of the statistics -> the entity that is counted, and its name for an item's own name.
+_SAME: dict[str, tuple[str, str]] = {"release-groups": ("releases", "release_group_name")}
 _COUNTED = plays_sql.counts("ms_played", "duration_ms", "skipped")
 _STEPS = {"week": "day", "month": "day", "quarter": "month", "half_yearly": "month"}
 
@@ -61,6 +64,35 @@ async def listening_activity(
     return json_reply({"payload": {"listening_activity": parts, **_about(user, range, start, end)}})
 
 
+@router.get("/{user}/daily-activity", summary="Listens by weekday and hour")
+async def daily_activity(
+    request: Request, services: With, user: str, range: str = "all_time"
+) -> Response:
+    """Return how many plays fell into each hour of the week, by the listener's time zone."""
+    await reader_of(request, services, user)
+    await check_known(services, user)
+    zone = await zone_of(services, user)
+    start, end = bounds(range, datetime.now(zone))
+    rows = await rows_of(
+        services,
+        "select extract(isodow from played_at at time zone %(zone)s)::integer as day,"
+        " extract(hour from played_at at time zone %(zone)s)::integer as hour, count(*)"
+        " from listens_v1"
+        " where user_id = %(user)s and played_at >= %(start)s and played_at < %(end)s"
+        " group by day, hour",
+        {"user": user, "start": start, "end": end, "zone": zone.key},
+    )
+    if not rows:
+        return Response(status_code=204)
+    heard = {(day, hour): count for day, hour, count in rows}
+    week = {
+        name: [{"hour": h, "listen_count": heard.get((day, h), 0)} for h in HOURS]
+        for day, name in enumerate(day_name, start=1)
+    }
+    about = {**_about(user, range, start, end), "stats_range": range}
+    return json_reply({"payload": {"daily_activity": week, **about}})
+
+
 @router.get("/{user}/{entity}", summary="Most played artists, releases or recordings")
 async def top(
     request: Request,
@@ -75,12 +107,43 @@ async def top(
 
     Plays count that were heard for 30 s or half of a shorter track; spellings of a name are one.
     """
-    columns = _ENTITIES.get(entity)
-    if columns is None:
+    counted, own_name = _SAME.get(entity, (entity, ""))
+    if counted not in _ENTITIES:
         raise ApiError(404, "not-found", f"There are no statistics of {entity} here.")
     await reader_of(request, services, user)
     await check_known(services, user)
     start, end = bounds(range, datetime.now(await zone_of(services, user)))
+    ranked = await chart(services, user, counted, start, end)
+    skip = non_negative("offset", offset, 0)
+    most = min(MAX_ITEMS, non_negative("count", count, DEFAULT_ITEMS))
+    shown = ranked[skip : skip + most]
+    if not shown:
+        return Response(status_code=204)
+    labels = [label for _, label in _ENTITIES[counted]]
+    labels[0] = own_name or labels[0]
+    items = [{**dict(zip(labels, row[:-1], strict=True)), "listen_count": row[-1]} for row in shown]
+    name = entity.replace("-", "_")
+    payload = {
+        name: items,
+        "count": len(items),
+        f"total_{name[:-1]}_count": len(ranked),
+        "offset": skip,
+        **_about(user, range, start, end),
+    }
+    return json_reply({"payload": payload})
+
+
+async def chart(
+    services: Services, user: str, entity: str, start: datetime, end: datetime
+) -> list[tuple[Any, ...]]:
+    """Return ``(names..., plays)`` of what a listener played most between two moments.
+
+    Parameters
+    ----------
+    entity
+        ``artists``: (artist); ``releases``: (album, artist); ``recordings``: (title, artist).
+    """
+    columns = _ENTITIES[entity]
     names = ", ".join(column for column, _ in columns)
     rows = await rows_of(
         services,
@@ -90,24 +153,7 @@ async def top(
         {"user": user, "start": start, "end": end},
     )
     # Many names in many spellings: off the event loop.
-    ranked = await asyncio.to_thread(rank, rows)
-    skip = non_negative("offset", offset, 0)
-    most = min(MAX_ITEMS, non_negative("count", count, DEFAULT_ITEMS))
-    shown = ranked[skip : skip + most]
-    if not shown:
-        return Response(status_code=204)
-    items = [
-        {**{label: row[i] for i, (_, label) in enumerate(columns)}, "listen_count": row[-1]}
-        for row in shown
-    ]
-    payload = {
-        entity: items,
-        "count": len(items),
-        f"total_{entity[:-1]}_count": len(ranked),
-        "offset": skip,
-        **_about(user, range, start, end),
-    }
-    return json_reply({"payload": payload})
+    return await asyncio.to_thread(rank, rows)
 
 
 async def zone_of(services: Services, user: str) -> ZoneInfo:

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -41,6 +42,7 @@ def client(stack: RunningStack) -> Iterator[httpx.Client]:
                 "track_metadata": {
                     "artist_name": "Popol Vuh",
                     "track_name": f"Piece {i}",
+                    "release_name": "Hosianna Mantra",
                     "additional_info": {"recording_mbid": mbid},
                 },
             }
@@ -119,6 +121,57 @@ def test_feedback_by_every_id_that_is_shown(client: httpx.Client) -> None:
     for msid in wanted[:2]:
         client.post("/1/feedback/recording-feedback", json={"recording_msid": msid, "score": 0})
     assert wait_until(lambda: scores(recording_msids=wanted) == [0, 0, 0], 30, 0.2)
+
+
+def test_our_lists_are_playlists(client: httpx.Client) -> None:
+    """As Mopidy, Jellyfin and playlist tools read them: the kind, the id, the tracks by MBID."""
+    url = f"/1/user/{USER}/playlists"
+    page = client.get(f"{url}/createdfor?count=2&offset=1").json()
+    assert (page["count"], page["offset"], page["playlist_count"]) == (2, 1, 3)
+    tracks = {}
+    for each in client.get(f"{url}/createdfor").json()["playlists"]:
+        listed = each["playlist"]
+        extension = listed["extension"]["https://musicbrainz.org/doc/jspf#playlist"]
+        kind = extension["additional_metadata"]["algorithm_metadata"]["source_patch"]
+        assert USER in listed["title"]
+        assert listed["track"] == []
+        assert datetime.fromisoformat(listed["date"]).tzinfo is not None
+        identifier = listed["identifier"].removeprefix("https://listenbrainz.org/playlist/")
+        whole = client.get(f"/1/playlist/{identifier}").json()["playlist"]
+        assert whole["identifier"] == listed["identifier"]
+        tracks[kind] = whole["track"]
+    assert set(tracks) == {"weekly-jams", "weekly-exploration", "daily-jams"}
+    jams = tracks["weekly-jams"]
+    assert {each["creator"] for each in jams} >= {"Popol Vuh"}
+    named = {x["identifier"][0].removeprefix("https://musicbrainz.org/recording/") for x in jams}
+    assert named & set(MBIDS)
+    assert all(each["identifier"] and each["title"] for each in jams)
+    discovered = {each["title"] for each in tracks["weekly-exploration"]}
+    assert not discovered & {f"Piece {i}" for i in range(6)}
+    assert client.get(f"/1/playlist/{MBIDS[0]}").status_code == 404
+    for path in (url, f"{url}/collaborator", f"{url}/recommendations"):
+        assert client.get(path).status_code == 200
+    assert client.get(url).json() == {
+        "count": 0, "offset": 0, "playlist_count": 0, "playlists": [],
+    }  # fmt: skip
+    assert client.get(f"/1/user/{USER}/following").json() == {"following": [], "user": USER}
+    assert client.get(f"/1/user/{USER}/followers").json() == {"followers": [], "user": USER}
+    assert client.get(f"/1/user/{USER}/similar-users").json() == {"payload": []}
+
+
+def test_hours_of_the_week_and_albums(client: httpx.Client) -> None:
+    payload = client.get(f"/1/stats/user/{USER}/daily-activity").json()["payload"]
+    week = payload["daily_activity"]
+    assert [len(hours) for hours in week.values()] == [24] * 7
+    assert next(iter(week)) == "Monday"
+    assert sum(hour["listen_count"] for hours in week.values() for hour in hours) in (5, 6)
+    began = datetime.fromtimestamp(START, UTC)
+    assert week[began.strftime("%A")][began.hour]["listen_count"] > 0
+    payload = client.get(f"/1/stats/user/{USER}/release-groups").json()["payload"]
+    (album,) = payload["release_groups"]
+    assert album.pop("listen_count") in (5, 6)  # another test deletes one
+    assert album == {"release_group_name": "Hosianna Mantra", "artist_name": "Popol Vuh"}
+    assert payload["total_release_group_count"] == 1
 
 
 def test_ratings_of_recommendations(client: httpx.Client) -> None:
