@@ -32,6 +32,7 @@ from contracts.accounts import (
     token_row,
 )
 from contracts.audit import entry
+from contracts.listeners import listener_name
 
 router = APIRouter(prefix="/v1/sessions", tags=["account"], dependencies=[SCHEME])
 
@@ -86,8 +87,9 @@ async def sign_in(request: Request, services: With) -> Response:
     if given.token is not None:
         row = await _by_token(services, token, given.token.strip())
     elif given.user is not None and given.password is not None:
+        user = listener_name(given.user)
         row = token_row(
-            token, given.user, [LISTENER_ROLE], SESSION_LABEL, expires_at=datetime.now(UTC) + LASTS
+            token, user, [LISTENER_ROLE], SESSION_LABEL, expires_at=datetime.now(UTC) + LASTS
         )
         await _by_password(services, given.password, row, origin_of(request))
     else:

@@ -30,7 +30,7 @@ from contracts.accounts import (
 from contracts.audit import entry
 from contracts.errors import InvalidEvent
 from contracts.imports import IMPORT_LABEL
-from contracts.listeners import check_new_listener
+from contracts.listeners import check_new_listener, listener_name
 
 router = APIRouter(prefix="/v1", tags=["account"])
 
@@ -118,7 +118,7 @@ async def all_tokens(services: With, caller: Caller, user: str | None = None) ->
 async def make_token(request: Request, services: With, caller: Caller) -> Response:
     """Make a token of the account, or of another (administrators)."""
     given = await read_struct(request, TokenIn)
-    user = given.user or caller.user_id
+    user = listener_name(given.user) if given.user else caller.user_id
     _check_may_make(caller, user, given)
     try:
         check_new_listener(user)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+from api.errors import ApiError
 from api.feedback import feedback_record
+from api.lastfm import about, charts
 from api.lastfm.browser import issue_token, redeem_token
 from api.lastfm.errors import INVALID_METHOD, INVALID_PARAMETERS, LastfmError, try_again
-from api.lastfm.library import get_info, get_recent_tracks
+from api.lastfm.library import get_info, get_recent_tracks, remove_scrobble
 from api.lastfm.params import Params
 from api.lastfm.plays import Outcome, now_playing_of, record
+from api.lastfm.reading import as_lastfm
 from api.lastfm.sessions import Session, log_in, log_in_md5, require_session
 from api.lastfm.tree import Node
 from api.listenbrainz.playing_now import set_playing_now
@@ -91,6 +94,19 @@ METHODS: dict[str, Method] = {
     "track.unlove": unlove,
     "user.getinfo": get_info,
     "user.getrecenttracks": get_recent_tracks,
+    "user.getlovedtracks": charts.get_loved_tracks,
+    "user.gettopartists": charts.top("artists"),
+    "user.gettopalbums": charts.top("albums"),
+    "user.gettoptracks": charts.top("tracks"),
+    "user.getweeklychartlist": charts.get_weekly_chart_list,
+    "user.getweeklyartistchart": charts.weekly("artists"),
+    "user.getweeklyalbumchart": charts.weekly("albums"),
+    "user.getweeklytrackchart": charts.weekly("tracks"),
+    "track.getinfo": about.get_track,
+    "artist.getinfo": about.get_artist,
+    "artist.getsimilar": about.get_similar_artists,
+    "artist.gettoptracks": about.get_top_tracks,
+    "library.removescrobble": remove_scrobble,
 }
 
 
@@ -106,7 +122,10 @@ async def call(services: Services, params: Params) -> Node | None:
     if method is None:
         raise LastfmError(INVALID_METHOD, "Invalid Method - No method with that name here.")
     params.check_signature(services.settings.lastfm_secret)
-    return await method(services, params)
+    try:
+        return await method(services, params)
+    except ApiError as error:
+        raise as_lastfm(error) from None
 
 
 async def _feedback(services: Services, params: Params, kind: str) -> None:

@@ -41,6 +41,7 @@ from contracts.accounts import (
     TokenRow,
     token_row,
 )
+from contracts.listeners import listener_name
 
 LABEL = "scrobbler session"
 _GOOD = "revoked_at is null and (expires_at is null or expires_at > now())"
@@ -115,6 +116,7 @@ async def log_in(services: Services, user: str, password: str, origin: str = "")
     LastfmError
         4, or 16 when accounts cannot be read.
     """
+    user = listener_name(user)
     identity = await identify(services, password)
     if identity is not None and identity.user_id == user and identity.may_scrobble_for(user):
         return Session(user, password)
@@ -165,11 +167,13 @@ async def log_in_md5(services: Services, user: str, proof: str, salt: str | None
     LastfmError
         4, or 16.
     """
-    for digest, stored, expires, ended in await query(services, _TOKENS, (user,)):
+    name = listener_name(user)
+    for digest, stored, expires, ended in await query(services, _TOKENS, (name,)):
+        # The player hashed the name as it was typed.
         wanted = md5(user + stored) if salt is None else md5(stored + salt)
         if hmac.compare_digest(wanted.encode(), proof.lower().encode()):
-            key = _session_key(user, stored, ended)
-            return await _open(services, user, key, digest, expires)
+            key = _session_key(name, stored, ended)
+            return await _open(services, name, key, digest, expires)
     raise LastfmError(
         AUTHENTICATION_FAILED,
         "Invalid username or password (create one with: segue keys create USER --scrobbler).",

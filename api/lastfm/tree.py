@@ -23,7 +23,9 @@ class Node:
     Attributes
     ----------
     holds
-        Name of the children, where there may be none of them: an empty array in JSON.
+        Name of the children of a list: in JSON they are always an array, however many there are.
+        Last.fm itself gives an object for one; clients that take that take an array too, and others
+        take nothing else.
 
     Examples
     --------
@@ -33,6 +35,8 @@ class Node:
     {'#text': 'Air', 'corrected': '0'}
     >>> Node("recenttracks", attributes={"total": "0"}, holds="track").json()
     {'@attr': {'total': '0'}, 'track': []}
+    >>> Node("toptags", children=[Node("tag", "rock")], holds="tag").json()
+    {'tag': ['rock']}
     """
 
     name: str
@@ -50,13 +54,13 @@ class Node:
         return f"<{self.name}{attributes}>{inner}</{self.name}>"
 
     def json(self) -> Any:
-        """Return the element as JSON: one child of a name is an object, several are an array."""
+        """Return the element as JSON: one child of a name is an object, several an array."""
         if not self.children and not self.holds:
             if not self.attributes:
                 return self.text
             return {"#text": self.text, **self.attributes}
         made: dict[str, Any] = {"@attr": dict(self.attributes)} if self.attributes else {}
-        if not self.children:
+        if self.holds:
             made[self.holds] = []
         for child in self.children:
             value = child.json()

@@ -56,13 +56,24 @@ async def delete_listen(request: Request, services: With) -> Response:
     identity = await authorize(services.accounts, request.scope)
     identity.check_acts_for(identity.user_id)
     second, msid = _read(await read_body(request.scope, request.receive, 65_536))
-    rows = await rows_of(services, _AT, {"user": identity.user_id, "second": second})
+    await forget_plays(services, identity.user_id, second, msid, origin_of(request))
+    return json_reply({"status": "ok"})
+
+
+async def forget_plays(services: Services, user: str, second: int, msid: str, origin: str) -> None:
+    """Ask for the plays of one recording that began in one second to be deleted.
+
+    Raises
+    ------
+    ApiError
+        503: it was not put on record.
+    """
+    rows = await rows_of(services, _AT, {"user": user, "second": second})
     events = [event for event, artist, title in rows if recording_msid(artist, title) == msid]
     if events:
-        merged = {"user": identity.user_id, "events": events}
+        merged = {"user": user, "events": events}
         events += [event for (event,) in await rows_of(services, _MEMBERS, merged)]
-        await _ask(services, identity.user_id, events, origin_of(request))
-    return json_reply({"status": "ok"})
+        await _ask(services, user, events, origin)
 
 
 async def _ask(services: Services, user: str, events: list[UUID], origin: str) -> None:

@@ -13,6 +13,7 @@ from api.http import read_body
 from api.listenbrainz.authorize import authorize
 from api.listenbrainz.queries import check_known, reader_of, rows_of
 from api.web import SCHEME, With, body_of, json_reply
+from contracts.listeners import listener_name
 
 router = APIRouter(prefix="/1", tags=["ListenBrainz"], dependencies=[SCHEME])
 SERVICES = ("lastfm", "librefm")
@@ -33,6 +34,7 @@ async def latest_import(
     request: Request, services: With, user_name: str, service: str = "lastfm"
 ) -> Response:
     """Return the newest imported listen of a listener, 0 before the first import."""
+    user_name = listener_name(user_name)
     await reader_of(request, services, user_name)
     if service not in SERVICES:
         raise ApiError(400, "bad-parameter", f"Service must be one of {', '.join(SERVICES)}.")

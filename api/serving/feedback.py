@@ -17,7 +17,7 @@ from api.web import Caller, With, answers, body_of, json_reply
 from contracts.audit import entry
 from contracts.errors import BrokerUnavailable, InvalidEvent
 from contracts.ids import track_id
-from contracts.listeners import check_user
+from contracts.listeners import check_user, listener_name
 
 router = APIRouter(prefix="/v1", tags=["serving"])
 MAX_BODY = 65_536
@@ -59,7 +59,7 @@ _DECODER = msgspec.json.Decoder(FeedbackIn)
 async def feedback(request: Request, services: With, caller: Caller) -> Response:
     """Append the feedback of one listener on one track."""
     given = _read(await read_body(request.scope, request.receive, MAX_BODY))
-    user = given.user or caller.user_id
+    user = listener_name(given.user) if given.user else caller.user_id
     caller.check_acts_for(user)
     try:
         check_user(user)

@@ -16,8 +16,9 @@ import httpx
 import msgspec
 import pytest
 
+from api.auth import Identity
 from contracts.events import Feedback, Play, Submission
-from tests.api.conftest import World
+from tests.api.conftest import TOKENS, World
 
 NOW = int(time.time()) - 600
 MBID = "8f3471b5-7e6a-48da-86a9-c1c07a0f47ae"
@@ -297,3 +298,23 @@ async def test_pages_may_call_lastfm_with_a_header_of_their_own(client: httpx.As
     allowed = await client.options("/2.0/", headers=asked)
     assert allowed.status_code == 200
     assert allowed.headers["access-control-allow-origin"] == "*"
+
+
+async def test_a_name_in_another_unicode_form_is_the_same_listener(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """macOS and some file systems write an accent as a character of its own."""
+    composed, apart = "Ren\u00e9", "Rene\u0301"
+    monkeypatch.setitem(TOKENS, "rene-token", Identity(composed, frozenset({"listener"})))
+    headers = {"authorization": "Token rene-token"}
+    for path in (
+        f"/1/user/{quote(apart)}/listen-count",
+        f"/v1/users/{quote(apart)}/recommendations",
+        f"/v1/users/{quote(apart)}/stats?from=2024-01-01&to=2024-01-31",
+        f"/1/latest-import?user_name={quote(apart)}",
+    ):
+        answer = await client.get(path, headers=headers)
+        assert answer.status_code != 403, path
+    given = {"kind": "love", "artist": "A", "title": "T", "user": apart}
+    loved = await client.post("/v1/feedback", headers=headers, json=given)
+    assert loved.status_code == 202

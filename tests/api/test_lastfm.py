@@ -157,7 +157,7 @@ async def test_fifty_one_are_too_many(client: httpx.AsyncClient) -> None:
     ("fields", "code", "status"),
     [
         ({}, 6, 400),
-        ({"method": "artist.getInfo"}, 3, 400),
+        ({"method": "geo.getTopArtists"}, 3, 400),
         ({"method": "track.scrobble"}, 6, 400),
         ({"method": "track.scrobble", "sk": "nope", "artist": "a", "track": "b"}, 9, 403),
         ({"method": "track.scrobble", "sk": "", "artist": "a", "track": "b"}, 9, 403),
@@ -248,3 +248,36 @@ async def test_hostile_forms_never_break_the_server(
 ) -> None:
     answer = await client.post(path, content=body)
     assert answer.status_code < 500
+
+
+async def test_a_bad_key_is_told_from_none(client: httpx.AsyncClient) -> None:
+    """Players log in again after 9, and only then."""
+    for method in ("user.getInfo", "user.getRecentTracks", "user.getTopArtists", "track.getInfo"):
+        fields = {"method": method, "format": "json", "artist": "a", "track": "t"}
+        bad = await client.post(URL, content=form(**fields, sk="gone", api_key="x"))
+        assert (bad.status_code, bad.json()["error"]) == (403, 9), method
+        none = await client.post(URL, content=form(**fields, api_key="x"))
+        assert (none.status_code, none.json()["error"]) == (403, 17), method
+        other = await call(client, **fields, user="eve")
+        assert other.json()["error"] == 17, method
+        # A token as the api_key is known; PostgreSQL is away in this test.
+        widget = await client.post(URL, content=form(**fields, api_key="ada-token"))
+        assert (widget.status_code, widget.json()["error"]) == (503, 16), method
+
+
+def test_a_list_is_an_array_however_long() -> None:
+    for count in range(3):
+        node = Node("toptracks", children=[Node("track", "x")] * count, holds="track")
+        assert node.json() == {"track": ["x"] * count}
+        assert ElementTree.fromstring(node.xml()).findall("track").__len__() == count
+
+
+async def test_what_a_chart_cannot_be_asked(client: httpx.AsyncClient) -> None:
+    for fields in (
+        {"method": "user.getTopArtists", "period": "2day"},
+        {"method": "user.getTopTracks", "limit": "many"},
+        {"method": "library.removeScrobble", "artist": "a", "track": "t"},
+        {"method": "track.getInfo", "artist": "a"},
+    ):
+        answer = await call(client, format="json", **fields)
+        assert answer.json()["error"] == 6, fields

@@ -15,6 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from infra.cli.commands.keys import app as keys
+from infra.operations.erasure.run import run_pending
 from infra.stack.process import wait_until
 from tests.integration.conftest import RunningStack
 from tests.integration.tls import TlsFront
@@ -109,6 +110,80 @@ def test_pylast_end_to_end(stack: RunningStack, front: TlsFront, token_of: Any) 
     assert wait_until(refused, 5)
     again = pylast.md5(key["token"])
     assert refusal(lambda: login.get_session_key("pia", again)) == "4"
+
+
+def test_what_players_read(stack: RunningStack, front: TlsFront, token_of: Any) -> None:
+    """Charts, love, tracks and artists, through the unmodified client and as JSON."""
+    key = token_of("pira")
+    net = network(front)
+    net.session_key = key["token"]
+    now = int(time.time())
+    plays = [("Faust", "Jennifer", 3), ("Faust", "Krautrock", 2), ("Cluster", "Zum Wohl", 1)]
+    listed = [(artist, title) for artist, title, count in plays for _ in range(count)]
+    net.scrobble_many(
+        [
+            {
+                "artist": artist, "title": title, "timestamp": now - 400 * (i + 1),
+                "album": "IV" if artist == "Faust" else "Zuckerzeit", "duration": 240,
+            }
+            for i, (artist, title) in enumerate(listed)
+        ]
+    )  # fmt: skip
+    net.get_track("Faust", "Krautrock").love()
+    stack.wait_applied(60, ("history-sink", "learner", "listeners"))
+    user = net.get_user("pira")
+    for period in (pylast.PERIOD_OVERALL, pylast.PERIOD_7DAYS):
+        artists = user.get_top_artists(period=period)
+        assert [(str(top.item), int(top.weight)) for top in artists] == [
+            ("Faust", 5),
+            ("Cluster", 1),
+        ]
+    assert [str(top.item) for top in user.get_top_albums()] == [
+        "Faust - IV",
+        "Cluster - Zuckerzeit",
+    ]
+    assert [int(top.weight) for top in user.get_top_tracks(limit=2)] == [3, 2]
+    weeks = user.get_weekly_chart_dates()
+    if weeks:  # on a Monday the plays of today are in no whole week yet
+        user.get_weekly_artist_charts(*weeks[-1])
+    monday = int(now // 604_800 * 604_800)
+    chart = user.get_weekly_track_charts(str(monday - 604_800), str(now + 60))
+    assert (str(chart[0].item), int(chart[0].weight)) == ("Faust - Jennifer", 3)
+    assert [str(loved.track) for loved in user.get_loved_tracks()] == ["Faust - Krautrock"]
+    track = pylast.Track("Faust", "Krautrock", net, username="pira")
+    assert (int(track.get_userplaycount()), track.get_userloved()) == (2, True)
+    assert track.get_duration() == 240_000
+    artist = pylast.Artist("faust", net, username="pira")
+    assert int(artist.get_userplaycount()) == 5
+    assert artist.get_similar() == []
+    tracks = artist.get_top_tracks()
+    assert [str(top.item) for top in tracks] == ["faust - Jennifer", "faust - Krautrock"]
+
+    def read(**fields: str) -> Any:
+        return sent(stack, sk=key["token"], **fields)
+
+    unknown = read(method="track.getInfo", artist="Nobody", track="Nothing")
+    assert unknown["error"] == 6
+    recent = read(method="user.getRecentTracks", limit="1", extended="1")["recenttracks"]["track"]
+    assert (recent[0]["artist"]["name"], recent[0]["loved"]) == ("Faust", "0")
+    plain = read(method="user.getRecentTracks", limit="1")["recenttracks"]["track"]
+    assert plain[0]["artist"]["#text"] == "Faust"
+    assert plain[0]["image"][2] == {"#text": "", "size": "large"}
+    assert plain[0]["url"] == "https://www.last.fm/music/Faust/_/Jennifer"
+    top = read(method="user.getTopArtists", limit="1")["topartists"]
+    assert (top["artist"][0]["@attr"], top["@attr"]["total"]) == ({"rank": "1"}, "2")
+    assert read(method="user.getLovedTracks", page="2")["lovedtracks"]["track"] == []
+    # A widget has the token as its api_key and no session.
+    widget = sent(stack, method="user.getRecentTracks", user="pira", api_key=key["token"])
+    assert widget["recenttracks"]["@attr"]["total"] == "6"
+    # Deleting: not with a session that may only scrobble.
+    gone = {"artist": "Cluster", "track": "Zum Wohl", "timestamp": str(now - 400 * 6)}
+    session = sent(stack, method="auth.getSession", token=consented(stack, key["token"]))
+    only = session["session"]["key"]
+    assert sent(stack, method="library.removeScrobble", sk=only, **gone)["error"] == 4
+    assert read(method="library.removeScrobble", **gone) == {}
+    assert run_pending(stack.settings, settle=0) == (1, 1)
+    assert read(method="user.getInfo")["user"]["playcount"] == "5"
 
 
 def test_pylast_logs_in_through_the_browser(
