@@ -91,6 +91,9 @@ class Simulation:
 
     simulate: float = setting(5.0, "Plays per second.", rule=Rule(above=0, below=1e6))
     simulate_seed: int = setting(7, "Chooses the invented catalogue and its people.")
+    simulate_lists: bool = setting(
+        True, "Listeners ask for lists before a quarter of their plays, and play from them."
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from contracts.settings import Settings
 from infra.simulator.catalogue import Catalogue, build
 from infra.simulator.crowd import Crowd
 from infra.simulator.listener import Heard
+from infra.simulator.lists import Lists
 
 log = logging.getLogger("segue.simulator")
 
@@ -108,7 +109,8 @@ class Poster:
 
     def _body(self, heard: Heard) -> dict[str, Any]:
         track = self._catalogue.tracks[heard.track]
-        return {
+        named = {} if heard.impression is None else {"impression_id": heard.impression}
+        return named | {
             "user": heard.user,
             "artist": track.artist,
             "title": track.title,
@@ -170,6 +172,8 @@ def run(settings: Settings) -> int:
         if not stop.is_set():
             runs.write_text(f"{number + 1}\n")
             log.info("history posted: %d plays", poster.accepted)
+        if chosen.simulate_lists:
+            crowd.lists = Lists(client, catalogue)
         _live(crowd, poster, stop)
     return 0
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from random import Random
 
 from infra.simulator.catalogue import Catalogue
 from infra.simulator.listener import Heard, Listener
+from infra.simulator.lists import Offered
 
 #: Mean seconds between two plays of one listener, sessions and gaps together; measured over
 #: 300 listeners and a week (a test holds it to their behaviour).
@@ -39,6 +40,8 @@ class Crowd:
     ) -> None:
         wanted = rate * SECONDS_PER_PLAY
         count = round(min(MAX_LISTENERS, max(MIN_LISTENERS, wanted)))
+        #: Where listeners get lists; nowhere at first.
+        self.lists: Callable[[str], Offered | None] | None = None
         #: How much faster than real time they live.
         self.speed = wanted / count
         self._start = start
@@ -54,7 +57,7 @@ class Crowd:
         heapq.heapify(self._pending)
 
     def _play(self, number: int, begin: int) -> None:
-        heard, following = self.listeners[number].listen(begin, self._rng)
+        heard, following = self.listeners[number].listen(begin, self._rng, self.lists)
         self._next[number] = begin + int((following - begin) / self.speed)
         end = begin + int(heard.ms_played / self.speed)
         heapq.heappush(self._pending, (end, number, heard))

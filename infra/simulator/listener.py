@@ -1,11 +1,13 @@
-"""One simulated listener: tastes, favourites, sessions, skips."""
+"""One simulated listener: tastes, favourites, sessions, skips, and what they take from lists."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
 from infra.simulator.catalogue import GENRES, SUCCESSORS, Catalogue
+from infra.simulator.lists import Offered
 
 #: How the next track of a session is chosen (sums to 1).
 FOLLOW, SAME_ARTIST, FAVOURITE, REPEAT, EXPLORE = 0.45, 0.13, 0.17, 0.05, 0.20
@@ -15,6 +17,11 @@ SKIP_FAVOURITE, SKIP_LIKED, SKIP_OTHER = 0.04, 0.18, 0.50
 SESSION_PLAYS = 12
 SESSION_GAP = 20 * 60
 FAVOURITES = 20
+#: How often a listener asks for a list before the next track, where there are lists.
+ASK = 0.25
+#: How likely a listener takes a track of a list when they look at it: one they love, one of their
+#: genres, any other. They look from the top and take the first.
+TAKE_FAVOURITE, TAKE_LIKED, TAKE_OTHER = 0.35, 0.12, 0.02
 
 _GENRES = list(GENRES)
 
@@ -28,6 +35,7 @@ class Heard:
     played_at: int
     ms_played: int
     skipped: bool
+    impression: str | None = None
 
 
 class Listener:
@@ -78,8 +86,27 @@ class Listener:
             return rng.choice(self.favourites)
         return current if how == REPEAT else self._explore(rng)
 
-    def listen(self, now: int, rng: Random) -> tuple[Heard, int]:
+    def _taken(self, offered: Offered, rng: Random) -> int | None:
+        """Return the first track of a list that the listener takes."""
+        for index in offered.tracks:
+            if index in self.favourites:
+                chance = TAKE_FAVOURITE
+            else:
+                genre = self._catalogue.tracks[index].genre
+                chance = TAKE_LIKED if genre in self.likes else TAKE_OTHER
+            if rng.random() < chance:
+                return index
+        return None
+
+    def listen(
+        self, now: int, rng: Random, lists: Callable[[str], Offered | None] | None = None
+    ) -> tuple[Heard, int]:
         """Play one track from `now`.
+
+        Parameters
+        ----------
+        lists
+            Returns a list for a listener; ``None``: the listener always chooses.
 
         Returns
         -------
@@ -89,7 +116,10 @@ class Listener:
         if self._left <= 0:
             self._current = None
             self._left = 1 + int(rng.expovariate(1 / (SESSION_PLAYS - 0.5)))
-        index = self._next_track(rng)
+        offered = lists(self.user) if lists is not None and rng.random() < ASK else None
+        taken = None if offered is None else self._taken(offered, rng)
+        index = self._next_track(rng) if taken is None else taken
+        impression = offered.impression if offered is not None and taken is not None else None
         track = self._catalogue.tracks[index]
         if index in self.favourites:
             chance = SKIP_FAVOURITE
@@ -98,7 +128,7 @@ class Listener:
         skipped = rng.random() < chance
         share = rng.betavariate(1.2, 5.0) if skipped else 1.0
         ms_played = max(1000, int(track.duration_ms * share))
-        heard = Heard(self.user, index, now, ms_played, skipped)
+        heard = Heard(self.user, index, now, ms_played, skipped, impression)
         # After a skip the session goes on from what was playing before: a dislike leads nowhere.
         if not skipped or self._current is None:
             self._current = index

@@ -16,6 +16,7 @@ from infra.simulator.catalogue import GENRES, Catalogue, build
 from infra.simulator.client import BATCH, Poster
 from infra.simulator.crowd import MAX_LISTENERS, SECONDS_PER_PLAY, Crowd
 from infra.simulator.listener import Heard, Listener
+from infra.simulator.lists import Lists, Offered
 
 _DAY = 86_400_000
 
@@ -57,6 +58,29 @@ def test_people_are_the_same_in_every_run(catalogue: Catalogue) -> None:
     first, again = (Listener(7, 3, catalogue) for _ in range(2))
     assert first.favourites == again.favourites
     assert first.favourites != Listener(7, 4, catalogue).favourites
+
+
+def test_listeners_take_what_they_like_from_lists(catalogue: Catalogue) -> None:
+    """A list of good tracks is taken from more often than one of others, and the play names it."""
+    taken = {}
+    for name in ("liked", "other"):
+        crowd = Crowd(catalogue, 7, 200 / SECONDS_PER_PLAY, 0)
+        by_user = {listener.user: listener for listener in crowd.listeners}
+        asked = []
+
+        def lists(user: str, name: str = name) -> Offered:
+            asked.append(user)  # noqa: B023  called within this turn of the loop
+            likes = by_user[user].likes  # noqa: B023
+            genres = [g for g in GENRES if (g in likes) == (name == "liked")]
+            return Offered([catalogue.by_genre[g][0] for g in genres], f"{name}-{len(asked)}")  # noqa: B023
+
+        crowd.lists = lists
+        plays = list(crowd.until(_DAY // 4))
+        named = [play.impression for play in plays if play.impression]
+        assert len(set(named)) == len(named)
+        taken[name] = len(named) / len(asked)
+        assert 0.15 < len(asked) / len(plays) < 0.35
+    assert taken["liked"] > 1.3 * taken["other"] > 0
 
 
 def test_the_rate_is_kept(plays: list[Heard]) -> None:
@@ -157,3 +181,26 @@ def test_refused_plays_are_counted_and_not_sent_for_ever(
     poster.flush()
     assert sizes == [3, 2]
     assert (poster.accepted, poster.refused) == (2, 3)
+
+
+def test_lists_come_from_the_api_and_an_absent_one_is_left_alone(catalogue: Catalogue) -> None:
+    first = catalogue.tracks[0]
+    calls = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        calls.append(request.url.path)
+        if len(calls) > 1:
+            return httpx.Response(503)
+        shown = [
+            {"artist": "Nobody", "title": "Unknown"},
+            {"artist": first.artist, "title": first.title},
+        ]
+        return httpx.Response(200, json={"impression_id": "i", "recommendations": shown})
+
+    client = httpx.Client(transport=httpx.MockTransport(answer), base_url="http://api")
+    lists = Lists(client, catalogue)
+    assert lists("sim-00001") == Offered([0], "i")
+    assert lists("sim-00001") is None
+    assert lists("sim-00001") is None, "it is not asked again at once"
+    assert calls == ["/v1/users/sim-00001/recommendations"] * 2
+    assert (lists.asked, lists.missed) == (1, 1)
