@@ -12,7 +12,7 @@ from fastapi.responses import HTMLResponse
 from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
 
-from api import health, hot, privacy
+from api import docs_try, health, hot, privacy
 from api.account import me, relays, sessions, tokens
 from api.catalogue import find, pages, stations
 from api.docs import ICON, SCRIPT, render
@@ -27,7 +27,7 @@ from api.listenbrainz import delete, imports, playlists, ratings, read, recommen
 from api.listenbrainz import feedback as said
 from api.listeners import artists, events, opinions, plays
 from api.listeners import stats as period
-from api.openapi import describe
+from api.openapi import describe, operation_id
 from api.operation import runs, state, suspects, trail
 from api.services import Services
 from api.serving import catalogue, feedback, reasons, reports, trending
@@ -57,6 +57,7 @@ def create_app(services: Services) -> Edge:
         redirect_slashes=False,
         docs_url=None,
         redoc_url=None,
+        generate_unique_id_function=operation_id,
     )
     app.state.services = services
     gate = Gate(services.accounts, services.rates, services.settings)
@@ -94,6 +95,7 @@ def create_app(services: Services) -> Edge:
         browser,
         audioscrobbler,
         health,
+        docs_try,
     ):
         app.include_router(module.router)
     app.add_api_route("/docs", _docs, include_in_schema=False)

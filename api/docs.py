@@ -74,7 +74,8 @@ def render(document: dict[str, Any], address: str) -> str:
         f"<p>{escape(info['description'])}</p>"
         '<p>Machine-readable: <a href="/openapi.json">/openapi.json</a>. Tokens go into the header '
         "<code>Authorization: Bearer &lt;token&gt;</code>; <code>TOKEN=...</code> in a shell makes "
-        "the calls below work.</p>"
+        "the calls below work. To call the API from a page: "
+        '<a href="/docs/try">/docs/try</a>.</p>'
         '<p hidden><label for="filter">Show only</label><input id="filter" type="search"></p>'
         f"{''.join(parts)}</main></html>"
     )
@@ -101,9 +102,13 @@ def _operation(
         f'<details class="operation" id="{anchor}"><summary><b>{method.upper()}</b>'
         f"<code>{escape(path)}</code> "
         f"<span>{escape(operation.get('summary', ''))}</span></summary>"
-        f"<p>{escape(operation.get('description', ''))}</p><table>{''.join(rows)}</table>"
+        f"{_paragraphs(operation.get('description', ''))}<table>{''.join(rows)}</table>"
         f"<pre>{call}</pre>{_answer(operation)}</details>"
     )
+
+
+def _paragraphs(text: str) -> str:
+    return "".join(f"<p>{escape(part)}</p>" for part in text.split("\n\n"))
 
 
 def _call(
@@ -122,6 +127,8 @@ def _call(
     parts = ["curl", *(["-X", method.upper()] if method not in ("get", "post") else [])]
     parts += ['-H "Authorization: Bearer $TOKEN"', f'"{target}"']
     body = operation.get("requestBody", {}).get("content", {}).get("application/json")
+    if "application/octet-stream" in operation.get("requestBody", {}).get("content", {}):
+        parts.append("--data-binary @FILE")
     if body:
         example = json.dumps(_example(body["schema"], document), ensure_ascii=False)
         parts.append(f"-d '{example}'")

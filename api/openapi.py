@@ -7,11 +7,15 @@ from typing import Any
 import msgspec
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
 
+from api import access, shapes
 from api.errors import ErrorBody
 from api.lastfm.methods import ROUTE as LASTFM
+from api.listenbrainz import described
 from api.listenbrainz.limits import PREFIX
 from api.listenbrainz.replies import ListenBrainzError
+from api.names import NAMES
 from api.web import DOCUMENTED
 
 _REFERENCE = "#/components/schemas/{name}"
@@ -27,25 +31,76 @@ _ERRORS = {
     "503": "A dependency does not answer; try again.",
 }
 _OPEN = ("/healthz", "/readyz", "/metrics")
+#: Answers whose shape is told beside the endpoint.
+_ANSWERS = described.ANSWERS | shapes.ANSWERS
+_SCHEMES = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "`Authorization: Bearer <token>`",
+    },
+    "token": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "Authorization",
+        "description": "`Token <token>`, as players that speak ListenBrainz send it.",
+    },
+}
+_LIMITS = {
+    name: {"description": text, "schema": {"type": "integer"}}
+    for name, text in {
+        "X-RateLimit-Limit": "Requests in the window.",
+        "X-RateLimit-Remaining": "Requests that are left of it.",
+        "X-RateLimit-Reset-In": "Seconds until the next window.",
+    }.items()
+}
+
+
+def operation_id(route: APIRoute) -> str:
+    """Return the id of a route's operation."""
+    (method,) = route.methods or {""}
+    return NAMES.get(f"{method} {route.path_format}", route.name)
 
 
 def describe(app: FastAPI) -> dict[str, Any]:
     """Return the document (made once)."""
     if app.openapi_schema is None:
         document = get_openapi(
-            title=app.title, version=app.version, description=app.description, routes=app.routes
-        )
-        structs = [*DOCUMENTED, ErrorBody, ListenBrainzError]
+            title=app.title, version=app.version, description=app.description, routes=app.routes,
+            servers=[{"url": "/"}],
+            license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        )  # fmt: skip
+        structs = [*DOCUMENTED, ErrorBody, ListenBrainzError, *_ANSWERS.values()]
         _, schemas = msgspec.json.schema_components(structs, ref_template=_REFERENCE)
-        components = document.setdefault("components", {}).setdefault("schemas", {})
+        document["components"] |= {"securitySchemes": _SCHEMES, "headers": _LIMITS}
+        components = document["components"].setdefault("schemas", {})
         components.update(schemas)
         for name in ("HTTPValidationError", "ValidationError"):
             components.pop(name, None)
         for path, methods in document["paths"].items():
-            for operation in methods.values():
+            for method, operation in methods.items():
+                _describe_access(f"{method.upper()} {path}", operation)
                 _describe_errors(path, operation["responses"])
         app.openapi_schema = document
     return app.openapi_schema
+
+
+def _describe_access(name: str, operation: dict[str, Any]) -> None:
+    """Say who may call an operation, what it answers and which limits it tells."""
+    opened = name in access.OPEN
+    operation["security"] = [] if opened else [{"bearer": []}, {"token": []}]
+    operation["x-roles"] = sorted(access.ROLES_OF.get(name, ()))
+    if words := access.in_words(name):
+        operation["description"] = f"{operation.get('description', '')}\n\n{words}".strip()
+    if (struct := _ANSWERS.get(name)) is not None:
+        good = operation["responses"].setdefault("200", {"description": "Success."})
+        content = good.setdefault("content", {}).setdefault("application/json", {})
+        content["schema"] = {"$ref": _REFERENCE.format(name=struct.__name__)}
+    if name.partition(" ")[2] not in _OPEN:
+        limits = {key: {"$ref": f"#/components/headers/{key}"} for key in _LIMITS}
+        for status, answer in operation["responses"].items():
+            if status.startswith("2"):
+                answer["headers"] = limits
 
 
 def _describe_errors(path: str, responses: dict[str, Any]) -> None:

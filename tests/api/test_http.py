@@ -8,6 +8,7 @@ import time
 import httpx
 import pytest
 
+from api import docs_try
 from contracts.heartbeat import Heartbeat, encode
 from tests.api.conftest import World
 
@@ -89,6 +90,43 @@ async def test_docs_need_no_other_server(client: httpx.AsyncClient) -> None:
     page = (await client.get("/docs")).text
     assert "/v1/plays" in page
     assert set(re.findall(r"https?://[^/&;]+", page)) == {"http://segue"}  # in calls to copy
+
+
+async def test_operations_have_names_of_their_own_and_named_answers(
+    client: httpx.AsyncClient,
+) -> None:
+    document = (await client.get("/openapi.json")).json()
+    ids, untyped = [], []
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            ids.append(operation["operationId"])
+            untyped += [
+                f"{method} {path} {status}"
+                for status, answer in operation["responses"].items()
+                if status.startswith("2") and path != "/2.0/"
+                for kind, content in answer.get("content", {}).items()
+                if kind == "application/json" and "$ref" not in content["schema"]
+            ]
+    assert not untyped
+    assert not [name for name in ids if not re.fullmatch(r"[a-z]+(_[a-z]+)*", name)]
+    twice = {name for name in ids if ids.count(name) > 1}
+    assert not twice, "name these in api/names.py"
+    assert not [name for name in ids if name.endswith(("_get", "_post", "_put"))]
+
+
+async def test_a_page_to_try_the_api_without_another_server(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = await client.get("/docs/try")
+    assert page.status_code == 200
+    assert "http" not in re.sub(r"http-equiv", "", page.text)
+    assert "script-src 'self';" in page.headers["content-security-policy"]
+    for address in re.findall(r'(?:src|href)="(/docs/try/[^"]+)"', page.text):
+        assert (await client.get(address)).status_code == 200, address
+    monkeypatch.setattr(docs_try, "folder", lambda: None)
+    missing = await client.get("/docs/try")
+    assert missing.status_code == 404
+    assert "segue[docs]" in missing.text
 
 
 @pytest.mark.parametrize(

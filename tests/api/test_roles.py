@@ -122,7 +122,8 @@ RULES: dict[str, tuple[frozenset[str], Any]] = {
 }
 #: Open to all: what asks for a key in the body or the address, and what tells nothing of anybody.
 OPEN_ROUTES = {
-    "GET /openapi.json", "GET /docs", "GET /docs.js", "GET /favicon.ico", "GET /",
+    "GET /openapi.json", "GET /docs", "GET /docs.js", "GET /docs/try", "GET /docs/try/{name}",
+    "GET /favicon.ico", "GET /",
     "GET /healthz", "GET /readyz", "GET /metrics",
     "GET /1/validate-token", "GET /1/latest-import", "GET /v1/erasures/{request_id}",
     "POST /v1/sessions", "POST /2.0", "POST /2.0/", "GET /2.0", "GET /2.0/",
@@ -149,6 +150,21 @@ def test_every_route_has_a_rule(world: World) -> None:
     found = set(routes(world))
     assert found - known == set(), "say in RULES who may ask for these"
     assert known - found == set(), "these are no routes any more"
+
+
+async def test_the_documentation_says_who_may_call(client: httpx.AsyncClient) -> None:
+    document = (await client.get("/openapi.json")).json()
+    rules = {**{route: allowed for route, (allowed, _) in RULES.items()}, **WAITING}
+    expected = {re.sub(r":path}", "}", route): allowed for route, allowed in rules.items()}
+    wrong = {}
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            route = f"{method.upper()} {path}"
+            allowed = expected.get(route, frozenset())
+            said = frozenset(operation["x-roles"]), bool(operation["security"])
+            if said != (allowed, bool(allowed)):
+                wrong[route] = sorted(allowed)
+    assert not wrong, "say so in api/access.py"
 
 
 @pytest.fixture
