@@ -14,6 +14,7 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from api import docs_try, health, hot, privacy
 from api.account import me, relays, sessions, tokens
+from api.analytics import lineage, metrics, quality
 from api.catalogue import find, pages, stations
 from api.docs import ICON, SCRIPT, render
 from api.edge import Edge, error_reply
@@ -28,7 +29,7 @@ from api.listenbrainz import feedback as said
 from api.listeners import artists, events, opinions, plays
 from api.listeners import stats as period
 from api.openapi import describe, operation_id
-from api.operation import runs, state, suspects, trail
+from api.operation import generations, lake, letters, runs, state, suspects, trail
 from api.services import Services
 from api.serving import catalogue, feedback, reasons, reports, trending
 
@@ -86,6 +87,12 @@ def create_app(services: Services) -> Edge:
         runs,
         trail,
         suspects,
+        letters,
+        generations,
+        lake,
+        metrics,
+        lineage,
+        quality,
         reports,
         privacy,
         export,

@@ -39,8 +39,8 @@ def models(target: Path) -> list[Model]:
         fallback = results["metadata"]["generated_at"]
         found.append(
             Model(
-                table=_table(node),
-                inputs=[_table(parent) for parent in parents],
+                table=table_of(node),
+                inputs=[table_of(parent) for parent in parents],
                 status="ok" if result["status"] == "success" else str(result["status"]),
                 started_at=min((start for start, _ in times if start), default=fallback),
                 finished_at=max((end for _, end in times if end), default=fallback),
@@ -54,7 +54,8 @@ def models(target: Path) -> list[Model]:
     return found
 
 
-def _table(node: dict[str, Any]) -> str:
+def table_of(node: dict[str, Any]) -> str:
+    """Return ``schema.table`` of a node of dbt's manifest."""
     return f"{node['schema']}.{node.get('identifier') or node.get('alias') or node['name']}"
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
-from batch import lineage, quality
+from batch import described, lineage, quality
 from batch.dbt_runner import Node
 from batch.lake import Lake
 from batch.reports import KINDS
@@ -241,16 +241,18 @@ def _build(night: NightlyState) -> tuple[str, dict[str, int]]:
     result = night.warehouse.build(
         night.settings, full_refresh=night.run.full_refresh, progress=heard
     )
-    night.run.models = lineage.models(night.warehouse.folder(night.settings) / "target")
+    artifacts = night.warehouse.folder(night.settings) / "target"
+    night.run.models = lineage.models(artifacts)
     if not result.ok:
+        # A test that failed is shown beside what is drawn from its table.
+        described.publish_warehouse(night.settings.paths, night.run, artifacts, [])
         words = [f"{node.name} {node.status} ({node.message})" for node in result.failed[:5]]
         if any(node.name == COUNTS_EVERY_PLAY for node in result.failed):
             words.append(
                 "plays landed behind newer ones (a backfill, a mended lake): run it once with "
                 "--full-refresh"
             )
-        where = night.warehouse.folder(night.settings) / "target" / "run"
-        raise StepFailed(f"{'; '.join(words)}; the statements lie in {where}")
+        raise StepFailed(f"{'; '.join(words)}; the statements lie in {artifacts / 'run'}")
     with night.warehouse.asking(night.settings) as ask:
         word = _judge(night, quality.check_built(ask))
     rows = {table: night.warehouse.count(night.settings, table) for table in COUNTED}
@@ -275,13 +277,19 @@ def _reports(night: NightlyState) -> tuple[str, dict[str, int]]:
     before = [run for run in Runs(night.settings.paths.runs).all() if run.id != night.run.id]
     nights = tuple(_told(run) for run in reversed(before[-30:]))
     occasion = Occasion(night.day, datetime.now(UTC), night.run.lake_version, nights)
-    rows = {}
+    rows, drawn = {}, []
+    paths = night.settings.paths
     with night.warehouse.asking(night.settings) as ask:
         for kind in KINDS.values():
-            report = kind.draw(ask, occasion)
-            publish(report, night.settings.paths.reports, night.day)
+            recording = described.Recording(ask)
+            report = kind.draw(recording, occasion)
+            publish(report, paths.reports, night.day)
             rows[kind.name] = len(report.tables[0].rows)
+            drawn.append((report, list(recording.tables)))
             night.tell("reports", kind.name)
+        described.publish_figures(ask, paths, night.run, _now())
+    artifacts = night.warehouse.folder(night.settings) / "target"
+    described.publish_warehouse(paths, night.run, artifacts, drawn)
     return f"published {', '.join(rows)}", rows
 
 

@@ -109,8 +109,8 @@ def current(folder: Path) -> int | None:
         return None
 
 
-def read(folder: Path, generation: int) -> BatchView:
-    """Read one generation.
+def read_manifest(folder: Path, generation: int) -> Manifest:
+    """Read where a generation comes from, without its arrays.
 
     Raises
     ------
@@ -120,20 +120,33 @@ def read(folder: Path, generation: int) -> BatchView:
     try:
         text = (folder / str(generation) / "manifest.json").read_bytes()
         manifest = msgspec.json.decode(text, type=Manifest)
+        # The directory of an archive stands at its end: a torn one has none.
+        with zipfile.ZipFile(folder / str(generation) / "neighbours.npz") as archive:
+            missing = {"keys.npy", "neighbours.npy", "weights.npy"} - set(archive.namelist())
+        if missing:
+            raise ValueError(f"{', '.join(sorted(missing))} is missing")
+    except (OSError, ValueError, zipfile.BadZipFile, msgspec.DecodeError) as error:
+        raise IncompatibleState(f"batch view {generation} cannot be read: {error}") from None
+    if manifest.layout != LAYOUT_VERSION:
+        raise IncompatibleState(f"batch view {generation} has layout {manifest.layout}")
+    return manifest
+
+
+def read(folder: Path, generation: int) -> BatchView:
+    """Read one generation; raises as :func:`read_manifest`."""
+    manifest = read_manifest(folder, generation)
+    try:
         path = folder / str(generation) / "neighbours.npz"
         with path.open("rb") as file, np.load(file) as arrays:  # numpy leaves a torn file open
-            view = BatchView(
+            return BatchView(
                 arrays["keys"],
                 arrays["neighbours"],
                 arrays["weights"],
                 manifest,
                 _described(arrays),
             )
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile, msgspec.DecodeError) as error:
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise IncompatibleState(f"batch view {generation} cannot be read: {error}") from None
-    if manifest.layout != LAYOUT_VERSION:
-        raise IncompatibleState(f"batch view {generation} has layout {manifest.layout}")
-    return view
 
 
 def _described(arrays: Mapping[str, npt.NDArray[Any]]) -> Descriptions | None:

@@ -70,6 +70,16 @@ class HomePaths:
         return self.home / "reports"
 
     @property
+    def figures_file(self) -> Path:
+        """The six figures day by day (:mod:`contracts.figures`)."""
+        return self.home / "figures" / "figures.json"
+
+    @property
+    def warehouse_document(self) -> Path:
+        """The warehouse's tables, their tests, and what is drawn from them."""
+        return self.home / "figures" / "warehouse.json"
+
+    @property
     def runs(self) -> Path:
         """Records of nightly runs, and their lock."""
         return self.home / "runs"

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from contracts.erased import Erased, Place
 from contracts.errors import InvalidEvent
 from contracts.events import Feedback, Submission, decode_feedback, decode_submission
 from contracts.ids import partition_of
@@ -31,7 +32,6 @@ from contracts.results import (
 from contracts.suspects import Suspect
 from contracts.suspects import decode as decode_suspect
 from contracts.topics import Kind
-from streams.erasures import Erased, Place
 
 T = TypeVar("T")
 

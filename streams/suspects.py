@@ -11,6 +11,7 @@ import time
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
+from contracts.erased import Erased, Place
 from contracts.errors import BrokerUnavailable, InvalidEvent
 from contracts.events import Submission
 from contracts.kafka import begin_offsets, end_offsets
@@ -18,7 +19,6 @@ from contracts.settings import Settings
 from contracts.suspects import Suspects, decode
 from contracts.topics import Kind, Topics
 from streams.decode import Batch
-from streams.erasures import Erased, Place
 
 log = logging.getLogger(__name__)
 _POLL = 0.5

@@ -11,13 +11,14 @@ from collections.abc import Callable
 from types import FrameType
 from typing import TypeVar
 
+from contracts.erased import Erased
 from contracts.errors import BrokerUnavailable, SegueError, StoreUnavailable
 from contracts.kafka import ensure_topics
 from contracts.log_limit import LogLimit
 from contracts.settings import Settings
 from contracts.topics import Topics
 from streams.decode import Decoder
-from streams.erasures import Erased, ErasureFollower
+from streams.erasures import ErasureFollower
 from streams.errors import CUT_SHORT, FAILED, exit_code
 from streams.heartbeat import Reporter, Status
 

@@ -1,4 +1,4 @@
-"""What is in the navigation: three groups of at most seven, each only for those who may see it."""
+"""What is in the navigation: groups of at most seven, each only for those who may see it."""
 
 from __future__ import annotations
 
@@ -41,16 +41,25 @@ _MUSIC = (
     ("/taste", "Taste"),
     ("/connect", "Connect a player"),
 )
+#: In the group of those who operate; analysts who do not find it in theirs.
+_RUNS = ("/ops/runs", "Runs")
 _ANALYTICS = (
-    ("/analytics", "Reports"),
+    ("/analytics", "Overview"),
     ("/analytics/model", "Model quality"),
+    ("/analytics/lineage", "Lineage"),
+    ("/analytics/quality", "Quality"),
 )
 _OPERATION = (
     ("/ops", "Operation"),
-    ("/ops/runs", "Runs"),
-    ("/ops/audit", "Audit trail"),
-    ("/ops/erasures", "Erasures"),
+    ("/ops/dead-letters", "Dead letters"),
+    _RUNS,
+    ("/ops/lake", "Lake"),
+    ("/ops/models", "Models"),
+)
+_PEOPLE = (
     ("/ops/tokens", "Tokens and roles"),
+    ("/ops/erasures", "Erasures"),
+    ("/ops/audit", "Audit trail"),
 )
 
 
@@ -66,13 +75,17 @@ def groups_for(session: Session, base: str) -> list[Group]:
     if session.may("listener"):
         groups.append(Group("Music", [Entry(base + path, name) for path, name in _MUSIC]))
     if session.may("analyst"):
-        groups.append(Group("Analytics", [Entry("/ui" + path, name) for path, name in _ANALYTICS]))
+        pages = _ANALYTICS if session.may("admin") else (*_ANALYTICS, _RUNS)
+        groups.append(_group("Analytics", pages))
     if session.may("admin"):
-        groups.append(Group("Operation", [Entry("/ui" + path, name) for path, name in _OPERATION]))
+        groups += [_group("Operation", _OPERATION), _group("Accounts", _PEOPLE)]
     return groups
 
 
+def _group(name: str, pages: tuple[tuple[str, str], ...]) -> Group:
+    return Group(name, [Entry("/ui" + path, title) for path, title in pages])
+
+
 def current(groups: list[Group], path: str) -> Group | None:
-    """Return the group a page belongs to: the first (music) for pages no group names."""
-    named = [group for group in groups if group.nearest(path)]
-    return next(iter([*named, *groups]), None)
+    """Return the group whose entry is nearest to a page: the first (music) where none is."""
+    return max(groups, key=lambda group: len(group.nearest(path)), default=None)

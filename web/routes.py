@@ -9,10 +9,10 @@ from typing import NamedTuple
 from starlette.responses import Response
 
 from web import help, sign_in
-from web.analyst import model, reports
+from web.analyst import figures, lineage, model, quality, reports
 from web.listener import account, catalogue, connect, history, imports, next, stats, taste
 from web.live import endpoints
-from web.operator import console
+from web.operator import console, lake, letters, models
 
 Handler = Callable[..., Awaitable[Response]]
 _PARAMETER = re.compile(r"\{(\w+)\}")
@@ -78,14 +78,27 @@ ROUTES: tuple[Page, ...] = (
     _page("GET", "/ui/me/imports/{upload}/refused", "listener", imports.refused),
     _page("GET", "/ui/erasures/{request}", "", account.erasure),
     _page("GET", "/ui/live", "listener", endpoints.live),
-    _page("GET", "/ui/analytics", "analyst", reports.overview),
+    _page("GET", "/ui/analytics", "analyst", figures.overview),
+    _page("GET", "/ui/analytics/metrics/{metric}", "analyst", figures.one),
+    _page("GET", "/ui/analytics/lineage", "analyst", lineage.page),
+    _page("GET", "/ui/analytics/lineage/{node}", "analyst", lineage.one),
+    _page("GET", "/ui/analytics/quality", "analyst", quality.page),
     _page("GET", "/ui/analytics/model", "analyst", model.page),
     _page("GET", "/ui/analytics/{report}", "analyst", reports.report),
     _page("GET", "/ui/analytics/{report}/data.{kind}", "analyst", reports.download),
     _page("GET", "/ui/ops", "admin", console.page),
     _page("GET", "/ui/ops/live", "admin", endpoints.console),
-    _page("GET", "/ui/ops/runs", "admin", console.runs),
-    _page("GET", "/ui/ops/runs/{run}", "admin", console.one_run),
+    _page("GET", "/ui/ops/dead-letters", "admin", letters.page),
+    _page("POST", "/ui/ops/dead-letters", "admin", letters.replay_many),
+    _page("GET", "/ui/ops/dead-letters/{letter}", "admin", letters.one),
+    _page("POST", "/ui/ops/dead-letters/{letter}/replay", "admin", letters.replay_one),
+    _page("GET", "/ui/ops/models", "admin", models.page),
+    _page("POST", "/ui/ops/models", "admin", models.promote),
+    _page("POST", "/ui/ops/models/rollback", "admin", models.roll_back),
+    _page("GET", "/ui/ops/lake", "admin", lake.page),
+    _page("GET", "/ui/ops/lake/{table}", "admin", lake.one),
+    _page("GET", "/ui/ops/runs", "analyst", console.runs),
+    _page("GET", "/ui/ops/runs/{run}", "analyst", console.one_run),
     _page("GET", "/ui/ops/audit", "admin", console.audit),
     _page("GET", "/ui/ops/erasures", "admin", console.erasures),
     _page("GET", "/ui/ops/tokens", "admin", console.tokens),

@@ -68,10 +68,14 @@ async def run(services: With, caller: Caller, run_id: str) -> Response:
 
 
 def _all(folder: Path) -> list[RunSummary]:
+    return [_summary(record) for record in records(folder)[:_MOST]]
+
+
+def records(folder: Path) -> list[dict[str, Any]]:
+    """Return the records of all runs that can be read, the newest first."""
     paths = [path for path in folder.glob("*.json") if _ID.fullmatch(path.stem)]
-    records = [record for path in paths if (record := _read(path)) is not None]
-    records.sort(key=lambda record: str(record.get("started_at", "")), reverse=True)
-    return [_summary(record) for record in records[:_MOST]]
+    found = [record for path in paths if (record := _read(path)) is not None]
+    return sorted(found, key=lambda record: str(record.get("started_at", "")), reverse=True)
 
 
 def _read(path: Path) -> dict[str, Any] | None:

@@ -10,12 +10,13 @@ from pyflink.common import Row as FlinkRow
 from pyflink.common import Types
 from pyflink.datastream import ProcessFunction, RuntimeContext
 
+from contracts.erased import Erased
 from contracts.kafka import log_id
 from contracts.settings import Settings
 from contracts.topics import Topics
 from streams.dead_letters import DeadLetters
 from streams.decode import Decoder, Record
-from streams.erasures import Erased, ErasureFollower
+from streams.erasures import ErasureFollower
 from streams.flink.rows import Row, rows
 from streams.heartbeat import Status
 

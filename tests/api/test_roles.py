@@ -111,6 +111,12 @@ RULES: dict[str, tuple[frozenset[str], Any]] = {
     "POST /v1/experiments": (ADMIN, EXPERIMENT),
     "POST /v1/experiments/{key}/start": (ADMIN, None),
     "POST /v1/experiments/{key}/stop": (ADMIN, None),
+    "GET /v1/metrics": (ANALYST, None),
+    "GET /v1/metrics/{metric}": (ANALYST, None),
+    "GET /v1/warehouse/models": (ANALYST, None),
+    "GET /v1/warehouse/models/{name}": (ANALYST, None),
+    "GET /v1/lineage/{name}": (ANALYST, None),
+    "GET /v1/quality": (ANALYST, None),
     "GET /v1/reports": (ANALYST, None),
     "GET /v1/reports/{name}": (ANALYST, None),
     "GET /v1/tokens": (ADMIN, None),
@@ -119,6 +125,13 @@ RULES: dict[str, tuple[frozenset[str], Any]] = {
     "GET /v1/erasures": (ADMIN, None),
     "GET /v1/suspects": (ADMIN, None),
     "POST /v1/suspects/{user:path}/release": (ADMIN, None),
+    "GET /v1/lake": (ADMIN, None),
+    "GET /v1/lake/{table}/versions": (ADMIN, None),
+    "POST /v1/dead-letters/replay": (ADMIN, {"ids": ["x"]}),
+    "POST /v1/dead-letters/{letter_id}/replay": (ADMIN, None),
+    "GET /v1/model/generations": (ANALYST, None),
+    "POST /v1/model/generations/{generation}/promote": (ADMIN, None),
+    "POST /v1/model/rollback": (ADMIN, None),
 }
 #: Open to all: what asks for a key in the body or the address, and what tells nothing of anybody.
 OPEN_ROUTES = {
@@ -130,8 +143,13 @@ OPEN_ROUTES = {
     "GET /api/auth", "GET /api/auth/", "POST /api/auth", "POST /api/auth/",
     "POST /audioscrobbler/np_1.2", "POST /audioscrobbler/protocol_1.2",
 }  # fmt: skip
-#: Whom they let in waits for Redis, which is absent here. So only the refusals are asked.
-WAITING = {"GET /v1/users/{user}/events": OWN, "GET /v1/operations": ADMIN}
+#: Whom they let in waits for Redis or Kafka, which is absent here. So only the refusals are asked.
+WAITING = {
+    "GET /v1/users/{user}/events": OWN,
+    "GET /v1/operations": ADMIN,
+    "GET /v1/dead-letters": ADMIN,
+    "GET /v1/dead-letters/{letter_id}": ADMIN,
+}
 
 
 def routes(world: World) -> Iterator[str]:
@@ -180,7 +198,7 @@ async def test_who_is_let_in(client: httpx.AsyncClient, roles: None, route: str)
     allowed, body = RULES[route]
     method, _, path = route.partition(" ")
     path = path.replace("{user}", "ada").replace("{entity}", "artists")
-    path = path.replace("{token_id}", "abcdef01")
+    path = path.replace("{token_id}", "abcdef01").replace("{generation}", "7")
     path = re.sub(r"\{[^}]*\}", MBID, path)
     if path.endswith("/ada/stats"):
         path += "?from=2024-01-01&to=2024-01-31"

@@ -14,13 +14,13 @@ import msgspec
 import redis
 from confluent_kafka import Consumer, Producer, TopicPartition
 
+from contracts.dead_letters import read
 from contracts.events import DeadLetter, Submission, encode
 from contracts.features import Keys
 from contracts.ids import partition_of
 from contracts.kafka import ensure_topics
 from contracts.settings import Settings
 from contracts.topics import Topics
-from infra.operations.dead_letters import read
 from infra.stack.process import Process, python, wait_until
 from infra.stack.progress import wait_applied
 from streams.fold import pack_plays, reference_fold

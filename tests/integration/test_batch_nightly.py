@@ -11,15 +11,19 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import numpy as np
 import pytest
 
 from batch import warehouse
 from batch.nightly import STEPS
+from batch.reports import KINDS
 from batch.runs import NightlyRun, Runs
 from contracts import batch_view
+from contracts.figures import DEFINITIONS, Figures
 from contracts.ids import track_key, user_key
 from contracts.settings import Settings
+from contracts.warehouse import Warehouse, upstream
 from infra.stack.process import python
 from tests.batch.lakes import append, delivery
 
@@ -274,6 +278,28 @@ def test_two_nightlies_do_not_overlap(settings: Settings, first: dict[str, Any])
         done = _segue(settings, "nightly")
     assert done.returncode != 0
     assert f"process {os.getpid()}" in done.stderr.replace("\n", " ")
+
+
+def test_figures_and_lineage_are_published_with_the_reports(
+    settings: Settings, first: dict[str, Any]
+) -> None:
+    found = msgspec.json.decode(settings.paths.figures_file.read_bytes(), type=Figures)
+    days = warehouse.query(settings, "select count(*), sum(plays) from marts.metrics_daily").rows
+    assert [(len(found.days["plays"]), sum(d.numerator for d in found.days["plays"]))] == days
+    assert list(found.days) == list(DEFINITIONS)
+    built = msgspec.json.decode(settings.paths.warehouse_document.read_bytes(), type=Warehouse)
+    nodes = built.by_name()
+    assert built.run == found.run == first["id"]
+    daily = nodes["marts.metrics_daily"]
+    assert daily.status == "ok"
+    assert {test.status for test in daily.tests} == {"pass"}
+    assert {column.name for column in daily.columns} >= {"plays", "discoveries"}
+    # Each figure and each report goes down to what landed.
+    ends = [node.name for node in nodes.values() if node.kind in ("figure", "report")]
+    assert len(ends) == len(DEFINITIONS) + len(KINDS)
+    for name in ends:
+        if name != "report:pipeline-health":  # it is drawn from the records of the runs too
+            assert "raw.plays" in upstream(nodes, [name]), name
 
 
 def test_a_broken_gate_stops_the_run_and_keeps_the_reports(

@@ -11,11 +11,12 @@ import psycopg
 import pytest
 from confluent_kafka import Producer
 
+from contracts import dead_letters
+from contracts.dead_letters import Letter
 from contracts.events import Play, Submission, encode
 from contracts.ids import event_id, partition_of, track_id
 from contracts.topics import Topics
-from infra.operations import dead_letters
-from infra.operations.dead_letters import Letter
+from infra.operations.dead_letters import replay
 from tests.integration.conftest import RunningStack
 
 pytestmark = pytest.mark.integration
@@ -44,7 +45,7 @@ def test_one_poison_message_is_one_letter_and_blocks_nobody(stack: RunningStack)
     assert letters[0].content.value == f'{{"broken {marker}'.encode()
 
     # Still broken: the replay makes a new letter, and the old one no longer waits.
-    outcomes = dead_letters.replay(stack.settings, letters, api=stack.api, token=stack.admin_token)
+    outcomes = replay(stack.settings, letters, api=stack.api, token=stack.admin_token)
     assert outcomes == {letters[0].id: "sent"}
     stack.wait_applied()
     again = waiting(stack, marker)
@@ -69,7 +70,7 @@ def test_a_play_the_api_refused_is_kept_and_posted_again(stack: RunningStack) ->
     assert len(letters) == 1
     assert letters[0].stages == ["api"]
     time.sleep(max(0.0, soon / 1000 - 3600 - time.time()) + 0.5)
-    outcomes = dead_letters.replay(stack.settings, letters, api=stack.api, token=stack.admin_token)
+    outcomes = replay(stack.settings, letters, api=stack.api, token=stack.admin_token)
     assert list(outcomes.values()) == ["sent"]
     assert waiting(stack, title) == []
     stack.wait_applied()
@@ -91,7 +92,7 @@ def test_a_scrobble_the_api_refused_is_posted_again(stack: RunningStack) -> None
     assert answer["scrobbles"]["@attr"] == {"accepted": 0, "ignored": 1}
     (letter,) = waiting(stack, title)
     time.sleep(max(0.0, soon - 3600 - time.time()) + 0.5)
-    outcomes = dead_letters.replay(stack.settings, [letter], api=stack.api, token=stack.admin_token)
+    outcomes = replay(stack.settings, [letter], api=stack.api, token=stack.admin_token)
     assert outcomes == {letter.id: "sent"}
     stack.wait_applied(workers=("history-sink",))
     with psycopg.connect(stack.settings.postgres_dsn) as connection:

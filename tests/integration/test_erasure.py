@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 from batch import warehouse
 from batch.lake import Lake
 from contracts.accounts import consent, token_hash
+from contracts.dead_letters import read
 from contracts.events import Feedback, Submission, encode
 from contracts.features import Keys
 from contracts.ids import partition_of
@@ -27,7 +28,6 @@ from contracts.settings import Settings
 from contracts.topics import Topics
 from infra.cli.commands.erase import erase
 from infra.operations.audit import trail
-from infra.operations.dead_letters import read
 from infra.operations.erasure import history, run
 from infra.operations.erasure.run import run_pending
 from infra.stack.process import wait_until

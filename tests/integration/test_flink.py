@@ -17,6 +17,7 @@ import pytest
 from confluent_kafka import Producer
 
 from contracts import erasures
+from contracts.erased import Erased
 from contracts.errors import ConfigurationError
 from contracts.results import KINDS, WINDOWS
 from contracts.settings import Settings
@@ -26,7 +27,6 @@ from infra.operations.interactions import read
 from infra.stack.process import wait_until
 from infra.stack.server import Server
 from streams.decode import Decoder, Record
-from streams.erasures import Erased
 from streams.flink.statements import PLACES
 from streams.lake_sink import LakeSink
 from tests.conftest import ROOT

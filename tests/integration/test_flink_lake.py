@@ -13,6 +13,7 @@ from deltalake import DeltaTable
 from batch import warehouse
 from batch.dbt_runner import Build
 from batch.lake import Lake
+from contracts.erased import Erased
 from contracts.ids import partition_of
 from contracts.results import Session, Uniques
 from contracts.settings import Settings
@@ -20,7 +21,6 @@ from contracts.topics import Kind
 from infra.operations.erasure import lake as erasure
 from infra.operations.erasure.target import Target
 from streams.decode import Decoder, Record
-from streams.erasures import Erased
 from streams.lake_sink import LakeSink
 from tests.streams.flink import live_log, oracle
 

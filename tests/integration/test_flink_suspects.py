@@ -9,6 +9,7 @@ from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from contracts import erasures, suspects_topic
+from contracts.erased import Erased
 from contracts.errors import ConfigurationError
 from contracts.events import Submission
 from contracts.kafka import ensure_topics, messages
@@ -19,7 +20,6 @@ from infra.operations import suspects as operations
 from infra.stack.process import wait_until
 from infra.stack.server import Server
 from streams.decode import Batch
-from streams.erasures import Erased
 from streams.suspects import SuspectFollower, without
 
 pytestmark = [pytest.mark.integration]

@@ -13,13 +13,13 @@ import redis.asyncio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from contracts.erased import Erased
 from contracts.errors import IncompatibleState, StoreUnavailable
 from contracts.events import Feedback, Play, Submission, encode
 from contracts.features import EMPTY, WINDOW, Keys
 from infra.stack.ports import free_ports
 from infra.stack.valkey import Valkey
 from streams.decode import Batch, Decoder, Record
-from streams.erasures import Erased
 from streams.errors import PositionLost
 from streams.feature_store import Applied, FeatureStore
 from streams.fold import pack_feedback, pack_plays, reference_feedback, reference_fold

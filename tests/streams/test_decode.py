@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contracts.erased import Erased
 from contracts.erasures import Erasure, listener_key
 from contracts.events import Feedback, encode
 from contracts.ids import partition_of
@@ -12,7 +13,6 @@ from contracts.impressions import Impression
 from contracts.impressions import encode as encode_impression
 from contracts.topics import Kind
 from streams.decode import Batch, Decoder, Record
-from streams.erasures import Erased
 from tests.streams.plays import submission
 
 DECODER = Decoder(Erased(), 1)

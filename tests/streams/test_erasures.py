@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contracts.erased import Erased, Place
 from contracts.erasures import Erasure, decode, encode, listener_key
 from contracts.errors import InvalidEvent
 from contracts.events import Feedback, Submission
@@ -13,7 +14,6 @@ from contracts.events import encode as encode_event
 from contracts.ids import partition_of
 from contracts.topics import Kind
 from streams.decode import Decoder, Record
-from streams.erasures import Erased, Place
 from tests.streams.plays import START, play, submission
 
 #: ``received_at`` of a play at second 0.

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from contracts.erased import Erased
 from contracts.erasures import Erasure, listener_key
 from contracts.events import Feedback, Play, Submission
 from contracts.features import FLAG_SKIPPED, Listener
@@ -16,7 +17,6 @@ from contracts.impressions import Impression, encode, pack
 from contracts.topics import Topics
 from online_model import ModelConfig, Recommender
 from streams.decode import Batch, Decoder, Record
-from streams.erasures import Erased
 from streams.fold import pack_plays, reference_fold
 from streams.history_sink import to_told
 from streams.lake_rows import to_table

@@ -11,6 +11,7 @@ ARTIST = "7ae4fbca-d66a-5daa-b083-79fbf7b877d4"
 EVENT = "5f2a91c0-0000-5000-8000-000000000001"
 RUN = "2026-01-01-duckdb-1"
 IMPORT = "5f2a91c0-0000-4000-8000-000000000003"
+LETTER = "segue.plays:0:90"
 ERASURE = "5f2a91c0-0000-4000-8000-000000000002"
 
 
@@ -78,6 +79,67 @@ def imported(name: str, **changed: Any) -> dict[str, Any]:
     } | changed  # fmt: skip
 
 
+def generation(number: int, name: str) -> dict[str, Any]:
+    """Return a generation of the nightly model that is kept."""
+    return {
+        "generation": number, "in_service": False, "trouble": "",
+        "manifest": {
+            "generation": number, "algorithm": name, "trained_at": f"2026-01-0{number}T03:00:00Z",
+            "lake_version": 240, "plays_until": 1_764_150_000_000, "listeners": 4, "tracks": 2,
+            "metrics": {"new.hr@10": 0.2, "popularity.hr@10": 0.1, "in_service.hr@10": 0.15},
+            "layout": 1, "run": RUN,
+        },
+    }  # fmt: skip
+
+
+def metrics(name: str, **changed: Any) -> dict[str, Any]:
+    """Return a count and a share of four days, one of them unknown."""
+    table = {
+        "table": "marts.metrics_daily", "status": "ok", "tests": 7, "failed": [],
+        "finished_at": "2026-01-01T03:00:10+00:00",
+    }  # fmt: skip
+    point = {"start": "2026-01-01", "value": 0.2, "low": 0.1, "high": 0.3}
+    series = [point | {"start": f"2026-01-0{i}", "value": i / 10} for i in (1, 2, 3)]
+    series.append({"start": "2026-01-04", "value": None, "low": None, "high": None})
+    share = {
+        "name": "hit-through", "title": name, "unit": "share", "kind": "share",
+        "better": "higher", "meaning": name, "note": name, "sql": f"select '{name}'",
+        "tables": [table, table | {"table": "marts.b", "failed": [name]}], "value": 0.2,
+        "low": 0.1, "high": 0.3, "before": 0.25, "change": -5.0, "series": series,
+    }  # fmt: skip
+    count = share | {
+        "name": "plays", "unit": "plays", "kind": "sum", "low": None, "high": None,
+        "value": 21807.0, "before": None, "change": None,
+        "series": [one | {"low": None, "high": None} for one in series],
+    }  # fmt: skip
+    return {
+        "start": "2026-01-01", "end": "2026-01-04", "by": "day", "run": RUN, "lake_version": 240,
+        "published_at": "2026-01-01T03:01:00+00:00", "tests": 116, "failed": 1,
+        "metrics": [count, share],
+    } | changed  # fmt: skip
+
+
+def warehouse(name: str) -> dict[str, Any]:
+    """Return a source, a table whose test failed, a report and a figure."""
+    row: dict[str, Any] = {
+        "name": "raw.plays", "kind": "source", "title": "", "description": name, "inputs": [],
+        "status": "", "rows": None, "seconds": None, "finished_at": None, "tests": 0, "failed": [],
+    }  # fmt: skip
+    built = row | {
+        "name": "marts.metrics_daily", "kind": "model", "inputs": ["raw.plays"], "status": "error",
+        "rows": 90, "seconds": 0.5, "tests": 7, "failed": [name],
+        "finished_at": "2026-01-01T03:00:10+00:00",
+    }  # fmt: skip
+    ends = [
+        row | {"name": f"{kind}:{of}", "kind": kind, "title": name, "inputs": [built["name"]]}
+        for kind, of in (("report", "top-artists"), ("figure", "plays"))
+    ]
+    return {
+        "run": RUN, "target": "duckdb", "built_at": "2026-01-01T03:00:30+00:00",
+        "lake_version": 240, "tables": [row, built, *ends],
+    }  # fmt: skip
+
+
 def ANSWERS(name: str) -> list[tuple[str, Any]]:
     """Return ``(pattern, answer)`` of every endpoint the pages ask."""
     fact = {
@@ -110,11 +172,65 @@ def ANSWERS(name: str) -> list[tuple[str, Any]]:
         "error": name,
     }  # fmt: skip
     record = run | {
-        "steps": [step, step | {"name": "b", "status": "waiting", "seconds": None}],
-        "models": [{"table": "marts.fct_plays", "inputs": [name], "status": name}],
+        "steps": [
+            step,
+            step | {"name": "build", "started_at": "2026-01-01T03:00:01+00:00"},
+            step | {"name": "b", "status": "waiting", "seconds": None},
+        ],
+        "models": [
+            {
+                "table": "marts.fct_plays",
+                "inputs": [name],
+                "status": name,
+                "started_at": "2026-01-01T03:00:01+00:00",
+                "finished_at": "2026-01-01T03:00:03+00:00",
+            }
+        ],
         "checks": [{"table": name, "name": name, "ok": False, "detail": name}],
     }
+    letter = {
+        "id": LETTER, "at": 1_764_150_000_000, "topic": "segue.plays", "partition": 0,
+        "offset": 90, "reason": "bad-json", "detail": name, "stages": ["learner", name],
+        "user": name, "bytes": 12, "replayed": False,
+    }  # fmt: skip
+    table = {
+        "name": "plays", "version": 240, "committed_at": "2026-01-01T00:00:00+00:00", "files": 99,
+        "rows": 900, "bytes": 4_560_000, "small_files": 99, "small_files_fine": 64, "trouble": "",
+    }  # fmt: skip
     return [
+        (r"GET /v1/lake", {"tables": [table, table | {"name": name, "trouble": name}]}),
+        (r"GET /v1/lake/[^/]+/versions", {"table": table, "versions": [{
+            "version": 240, "at": "2026-01-01T00:00:00+00:00", "operation": name, "rows": 3,
+            "files": 1}]}),
+        (r"GET /v1/dead-letters", {
+            "letters": [letter, letter | {"id": "3:7", "topic": "http:/v1/plays", "reason": name,
+                                          "offset": -1, "replayed": True}],
+            "total": 700, "looked_at": 5000,
+            "groups": [{"topic": "segue.plays", "reason": "bad-json", "count": 2},
+                       {"topic": name, "reason": name, "count": 1}]}),
+        (r"GET /v1/dead-letters/[^/]+", {"letter": letter, "value": name, "whole_bytes": None}),
+        (r"GET /v1/model/generations", {"in_use": 1, "generations": [
+            generation(3, name) | {"in_service": True}, generation(2, name),
+            {"generation": 1, "in_service": False, "manifest": None, "trouble": name}]}),
+        (r"GET /v1/metrics(/[^/]+)?", metrics(name)),
+        (r"GET /v1/warehouse/models", warehouse(name)),
+        (r"GET /v1/lineage/.+", warehouse(name)),
+        (r"GET /v1/warehouse/models/[^/]+", {
+            "run": RUN, "built_at": "2026-01-01T03:00:30+00:00", "upstream": ["raw.plays"],
+            "downstream": ["figure:plays", "report:top-artists"],
+            "node": {
+                "name": "marts.metrics_daily", "kind": "model", "title": "", "description": name,
+                "sql": f"select '{name}'", "inputs": ["raw.plays"], "status": "error", "rows": 90,
+                "seconds": 0.5, "finished_at": "2026-01-01T03:00:10+00:00",
+                "columns": [{"name": "a", "type": "", "description": name}],
+                "tests": [{"name": name, "status": "fail", "column": "a", "message": name}]}}),
+        (r"GET /v1/quality", {
+            "run": RUN, "started_at": "2026-01-01T03:00:00+00:00", "status": "failed",
+            "built_by": RUN,
+            "tables": [{"table": "marts.metrics_daily", "tests": 7, "failed": [name]}],
+            "checks": [{"table": name, "name": name, "group": "anomaly", "answers": [
+                {"run": RUN, "ok": i % 2 == 1, "severity": "warn", "detail": name}
+                for i in range(3)]}]}),
         (r"GET /v1/operations", operations()),
         (r"GET /v1/runs", {"runs": [run | {"checks": 10, "failed_checks": 1}]}),
         (r"GET /v1/runs/[^/]+", record),

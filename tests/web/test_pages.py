@@ -7,7 +7,17 @@ import re
 import httpx
 import pytest
 
-from tests.web.answers import ARTIST, ERASURE, EVENT, IMPORT, RUN, TRACK, listing, operations
+from tests.web.answers import (
+    ARTIST,
+    ERASURE,
+    EVENT,
+    IMPORT,
+    LETTER,
+    RUN,
+    TRACK,
+    listing,
+    operations,
+)
 from tests.web.doubles import HOSTILE, ROLES, World, full
 from tests.web.markup import read, read_whole
 from web.routes import ROUTES
@@ -37,11 +47,20 @@ ANALYST = {
     "/ui/analytics": "analytics",
     "/ui/analytics/top-artists": "report",
     "/ui/analytics/model": "model",
+    "/ui/analytics/metrics/plays": "metric",
+    "/ui/analytics/lineage": "lineage",
+    "/ui/analytics/lineage/marts.metrics_daily": "lineage_node",
+    "/ui/analytics/quality": "quality",
+    "/ui/ops/runs": "runs",
+    f"/ui/ops/runs/{RUN}": "run",
 }
 ADMIN = {
     "/ui/ops": "ops",
-    "/ui/ops/runs": "runs",
-    f"/ui/ops/runs/{RUN}": "run",
+    "/ui/ops/dead-letters?all=on": "letters",
+    f"/ui/ops/dead-letters/{LETTER}": "letter",
+    "/ui/ops/models": "models",
+    "/ui/ops/lake": "lake",
+    "/ui/ops/lake/plays": "lake_table",
     "/ui/ops/audit?verify=1": "audit",
     "/ui/ops/erasures": "erasures",
     "/ui/ops/tokens": "tokens",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any, NamedTuple
 
 from starlette.responses import Response
 
+from web.analyst.figures import late
 from web.api import Refused, part
 from web.charts.bars import Bar, bars
 from web.charts.chart import Chart
@@ -14,8 +15,6 @@ from web.charts.lines import Line, lines
 from web.visit import Visit
 from web.words import moment
 
-#: A report older than this is late: the nightly run makes one each day.
-LATE_HOURS = 26
 #: Rows of a table on the page; the rest is in the downloads.
 MOST = 100
 _TIMES = ("date", "day", "month", "week", "played_date", "hour_start")
@@ -31,18 +30,6 @@ class Shown(NamedTuple):
     chart: Chart | None
 
 
-async def overview(visit: Visit) -> Response:
-    """GET /ui/analytics: what has been published, and how the warehouse is."""
-    found, runs = await visit.several(
-        visit.get("/v1/reports"), visit.optional("/v1/runs", default={"runs": []})
-    )
-    latest = next(iter(runs["runs"]), None)
-    return visit.page(
-        "analytics.html", "Analytics", reports=found["reports"], latest=latest,
-        late=_late(latest["finished_at"]) if latest else False,
-    )  # fmt: skip
-
-
 async def report(visit: Visit, report: str) -> Response:
     """GET /ui/analytics/...: one report."""
     edition = visit.query("edition")
@@ -50,11 +37,14 @@ async def report(visit: Visit, report: str) -> Response:
         edition = date.fromisoformat(edition).isoformat() if edition else ""
     except ValueError:
         raise Refused(404, "unknown-report", f"{edition!r} is no day; write 2026-11-26.") from None
-    document, listed, runs = await visit.several(
+    document, listed, runs, lineage = await visit.several(
         visit.get(f"/v1/reports/{part(report)}", edition=edition or None),
         visit.get("/v1/reports"),
         visit.optional("/v1/runs", default={"runs": []}),
+        visit.optional(f"/v1/lineage/{part('report:' + report)}", default={"tables": []}),
     )
+    tables = {row["name"]: row for row in lineage["tables"]}
+    drawn_from = tables.get(f"report:{report}", {"inputs": []})["inputs"]
     document = {"lake_version": None, "facts": {}, "notes": []} | document
     about = next((one for one in listed["reports"] if one["name"] == report), None)
     made_by = next(
@@ -64,7 +54,8 @@ async def report(visit: Visit, report: str) -> Response:
     return visit.page(
         "report.html", document["title"], report=document, name=report, about=about,
         edition=edition, tables=[_shown(*item) for item in document["tables"].items()],
-        run=record, late=not edition and _late(document["generated_at"]),
+        run=record, behind=[tables[name] for name in drawn_from if name in tables],
+        late=not edition and late(document["generated_at"]),
     )  # fmt: skip
 
 
@@ -77,10 +68,6 @@ async def download(visit: Visit, report: str, kind: str) -> Response:
     name = f"{report}{'-' + visit.query('edition') if visit.query('edition') else ''}.{kind}"
     headers = {"content-disposition": f'attachment; filename="{name}"'}
     return Response(answer.content, media_type=answer.headers["content-type"], headers=headers)
-
-
-def _late(at: str | None) -> bool:
-    return at is None or (datetime.now(UTC) - moment(at)).total_seconds() > LATE_HOURS * 3600
 
 
 def _shown(name: str, records: list[dict[str, Any]]) -> Shown:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from starlette.responses import Response
 
 from web.api import Refused, part
+from web.charts.gantt import Span, gantt
 from web.visit import Visit
+from web.words import moment
 
 ROLES = ("listener", "client", "analyst", "admin")
 _WORDS = {
@@ -73,18 +76,51 @@ async def runs(visit: Visit) -> Response:
 async def one_run(visit: Visit, run: str) -> Response:
     """GET /ui/ops/runs/...: steps, what failed, what dbt built."""
     record = await visit.get(f"/v1/runs/{part(run)}")
-    steps = record.get("steps", [])
-    total = sum(step.get("seconds") or 0 for step in steps) or 1.0
-    at, bars = 0.0, []
-    for step in steps:
-        seconds = step.get("seconds") or 0.0
-        bars.append((step, 100 * at / total, 100 * seconds / total))
-        at += seconds
+    spans = night(record)
     bad = [check for check in record.get("checks", []) if not check.get("ok", True)]
     return visit.page(
-        "run.html", f"Run {record['id']}", run=record, bars=bars, bad=bad,
-        models=record.get("models", []),
+        "run.html", f"Run {record['id']}", run=record, bad=bad, models=record.get("models", []),
+        steps=record.get("steps", []),
+        chart=gantt(spans, _longest(spans)) if spans else None,
     )  # fmt: skip
+
+
+def night(record: dict[str, Any]) -> list[Span]:
+    """Return the steps of a run with, below the build, the tables that dbt built in it."""
+    began = moment(record["started_at"]) if record.get("started_at") else None
+    spans, at = [], 0.0
+    for step in record.get("steps", []):
+        seconds = step.get("seconds") or 0.0
+        started = step.get("started_at")
+        if began is not None and started:
+            at = max(0.0, (moment(started) - began).total_seconds())
+        if seconds or started:
+            kind = "broken" if step["status"] == "failed" else ""
+            spans.append(Span(step["name"], at, seconds, step["status"], kind))
+        if step["name"] == "build" and began is not None:
+            spans += [_table(model, began) for model in _in_time(record)]
+        at += seconds
+    return spans
+
+
+def _in_time(record: dict[str, Any]) -> list[dict[str, Any]]:
+    built = [model for model in record.get("models", []) if model.get("started_at")]
+    return sorted(built, key=lambda model: str(model["started_at"]))
+
+
+def _table(model: dict[str, Any], began: datetime) -> Span:
+    start, end = moment(model["started_at"]), moment(model["finished_at"])
+    kind = "inner" if model["status"] == "ok" else "broken"
+    name = model["table"].rpartition(".")[2]
+    seconds = max(0.0, (end - start).total_seconds())
+    return Span(name, max(0.0, (start - began).total_seconds()), seconds, model["status"], kind)
+
+
+def _longest(spans: list[Span]) -> str:
+    steps = [span for span in spans if span.kind != "inner"]
+    longest = max(steps, key=lambda span: span.seconds)
+    whole = sum(span.seconds for span in steps)
+    return f"{longest.name} took {longest.seconds:.1f} of {whole:.1f} seconds"
 
 
 async def audit(visit: Visit) -> Response:

@@ -11,8 +11,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from contracts import dead_letters
+from contracts.accounts import ADMIN
+from contracts.audit import INSERT, Outcome, entry
 from contracts.errors import ConfigurationError
-from infra.operations import dead_letters
+from infra.operations.audit.trail import here
+from infra.operations.database import postgres
+from infra.operations.dead_letters import replay as send
 from infra.stack.running import running
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
@@ -68,14 +73,23 @@ def replay(
         chosen = [x for x in waiting if reason is None or x.content.reason == reason]
     else:
         raise ConfigurationError("say which: ids, --reason REASON or --all")
-    outcomes = dead_letters.replay(stack.settings, chosen, api=stack.api, token=stack.admin_token)
+    outcomes = send(stack.settings, chosen, api=stack.api, token=stack.admin_token)
+    sent = sum(outcome == dead_letters.SENT for outcome in outcomes.values())
+    failed = len(outcomes) - sent
+    with postgres(stack.settings.postgres_dsn) as connection:
+        outcome: Outcome = "failed" if failed else "done"
+        row = entry(
+            ADMIN, "letter.replay", ADMIN, here(), outcome, sent=sent, failed=failed,
+            reason=reason, letters=list(outcomes)[:20],
+        )  # fmt: skip
+        connection.execute(INSERT, row)
     if json:
         typer.echo(jsonlib.dumps(outcomes))
     else:
-        for name, outcome in outcomes.items():
-            typer.echo(f"{name}  {outcome}")
-        typer.echo(f"{sum(o == 'sent' for o in outcomes.values())} of {len(outcomes)} sent")
-    if any(outcome != "sent" for outcome in outcomes.values()):
+        for name, said in outcomes.items():
+            typer.echo(f"{name}  {said}")
+        typer.echo(f"{sent} of {len(outcomes)} sent")
+    if failed:
         raise typer.Exit(1)
 
 

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from batch import models
+from contracts import generations as models
 from infra.stack.running import settings_of
 
 app = typer.Typer(help=__doc__, add_completion=False, no_args_is_help=True)

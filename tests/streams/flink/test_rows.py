@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contracts.erased import Erased
 from contracts.events import Play, Submission, encode
 from contracts.ids import event_id, partition_of
 from streams.decode import Decoder, Record
-from streams.erasures import Erased
 from streams.flink.rows import is_heard, is_late, rows, trace
 
 USER, PARTITIONS = "ada", 4

@@ -39,11 +39,16 @@ def generations(folder: Path) -> list[Generation]:
     for number in reversed(batch_view.generations(folder)):
         entry = Generation(generation=number, in_service=number == service)
         try:
-            entry.manifest = batch_view.read(folder, number).manifest
+            entry.manifest = batch_view.read_manifest(folder, number)
         except IncompatibleState as error:
             entry.trouble = str(error)
         found.append(entry)
     return found
+
+
+def in_service(folder: Path) -> int | None:
+    """Return the generation in service, if there is one."""
+    return batch_view.current(folder)
 
 
 def promote(folder: Path, generation: int) -> Generation:
@@ -63,6 +68,10 @@ def promote(folder: Path, generation: int) -> Generation:
         raise ConfigurationError(f"refused: generation {generation} is in service already")
     if entry.manifest is None:
         raise ConfigurationError(f"refused: {entry.trouble}")
+    try:
+        batch_view.read(folder, generation)
+    except IncompatibleState as error:
+        raise ConfigurationError(f"refused: {error}") from None
     batch_view.promote(folder, generation)
     entry.in_service = True
     return entry

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from batch import models
 from contracts import batch_view
+from contracts import generations as models
 from contracts.batch_view import BatchView, Manifest
 from contracts.errors import ConfigurationError
 from infra.cli.commands.model import app

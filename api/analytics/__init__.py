@@ -1,0 +1,1 @@
+"""What an analyst asks: figures with their definitions, lineage, quality."""

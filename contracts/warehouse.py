@@ -1,0 +1,129 @@
+"""What the warehouse's tables are: the document that the nightly publishes beside the reports.
+
+``<home>/figures/warehouse.json`` holds the last build's tables with their SQL, columns and tests,
+and which reports and figures are drawn from them. The API answers lineage and quality from it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Literal
+
+import msgspec
+
+NodeKind = Literal["source", "model", "snapshot", "report", "figure"]
+_TABLE = re.compile(r"\b(?:raw|staging|intermediate|marts)\.\w+")
+
+
+class Column(msgspec.Struct):
+    """A column; the type is empty where no contract promises one."""
+
+    name: str
+    type: str = ""
+    description: str = ""
+
+
+class TableTest(msgspec.Struct):
+    """One test of a table in the last build.
+
+    ``status`` is ``pass``, ``warn``, ``fail``, ``error`` or ``skipped``; ``column`` is empty for a
+    test of the whole table.
+    """
+
+    name: str
+    status: str
+    column: str = ""
+    message: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong."""
+        return self.status in ("pass", "warn", "success")
+
+
+class Node(msgspec.Struct, kw_only=True):
+    """A table, a report or a figure.
+
+    Attributes
+    ----------
+    name
+        ``schema.table``, ``report:<name>`` or ``figure:<name>``.
+    sql
+        The statement, as dbt compiled it or as the nightly asks it; empty for a source.
+    inputs
+        Names of the nodes it is made from.
+    status
+        Of the last build: ``ok``, ``error``, ``skipped``; empty for a source.
+    seconds
+        That the last build took for it.
+    """
+
+    name: str
+    kind: NodeKind
+    title: str = ""
+    description: str = ""
+    sql: str = ""
+    inputs: list[str] = []
+    columns: list[Column] = []
+    tests: list[TableTest] = []
+    status: str = ""
+    rows: int | None = None
+    seconds: float | None = None
+    finished_at: str | None = None
+
+
+class Warehouse(msgspec.Struct, kw_only=True):
+    """The warehouse as the last build left it."""
+
+    run: str
+    target: str
+    built_at: str
+    lake_version: int | None
+    nodes: list[Node]
+
+    def by_name(self) -> dict[str, Node]:
+        """Return the nodes by name."""
+        return {node.name: node for node in self.nodes}
+
+
+def tables_in(sql: str) -> list[str]:
+    """Return the warehouse's tables that a statement names, each once.
+
+    Examples
+    --------
+    >>> tables_in("select 1 from marts.a join raw.b on true join marts.a on true")
+    ['marts.a', 'raw.b']
+    """
+    return list(dict.fromkeys(_TABLE.findall(sql)))
+
+
+def upstream(nodes: dict[str, Node], names: Iterable[str]) -> list[str]:
+    """Return nodes and everything they are made from, the sources first."""
+    order: list[str] = []
+    seen: set[str] = set()
+
+    def visit(name: str) -> None:
+        if name in seen or name not in nodes:
+            return
+        seen.add(name)
+        for parent in nodes[name].inputs:
+            visit(parent)
+        order.append(name)
+
+    for name in names:
+        visit(name)
+    return order
+
+
+def downstream(nodes: dict[str, Node], name: str) -> list[str]:
+    """Return everything that is made from a node, nearest first, without the node itself."""
+    found: list[str] = []
+    waiting = [name]
+    while waiting:
+        parent = waiting.pop(0)
+        for node in nodes.values():
+            if parent in node.inputs and node.name not in found:
+                found.append(node.name)
+                waiting.append(node.name)
+    return found

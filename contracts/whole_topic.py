@@ -1,0 +1,67 @@
+"""Reading a topic whole, from its oldest message to the end it has now."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+
+from contracts.errors import BrokerUnavailable
+from contracts.kafka import end_offsets
+
+#: Longest time (seconds) that the broker may take to deliver one partition.
+_PATIENCE = 30.0
+
+
+def messages(
+    bootstrap: str, topic: str, partitions: int, *, newest: int | None = None
+) -> Iterator[Message]:
+    """Yield the messages of a topic, partition by partition, each in order of its offsets.
+
+    Parameters
+    ----------
+    newest
+        Offsets of each partition that are read at most, the newest; ``None``: all.
+
+    Raises
+    ------
+    BrokerUnavailable
+        The broker does not answer, or does not deliver what it has.
+    """
+    ends = end_offsets(bootstrap, topic, partitions)
+    consumer = Consumer(
+        {
+            "bootstrap.servers": bootstrap,
+            "group.id": "segue-whole-topic",  # never used: partitions are assigned by hand
+            "enable.auto.commit": False,
+            "auto.offset.reset": "earliest",
+            "log_level": 3,
+        }
+    )
+    try:
+        for partition, end in enumerate(ends):
+            low, _ = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)
+            start = low if newest is None else max(low, end - newest)
+            yield from _one(consumer, topic, partition, start, end)
+    except KafkaException as error:
+        raise BrokerUnavailable(f"{topic} at {bootstrap}: {error}") from None
+    finally:
+        consumer.close()
+
+
+def _one(consumer: Consumer, topic: str, partition: int, start: int, end: int) -> Iterator[Message]:
+    position = start
+    if position >= end:
+        return
+    consumer.assign([TopicPartition(topic, partition, start)])
+    deadline = time.monotonic() + _PATIENCE
+    while position < end:
+        if time.monotonic() > deadline:
+            raise BrokerUnavailable(f"{topic}/{partition} cannot be read to {end}")
+        for message in consumer.consume(1000, 1.0):
+            offset = message.offset()
+            if message.error() is not None or offset is None:
+                continue
+            position = offset + 1
+            yield message
