@@ -6,6 +6,9 @@ import msgspec
 
 #: A worker that has not reported for this long (seconds) counts as gone.
 STALE_AFTER = 10.0
+#: State of a worker whose loop has not turned for :data:`STUCK_AFTER` seconds.
+STUCK = "stuck"
+STUCK_AFTER = 30.0
 
 
 class Heartbeat(msgspec.Struct, kw_only=True):
@@ -18,7 +21,8 @@ class Heartbeat(msgspec.Struct, kw_only=True):
     at
         Milliseconds since the epoch, UTC.
     state
-        ``starting``, ``running``, ``waiting`` (a dependency is down) or ``stopping``.
+        ``starting``, ``running``, ``waiting`` (a dependency is down), ``stuck`` (its loop stands
+        still) or ``stopping``.
     offsets
         ``contracts.topics.Topic.place -> next offset``: everything before it is durable.
     counters

@@ -138,6 +138,7 @@ class Follower(Generic[T]):
             self._report()
             worker.status.set_state("running")
             while not worker.stopping.is_set():
+                worker.status.turns(self.topic)
                 self._accept(consumer.consume(1000, _POLL))
                 now = time.monotonic()
                 if self._pending and (
@@ -150,6 +151,7 @@ class Follower(Generic[T]):
         except Stopped:
             log.info("stopped while the store was away; the next start goes on from its offsets")
         finally:
+            worker.status.rests(self.topic)
             consumer.close()
 
     def _accept(self, messages: list[Message]) -> None:

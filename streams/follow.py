@@ -126,6 +126,7 @@ class FaustFollower:
         finally:
             self._stop.set()
             self.worker.status.set_state("stopping")
+            self.worker.status.rests("loop")
             await self._finish(tasks)
             await self._leave(starting)
 
@@ -166,9 +167,11 @@ class FaustFollower:
             try:
                 for tp, records in taken.items():
                     if not self._stop.is_set():
+                        self.worker.status.turns("store")
                         await self._apply_run(tp, records)
             finally:
                 self._applying = False
+                self.worker.status.rests("store")
 
     async def _apply_run(self, tp: TP, records: list[Record]) -> None:
         start = self._known.get(tp, 0)
@@ -180,6 +183,7 @@ class FaustFollower:
 
     async def _tick(self) -> None:
         while not await self._stops_within(_TICK):
+            self.worker.status.turns("loop")
             await self._check_log()
             await self.fold.tick()
             await self._commit()

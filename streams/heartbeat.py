@@ -6,11 +6,12 @@ import logging
 import os
 import threading
 import time
+from collections.abc import Callable
 
 import redis
 
 from contracts.features import Keys
-from contracts.heartbeat import Heartbeat, encode
+from contracts.heartbeat import STUCK, STUCK_AFTER, Heartbeat, encode
 from contracts.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -26,9 +27,16 @@ class Status:
         ``"<topic>:<partition>" -> next offset``.
     counters
         Counts and gauges by name.
+
+    Parameters
+    ----------
+    clock
+        Monotonic seconds.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._turns: dict[str, float] = {}
         self.log_id = ""
         self.offsets: dict[str, int] = {}
         self.counters: dict[str, float] = {}
@@ -39,12 +47,18 @@ class Status:
 
     @property
     def state(self) -> str:
-        """``starting``, ``running``, ``waiting`` (any part of the worker does) or ``stopping``."""
-        return "waiting" if self._waiting and self._state != "stopping" else self._state
+        """``starting``, ``running``, ``waiting`` or ``stuck`` (any part is), or ``stopping``."""
+        if self._state == "stopping":
+            return self._state
+        if self._standing():
+            return STUCK
+        return "waiting" if self._waiting else self._state
 
     @property
     def detail(self) -> str:
-        """Why it waits, or what it is about, for a person."""
+        """Why it waits or is stuck, or what it is about, for a person."""
+        if self.state == STUCK:
+            return ", ".join(f"{part} for {s:.0f} s" for part, s in self._standing().items())
         reasons = list(self._waiting.values())
         return "; ".join(dict.fromkeys(reasons)) if self.state == "waiting" else self._detail
 
@@ -62,6 +76,8 @@ class Status:
 
     def waits(self, part: str, why: str) -> None:
         """Say that a part of the worker waits for something; its beginning is logged."""
+        if part in self._turns:
+            self.turns(part)
         if part not in self._waiting:
             log.warning("%s waits: %s", part, why)
         self._waiting[part] = why
@@ -70,6 +86,20 @@ class Status:
         """Say that a part does not wait, or not any more."""
         if self._waiting.pop(part, None) is not None:
             log.info("%s goes on", part)
+
+    def turns(self, part: str) -> None:
+        """Say that a loop has begun a turn: it must say so again, or :meth:`rests`, in time."""
+        self._turns[part] = self._clock()
+
+    def rests(self, part: str) -> None:
+        """Say that a loop has ended, or waits for work."""
+        self._turns.pop(part, None)
+
+    def _standing(self) -> dict[str, float]:
+        """Return the parts that have not turned in time, with their seconds."""
+        now = self._clock()
+        ages = {part: now - turned for part, turned in self._turns.copy().items()}
+        return {part: age for part, age in ages.items() if age > STUCK_AFTER}
 
 
 class Reporter(threading.Thread):

@@ -109,12 +109,14 @@ class Process:
     user: int | None = None
     group: int | None = None
     _popen: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+    _began: int = field(default=0, repr=False)
 
     def start(self) -> None:
         """Start the program. Call from the main thread (see :func:`_die_with_parent`)."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         rotate(self.log)
         with self.log.open("ab") as out:
+            self._began = out.tell()
             self._popen = subprocess.Popen(
                 list(self.command),
                 stdin=subprocess.DEVNULL,
@@ -163,10 +165,13 @@ class Process:
         return self.exit_code
 
     def tail(self, lines: int = 1) -> str:
-        """Return the last lines of the log, for an error message."""
+        """Return the last lines this run wrote to its log, for an error message.
+
+        Lines of an earlier run would name the wrong reason.
+        """
         try:
             with self.log.open("rb") as log:
-                log.seek(max(0, self.log.stat().st_size - 4000))
+                log.seek(max(self._began, self.log.stat().st_size - 4000))
                 text = log.read().decode(errors="replace").strip().splitlines()
         except OSError:
             return ""

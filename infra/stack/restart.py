@@ -9,6 +9,8 @@ FIRST_DELAY = 0.5
 LAST_DELAY = 15.0
 #: A process that ran this long (seconds) has proved itself: the next delay is the first again.
 PROVED_AFTER = 30.0
+#: The patience with a server that does not answer doubles with each failed start, up to this.
+MOST_PATIENCE = 8.0
 
 
 @dataclass(slots=True)
@@ -48,6 +50,10 @@ class Ward:
         self._failures += 1
         self.due = now + delay
         return delay
+
+    def patience(self, first: float) -> float:
+        """Return how long (seconds) this start may take, where the first may take `first`."""
+        return first * min(MOST_PATIENCE, 2.0 ** min(max(0, self._failures - 1), 16))
 
     def is_due(self, now: float) -> bool:
         """Whether it is time to start again."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
+import time
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import ClassVar
 
 from contracts.errors import StoreUnavailable
 from contracts.home import HomePaths
+from infra.stack.patience import Patience
 from infra.stack.process import Process, wait_until
 
 
@@ -64,6 +67,11 @@ class Server(ABC):
     def wait_healthy(self, timeout: float | None = None) -> None:
         """Wait for a healthy answer.
 
+        Parameters
+        ----------
+        timeout
+            Seconds; longer while the program works (:class:`infra.stack.patience.Patience`).
+
         Raises
         ------
         StoreUnavailable
@@ -72,16 +80,26 @@ class Server(ABC):
         process = self.process
         assert process is not None
         limit = self.patience if timeout is None else timeout
-        answered = wait_until(lambda: process.pid is None or self.healthy(), limit)
-        if process.pid is None or not answered:
+        patience = Patience(process, limit)
+        began = time.monotonic()
+        answers = False
+
+        def decided() -> bool:
+            nonlocal answers
+            answers = process.pid is not None and self.healthy()
+            return answers or process.pid is None or patience.over
+
+        wait_until(decided, math.inf)
+        if not answers or process.pid is None:
             why = (
-                f"did not answer within {limit:g} s"
+                f"did not answer within {time.monotonic() - began:.0f} s"
                 if process.pid is not None
                 else f"ended with code {process.exit_code}"
             )
             self.stop()
+            said = process.tail(1) or "it wrote nothing to its log"
             raise StoreUnavailable(
-                f"{self.name} on port {self.port} {why}: {process.tail(1)} (see {process.log})"
+                f"{self.name} on port {self.port} {why}: {said} (see {process.log})"
             )
 
     def start(self) -> None:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from contracts.errors import ConfigurationError, StoreUnavailable
+from contracts.heartbeat import Heartbeat
 from contracts.kafka import ensure_topics, set_retention
 from contracts.settings import Settings
 from contracts.topics import Topics
@@ -163,6 +164,10 @@ class Stack:
         for spec in wanted(os.environ):
             if not spec.after_ready:
                 self.start_worker(spec.name)
+
+    def heartbeats(self) -> dict[str, Heartbeat]:
+        """Return the last report of each worker by name; raises StoreUnavailable."""
+        return heartbeats(self.settings)
 
     def unready(self) -> str:
         """Return what is not ready yet; empty when the API and every folder of the log are."""

@@ -6,7 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from types import FrameType
 
@@ -17,6 +17,7 @@ from infra.stack.process import Process
 from infra.stack.progress import wait_applied
 from infra.stack.restart import Ward
 from infra.stack.stack import Stack
+from infra.stack.standstill import Standstill
 
 #: How long (seconds) an ordered stop lets the workers finish what is in the log.
 DRAIN = 30.0
@@ -51,6 +52,9 @@ class Supervisor:
         self._asked = 0
         self._interruptible = False
         self._kernels: Process | None = None
+        self._launched: dict[str, Future[None]] = {}
+        self._waiting = ThreadPoolExecutor(thread_name_prefix="server")
+        self._standstill = Standstill(stack.heartbeats, self._pids)
 
     # -- life ---------------------------------------------------------------------------------
 
@@ -120,6 +124,9 @@ class Supervisor:
                 raise
             self.say(f"cannot write down what runs in {self.home.path}: {error.strerror}")
 
+    def _pids(self) -> dict[str, int]:
+        return {n: w.pid for n, w in self.stack.workers.items() if w.pid is not None}
+
     def _ward(self, name: str) -> Ward:
         return self.wards.setdefault(name, Ward())
 
@@ -164,8 +171,14 @@ class Supervisor:
 
     def _tick(self, now: float) -> None:
         for name, server in self.stack.servers.items():
-            if server.pid is None and self._may_start(name, server.process, now):
-                self._attempt(self._restart_server, name, now)
+            starting = self._launched.get(name)
+            if starting is not None:
+                if starting.done():
+                    self._attempt(self._take_in_server, name, now)
+            elif server.pid is None and self._may_start(name, server.process, now):
+                self._attempt(self._launch_server, name, now)
+        for name in self._standstill.found(now):
+            self._end_standing(name)
         for name, worker in list(self.stack.workers.items()):
             if worker.pid is None and self._may_start(name, worker, now):
                 self._attempt(self._start_worker, name, now)
@@ -191,13 +204,30 @@ class Supervisor:
             delay = self._ward(name).died(now)
             self.say(f"{name} does not start; next attempt in {delay:g} s: {error}")
 
-    def _restart_server(self, name: str) -> None:
+    def _end_standing(self, name: str) -> None:
+        """End a worker that reports but does not go on; the next tick starts it again."""
+        worker = self.stack.workers.get(name)
+        if worker is not None and worker.pid is not None:
+            self.say(f"{name} has not gone on for a minute, see {worker.log}; ending it")
+            worker.stop(timeout=5.0)
+
+    def _launch_server(self, name: str) -> None:
+        """Start a server again. Its answer is waited for in a thread: others may need a restart."""
         server = self.stack.servers[name]
+        server.prepare()
+        server.launch()
+        patience = self._ward(name).patience(server.patience)
+        self._launched[name] = self._waiting.submit(server.wait_healthy, patience)
+        self._note(name, server.pid)
+
+    def _take_in_server(self, name: str) -> None:
+        """Go on with a server that answers; raises what it failed with."""
+        server = self.stack.servers[name]
+        starting = self._launched.pop(name)
         try:
-            with self._interrupting():
-                server.start()
-                if name == "tansu":
-                    self.stack.create_topics()
+            starting.result()
+            if name == "tansu":
+                self.stack.create_topics()
         except (SegueError, OSError):
             server.kill()
             raise

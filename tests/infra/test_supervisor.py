@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import threading
 from collections.abc import Iterator
+from concurrent.futures import Future, wait
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,8 +15,10 @@ from typing import Any
 import pytest
 
 from contracts.errors import StoreUnavailable
+from contracts.heartbeat import STUCK, Heartbeat
 from infra.stack.home import Home
 from infra.stack.restart import FIRST_DELAY
+from infra.stack.standstill import PATIENCE
 from infra.stack.supervisor import Supervisor
 
 
@@ -27,6 +31,9 @@ class Part:
         self.process = self
         self.log = f"{name}.log"
         self.broken = False
+        self.waited: list[float] = []
+        self.answers = threading.Event()
+        self.answers.set()
 
     def die(self) -> None:
         self.pid, self.exit_code = None, -9  # type: ignore[assignment]
@@ -36,6 +43,18 @@ class Part:
             raise StoreUnavailable("no")
         self.pid, self.exit_code = 1, None
         self.journal.append(f"start {self.name}")
+
+    launch = start
+    patience = 30.0
+
+    def prepare(self) -> None:
+        pass
+
+    def wait_healthy(self, timeout: float) -> None:
+        self.waited.append(timeout)
+        assert self.answers.wait(10)
+        if self.broken:
+            raise StoreUnavailable("no")
 
     def stop(self, *_: Any, **__: Any) -> None:
         self.die()
@@ -50,6 +69,7 @@ class World:
     def __init__(self, home: Path, broker: str) -> None:
         self.journal: list[str] = []
         self.said: list[str] = []
+        self.beats: dict[str, Heartbeat] = {}
         self.servers = {n: Part(self.journal, n, 1) for n in (broker, "valkey", "postgres")}
         self.workers = {n: Part(self.journal, n, 1) for n in ("learner", "simulator", "api")}
         stack: Any = SimpleNamespace(
@@ -57,6 +77,7 @@ class World:
             workers=self.workers,
             start_worker=self.start_worker,
             create_topics=lambda: self.journal.append("topics"),
+            heartbeats=lambda: self.beats,
         )
         self.supervisor = Supervisor(stack, Home(home), 5.0, self.said.append)
         for name in (*self.servers, *self.workers):
@@ -69,7 +90,14 @@ class World:
         return self.workers[name]
 
     def tick(self, now: float) -> None:
+        """Take a turn, and another when what is asked in a thread has answered."""
         self.supervisor._tick(now)
+        answers: list[Future[Any]] = [*self.supervisor._launched.values()]
+        beats: Any = self.supervisor._standstill._asked
+        answers += [beats] if beats is not None else []
+        if answers and all(server.answers.is_set() for server in self.servers.values()):
+            wait(answers, 10)
+            self.supervisor._tick(now)
 
 
 @pytest.fixture
@@ -199,14 +227,76 @@ def test_ctrl_c_does_not_wait_for_a_server_that_is_starting(
     monkeypatch.setattr(kafka.supervisor, "_start", lambda: None)
     monkeypatch.setattr(kafka.supervisor, "_drain", lambda _: None)
     valkey = kafka.servers["valkey"]
+    valkey.answers.clear()
 
-    def start() -> None:
+    def launch() -> None:
+        valkey.start()
         os.kill(os.getpid(), signal.SIGINT)
-        pytest.fail("went on starting")
 
-    monkeypatch.setattr(valkey, "start", start)
+    monkeypatch.setattr(valkey, "launch", launch)
     kafka.supervisor.run(valkey.die)
     assert kafka.supervisor.run_record.phase == "stopped"
+    valkey.answers.set()
+
+
+def test_while_a_server_comes_back_slowly_others_are_started(kafka: World) -> None:
+    """A broker that reads its log again is neither killed nor waited for by everybody."""
+    broker = kafka.servers["kafka"]
+    broker.answers.clear()
+    broker.die()
+    kafka.tick(1.0)
+    kafka.tick(2.0)
+    assert kafka.journal == ["start kafka"]
+    kafka.workers["learner"].die()
+    kafka.tick(3.0)
+    kafka.tick(4.0)
+    assert kafka.journal == ["start kafka", "start learner"]
+    broker.answers.set()
+    kafka.tick(500.0)
+    assert kafka.journal == ["start kafka", "start learner"]
+    assert kafka.supervisor.wards["kafka"].restarts == 1
+
+
+def test_patience_with_a_server_that_does_not_answer_doubles(kafka: World) -> None:
+    broker = kafka.servers["kafka"]
+    now = 1.0
+    for attempt in range(6):
+        broker.die()
+        kafka.tick(now)
+        broker.broken = False  # it can be launched
+        now = kafka.supervisor.wards["kafka"].due or 0.0
+        kafka.supervisor._tick(now)
+        broker.broken = attempt < 5  # it does not answer
+        kafka.tick(now)
+    assert broker.waited == [30.0, 60.0, 120.0, 240.0, 240.0, 240.0]
+
+
+def beat(worker: str, state: str, pid: int = 1) -> Heartbeat:
+    return Heartbeat(name=worker, pid=pid, at=0, state=state)
+
+
+def test_a_worker_that_stands_still_is_started_again(kafka: World) -> None:
+    kafka.beats = {"learner": beat("learner", STUCK), "api": beat("api", "running")}
+    for now in range(0, int(PATIENCE), 5):
+        kafka.tick(float(now))
+    assert kafka.journal == []
+    kafka.tick(PATIENCE)
+    assert kafka.journal == ["stop learner"]
+    assert "learner has not gone on" in kafka.said[0]
+    kafka.tick(PATIENCE + 1)
+    kafka.tick(PATIENCE + 2)
+    assert kafka.journal == ["stop learner", "start learner"]
+
+
+def test_a_worker_that_goes_on_again_or_is_not_ours_is_left_alone(kafka: World) -> None:
+    for now in range(0, 100, 5):
+        stuck = now % 20 == 0
+        kafka.beats = {
+            "learner": beat("learner", STUCK if stuck else "running"),
+            "api": beat("api", STUCK, pid=77),
+        }
+        kafka.tick(float(now))
+    assert kafka.journal == []
 
 
 def test_a_server_that_does_not_start_is_tried_again_more_slowly(kafka: World) -> None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from contracts.errors import StoreUnavailable
 from contracts.events import encode
+from contracts.heartbeat import STUCK
 from contracts.settings import Settings
 from streams.consume import Follower, _fetch_ms, follow_together
 from streams.decode import Batch
@@ -69,6 +74,42 @@ def test_a_message_that_is_missing_is_not_passed_over(worker: Worker, hole: list
 
 def test_the_wait_for_more_is_a_part_of_the_time_between_two_flushes() -> None:
     assert [_fetch_ms(seconds) for seconds in (0.25, 1.0, 2.0, 60.0)] == [100, 250, 500, 500]
+
+
+def test_a_store_that_never_answers_is_reported_as_stuck(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streams.heartbeat.STUCK_AFTER", 0.2)
+    found, over = threading.Event(), threading.Event()
+
+    class Hangs(_Nothing):
+        def write(self, batches: list[Batch[Any]]) -> int:
+            found.set()
+            over.wait(30)
+            raise StoreUnavailable("over")
+
+    topic = worker.topics.plays
+    follower = Follower[Any](worker, topic, "log", Hangs(), seconds=0, rows=1)
+    given = [[_Message(5)]]
+    consumer = SimpleNamespace(
+        assign=lambda _: None,
+        close=lambda: None,
+        consume=lambda *_: given.pop() if given else [],
+    )
+    monkeypatch.setattr("streams.consume.Consumer", lambda _: consumer)
+    monkeypatch.setattr("streams.consume.reading_from", lambda *_: {0: 5})
+    monkeypatch.setattr(follower.watch, "check", lambda: None)
+    running = threading.Thread(target=follower.run)
+    running.start()
+    assert found.wait(30)
+    while worker.status.state != STUCK:
+        time.sleep(0.01)
+    assert worker.status.detail.startswith(topic)
+    worker.stopping.set()
+    over.set()
+    running.join(30)
+    assert not running.is_alive()
+    assert worker.status.state == "waiting"
 
 
 class _Ends:

@@ -15,6 +15,7 @@ import pytest
 from faust.types import TP
 
 from contracts.errors import StoreUnavailable
+from contracts.heartbeat import STUCK
 from contracts.settings import Settings
 from contracts.topics import Topic, Topics
 from streams import follow
@@ -198,3 +199,41 @@ raise SystemExit(worker.run_worker(settings, "history-sink", body))
     )
     assert done.returncode == CUT_SHORT
     assert "told to stop 0.5 s ago and still here" in done.stderr
+
+
+@pytest.mark.parametrize("part", ["store", "loop"])
+def test_a_fold_that_never_returns_is_reported_as_stuck(
+    follower_of: Callable[[Fold], FaustFollower], monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    """Whether it hangs in a batch or between two: the other loop goes on and must not hide it."""
+    monkeypatch.setattr("streams.heartbeat.STUCK_AFTER", 0.3)
+
+    class Hangs(Fold):
+        async def apply(self, tp: TP, start: int, records: list[Record]) -> None:
+            await (swallow_one() if OVER.is_set() else asyncio.sleep(3600))
+
+        async def tick(self) -> None:
+            self.ticks += 1
+            if part == "loop" and self.ticks > 3:
+                await asyncio.sleep(3600)
+
+    fold = Hangs()
+    follower = follower_of(fold)
+    status = follower.worker.status
+
+    async def main() -> None:
+        running = asyncio.create_task(follower.run())
+        while fold.ticks < 3:
+            await asyncio.sleep(0.01)
+        assert status.state != STUCK
+        if part == "store":
+            follower.buffer.seek({TP(TOPIC, 0): 0})
+            follower.buffer.add(TP(TOPIC, 0), [Record(0, b"", b"")])
+        async with asyncio.timeout(PATIENCE):
+            while status.state != STUCK:
+                await asyncio.sleep(0.01)
+        assert status.detail.startswith(part)
+        follower._told_to_stop()
+        await running
+
+    asyncio.run(main())

@@ -12,6 +12,7 @@ import pytest
 
 from contracts.erasures import Erasure, listener_key
 from contracts.errors import BrokerUnavailable
+from contracts.heartbeat import STUCK, STUCK_AFTER
 from contracts.log_limit import LogLimit
 from contracts.settings import Settings
 from contracts.topics import Kind, Topics
@@ -38,6 +39,39 @@ def test_a_worker_waits_as_long_as_any_part_of_it_does() -> None:
     status.waits("plays", "no broker")
     status.set_state("stopping", "why")
     assert (status.state, status.detail) == ("stopping", "why")
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_loop_that_stands_still_is_stuck_until_it_turns_or_rests() -> None:
+    """The heartbeat has a thread of its own: it goes on when the work does not."""
+    clock = Clock()
+    status = Status(clock)
+    status.set_state("running")
+    status.turns("plays")
+    status.turns("feedback")
+    clock.now = STUCK_AFTER
+    assert status.state == "running"
+    clock.now += 1
+    status.turns("feedback")
+    assert (status.state, status.detail) == (STUCK, f"plays for {STUCK_AFTER + 1:.0f} s")
+    status.waits("plays", "no broker")  # it waits for something, and says so at every attempt
+    assert status.state == "waiting"
+    status.goes_on("plays")
+    assert status.state == "running"
+    clock.now *= 2
+    status.rests("plays")
+    status.rests("feedback")
+    assert status.state == "running"
+    status.turns("plays")
+    clock.now *= 2
+    status.set_state("stopping")
+    assert status.state == "stopping"
 
 
 def test_waiting_is_logged_when_it_begins_and_when_it_ends(

@@ -184,6 +184,15 @@ def two_targets(
 
 
 @app.command()
+def idle(
+    broker: Broker = "tansu",
+    seconds: Annotated[float, typer.Option(min=1, help="How long to count.")] = 60.0,
+) -> None:
+    """Processor time of each process of a stack without traffic, in percent of one core."""
+    _run("idle", broker=broker, seconds=seconds)
+
+
+@app.command()
 def web(
     clients: Annotated[int, typer.Option(min=1, help="Streams that are open at once.")] = 1_000,
     seconds: Annotated[float, typer.Option(min=1, help="Of each phase.")] = 15.0,

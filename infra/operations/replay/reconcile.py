@@ -22,7 +22,7 @@ from contracts.features import WINDOW, Keys, Listener
 from contracts.ids import track_key
 from contracts.kafka import end_offsets, log_id
 from contracts.settings import Settings
-from contracts.topics import Topics
+from contracts.topics import Topic, Topics
 from infra.operations import database
 from infra.stack.progress import wait_applied
 
@@ -51,6 +51,7 @@ def mark(settings: Settings) -> Mark:
     log = log_id(settings.kafka, topic)
     ends = end_offsets(settings.kafka, topic, settings.partitions)
     wait_for_workers(settings, timeout=120)
+    _wait_for_fences(settings, topic, log, ends)
     return Mark(log, ends, _redis_deliveries(settings, log))
 
 
@@ -74,6 +75,34 @@ def wait_for_workers(
         say(text)
         if time.monotonic() > deadline:
             raise StoreUnavailable(f"the stack did not catch up within {timeout:.0f} s: {text}")
+
+
+def _wait_for_fences(
+    settings: Settings, topic: Topic, log: str, ends: list[int], timeout: float = 120
+) -> None:
+    """Wait until the feature store itself stands at the ends.
+
+    A heartbeat says what its worker holds in memory: for up to a second after FLUSHALL that is more
+    than the store does, and counts read then belong to no place of the log.
+
+    Raises
+    ------
+    StoreUnavailable
+        The store did not get there.
+    """
+    keys = Keys(settings.namespace, settings.partitions)
+    deadline = time.monotonic() + timeout
+    while True:
+        with database.feature_store(settings) as client:
+            fences = [client.hget(keys.fence(p), log) for p in range(settings.partitions)]
+        found = [0 if fence is None else int(fence) + 1 for fence in fences]
+        if all(at >= end for at, end in zip(found, ends, strict=True)):
+            return
+        if time.monotonic() > deadline:
+            raise StoreUnavailable(
+                f"the feature store stands at {found} of {topic}, whose ends are {ends}"
+            )
+        time.sleep(0.2)
 
 
 def kafka(settings: Settings, start: Mark, ends: list[int]) -> tuple[int, set[str]]:
