@@ -30,6 +30,7 @@ from api.listeners import artists, events, opinions, plays
 from api.listeners import stats as period
 from api.openapi import describe, operation_id
 from api.operation import generations, lake, letters, runs, state, suspects, trail
+from api.public_address import public_address
 from api.services import Services
 from api.serving import catalogue, feedback, reasons, reports, trending
 
@@ -128,7 +129,9 @@ _PAGE_HEADERS = {
 
 
 async def _docs(request: Request) -> HTMLResponse:
-    page = render(request.app.openapi(), str(request.base_url).rstrip("/"))
+    services: Services = request.app.state.services
+    here = str(public_address(request, services.settings)).rstrip("/")
+    page = render(request.app.openapi(), here)
     return HTMLResponse(page, headers=_PAGE_HEADERS)
 
 

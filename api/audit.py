@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 
 import psycopg
 from fastapi import Request
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from api.errors import unavailable
+from api.errors import ApiError, unavailable
 from contracts.audit import INSERT, Entry, entry
 
 #: A reader that polls shall not bury everything else in the trail.
@@ -42,12 +43,30 @@ class AuditTrail:
         except (psycopg.Error, PoolTimeout, OSError):
             raise unavailable("The audit trail cannot be written") from None
 
+    async def note_refusal(self, actor: str, subject: str, origin: str, route: str) -> None:
+        """Put on record, once an hour, that an account asked for what it may not.
+
+        The answer is a refusal anyhow: a trail that cannot be written does not change it.
+        """
+        key = (actor, f"{subject} {route}")
+        now = time.monotonic()
+        if now - self._noted.get(key, -EVERY_SECONDS) < EVERY_SECONDS:
+            return
+        self._remember(key, now)
+        with suppress(ApiError):
+            await self.record(
+                entry(actor, "data.read", subject, origin, outcome="refused", route=route)
+            )
+
+    def _remember(self, key: tuple[str, str], now: float) -> None:
+        if len(self._noted) >= _MOST:
+            self._noted.clear()
+        self._noted[key] = now
+
     async def note_reading(self, actor: str, user: str, origin: str) -> None:
         """Put on record that an account reads another's data; raises as :meth:`record`."""
         now = time.monotonic()
         if now - self._noted.get((actor, user), -EVERY_SECONDS) < EVERY_SECONDS:
             return
         await self.record(entry(actor, "data.read", user, origin))
-        if len(self._noted) >= _MOST:
-            self._noted.clear()
-        self._noted[actor, user] = now
+        self._remember((actor, user), now)

@@ -7,6 +7,7 @@ and lets no stack trace out.
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.addresses import read_by_pages, tidy
+from api.auth import CALLER
 from api.errors import INTERNAL, ApiError, ClientGone, listenbrainz_body, native_body
 from api.gate import Gate
 from api.http import Handler, Headers, Reply, send_reply
@@ -23,6 +25,8 @@ from api.listenbrainz.limits import PREFIX, PREFLIGHT
 from api.services import Services
 
 log = logging.getLogger(__name__)
+#: Paths that name a listener, in Segue's own API and in that of ListenBrainz.
+_NAMED = re.compile(r"/(?:v1/users|1/user)/([^/]+)")
 
 
 def _one(_: Scope) -> int:
@@ -105,6 +109,8 @@ class Edge:
             return
         except ApiError as error:
             reply = error_reply(error, path)
+            if error.status == 403:
+                await self._note_refusal(scope, hot.route)
         except Exception:
             log.exception("%s failed", hot.route)
             reply = error_reply(INTERNAL, path)
@@ -125,7 +131,11 @@ class Edge:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 if extra:
-                    message = {**message, "headers": [*message["headers"], *extra]}
+                    given = {name for name, _ in message["headers"]}
+                    more = [item for item in extra if item[0] not in given]
+                    message = {**message, "headers": [*message["headers"], *more]}
+                if status == 403:
+                    await self._note_refusal(scope, _route(scope))
             await send(message)
 
         try:
@@ -145,6 +155,20 @@ class Edge:
         self._services.metrics.answered(
             _route(scope), scope["method"], status, time.perf_counter() - started
         )
+
+    async def _note_refusal(self, scope: Scope, route: str) -> None:
+        """Put on record that a known caller asked for what it may not."""
+        caller = scope.get(CALLER)
+        if caller is not None:
+            origin = scope["client"][0] if scope.get("client") else "unknown"
+            subject = _subject(scope) or caller.user_id
+            await self._services.audit.note_refusal(caller.user_id, subject, origin, route)
+
+
+def _subject(scope: Scope) -> str:
+    """Return the listener that a path names; empty without one."""
+    named = _NAMED.match(scope["path"])
+    return named[1].replace("\x00", "") if named else ""
 
 
 def _route(scope: Scope) -> str:

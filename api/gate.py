@@ -27,6 +27,8 @@ _MESSAGE = (
     "You have exceeded your rate limit. See the X-RateLimit-* response headers for more "
     "information on your current rate limit."
 )
+#: Answers are about somebody: no proxy and no browser keeps one that does not say otherwise.
+NOT_KEPT = (b"cache-control", b"no-store")
 #: What tells how the process is must answer whoever asks, however often.
 OPEN = frozenset({"/healthz", "/readyz", "/metrics"})
 
@@ -87,7 +89,7 @@ class Gate:
     def admit(self, caller: Caller, price: int = 1) -> Admission:
         """Count a request, as ``price`` requests, and say whether the caller has sent too many."""
         remaining = self._rates.count(caller.key, caller.limit, price)
-        headers = self._rates.headers(caller.limit, remaining)
+        headers = [NOT_KEPT, *self._rates.headers(caller.limit, remaining)]
         if remaining >= 0:
             return Admission(headers, None)
         refusal = ApiError(429, "rate-limit", _MESSAGE, retry_after=WINDOW_SECONDS)

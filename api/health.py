@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 import msgspec
@@ -14,6 +15,21 @@ OWN = ("kafka", "postgres")
 #: Shown, but an API without it is ready: the model's lists take the place of Flink's.
 OPTIONAL = ("flink",)
 router = APIRouter(tags=["operation"])
+
+
+#: Where something runs: for operators (``/v1/operations``), not for whoever asks.
+_ADDRESS = re.compile(r"(?:\[[0-9a-f:]+\]|[\w.-]+):\d{2,5}\b|\b\d{1,3}(?:\.\d{1,3}){3}\b")
+
+
+def public(text: str) -> str:
+    """Return a text without addresses of brokers and stores.
+
+    Examples
+    --------
+    >>> public("waiting: Kafka at 127.0.0.1:9092: no answer within 10 s")
+    'waiting: Kafka at (address): no answer within 10 s'
+    """
+    return _ADDRESS.sub("(address)", text)
 
 
 class Health(msgspec.Struct):
@@ -59,7 +75,9 @@ async def readyz(services: With, scope: Literal["all", "api"] = "all") -> Respon
         needed = [state for name, state in watcher.state.items() if name not in OPTIONAL]
         good = all(state == "ok" for state in (*needed, *workers.values()))
     ready = good and not watcher.stopping
-    body = Readiness(ready, watcher.stopping, dict(watcher.state), workers)
+    dependencies = {name: public(state) for name, state in watcher.state.items()}
+    workers = {name: public(state) for name, state in workers.items()}
+    body = Readiness(ready, watcher.stopping, dependencies, workers)
     return json_reply(body, 200 if ready else 503)
 
 

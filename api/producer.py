@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from confluent_kafka import KafkaError, KafkaException, Message
@@ -90,6 +90,10 @@ class _Batch:
             self.future.set_exception(BrokerUnavailable(f"not acknowledged: {why}"))
 
 
+def _nothing() -> None:
+    """Do nothing."""
+
+
 class PlayLog(PolledProducer):
     """Appends messages to Kafka from the event loop it is used on.
 
@@ -118,6 +122,8 @@ class PlayLog(PolledProducer):
         )
         self._complaint, self._complained_at = "", 0.0
         self._live: set[_Batch] = set()
+        #: Called after each acknowledged request.
+        self.on_acked: Callable[[], None] = _nothing
         self.in_flight_bytes = 0
         self.refused = 0
         self.acked_at = 0.0
@@ -186,7 +192,9 @@ class PlayLog(PolledProducer):
         """Take note that a batch has all its delivery reports (called by the batch)."""
         self._live.discard(batch)
         self.in_flight_bytes -= batch.bytes
-        if batch.failed:
+        if not batch.failed:
+            self.on_acked()
+        else:
             self.failed_at = time.monotonic()
             if batch.error is not None and batch.error.fatal():
                 self._fatal = True

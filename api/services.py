@@ -30,6 +30,7 @@ from api.serving.impressions import ImpressionLog
 from api.serving.lists import ListParts
 from api.serving.live import LiveModel
 from api.serving.slow import SlowLists
+from api.waking import Waker
 from api.watcher import Watcher
 from contracts.features import Keys
 from contracts.settings import Settings
@@ -64,6 +65,8 @@ class Services:
             socket_connect_timeout=0.25,
             max_connections=32,
         )
+        if not settings.broker_holds_fetches:
+            self.log.on_acked = Waker(self.redis, self.keys.posted).wake
         self.features = FeatureReader(self.redis, settings.redis_url, self.keys)
         self.events = EventHub(settings.redis_url, self.keys.events)
         self.model = LiveModel(settings.paths.model)

@@ -180,6 +180,11 @@ class Keys:
         return f"{self.namespace}:workers"
 
     @property
+    def posted(self) -> str:
+        """Channel on which the API wakes workers: something was posted."""
+        return f"{self.namespace}:posted"
+
+    @property
     def events(self) -> str:
         """Channel of what happens to listeners (:mod:`contracts.listener_events`)."""
         return f"{self.namespace}:events"

@@ -38,6 +38,11 @@ class Settings:
         "Prefix of topics, Redis keys and PostgreSQL schema: one cluster, several deployments.",
     )
     kafka: str = setting("127.0.0.1:9092", "Addresses of the Kafka brokers.")
+    broker_holds_fetches: bool = setting(
+        True,
+        "0: the broker answers a fetch only when its waiting time ends, whatever arrives meanwhile "
+        "(Tansu). Workers ask it often while plays come; else they rest, and the API wakes them.",
+    )
     redis_url: str = setting(
         "redis://127.0.0.1:6379/0", "Address of Redis, with its password.", secret=True
     )

@@ -29,6 +29,7 @@ from yarl import URL
 
 from contracts.settings import Settings
 from streams.decode import Record
+from streams.fetching import FetchGate
 
 log = logging.getLogger(__name__)
 
@@ -38,9 +39,6 @@ Positions = Callable[[set[TP]], Awaitable[dict[TP, int]]]
 #: A dead member's partitions are free again after this long, seconds.
 SESSION_SECONDS = 6.0
 
-#: Longest time a broker may hold a fetch that finds nothing, milliseconds.
-FETCH_WAIT_MS = 20
-
 
 class FoldApp(faust.App):
     """A Faust app that knows where its fold stands."""
@@ -48,6 +46,7 @@ class FoldApp(faust.App):
     logger = logging.getLogger("faust.app")
 
     positions: Positions
+    gate: FetchGate
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,18 +57,22 @@ class MessageRun:
 
 
 class _Thread(AIOKafkaConsumerThread):
-    """Faust's consumer thread with a shorter fetch.
+    """Faust's consumer thread with fetches of our own timing (:mod:`streams.fetching`).
 
-    Faust asks the broker to hold a fetch for up to 1.5 s, and offers no setting. A broker that
-    answers such a fetch late (Tansu 0.6: about half of that) would make every play late.
+    Faust asks the broker to hold a fetch for up to 1.5 s, and offers no setting.
     """
 
     logger = logging.getLogger("faust.consumer")
 
     def _create_worker_consumer(self, transport: Transport) -> AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
-        consumer._fetch_max_wait_ms = FETCH_WAIT_MS
+        consumer._fetch_max_wait_ms = cast(FoldApp, self.app).gate.wait_ms
         return consumer
+
+    async def on_start(self) -> None:
+        """Start the consumer, then put the gate before its fetches."""
+        await super().on_start()
+        cast(FoldApp, self.app).gate.guard(self._ensure_consumer())
 
 
 class FoldConsumer(Consumer):
@@ -160,6 +163,7 @@ def make_app(settings: Settings, group: str, positions: Positions) -> FoldApp:
     )
     app.transport = FoldTransport([broker], app)
     app.positions = positions
+    app.gate = FetchGate(held=settings.broker_holds_fetches)
     return app
 
 

@@ -94,7 +94,7 @@ class ErasureFollower(threading.Thread):
                 "group.id": "segue-erasures",
                 "enable.auto.commit": False,
                 "auto.offset.reset": "earliest",
-                "fetch.wait.max.ms": 500,
+                "fetch.wait.max.ms": 2000,  # seven of these run in a stack
                 "log_level": 2,  # a broker that is away is noticed by the worker itself
             }
         )

@@ -89,10 +89,10 @@ class FeatureStore:
             Redis does not answer.
         """
         try:
-            found = [
-                await self.client.hget(self.keys.fence(p), log_id)  # type: ignore[misc,unused-ignore]
-                for p in range(self.keys.partitions)
-            ]
+            async with self.client.pipeline(transaction=False) as pipe:
+                for partition in range(self.keys.partitions):
+                    pipe.hget(self.keys.fence(partition), log_id)  # type: ignore[unused-ignore]
+                found = await pipe.execute()
         except (RedisError, OSError) as error:
             raise StoreUnavailable(f"Redis: {error}") from None
         return {p: 0 if value is None else int(value) + 1 for p, value in enumerate(found)}
@@ -106,9 +106,10 @@ class FeatureStore:
             Redis does not answer.
         """
         try:
-            found = [
-                await self.client.get(self.keys.complete(p)) for p in range(self.keys.partitions)
-            ]
+            async with self.client.pipeline(transaction=False) as pipe:
+                for partition in range(self.keys.partitions):
+                    pipe.get(self.keys.complete(partition))
+                found = await pipe.execute()
         except (RedisError, OSError) as error:
             raise StoreUnavailable(f"Redis: {error}") from None
         return None not in found

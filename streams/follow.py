@@ -23,6 +23,7 @@ import asyncio
 import contextlib
 import logging
 import signal
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol, TypeVar
 
@@ -30,17 +31,21 @@ import uvloop
 from faust.types import TP
 
 from contracts.errors import BrokerUnavailable, StoreUnavailable
+from contracts.features import Keys
 from contracts.topics import Topic
 from streams.app import commit, make_app, start
 from streams.beginning import reading_from
 from streams.buffer import Buffer
 from streams.decode import Record
+from streams.fetching import listen
 from streams.log_watch import LogWatch
 from streams.worker import Stopped, Worker
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 _TICK = 1.0
+#: How often an idle worker asks whether the log is still the same one, seconds.
+_CHECK = 5.0
 _BATCH_SECONDS, _CLOSE_SECONDS, _COMMIT_SECONDS, _STOP_SECONDS = 3.0, 10.0, 2.0, 5.0
 _CANCEL_SECONDS, _CANCELS = 1.0, 2
 
@@ -91,7 +96,8 @@ class FaustFollower:
         self.buffer = Buffer()
         self.watch = LogWatch(worker.settings.kafka, {t: log_ids[t] for t in fold.topics})
         self._stop = asyncio.Event()
-        self._applying = False
+        self._applying = self._applied = False
+        self._checked = 0.0
         self._known: dict[TP, int] = {}
         self._committed: dict[TP, int] = {}
         self.app = make_app(worker.settings, group, self._positions)
@@ -116,7 +122,7 @@ class FaustFollower:
         await asyncio.to_thread(self._check_beginning)
         starting = asyncio.create_task(start(self.app))
         starting.add_done_callback(self._started)
-        work = (self._stop.wait(), self._crashed(), self._apply(), self._tick())
+        work = (self._stop.wait(), self._crashed(), self._apply(), self._tick(), self._listen())
         tasks: set[asyncio.Task[Any]] = {asyncio.ensure_future(w) for w in work}
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -180,13 +186,24 @@ class FaustFollower:
         if records:
             await self._patiently(lambda: self.fold.apply(tp, start, records))
             self._known[tp] = records[-1].offset + 1
+            self._applied = True
 
     async def _tick(self) -> None:
         while not await self._stops_within(_TICK):
             self.worker.status.turns("loop")
-            await self._check_log()
+            if self._applied or time.monotonic() - self._checked >= _CHECK:
+                await self._check_log()
+                self._applied, self._checked = False, time.monotonic()
             await self.fold.tick()
             await self._commit()
+
+    async def _listen(self) -> None:
+        settings = self.worker.settings
+        if self.app.gate.held:
+            await self._stop.wait()
+            return
+        channel = Keys(settings.namespace, settings.partitions).posted
+        await listen(settings.redis_url, channel, self.app.gate.wake)
 
     async def _check_log(self) -> None:
         try:

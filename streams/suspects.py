@@ -81,6 +81,7 @@ class SuspectFollower(threading.Thread):
                 "group.id": "segue-suspects",
                 "enable.auto.commit": False,
                 "auto.offset.reset": "earliest",
+                "fetch.wait.max.ms": 2000,
                 "log_level": 2,
             }
         )

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
+from api.audit import origin_of
 from api.catalogue import examples
 from api.catalogue.answers import Station, TrackCard, card
 from api.catalogue.candidates import Seeds
@@ -17,6 +18,7 @@ from api.catalogue.moods import MOODS
 from api.catalogue.pages import find_artist
 from api.catalogue.reading import ask, kept, shown
 from api.catalogue.taste import Taste, taste_of
+from api.serving.recommend import check_name
 from api.web import Caller, With
 from contracts.ids import normalise
 
@@ -56,6 +58,9 @@ async def station(
     """
     if user is not None:
         caller.check_acts_for(user)
+        check_name(user)
+        if caller.user_id != user:
+            await services.audit.note_reading(caller.user_id, user, origin_of(request))
     root: uuid.UUID | None = (await find_artist(services, artist))[0] if artist else None
     seeds = Seeds(normalise(tag) if tag else None, era, mood, root)
     rows = await ask(services, *seeds.question())

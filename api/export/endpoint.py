@@ -16,6 +16,7 @@ from api.audit import origin_of
 from api.errors import unavailable
 from api.export import held
 from api.export.archive import zipped
+from api.listenbrainz.queries import check_known
 from api.privacy import check_own
 from api.services import Services
 from api.web import Caller, With
@@ -62,6 +63,7 @@ async def export(request: Request, services: With, caller: Caller, user: str) ->
     For the listener and for administrators; each time is noted in the audit trail.
     """
     check_own(caller, user)
+    await check_known(services, user)
     await services.audit.record(entry(caller.user_id, "data.export", user, origin_of(request)))
     parts = _stream(services, user)
     try:

@@ -17,6 +17,7 @@ from api.lastfm.plays import now_playing_of, record
 from api.lastfm.sessions import log_in_md5, require_session
 from api.listenbrainz.playing_now import set_playing_now
 from api.producer import LogRecord
+from api.public_address import public_address
 from api.services import Services
 from api.web import With
 from contracts.errors import BrokerUnavailable, StoreUnavailable
@@ -59,7 +60,7 @@ async def handshake(request: Request, services: With) -> Response:
     except LastfmError as error:
         bad = error.code == AUTHENTICATION_FAILED
         return PlainTextResponse("BADAUTH\n" if bad else f"FAILED {error.message}\n")
-    base = _base(request)
+    base = _base(request, services)
     return PlainTextResponse(f"OK\n{session.key}\n{base}{NOW_PLAYING}\n{base}{SUBMIT}\n")
 
 
@@ -118,16 +119,13 @@ def _love(services: Services, identity: Identity, track: dict[str, str]) -> LogR
 def _pages(request: Request, services: Services) -> str:
     """Return the address of the pages: the one they are published under, else on this host."""
     settings = services.settings
-    here = request.url.replace(port=settings.web_port, path="/ui/", query="")
+    here = public_address(request, settings).replace(port=settings.web_port, path="/ui/")
     return f"{settings.web_url.rstrip('/')}/ui/" if settings.web_url else str(here)
 
 
-def _base(request: Request) -> str:
-    """Return this server's address as the player called it, always with its port.
-
-    VLC takes an address without one for none at all.
-    """
-    url = request.base_url
+def _base(request: Request, services: Services) -> str:
+    """Return this server's address, always with its port: VLC takes one without for none at all."""
+    url = public_address(request, services.settings)
     port = url.port or (443 if url.scheme == "https" else 80)
     return str(url.replace(port=port)).rstrip("/")
 

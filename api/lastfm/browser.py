@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from contextlib import suppress
 from html import escape
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlsplit
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
@@ -22,7 +22,8 @@ from contracts.accounts import consent, read_consent, token_hash
 router = APIRouter(include_in_schema=False)
 #: How long a token waits for the listener's consent (seconds).
 LIFE = 3600
-_WAITING = b""
+#: What a token stands for before the consent: then comes the address that asked for it.
+_WAITING = b"waiting "
 
 _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8">
 <title>Segue: connect a player</title>
@@ -36,15 +37,17 @@ _FORM = """<form method="post"><input type="hidden" name="token" value="{token}"
 _HEADERS = {
     "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; "
     "frame-ancestors 'none'",
-    "referrer-policy": "no-referrer",
+    # Not no-referrer: browsers then send the form with the origin "null".
+    "referrer-policy": "same-origin",
+    "x-content-type-options": "nosniff",
 }
 
 
-async def issue_token(services: Services) -> str:
-    """Return a new token that waits for consent."""
+async def issue_token(services: Services, origin: str) -> str:
+    """Return a new token that waits for consent, asked for from an address."""
     token = secrets.token_hex(16)
     try:
-        await services.redis.set(_key(services, token), _WAITING, ex=LIFE)
+        await services.redis.set(_key(services, token), _WAITING + origin.encode(), ex=LIFE)
     except (RedisError, OSError):
         raise try_again() from None
     return token
@@ -61,6 +64,8 @@ async def redeem_token(services: Services, token: str) -> Session:
     """
     try:
         agreed: bytes | None = await services.redis.get(_key(services, token))  # type: ignore[assignment]
+        if agreed and agreed.startswith(_WAITING):
+            agreed = None
         if agreed and not await services.redis.delete(_key(services, token)):
             agreed = None  # somebody was faster with it
     except (RedisError, OSError):
@@ -76,16 +81,35 @@ async def redeem_token(services: Services, token: str) -> Session:
 
 @router.get("/api/auth/")
 @router.get("/api/auth")
-async def ask(token: str = "") -> Response:
-    """Ask the listener for consent."""
+async def ask(services: With, token: str = "") -> Response:
+    """Ask the listener for consent, and say where the request came from.
+
+    Anybody can begin a login and send its address on to another.
+    """
     form = _FORM.format(token=escape(token, quote=True))
-    return _page("A player on your device wants to send what you play.", form)
+    try:
+        waiting: bytes | None = await services.redis.get(_key(services, token))  # type: ignore[assignment]
+    except (RedisError, OSError):
+        waiting = None
+    if waiting is None or not waiting.startswith(_WAITING):
+        return _page("This request has expired or was used; start again in your player.", "")
+    origin = waiting.removeprefix(_WAITING).decode("ascii", "replace")
+    return _page(
+        f"A player at the address {origin} wants to send what you play. Go on only if you have "
+        "just begun this in your own player.",
+        form,
+    )
 
 
 @router.post("/api/auth/")
 @router.post("/api/auth")
 async def agree(request: Request, services: With) -> Response:
     """Note the consent of whoever knows an API token."""
+    origin = request.headers.get("origin")
+    sender = urlsplit(origin or "").netloc
+    ours = (request.headers.get("host"), urlsplit(services.settings.public_url).netloc)
+    if origin is not None and (not sender or sender not in ours):
+        raise ApiError(403, "foreign-page", "This form was sent by a page of another server.")
     body = await read_body(request.scope, request.receive, 4096)
     fields = parse_qs(body.decode("latin-1"))
     token, key = (fields.get(name, [""])[0].strip() for name in ("token", "key"))

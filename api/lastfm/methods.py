@@ -38,7 +38,7 @@ async def get_mobile_session(services: Services, params: Params) -> Node:
 
 async def get_token(services: Services, params: Params) -> Node:
     """auth.getToken: the first step of logging in through the browser."""
-    return Node("token", await issue_token(services))
+    return Node("token", await issue_token(services, params.origin))
 
 
 async def get_session(services: Services, params: Params) -> Node:

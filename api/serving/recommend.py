@@ -42,6 +42,11 @@ class Recommend:
         user = scope["path"][len(PREFIX) : -len(SUFFIX)]
         query = scope["query_string"]
         asked = question(identity, user, query, self._services.arms)
+        if asked.explain and user != identity.user_id:
+            # The reasons name plays; a list without them does not.
+            client = scope.get("client")
+            origin = client[0] if client else "unknown"
+            await self._services.audit.note_reading(identity.user_id, user, origin)
         if not asked.costly:
             return Reply(200, await self._services.desk.ask(user, asked))
         try:

@@ -82,6 +82,7 @@ class Stack:
             home=self.home,
             kafka=settings.kafka if self.broker is None else self.broker.address,
             redis_url=self.valkey.address,
+            broker_holds_fetches=broker != Tansu.name and settings.broker_holds_fetches,
         )
         self.log_ids: dict[str, str] = {}
 

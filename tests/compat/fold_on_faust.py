@@ -10,7 +10,7 @@ import json
 import os
 import struct
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,6 +19,7 @@ from faust.types import TP
 from contracts.settings import Settings
 from contracts.topics import Topics
 from streams.app import FoldConsumer, MessageRun, commit, make_app, start
+from streams.fetching import FetchGate
 
 #: Where the fold stands: it has applied what is before.
 FROM = 10
@@ -59,12 +60,25 @@ def fetch_waits(written: list[bytes]) -> list[int]:
     return sorted(waits)
 
 
-async def main(kafka: str, namespace: str, last: int) -> dict[str, object]:
+def spy_on_gate(passed: list[FetchGate]) -> None:
+    """Note each fetch that goes through the gate."""
+    original = FetchGate.passed
+
+    async def noted(gate: FetchGate, fetch: Callable[[], Awaitable[bool]]) -> bool:
+        passed.append(gate)
+        return await original(gate, fetch)
+
+    FetchGate.passed = noted  # type: ignore[method-assign]
+
+
+async def main(kafka: str, namespace: str, last: int, held: bool) -> dict[str, object]:
     """Follow the topic of plays from the fold's place to the last offset; return what was seen."""
     called: set[str] = set()
     written: list[bytes] = []
     runs: list[MessageRun] = []
     spy(called, written)
+    gated: list[FetchGate] = []
+    spy_on_gate(gated)
     topic = Topics(namespace).plays
 
     async def positions(assigned: set[TP]) -> dict[TP, int]:
@@ -74,7 +88,7 @@ async def main(kafka: str, namespace: str, last: int) -> dict[str, object]:
         async for run in stream:
             runs.append(run)  # noqa: PERF401  # the stream has no end
 
-    settings = Settings(home=Path(), kafka=kafka, namespace=namespace)
+    settings = Settings(home=Path(), kafka=kafka, namespace=namespace, broker_holds_fetches=held)
     app = make_app(settings, f"{namespace}.fold", positions)
     app.agent(app.topic(topic), name="fold")(take)
     await start(app)
@@ -87,6 +101,7 @@ async def main(kafka: str, namespace: str, last: int) -> dict[str, object]:
     await asyncio.wait_for(app._crashed.wait(), 10)
     return {
         "called": sorted(called),
+        "through_the_gate": len(gated),
         "fetch_waits": fetch_waits(written),
         "runs": [[record.offset for record in run.records] for run in runs],
         "first": runs[0].records[0].value.decode(),  # type: ignore[union-attr]
@@ -97,7 +112,8 @@ async def main(kafka: str, namespace: str, last: int) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    _, address, prefix, end = sys.argv
-    seen = asyncio.new_event_loop().run_until_complete(main(address, prefix, int(end)))
+    _, address, prefix, end, holds = sys.argv
+    following = main(address, prefix, int(end), bool(int(holds)))
+    seen = asyncio.new_event_loop().run_until_complete(following)
     print(json.dumps(seen), flush=True)
     os._exit(0)  # without Faust's own end, see above

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import typer
 
 from contracts.kafka import ensure_topics, set_retention
@@ -27,4 +29,6 @@ def init() -> None:
     applied = migrate(settings.postgres_dsn, settings.namespace)
     typer.echo(f"schema {settings.namespace}: {', '.join(applied) or 'up to date'}")
     token = ensure_admin(settings.postgres_dsn, settings.home)
-    typer.echo(f"admin token: {token}")
+    # Not where it is kept for ever, such as the log of a container.
+    place = settings.paths.admin_token
+    typer.echo(f"admin token: {token if sys.stdout.isatty() else f'in {place}'}")
