@@ -10,6 +10,7 @@ from fastapi import Request
 
 from api.lastfm import browser
 from api.lastfm.browser import _WAITING
+from api.lastfm.errors import LastfmError
 from api.public_address import public_address
 from contracts.settings import Settings
 from tests.api.conftest import World
@@ -110,7 +111,7 @@ async def test_the_page_of_consent_says_who_asks(client: httpx.AsyncClient, logi
 async def test_asking_for_the_session_too_early_does_not_use_the_login_up(
     world: World, login: Login
 ) -> None:
-    with pytest.raises(browser.LastfmError, match="not authorized"):
+    with pytest.raises(LastfmError, match="not authorized"):
         await browser.redeem_token(world.services, "x")
     assert login.value is not None
 

@@ -68,7 +68,7 @@ def spy_on_gate(passed: list[FetchGate]) -> None:
         passed.append(gate)
         return await original(gate, fetch)
 
-    FetchGate.passed = noted  # type: ignore[method-assign]
+    FetchGate.passed = noted  # type: ignore[method-assign,assignment]
 
 
 async def main(kafka: str, namespace: str, last: int, held: bool) -> dict[str, object]:

@@ -43,7 +43,7 @@ def test_fetches_pass_at_once_while_messages_come(monkeypatch: pytest.MonkeyPatc
 
     async def main() -> None:
         gate = FetchGate(held=False, clock=clock)
-        gate.guard(consumer)  # type: ignore[arg-type]
+        gate.guard(consumer)
         assert await consumer._proc_fetch_request() is False  # just started
         consumer.found = True
         for _ in range(5):
@@ -74,7 +74,7 @@ def test_who_wakes_nobody_is_seen_all_the_same(monkeypatch: pytest.MonkeyPatch) 
 
     async def main() -> None:
         gate = FetchGate(held=False, clock=clock)
-        gate.guard(consumer)  # type: ignore[arg-type]
+        gate.guard(consumer)
         clock.now = 10 * AWAKE_SECONDS
         for _ in range(3):
             await consumer._proc_fetch_request()
@@ -86,5 +86,5 @@ def test_who_wakes_nobody_is_seen_all_the_same(monkeypatch: pytest.MonkeyPatch) 
 def test_a_broker_that_holds_fetches_needs_no_gate() -> None:
     consumer = Fetcher()
     before = consumer._proc_fetch_request
-    FetchGate(held=True).guard(consumer)  # type: ignore[arg-type]
+    FetchGate(held=True).guard(consumer)
     assert consumer._proc_fetch_request == before
