@@ -23,6 +23,8 @@ from contracts.settings import Settings
 from contracts.topics import Topics
 from infra.stack.process import Process, python, wait_until
 from infra.stack.progress import wait_applied
+from infra.stack.server import Server
+from infra.stack.tansu import Tansu
 from streams.fold import pack_plays, reference_fold
 from tests.streams.plays import submission
 
@@ -178,13 +180,14 @@ class Kit:
 
 
 def make_kit(
-    home: Path, *, kafka: str, redis_url: str, postgres_dsn: str = "", partitions: int = 4
+    home: Path, *, kafka: Server, redis_url: str, postgres_dsn: str = "", partitions: int = 4
 ) -> Iterator[Kit]:
     """Yield a kit with a namespace of its own; every worker it started is gone afterwards."""
     settings = Settings(
         home=home,
         namespace=f"t{time.time_ns():x}",
-        kafka=kafka,
+        kafka=kafka.address,
+        broker_holds_fetches=kafka.name != Tansu.name,
         redis_url=redis_url,
         postgres_dsn=postgres_dsn,
         partitions=partitions,

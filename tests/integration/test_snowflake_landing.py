@@ -33,7 +33,7 @@ def snowflake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
 
 @pytest.fixture
 def kit(tmp_path: Path, broker: Server, valkey: Valkey) -> Iterator[Kit]:
-    yield from make_kit(tmp_path, kafka=broker.address, redis_url=valkey.address)
+    yield from make_kit(tmp_path, kafka=broker, redis_url=valkey.address)
 
 
 @pytest.fixture

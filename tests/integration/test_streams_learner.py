@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(280)]
 @pytest.fixture
 def kit(tmp_path: Path, broker: Server, valkey: Valkey) -> Iterator[Kit]:
     # One partition: with more, the order between them is not fixed, nor are the last bits.
-    yield from make_kit(tmp_path, kafka=broker.address, redis_url=valkey.address, partitions=1)
+    yield from make_kit(tmp_path, kafka=broker, redis_url=valkey.address, partitions=1)
 
 
 def reader(kit: Kit) -> Recommender:

@@ -34,7 +34,7 @@ def own_valkey(tmp_path: Path) -> Iterator[Valkey]:
 
 @pytest.fixture
 def kit(tmp_path: Path, broker: Server, own_valkey: Valkey) -> Iterator[Kit]:
-    yield from make_kit(tmp_path, kafka=broker.address, redis_url=own_valkey.address)
+    yield from make_kit(tmp_path, kafka=broker, redis_url=own_valkey.address)
 
 
 @pytest.mark.each_broker

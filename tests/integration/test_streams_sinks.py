@@ -49,7 +49,7 @@ def kit(tmp_path: Path, broker: Server, valkey: Valkey, postgres: Postgres) -> I
     with psycopg.connect(postgres.address, autocommit=True) as connection:
         connection.execute("truncate plays, listen_counts, history_fence")
     yield from make_kit(
-        tmp_path, kafka=broker.address, redis_url=valkey.address, postgres_dsn=postgres.address
+        tmp_path, kafka=broker, redis_url=valkey.address, postgres_dsn=postgres.address
     )
 
 
@@ -208,7 +208,7 @@ def test_a_new_log_ends_the_workers_and_the_next_ones_read_it(
     broker.start()
     try:
         for kit in make_kit(
-            tmp_path, kafka=broker.address, redis_url=valkey.address, postgres_dsn=postgres.address
+            tmp_path, kafka=broker, redis_url=valkey.address, postgres_dsn=postgres.address
         ):
             names = ("lake-sink", "listeners")
             kit.send_random(30, seed=50)
