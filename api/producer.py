@@ -21,6 +21,10 @@ MAX_IN_FLIGHT_BYTES = 64 * 1024 * 1024
 #: Largest message value; below the broker's default limit of 1 MiB with room for headers.
 MAX_MESSAGE_BYTES = 900_000
 LINGER_MS = 1.0
+#: Shortest time (seconds) between two hand-overs to the library. A message after a quiet moment
+#: goes at once; those that follow within this time go together. The broker, and every worker that
+#: follows, pays for a batch about what it pays for a message (docs/performance.md).
+GATHER_SECONDS = 0.004
 
 
 class LogRecord(NamedTuple):
@@ -69,6 +73,14 @@ class _Batch:
             self.owner.acked_at = time.monotonic()
         self.drop(1)
 
+    def refuse(self, count: int, error: Exception) -> None:
+        """Note that the library did not take the last ``count`` messages, and say so at once."""
+        future, self.future = self.future, None
+        self.failed = True
+        self.drop(count)
+        if future is not None and not future.done():
+            future.set_exception(BrokerUnavailable(f"the broker's queue is closed: {error}"))
+
     def abandon(self) -> None:
         """Give up the reports that have not come; late ones change nothing."""
         self.failed = True
@@ -105,6 +117,9 @@ class PlayLog(PolledProducer):
         Requests refused because too much was waiting.
     acked_at, failed_at
         ``time.monotonic()`` of the last acknowledgement and of the last failure.
+    handovers
+        How often messages were handed to the library; what goes in one goes in one batch a
+        partition.
     """
 
     def __init__(
@@ -124,6 +139,10 @@ class PlayLog(PolledProducer):
         self._live: set[_Batch] = set()
         #: Called after each acknowledged request.
         self.on_acked: Callable[[], None] = _nothing
+        self._gathered: list[tuple[Sequence[LogRecord], _Batch]] = []
+        self._gathering: asyncio.TimerHandle | None = None
+        self._handed_over = float("-inf")
+        self.handovers = 0
         self.in_flight_bytes = 0
         self.refused = 0
         self.acked_at = 0.0
@@ -160,6 +179,8 @@ class PlayLog(PolledProducer):
     def submit(self, records: Sequence[LogRecord], future: Waiting | None) -> None:
         """Append messages and return at once; ``future`` is told what becomes of them.
 
+        Messages of requests that come together are sent together; their order stays.
+
         Raises
         ------
         BrokerUnavailable
@@ -174,6 +195,29 @@ class PlayLog(PolledProducer):
         batch = _Batch(self, len(records), size, future)
         self.in_flight_bytes += size
         self._live.add(batch)
+        self._gathered.append((records, batch))
+        if self._gathering is None:
+            loop = asyncio.get_running_loop()
+            due = self._handed_over + GATHER_SECONDS
+            if loop.time() >= due:
+                self._hand_over()
+            else:
+                self._gathering = loop.call_at(due, self._hand_over)
+
+    def _hand_over(self) -> None:
+        """Give the library what has gathered."""
+        self._gathering = None
+        self._handed_over = asyncio.get_running_loop().time()
+        gathered, self._gathered = self._gathered, []
+        self.handovers += 1
+        for records, batch in gathered:
+            try:
+                self._produce(records, batch)
+            except Exception:  # who cannot be told keeps no other waiting
+                log.exception("a request was not told that its messages are refused")
+        self._poll_soon()
+
+    def _produce(self, records: Sequence[LogRecord], batch: _Batch) -> None:
         produce = self._producer.produce
         done = 0
         try:
@@ -182,11 +226,14 @@ class PlayLog(PolledProducer):
                 done += 1
         except (BufferError, KafkaException) as error:
             self.refused += 1
-            batch.future = None
-            batch.drop(len(records) - done)
-            raise BrokerUnavailable(f"the broker's queue is closed: {error}") from None
-        finally:
-            self._poll_soon()
+            batch.refuse(len(records) - done, error)
+
+    async def close(self, seconds: float = 8.0) -> int:
+        """Hand over what has gathered, then wait for what is on its way; see the base class."""
+        if self._gathering is not None:
+            self._gathering.cancel()
+            self._hand_over()
+        return await super().close(seconds)
 
     def settled(self, batch: _Batch) -> None:
         """Take note that a batch has all its delivery reports (called by the batch)."""
@@ -208,5 +255,6 @@ class PlayLog(PolledProducer):
             log.warning("kafka: %s", error.str())
 
     def _abandon(self) -> None:
+        self._gathered.clear()
         for batch in list(self._live):
             batch.abandon()

@@ -94,3 +94,29 @@ async def test_who_cannot_be_told_keeps_no_other_waiting() -> None:
         async with asyncio.timeout(5):
             await log.append([RECORD])
     assert log.in_flight_bytes == 0
+
+
+async def test_plays_of_one_moment_travel_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(producer, "GATHER_SECONDS", 0.2)
+    log = PlayLog("127.0.0.1:1", delivery_ms=300)
+    alone = asyncio.ensure_future(log.append([RECORD]))
+    await asyncio.sleep(0)
+    assert log.handovers == 1  # after a quiet moment nobody waits
+    others = [asyncio.ensure_future(log.append([RECORD])) for _ in range(300)]
+    await asyncio.sleep(0)
+    assert log.handovers == 1
+    results = await asyncio.gather(alone, *others, return_exceptions=True)
+    assert all(isinstance(result, BrokerUnavailable) for result in results)
+    assert log.handovers == 2
+    assert log.in_flight_bytes == 0
+
+
+async def test_what_has_gathered_is_sent_before_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(producer, "GATHER_SECONDS", 60.0)
+    log = PlayLog("127.0.0.1:1", delivery_ms=300)
+    waiting = [asyncio.ensure_future(log.append([RECORD])) for _ in range(3)]
+    await asyncio.sleep(0)
+    assert await log.close(2.0) == 0
+    assert log.handovers == 2
+    results = await asyncio.gather(*waiting, return_exceptions=True)
+    assert all(isinstance(result, BrokerUnavailable) for result in results)

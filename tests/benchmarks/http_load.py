@@ -61,7 +61,7 @@ def serve(
     with whole(broker) as stack:
         teach(stack, history)
         request = _recommendations(stack)
-        runs = [_beside_floor(stack, request, rate, seconds, count) for count in connections]
+        runs = [beside_floor(stack, request, rate, seconds, count, settle) for count in connections]
         return {"runs": runs, "broker": broker, "machine": machine()}
 
 
@@ -87,9 +87,9 @@ def ingest(
         for name in CORE_FOLDS:
             stack.start_worker(name)
         stack.wait_ready()
-        _settle(stack)
+        settle(stack)
         caught_up = time.perf_counter() - started
-        together = [_ingest_run(stack, *kind, seconds, _settle) for kind in kinds]
+        together = [_ingest_run(stack, *kind, seconds, settle) for kind in kinds]
         return {
             "api_alone": alone,
             "whole_stack": together,
@@ -107,7 +107,7 @@ def _ingest_run(
     seconds: float,
     settle: Callable[[Stack], None],
 ) -> dict[str, Any]:
-    found = _beside_floor(stack, _plays(stack, size), rate, seconds, connections, settle)
+    found = beside_floor(stack, _plays(stack, size), rate, seconds, connections, settle)
     closed = found["closed_loop"]
     return {
         "plays_a_request": size,
@@ -123,14 +123,21 @@ def _nobody_follows(_: Stack) -> None:
     """Wait for nobody."""
 
 
-def _beside_floor(
+def beside_floor(
     stack: Stack,
     request: Request,
     rate: float,
     seconds: float,
     connections: int,
-    settle: Callable[[Stack], None] = lambda stack: _settle(stack),
+    wait: Callable[[Stack], None],
 ) -> dict[str, Any]:
+    """Send requests to the floor and to the API, closed loop and open loop; return the figures.
+
+    Parameters
+    ----------
+    wait
+        Called after each run: waits for the workers whose processor time counts.
+    """
     port = stack.settings.port
     pids = pids_of(stack)
 
@@ -143,8 +150,8 @@ def _beside_floor(
     with _floor_server() as (floor_port, floor_pid):
         floor, floor_figures = _measured(closed(floor_port), {"floor": floor_pid})
         _, floor_open = _measured(scheduled(floor_port), {"floor": floor_pid})
-    ours, figures = _measured(closed(port), pids, lambda: settle(stack))
-    _, open_figures = _measured(scheduled(port), pids, lambda: settle(stack))
+    ours, figures = _measured(closed(port), pids, lambda: wait(stack))
+    _, open_figures = _measured(scheduled(port), pids, lambda: wait(stack))
     cost, floor_cost = (
         found["cpu_us_per_request"][name]
         for found, name in ((figures, "api"), (floor_figures, "floor"))
@@ -191,7 +198,12 @@ def _measured(
     }
 
 
-def _settle(stack: Stack) -> None:
+def plays_one_by_one(stack: Stack) -> Request:
+    """Return requests that post a single play each and never repeat one."""
+    return _plays(stack, 1)
+
+
+def settle(stack: Stack) -> None:
     """Let the folds catch up, so that one run does not pay for the one before."""
     wait_for_workers(stack.settings, timeout=180)
 

@@ -102,6 +102,18 @@ def serve(
 
 
 @app.command()
+def live(
+    broker: Broker = "kafka",
+    grow: Annotated[int, typer.Option(help="Single plays between the rounds; 0: none.")] = 100_000,
+    rate: Annotated[float, typer.Option(help="Plays a second of the open loop.")] = 2000,
+    seconds: Seconds = 5,
+    connections: Connections = [64, 1000],  # noqa: B006
+) -> None:
+    """Single plays while every worker follows, on a young log and on a long one."""
+    _run("live", broker=broker, grow=grow, rate=rate, seconds=seconds, connections=connections)
+
+
+@app.command()
 def ingest(
     broker: Broker = "tansu",
     single_rate: Annotated[float, typer.Option(help="Open loop, one play a request.")] = 2000,
