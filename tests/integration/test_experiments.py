@@ -15,6 +15,8 @@ from batch import warehouse
 from batch.experiments.compare import compare
 from batch.experiments.landing import EXPERIMENT_ARMS
 from batch.experiments.moments import Moments
+from batch.experiments.offpolicy import Places, exploring, logged
+from batch.experiments.offpolicy import judge as judge_policy
 from batch.experiments.reading import experiments
 from batch.experiments.verdict import Facts, judge
 from batch.lake import Lake
@@ -31,7 +33,7 @@ _DAY = 24 * 60
 JUDGED = datetime(2025, 3, 21)  # noqa: DTZ001  the warehouse keeps UTC without zone
 #: Experiments of which no arm changes anything.
 SAME = 300
-LISTENERS = [f"listener-{n}" for n in range(400)]
+LISTENERS = [f"listener-{n}" for n in range(600)]
 
 
 def definition(key: str, weights: tuple[float, ...] = (0.5, 0.5)) -> Definition:
@@ -93,6 +95,9 @@ def fill(settings: Settings, made: list[Definition]) -> None:
                 play = delivery(user, tracks[0], minute + 5, ms_played=heard, duration_ms=210_000)
                 plays += [play, dict(play, kafka_offset=play["kafka_offset"] + 10**6)]  # sent twice
             plays.append(delivery(user, f"O{draw.randrange(9)}", minute + 90, ms_played=100_000))
+    for number in range(3):  # of two places one by rank and one by chance
+        explored = shown("explorer", ["T1", "T2"], 6 * _DAY + number)
+        lists += [explored[0] | {"propensity": 0.75}, explored[1] | {"propensity": 0.25 / 50}]
     lists += shown("tester", ["T1", "T2"], 5 * _DAY, arm="better=arm1?")
     append(settings, plays)
     append(settings, lists, "impressions")
@@ -114,12 +119,14 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Facts]:
         drawn = KINDS["experiments"].draw(ask, Occasion(JUDGED.date(), JUDGED.replace(tzinfo=UTC)))
         rows = ask("select user_id, arm, lists_hit, lists from marts.fct_experiment_listeners"
                    " where experiment = 'better'")  # fmt: skip
+        _PLACES.append(logged(ask))
     assert len(facts) == len(made)
     _REPORT.append(drawn)
     _ROWS.extend(rows)
     return facts
 
 
+_PLACES: list[Places] = []
 _REPORT: list[Report] = []
 _ROWS: list[tuple[Any, ...]] = []
 
@@ -181,12 +188,21 @@ def test_lists_that_fell_back_are_said(found: dict[str, Facts]) -> None:
     assert found["broken"].fell_back == {"arm0": 0.0, "arm1": pytest.approx(1.0)}
 
 
+def test_places_that_explored_are_read_from_the_warehouse(found: dict[str, Facts]) -> None:
+    places = _PLACES[0]
+    assert len(places.hit) == 3 * 2, "the lists of the explorer, and no other"
+    assert places.explored.tolist().count(True) == 3
+    assert places.share == pytest.approx([0.25] * 6)
+    assert judge_policy(places, exploring(0.0)).refusal
+
+
 def test_the_report_says_the_same(found: dict[str, Facts]) -> None:
     tables = {table.key: table.records() for table in _REPORT[0].tables}
     (row,) = [
         r for r in tables["comparisons"] if (r["experiment"], r["role"]) == ("better", "primary")
     ]
-    comparison = compare(*found["better"].moments["hit_through"].values())
+    moments = found["better"].moments["hit_through"]
+    comparison = compare(moments["arm0"], moments["arm1"])
     assert comparison is not None
     assert row["difference"] == pytest.approx(comparison.difference.value)
     assert {r["experiment"] for r in tables["arms"]} == set(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -146,6 +147,44 @@ def size(
     with warehouse.asking(running(home).settings) as ask:
         made = sizes.size(ask, metric, change / 100.0, arms, power)
     typer.echo(f"To see a change of {change:g} % in {100 * power:g} % of cases: {made.sentence}")
+
+
+@app.command()
+def replay(
+    policy: Annotated[
+        str, typer.Option(help="explore:SHARE: the ranker with this share of exploration.")
+    ] = "explore:0",
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Estimate from the log what other lists would have earned; exit 1 if the log is too small."""
+    from batch import warehouse
+    from batch.experiments import offpolicy
+
+    name, _, value = policy.partition(":")
+    try:
+        chosen = offpolicy.exploring(float(value)) if name == "explore" else None
+    except ValueError:
+        chosen = None
+    if chosen is None:
+        raise ConfigurationError(f"--policy {policy}: write explore:SHARE, such as explore:0.1")
+    with warehouse.asking(running(home).settings) as ask:
+        judged = offpolicy.judge(offpolicy.logged(ask), chosen)
+    if as_json:
+        typer.echo(json.dumps(dataclasses.asdict(judged)))
+    else:
+        typer.echo(
+            f"{judged.places:,} places of lists that explored; hits a place as shown: "
+            f"{judged.shown:.4f}. Effective sample size {judged.effective:,.0f}, largest weight "
+            f"{judged.largest:.1f}, {100 * judged.capped:.1f} % of weights above {offpolicy.CAP:g}."
+        )
+        for estimator, found in judged.estimates.items():
+            typer.echo(
+                f"  {estimator}: {found.value:.4f} (95 %: {found.low:.4f} to {found.high:.4f})"
+            )
+    if judged.refusal:
+        typer.echo(f"No estimate: {judged.refusal}.", err=True)
+        raise typer.Exit(1)
 
 
 def _arm(text: str) -> dict[str, Any]:
