@@ -51,7 +51,10 @@ def statements(name: str, **values: object) -> list[str]:
 
 
 def job(name: str, *, sink: str, run: int, batch: bool = False) -> Iterator[str]:
-    """Yield the statements of one job: tables of results, and the inserts that fill them.
+    """Yield the statements of one job: tables of results, views, and the inserts.
+
+    What live and batch mode count differently is a view in ``<name>.live.sql`` and
+    ``<name>.batch.sql``; the rest is shared.
 
     Parameters
     ----------
@@ -69,10 +72,13 @@ def job(name: str, *, sink: str, run: int, batch: bool = False) -> Iterator[str]
                     places=PLACES,
                 )  # fmt: skip
         return
-    alone = batch and (FOLDER / f"{name}.batch.sql").exists()
-    yield from statements(
-        f"{name}.batch" if alone else name, sink=sink, run=run, gap=_GAP, gap_ms=1000 * SESSION_GAP
-    )
+    found = statements(name, sink=sink, run=run)
+    inserts = [statement for statement in found if statement.startswith("INSERT")]
+    yield from (statement for statement in found if statement not in inserts)
+    own = f"{name}.{'batch' if batch else 'live'}"
+    if (FOLDER / f"{own}.sql").exists():
+        yield from statements(own, gap=_GAP, gap_ms=1000 * SESSION_GAP)
+    yield from inserts
 
 
 def kafka_sink(topic: str, kafka: str) -> str:

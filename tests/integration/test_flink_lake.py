@@ -14,6 +14,7 @@ from batch import warehouse
 from batch.dbt_runner import Build
 from batch.lake import Lake
 from contracts.erased import Erased
+from contracts.events import decode_submission
 from contracts.ids import partition_of
 from contracts.results import Session, Uniques
 from contracts.settings import Settings
@@ -23,6 +24,7 @@ from infra.operations.erasure.target import Target
 from streams.decode import Decoder, Record
 from streams.lake_sink import LakeSink
 from tests.streams.flink import live_log, oracle
+from tests.streams.flink.live_log import HOUR
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 PARTITIONS, BOUND = 4, 900
@@ -88,6 +90,42 @@ def test_a_session_that_differs_is_found(world: World) -> None:
     assert failed(world.build()) == [CHECK]
     world.land(Kind.SESSIONS, 0, [msgspec.json.encode(ended)])
     assert not failed(world.build())
+
+
+def test_the_marts_hold_the_newest_run_of_each_day_once(world: World) -> None:
+    """A batch run replaces a day; a repeat of a row replaces the row."""
+    play = decode_submission(world.log.messages[-1][2]).plays[0]
+    hour = play.played_at // HOUR * HOUR
+    live = Uniques(hour=hour, track_id=play.track_id, listeners=3, plays=4)
+    other = Uniques(hour=hour, track_id="counted live alone", listeners=1, plays=1)
+    again = msgspec.structs.replace(live, listeners=5, plays=9, run=7)
+    next_day = msgspec.structs.replace(live, hour=hour + 24 * HOUR)
+    for found in (live, other, live, again, next_day):
+        world.land(Kind.UNIQUES, 0, [msgspec.json.encode(found)])
+    warehouse.land(world.settings, Lake.newest(world.settings))
+    assert warehouse.build(world.settings).ok
+    with warehouse.connect(world.settings) as db:
+        hours = db.execute(
+            "select epoch_ms(hour_start), track_id, listeners, plays, is_recounted, "
+            "song_key <> '-1' from live.metrics_track_hours "
+            "where hour_start > timestamp '1970-01-02' order by 1"
+        ).fetchall()
+        assert hours == [
+            (hour, play.track_id, 5, 9, True, True),
+            (hour + 24 * HOUR, play.track_id, 3, 4, False, True),
+        ]
+        (sessions,) = db.execute("select count(*) from live.fct_live_sessions").fetchall()[0]
+        assert sessions == len(world.sessions)
+        lists = db.execute(
+            "select played_date, max(place), sum(plays) from marts.metrics_trending_daily "
+            "group by 1 order by 1"
+        ).fetchall()
+        counted = db.execute(
+            "select played_date, count(distinct song_key), count(*) from marts.fct_plays "
+            "group by 1 order by 1"
+        ).fetchall()
+    assert [(day, min(songs, 100)) for day, songs, _ in counted] == [row[:2] for row in lists]
+    assert all(row[2] <= day[2] for row, day in zip(lists, counted, strict=True))
 
 
 def test_an_erased_listener_leaves_the_landed_results_too(world: World) -> None:

@@ -1,18 +1,7 @@
 -- The same sessions where the SESSION window is not known: batch mode has none.
-CREATE TEMPORARY TABLE sessions (
-  `key` STRING,
-  user_id STRING,
-  started_at BIGINT,
-  last_played_at BIGINT,
-  plays BIGINT,
-  tracks BIGINT,
-  run BIGINT,
-  version INT
-) WITH (${sink});
-
-INSERT INTO sessions
-SELECT user_id || '|' || CAST(MIN(played_at) AS STRING), user_id, MIN(played_at), MAX(played_at),
-  COUNT(*), COUNT(DISTINCT track_id), ${run}, 1
+CREATE TEMPORARY VIEW counted_sessions AS
+SELECT user_id, MIN(played_at) AS started_at, MAX(played_at) AS last_played_at,
+  COUNT(*) AS plays, COUNT(DISTINCT track_id) AS tracks
 FROM (
   SELECT *, SUM(begins) OVER (
     PARTITION BY user_id ORDER BY played_at, event_id

@@ -24,11 +24,20 @@ _MESSAGES = {
 @pytest.mark.parametrize("batch", [False, True])
 def test_a_job_is_tables_and_inserts_into_them(name: str, batch: bool) -> None:
     found = list(job(name, sink="'connector' = 'x'", run=3, batch=batch))
-    tables = {re.match(r"CREATE TEMPORARY TABLE (\w+)", s)[1] for s in found if s[0] == "C"}  # type: ignore[index]
+    tables = {m[1] for s in found if (m := re.match(r"CREATE TEMPORARY TABLE (\w+)", s))}
     filled = {re.match(r"INSERT INTO (\w+)", s)[1] for s in found if s[0] == "I"}  # type: ignore[index]
     assert tables == filled
     assert tables
     assert not any("${" in statement for statement in found)
+    # A view is there before an insert reads it.
+    kinds = [statement.split()[0] for statement in found]
+    assert name == "trending" or kinds == sorted(kinds)
+
+
+def test_only_the_way_of_counting_sessions_differs_in_batch() -> None:
+    live, batch = (list(job("sessions", sink="", run=1, batch=b)) for b in (False, True))
+    assert (live[0], live[-1]) == (batch[0], batch[-1])
+    assert live[1] != batch[1]
 
 
 @pytest.mark.parametrize("name", JOBS)
