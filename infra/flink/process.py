@@ -38,6 +38,20 @@ def age_out(state: Path, keep: Path | None, now: float) -> list[Path]:
     return old
 
 
+def forget(settings: Settings) -> dict[str, int]:
+    """Delete every copy of state but the newest, which the jobs go on from; return how many.
+
+    For an erasure: state forgets a listener as windows close, a copy never does.
+    """
+    state = settings.paths.flink
+    keep = newest(state)
+    copies = [path for path in state.glob("savepoints/*") if path != keep]
+    old = age_out(state, keep, time.time())
+    for path in copies:
+        shutil.rmtree(path, ignore_errors=True)
+    return {"copies": len({*copies, *old})}
+
+
 def arguments(settings: Settings, *, rest: int, metrics: int = 0, every: int = 10) -> list[str]:
     """Return what the jobs are told, going on from the newest checkpoint or savepoint.
 

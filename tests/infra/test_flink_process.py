@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,6 +39,20 @@ def test_older_runs_go_at_once_and_savepoints_after_a_month(tmp_path: Path) -> N
     assert not month_old.exists()
     assert keep.exists()
     assert recent.exists()
+
+
+def test_an_erasure_leaves_only_the_state_the_jobs_go_on_from(tmp_path: Path) -> None:
+    settings = replace(Settings(), home=tmp_path)
+    assert process.forget(settings) == {"copies": 0}
+    state = tmp_path / "flink"
+    complete(state / "savepoints" / "older", time.time() - 900)
+    complete(state / "checkpoints" / "before" / "chk-9", time.time() - 800)
+    keep = complete(state / "checkpoints" / "run" / "chk-1", time.time())
+    assert process.forget(settings) == {"copies": 2}
+    assert [path.parent for path in state.rglob("_metadata")] == [keep]
+    stopped = complete(state / "savepoints" / "of the stop", time.time() + 1)
+    assert process.forget(settings) == {"copies": 1}
+    assert [path.parent for path in state.rglob("_metadata")] == [stopped]
 
 
 def test_a_checkpoint_is_claimed_and_a_savepoint_is_not(tmp_path: Path) -> None:

@@ -252,7 +252,7 @@ def test_a_snowflake_that_is_away_is_waited_for(
 ) -> None:
     """Everything else of the request is done and on record; only Snowflake is left."""
     steps = ["log", "workers", "redis", "postgres", "staging", "lake", "warehouse", "model"]
-    steps += ["redis-file", "lake-versions", "warehouse-file"]
+    steps += ["redis-file", "lake-versions", "warehouse-file", "flink-copies"]
     done = {step: {"partition": 0, "offset": 0} for step in steps}
     with psycopg.connect(landed.settings.postgres_dsn, autocommit=True) as history:
         (request,) = history.execute(

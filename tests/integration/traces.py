@@ -18,6 +18,16 @@ def traces(settings: Settings, user: str) -> set[str]:
     Files are searched as bytes, tables as rows. Kafka is left out: what it keeps is told in the
     ADR on erasure; so are PostgreSQL's own files, whose rows are searched instead.
     """
+    parts = ("valkey", "lake", "warehouse", "model", "reports", "staging", "runs", "flink")
+    found = {f"{part}: {path.name}" for part in parts for path in files(settings.home / part, user)}
+    found |= {f"lake: {path.name}" for path in _parquet(settings) if _names(path, user)}
+    found |= {f"postgres: {table}" for table in _tables(settings, user)}
+    found |= {f"warehouse: {table}" for table in _warehouse(settings, user)}
+    return found
+
+
+def files(folder: Path, user: str) -> list[Path]:
+    """Return the files of a folder that hold a listener's name or key."""
     key = user_key(user)
     needles = [
         user.encode(),
@@ -25,16 +35,11 @@ def traces(settings: Settings, user: str) -> set[str]:
         key.to_bytes(8, "little"),
         key.to_bytes(8, "big"),
     ]
-    found = {
-        f"{part}: {path.name}"
-        for part in ("valkey", "lake", "warehouse", "model", "reports", "staging", "runs")
-        for path in sorted((settings.home / part).rglob("*"))
+    return [
+        path
+        for path in sorted(folder.rglob("*"))
         if path.is_file() and any(needle in path.read_bytes() for needle in needles)
-    }
-    found |= {f"lake: {path.name}" for path in _parquet(settings) if _names(path, user)}
-    found |= {f"postgres: {table}" for table in _tables(settings, user)}
-    found |= {f"warehouse: {table}" for table in _warehouse(settings, user)}
-    return found
+    ]
 
 
 def stores(found: set[str]) -> set[str]:

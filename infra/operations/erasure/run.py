@@ -15,6 +15,7 @@ import psycopg
 from batch.runs import Runs
 from contracts.errors import StoreUnavailable
 from contracts.settings import Settings
+from infra.flink.process import forget as forget_copies
 from infra.operations.erasure import (
     features,
     history,
@@ -35,6 +36,7 @@ _FILES: dict[str, Callable[[Settings], dict[str, int]]] = {
     "redis-file": features.rewrite,
     "lake-versions": lake.purge,
     "warehouse-file": warehouse.rewrite,
+    "flink-copies": forget_copies,
 }
 
 
