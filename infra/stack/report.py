@@ -81,12 +81,12 @@ def parts_of(run: StackRecord) -> list[Part]:
         if name == API.name and part.well:
             _api(part, settings)
         if name == FLINK.name and part.well:
-            _flink(part, settings)
+            tell_of_flink(part, settings)
         parts.append(part)
     return parts
 
 
-def _flink(part: Part, settings: Settings) -> None:
+def tell_of_flink(part: Part, settings: Settings) -> None:
     """Say what Flink's own REST interface says of the job."""
     try:
         job = Rest(settings.flink).job()

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from contracts.errors import SegueError
 from contracts.kafka import ensure_topics
 from contracts.settings import Settings
 from contracts.topics import Topics
@@ -52,15 +54,23 @@ def run(
                 subtasks = [int(number) for number in parallelism.split(",")]
                 measured |= _jobs(broker.address, home, plays, names, subtasks)
             if "latency" in chosen:
-                measured["latency"] = flink_state.latency(broker.address, home)
+                measured["latency"] = _kept(flink_state.latency, broker.address, home)
             if "state" in chosen:
                 sizes = [int(number) for number in listeners.split(",")]
                 measured["state"] = [
-                    flink_state.growth(broker.address, home, size) for size in sizes
+                    _kept(flink_state.growth, broker.address, home, size) for size in sizes
                 ]
             return measured
         finally:
             broker.stop()
+
+
+def _kept(measure: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any]:
+    """Measure; a failure is part of the answer, so that what was measured before is not lost."""
+    try:
+        return measure(*arguments)
+    except (AssertionError, RuntimeError, SegueError) as error:
+        return {"failed": str(error)[-500:]}
 
 
 def _jobs(
@@ -82,7 +92,9 @@ def _jobs(
         "deliveries": told,
         "floor": _floor(full, told),
         "jobs": [
-            _job(empty, full, told, name, subtasks) for name in names for subtasks in parallelism
+            _kept(_job, empty, full, told, name, subtasks)
+            for name in names
+            for subtasks in parallelism
         ],
     }
 

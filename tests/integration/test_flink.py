@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import re
 import shutil
 import signal
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -12,10 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import httpx
 import psutil
 import pytest
 from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, ConfigResource  # type: ignore[attr-defined]
 
+from api.looks import FlinkLook
 from contracts import erasures
 from contracts.erased import Erased
 from contracts.errors import ConfigurationError
@@ -23,13 +29,16 @@ from contracts.results import KINDS, WINDOWS
 from contracts.settings import Settings
 from contracts.topics import Topics
 from infra.flink.backfill import JOBS, backfill
+from infra.flink.process import forget
 from infra.operations.interactions import read
 from infra.stack.process import wait_until
+from infra.stack.report import Part, tell_of_flink
 from infra.stack.server import Server
 from streams.decode import Decoder, Record
 from streams.flink.statements import PLACES
 from streams.lake_sink import LakeSink
 from tests.conftest import ROOT
+from tests.integration.traces import files
 from tests.streams.flink import kit, live_log, oracle
 from tests.streams.flink.unbounded import (
     BOUND,
@@ -172,9 +181,19 @@ def test_killed_jobs_go_on_from_their_checkpoint_and_savepoints_survive_a_change
     play_on(settings, "open", run.written.messages[-1][0], 3)
     play_on(settings, "lone", run.written.messages[-1][0], 1)
     run.wait_many("sessions", len(oracle.sessions(database(settings, {}))) * 3 // 4)
+    # What an operator sees of it: `segue status`, /readyz and Prometheus.
+    told = replace(settings, flink=run.rest.address)
+    assert flink_part(told).well
+    assert asyncio.run(looked(told)) == "ok"
+    scraped = httpx.get(f"http://127.0.0.1:{run.metrics}/metrics", timeout=20).text
+    dropped = re.findall(r"^flink_\S+numLateRecordsDropped\S* (\S+)$", scraped, re.MULTILINE)
+    assert dropped, "Prometheus reads nothing of late records"
+    assert {float(value) for value in dropped} == {0.0}  # late is a rule, not a matter of timing
+
     place = Path(run.rest.savepoint(stop=True).removeprefix("file:"))
     run.process.wait(180)
     assert (place / "_metadata").exists()
+    assert flink_part(told).state == "starting"
     shutil.rmtree(settings.home / "flink" / "checkpoints")
     before = kit.as_rows("sessions", list(kit.published(settings, "sessions").values()))
     close_windows(settings, run.written)
@@ -192,6 +211,22 @@ def test_killed_jobs_go_on_from_their_checkpoint_and_savepoints_survive_a_change
     assert run.plays_read() < 1000
 
 
+def flink_part(settings: Settings) -> Part:
+    """Return the row of `segue status`."""
+    part = Part("flink", "running", 1, 0, 0)
+    tell_of_flink(part, settings)
+    return part
+
+
+async def looked(settings: Settings) -> str:
+    """Return what /readyz says of Flink."""
+    look = FlinkLook(settings.flink)
+    try:
+        return await look.look()
+    finally:
+        await look.close()
+
+
 def changed(home: Path) -> Path:
     """Return a copy of the programs in which sessions of one play are published no more."""
     for package in ("contracts", "streams"):
@@ -199,6 +234,43 @@ def changed(home: Path) -> Path:
     file = home / "changed" / "streams" / "flink" / "sql" / "sessions.sql"
     file.write_text(file.read_text() + "WHERE plays > 1\n")
     return home / "changed"
+
+
+def test_an_erased_listener_leaves_checkpoints_savepoints_and_later_results(
+    unbounded: Unbounded,
+) -> None:
+    """State forgets as windows close; what was copied before goes with the erasure."""
+    settings, run = unbounded.settings, unbounded
+    run.jobs = "sessions,uniques,suspects"
+    leaving = "leaving-listener-0"
+    play_on(settings, "leaving-listener", run.written.messages[-1][0], 3)
+    # Second deliveries are known for a second here, not for a day.
+    run.start("--set", "table.exec.state.ttl=1 s")
+    state = settings.paths.flink
+    assert wait_until(lambda: bool(files(state / "checkpoints", leaving)), 240)
+    run.rest.savepoint(stop=False)
+    assert files(state / "savepoints", leaving)
+
+    erase(settings, leaving, int(time.time() * 1000))
+    close_windows(settings, run.written)
+    # Expired state goes as other state is used.
+    last = run.written.messages[-1][0]
+    for round_ in range(1, 4):
+        play_on(settings, f"later-{round_}", last + (10 + round_) * live_log.DAY, 40)
+
+    def is_forgotten() -> bool:
+        forget(settings)
+        return not files(state, leaving)
+
+    assert wait_until(is_forgotten, 120), files(state, leaving)
+    topics = Topics(settings.namespace)
+    kept = topics.configs(flink=True)
+    admin = AdminClient({"bootstrap.servers": settings.kafka})
+    for name in ("sessions", "suspects"):
+        asked = ConfigResource(ConfigResource.Type.TOPIC, str(topics.results[name]))
+        (found,) = (future.result(20) for future in admin.describe_configs([asked]).values())
+        assert found["retention.ms"].value == kept[topics.results[name]]["retention.ms"]
+        assert 0 < int(found["retention.ms"].value) <= 30 * live_log.DAY
 
 
 def test_a_batch_run_over_the_lake_counts_late_plays_too(broker: Server, tmp_path: Path) -> None:

@@ -67,13 +67,13 @@ class Unbounded:
         self.settings = settings
         self.written = written
         self.jobs = jobs
-        self.port = free_ports(1)[0]
+        self.port, self.metrics = free_ports(2)
         self.rest = Rest(f"http://127.0.0.1:{self.port}")
         self.log = settings.home / "job.log"
         self.process: Any = None
 
     def start(self, *more: str, source: Path = ROOT) -> None:
-        told = arguments(self.settings, rest=self.port, every=2)
+        told = arguments(self.settings, rest=self.port, metrics=self.metrics, every=2)
         self.process = kit.start(
             self.settings,
             self.log,
