@@ -11,7 +11,7 @@
 # make pythons   the unit tests on the other Pythons this machine has (3.11 to 3.13)
 # make clean     remove the environments and what was built (data in .segue stays)
 .DEFAULT_GOAL := help
-.PHONY: help install demo test unit pythons lint fmt lock clean airflow flink docs
+.PHONY: help install demo test unit pythons lint fmt lock clean airflow flink players docs
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -98,6 +98,16 @@ airflow: .venv-airflow/.installed
 flink: install
 	@$(BIN)/segue flink install
 
+# Clients of other people that tests run; those of Debian are in .ci/run. A part that cannot be had
+# is left out, and its test is skipped.
+players: .players/.installed
+
+.players/.installed: infra/requirements/players.txt $(STAMP)
+	@mkdir -p .players
+	@$(PIP) install --no-deps --require-hashes --target .players/python -r infra/requirements/players.txt || echo "no Mopidy extension"
+	@npm install --prefix .players --no-save --no-package-lock --no-audit --no-fund --loglevel=error lastfm-ts-api@2.6.2 || echo "no lastfm-ts-api"
+	@touch $@
+
 # Hashes for every platform, no index address in the files.
 COMPILE = $(BIN)/uv pip compile -q --universal -p 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header
 # What production hosts and the image run: every role, without the servers of `segue up`.
@@ -111,4 +121,4 @@ lock:
 	$(COMPILE) infra/requirements/flink.in -o infra/requirements/flink.lock
 
 clean:
-	rm -rf $(VENV) .venv-airflow .venv-flink $(PYTHONS:%=.venv-%) infra/kafka/libs infra/kafka/target infra/flink/libs infra/flink/target batch/dbt/target batch/dbt/logs
+	rm -rf $(VENV) .players .venv-airflow .venv-flink $(PYTHONS:%=.venv-%) infra/kafka/libs infra/kafka/target infra/flink/libs infra/flink/target batch/dbt/target batch/dbt/logs

@@ -115,7 +115,7 @@ def test_pylast_end_to_end(stack: RunningStack, front: TlsFront, token_of: Any) 
 def test_what_players_read(stack: RunningStack, front: TlsFront, token_of: Any) -> None:
     """Charts, love, tracks and artists, through the unmodified client and as JSON."""
     key = token_of("pira")
-    net = network(front)
+    net: Any = network(front)
     net.session_key = key["token"]
     now = int(time.time())
     plays = [("Faust", "Jennifer", 3), ("Faust", "Krautrock", 2), ("Cluster", "Zum Wohl", 1)]
@@ -150,10 +150,10 @@ def test_what_players_read(stack: RunningStack, front: TlsFront, token_of: Any) 
     chart = user.get_weekly_track_charts(str(monday - 604_800), str(now + 60))
     assert (str(chart[0].item), int(chart[0].weight)) == ("Faust - Jennifer", 3)
     assert [str(loved.track) for loved in user.get_loved_tracks()] == ["Faust - Krautrock"]
-    track = pylast.Track("Faust", "Krautrock", net, username="pira")
+    track: Any = pylast.Track("Faust", "Krautrock", net, username="pira")
     assert (int(track.get_userplaycount()), track.get_userloved()) == (2, True)
     assert track.get_duration() == 240_000
-    artist = pylast.Artist("faust", net, username="pira")
+    artist: Any = pylast.Artist("faust", net, username="pira")
     assert int(artist.get_userplaycount()) == 5
     assert artist.get_similar() == []
     tracks = artist.get_top_tracks()

@@ -1,0 +1,335 @@
+"""Real players, unmodified, play tagged files; what they send is what the history shows.
+
+`make players` and Debian's packages bring them; what is missing is skipped by name.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from typer.testing import CliRunner
+
+from infra.cli.commands.keys import app as keys
+from infra.stack.ports import free_ports
+from infra.stack.process import Process, wait_until
+from tests.conftest import ROOT
+from tests.integration.conftest import RunningStack
+from tests.integration.tls import TlsFront
+
+pytestmark = pytest.mark.integration
+
+PLAYERS = ROOT / ".players"
+#: Both protocols want a track of more than 30 s; the players measure by the clock on the wall.
+SECONDS = 31
+TAGS = [
+    ("Сергей & Ко <«фит.»>", "千本桜 100%+", "Ночь"),
+    ("Motörhead", "Ace of Spades", "Ace of Spades"),
+]
+
+
+def needs(*programs: str) -> None:
+    """Skip where a program or a package of a player is not there."""
+    for name in programs:
+        there = shutil.which(name) or (PLAYERS / name).exists()
+        if not there:
+            pytest.skip(f"player not installed: {name}")
+
+
+@dataclass
+class World:
+    """The API, and what a player is given."""
+
+    stack: RunningStack
+    front: TlsFront
+    folder: Path
+    music: Path
+    processes: ExitStack
+
+    def token(self, user: str) -> str:
+        """Make a token as a person does for a player."""
+        result = CliRunner().invoke(keys, ["create", user, "--scrobbler", "--json"])
+        assert result.exit_code == 0, result.output
+        made: str = json.loads(result.stdout)["token"]
+        return made
+
+    def start(self, name: str, command: list[str], **environ: str) -> Process:
+        """Start a player; it is stopped at the end."""
+        log = self.folder / f"{name}.log"
+        process = Process(name, command, log, env={**os.environ, **environ})
+        process.start()
+        self.processes.callback(process.stop)
+        return process
+
+    def listens(self, user: str) -> list[dict[str, Any]]:
+        """Return what a listener has played, oldest first."""
+        headers = {"authorization": f"Token {self.stack.admin_token}"}
+        answer = httpx.get(f"{self.stack.api}/1/user/{user}/listens", headers=headers)
+        if answer.status_code != 200:
+            return []
+        shown: list[dict[str, Any]] = answer.json()["payload"]["listens"]
+        return shown[::-1]
+
+    def now(self, user: str) -> str:
+        """Return the title a listener hears now."""
+        headers = {"authorization": f"Token {self.stack.admin_token}"}
+        answer = httpx.get(f"{self.stack.api}/1/user/{user}/playing-now", headers=headers)
+        shown = answer.json()["payload"]["listens"] if answer.status_code == 200 else []
+        return shown[0]["track_metadata"]["track_name"] if shown else ""
+
+
+@pytest.fixture(scope="module")
+def world(stack: RunningStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    folder = tmp_path_factory.mktemp("players")
+    front = TlsFront(stack.settings.port, folder)
+    music = folder / "music"
+    music.mkdir()
+    with pytest.MonkeyPatch.context() as patch, ExitStack() as processes:
+        patch.setenv("SEGUE_POSTGRES_DSN", stack.settings.postgres_dsn)
+        yield World(stack, front, folder, music, processes)
+    front.stop()
+
+
+def record(world: World) -> None:
+    """Write the files the players play: silence with tags."""
+    silence = world.folder / "silence.raw"
+    silence.write_bytes(bytes(2 * 8000 * SECONDS))
+    raw = (
+        "--force-raw-format --endian=little --channels=1 --bps=16 --sample-rate=8000 --sign=signed"
+    )
+    for i, (artist, title, album) in enumerate(TAGS):
+        tags = [
+            f"--tag={n}={v}"
+            for n, v in zip(("ARTIST", "TITLE", "ALBUM"), (artist, title, album), strict=True)
+        ]
+        target = world.music / f"{i}.flac"
+        done = subprocess.run(
+            ["flac", "--silent", "-f", *raw.split(), *tags, "-o", str(target), str(silence)],
+            env={**os.environ, "LC_ALL": "C.UTF-8"}, capture_output=True, text=True,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+
+
+def mpd(world: World) -> None:
+    """Start mpd and mpdscribble and play."""
+    (port,) = free_ports(1)
+    home = world.folder / "mpd"
+    home.mkdir()
+    token = world.token("mpd-listener")
+    (home / "mpd.conf").write_text(
+        f"""
+music_directory "{world.music}"
+db_file "{home}/database"
+bind_to_address "127.0.0.1"
+port "{port}"
+audio_output {{
+    type "null"
+    name "silence"
+}}
+"""
+    )
+    (home / "mpdscribble.conf").write_text(
+        f"""
+host = 127.0.0.1
+port = {port}
+verbose = 2
+log = -
+[segue]
+url = {world.stack.api}/
+username = mpd-listener
+password = {token}
+journal = {home}/journal
+"""
+    )
+
+    def say(*lines: str) -> None:
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+            talk = connection.makefile("rw", encoding="utf-8", newline="\n")
+            assert talk.readline().startswith("OK MPD")
+            for line in lines:
+                talk.write(f"{line}\n")
+                talk.flush()
+                ends = (each for each in talk if each.startswith(("OK", "ACK")))
+                answer = next(ends, "the connection ended")
+                assert answer.startswith("OK"), answer
+
+    def listening() -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", port)) == 0
+
+    world.start("mpd", ["mpd", "--no-daemon", "--stderr", str(home / "mpd.conf")])
+    assert wait_until(listening, 20, 0.1)
+    scribble = ["mpdscribble", "--no-daemon", "--conf", str(home / "mpdscribble.conf")]
+    world.start("mpdscribble", scribble)
+    say("update")
+    assert wait_until(lambda: _listed(say), 20, 0.3)
+    assert wait_until(
+        lambda: "handshake" in (world.folder / "mpdscribble.log").read_text(), 20, 0.2
+    )
+    say("play 0")
+
+
+def _listed(say: Callable[..., None]) -> bool:
+    try:
+        say("add 0.flac", "add 1.flac")
+    except AssertionError:  # not in the database yet
+        return False
+    return True
+
+
+def mopidy(world: World) -> None:
+    """Start Mopidy with its ListenBrainz extension and play."""
+    (port,) = free_ports(1)
+    home = world.folder / "mopidy"
+    home.mkdir()
+    token = world.token("mopidy-listener")
+    (home / "mopidy.conf").write_text(
+        f"""
+[core]
+cache_dir = {home}/cache
+config_dir = {home}/config
+data_dir = {home}/data
+[audio]
+output = fakesink sync=true
+[http]
+hostname = 127.0.0.1
+port = {port}
+[file]
+media_dirs = {world.music}
+[listenbrainz]
+token = {token}
+url = 127.0.0.1:{world.front.port}
+import_playlists = true
+"""
+    )
+    world.start(
+        "mopidy",
+        ["/usr/bin/python3", "-m", "mopidy", "-v", "--config", str(home / "mopidy.conf")],
+        PYTHONPATH=str(PLAYERS / "python"),
+        REQUESTS_CA_BUNDLE=str(world.front.ca),
+        HOME=str(home),
+    )
+
+    def rpc(method: str, **params: Any) -> Any:
+        body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+        answer = httpx.post(f"http://127.0.0.1:{port}/mopidy/rpc", json=body, timeout=20)
+        assert "error" not in answer.json(), answer.text
+        return answer.json()["result"]
+
+    def answers() -> bool:
+        try:
+            return bool(rpc("core.get_version"))
+        except httpx.TransportError:
+            return False
+
+    assert wait_until(answers, 60, 0.3)
+    assert "Disabled extension listenbrainz" not in (world.folder / "mopidy.log").read_text()
+    uris = [f"file://{world.music}/{i}.flac" for i in range(len(TAGS))]
+    assert len(rpc("core.tracklist.add", uris=uris)) == len(TAGS)
+    rpc("core.playback.play")
+
+
+@pytest.fixture(scope="module")
+def played(world: World) -> dict[str, str]:
+    """Play in every player that is there, all at once; player -> its listener."""
+    players: dict[str, tuple[tuple[str, ...], Callable[[World], None]]] = {
+        "mpd": (("mpd", "mpdscribble", "flac"), mpd),
+        "mopidy": (("mopidy", "flac", "python"), mopidy),
+    }
+    there = {
+        name: start
+        for name, (wanted, start) in players.items()
+        if all(shutil.which(each) or (PLAYERS / each).exists() for each in wanted)
+    }
+    if there:
+        record(world)
+    for start in there.values():
+        start(world)
+    return {name: f"{name}-listener" for name in there}
+
+
+def check(world: World, user: str) -> dict[str, Any]:
+    """Check that the first track was counted once with its tags, and the second plays now."""
+    assert wait_until(lambda: world.listens(user) != [], 90, 0.5), "no listen came"
+    (listen,) = world.listens(user)
+    told = listen["track_metadata"]
+    artist, title, album = TAGS[0]
+    assert (told["artist_name"], told["track_name"], told["release_name"]) == (artist, title, album)
+    assert wait_until(lambda: world.now(user) == TAGS[1][1], 20, 0.5)
+    info: dict[str, Any] = told["additional_info"]
+    return info
+
+
+def test_mpdscribble(world: World, played: dict[str, str]) -> None:
+    needs("mpd", "mpdscribble", "flac")
+    info = check(world, played["mpd"])
+    assert info["duration_ms"] == SECONDS * 1000
+
+
+def test_mopidy(world: World, played: dict[str, str]) -> None:
+    """With our lists as its playlists: the extension dies at start where it gets none."""
+    needs("mopidy", "flac", "python")
+    info = check(world, played["mopidy"])
+    assert info["submission_client"] == "Mopidy-Listenbrainz"
+
+
+DRIVER = """
+import https from 'node:https';
+import { LastFMAuth, LastFMTrack, LastFMUser } from 'PACKAGE';
+const [user, password, port] = process.argv.slice(2);
+https.globalAgent.defaultPort = Number(port);
+const config = { hostname: '127.0.0.1', path: '/2.0/' };
+const auth = new LastFMAuth('an api key', 'a secret', undefined, config);
+const login = await auth.getMobileSession({ username: user, password });
+const key = login.session.key;
+const track = new LastFMTrack('an api key', 'a secret', key, config);
+const reader = new LastFMUser('an api key', 'a secret', key, config);
+const now = Math.floor(Date.now() / 1000);
+await track.updateNowPlaying({ artist: 'Neu!', track: 'Isi', duration: 300 });
+const one = await track.scrobble({ artist: 'Neu!', track: 'Hero', timestamp: now - 500 });
+const many = await track.scrobbleMany([
+  { artist: 'Neu!', track: 'Super', timestamp: now - 900 },
+  { artist: '', track: 'Nobody', timestamp: now - 800 },
+]);
+await track.love({ artist: 'Neu!', track: 'Hero' });
+let recent;
+for (let i = 0; i < 100; i++) {
+  recent = await reader.getRecentTracks({ user, sk: key });
+  const loved = await reader.getLovedTracks({ user, sk: key });
+  if (recent.recenttracks['@attr'].total === '2' && loved.lovedtracks.track.length === 1) break;
+  await new Promise(resolve => setTimeout(resolve, 200));
+}
+const top = await reader.getTopArtists({ user, sk: key, period: 'overall' });
+console.log(JSON.stringify({ one, many, recent, top }));
+"""
+
+
+def test_lastfm_ts_api(world: World) -> None:
+    """The library of multi-scrobbler, which speaks https to port 443 unless told otherwise."""
+    package = PLAYERS / "node_modules" / "lastfm-ts-api" / "dist" / "index.js"
+    needs("node", str(package.relative_to(PLAYERS)))
+    driver = world.folder / "driver.mjs"
+    driver.write_text(DRIVER.replace("PACKAGE", str(package)))
+    token = world.token("node-listener")
+    done = subprocess.run(
+        ["node", str(driver), "node-listener", token, str(world.front.port)],
+        env={**os.environ, "NODE_EXTRA_CA_CERTS": str(world.front.ca)},
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert said["one"]["scrobbles"]["@attr"] == {"accepted": 1, "ignored": 0}
+    assert said["many"]["scrobbles"]["@attr"] == {"accepted": 1, "ignored": 1}
+    titles = [each["name"] for each in said["recent"]["recenttracks"]["track"]]
+    assert titles == ["Isi", "Hero", "Super"]
+    assert said["top"]["topartists"]["artist"][0]["playcount"] == "2"
