@@ -26,13 +26,14 @@ from api.imports import endpoint as uploads
 from api.lastfm import audioscrobbler, browser, endpoint
 from api.listenbrainz import delete, imports, playlists, ratings, read, recommendation, stats
 from api.listenbrainz import feedback as said
-from api.listeners import artists, events, opinions, plays
+from api.listeners import artists, events, life, opinions, plays
 from api.listeners import stats as period
+from api.listeners import stream as over_months
 from api.openapi import describe, operation_id
 from api.operation import generations, lake, letters, runs, state, suspects, trail
 from api.public_address import public_address
 from api.services import Services
-from api.serving import catalogue, feedback, reasons, reports, trending
+from api.serving import catalogue, feedback, reasons, reports, trending, what_if
 
 _DESCRIPTION = """\
 Post plays, ask what next. Every 2xx on plays means that the broker has acknowledged them.
@@ -70,6 +71,7 @@ def create_app(services: Services) -> Edge:
         *listenbrainz,
         catalogue,
         reasons,
+        what_if,
         trending,
         pages,
         find,
@@ -81,9 +83,11 @@ def create_app(services: Services) -> Edge:
         relays,
         events,
         plays,
+        life,
         opinions,
         artists,
         period,
+        over_months,
         state,
         runs,
         trail,

@@ -83,3 +83,13 @@ class LatestImport(msgspec.Struct, kw_only=True):
     user_id: str
     service: str
     latest: int
+
+
+class PlayPlace(msgspec.Struct, kw_only=True):
+    """View ``play_places_v1``: the message of the log that a play of the history came with."""
+
+    user_id: str
+    event_id: UUID
+    log_id: str
+    partition: int
+    log_offset: int

@@ -27,7 +27,8 @@ class Templates:
         )
         self._environment.globals.update(
             asset=assets.address,
-            artist_address=_artist_address,
+            album_address=_album_address,
+            artist_address=artist_address,
             plural=words.plural,
             tile=words.tile,
         )
@@ -39,11 +40,18 @@ class Templates:
             when=words.when,
         )
 
+        self.artist_address = artist_address
+
     def render(self, template: str, /, **values: Any) -> str:
         """Return the text of a template."""
         return self._environment.get_template(template).render(**values)
 
 
-def _artist_address(base: str, name: str) -> str:
+def artist_address(base: str, name: str) -> str:
     """Return the address of an artist's page; the name helps where the catalogue has no such."""
     return f"{base}/artists/{artist_id(name)}?name={part(name)}"
+
+
+def _album_address(base: str, artist: str, name: str) -> str:
+    """Return the address of an album's page."""
+    return f"{base}/albums?artist={part(artist)}&name={part(name)}"

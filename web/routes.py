@@ -10,7 +10,19 @@ from starlette.responses import Response
 
 from web import help, sign_in
 from web.analyst import figures, lineage, model, quality, reports
-from web.listener import account, catalogue, connect, history, imports, next, stats, taste
+from web.listener import (
+    account,
+    catalogue,
+    connect,
+    history,
+    imports,
+    next,
+    relays,
+    stats,
+    stories,
+    taste,
+    what_if,
+)
 from web.live import endpoints
 from web.operator import console, lake, letters, models
 
@@ -47,6 +59,7 @@ ROUTES: tuple[Page, ...] = (
     _page("GET", "/ui/list", "listener", next.fragment),
     _page("GET", "/ui/list.jspf", "listener", next.jspf),
     _page("GET", "/ui/list.m3u", "listener", next.m3u),
+    _page("GET", "/ui/what-if", "listener", what_if.page),
     _page("GET", "/ui/recent", "listener", next.recent),
     _page("GET", "/ui/why/{track}", "listener", next.why),
     _page("POST", "/ui/feedback", "listener", taste.say),
@@ -58,9 +71,12 @@ ROUTES: tuple[Page, ...] = (
     _page("POST", "/ui/plays/{event}", "listener", history.correct),
     _page("POST", "/ui/plays/{event}/delete", "listener", history.delete),
     _page("GET", "/ui/stats", "listener", stats.page),
-    _page("GET", "/ui/stats/story/{period}", "listener", stats.story),
+    _page("GET", "/ui/stats/story/{period}", "listener", stories.story),
+    _page("GET", "/ui/stats/story/{period}/{card}.svg", "listener", stories.picture),
+    _page("GET", "/ui/stats/months", "listener", stories.months),
     _page("GET", "/ui/search", "listener", catalogue.search),
     _page("GET", "/ui/artists/{artist}", "listener", catalogue.artist),
+    _page("GET", "/ui/albums", "listener", catalogue.album),
     _page("GET", "/ui/tracks/{track}", "listener", catalogue.track),
     _page("GET", "/ui/stations", "listener", catalogue.stations),
     _page("GET", "/ui/connect", "listener", connect.page),
@@ -72,6 +88,7 @@ ROUTES: tuple[Page, ...] = (
     _page("GET", "/ui/me/export", "listener", account.export),
     _page("GET", "/ui/me/erase", "listener", account.erase_form),
     _page("POST", "/ui/me/erase", "listener", account.erase),
+    _page("POST", "/ui/me/relays/{service}", "listener", relays.change),
     _page("GET", "/ui/me/imports", "listener", imports.page),
     _page("POST", "/ui/me/imports", "listener", imports.upload, streamed=True),
     _page("GET", "/ui/me/imports/{upload}", "listener", imports.one),

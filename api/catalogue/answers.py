@@ -113,6 +113,19 @@ class Station(msgspec.Struct):
 
 
 #: Columns of ``catalogue_track_cards`` in the order of :class:`TrackCard`.
+class AlbumPage(msgspec.Struct):
+    """An album: the catalogue's tracks of it, in the order of their fame.
+
+    Sources give albums by name, so artist and name are its identity.
+    """
+
+    artist_id: str
+    artist: str
+    name: str
+    year: int | None
+    tracks: list[TrackCard]
+
+
 CARD = "c.track_id, c.title, c.artist_id, c.artist, c.album, c.year, c.duration_ms, c.popularity"
 
 

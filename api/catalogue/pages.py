@@ -11,6 +11,7 @@ from fastapi import APIRouter, Query, Request, Response
 from api.catalogue import examples
 from api.catalogue.answers import (
     CARD,
+    AlbumPage,
     AlikeArtist,
     ArtistPage,
     Fact,
@@ -23,7 +24,8 @@ from api.catalogue.reading import Rows, ask, ask_all, kept, shown
 from api.errors import ApiError
 from api.services import Services
 from api.serving.lookup import document_of
-from api.web import Caller, With
+from api.web import Caller, With, answers
+from contracts.ids import artist_id as id_of_artist
 from contracts.ids import normalise
 from contracts.recordings import recording_key
 
@@ -54,6 +56,11 @@ _TRACK_NAMED = f"""
 _TOP = f"""
     select distinct on (popularity, lower(title)) {CARD} from catalogue_track_cards_v1 c
     where artist_id = %(id)s order by popularity desc, lower(title), track_id limit 10
+"""  # noqa: S608
+_ALBUM = f"""
+    select distinct on (popularity, lower(title)) {CARD} from catalogue_track_cards_v1 c
+    where artist_id = %(id)s and lower(album) = lower(%(name)s)
+    order by popularity desc, lower(title), track_id limit 100
 """  # noqa: S608
 _TAGS = """
     select tag, weight from catalogue_{kind}_tags_v1 where {kind}_id = %(id)s
@@ -111,6 +118,23 @@ async def artist(request: Request, services: With, _: Caller, artist_id: str) ->
         facts=_facts(facts),
     )
     return kept(request, page)
+
+
+@router.get("/albums", responses=answers(AlbumPage), summary="An album by its names")
+async def album(request: Request, services: With, _: Caller, artist: Name, name: Name) -> Response:
+    """Return the tracks of an album; `artist` is a name or an id; 404 for an unknown album."""
+    try:
+        found = await find_artist(services, artist)
+    except ApiError:
+        found = await find_artist(services, str(id_of_artist(artist)))
+    rows = await ask(services, _ALBUM, {"id": found[0], "name": name})
+    if not rows:
+        raise ApiError(404, "unknown-album", f"The catalogue has no album {name!r} by {artist!r}.")
+    tracks = [card(row) for row in rows]
+    years = [track.year for track in tracks if track.year]
+    spelt = tracks[0].album or name
+    year = min(years, default=None)
+    return kept(request, AlbumPage(str(found[0]), found[1], spelt, year, tracks))
 
 
 @router.get("/tracks/{track_id}", responses=shown(TrackPage, examples.TRACK), summary="A track")

@@ -35,6 +35,7 @@ _PAGE = f"""
     where user_id = %(user)s and played_at < %(before)s and played_at >= %(after)s
         and (%(track)s::text is null or track_id = %(track)s)
         and (%(artist)s::text is null or lower(artist) = lower(%(artist)s))
+        and (%(album)s::text is null or lower(album) = lower(%(album)s))
         and (%(q)s = '' or artist ilike %(like)s or title ilike %(like)s or album ilike %(like)s)
     order by played_at desc, event_id limit %(limit)s
 """  # noqa: S608  the columns are ours
@@ -102,17 +103,19 @@ async def history(
     q: Annotated[str, Query(max_length=200)] = "",
     track: Annotated[str | None, Query(max_length=256)] = None,
     artist: Annotated[str | None, Query(max_length=1000)] = None,
+    album: Annotated[str | None, Query(max_length=1000)] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> Response:
     """Return plays between two moments (ISO 8601), latest first, whose names contain `q`.
 
-    `track` (an id) and `artist` (a name) leave only theirs.
+    `track` (an id), `artist` and `album` (names) leave only theirs.
     """
     await reader_of(request, services, user)
     like = q.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
     values = {
         "user": user, "before": _zoned(before) or _LAST, "after": _zoned(after) or _FIRST,
         "q": q, "like": f"%{like}%", "limit": limit + 1, "track": track, "artist": artist,
+        "album": album,
     }  # fmt: skip
     rows = await rows_of(services, _PAGE, values)
     plays = [_shown(row) for row in rows[:limit]]

@@ -125,14 +125,12 @@ async def stats(
 ) -> Response:
     """Return what a listener heard from one day to another, and in as many days before them."""
     await reader_of(request, services, user)
-    if tz not in zoneinfo.available_timezones():
-        raise ApiError(400, "bad-time-zone", f"{tz!r} is no time zone.", field="tz")
+    zone = zone_named(tz)
     if end < start:
         raise ApiError(400, "bad-period", "The period ends before it begins.", field="to")
     days = (end - start).days + 1
     if days > LONGEST or start.year < 1990 or end.year > 9000:
         raise ApiError(400, "bad-period", "A period is ten years at most.", field="from")
-    zone = zoneinfo.ZoneInfo(tz)
     values = {
         "user": user, "zone": tz, "by": by, "limit": limit, "start": _at(start, zone),
         "end": _at(end + timedelta(days=1), zone),
@@ -155,6 +153,13 @@ async def stats(
             [Part(day.isoformat(), count) for day, count in series], hours, artists, albums, tracks,
         )
     )  # fmt: skip
+
+
+def zone_named(name: str) -> zoneinfo.ZoneInfo:
+    """Return a time zone; raise a 400 for an unknown one."""
+    if name not in zoneinfo.available_timezones():
+        raise ApiError(400, "bad-time-zone", f"{name!r} is no time zone.", field="tz")
+    return zoneinfo.ZoneInfo(name)
 
 
 async def _totals(services: Services, values: dict[str, Any]) -> Totals:

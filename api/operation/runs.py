@@ -48,7 +48,7 @@ class RunList(msgspec.Struct):
 async def runs(services: With, caller: Caller) -> Response:
     """List the last hundred nightly runs."""
     caller.check_role(ANALYST_ROLE, ADMIN_ROLE)
-    found = await asyncio.to_thread(_all, services.settings.paths.runs)
+    found = await asyncio.to_thread(latest_runs, services.settings.paths.runs)
     return json_reply(RunList(found))
 
 
@@ -67,7 +67,8 @@ async def run(services: With, caller: Caller, run_id: str) -> Response:
     return json_reply(record)
 
 
-def _all(folder: Path) -> list[RunSummary]:
+def latest_runs(folder: Path) -> list[RunSummary]:
+    """Return the last hundred runs, the newest first."""
     return [_summary(record) for record in records(folder)[:_MOST]]
 
 

@@ -74,12 +74,15 @@ RULES: dict[str, tuple[frozenset[str], Any]] = {
     "POST /v1/feedback": (OWN, {"kind": "love", "artist": "A", "title": "T"}),
     "GET /v1/users/{user}/plays": (OWN, None),
     "GET /v1/users/{user}/plays/{event_id}": (OWN, None),
+    "GET /v1/users/{user}/plays/{event_id}/life": (OWN, None),
+    "GET /v1/users/{user}/what-if": (OWN, None),
     "DELETE /v1/users/{user}/plays/{event_id}": (OWN, None),
     "PATCH /v1/users/{user}/plays/{event_id}": (OWN, {}),
     "GET /v1/users/{user}/feedback": (OWN, None),
     "POST /v1/users/{user}/hidden-artists": (OWN, {"artist": "A"}),
     "POST /v1/users/{user}/hidden-artists/undo": (OWN, {"artist": "A"}),
     "GET /v1/users/{user}/stats": (OWN, None),
+    "GET /v1/users/{user}/stats/months": (OWN, None),
     "DELETE /v1/users/{user}": (LISTENER, None),
     "GET /v1/users/{user}/export": (LISTENER, None),
     "POST /v1/users/{user}/imports": (LISTENER, None),
@@ -102,6 +105,7 @@ RULES: dict[str, tuple[frozenset[str], Any]] = {
     "GET /v1/artists/{artist_id}": (ANY, None),
     "GET /v1/tracks/{track_id}": (ANY, None),
     "GET /v1/tracks": (ANY, None),
+    "GET /v1/albums": (ANY, None),
     "GET /v1/search": (ANY, None),
     "GET /v1/stations": (ANY, None),
     "GET /v1/runs": (ANALYST, None),
@@ -200,6 +204,8 @@ async def test_who_is_let_in(client: httpx.AsyncClient, roles: None, route: str)
     path = path.replace("{user}", "ada").replace("{entity}", "artists")
     path = path.replace("{token_id}", "abcdef01").replace("{generation}", "7")
     path = re.sub(r"\{[^}]*\}", MBID, path)
+    if path == "/v1/albums":
+        path += "?artist=A&name=B"
     if path.endswith("/ada/stats"):
         path += "?from=2024-01-01&to=2024-01-31"
     let_in = set()

@@ -68,6 +68,20 @@ def operations(**changed: Any) -> dict[str, Any]:
     } | changed  # fmt: skip
 
 
+def what_if(name: str) -> dict[str, Any]:
+    """Return a list in which one track stayed, one moved and one came."""
+
+    def placed(title: str, place: int, other: int | None) -> dict[str, Any]:
+        track = {"track_id": TRACK, "artist": name, "title": title}
+        return {**track, "place": place, "other": other}
+
+    return {
+        "user": "ada", "generation": 3, "offset": 21807, "at": "2026-01-01T00:00:00+00:00",
+        "now": [placed(name, 1, 1), placed("B", 2, 3), placed("C", 3, None)],
+        "then": [placed(name, 1, 1), placed("D", 2, None), placed("B", 3, 2)],
+    }  # fmt: skip
+
+
 def imported(name: str, **changed: Any) -> dict[str, Any]:
     """Return an import that refused a record."""
     return {
@@ -266,6 +280,28 @@ def ANSWERS(name: str) -> list[tuple[str, Any]]:
             "series": [{"day": "2026-01-01", "plays": 3}, {"day": "2026-01-04", "plays": 9}],
             "week": [[h * (d == 3) for h in range(24)] for d in range(7)],
             "artists": [top, top], "albums": [top], "tracks": [top]}),
+        (r"GET /v1/users/[^/]+/stats/months", {
+            "user": "ada", "zone": "UTC", "months": ["2025-11-01", "2025-12-01", "2026-01-01"],
+            "artists": [
+                {"artist": name, "plays": [3, 0, 9]}, {"artist": "B", "plays": [0, 2, 4]}]}),
+        (r"GET /v1/users/[^/]+/what-if", what_if(name)),
+        (r"GET /v1/users/[^/]+/plays/[^/]+/life", {
+            "event_id": EVENT, "partition": 1, "offset": 9, "stages": [
+                {"name": name, "done": done, "at": at, "detail": name}
+                for done, at in (
+                    (True, "2026-01-01T00:00:00+00:00"), (False, None), (None, None))]}),
+        (r"GET /v1/albums", {
+            "artist_id": ARTIST, "artist": name, "name": name, "year": 1998,
+            "tracks": [card(name)]}),
+        (r"GET /v1/users/[^/]+/relays", {
+            "enabled": True,
+            "services": [
+                {"service": "listenbrainz", "name": "ListenBrainz", "secret": "user token"},
+                {"service": "lastfm", "name": "Last.fm", "secret": "session key"}],
+            "relays": [{
+                "service": "lastfm", "name": "Last.fm", "state": "refused", "reason": name,
+                "account": name, "created_at": "2026-01-01T00:00:00+00:00", "retry_at": None,
+                "last_sent_at": None, "sent": 3, "waiting": 2, "refused": 1}]}),
         (r"GET /v1/users/[^/]+/recommendations", listing(name)),
         (r"GET /v1/users/[^/]+/plays", {
             "user": "ada", "plays": [play(name)], "before": play(name)["played_at"]}),

@@ -29,6 +29,9 @@ LISTENER = {
     f"/ui/plays/{EVENT}": "play",
     "/ui/stats": "stats",
     "/ui/stats/story/2026-01": "story",
+    "/ui/stats/months": "months",
+    "/ui/what-if": "what_if",
+    "/ui/albums?artist=Air&name=Moon": "album",
     "/ui/taste": "taste",
     "/ui/search?q=air": "search",
     f"/ui/artists/{ARTIST}": "artist",
@@ -83,7 +86,7 @@ def test_every_page_that_can_be_read_is_in_these_tests() -> None:
     others = {
         "/ui/login", "/ui/link/x", "/ui/list", "/ui/list.jspf", "/ui/list.m3u", "/ui/recent",
         "/ui/me/export", "/ui/live", "/ui/ops/live", "/ui/analytics/top-artists/data.csv",
-        f"/ui/me/imports/{IMPORT}/refused",
+        f"/ui/me/imports/{IMPORT}/refused", "/ui/stats/story/2026/1.svg",
     }  # fmt: skip
     paths = [address.partition("?")[0] for address in (*ALL, *others)]
     for page in ROUTES:

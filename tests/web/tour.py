@@ -5,7 +5,8 @@ from __future__ import annotations
 LISTENER = (
     "/ui/", "/ui/plays", "/ui/stats", "/ui/stats/story/2026", "/ui/search?q=a", "/ui/stations",
     "/ui/stations?mood=calm", "/ui/taste", "/ui/connect", "/ui/me",
-    "/ui/me/erase", "/ui/me/imports", "/ui/keys", "/ui/nowhere",
+    "/ui/me/erase", "/ui/me/imports", "/ui/what-if",
+    "/ui/stats/months", "/ui/keys", "/ui/nowhere",
 )  # fmt: skip
 ADMIN = (
     "/ui/analytics", "/ui/analytics/model", "/ui/ops", "/ui/ops/runs", "/ui/ops/audit?verify=1",

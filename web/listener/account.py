@@ -17,19 +17,22 @@ _THEMES = (("", "As the browser likes"), ("light", "Light"), ("dark", "Dark"))
 
 async def page(visit: Visit) -> Response:
     """GET /ui/me."""
-    return await _page(visit)
+    return await shown(visit)
 
 
-async def _page(
+async def shown(
     visit: Visit, status: int = 200, wrong: dict[str, str] | None = None, made: Any = None
 ) -> Response:
-    me, tokens, count = await visit.several(
+    """Return the page, with what is wrong by field."""
+    me, tokens, count, relays = await visit.several(
         visit.get("/v1/me"),
         _tokens(visit),
         visit.optional(f"/1/user/{part(visit.subject)}/listen-count"),
+        visit.optional(visit.of_subject("/relays")),
     )
     return visit.page(
         "account.html", "My account", status, me=me, tokens=tokens, made=made, wrong=wrong or {},
+        relays=relays,
         plays=count["payload"]["count"] if count else None, themes=_THEMES, typed=visit.form,
         zones=sorted(zoneinfo.available_timezones()), said=visit.query("said"),
     )  # fmt: skip
@@ -54,7 +57,7 @@ async def set_settings(visit: Visit) -> Response:
     except Refused as error:
         if error.status == 401:
             raise
-        return await _page(visit, 400, {error.field or "time_zone": error.message})
+        return await shown(visit, 400, {error.field or "time_zone": error.message})
     session = msgspec.structs.replace(visit.who, time_zone=kept["time_zone"], theme=kept["theme"])
     await visit.site.sessions.keep(visit.secret, session)
     return visit.go(f"{visit.base}/me", said="Settings kept.")
@@ -64,9 +67,9 @@ async def make_token(visit: Visit) -> Response:
     """POST /ui/me/tokens: shown this once."""
     label, days = visit.form.get("label", "").strip(), visit.form.get("days", "").strip()
     if not label:
-        return await _page(visit, 400, {"label": "Say what the token is for."})
+        return await shown(visit, 400, {"label": "Say what the token is for."})
     if days and not (days.isascii() and days.isdigit() and 1 <= int(days[:5]) <= 3650):
-        return await _page(visit, 400, {"days": "A number of days from 1 to 3650, or nothing."})
+        return await shown(visit, 400, {"days": "A number of days from 1 to 3650, or nothing."})
     body: dict[str, Any] = {"label": label, "expires_days": int(days) if days else None}
     if visit.for_another:
         body["user"] = visit.subject
@@ -75,8 +78,8 @@ async def make_token(visit: Visit) -> Response:
     except Refused as error:
         if error.status == 401:
             raise
-        return await _page(visit, 400, {"label": error.message})
-    return await _page(visit, made=made)
+        return await shown(visit, 400, {"label": error.message})
+    return await shown(visit, made=made)
 
 
 async def revoke(visit: Visit, token: str) -> Response:

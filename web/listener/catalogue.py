@@ -55,6 +55,26 @@ async def artist(visit: Visit, artist: str) -> Response:
     )  # fmt: skip
 
 
+async def album(visit: Visit) -> Response:
+    """GET /ui/albums?artist=&name=: an album is known by its names."""
+    artist, name = visit.query("artist")[:300], visit.query("name")[:300]
+    if not artist or not name:
+        message = "An album's address names the artist and the album."
+        return visit.page("errors/missing.html", "Not found", 404, message=message)
+    page, own = await visit.several(
+        _known(visit, "/v1/albums", artist=artist, name=name),
+        _own(visit, artist=artist, album=name),
+    )
+    if page is None and not own:
+        message = f"Neither the catalogue nor your history knows {name} by {artist}."
+        return visit.page("errors/missing.html", "Not found", 404, message=message)
+    shown = page or {"artist": own[0]["artist"], "name": own[0]["album"]}
+    return visit.page(
+        "album.html", f"{shown['name']} by {shown['artist']}", album=page, own=own,
+        artist=shown["artist"], name=shown["name"],
+    )  # fmt: skip
+
+
 async def track(visit: Visit, track: str) -> Response:
     """GET /ui/tracks/...: what is known of a track, and what the model finds near it."""
     page, similar, own = await visit.several(
@@ -103,10 +123,10 @@ async def stations(visit: Visit) -> Response:
     )  # fmt: skip
 
 
-async def _known(visit: Visit, path: str) -> dict[str, Any] | None:
+async def _known(visit: Visit, path: str, **query: str) -> dict[str, Any] | None:
     """Return a page of the catalogue, ``None`` where it has none."""
     try:
-        page: dict[str, Any] = await visit.get(path)
+        page: dict[str, Any] = await visit.get(path, **query)
     except Refused as error:
         if error.status != 404:
             raise

@@ -74,7 +74,11 @@ async def one(visit: Visit, event: str) -> Response:
 async def _one(
     visit: Visit, event: str, status: int = 200, wrong: dict[str, str] | None = None
 ) -> Response:
-    play = await visit.get(visit.of_subject(f"/plays/{part(event)}"))
+    play, life, taught = await visit.several(
+        visit.get(visit.of_subject(f"/plays/{part(event)}")),
+        visit.optional(visit.of_subject(f"/plays/{part(event)}/life")),
+        visit.optional(visit.of_subject("/what-if"), without=event, limit=20),
+    )
     zone = zone_of(visit.who.time_zone)
     typed = {
         "artist": play["artist"],
@@ -84,8 +88,20 @@ async def _one(
     } | visit.form
     return visit.page(
         "play.html", f"{play['title']} by {play['artist']}", status, play=play, typed=typed,
+        life=life, taught=_taught(taught),
         wrong=wrong or {}, said=visit.query("said"),
     )  # fmt: skip
+
+
+def _taught(found: dict[str, Any] | None) -> dict[str, list[dict[str, Any]]] | None:
+    """Return what a play does to the list of now; ``None`` for a play that lists do not rest on."""
+    if found is None:
+        return None
+    return {
+        "came": [track for track in found["now"] if track["other"] is None],
+        "moved": [track for track in found["now"] if track["other"] not in (None, track["place"])],
+        "gone": [track for track in found["then"] if track["other"] is None],
+    }
 
 
 async def correct(visit: Visit, event: str) -> Response:

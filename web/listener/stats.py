@@ -1,4 +1,4 @@
-"""Statistics of any period, and the same period as a story of cards."""
+"""Statistics of any period."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def page(visit: Visit) -> Response:
     found: dict[str, Any] | None = None
     if not wrong:
         try:
-            found = await _ask(visit, typed["from"], typed["to"])
+            found = await ask(visit, typed["from"], typed["to"])
         except Refused as error:
             if error.status != 400:
                 raise
@@ -49,25 +49,8 @@ async def page(visit: Visit) -> Response:
     return visit.page("stats.html", "Statistics", **values, charts=_charts(visit, found))
 
 
-async def story(visit: Visit, period: str) -> Response:
-    """GET /ui/stats/year/2026 and /ui/stats/month/2026-11: a period in cards."""
-    try:
-        start = date.fromisoformat(f"{period}-01" if len(period) == 7 else f"{period}-01-01")
-    except ValueError:
-        raise Refused(404, "unknown-period", f"{period!r} is no year and no month.") from None
-    month = len(period) == 7
-    after = date(
-        start.year + (start.month == 12 or not month), start.month % 12 + 1 if month else 1, 1
-    )
-    found = await _ask(visit, start.isoformat(), (after - timedelta(days=1)).isoformat())
-    name = f"{start:%B %Y}" if month else str(start.year)
-    return visit.page(
-        "story.html", f"{name} in music", found=found, period=name,
-        peak=_peak(found["week"]), heat=week(found["week"], _week_title(found["week"])),
-    )  # fmt: skip
-
-
-async def _ask(visit: Visit, start: str, end: str) -> dict[str, Any]:
+async def ask(visit: Visit, start: str, end: str) -> dict[str, Any]:
+    """Return the statistics of a period, both days included."""
     days = (date.fromisoformat(end) - date.fromisoformat(start)).days
     found: dict[str, Any] = await visit.get(
         visit.of_subject("/stats"),
@@ -101,10 +84,17 @@ def _charts(visit: Visit, found: dict[str, Any]) -> dict[str, Any]:
         )
         for row in found["tracks"]
     ]
-    albums = [Bar(f"{row['name']} · {row['artist']}", row["plays"]) for row in found["albums"]]
+    albums = [
+        Bar(
+            f"{row['name']} · {row['artist']}",
+            row["plays"],
+            f"{base}/albums?artist={part(row['artist'])}&name={part(row['name'])}",
+        )
+        for row in found["albums"]
+    ]
     return {
         "series": _series(found) if len(found["series"]) > 1 else None,
-        "week": week(found["week"], _week_title(found["week"])),
+        "week": week(found["week"], week_title(found["week"])),
         "artists": bars(artists, "Artist", "Plays"),
         "tracks": bars(tracks, "Track", "Plays"),
         "albums": bars(albums, "Album", "Plays") if albums else None,
@@ -124,7 +114,7 @@ def _series(found: dict[str, Any]) -> Any:
     return lines([moment(day.isoformat()) for day in days], [Line("Plays", values)], title)
 
 
-def _peak(counts: list[list[int]]) -> tuple[str, int, int]:
+def peak(counts: list[list[int]]) -> tuple[str, int, int]:
     """Return day, hour and plays of the busiest hour of the week."""
     day, hour = max(
         ((d, h) for d in range(7) for h in range(24)), key=lambda at: counts[at[0]][at[1]]
@@ -132,6 +122,7 @@ def _peak(counts: list[list[int]]) -> tuple[str, int, int]:
     return DAYS[day], hour, counts[day][hour]
 
 
-def _week_title(counts: list[list[int]]) -> str:
-    day, hour, plays = _peak(counts)
+def week_title(counts: list[list[int]]) -> str:
+    """Return the finding of a week's heat map."""
+    day, hour, plays = peak(counts)
     return f"Plays by hour of the week: most on {day}s from {hour:02d} to {hour + 1:02d}, {plays:,}"

@@ -80,6 +80,7 @@ VIEWS = {
     "listener_feedback_v1": history.ListenerFeedback,
     "listens_v1": history.Listen,
     "merged_listens_v1": history.MergedListen,
+    "play_places_v1": history.PlayPlace,
     "relays_v1": relays.Relay,
     "tokens_v1": accounts.Token,
 }
