@@ -46,6 +46,7 @@ _RUNS = ("/ops/runs", "Runs")
 _ANALYTICS = (
     ("/analytics", "Overview"),
     ("/analytics/model", "Model quality"),
+    ("/analytics/experiments", "Experiments"),
     ("/analytics/lineage", "Lineage"),
     ("/analytics/quality", "Quality"),
 )

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from starlette.responses import Response
 
 from web import help, sign_in
-from web.analyst import figures, lineage, model, quality, reports
+from web.analyst import experiments, figures, lineage, model, quality, reports
 from web.listener import (
     account,
     catalogue,
@@ -101,6 +101,9 @@ ROUTES: tuple[Page, ...] = (
     _page("GET", "/ui/analytics/lineage/{node}", "analyst", lineage.one),
     _page("GET", "/ui/analytics/quality", "analyst", quality.page),
     _page("GET", "/ui/analytics/model", "analyst", model.page),
+    _page("GET", "/ui/analytics/experiments", "analyst", experiments.page),
+    _page("GET", "/ui/analytics/experiments/{experiment}", "analyst", experiments.one),
+    _page("POST", "/ui/analytics/experiments/{experiment}/{deed}", "admin", experiments.change),
     _page("GET", "/ui/analytics/{report}", "analyst", reports.report),
     _page("GET", "/ui/analytics/{report}/data.{kind}", "analyst", reports.download),
     _page("GET", "/ui/ops", "admin", console.page),

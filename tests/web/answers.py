@@ -45,6 +45,36 @@ def card(name: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def experiment(name: str, state: str = "running") -> dict[str, Any]:
+    """Return an experiment of two arms."""
+    at = "2026-01-01T03:00:00+00:00"
+    arms = [{"name": "control", "weight": 0.5},
+            {"name": "varied", "weight": 0.5, "overrides": {"diversity": 0.4}}]  # fmt: skip
+    return {
+        "key": "varied", "state": state, "created_at": at,
+        "started_at": None if state == "draft" else at,
+        "ended_at": at if state == "ended" else None,
+        "definition": {
+            "key": "varied", "hypothesis": name, "metric": "hit_through", "planned_end": at,
+            "guardrails": ["skip_rate"], "layer": "lists", "share": 1.0, "salt": "", "arms": arms,
+        },
+    }  # fmt: skip
+
+
+def judged(name: str, state: str = "running") -> dict[str, Any]:
+    """Return an experiment with what a report says of it."""
+    row = {
+        "experiment": "varied", "arm": name, "metric": "hit_through", "role": "primary",
+        "control_value": 0.2, "arm_value": 0.22, "difference": 0.02, "low": -0.01, "high": 0.05,
+        "relative": 0.1, "p": None, "variance_kept": 0.6,
+    }  # fmt: skip
+    none = {"control_value": 0.0, "relative": None, "metric": "skip_rate", "role": "guardrail"}
+    return {
+        "experiment": experiment(name, state), "judged_at": "2026-01-01T03:00:00+00:00",
+        "verdict": [name], "arms": [], "comparisons": [row, row | none],
+    }  # fmt: skip
+
+
 def operations(**changed: Any) -> dict[str, Any]:
     """Return the state of a deployment in which one worker is behind and one is silent."""
     known = {
@@ -238,6 +268,8 @@ def ANSWERS(name: str) -> list[tuple[str, Any]]:
                 "seconds": 0.5, "finished_at": "2026-01-01T03:00:10+00:00",
                 "columns": [{"name": "a", "type": "", "description": name}],
                 "tests": [{"name": name, "status": "fail", "column": "a", "message": name}]}}),
+        (r"GET /v1/experiments", {"experiments": [experiment(name), experiment(name, "draft")]}),
+        (r"GET /v1/experiments/[^/]+", judged(name)),
         (r"GET /v1/quality", {
             "run": RUN, "started_at": "2026-01-01T03:00:00+00:00", "status": "failed",
             "built_by": RUN,

@@ -51,6 +51,8 @@ ANALYST = {
     "/ui/analytics/top-artists": "report",
     "/ui/analytics/model": "model",
     "/ui/analytics/metrics/plays": "metric",
+    "/ui/analytics/experiments": "experiments",
+    "/ui/analytics/experiments/varied": "experiment",
     "/ui/analytics/lineage": "lineage",
     "/ui/analytics/lineage/marts.metrics_daily": "lineage_node",
     "/ui/analytics/quality": "quality",

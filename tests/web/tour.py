@@ -9,8 +9,8 @@ LISTENER = (
     "/ui/stats/months", "/ui/keys", "/ui/nowhere",
 )  # fmt: skip
 ADMIN = (
-    "/ui/analytics", "/ui/analytics/model", "/ui/ops", "/ui/ops/runs", "/ui/ops/audit?verify=1",
-    "/ui/ops/erasures", "/ui/ops/tokens",
+    "/ui/analytics", "/ui/analytics/model", "/ui/analytics/experiments", "/ui/ops", "/ui/ops/runs",
+    "/ui/ops/audit?verify=1", "/ui/ops/erasures", "/ui/ops/tokens",
 )  # fmt: skip
 #: Name -> width, height, colour scheme.
 LOOKS = {
