@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ import psycopg
 from contracts.accounts import ADD_ACCOUNT, ADD_TOKEN, ADMIN, ROLES, token_row
 from contracts.errors import StoreUnavailable
 from contracts.home import HomePaths
+from infra.stack.home import secret_file
 
 
 def grant(dsn: str, user_id: str, roles: Sequence[str], token: str, label: str) -> None:
@@ -32,17 +32,7 @@ def grant(dsn: str, user_id: str, roles: Sequence[str], token: str, label: str) 
 
 def admin_token(home: Path) -> str:
     """Return the administrator's token of a home; made on the first call, the same ever after."""
-    path = HomePaths(home).admin_token
-    try:
-        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    except FileExistsError:
-        if token := path.read_text().strip():
-            return token
-        descriptor = os.open(path, os.O_WRONLY, 0o600)  # made, but never filled
-    token = secrets.token_hex(32)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(f"{token}\n")
-    return token
+    return secret_file(HomePaths(home).admin_token, lambda: secrets.token_hex(32))
 
 
 def ensure_admin(dsn: str, home: Path) -> str:

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
@@ -101,7 +102,8 @@ class Home:
             The folder cannot be made or written, or another stack runs in it.
         """
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._make_private()
             lock = (self.paths.lock).open("a+")
         except OSError as error:
             raise self._unusable(error) from None
@@ -121,6 +123,23 @@ class Home:
             lock.close()
             raise self._unusable(error) from None
         self._lock = lock
+
+    def _make_private(self) -> None:
+        """Keep other users of the machine out, also of a home of an earlier version.
+
+        PostgreSQL may run as a user of its own (:mod:`infra.stack.unprivileged`), which has to pass
+        through the home: then others may pass too, but read no folder in it.
+        """
+        if self.path.stat().st_uid != os.geteuid():
+            return
+        passes = False
+        for inner in self.path.iterdir():
+            if inner.is_dir() and not inner.is_symlink():
+                if inner.stat().st_uid == os.geteuid():
+                    inner.chmod(0o700)
+                else:
+                    passes = True
+        self.path.chmod(0o711 if passes else 0o700)
 
     def _unusable(self, error: OSError) -> ConfigurationError:
         return ConfigurationError(
@@ -196,6 +215,20 @@ def end_leftovers(run: StackRecord, patience: float = 10.0) -> list[str]:
     for name in left:
         run.send(name, signal.SIGKILL)
     return left
+
+
+def secret_file(path: Path, make: Callable[[], str]) -> str:
+    """Return what a file that only its owner reads holds; made on the first call."""
+    try:
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    except FileExistsError:
+        if held := path.read_text().strip():
+            return held
+        descriptor = os.open(path, os.O_WRONLY, 0o600)  # made, but never filled
+    made = make()
+    with os.fdopen(descriptor, "w") as file:
+        file.write(f"{made}\n")
+    return made
 
 
 def _replace(path: Path, document: dict[str, Any]) -> None:

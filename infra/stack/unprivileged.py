@@ -82,7 +82,8 @@ def _copy(source: Path, parts: tuple[str, ...], version: str) -> Path:
     target = _SHARED / f"segue-programs-{mark}"
     if not target.exists():
         aside = _SHARED / f".{target.name}.{os.getpid()}"
-        aside.mkdir(mode=0o755)
+        aside.mkdir()
+        aside.chmod(0o755)  # whatever the umask
         for part in parts:
             shutil.copytree(source / part, aside / part, symlinks=True)
         try:
@@ -150,8 +151,9 @@ def identity(
     if not _succeeds(_reach(here, programs / program), who.pw_uid, who.pw_gid):
         mark = hashlib.sha256(str(data).encode()).hexdigest()[:12]
         outer = _SHARED / f"segue-{mark}"
-        outer.mkdir(mode=0o755, exist_ok=True)
+        outer.mkdir(exist_ok=True)
         _must_be_ours(outer)
+        outer.chmod(0o755)
         here = outer / data.name
         here.mkdir(exist_ok=True)
         _give(here, who)

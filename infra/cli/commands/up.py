@@ -78,6 +78,7 @@ def up(
         say("ready")
         _show(addresses, as_json, simulate)
         return
+    os.umask(0o077)  # what the stack writes is about people: its owner's alone
     place = Home(settings.home)
     place.open()
     try:
