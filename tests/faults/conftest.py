@@ -12,7 +12,7 @@ from infra.stack.ports import free_ports
 from tests.integration.conftest import RunningStack
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def kafka_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     """A running stack whose parts can be killed and started again by name."""
     if not (shutil.which("java") and shutil.which("mvn")):

@@ -59,9 +59,9 @@ def test_the_feature_store_answers_nobody_without_its_password(stack: RunningSta
     assert port is not None
     with redis.Redis(port=port) as anybody, pytest.raises(redis.AuthenticationError):
         anybody.flushall()
-    with redis.Redis(port=port, password="guess") as guesser:
-        with pytest.raises(redis.AuthenticationError):
-            guesser.ping()
+    guesser = redis.Redis(port=port, password="guess")
+    with guesser, pytest.raises(redis.AuthenticationError):
+        guesser.ping()
 
 
 def test_no_command_line_holds_a_secret(stack: RunningStack) -> None:

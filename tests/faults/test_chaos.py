@@ -1,0 +1,172 @@
+"""Pauses, a broker that goes and comes back, joins and leaves, an emptied store: all under load.
+
+Real signals to real processes on Apache Kafka; after each, every store is compared with what the
+API accepted (:func:`infra.operations.replay.run.replay`).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+import redis
+
+from contracts.workers import CORE_FOLDS, LISTENERS
+from infra.operations.replay.run import Outcome, replay
+from infra.stack.process import Process, wait_until
+from infra.stack.stack import worker_command
+from streams.app import SESSION_SECONDS
+from tests.integration.conftest import RunningStack
+from tests.plays import interactions
+
+pytestmark = [pytest.mark.integration, pytest.mark.kafka, pytest.mark.slow]
+
+PLAYS = 6_000
+
+
+@contextmanager
+def under_load(stack: RunningStack, prefix: str, rate: float) -> Iterator[Future[Outcome]]:
+    """Post plays meanwhile; afterwards every store must hold what was accepted, once."""
+    posted: list[int] = []
+
+    def run() -> Outcome:
+        return replay(
+            stack.settings,
+            interactions(PLAYS, seed=len(prefix), prefix=prefix),
+            api=stack.api,
+            token=stack.admin_token,
+            collection="chaos",
+            rate=rate,
+            warehouse=False,
+            timeout=180,
+            progress=posted.append,
+            say=lambda _: None,
+        )
+
+    with ThreadPoolExecutor(1) as pool:
+        outcome = pool.submit(run)
+        assert wait_until(lambda: sum(posted) > 0 or outcome.done(), 60)
+        yield outcome
+        result = outcome.result()
+    assert result.differences == []
+    assert result.accepted == result.distinct > 0.98 * PLAYS
+
+
+def one_play(stack: RunningStack) -> httpx.Response:
+    headers = {"authorization": f"Bearer {stack.admin_token}"}
+    play = {"artist": "Air", "title": "Sexy Boy", "played_at": int(time.time() * 1000) - 60_000}
+    return httpx.post(f"{stack.api}/v1/plays", headers=headers, json={"plays": [play]}, timeout=30)
+
+
+def scrobble(stack: RunningStack) -> Any:
+    fields = {"artist": "Air", "track": "Sexy Boy", "timestamp": str(int(time.time()) - 60)}
+    asked = {"method": "track.scrobble", "format": "json", "sk": stack.admin_token, **fields}
+    return httpx.post(f"{stack.api}/2.0/", data=asked, timeout=30).json()
+
+
+@pytest.mark.timeout(400)
+def test_workers_paused_beyond_their_session_neither_lose_nor_double(
+    kafka_stack: RunningStack,
+) -> None:
+    """A zombie: the group gave its partitions away, and then it goes on where it was."""
+    with under_load(kafka_stack, "pause-", rate=250):
+        for worker in CORE_FOLDS:
+            kafka_stack.workers[worker].send(signal.SIGSTOP)
+        time.sleep(1.5 * SESSION_SECONDS)
+        for worker in CORE_FOLDS:
+            kafka_stack.workers[worker].send(signal.SIGCONT)
+
+
+@pytest.mark.timeout(400)
+def test_a_broker_that_is_killed_and_comes_back_costs_no_acknowledged_play(
+    kafka_stack: RunningStack,
+) -> None:
+    with under_load(kafka_stack, "broker-", rate=400):
+        kafka_stack.kill("kafka")
+        assert one_play(kafka_stack).status_code == 503
+        assert scrobble(kafka_stack)["error"] == 16
+        kafka_stack.start("kafka")
+    assert wait_until(lambda: one_play(kafka_stack).status_code == 202, 60)
+
+
+@pytest.mark.timeout(400)
+def test_a_broker_that_does_not_answer_is_shed_while_health_is_answered(
+    kafka_stack: RunningStack,
+) -> None:
+    """Paused, not dead: connections stay open, and nothing comes back."""
+    broker = kafka_stack.servers["kafka"].process
+    api = psutil.Process(kafka_stack.workers["api"].pid)
+    assert broker is not None
+    before = api.memory_info().rss
+    broker.send(signal.SIGSTOP)
+    try:
+        with ThreadPoolExecutor(20) as pool:
+            posts = [pool.submit(one_play, kafka_stack) for _ in range(60)]
+            assert httpx.get(f"{kafka_stack.api}/healthz", timeout=10).status_code == 200
+            answers = [post.result().status_code for post in posts]
+    finally:
+        broker.send(signal.SIGCONT)
+    assert set(answers) == {503}
+    assert api.memory_info().rss - before < 100 * 1024 * 1024
+    assert wait_until(lambda: one_play(kafka_stack).status_code == 202, 90)
+
+
+@pytest.mark.timeout(400)
+def test_listeners_join_and_leave_every_few_seconds(kafka_stack: RunningStack) -> None:
+    settings = replace(kafka_stack.settings, host_name="other")
+    with under_load(kafka_stack, "join-", rate=250):
+        for end in (signal.SIGTERM, signal.SIGKILL, signal.SIGTERM):
+            log = kafka_stack.settings.paths.log("other")
+            other = Process(
+                "other", worker_command(LISTENERS.name), log, env=kafka_stack_env(settings)
+            )
+            other.start()
+            assert wait_until(lambda: "assigned" in other.tail(50), 60), other.tail(20)  # noqa: B023
+            time.sleep(1)
+            code = other.stop(end, 30)
+            assert code == (0 if end == signal.SIGTERM else -signal.SIGKILL), other.tail(20)
+
+
+def kafka_stack_env(settings: Any) -> dict[str, str]:
+    """Return the environment of a worker with these settings."""
+    return {**os.environ, **settings.environ()}
+
+
+@pytest.mark.timeout(400)
+def test_an_emptied_store_degrades_and_is_folded_again(kafka_stack: RunningStack) -> None:
+    """FLUSHALL in mid-traffic: lists say so, call nobody a stranger, and all comes back."""
+    assert one_play(kafka_stack).status_code == 202
+    kafka_stack.wait_applied()
+    path = f"{kafka_stack.api}/v1/users/admin/recommendations"
+    headers = {"authorization": f"Bearer {kafka_stack.admin_token}"}
+    lists: list[dict[str, Any]] = []
+
+    def ask() -> dict[str, Any]:
+        answer = httpx.get(path, headers=headers, timeout=10)
+        assert answer.status_code == 200
+        lists.append(answer.json())
+        return lists[-1]
+
+    assert wait_until(lambda: not ask()["stranger"], 30)
+    lists.clear()
+    with under_load(kafka_stack, "flush-", rate=250):
+        with redis.Redis.from_url(kafka_stack.settings.redis_url) as client:
+            client.flushall()
+        worker = kafka_stack.workers[LISTENERS.name]
+        while worker.pid is not None:
+            ask()
+            time.sleep(0.05)
+        assert worker.exit_code == 3
+        kafka_stack.start(LISTENERS.name)
+        assert wait_until(lambda: not ask()["degraded"], 90)
+    assert any(shown["degraded"] for shown in lists)
+    assert not any(shown["stranger"] and not shown["degraded"] for shown in lists)
