@@ -3,7 +3,7 @@
 # make unit      what needs no server
 # make lint      ruff, mypy, import rules, declared dependencies, sqlfluff over what dbt renders
 # make fmt       format, and mend what ruff can mend
-# make docs      write the pages that are generated from the code (docs/settings.md)
+# make docs      write the pages that are generated from the code (settings, reliability)
 # make airflow   fill .venv-airflow, in which the DAGs are tested
 # make flink     fill .venv-flink, in which the Flink jobs run
 # make install   fill .venv from the hashed requirement files (the others call it)
@@ -85,6 +85,7 @@ fmt: install
 
 docs: install
 	@$(BIN)/python -m infra.cli.settings_reference
+	@$(BIN)/python -m tests.reliability
 
 # Airflow's own environment: its pins and dbt's exclude each other.
 airflow: .venv-airflow/.installed
