@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from contracts.erased import Erased, Place
 from contracts.erasures import Erasure, listener_key
 from contracts.errors import BrokerUnavailable
 from contracts.heartbeat import STUCK, STUCK_AFTER
@@ -141,7 +142,7 @@ def test_erasures_read_before_the_broker_went_are_not_forgotten(
 ) -> None:
     monkeypatch.setattr(erasures, "end_offsets", lambda *_: [5])
     monkeypatch.setattr(erasures, "_PATIENCE", 0.01)
-    erased = erasures.Erased()
+    erased = Erased()
     settings = Settings(home=tmp_path, kafka=NOWHERE, partitions=1)
     follower = erasures.ErasureFollower(settings, Status(), erased)
     try:
@@ -149,10 +150,10 @@ def test_erasures_read_before_the_broker_went_are_not_forgotten(
             with pytest.raises(BrokerUnavailable):
                 follower.read_whole({})
             erased.add(Erasure(listener=listener_key("ada"), before=10))
-            assert erased.covers("ada", erasures.Place(Kind.PLAYS, 0, 0), 10)
+            assert erased.covers("ada", Place(Kind.PLAYS, 0, 0), 10)
         with pytest.raises(BrokerUnavailable):
             follower.read_whole({})
-        assert erased.covers("ada", erasures.Place(Kind.PLAYS, 0, 0), 10)
+        assert erased.covers("ada", Place(Kind.PLAYS, 0, 0), 10)
     finally:
         follower.close()
         follower.join(10)
