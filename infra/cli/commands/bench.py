@@ -199,10 +199,9 @@ def two_targets(
 def attack(
     connections: Annotated[int, typer.Option(help="That send half a request.")] = 2_000,
     logins: Annotated[int, typer.Option(help="With made-up names, at once.")] = 80,
-    delay_ms: Annotated[int, typer.Option(help="By which Redis answers later.")] = 50,
 ) -> None:
-    """What half requests, made-up logins and a slow Redis cost a good client."""
-    _run("attack", connections=connections, logins=logins, delay_ms=delay_ms)
+    """What half requests and made-up logins cost a good client."""
+    _run("attack", connections=connections, logins=logins)
 
 
 @app.command()
