@@ -2,7 +2,7 @@
 
 Cost does not grow with the catalogue: a few dozen neighbour rows are read, whatever their number.
 Sources: what follows (next and directed window), what shares a session and a listener (cosine),
-recent sessions nearest to the running one (V-SKNN, Ludewig and Jannach 2018), the listener's own
+the listener's own
 plays (base-level activation of ACT-R, Anderson and Schooler 1991), the batch view, content, and
 what is popular now.
 """
@@ -16,12 +16,15 @@ from online_model._numba import inner
 from online_model.features import (
     AFTER_SILENCE,
     E_ACTIVATION,
+    E_ARTIST,
     E_BATCH,
     E_CONTENT,
     E_COUNT,
+    E_EARLIER,
     E_IN_SESSION,
     E_LINKS,
-    E_NEAREST,
+    E_MATCH,
+    E_NEAR,
     E_NEXT,
     E_NEXT2,
     E_OWN_NEXT,
@@ -35,22 +38,20 @@ from online_model.features import (
     E_WINDOW,
     EVIDENCE,
     IN_SESSION,
-    MAX_CANDIDATES,
     MOST_UNHEARD,
     STRANGER,
 )
 from online_model.logarithm import log2
+from online_model.moods import feel, propose_by_artist
 from online_model.scratch import (
     END,
-    NEAR_SESSIONS,
     SESSION_PLAYS,
     SITUATION,
     WINDOW_PLAYS,
     Board,
     Scratch,
-    find_slot,
-    slot_in,
     stamped,
+    touch,
 )
 from online_model.selection import nth_largest
 from online_model.state import (
@@ -62,6 +63,7 @@ from online_model.state import (
     N_TASTE,
     N_WINDOW,
     ORIGIN,
+    STEP,
     TASTE_TRACKS,
     TOP,
     TOP_TRACKS,
@@ -71,6 +73,10 @@ from online_model.state import (
 )
 
 _SESSION_TRACKS = 12
+#: Seconds apart -> 1 to 0; a table spares the exponential.
+_FAR = 511
+_WITHIN_SECONDS = np.exp(-np.arange(_FAR + 1) / 7.0).astype(np.float32)
+_WITHIN_A_MINUTE = np.exp(-np.arange(_FAR + 1) / 60.0).astype(np.float32)
 _STAYS = np.float32(3e38)
 
 
@@ -79,26 +85,6 @@ def weight_at(counters: Array, settings: Array, second: int) -> float:
     """Return the weight of a play at a second, in units of ``ORIGIN`` (forward decay)."""
     x = (second - counters[ORIGIN]) / settings[HALF_LIFE]
     return float(2.0 ** min(max(x, -20.0), 40.0))
-
-
-@inner
-def touch(board: Board, track: int) -> int:
-    """Return the candidate slot of a track, new with zero evidence if need be; -1 when full.
-
-    Slot 0 is never given out, so an old ``slot_of`` entry of turn 0 matches nothing.
-    """
-    found = find_slot(board, track)
-    if found >= 0:
-        return int(found)
-    slot = board.tally[END]
-    if slot >= MAX_CANDIDATES:
-        return -1
-    board.tally[END] = slot + 1
-    board.slot_of[track] = stamped(board.turn[0], slot)
-    board.candidates[slot] = track
-    for e in range(EVIDENCE):
-        board.evidence[slot, e] = 0.0
-    return int(slot)
 
 
 @inner
@@ -131,9 +117,17 @@ def _pour_next(
     direct: float,
     into: int | np.int64,
     window: float,
+    elapsed: int,
     limit: int,
 ) -> None:
-    """Add a row of the next table: its direct weights and its window weights."""
+    """Add a row of the next table: its direct weights, its window weights, and the time.
+
+    Parameters
+    ----------
+    elapsed
+        Seconds since the play of the row's track.
+    """
+    last = into == E_NEXT
     d, w = np.float32(direct), np.float32(window)
     for k in range(state.next_ids.shape[1]):
         track = state.next_ids[row, k] - 1
@@ -144,6 +138,14 @@ def _pour_next(
             if slot >= 0:
                 board.evidence[slot, into] += state.next_direct[row, k] * d
                 board.evidence[slot, E_WINDOW] += state.next_window[row, k] * w
+                offset = int(state.next_offset[row, k])
+                if offset > 0:
+                    apart = min(abs(int(elapsed) - offset), _FAR)
+                    if last:
+                        board.evidence[slot, E_MATCH] += _WITHIN_SECONDS[apart]
+                        board.evidence[slot, E_NEAR] += _WITHIN_A_MINUTE[apart]
+                    else:
+                        board.evidence[slot, E_EARLIER] += _WITHIN_SECONDS[apart]
 
 
 @inner
@@ -217,46 +219,6 @@ def _own_history(scratch: Scratch, plays: int, session: int, now: int, gap: floa
 
 
 @inner
-def _nearest_sessions(state: State, scratch: Scratch, plays: int, session: int, limit: int) -> None:
-    """Score the tracks of recent sessions by how much each shares with the running one."""
-    found = 0
-    turn = scratch.board.turn[0]
-    slots = state.session_serial.shape[0]
-    ring = state.ring.shape[1]
-    weight = 1.0
-    for q in range(min(6, max(session, 1), plays)):
-        row = scratch.tracks[plays - 1 - q]
-        if row >= 0:
-            entered = state.ring_size[row]
-            share = weight / np.sqrt(1.0 + 0.02 * entered)
-            for k in range(min(entered, ring)):
-                serial = state.ring[row, k]
-                z = serial % slots
-                # The slot may have been given to a younger session since.
-                if state.session_serial[z] != serial:
-                    continue
-                near = slot_in(turn, scratch.near_of[z])
-                if near >= 0:
-                    scratch.overlap[near] += share
-                elif found < NEAR_SESSIONS:
-                    scratch.near_of[z] = stamped(turn, found)
-                    scratch.near[found] = z
-                    scratch.overlap[found] = share
-                    found += 1
-        weight *= 0.7
-    width = state.session_track.shape[1]
-    for k in range(found):
-        z = scratch.near[k]
-        value = scratch.overlap[k] * scratch.overlap[k]
-        for y in range(min(state.session_size[z], width)):
-            track = state.session_track[z, y] - 1
-            if 0 <= track < limit:
-                slot = touch(scratch.board, track)
-                if slot >= 0:
-                    scratch.board.evidence[slot, E_NEAREST] += value
-
-
-@inner
 def _situation(plays: int, session: int) -> int:
     if plays == 0:
         return STRANGER
@@ -293,6 +255,8 @@ def propose(state: State, scratch: Scratch, plays: int, now: int) -> None:
     board.tally[SITUATION] = _situation(plays, session)
     if plays > 0:
         _own_history(scratch, plays, session, now, gap)
+    feel(state, scratch, plays, session, unit)
+    begins = _next_start(state, scratch, plays, now)
     weight = 1.0
     for q in range(min(4, max(session, 1), plays)):
         row = scratch.tracks[plays - 1 - q]
@@ -300,14 +264,24 @@ def propose(state: State, scratch: Scratch, plays: int, now: int) -> None:
             direct = 1.0 / (state.facts[row, N_NEXT] + unit) if q < 2 else 0.0
             window = weight / (state.facts[row, N_WINDOW] + unit)
             into = np.int64(E_NEXT2 if q else E_NEXT)
-            _pour_next(state, board, row, direct, into, window, limit)
+            elapsed = begins - scratch.seconds[plays - 1 - q]
+            _pour_next(state, board, row, direct, into, window, elapsed, limit)
         weight *= 0.7
-    _nearest_sessions(state, scratch, plays, session, limit)
     _similar(state, scratch, plays, session, unit, limit)
+    propose_by_artist(state, scratch, limit)
     for k in range(min(state.counters[TOP], TOP_TRACKS)):
         track = state.top[k]
         if 0 <= track < limit:
             touch(board, track)
+
+
+@inner
+def _next_start(state: State, scratch: Scratch, plays: int, now: int) -> int:
+    """Return when the next play begins: now, or when the last track is likely to end."""
+    last = scratch.tracks[plays - 1] if plays > 0 else -1
+    if last < 0:
+        return now
+    return int(max(now, scratch.seconds[plays - 1] + int(state.facts[last, STEP])))
 
 
 @inner
@@ -317,14 +291,14 @@ def _promise(e: Array) -> np.float32:
     It only has to spare the ranker tracks that cannot come near the top.
     """
     one = np.float32(1.0)
-    return (
+    return np.float32(
         np.float32(1.5) * log2(one + np.float32(1000.0) * e[E_NEXT])
         + log2(one + np.float32(1000.0) * e[E_WINDOW])
         + np.float32(0.3) * log2(one + np.float32(1000.0) * e[E_NEXT2])
         + log2(one + np.float32(100.0) * e[E_SESSION])
         + np.float32(0.6) * log2(one + np.float32(100.0) * e[E_TASTE])
-        + log2(one + np.float32(5.0) * e[E_NEAREST])
         + log2(one + np.float32(100.0) * (e[E_BATCH] + e[E_CONTENT]))
+        + np.float32(6.0) * e[E_ARTIST]
     )
 
 

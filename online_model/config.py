@@ -16,14 +16,12 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
     tracks, listeners
         Most tracks and listeners kept; the least active are forgotten beyond that. Rows not yet
         used cost no memory and no disk.
-    sessions
-        Recent sessions kept for the nearest-session source; the oldest is overwritten.
     next_slots, pair_slots
         Neighbours kept per track by what follows it, and by what shares a session or a listener.
     outside_slots
         Neighbours per track in each table filled from outside (nightly batch view, content).
-    session_ring, session_tracks
-        Recent sessions remembered per track, and tracks remembered per session.
+    artist_tracks, artist_newest, artist_kin
+        Best known tracks, tracks met last, and other artists kept for an artist.
     history
         Plays kept per listener, newest last.
     gap
@@ -50,12 +48,12 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     tracks: int = 65_536
     listeners: int = 65_536
-    sessions: int = 131_072
     next_slots: int = 64
     pair_slots: int = 160
     outside_slots: int = 32
-    session_ring: int = 24
-    session_tracks: int = 20
+    artist_tracks: int = 32
+    artist_newest: int = 8
+    artist_kin: int = 24
     history: int = 300
     gap: int = SESSION_GAP
     half_life: int = 90 * 86_400

@@ -31,6 +31,9 @@ _TRUST = {
     "popular_fortnight": 0.3,
     "batch": 0.5,
     "content": 0.3,
+    "artist_session": 0.5,
+    "artist_next": 0.3,
+    "artist_rank": 0.3,
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from online_model._numba import compiled
+from online_model.artists import forget_artist_tracks
 from online_model.documents import compact_documents
 from online_model.hashing import remove
 from online_model.state import (
@@ -35,6 +36,7 @@ def make_room(state: State) -> None:
     if state.counters[FREE_TRACKS] == 0 and state.counters[TRACKS] >= tracks:
         gone = np.zeros(tracks, np.bool_)
         gone[np.argsort(state.last_play, kind="stable")[: max(1, tracks // _SHARE)]] = True
+        forget_artist_tracks(state, gone)
         forget_tracks(state, gone)
         compact_documents(state)
     if state.counters[FREE_LISTENERS] == 0 and state.counters[LISTENERS] >= listeners:
@@ -44,12 +46,11 @@ def make_room(state: State) -> None:
 
 @compiled
 def forget_listeners(state: State, rows: Array) -> None:
-    """Erase listeners: key, window and running session."""
+    """Erase listeners: key and window."""
     for row in rows:
         remove(state.listener_keys, state.listener_rows, state.listener_key[row])
         state.listener_key[row] = 0
         state.listener_seen[row] = 0
-        state.listener_session[row] = 0
         state.window_size[row] = 0
         state.window_tracks[row, :] = 0
         state.window_seconds[row, :] = 0
@@ -83,16 +84,11 @@ def _thin(ids: Array, first: Array, second: Array, gone: Array) -> None:
 
 @compiled
 def forget_tracks(state: State, gone: Array) -> None:
-    """Erase tracks everywhere: rows, neighbours, sessions, windows, popularity and names."""
+    """Erase tracks everywhere: rows, neighbours, windows, popularity and names."""
     _thin(state.next_ids, state.next_direct, state.next_window, gone)
     _thin(state.pair_ids, state.pair_session, state.pair_taste, gone)
     _thin(state.batch_ids, state.batch_weights, state.batch_weights, gone)
     _thin(state.content_ids, state.content_weights, state.content_weights, gone)
-    for z in range(state.session_track.shape[0]):
-        for k in range(state.session_track.shape[1]):
-            track = state.session_track[z, k] - 1
-            if track >= 0 and gone[track]:
-                state.session_track[z, k] = 0
     for row in range(min(state.counters[LISTENERS], state.window_tracks.shape[0])):
         for k in range(state.window_size[row]):
             track = state.window_tracks[row, k]
@@ -121,8 +117,7 @@ def forget_tracks(state: State, gone: Array) -> None:
             state.totals[h] -= state.facts[row, POPULAR + h]
         state.facts[row, :] = 0.0
         state.shown_at[row] = 0
-        state.ring[row, :] = 0
-        state.ring_size[row] = 0
+        state.next_offset[row, :] = 0
         state.free_tracks[state.counters[FREE_TRACKS]] = row
         state.counters[FREE_TRACKS] += 1
         state.counters[EVICTED_TRACKS] += 1

@@ -44,8 +44,8 @@ class PlayedBefore(NamedTuple):
         Row of the track played.
     support
         How many plays of all listeners, recent ones counting more, support the step from it; for
-        ``history`` how often the listener played it, for ``nearest`` how many recent sessions hold
-        both, for ``batch`` and ``content`` how alike that view says the two are.
+        ``history`` how often the listener played it, for ``batch`` and ``content`` how alike that
+        view says the two are.
     """
 
     track: int

@@ -37,7 +37,6 @@ E_WINDOW = 2  # within five plays after the last four tracks
 E_SESSION = 3  # shared sessions with this session's tracks, before the candidate's norm
 E_TASTE = 4  # shared listeners with this listener's tracks, before the candidate's norm
 E_VOTES = 5  # how many of this session's tracks have it as a neighbour
-E_NEAREST = 6  # in the recent sessions nearest to this one
 E_ACTIVATION = 7  # sum of (seconds since own play) ** -.5
 E_COUNT = 8  # own plays
 E_RECENCY = 9  # 1 / plays since the newest own play
@@ -49,7 +48,12 @@ E_SKIPPED = 14  # own skips
 E_BATCH = 15  # nightly batch view
 E_CONTENT = 16  # same artist, tags
 E_LINKS = 17  # how many of this listener's tracks have it as a neighbour
-EVIDENCE = 20  # a multiple of four: a row starts on a quarter of a cache line
+E_ARTIST = 18  # how much the moment calls for the artist whose list holds it
+E_ARTIST_RANK = 19  # 1 / place among the tracks of its artist that this listener did not play
+E_MATCH = 6  # it came as long after the last track as now, within seconds
+E_NEAR = 20  # the same, within a minute
+E_EARLIER = 21  # the same of the three tracks before the last
+EVIDENCE = 24  # a multiple of four: a row starts on a quarter of a cache line
 
 FEATURE_NAMES = (
     "next",
@@ -64,7 +68,6 @@ FEATURE_NAMES = (
     "taste",
     "taste_share",
     "links",
-    "nearest",
     "activation",
     "count",
     "heard",
@@ -86,9 +89,54 @@ FEATURE_NAMES = (
     "session_x_taste",
     "next_x_in_session",
     "next_x_activation",
-    "next_x_nearest",
+    "artist_session",
+    "artist_taste",
+    "artist_recency",
+    "artist_next",
+    "artist_kin",
+    "artist_skips",
+    "artist_variety",
+    "artist_share",
+    "artist_rank",
+    "offset_match",
+    "offset_near",
+    "offset_earlier",
+    "match_x_next",
+    "known",
+    "unplayed",
+    "same_artist_x_rank",
+    "heard_x_artist",
 )
 FEATURES = len(FEATURE_NAMES)
+
+
+ARTIST_FEATURES = (
+    "artist_session",
+    "artist_taste",
+    "artist_recency",
+    "artist_next",
+    "artist_kin",
+    "artist_skips",
+    "artist_variety",
+    "artist_share",
+    "same_artist_x_rank",
+    "heard_x_artist",
+)
+"""Features that rest on what is known of the candidate's artist."""
+
+# Columns of a mood: how this listener stands to an artist now (:mod:`online_model.moods`).
+M_SESSION = 0  # plays of the running session, newer ones weighing more
+M_TASTE = 1  # plays of the window, likewise
+M_RECENCY = 2  # 1 / plays since the artist was last played
+M_NEXT = 3  # share of plays that went to the artist after one of the last artist
+M_KIN = 4  # shared sessions and listeners with the newest artists (cosine)
+M_PLAYS = 5  # plays in the window
+M_SKIPS = 6  # of these, skips
+M_DISTINCT = 7  # distinct tracks of the artist in the window
+MOODS = 8
+
+MAX_MOODS = 512
+"""Most artists looked at for one list."""
 
 
 class Source(NamedTuple):
@@ -107,9 +155,8 @@ class Source(NamedTuple):
 
 
 SOURCES = {
-    "next": Source((E_NEXT, E_NEXT2, E_WINDOW)),
+    "next": Source((E_NEXT, E_NEXT2, E_WINDOW, E_MATCH, E_NEAR, E_EARLIER)),
     "session": Source((E_SESSION, E_VOTES)),
-    "nearest": Source((E_NEAREST,)),
     "taste": Source((E_TASTE, E_LINKS)),
     "history": Source(
         (
@@ -124,9 +171,12 @@ SOURCES = {
         ),
         ("is_last",),
     ),
-    "popularity": Source(facts=("popular_hour", "popular_day", "popular_fortnight")),
+    "popularity": Source(
+        facts=("popular_hour", "popular_day", "popular_fortnight", "known", "unplayed")
+    ),
     "batch": Source((E_BATCH,)),
-    "content": Source((E_CONTENT,), ("same_artist",)),
+    "content": Source((E_CONTENT,)),
+    "artist": Source((E_ARTIST, E_ARTIST_RANK), ("same_artist", *ARTIST_FEATURES)),
 }
 """Which source says what. A source is taken out of a score by setting all of it to 0."""
 
@@ -142,6 +192,11 @@ CONTEXT_NAMES = (
     "repeating",
     "known_next",
     "last_ratio",
+    "artist_streak",
+    "session_artists",
+    "artist_stays",
+    "lateness",
+    "on_time",
 )
 CONTEXTS = len(CONTEXT_NAMES)
 

@@ -10,13 +10,14 @@ import numpy as np
 from online_model.config import ModelConfig
 from online_model.features import FEATURES, HIDDEN, INPUTS, SITUATIONS, TASKS
 from online_model.state import (
+    ARTIST_FACTS,
+    ARTISTS,
     COUNTERS,
     FACTS,
     HEAP,
     LISTENERS,
     OFFSET_ROWS,
     POP_HALF_LIVES,
-    SESSIONS,
     SETTINGS,
     TOP_TRACKS,
     TRACKS,
@@ -26,7 +27,7 @@ from online_model.state import (
     State,
 )
 
-LAYOUT_VERSION = 3
+LAYOUT_VERSION = 4
 """Raised whenever an array is added, moved or changes its meaning."""
 
 HEADER_BYTES = 4096
@@ -50,9 +51,10 @@ def fields(config: ModelConfig) -> list[Field]:
     """List the arrays of a model in file order."""
     c = config
     aliases = _power_of_two(4 * c.tracks)  # two keys a track, half full
+    artists = _power_of_two(2 * c.tracks)
     people = _power_of_two(2 * c.listeners)
     horizons = len(POP_HALF_LIVES)
-    every, t, u, z = -1, TRACKS, LISTENERS, SESSIONS
+    every, t, u, a = -1, TRACKS, LISTENERS, ARTISTS
     rows: list[tuple[str, str, tuple[int, ...], int]] = [
         ("counters", "i8", (COUNTERS,), every),
         ("settings", "f8", (SETTINGS,), every),
@@ -75,6 +77,7 @@ def fields(config: ModelConfig) -> list[Field]:
         ("next_ids", "i4", (c.tracks, c.next_slots), t),
         ("next_direct", "f4", (c.tracks, c.next_slots), t),
         ("next_window", "f4", (c.tracks, c.next_slots), t),
+        ("next_offset", "u2", (c.tracks, c.next_slots), t),
         ("pair_ids", "i4", (c.tracks, c.pair_slots), t),
         ("pair_session", "f4", (c.tracks, c.pair_slots), t),
         ("pair_taste", "f4", (c.tracks, c.pair_slots), t),
@@ -83,14 +86,21 @@ def fields(config: ModelConfig) -> list[Field]:
         ("batch_weights", "f4", (c.tracks, c.outside_slots), t),
         ("content_ids", "i4", (c.tracks, c.outside_slots), t),
         ("content_weights", "f4", (c.tracks, c.outside_slots), t),
-        ("ring", "i4", (c.tracks, c.session_ring), t),
-        ("ring_size", "i8", (c.tracks,), t),
-        ("session_serial", "i8", (c.sessions,), z),
-        ("session_size", "i4", (c.sessions,), z),
-        ("session_track", "i4", (c.sessions, c.session_tracks), z),
+        ("track_artist", "i4", (c.tracks,), t),
+        ("free_artists", "i4", (c.tracks,), every),
+        ("artist_keys", "u8", (artists,), every),
+        ("artist_rows", "i4", (artists,), every),
+        ("artist_key", "u8", (c.tracks,), a),
+        ("artist_size", "i4", (c.tracks,), a),
+        ("artist_met", "i4", (c.tracks,), a),
+        ("artist_facts", "f4", (c.tracks, ARTIST_FACTS), a),
+        ("known_ids", "i4", (c.tracks, c.artist_tracks), a),
+        ("newest_ids", "i4", (c.tracks, c.artist_newest), a),
+        ("kin_ids", "i4", (c.tracks, c.artist_kin), a),
+        ("kin_next", "f4", (c.tracks, c.artist_kin), a),
+        ("kin_shared", "f4", (c.tracks, c.artist_kin), a),
         ("listener_key", "u8", (c.listeners,), u),
         ("listener_seen", "i8", (c.listeners,), u),
-        ("listener_session", "i8", (c.listeners,), u),
         ("window_size", "i4", (c.listeners,), u),
         ("window_tracks", "i4", (c.listeners, c.history), u),
         ("window_seconds", "u4", (c.listeners, c.history), u),
@@ -151,6 +161,4 @@ class Layout:
         """Return how many leading rows of an array hold data."""
         if field.rows_in_use < 0:
             return field.shape[0]
-        # Session serials start at 1, so one row more than their count is in use.
-        used = int(state.counters[field.rows_in_use]) + (field.rows_in_use == SESSIONS)
-        return min(used, field.shape[0])
+        return min(int(state.counters[field.rows_in_use]), field.shape[0])

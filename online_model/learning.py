@@ -6,6 +6,7 @@ import numpy as np
 
 from contracts.plays import SKIP_BELOW
 from online_model._numba import compiled, inner
+from online_model.artists import learn_artists
 from online_model.candidates import gather, weight_at
 from online_model.features import ANY, E_COUNT, NEW
 from online_model.hashing import find, insert
@@ -20,7 +21,9 @@ from online_model.scoring import describe, score
 from online_model.scratch import END, SITUATION, Board, Scratch, find_slot, stamped
 from online_model.serving import select
 from online_model.state import (
+    A_SELF,
     ALIASES,
+    ARTISTS,
     CLOCK,
     DUPLICATES,
     FORTNIGHT,
@@ -40,9 +43,9 @@ from online_model.state import (
     POP_ORIGIN,
     POPULAR,
     RANKER_EVERY,
-    SESSIONS,
     SKIPPED,
     SKIPS,
+    STEP,
     TASTE_TRACKS,
     TOP,
     TOP_TRACKS,
@@ -65,6 +68,8 @@ _WINDOW = 5
 _SESSION_REACH = 10
 # Two plays of a session this many seconds apart belong together half as much as neighbours do.
 _CLOSE = 600.0
+#: From this code on a track was heard long enough for the next play to tell its length.
+_HALF = 50
 
 
 @inner
@@ -158,6 +163,12 @@ def _rebase_neighbours(state: State) -> None:
         for k in range(state.pair_ids.shape[1]):
             state.pair_session[row, k] *= scale
             state.pair_taste[row, k] *= scale
+    for artist in range(min(state.counters[ARTISTS], state.artist_size.shape[0])):
+        for k in range(A_SELF + 1):
+            state.artist_facts[artist, k] *= scale
+        for k in range(state.kin_ids.shape[1]):
+            state.kin_next[artist, k] *= scale
+            state.kin_shared[artist, k] *= scale
     state.counters[ORIGIN] = state.counters[CLOCK]
 
 
@@ -249,13 +260,27 @@ def _learn_next(
             if q == 0:
                 direct = weight if together else 0.3 * weight
             window = weight / (1.0 + 0.5 * q) if together else 0.0
-            strengthen_both(
+            at = strengthen_both(
                 state.next_ids, state.next_direct, state.next_window, row, track, direct, window
             )
+            offset = second - scratch.seconds[k] if together else 0
+            state.next_offset[row, at] = np.uint16(min(offset, 65_535))
+            if q == 0 and together and scratch.ratios[k] >= _HALF:
+                state.facts[row, STEP] = _median(state.facts[row, STEP], float(offset))
             state.facts[row, N_NEXT] += direct
             state.facts[row, N_WINDOW] += window
         if not together:
             return
+
+
+@inner
+def _median(value: float, seen: float) -> float:
+    """Return a running median after one more value: near it the mean, else a fixed share."""
+    if value == 0.0:
+        return seen
+    if abs(seen - value) <= 0.08 * value:
+        return value + 0.2 * (seen - value)
+    return value * (1.04 if seen > value else 0.96)
 
 
 @inner
@@ -293,30 +318,6 @@ def _learn_pairs(
         strengthen_both(ids, session, taste, row, track, here, ever)
         strengthen_both(ids, session, taste, track, row, here, ever)
         distinct += 1
-
-
-@inner
-def _enter_session(
-    state: State, scratch: Scratch, listener: int, plays: int, track: int, second: int
-) -> None:
-    slots, width = state.session_track.shape
-    serial = state.listener_session[listener]
-    silence = plays == 0 or second - scratch.seconds[plays - 1] >= state.settings[GAP]
-    if silence or serial == 0 or state.session_serial[serial % slots] != serial:
-        state.counters[SESSIONS] += 1
-        serial = state.counters[SESSIONS]
-        state.listener_session[listener] = serial
-        state.session_serial[serial % slots] = serial
-        state.session_size[serial % slots] = 0
-    z = serial % slots
-    size = state.session_size[z]
-    for k in range(min(size, width)):
-        if state.session_track[z, k] == track + 1:
-            return
-    state.session_track[z, size % width] = track + 1
-    state.session_size[z] = size + 1
-    state.ring[track, state.ring_size[track] % state.ring.shape[1]] = serial
-    state.ring_size[track] += 1
 
 
 @compiled
@@ -368,7 +369,7 @@ def learn_batch(
         weight = weight_at(state.counters, state.settings, dated) * play_weight(ratio)
         _learn_next(state, scratch, plays, track, second, weight)
         _learn_pairs(state, scratch, plays, track, second, weight)
-        _enter_session(state, scratch, listener, plays, track, second)
+        learn_artists(state, scratch, plays, track, second, weight)
         share = listener_share(scratch.tracks, scratch.seconds, plays, track, second)
         count_play(state, track, dated, share * play_weight(ratio))
         if ratio != 255:

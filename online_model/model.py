@@ -55,7 +55,7 @@ class Model(FilledTables):
         return LearnStats(learned, duplicates, late)
 
     def erase_listener(self, user: int) -> bool:
-        """Forget a listener's row: key, window and running session; return whether there was one.
+        """Forget a listener's row: key and window; return whether there was one.
 
         What the listener's plays taught the shared tables names nobody and stays.
         """

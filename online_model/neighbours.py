@@ -31,8 +31,8 @@ def _weakest(first: Array, second: Array, row: int) -> int:
 @inner
 def strengthen_both(
     ids: Array, first: Array, second: Array, row: int, track: int, by_first: float, by_second: float
-) -> None:
-    """Add to both weights of one neighbour of a row.
+) -> int:
+    """Add to both weights of one neighbour of a row; return its slot.
 
     A new neighbour of a full row takes the slot of the weakest (by the sum of both weights) and
     starts from its own weights. Weights decay forward (later plays weigh more), so old neighbours
@@ -43,7 +43,7 @@ def strengthen_both(
     if at >= 0:
         first[row, at] += by_first
         second[row, at] += by_second
-        return
+        return at
     end = ids.shape[1] - 1
     if ids[row, end] != 0:
         at = _weakest(first, second, row)
@@ -54,6 +54,7 @@ def strengthen_both(
     first[row, at] = by_first
     second[row, at] = by_second
     ids[row, at] = wanted
+    return at
 
 
 @compiled

@@ -18,14 +18,18 @@ import numpy as np
 from online_model._numba import inner
 from online_model.candidates import weight_at
 from online_model.features import (
+    ARTIST_FEATURES,
     CONTEXTS,
     E_ACTIVATION,
+    E_ARTIST_RANK,
     E_BATCH,
     E_CONTENT,
     E_COUNT,
+    E_EARLIER,
     E_IN_SESSION,
     E_LINKS,
-    E_NEAREST,
+    E_MATCH,
+    E_NEAR,
     E_NEXT,
     E_NEXT2,
     E_OWN_NEXT,
@@ -40,19 +44,34 @@ from online_model.features import (
     FEATURE_NAMES,
     FEATURES,
     HIDDEN,
+    M_DISTINCT,
+    M_KIN,
+    M_NEXT,
+    M_PLAYS,
+    M_RECENCY,
+    M_SESSION,
+    M_SKIPS,
+    M_TASTE,
     SHORTLIST,
 )
 from online_model.logarithm import log2
+from online_model.moods import mood_of, total_mood
 from online_model.scratch import (
     END,
+    OWN_ARTISTS,
+    SESSION_ARTISTS,
     SESSION_PLAYS,
     SHORTLISTED,
     SITUATION,
+    STREAK,
     WINDOW_PLAYS,
     Scratch,
 )
 from online_model.selection import nth_largest
 from online_model.state import (
+    A_NEXT,
+    A_PLAYS,
+    A_SELF,
     CLOCK,
     DAY,
     FORTNIGHT,
@@ -63,11 +82,29 @@ from online_model.state import (
     N_TASTE,
     POPULAR,
     SKIPPED,
+    STEP,
     Array,
     State,
 )
 
 _F = np.float32
+F_ARTIST_SESSION = FEATURE_NAMES.index("artist_session")
+F_ARTIST_TASTE = FEATURE_NAMES.index("artist_taste")
+F_ARTIST_RECENCY = FEATURE_NAMES.index("artist_recency")
+F_ARTIST_NEXT = FEATURE_NAMES.index("artist_next")
+F_ARTIST_KIN = FEATURE_NAMES.index("artist_kin")
+F_ARTIST_SKIPS = FEATURE_NAMES.index("artist_skips")
+F_ARTIST_VARIETY = FEATURE_NAMES.index("artist_variety")
+F_ARTIST_SHARE = FEATURE_NAMES.index("artist_share")
+F_ARTIST_RANK = FEATURE_NAMES.index("artist_rank")
+F_KNOWN = FEATURE_NAMES.index("known")
+F_UNPLAYED = FEATURE_NAMES.index("unplayed")
+F_SAME_ARTIST_X_RANK = FEATURE_NAMES.index("same_artist_x_rank")
+F_HEARD_X_ARTIST = FEATURE_NAMES.index("heard_x_artist")
+F_OFFSET_MATCH = FEATURE_NAMES.index("offset_match")
+F_OFFSET_NEAR = FEATURE_NAMES.index("offset_near")
+F_OFFSET_EARLIER = FEATURE_NAMES.index("offset_earlier")
+F_MATCH_X_NEXT = FEATURE_NAMES.index("match_x_next")
 F_ACTIVATION = FEATURE_NAMES.index("activation")
 F_BATCH = FEATURE_NAMES.index("batch")
 F_CONTENT = FEATURE_NAMES.index("content")
@@ -76,14 +113,12 @@ F_HEARD = FEATURE_NAMES.index("heard")
 F_IN_SESSION = FEATURE_NAMES.index("in_session")
 F_IS_LAST = FEATURE_NAMES.index("is_last")
 F_LINKS = FEATURE_NAMES.index("links")
-F_NEAREST = FEATURE_NAMES.index("nearest")
 F_NEXT = FEATURE_NAMES.index("next")
 F_NEXT2 = FEATURE_NAMES.index("next2")
 F_NEXT_LIFT = FEATURE_NAMES.index("next_lift")
 F_NEXT_SHARE = FEATURE_NAMES.index("next_share")
 F_NEXT_X_ACTIVATION = FEATURE_NAMES.index("next_x_activation")
 F_NEXT_X_IN_SESSION = FEATURE_NAMES.index("next_x_in_session")
-F_NEXT_X_NEAREST = FEATURE_NAMES.index("next_x_nearest")
 F_NEXT_X_SESSION = FEATURE_NAMES.index("next_x_session")
 F_OWN_NEXT = FEATURE_NAMES.index("own_next")
 F_OWN_NEXT2 = FEATURE_NAMES.index("own_next2")
@@ -125,9 +160,9 @@ _LOGARITHMS = np.array(
         (E_WINDOW, F_WINDOW, 1000.0, _THIRD),
         (E_VOTES, F_VOTES, 1.0, _THIRD),
         (E_LINKS, F_LINKS, 1.0, _THIRD),
-        (E_NEAREST, F_NEAREST, 5.0, _THIRD),
         (E_ACTIVATION, F_ACTIVATION, 1000.0, _THIRD),
         (E_COUNT, F_COUNT, 1.0, _NATURAL),
+        (E_EARLIER, F_OFFSET_EARLIER, 1.0, _NATURAL),
         (E_OWN_NEXT, F_OWN_NEXT, 1.0, _NATURAL),
         (E_OWN_NEXT2, F_OWN_NEXT2, 1.0, _NATURAL),
         (E_OWN_WINDOW, F_OWN_WINDOW, 1.0, _NATURAL),
@@ -140,13 +175,16 @@ _LOGARITHMS = np.array(
 _PRODUCTS = np.array(
     [
         (F_NEXT, F_SESSION, F_NEXT_X_SESSION),
+        (F_OFFSET_MATCH, F_NEXT, F_MATCH_X_NEXT),
         (F_SESSION, F_TASTE, F_SESSION_X_TASTE),
         (F_NEXT, F_IN_SESSION, F_NEXT_X_IN_SESSION),
         (F_NEXT, F_ACTIVATION, F_NEXT_X_ACTIVATION),
-        (F_NEXT, F_NEAREST, F_NEXT_X_NEAREST),
     ],
     [("left", "i8"), ("right", "i8"), ("product", "i8")],
 )
+
+
+_BY_ARTIST = np.array([FEATURE_NAMES.index(name) for name in ARTIST_FEATURES])
 
 
 @inner
@@ -172,6 +210,9 @@ def describe_tracks(state: State, scratch: Scratch, now: int) -> None:
     x, raw = scratch.features, scratch.raw
     x[:, 0] = _F(0.0)
     _look_up(state, scratch, weight_at(state.counters, state.settings, _latest(state, now)))
+    _describe_artists(
+        state, scratch, weight_at(state.counters, state.settings, _latest(state, now))
+    )
     column = raw[_COLUMN]
     for q in range(_LOGARITHMS.shape[0]):
         row = _LOGARITHMS[q]
@@ -197,6 +238,9 @@ def describe_tracks(state: State, scratch: Scratch, now: int) -> None:
     for c in range(end):
         x[F_HEARD, c] = min(x[F_HEARD, c], _F(1.0))
         x[F_IN_SESSION, c] = min(x[F_IN_SESSION, c], _F(1.0))
+    _copy_column(scratch, np.int64(E_ARTIST_RANK), x[F_ARTIST_RANK])
+    _copy_column(scratch, np.int64(E_MATCH), x[F_OFFSET_MATCH])
+    _copy_column(scratch, np.int64(E_NEAR), x[F_OFFSET_NEAR])
     _squash(raw[_SHARE_HOUR], _F(1e3), _THIRD, end, x[F_POPULAR_HOUR])
     _squash(raw[_SHARE_DAY], _F(1e4), _THIRD, end, x[F_POPULAR_DAY])
     _squash(raw[_SHARE_FORTNIGHT], _F(1e4), _THIRD, end, x[F_POPULAR_FORTNIGHT])
@@ -239,6 +283,42 @@ def _look_up(state: State, scratch: Scratch, unit: float) -> None:
         for c in range(1, end):
             if state.artist[scratch.board.candidates[c]] == last_artist:
                 x[F_SAME_ARTIST, c] = _F(1.0)
+
+
+@inner
+def _describe_artists(state: State, scratch: Scratch, unit: float) -> None:
+    """Fill the features that rest on the candidate's artist, and on how well a track is known."""
+    end, own = scratch.board.tally[END], scratch.board.tally[OWN_ARTISTS]
+    x, moods, facts = scratch.features, scratch.moods, state.facts
+    session = _F(1.0) / total_mood(moods, own, np.int64(M_SESSION))
+    taste = _F(1.0) / total_mood(moods, own, np.int64(M_TASTE))
+    for q in range(_BY_ARTIST.shape[0]):
+        x[_BY_ARTIST[q], :end] = _F(0.0)
+    for c in range(1, end):
+        track = scratch.board.candidates[c]
+        plays = facts[track, N_SESSION]
+        x[F_KNOWN, c] = log2(_F(1.0) + plays / _F(unit)) * _THIRD
+        x[F_UNPLAYED, c] = _F(1.0) if plays == 0.0 else _F(0.0)
+        artist = state.track_artist[track] - 1
+        if artist < 0:
+            continue
+        share = (plays + _F(0.1 * unit)) / (state.artist_facts[artist, A_PLAYS] + _F(unit))
+        x[F_ARTIST_SHARE, c] = log2(_F(1.0) + _F(20.0) * share) * _THIRD
+        at = mood_of(state, scratch, track)
+        if at < 0:
+            continue
+        mood = moods[at]
+        here = mood[M_SESSION] * session
+        x[F_ARTIST_SESSION, c] = here
+        x[F_ARTIST_TASTE, c] = log2(_F(1.0) + _F(30.0) * mood[M_TASTE] * taste) * _THIRD
+        x[F_ARTIST_RECENCY, c] = mood[M_RECENCY]
+        x[F_ARTIST_NEXT, c] = log2(_F(1.0) + _F(100.0) * mood[M_NEXT]) * _THIRD
+        x[F_ARTIST_KIN, c] = log2(_F(1.0) + _F(30.0) * mood[M_KIN]) * _THIRD
+        x[F_ARTIST_SKIPS, c] = mood[M_SKIPS] / (mood[M_PLAYS] + _F(3.0))
+        x[F_ARTIST_VARIETY, c] = mood[M_DISTINCT] / (mood[M_PLAYS] + _F(1.0))
+        x[F_SAME_ARTIST_X_RANK, c] = x[F_SAME_ARTIST, c] * scratch.board.evidence[c, E_ARTIST_RANK]
+        heard = min(scratch.board.evidence[c, E_COUNT], _F(1.0))
+        x[F_HEARD_X_ARTIST, c] = heard * here
 
 
 @inner
@@ -309,6 +389,18 @@ def _describe_moment(state: State, scratch: Scratch, now: int) -> None:
     context[9] = np.log(1.0 + state.facts[last, N_NEXT] / unit) * 0.2 if last >= 0 else 0.0
     ratio = scratch.ratios[plays - 1] if plays > 0 else np.uint8(255)
     context[10] = 0.0 if ratio == 255 else 1.0 - ratio / 100.0
+    context[11] = np.log(1.0 + scratch.board.tally[STREAK]) * 0.5
+    context[12] = scratch.board.tally[SESSION_ARTISTS] / (session + 1.0)
+    step = state.facts[last, STEP] if last >= 0 else _F(0.0)
+    waited = max(silence, float(step))
+    context[14] = 0.5 * np.log((waited + 5.0) / (step + 5.0)) if step > 0.0 else 0.0
+    context[15] = 1.0 if step > 0.0 and abs(waited - step) <= 6.0 else 0.0
+    artist = state.track_artist[last] - 1 if last >= 0 else -1
+    context[13] = (
+        state.artist_facts[artist, A_SELF] / (state.artist_facts[artist, A_NEXT] + unit)
+        if artist >= 0
+        else 0.0
+    )
 
 
 @inner

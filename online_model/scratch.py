@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from online_model._numba import inlined
+from online_model._numba import inlined, inner
 from online_model.config import ModelConfig
 from online_model.features import (
     CONTEXTS,
@@ -15,12 +15,12 @@ from online_model.features import (
     HIDDEN,
     INPUTS,
     MAX_CANDIDATES,
+    MAX_MOODS,
+    MOODS,
     SHORTLIST,
     TASKS,
 )
 from online_model.state import Array
-
-NEAR_SESSIONS = 512
 
 # Positions in ``Board.tally``.
 END = 0  # one past the last candidate slot in use; slots start at 1
@@ -28,6 +28,11 @@ SESSION_PLAYS = 1  # plays of the running session at the end of the window, 0 af
 WINDOW_PLAYS = 2  # plays in the window
 SHORTLISTED = 3  # candidates on the shortlist
 SITUATION = 4  # one of ``features.SITUATIONS``
+FELT = 5  # artists in ``moods``
+OWN_ARTISTS = 6  # of these, artists of the window: they come first, the newest before all
+SESSION_ARTISTS = 7  # of these, artists of the running session
+STREAK = 8  # plays at the end of the session that are all of one artist
+TALLY = 9
 
 _SLOT_BITS = 16
 _SLOT_MASK: int = np.int64((1 << _SLOT_BITS) - 1)  # type: ignore[assignment]
@@ -42,7 +47,7 @@ class Board(NamedTuple):
     """
 
     turn: Array  # i64 [1] number of the running ranking
-    tally: Array  # i64 [5] counts, at the positions above
+    tally: Array  # i64 [TALLY] counts, at the positions above
     slot_of: Array  # i64 [T]
     candidates: Array  # i32 [C] track indices
     evidence: Array  # f32 [C, EVIDENCE]
@@ -66,6 +71,26 @@ def find_slot(board: Board, track: int) -> int:
     return slot_in(board.turn[0], board.slot_of[track])
 
 
+@inner
+def touch(board: Board, track: int) -> int:
+    """Return the candidate slot of a track, new with zero evidence if need be; -1 when full.
+
+    Slot 0 is never given out, so an old ``slot_of`` entry of turn 0 matches nothing.
+    """
+    found = find_slot(board, track)
+    if found >= 0:
+        return int(found)
+    slot = board.tally[END]
+    if slot >= MAX_CANDIDATES:
+        return -1
+    board.tally[END] = slot + 1
+    board.slot_of[track] = stamped(board.turn[0], slot)
+    board.candidates[slot] = track
+    for e in range(EVIDENCE):
+        board.evidence[slot, e] = 0.0
+    return int(slot)
+
+
 class Scratch(NamedTuple):
     """Buffers the kernels write."""
 
@@ -81,9 +106,9 @@ class Scratch(NamedTuple):
     second: Array  # f32 [SHORTLIST] scores of the second stage
     units: Array  # f32 [HIDDEN, SHORTLIST]
     units_of: Array  # f32 [HIDDEN] gradient of one candidate
-    near_of: Array  # i64 [Z] position in ``near``, with the turn
-    near: Array  # i64 [NEAR_SESSIONS] session slots
-    overlap: Array  # f32 [NEAR_SESSIONS]
+    mood_of: Array  # i64 [T] position of an artist in ``moods``, with the turn
+    mood_artists: Array  # i32 [MAX_MOODS] artist rows
+    moods: Array  # f32 [MAX_MOODS, MOODS]
     tracks: Array  # i32 [W] the listener's window, oldest first
     seconds: Array  # i64 [W]
     ratios: Array  # u8 [W]
@@ -98,7 +123,7 @@ def new_scratch(config: ModelConfig) -> Scratch:
     return Scratch(
         board=Board(
             turn=np.zeros(1, i8),
-            tally=np.zeros(5, i8),
+            tally=np.zeros(TALLY, i8),
             slot_of=np.zeros(config.tracks, i8),
             candidates=np.zeros(c, np.int32),
             evidence=np.zeros((c, EVIDENCE), f4),
@@ -114,9 +139,9 @@ def new_scratch(config: ModelConfig) -> Scratch:
         second=np.zeros(SHORTLIST, f4),
         units=np.zeros((HIDDEN, SHORTLIST), f4),
         units_of=np.zeros(HIDDEN, f4),
-        near_of=np.zeros(config.sessions, i8),
-        near=np.zeros(NEAR_SESSIONS, i8),
-        overlap=np.zeros(NEAR_SESSIONS, f4),
+        mood_of=np.zeros(config.tracks, i8),
+        mood_artists=np.zeros(MAX_MOODS, np.int32),
+        moods=np.zeros((MAX_MOODS, MOODS), f4),
         tracks=np.zeros(config.history, np.int32),
         seconds=np.zeros(config.history, i8),
         ratios=np.zeros(config.history, np.uint8),

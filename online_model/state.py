@@ -16,7 +16,6 @@ DUPLICATES = 2  # plays that changed nothing
 LATE = 3  # plays older than the listener's newest
 TRACKS = 4  # track rows ever handed out (high-water mark)
 LISTENERS = 5  # listener rows ever handed out
-SESSIONS = 6  # sessions ever started
 HEAP = 7  # bytes of the document heap in use (high-water mark)
 CLOCK = 8  # newest second learned, 0 before the first play
 ORIGIN = 9  # second at which the neighbour weights have unit 1
@@ -33,6 +32,8 @@ SKIPS = 19  # plays that were skips
 TRIALS = 20  # plays ranked before they were learned, ever
 BATCH_VIEW = 21  # generation of the batch view in the table, 0 none
 CONTENT_VIEW = 22  # the same for the content view
+ARTISTS = 23  # artist rows ever handed out
+FREE_ARTISTS = 24  # entries of the free list of artist rows
 COUNTERS = 64
 
 # Positions in ``State.settings``: the part of the configuration the kernels read (float64).
@@ -53,7 +54,15 @@ N_TASTE = 3  # shared listeners
 POPULAR = 4  # forward-decayed plays, three horizons
 HEARD = 7  # plays of which the share played is known
 SKIPPED = 8  # of these, skips
+STEP = 9  # seconds to the next play in a session, a running median; 0 unknown
 FACTS = 16
+
+# Columns of ``State.artist_facts``: decayed plays of the artist, plays that followed one of it
+# within a session, and those of them that were of the same artist.
+A_PLAYS = 0
+A_NEXT = 1
+A_SELF = 2
+ARTIST_FACTS = 4
 
 # Popularity horizons: half-lives in seconds. Each has a column of ``State.facts``, from ``POPULAR``
 # on, and an entry of ``State.totals``.
@@ -93,6 +102,7 @@ class State(NamedTuple):
     next_ids: Array  # i32 [T, next_slots]
     next_direct: Array  # f32 [T, next_slots] weight of the next play
     next_window: Array  # f32 [T, next_slots] weight within five plays
+    next_offset: Array  # u16 [T, next_slots] seconds between starts, newest, 0 none
     pair_ids: Array  # i32 [T, pair_slots]
     pair_session: Array  # f32 [T, pair_slots] weight of shared sessions
     pair_taste: Array  # f32 [T, pair_slots] weight of shared listeners
@@ -101,14 +111,21 @@ class State(NamedTuple):
     batch_weights: Array  # f32 [T, outside_slots]
     content_ids: Array  # i32 [T, outside_slots] same artist, tags
     content_weights: Array  # f32 [T, outside_slots]
-    ring: Array  # i32 [T, session_ring] serials of sessions, from 1
-    ring_size: Array  # i64 [T] sessions ever entered
-    session_serial: Array  # i64 [Z] serial of the session in a slot
-    session_size: Array  # i32 [Z] tracks ever entered
-    session_track: Array  # i32 [Z, session_tracks] track index + 1
+    track_artist: Array  # i32 [T] artist row + 1, 0 unknown
+    free_artists: Array  # i32 [T] stack of artist rows to reuse
+    artist_keys: Array  # u64 [B] open addressing
+    artist_rows: Array  # i32 [B]
+    artist_key: Array  # u64 [T]
+    artist_size: Array  # i32 [T] tracks that have rows
+    artist_met: Array  # i32 [T] tracks ever entered in ``newest_ids``
+    artist_facts: Array  # f32 [T, ARTIST_FACTS]
+    known_ids: Array  # i32 [T, artist_tracks] most played tracks, in order
+    newest_ids: Array  # i32 [T, artist_newest] ring of the tracks met last
+    kin_ids: Array  # i32 [T, artist_kin] other artists
+    kin_next: Array  # f32 [T, artist_kin] weight of being played next
+    kin_shared: Array  # f32 [T, artist_kin] weight of shared sessions and listeners
     listener_key: Array  # u64 [L]
     listener_seen: Array  # i64 [L] second of the newest play
-    listener_session: Array  # i64 [L] serial of the running session, 0 none
     window_size: Array  # i32 [L]
     window_tracks: Array  # i32 [L, history] track index, -1 forgotten
     window_seconds: Array  # u32 [L, history]

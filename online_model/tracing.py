@@ -11,13 +11,12 @@ from online_model.state import CLOCK, TASTE_TRACKS, Array, State
 MOST_PLAYS = 3
 """Plays named for each source, at most."""
 
-_NEXT, _SESSION, _NEAREST, _TASTE, _HISTORY, _BATCH, _CONTENT = (
+_NEXT, _SESSION, _TASTE, _HISTORY, _BATCH, _CONTENT, _ARTIST = (
     list(SOURCES).index(name)
-    for name in ("next", "session", "nearest", "taste", "history", "batch", "content")
+    for name in ("next", "session", "taste", "history", "batch", "content", "artist")
 )
-#: Newest plays of the window that a source was asked for (``candidates.gather``).
+#: Newest plays of the window that the source was asked for (``candidates.gather``).
 _REACH_NEXT = 4
-_REACH_NEAREST = 6
 
 
 @compiled
@@ -44,7 +43,6 @@ def trace_plays(
             tracks[i, _HISTORY, 0] = track
             support[i, _HISTORY, 0] = own
         _trace_tables(state, scratch, track, tracks[i], support[i])
-        _trace_sessions(state, scratch, track, tracks[i, _NEAREST], support[i, _NEAREST])
 
 
 @inner
@@ -75,32 +73,11 @@ def _trace_tables(
         k = _find(state.content_ids, row, track)
         if k >= 0:
             _keep(tracks[_CONTENT], support[_CONTENT], row, state.content_weights[row, k])
+        if state.track_artist[row] != 0 and state.track_artist[row] == state.track_artist[track]:
+            _keep(tracks[_ARTIST], support[_ARTIST], row, 1.0)
         distinct += 1
         if distinct >= state.settings[TASTE_TRACKS]:
             return
-
-
-@inner
-def _trace_sessions(
-    state: State, scratch: Scratch, track: int, tracks: Array, support: Array
-) -> None:
-    """Count the recent sessions that hold the track and one of this session's newest tracks."""
-    plays, session = scratch.board.tally[WINDOW_PLAYS], max(scratch.board.tally[SESSION_PLAYS], 1)
-    slots, ring = state.session_serial.shape[0], state.ring.shape[1]
-    for q in range(min(_REACH_NEAREST, session, plays)):
-        row = scratch.tracks[plays - 1 - q]
-        if row < 0 or _is_repeat(scratch.tracks, plays - 1 - q, plays):
-            continue
-        shared = 0
-        for k in range(ring):
-            serial = state.ring[track, k]
-            if serial == 0 or state.session_serial[serial % slots] != serial:
-                continue
-            for j in range(ring):
-                if state.ring[row, j] == serial:
-                    shared += 1
-                    break
-        _keep(tracks, support, row, float(shared))
 
 
 @inner

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from contracts.batch_view import BatchView
 from online_model.arrays import ModelArrays
+from online_model.artists import join_artist
 from online_model.documents import read_document, store_document
 from online_model.eviction import make_room
 from online_model.hashing import find_all
@@ -47,7 +48,7 @@ class NamedTracks(ModelArrays):
             make_room(self._state)
             row = register(state, np.uint64(key), np.uint64(id_key))
         if artist_key and not state.artist[row]:
-            state.artist[row] = artist_key
+            join_artist(state, row, np.uint64(artist_key))
         if document and not state.document_size[row]:
             store_document(state, row, document)
         return int(row)

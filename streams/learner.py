@@ -118,7 +118,7 @@ def warm_up() -> None:
     Compiling takes a minute on a new machine (the result is cached) and holds the interpreter:
     heartbeats to Kafka would stop.
     """
-    model = Recommender(ModelConfig(tracks=64, listeners=8, sessions=8))
+    model = Recommender(ModelConfig(tracks=64, listeners=8))
     submission = Submission(
         user_id="warm-up",
         plays=[

@@ -41,7 +41,7 @@ class ReasonOut(msgspec.Struct):
 _FOR = {
     "next": "often played right after {}",
     "session": "often heard in one sitting with {}",
-    "nearest": "heard lately in one sitting with {}",
+    "artist": "by an artist you play, or close to one: {}",
     "taste": "liked by those who like {}",
     "batch": "the nightly model puts it beside {}",
     "content": "sounds and is tagged like {}",
@@ -49,7 +49,7 @@ _FOR = {
 _FOR_ALONE = {
     "next": "often played at this point",
     "session": "fits this sitting",
-    "nearest": "heard lately by listeners in such a sitting",
+    "artist": "by an artist close to what is heard here",
     "taste": "fits what is heard here",
     "batch": "the nightly model suggests it",
     "content": "like what is heard here, by artist, tags or sound",
@@ -60,7 +60,7 @@ _FOR_ALONE = {
 _AGAINST = {
     "next": "counts against it: what is usually played right after {}",
     "session": "counts against it: what is usually heard in one sitting with {}",
-    "nearest": "counts against it: what was heard lately in one sitting with {}",
+    "artist": "counts against it: what you made of its artist, by {}",
     "taste": "counts against it: what those who like {} usually hear",
     "batch": "counts against it: what the nightly model puts beside {}",
     "content": "counts against it: how it compares with {} by artist, tags or sound",
@@ -68,7 +68,7 @@ _AGAINST = {
 _AGAINST_ALONE = {
     "next": "counts against it: what is usually played at this point",
     "session": "counts against it: what usually fits this sitting",
-    "nearest": "counts against it: what others heard lately in such a sitting",
+    "artist": "counts against it: its artist is not what is heard here",
     "taste": "counts against it: what is heard here otherwise",
     "batch": "counts against it: what the nightly model suggests",
     "content": "counts against it: how it compares by artist, tags or sound",

@@ -97,6 +97,27 @@ def test_a_list_explains_itself(stack: RunningStack, played: tuple[str, str]) ->
     assert behind <= set(ARTISTS)
 
 
+def test_an_unheard_track_of_an_artist_just_played_enters_the_list(
+    stack: RunningStack, played: tuple[str, str]
+) -> None:
+    """The two listeners share nothing: the track is there for its artist's name alone."""
+    now = int(time.time() * 1000) - 600_000
+    for user, title, at in (("owen", "Oh Yeah", now - 86_400_000), ("petra", "Vitamin C", now)):
+        play = {"artist": "CAN", "title": title, "played_at": at}
+        httpx.post(
+            f"{stack.api}/v1/plays",
+            headers=headers(stack.token_for(user)),
+            json={"plays": [play]},
+        ).raise_for_status()
+    stack.wait_applied(60, ("listeners", "learner"))
+    token = stack.token_for("petra")
+    shown = recommendations(stack, token, "petra", limit=50, discover="true", explain="true")
+    (found,) = (t for t in shown["recommendations"] if t["title"] == "Oh Yeah")
+    reasons = {reason["source"]: reason for reason in found["reasons"]}
+    assert reasons["artist"]["contribution"] > 0
+    assert [play["title"] for play in reasons["artist"]["plays"]] == ["Vitamin C"]
+
+
 def test_a_list_can_be_more_varied(stack: RunningStack, played: tuple[str, str]) -> None:
     user, token = played
     plain = recommendations(stack, token, user, limit=9)["recommendations"]

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from online_model import ModelConfig
 
-SMALL = ModelConfig(tracks=200, listeners=50, sessions=400)
+SMALL = ModelConfig(tracks=200, listeners=50)
 
 
 class Plays(NamedTuple):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from online_model import FEATURE_NAMES, ModelConfig, Recommender
+from online_model.artists import forget_artist_tracks
 from online_model.eviction import forget_listeners, forget_tracks, make_room
 from online_model.state import (
     ALIASES,
@@ -25,7 +26,6 @@ EVE = 0xE7E8_E9EA_EBEC_EDEE
 LISTENER_ROWS = (
     "listener_key",
     "listener_seen",
-    "listener_session",
     "window_size",
     "window_tracks",
     "window_seconds",
@@ -34,7 +34,7 @@ LISTENER_ROWS = (
 
 
 def model_of(plays: int = 200, **changes: int) -> Recommender:
-    model = Recommender(ModelConfig(**({"tracks": 64, "listeners": 16, "sessions": 64} | changes)))
+    model = Recommender(ModelConfig(**({"tracks": 64, "listeners": 16} | changes)))
     model.learn_plays(*made_up(plays, tracks=30))
     return model
 
@@ -96,7 +96,7 @@ def test_the_row_of_a_forgotten_listener_is_given_to_the_next() -> None:
 
 
 def test_the_listeners_idle_longest_go_first() -> None:
-    model = Recommender(ModelConfig(tracks=64, listeners=32, sessions=64))
+    model = Recommender(ModelConfig(tracks=64, listeners=32))
     seconds = np.arange(32) * 1000 + 1_700_000_000
     g = np.random.default_rng(0)
     order = g.permutation(32) + 1
@@ -114,7 +114,7 @@ def test_there_is_no_sweep_while_rows_are_free() -> None:
 
 
 def test_the_tracks_idle_longest_go_first() -> None:
-    model = Recommender(ModelConfig(tracks=32, listeners=8, sessions=64))
+    model = Recommender(ModelConfig(tracks=32, listeners=8))
     g = np.random.default_rng(1)
     order = (g.permutation(32) + 1).astype(np.uint64)
     seconds = np.arange(32) * 1000 + 1_700_000_000
@@ -139,6 +139,7 @@ def forgotten() -> tuple[Recommender, int]:
     gone = np.zeros(64, np.bool_)
     gone[row] = True
     before = model.state.facts[row, POPULAR : POPULAR + 3].copy(), model.state.totals.copy()
+    forget_artist_tracks(model.state, gone)
     forget_tracks(model.state, gone)
     assert model.state.totals == pytest.approx(before[1] - before[0])
     return model, row
@@ -152,7 +153,8 @@ def test_a_forgotten_track_is_in_no_array(forgotten: tuple[Recommender, int]) ->
         state.pair_ids,
         state.batch_ids,
         state.content_ids,
-        state.session_track,
+        state.known_ids,
+        state.newest_ids,
     ):
         assert (ids != row + 1).all()
     assert (state.window_tracks[: int((state.window_size > 0).sum())] != row).any()
@@ -168,12 +170,12 @@ def test_a_forgotten_track_is_in_no_array(forgotten: tuple[Recommender, int]) ->
         "document_size",
         "last_play",
         "facts",
-        "ring",
-        "ring_size",
+        "track_artist",
         "shown_at",
         "next_ids",
         "next_direct",
         "next_window",
+        "next_offset",
         "pair_ids",
         "pair_session",
         "pair_taste",

@@ -23,7 +23,7 @@ from .plays import made_up
 from .views import view
 
 #: More tracks than the second stage looks at, so that some have a score of the first alone.
-WIDE = ModelConfig(tracks=400, listeners=50, sessions=800)
+WIDE = ModelConfig(tracks=400, listeners=50)
 NOW = 300
 
 
@@ -192,7 +192,7 @@ def test_explaining_changes_no_list(frozen: Recommender) -> None:
 
 def test_every_column_of_evidence_and_every_feature_belongs_to_a_source() -> None:
     columns = [e for source in SOURCES.values() for e in source.evidence]
-    assert sorted(columns) == list(range(18))  # the last columns of EVIDENCE fill a cache line
+    assert sorted(columns) == list(range(22))  # the last columns of EVIDENCE fill a cache line
     assert EVIDENCE - len(columns) < 4
     facts = [f for source in SOURCES.values() for f in source.facts]
     assert len(facts) == len(set(facts))
@@ -200,7 +200,7 @@ def test_every_column_of_evidence_and_every_feature_belongs_to_a_source() -> Non
 
 
 def test_the_plays_named_are_those_that_led_there(frozen: Recommender) -> None:
-    model = Recommender(ModelConfig(tracks=50, listeners=10, sessions=50))
+    model = Recommender(ModelConfig(tracks=50, listeners=10))
     g = np.random.default_rng(1)
     rounds = 40
     users = np.repeat(g.integers(1, 6, rounds), 3).astype(np.uint64)
@@ -220,4 +220,3 @@ def test_the_plays_named_are_those_that_led_there(frozen: Recommender) -> None:
     assert follows[0].support == pytest.approx(rounds, rel=0.1)
     assert {play.track for play in reasons["session"].plays} == {one, two}
     assert [tuple(play) for play in reasons["history"].plays] == [(three, 1.0)]
-    assert all(play.support <= 24 for play in reasons["nearest"].plays)  # sessions of its ring

@@ -159,7 +159,7 @@ def test_health_knows_the_quality_and_the_baseline(learned: Recommender) -> None
 
 
 def test_health_flags_a_stream_that_changes() -> None:
-    model = Recommender(ModelConfig(tracks=300, listeners=50, sessions=400, ranker_every=1))
+    model = Recommender(ModelConfig(tracks=300, listeners=50, ranker_every=1))
     model.learn_plays(*made_up(3_000))
     g = np.random.default_rng(0)
     noise = made_up(3_000, seed=1)
@@ -172,7 +172,7 @@ def test_health_flags_a_stream_that_changes() -> None:
 
 
 def test_memory_stays_flat_over_an_endless_stream() -> None:
-    config = ModelConfig(tracks=64, listeners=32, sessions=64, document_bytes=64)
+    config = ModelConfig(tracks=64, listeners=32, document_bytes=64)
     model = Recommender(config)
     sizes = []
     for part in range(20):
@@ -194,7 +194,7 @@ def test_memory_stays_flat_over_an_endless_stream() -> None:
 
 
 def test_forgotten_tracks_leave_no_trace() -> None:
-    config = ModelConfig(tracks=32, listeners=32, sessions=64)
+    config = ModelConfig(tracks=32, listeners=32)
     model = Recommender(config)
     plays = made_up(600, tracks=30)
     model.learn_plays(*plays)

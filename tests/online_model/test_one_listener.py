@@ -34,7 +34,7 @@ LOUD: dict[str, list[Row]] = {
 def test_neither_trending_nor_a_strangers_list_is_led_by_one_listener(
     listeners: int, loud: str
 ) -> None:
-    model = Recommender(ModelConfig(tracks=4_096, listeners=2_048, sessions=4_096))
+    model = Recommender(ModelConfig(tracks=4_096, listeners=2_048))
     rows = np.array(sorted(crowd(listeners) + LOUD[loud], key=lambda row: row[2]))
     model.learn_plays(
         rows[:, 0].astype(np.uint64),

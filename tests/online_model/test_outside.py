@@ -90,7 +90,7 @@ def test_bad_weights_are_left_out(learned: Recommender) -> None:
 
 
 def test_unheard_tracks_never_push_out_played_ones() -> None:
-    model = Recommender(ModelConfig(tracks=20, listeners=10, sessions=20))
+    model = Recommender(ModelConfig(tracks=20, listeners=10))
     plays = made_up(300, tracks=12)
     model.learn_plays(*plays)
     new = tuple(range(5_000, 5_050))

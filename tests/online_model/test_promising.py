@@ -71,7 +71,7 @@ def stream() -> Plays:
 @pytest.fixture(scope="module")
 def lists() -> list[tuple[list[int], list[int], int, int]]:
     """At moments of a stream: the ten best with a first look and without, and tracks ranked."""
-    model = Recommender(ModelConfig(tracks=TRACKS, listeners=100, sessions=4_000))
+    model = Recommender(ModelConfig(tracks=TRACKS, listeners=100))
     plays, found = stream(), []
     for start in range(0, 12_000, 40):
         model.learn_plays(*plays.part(start, start + 40))

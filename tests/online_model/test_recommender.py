@@ -94,7 +94,7 @@ def test_late_play_takes_its_place_and_teaches_nothing() -> None:
 
 
 def test_window_keeps_the_newest_and_ignores_what_is_older() -> None:
-    model = Recommender(ModelConfig(tracks=50, listeners=5, sessions=50, history=4))
+    model = Recommender(ModelConfig(tracks=50, listeners=5, history=4))
 
     def play(track: int, second: int) -> tuple[int, int, int]:
         return model.learn_plays(
@@ -271,9 +271,7 @@ def test_erased_listener_is_gone_and_comes_back_a_stranger(learned: Recommender)
 
 
 def test_ranker_learns_from_all_plays_at_first_and_from_fewer_later() -> None:
-    model = Recommender(
-        ModelConfig(tracks=200, listeners=50, sessions=400, warm_up=100, ranker_every=4)
-    )
+    model = Recommender(ModelConfig(tracks=200, listeners=50, warm_up=100, ranker_every=4))
     plays = made_up(1_000)._replace(ratios=np.full(1_000, 255, np.uint8))
     trials = []
     for k in range(0, 1_000, 100):

@@ -10,7 +10,7 @@ from online_model import ModelConfig, Recommender
 from online_model.hashing import find, insert, remove
 
 HISTORY = 5
-CONFIG = ModelConfig(tracks=30, listeners=3, sessions=20, history=HISTORY)
+CONFIG = ModelConfig(tracks=30, listeners=3, history=HISTORY)
 plays = st.lists(st.tuples(st.integers(1, 6), st.integers(100, 112)), min_size=1, max_size=40)
 
 

@@ -73,7 +73,7 @@ def test_a_name_that_stands_for_none_teaches_nothing() -> None:
 
 
 def test_the_model_knows_track_artist_and_id() -> None:
-    model = Recommender(ModelConfig(tracks=64, listeners=8, sessions=8))
+    model = Recommender(ModelConfig(tracks=64, listeners=8))
     learn(model, batch(PLAY))
     keys = np.array([track_key("Air", "Sexy Boy"), id_key(PLAY.track_id)], np.uint64)
     by_names, by_id = model.lookup(keys).tolist()

@@ -10,7 +10,7 @@ from streams.decode import Batch
 from streams.learner import columns, document, learn
 from tests.streams.plays import START, play, submission
 
-CONFIG = ModelConfig(tracks=256, listeners=32, sessions=64)
+CONFIG = ModelConfig(tracks=256, listeners=32)
 
 
 def batch(*marks: tuple[str, int, int]) -> Batch:  # type: ignore[type-arg]
