@@ -40,6 +40,10 @@ class Baseline(ABC):
         self.popularity = np.zeros(items)
         self.scores = np.zeros(items)
 
+    def meet(self, item: int, artist: int) -> None:
+        """Note that an item is known from now on, of an artist (-1 unknown)."""
+        del item, artist
+
     @abstractmethod
     def score(self, history: Items, now: float) -> npt.NDArray[np.float64]:
         """Return the scores of all items for a listener's plays, oldest first."""
@@ -135,6 +139,45 @@ class ItemNeighbours(Baseline):
         _count_pairs(self._ids, self._weights, others[-100:], item)
 
 
+class OfLastArtist(Baseline):
+    """The artist just played: its most played tracks, and then what is popular."""
+
+    def __init__(self, items: int) -> None:
+        super().__init__(items)
+        self.artist_of = np.full(items, -1)
+        self.tracks: dict[int, list[int]] = {}
+
+    def meet(self, item: int, artist: int) -> None:
+        """Note the artist of an item."""
+        self.artist_of[item] = artist
+        self.tracks.setdefault(artist, []).append(item)
+
+    def score(self, history: Items, now: float) -> npt.NDArray[np.float64]:
+        """Return popularity, the artist's tracks above all others."""
+        np.multiply(self.popularity, 1e-9, out=self.scores)
+        tracks = self._tracks(history)
+        self.scores[tracks] = self._order(tracks)
+        return self.scores
+
+    def learn(self, history: Items, item: int, now: float) -> None:
+        """Count the play."""
+        self.popularity[item] += 1.0
+
+    def _tracks(self, history: Items) -> Items:
+        artist = int(self.artist_of[history[-1]]) if len(history) else -1
+        return np.array(self.tracks.get(artist, []) if artist >= 0 else [], np.int64)
+
+    def _order(self, tracks: Items) -> npt.NDArray[np.float64]:
+        return np.asarray(1.0 + self.popularity[tracks])
+
+
+class NewestOfLastArtist(OfLastArtist):
+    """The artist just played: the tracks met last, and then what is popular."""
+
+    def _order(self, tracks: Items) -> npt.NDArray[np.float64]:
+        return 1.0 + np.arange(len(tracks), dtype=np.float64)
+
+
 @compiled
 def _spread(ids: Array, weights: Array, row: int, scale: float, out: Array) -> None:
     for k in range(ids.shape[1]):
@@ -168,4 +211,8 @@ BASELINES: dict[str, Callable[[int], Baseline]] = {
     "decayed popularity": DecayedPopularity,
     "markov": Markov,
     "item neighbours": ItemNeighbours,
+    "last artist": OfLastArtist,
+    "last artist, newest": NewestOfLastArtist,
 }
+NAMED = ("last artist", "last artist, newest")
+"""Of these, the ones that need the artists of tracks."""

@@ -18,7 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from online_model._numba import compiled
-from online_model.baselines import BASELINES
+from online_model.baselines import BASELINES, NAMED
+from online_model.cataloguing import Catalogue
 from online_model.config import ModelConfig
 from online_model.interactions import Interactions
 from online_model.judging import judge
@@ -55,6 +56,7 @@ def evaluate(
     config: ModelConfig | None = None,
     baselines: Sequence[str] = (),
     progress: Progress | None = None,
+    whole_artists: bool = False,
 ) -> dict[str, Any]:
     """Evaluate the recommender, and baselines beside it, on one stream.
 
@@ -64,6 +66,10 @@ def evaluate(
         Constants of the model; capacities are raised so that nothing is evicted.
     baselines
         Names in :data:`online_model.baselines.BASELINES`.
+    whole_artists
+        Tracks are known from the first play of their artist on, before anybody played them
+        (:class:`online_model.cataloguing.Catalogue`). The report then has ``unplayed``: how first
+        plays of tracks that nobody had played stood among the tracks new to the listener.
 
     Returns
     -------
@@ -76,8 +82,9 @@ def evaluate(
     config = _roomy(config or ModelConfig(), data)
     new = first_time(data)
     warm_up()
-    ranks, model = run_model(data, config, report)
-    out: dict[str, Any] = {"events": len(data), **_summary(ranks, data, new)}
+    ranks, model = run_model(data, config, report, whole_artists=whole_artists)
+    first = unplayed(data) if whole_artists else None
+    out: dict[str, Any] = {"events": len(data), **_summary(ranks, data, new, first)}
     out["rank_us"] = _percentiles(ranks.rank_ns)
     out["learn_us"] = _percentiles(ranks.learn_ns)
     out["replay_events_per_s"] = round(replay_rate(data, config))
@@ -95,7 +102,11 @@ def evaluate(
     out["stream"] = _stream(data, new)
     if baselines:
         out["baselines"] = {
-            name: _summary(run_baseline(name, data, report), data, new) for name in baselines
+            name: _summary(
+                run_baseline(name, data, report, whole_artists=whole_artists), data, new, first
+            )
+            for name in baselines
+            if data.artists is not None or name not in NAMED
         }
     return out
 
@@ -108,16 +119,24 @@ def first_time(data: Interactions) -> npt.NDArray[np.bool_]:
     return first
 
 
+def unplayed(data: Interactions) -> npt.NDArray[np.bool_]:
+    """Return which events are a track's first by anybody, of an artist played before."""
+    first = np.zeros(len(data), np.bool_)
+    first[np.unique(data.items, return_index=True)[1]] = True
+    if data.artists is not None:
+        first[np.unique(data.artists, return_index=True)[1]] = False
+    return first
+
+
 def _roomy(config: ModelConfig, data: Interactions) -> ModelConfig:
     values = {name: getattr(config, name) for name in config.__struct_fields__}
     values["tracks"] = max(config.tracks, int(data.items.max(initial=0)) + 1)
     values["listeners"] = max(config.listeners, int(data.users.max(initial=0)) + 1)
-    values["sessions"] = max(config.sessions, 2 * values["tracks"])
     return ModelConfig(**values)
 
 
 def run_model(
-    data: Interactions, config: ModelConfig, report: Progress
+    data: Interactions, config: ModelConfig, report: Progress, *, whole_artists: bool = False
 ) -> tuple[Ranks, Recommender]:
     """Rank and learn every event with the recommender, through the code that serves."""
     n = len(data)
@@ -128,6 +147,7 @@ def run_model(
     out.rank_ns, out.learn_ns = np.zeros(n, np.int64), np.zeros(n, np.int64)
     had = np.zeros(config.tracks, np.int64)
     own = _Histories(data)
+    catalogue = Catalogue(data, whole_artists=whole_artists)
     ranks, shown = np.zeros(2, np.int64), np.zeros((2, _K), np.int32)
     room = new_room(_K, _K)
     # Processor time of this thread: on a busy machine the wall clock times the neighbours.
@@ -146,6 +166,7 @@ def run_model(
         out.shown_all.update(shown[0].tolist())
         out.shown_new.update(shown[1].tolist())
         one = slice(k, k + 1)
+        catalogue.register(model, k)
         start = clock()
         model.learn_plays(users[one], tracks[one], data.seconds[one], data.ratios[one])
         out.learn_ns[k] = clock() - start
@@ -181,28 +202,32 @@ class _Histories:
             self._size[user] += 1
 
 
-def run_baseline(name: str, data: Interactions, report: Progress) -> Ranks:
+def run_baseline(
+    name: str, data: Interactions, report: Progress, *, whole_artists: bool = False
+) -> Ranks:
     """Rank and learn every event with a baseline that scores all items."""
     n, items = len(data), int(data.items.max(initial=0)) + 1
+    catalogue = Catalogue(data, whole_artists=whole_artists)
     model = BASELINES[name](items)
     out = Ranks(np.zeros(n, np.int64), np.zeros(n, np.int64))
     had = np.zeros(items, np.int64)
     own = _Histories(data)
     plays = _Plays(data)
     ranks, shown = np.zeros(2, np.int64), np.zeros((2, _K), np.int32)
-    known = 0
     for k in range(n):
         item, now = int(data.items[k]), float(data.seconds[k])
         history = plays.before(k)
         had[own.rows(k)] = k + 1
-        judge_dense(model.score(history, now), known, item, had, k + 1, ranks, shown)
+        scores = model.score(history, now)
+        judge_dense(scores, catalogue.known, item, had, k + 1, ranks, shown)
         out.all[k], out.new[k] = ranks
         out.shown_all.update(shown[0].tolist())
         out.shown_new.update(shown[1].tolist())
+        for found in catalogue.meet(k):
+            model.meet(found, int(catalogue.artist_of[found]))
         model.learn(history, item, now)
         own.add(k, item)
         plays.add(k)
-        known = max(known, item + 1)
         if k % _EVERY == 0:
             report(k, n, name)
     report(n, n, name)
@@ -233,21 +258,21 @@ class _Plays:
 
 @compiled
 def judge_dense(
-    scores: Array, known: int, truth: int, had: Array, stamp: int, ranks: Array, shown: Array
+    scores: Array, known: Array, truth: int, had: Array, stamp: int, ranks: Array, shown: Array
 ) -> None:
-    """Rank the true item by scores of all items; items from ``known`` on do not exist yet."""
+    """Rank the true item by scores of all items; those that are not ``known`` do not exist yet."""
     size = shown.shape[1]
     for task in range(2):
         ranks[task] = _MISS
-        if truth < known:
+        if known[truth]:
             above = 1
-            for item in range(known):
-                if item != truth and scores[item] >= scores[truth]:
+            for item in range(known.shape[0]):
+                if item != truth and known[item] and scores[item] >= scores[truth]:
                     above += task == 0 or had[item] != stamp
             ranks[task] = above
         n = 0
-        for item in range(known):
-            if task == 1 and had[item] == stamp:
+        for item in range(known.shape[0]):
+            if not known[item] or (task == 1 and had[item] == stamp):
                 continue
             at = n
             while at > 0 and scores[shown[task, at - 1]] < scores[item]:
@@ -265,9 +290,13 @@ def replay_rate(data: Interactions, config: ModelConfig) -> float:
     """Return plays per second of processor time when learning only, in the learner's batches."""
     model = Recommender(config)
     users, tracks = _keys(data.users), _keys(data.items)
+    catalogue = Catalogue(data)
     start = time.thread_time()
     for at in range(0, len(data), 1000):
         part = slice(at, at + 1000)
+        if data.artists is not None:
+            for k in range(at, min(at + 1000, len(data))):
+                catalogue.register(model, k)
         model.learn_plays(users[part], tracks[part], data.seconds[part], data.ratios[part])
     return len(data) / max(time.thread_time() - start, 1e-9)
 
@@ -298,8 +327,9 @@ def warm_up() -> None:
         seconds=1_000_000 + 60 * np.arange(n),
         ratios=np.full(n, 255, np.uint8),
         columns=("", "", ""),
+        artists=np.arange(n) % 7 % 3,
     )
-    small = ModelConfig(tracks=64, listeners=64, sessions=64)
+    small = ModelConfig(tracks=64, listeners=64)
     run_model(data, small, lambda done, total, name: None)
 
 
@@ -307,9 +337,16 @@ def _keys(codes: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
     return (codes + 1).astype(np.uint64)
 
 
-def _summary(ranks: Ranks, data: Interactions, new: npt.NDArray[np.bool_]) -> dict[str, Any]:
+def _summary(
+    ranks: Ranks,
+    data: Interactions,
+    new: npt.NDArray[np.bool_],
+    first: npt.NDArray[np.bool_] | None,
+) -> dict[str, Any]:
     items = max(1, int(data.items.max(initial=0)) + 1)
-    both = {"all": summarise(ranks.all), "new": summarise(ranks.new[new])}
+    both: dict[str, Any] = {"all": summarise(ranks.all), "new": summarise(ranks.new[new])}
+    if first is not None:
+        both["unplayed"] = {"events": int(first.sum()), **summarise(ranks.new[first])}
     both["all"]["coverage@10"] = round(len(ranks.shown_all) / items, 4)
     both["new"]["coverage@10"] = round(len(ranks.shown_new) / items, 4)
     return both

@@ -14,6 +14,8 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from contracts.ids import normalise
+from contracts.placeholders import is_placeholder
 from contracts.plays import UNKNOWN, heard
 from online_model.errors import ModelError
 
@@ -67,7 +69,10 @@ class Interactions:
     columns
         The names of the columns used: user, item, time.
     incomplete
-        Rows of the file that were passed over, by what they lack: ``user``, ``item``, ``time``.
+        Rows of the file that were passed over, by what they lack: ``user``, ``item``, ``time``,
+        and with an artist column ``artist`` and ``name`` (a placeholder such as "Unknown Artist").
+    artists
+        Number of each play's artist from 0, i64, shape (n,); ``None`` without an artist column.
     """
 
     users: npt.NDArray[np.int64]
@@ -76,6 +81,7 @@ class Interactions:
     ratios: npt.NDArray[np.uint8]
     columns: tuple[str, str, str]
     incomplete: dict[str, int] = field(default_factory=dict)
+    artists: npt.NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.users)
@@ -97,25 +103,41 @@ def read_interactions(
     item: str | None = None,
     time: str | None = None,
     limit: int | None = None,
+    artist: str | None = None,
+    heard_ms: str | None = None,
 ) -> Interactions:
     """Read a parquet or csv file; columns not named are looked for by their usual names.
 
     Times may be seconds, milliseconds, microseconds or nanoseconds since the epoch, time stamps or
     ISO 8601 text. Rows of one second keep the order of the file. ``limit`` keeps the earliest rows.
 
+    Parameters
+    ----------
+    artist
+        Column of the artist's name. The item is then a title, and a track is both names as
+        :func:`contracts.ids.track_key` folds them. Placeholder names are passed over, as the
+        learner passes them over. Never looked for: without it items are taken as they are.
+    heard_ms
+        Column of the time heard, milliseconds; by default ``ms_played`` where the file has it.
+
     Raises
     ------
     UnreadableInteractions
         If the file is no such table, or a column is missing or not what it should be.
     """
-    rows = read_in_time_order(path, user=user, item=item, time=time, limit=limit)
+    rows = read_in_time_order(path, user=user, item=item, time=time, limit=limit, artist=artist)
+    names = rows.table[rows.columns[1]]
+    items, artists = _numbered(names), None
+    if artist is not None:
+        items, artists = _named(_column(rows.table, artist, "artist"), names)
     return Interactions(
         users=_numbered(rows.table[rows.columns[0]]),
-        items=_numbered(rows.table[rows.columns[1]]),
+        items=items,
         seconds=rows.seconds,
-        ratios=_ratios(rows.table),
+        ratios=_ratios(rows.table, heard_ms),
         columns=rows.columns,
         incomplete=rows.incomplete,
+        artists=artists,
     )
 
 
@@ -126,8 +148,11 @@ def read_in_time_order(
     item: str | None = None,
     time: str | None = None,
     limit: int | None = None,
+    artist: str | None = None,
 ) -> TimeOrdered:
     """Return the rows that have a user, an item and a time, and count those that have not.
+
+    With ``artist``, the name of a column, rows also need an artist, and no placeholder names.
 
     See :func:`read_interactions` for the parameters and errors.
     """
@@ -142,9 +167,59 @@ def read_in_time_order(
         whole = table.filter(_present(table[name]))
         incomplete[what] = table.num_rows - whole.num_rows
         table = whole
+    if artist is not None:
+        whole = table.filter(_present(_column(table, artist, "artist")))
+        incomplete["artist"] = table.num_rows - whole.num_rows
+        table = whole.filter(_meaningful(_column(whole, artist, "artist"), whole[chosen[1]]))
+        incomplete["name"] = whole.num_rows - table.num_rows
     seconds = _seconds(table[chosen[2]], chosen[2])
     order = np.argsort(seconds, kind="stable")[:limit]
     return TimeOrdered(table.take(pa.array(order)), seconds[order], chosen, incomplete)
+
+
+def _column(table: pa.Table, name: str, what: str) -> pa.ChunkedArray:
+    return table[_choose(table, name, (), what)]
+
+
+def _encoded(column: pa.ChunkedArray) -> tuple[npt.NDArray[np.int64], list[str]]:
+    """Return a code for each row, and the text each code stands for."""
+    codes = column.cast(pa.large_string()).combine_chunks().dictionary_encode()
+    if isinstance(codes, pa.ChunkedArray):
+        codes = codes.combine_chunks()
+    numbers = codes.indices.to_numpy(zero_copy_only=False)
+    return np.asarray(numbers, np.int64), codes.dictionary.to_pylist()
+
+
+def _meaningful(artists: pa.ChunkedArray, titles: pa.ChunkedArray) -> pa.Array:
+    """Return which rows have two names that name something."""
+    by, artist_names = _encoded(artists)
+    of, title_names = _encoded(titles)
+    no_artist = np.array([is_placeholder(name, "") for name in artist_names], np.bool_)
+    no_title = np.array([is_placeholder("", name) for name in title_names], np.bool_)
+    return pa.array(~(no_artist[by] | no_title[of]))
+
+
+def _named(
+    artists: pa.ChunkedArray, titles: pa.ChunkedArray
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return numbers of tracks and of artists by their folded names, by first appearance."""
+    by, of = _folded(artists), _folded(titles)
+    width = int(of.max(initial=0)) + 1
+    return _by_appearance(by * width + of), _by_appearance(by)
+
+
+def _folded(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
+    codes, names = _encoded(column)
+    numbers: dict[str, int] = {}
+    folded = [numbers.setdefault(normalise(name), len(numbers)) for name in names]
+    return np.array(folded, np.int64)[codes]
+
+
+def _by_appearance(codes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    _, first, inverse = np.unique(codes, return_index=True, return_inverse=True)
+    number = np.empty(len(first), np.int64)
+    number[np.argsort(first)] = np.arange(len(first))
+    return np.asarray(number[inverse.ravel()], np.int64)
 
 
 def _present(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -205,11 +280,13 @@ def _numbered(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
     return np.asarray(codes.indices.to_numpy(zero_copy_only=False), np.int64)
 
 
-def _ratios(table: pa.Table) -> npt.NDArray[np.uint8]:
+def _ratios(table: pa.Table, heard_ms: str | None = None) -> npt.NDArray[np.uint8]:
     """Return how much was heard of each row, as :func:`contracts.plays.heard` says."""
+    if heard_ms is not None:
+        heard_ms = _choose(table, heard_ms, (), "heard")
     flags = "skipped" in table.column_names and pa.types.is_boolean(table["skipped"].type)
     columns = [
-        _whole(table, "ms_played"),
+        _whole(table, heard_ms or "ms_played"),
         _whole(table, "duration_ms"),
         np.asarray(table["skipped"].to_pylist(), object) if flags else None,
     ]

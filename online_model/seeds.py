@@ -16,7 +16,7 @@ from online_model.config import ModelConfig
 from online_model.evaluation import Progress, evaluate
 from online_model.interactions import Interactions
 
-_PARTS = ("all", "new")
+_PARTS = ("all", "new", "unplayed")
 
 
 def evaluate_seeds(
@@ -26,6 +26,7 @@ def evaluate_seeds(
     config: ModelConfig | None = None,
     baselines: Sequence[str] = (),
     progress: Progress | None = None,
+    whole_artists: bool = False,
 ) -> dict[str, Any]:
     """Evaluate once for each of the seeds 1, 2, ..., and report means and spreads.
 
@@ -33,7 +34,7 @@ def evaluate_seeds(
     ----------
     seeds
         How many, at least 1.
-    config, baselines, progress
+    config, baselines, progress, whole_artists
         As in :func:`online_model.evaluation.evaluate`; baselines have no seed and run once.
 
     Returns
@@ -50,6 +51,7 @@ def evaluate_seeds(
                 config=msgspec.structs.replace(config or ModelConfig(), seed=seed),
                 baselines=baselines if seed == 1 else (),
                 progress=_named(progress, seed) if seeds > 1 else progress,
+                whole_artists=whole_artists,
             )
             for seed in range(1, seeds + 1)
         ]
@@ -69,7 +71,7 @@ def combined(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
     out = dict(results[0])
     spread: dict[str, dict[str, float]] = {}
     each: dict[str, dict[str, list[float]]] = {}
-    for part in _PARTS:
+    for part in (part for part in _PARTS if part in out):
         each[part] = {name: [result[part][name] for result in results] for name in out[part]}
         out[part] = {name: _mean(values) for name, values in each[part].items()}
         spread[part] = {name: _deviation(values) for name, values in each[part].items()}

@@ -30,12 +30,58 @@ def _silent(done: int, total: int, name: str) -> None:
     del done, total, name
 
 
+def _named(plays: list[tuple[int, int, int]]) -> Interactions:
+    """Return a stream of (listener, track, artist), a play every 200 seconds."""
+    users, items, artists = (np.array(column, np.int64) for column in zip(*plays, strict=True))
+    return Interactions(
+        users=users,
+        items=items,
+        seconds=1_700_000_000 + 200 * np.arange(len(plays)),
+        ratios=np.full(len(plays), 255, np.uint8),
+        columns=("u", "i", "t"),
+        artists=artists,
+    )
+
+
+def _by_artists() -> Interactions:
+    """Return invented sittings, each of some tracks of one artist, in any order."""
+    g = np.random.default_rng(4)
+    plays = []
+    for listener in g.integers(0, 40, 1_500).tolist():
+        artist = int(g.integers(0, 60))
+        plays += [(listener, 12 * artist + int(k), artist) for k in g.permutation(12)[:5]]
+    return _named(plays)
+
+
+def test_rules_by_artist_by_hand() -> None:
+    data = _named([(0, 0, 0), (0, 1, 0), (1, 1, 0), (0, 2, 1), (1, 0, 0), (1, 2, 1)])
+    miss = 2**31 - 1
+    ranks = run_baseline("last artist", data, _silent)
+    assert ranks.new.tolist() == [miss, miss, 2, miss, 1, 1]
+    assert ranks.all.tolist() == [miss, miss, 2, miss, 2, 3]
+    newest = run_baseline("last artist, newest", data, _silent, whole_artists=True)
+    assert newest.all[1] <= 2  # known from the artist's first play on
+
+
+def test_tracks_that_nobody_played_are_found_by_their_artist() -> None:
+    """Listeners go through one artist's tracks after another, which nobody has heard before."""
+    plays = []
+    for turn in range(60):
+        plays += [(turn % 7, 6 * turn + k, turn) for k in range(6)]
+    data = _named(plays)
+    result = evaluate(data, whole_artists=True, baselines=("popularity",))
+    assert result["unplayed"]["events"] == 300
+    assert result["unplayed"]["hr@10"] > 0.8
+    assert result["baselines"]["popularity"]["unplayed"]["hr@10"] < 0.2
+    assert evaluate(data)["new"]["hr@10"] == 0.0  # without the catalogue they are unknown
+
+
 def test_ties_count_against_the_model() -> None:
     ranks, shown = np.zeros(2, np.int64), np.zeros((2, 10), np.int32)
     had = np.array([5, 0, 0, 0])
-    judge_dense(np.ones(4), 4, 2, had, 5, ranks, shown)
+    judge_dense(np.ones(4), np.ones(4, np.bool_), 2, had, 5, ranks, shown)
     assert ranks.tolist() == [4, 3]  # item 0 is no alternative among the new ones
-    judge_dense(np.ones(4), 2, 2, had, 5, ranks, shown)
+    judge_dense(np.ones(4), np.arange(4) < 2, 2, had, 5, ranks, shown)
     assert ranks.tolist() == [2**31 - 1] * 2  # nobody has played item 2 yet
 
 
@@ -114,12 +160,31 @@ def test_shuffled_items_are_no_better_than_popularity(shared_data: Path) -> None
 
 
 @pytest.mark.slow
+def test_artists_are_evidence_on_real_plays(shared_data: Path, real_data: bool) -> None:
+    """First plays by name: better than without names, by more than the spread over starts."""
+    with_names = _by_artists()
+    if real_data:
+        path = shared_data / "named_dev.parquet"
+        with_names = read_interactions(
+            path, user="listener", item="track", time="ended_at", artist="artist", limit=60_000
+        )
+    without = Interactions(
+        with_names.users, with_names.items, with_names.seconds, with_names.ratios, ("", "", "")
+    )
+    named, bare = evaluate_seeds(with_names, 2), evaluate_seeds(without, 2)
+    assert named["new"]["hr@10"] > 1.3 * bare["new"]["hr@10"]
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("stream", ["30music_dev", "ml100k_ratings"])
 def test_quality_gate(shared_data: Path, real_data: bool, stream: str) -> None:
-    """Floors just below what was measured on these prefixes; raise them with the model."""
+    """Floors just below the mean over four starts on these prefixes; raise them with the model.
+
+    One start alone is luck: 30music ALL moves by .004 between them.
+    """
     limit, floors = (QUALITY_FLOORS if real_data else SYNTHETIC_FLOORS)[stream]
     data = read_interactions(shared_data / f"{stream}.parquet", limit=limit)
-    result = evaluate(data, baselines=("popularity",))
+    result = evaluate_seeds(data, 4 if real_data else 2, baselines=("popularity",))
     reached = {(task, metric): result[task][metric] for task, metric in floors}
     assert all(reached[key] >= floor for key, floor in floors.items()), reached
     popularity = result["baselines"]["popularity"]

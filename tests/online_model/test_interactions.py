@@ -91,3 +91,22 @@ def test_not_a_table(tmp_path: Path) -> None:
     words = _write(tmp_path / "b.parquet", user=[1], item=[1], ts=["yesterday"])
     with pytest.raises(UnreadableInteractions, match="ts"):
         read_interactions(words)
+
+
+def test_a_track_is_both_names_and_placeholders_are_passed_over(tmp_path: Path) -> None:
+    path = _write(
+        tmp_path / "a.parquet",
+        who=["a", "a", "b", "b", "b"],
+        band=["Air", "AIR ", "Moby", "<unknown>", None],
+        song=["Run", "run", "Run", "Song", "Song"],
+        at=[10, 20, 30, 40, 50],
+        ms=[200_000, 3_000, 5_000, 1, 1],
+    )
+    data = read_interactions(path, user="who", item="song", time="at", artist="band", heard_ms="ms")
+    assert data.items.tolist() == [0, 0, 1]
+    assert data.artists is not None
+    assert data.artists.tolist() == [0, 0, 1]
+    assert data.ratios.tolist() == [255, 1, 2]
+    assert data.incomplete == {"user": 0, "item": 0, "time": 0, "artist": 1, "name": 1}
+    with pytest.raises(UnreadableInteractions, match="--artist"):
+        read_interactions(path, user="who", item="song", time="at", artist="singer")

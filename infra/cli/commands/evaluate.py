@@ -21,6 +21,11 @@ from rich.table import Table
 from contracts.errors import ConfigurationError
 
 Column = Annotated[str | None, typer.Option(help="Name of the column. Default: detected.")]
+_PARTS = {
+    "all": "Next play, any item",
+    "new": "First plays only",
+    "unplayed": "First plays of tracks that nobody had played",
+}
 _COLUMNS = ("hr@1", "hr@10", "ndcg@10", "mrr@10", "coverage@10")
 
 
@@ -29,6 +34,21 @@ def evaluate(
     user: Column = None,
     item: Column = None,
     time: Column = None,
+    artist: Annotated[
+        str | None,
+        typer.Option(help="Column of the artist's name; --item is then the title."),
+    ] = None,
+    heard: Annotated[
+        str | None,
+        typer.Option(help="Column of the time heard, ms. Default: ms_played, if there is one."),
+    ] = None,
+    whole_artists: Annotated[
+        bool,
+        typer.Option(
+            "--whole-artists",
+            help="Tracks are known from the first play of their artist on; needs --artist.",
+        ),
+    ] = False,
     limit: Annotated[int | None, typer.Option(help="Only the earliest rows.", min=1)] = None,
     baselines: Annotated[bool, typer.Option("--baselines", help="Run plain models too.")] = False,
     seeds: Annotated[
@@ -45,9 +65,13 @@ def evaluate(
     from online_model.interactions import read_interactions
     from online_model.seeds import evaluate_seeds
 
+    if whole_artists and artist is None:
+        raise ConfigurationError("--whole-artists needs --artist, the column of the names")
     if not file.is_file():
         raise ConfigurationError(f"there is no file {file}")
-    data = read_interactions(file, user=user, item=item, time=time, limit=limit)
+    data = read_interactions(
+        file, user=user, item=item, time=time, limit=limit, artist=artist, heard_ms=heard
+    )
     if not len(data):
         raise ConfigurationError(f"{file} holds no complete interactions: {data.incomplete}")
     screen = Console(stderr=True)
@@ -67,13 +91,21 @@ def evaluate(
             bar.update(tasks[name], completed=done)
 
         result = evaluate_seeds(
-            data, seeds, baselines=tuple(BASELINES) if baselines else (), progress=progress
+            data,
+            seeds,
+            baselines=tuple(BASELINES) if baselines else (),
+            progress=progress,
+            whole_artists=whole_artists,
         )
     result["incomplete"] = data.incomplete
     if json:
         typer.echo(jsonlib.dumps(result))
         return
     _print(Console(), file, result)
+
+
+def _cells(figures: dict[str, float], sign: str = "") -> list[str]:
+    return [f"{sign}{figures[c]:.4f}" if c in figures else "" for c in _COLUMNS]
 
 
 def _print(console: Console, file: Path, result: dict[str, Any]) -> None:
@@ -85,20 +117,22 @@ def _print(console: Console, file: Path, result: dict[str, Any]) -> None:
     if passed := {what: n for what, n in result["incomplete"].items() if n}:
         lacking = ", ".join(f"{n:,} without {what}" for what, n in passed.items())
         console.print(f"[yellow]Rows passed over: {lacking}.[/yellow]")
-    for part, title in (("all", "Next play, any item"), ("new", "First plays only")):
+    for part, title in _PARTS.items():
+        if part not in result:
+            continue
         table = Table(title=title)
         table.add_column("model", no_wrap=True)
         for column in _COLUMNS:
             table.add_column(column, justify="right", no_wrap=True)
-        table.add_row("segue", *(f"{result[part][c]:.4f}" for c in _COLUMNS))
-        spans = result["ci95"][part]
+        table.add_row("segue", *_cells(result[part]))
+        spans = result["ci95"].get(part, {})
         halves = ((spans[c][1] - spans[c][0]) / 2 if c in spans else None for c in _COLUMNS)
         table.add_row("  95%", *("" if h is None else f"±{h:.4f}" for h in halves))
         if result["seeds"]["count"] > 1:
             spread = result["seeds"]["spread"][part]
-            table.add_row("  over seeds", *(f"±{spread[c]:.4f}" for c in _COLUMNS))
+            table.add_row("  over seeds", *_cells(spread, "±"))
         for name, figures in result.get("baselines", {}).items():
-            table.add_row(name, *(f"{figures[part][c]:.4f}" for c in _COLUMNS))
+            table.add_row(name, *_cells(figures[part]))
         console.print(table)
     rank, learn = result["rank_us"], result["learn_us"]
     console.print(
