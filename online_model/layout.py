@@ -130,7 +130,7 @@ class Layout:
 
     Examples
     --------
-    >>> layout = Layout(ModelConfig(tracks=100, listeners=10, sessions=50))
+    >>> layout = Layout(ModelConfig(tracks=100, listeners=10))
     >>> state = layout.views(bytearray(layout.nbytes))
     >>> state.next_ids.shape
     (100, 64)
