@@ -12,6 +12,9 @@ import httpx
 from contracts.errors import SegueError
 
 _SECONDS = 6.0
+#: What is read from the log, the lake or the whole trail for an operator may take longer (seconds).
+_SLOW_SECONDS = 30.0
+_SLOW = ("/v1/dead-letters", "/v1/lake", "/v1/operations", "/v1/audit/verify")
 
 
 class Away(SegueError):
@@ -108,8 +111,9 @@ class Api:
         asked = {name: _text(value) for name, value in query.items() if value is not None}
         try:
             answer = await self._calls.request(
-                method, path, params=asked, json=body, headers=headers
-            )
+                method, path, params=asked, json=body, headers=headers,
+                timeout=_SLOW_SECONDS if path.startswith(_SLOW) else _SECONDS,
+            )  # fmt: skip
         except (httpx.TransportError, httpx.InvalidURL):
             raise Away from None
         if answer.status_code >= 400:

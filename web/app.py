@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from contracts.errors import StoreUnavailable
 from web import csrf
 from web.api import Away, Refused
+from web.navigation import groups_for
 from web.routes import ROUTES, Page
 from web.sign_in import prolonged, remember
 from web.site import Site
@@ -103,6 +104,10 @@ class _Front:
     async def _serve(self, visit: Visit, page: Page, values: dict[str, str]) -> Response:
         request = visit.request
         if page.role:
+            groups = groups_for(visit.who, visit.base)
+            if request.url.path == "/ui/" and groups and not visit.who.may(page.role):
+                # Who has signed in without being a listener begins with what is theirs.
+                return RedirectResponse(groups[0].entries[0].address, 303)
             visit.need(page.role)
         if request.method == "POST":
             if page.method != "POST":

@@ -53,7 +53,12 @@ def more(page: Page, address: str, pages: tuple[str, ...]) -> list[str]:
     found = []
     starts = {"/ui/": ("/ui/tracks/", "/ui/artists/"), "/ui/plays": ("/ui/plays/",)}
     if "/ui/ops" in pages:
-        starts = {"/ui/analytics": ("/ui/analytics/",), "/ui/ops/runs": ("/ui/ops/runs/",)}
+        starts = {
+            "/ui/analytics/lineage": ("/ui/analytics/lineage/",),
+            "/ui/ops/runs": ("/ui/ops/runs/",),
+            "/ui/ops/lake": ("/ui/ops/lake/",),
+            "/ui/ops/dead-letters?all=on": ("/ui/ops/dead-letters/",),
+        }
     for start, prefixes in starts.items():
         page.goto(address + start)
         for prefix in prefixes:

@@ -19,6 +19,11 @@ async def world() -> World:
     return made
 
 
+async def test_an_analyst_begins_with_the_overview(world: World) -> None:
+    answer = await world.client.get("/ui/")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/ui/analytics")
+
+
 async def test_before_the_first_nightly_pages_say_what_to_do(world: World) -> None:
     none = metrics("Air", published_at=None, run=None, lake_version=None, metrics=[])
     world.fake.on("GET /v1/metrics", none)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from tests.web.answers import listing
 from tests.web.doubles import World, full
+from web.live.endpoints import EventStream
 from web.live.sse import Event, lines_of, read, written
 from web.live.tabs import Tab, Wants
 
@@ -177,3 +178,35 @@ def test_events_are_read_as_they_were_written(lines: list[str], size: int) -> No
         return [found async for found in read(lines_of(sent()))]
 
     assert asyncio.run(back()) == [event]
+
+
+async def test_a_stream_copies_nothing_and_ends_with_the_browser(world: World) -> None:
+    feeds = world.site.feeds
+    tabs = [feeds.open("ada", NEXT, "t", again=False) for _ in range(2)]
+    sent: list[list[bytes]] = [[], []]
+    leaving = asyncio.Event()
+
+    async def receive() -> dict[str, Any]:
+        await leaving.wait()
+        return {"type": "http.disconnect"}
+
+    async def stream(number: int) -> None:
+        async def send(message: Any) -> None:
+            sent[number].append(message.get("body", b""))
+
+        tab = tabs[number]
+        response = EventStream("s", tab, lambda: feeds.close("ada", tab))
+        await response({}, receive, send)
+
+    running = [asyncio.create_task(stream(number)) for number in range(2)]
+    event = Event("list", "x" * 20_000)
+    for tab in tabs:
+        tab.put(event)
+    async with asyncio.timeout(10):
+        while not all(event.sent in pieces for pieces in sent):
+            await asyncio.sleep(0.01)
+        assert any(piece is event.sent for piece in sent[0])  # the same bytes, not equal ones
+        assert any(piece is event.sent for piece in sent[1])
+        leaving.set()
+        await asyncio.gather(*running)
+    assert feeds.count == 0

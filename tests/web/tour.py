@@ -9,8 +9,10 @@ LISTENER = (
     "/ui/stats/months", "/ui/keys", "/ui/nowhere",
 )  # fmt: skip
 ADMIN = (
-    "/ui/analytics", "/ui/analytics/model", "/ui/analytics/experiments", "/ui/ops", "/ui/ops/runs",
-    "/ui/ops/audit?verify=1", "/ui/ops/erasures", "/ui/ops/tokens",
+    "/ui/analytics", "/ui/analytics/metrics/plays", "/ui/analytics/model", "/ui/analytics/lineage",
+    "/ui/analytics/experiments", "/ui/analytics/quality", "/ui/ops",
+    "/ui/ops/dead-letters?all=on", "/ui/ops/models",
+    "/ui/ops/lake", "/ui/ops/runs", "/ui/ops/audit?verify=1", "/ui/ops/erasures", "/ui/ops/tokens",
 )  # fmt: skip
 #: Name -> width, height, colour scheme.
 LOOKS = {

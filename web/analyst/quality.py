@@ -34,6 +34,5 @@ async def page(visit: Visit) -> Response:
     broken = [table for table in found["tables"] if table["failed"]]
     return visit.page(
         "quality.html", "Quality", found=found, asked=asked, failed=failed, broken=broken,
-        tests=sum(table["tests"] for table in found["tables"]),
         late=not visit.query("run") and late(found["started_at"] or None),
     )  # fmt: skip

@@ -36,15 +36,19 @@ class Chart:
     rows: Sequence[Sequence[object]]
 
 
-def svg(width: float, height: float, title: str, parts: Sequence[str]) -> Markup:
-    """Return a drawing; its parts must be escaped.
+def svg(
+    width: float, height: float, title: str, parts: Sequence[str], *, native: bool = False
+) -> Markup:
+    """Return a drawing; its parts must be escaped. A native one keeps its size and is scrolled.
 
     One with links is a group to a screen reader: a picture has no parts to go to.
     """
     role = "group" if any("<a " in part for part in parts) else "img"
     label = escape(title, quote=True)
+    size = f' native" width="{width:g}" height="{height:g}' if native else ""
     return Markup(  # noqa: S704  built of escaped parts
-        f'<svg class="chart" viewBox="0 0 {width:g} {height:g}" role="{role}" aria-label="{label}">'
+        f'<svg class="chart{size}" viewBox="0 0 {width:g} {height:g}" role="{role}" '
+        f'aria-label="{label}">'
         f"<title>{label}</title>{''.join(parts)}</svg>"
     )
 

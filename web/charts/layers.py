@@ -48,8 +48,8 @@ def _wide(boxes: Sequence[Box], layer: dict[str, int], title: str) -> Markup:
     columns: dict[int, list[Box]] = {}
     for box in boxes:
         columns.setdefault(layer[box.name], []).append(box)
-    # Every layer is one column; long chains are drawn on a wider sheet that is scaled down.
-    width = max(WIDE, 178 * len(columns))
+    # Every layer is one column; a long chain needs a wider sheet, which is scrolled.
+    width = max(WIDE, 190 * len(columns))
     step = width / max(len(columns), 1)
     tallest = max((len(column) for column in columns.values()), default=1)
     place: dict[str, tuple[float, float]] = {}
@@ -70,7 +70,7 @@ def _wide(boxes: Sequence[Box], layer: dict[str, int], title: str) -> Markup:
                     f'C{left + bend:.1f} {up:.1f} {x - bend:.1f} {y:.1f} {x:.1f} {y:.1f}"/>'
                 )
     nodes = [_node(box, *place[box.name], room) for box in boxes]
-    return svg(width, tallest * _ROW, title, [*edges, *nodes])
+    return svg(width, tallest * _ROW, title, [*edges, *nodes], native=width > WIDE)
 
 
 def _narrow(boxes: Sequence[Box], layer: dict[str, int], title: str) -> Markup:

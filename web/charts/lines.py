@@ -94,8 +94,11 @@ def _drawn(
             pen = "L"
         parts.append(f'<path class="line s{place}" d="{"".join(pieces)}"/>')
         ends = [(i, v) for i, v in enumerate(line.values) if v is not None]
-        if ends and len(points) == 1:
-            parts.append(dot(at_x(0), at_y(ends[-1][1]), 3, f"dot s{place}"))
+        parts += [  # a point between gaps has no line
+            dot(at_x(i), at_y(v), 3, f"dot s{place}")
+            for i, v in ends
+            if not any(0 <= j < len(points) and line.values[j] is not None for j in (i - 1, i + 1))
+        ]
         if ends and len(series) > 1:
             y = at_y(ends[-1][1]) + 4
             while any(abs(y - other) < 14 for other in taken):

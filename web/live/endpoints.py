@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 
-from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.responses import PlainTextResponse, Response
+from starlette.types import Receive, Scope, Send
 
 from web.listener.next import wants_of
-from web.live.sse import Event, written
+from web.live.sse import Event
 from web.live.tabs import Tab, Wants
 from web.visit import Visit
 
@@ -16,7 +18,7 @@ from web.visit import Visit
 MOST = 3_000
 MOST_OF_SESSION = 6
 KEEP_ALIVE = 20.0
-_RETRY_MS = 1_500
+_FIRST = b"retry: 1500\n" + Event("state", "live", "1").sent
 _open: Counter[str] = Counter()
 
 
@@ -51,27 +53,58 @@ def _busy(visit: Visit) -> Response | None:
 
 
 def _streamed(visit: Visit, tab: Tab, close: Callable[[], None]) -> Response:
-    return StreamingResponse(
-        _events(visit, tab, close),
-        media_type="text/event-stream",
-        headers={"cache-control": "no-store", "x-accel-buffering": "no"},
-    )
+    return EventStream(visit.secret, tab, close)
 
 
-async def _events(visit: Visit, tab: Tab, close: Callable[[], None]) -> AsyncIterator[str]:
-    _open[visit.secret] += 1
-    try:
-        yield f"retry: {_RETRY_MS}\n" + written(Event("state", "live", "1"))
-        while True:
-            events = await tab.next(KEEP_ALIVE)
-            for event in events:
-                yield written(event)
-            if tab.ended:
-                return
-            if not events:
-                yield ": still here\n\n"
-    finally:
-        close()
-        _open[visit.secret] -= 1
-        if not _open[visit.secret]:
-            del _open[visit.secret]
+class EventStream(Response):
+    """A tab's events until it closes.
+
+    A thousand of these are open at once, so each holds little: the tab, one task that waits for the
+    browser to leave, and no copy of what was sent.
+    """
+
+    media_type = "text/event-stream"
+
+    def __init__(self, secret: str, tab: Tab, close: Callable[[], None]) -> None:
+        super().__init__(headers={"cache-control": "no-store", "x-accel-buffering": "no"})
+        del self.headers["content-length"]
+        self._secret = secret
+        self._tab = tab
+        self._close = close
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send what the tab is given."""
+        _open[self._secret] += 1
+        gone = asyncio.create_task(self._until_gone(receive))
+        try:
+            headers = self.raw_headers
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await _send(send, _FIRST)
+            while not (gone.done() or await self._send_next(send)):
+                pass
+            if not gone.done():
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+        finally:
+            gone.cancel()
+            self._close()
+            _open[self._secret] -= 1
+            if not _open[self._secret]:
+                del _open[self._secret]
+
+    async def _send_next(self, send: Send) -> bool:
+        """Send what comes next; return whether the tab has ended."""
+        events = await self._tab.next(KEEP_ALIVE)
+        for event in events:
+            await _send(send, event.sent)
+        if not events and not self._tab.ended:
+            await _send(send, b": still here\n\n")
+        return self._tab.ended
+
+    async def _until_gone(self, receive: Receive) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        self._tab.end()
+
+
+async def _send(send: Send, body: bytes) -> None:
+    await send({"type": "http.response.body", "body": body, "more_body": True})
