@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple, TypeVar
 
 from contracts import erasures, suspects
-from contracts.erasures import listener_key
+from contracts.erased import Erased, Place
 from contracts.errors import InvalidEvent
 from contracts.kafka import messages
 from contracts.settings import Settings
@@ -18,6 +18,8 @@ from contracts.topics import Kind, Topic, Topics
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+#: Of any finding: no erasure names offsets of this topic, so the time of the finding decides.
+PLACE = Place(Kind.SUSPECTS, 0, 0)
 
 
 def read(settings: Settings) -> Suspects:
@@ -29,11 +31,10 @@ def read(settings: Settings) -> Suspects:
         The broker does not answer.
     """
     topics = Topics(settings.namespace)
-    before: dict[str, int] = {}
+    erased = Erased()
     for erasure in _read(settings, topics.erasures, erasures.decode):
-        if not erasure.event_id:
-            before[erasure.listener] = max(erasure.before, before.get(erasure.listener, -1))
-    held = Suspects(lambda user, ended_at: ended_at <= before.get(listener_key(user), -1))
+        erased.add(erasure)
+    held = Suspects(lambda user, ended_at: erased.covers(user, PLACE, ended_at))
     for found in _read(settings, topics.of(Kind.SUSPECTS), suspects.decode):
         held.add(found)
     return held

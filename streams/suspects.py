@@ -11,12 +11,13 @@ import time
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from contracts.erased import Erased, Place
+from contracts.erased import Erased
 from contracts.errors import BrokerUnavailable, InvalidEvent
 from contracts.events import Submission
 from contracts.kafka import begin_offsets, end_offsets
 from contracts.settings import Settings
 from contracts.suspects import Suspects, decode
+from contracts.suspects_topic import PLACE
 from contracts.topics import Kind, Topics
 from streams.decode import Batch
 
@@ -41,9 +42,7 @@ class SuspectFollower(threading.Thread):
 
     def __init__(self, settings: Settings, erased: Erased) -> None:
         super().__init__(name="suspects", daemon=True)
-        # No erasure names offsets of this topic, so the time of the finding decides.
-        place = Place(Kind.SUSPECTS, 0, 0)
-        self.suspects = Suspects(lambda user, ended_at: erased.covers(user, place, ended_at))
+        self.suspects = Suspects(lambda user, ended_at: erased.covers(user, PLACE, ended_at))
         self._settings = settings
         self._topic = Topics(settings.namespace).of(Kind.SUSPECTS)
         self._whole = threading.Event()
