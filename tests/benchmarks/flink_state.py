@@ -26,7 +26,7 @@ _APART = 2 * 3_600_000
 _TRACKS = 5000
 #: Checkpoints of the same size, two seconds apart: everything is read.
 _SAME = 4
-_PATIENCE = 600
+_PATIENCE = 200
 _ROCKSDB = (
     "--set", "state.backend.type=rocksdb",
     "--set", "taskmanager.memory.managed.size=512m",
