@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 from batch import described, lineage, quality
+from batch.audit_head import audit_head
 from batch.dbt_runner import Node
 from batch.lake import Lake
 from batch.reports import KINDS
@@ -189,6 +190,7 @@ def _go(night: NightlyState, runs: Runs, until: str | None, price: float | None)
     if run.status == "running":
         run.status = "ok"
     run.finished_at = _now()
+    run.audit_head = audit_head(night.settings)
     run.seconds = round(sum(step.seconds or 0.0 for step in run.steps), 3)
     run.cpu_seconds = round(sum(step.cpu_seconds or 0.0 for step in run.steps), 3)
     if price is not None:

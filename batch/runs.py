@@ -87,6 +87,9 @@ class NightlyRun(msgspec.Struct, kw_only=True):
         What dbt built: inputs, outputs, times; the lineage is made of it.
     checks
         Every question the quality gates asked, with its answer.
+    audit_head
+        Newest row of the audit trail when the run ended, ``seq:hash``; see
+        :mod:`batch.audit_head`.
     """
 
     id: str
@@ -106,6 +109,7 @@ class NightlyRun(msgspec.Struct, kw_only=True):
     steps: list[Step] = []
     models: list[Model] = []
     checks: list[QualityCheck] = []
+    audit_head: str | None = None
     error: str | None = None
 
     def step(self, name: str) -> Step:

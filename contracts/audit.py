@@ -49,6 +49,10 @@ INSERT = """
 """
 
 
+#: The newest row as ``seq:hash``; no row before the first entry.
+HEAD = "select seq || ':' || encode(hash, 'hex') from audit order by seq desc limit 1"
+
+
 class Entry(TypedDict):
     """Parameters of :data:`INSERT`."""
 

@@ -14,6 +14,23 @@ from contracts.snowflake import IDENTITY, PROCESSES, Snowflake, SnowflakeSetup
 
 
 @dataclass(frozen=True, slots=True)
+class DatabaseLogins:
+    """Passwords that ``segue init`` gives to the roles of :mod:`contracts.database_roles`."""
+
+    PREFIX: ClassVar[str] = "SEGUE_POSTGRES_"
+
+    api_password: str = setting(
+        "", "`segue init`: password of the API's role; empty: it stays as it is.", secret=True
+    )
+    sink_password: str = setting(
+        "", "`segue init`: password of the workers' role, likewise.", secret=True
+    )
+    admin_password: str = setting(
+        "", "`segue init`: password of the role of commands, likewise.", secret=True
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class WarehouseLimits:
     """What the embedded warehouse may take."""
 
@@ -108,6 +125,7 @@ class Client:
 #: Every group, under the heading it has on the reference page.
 GROUPS: dict[str, type[Group]] = {
     "Deployment": Settings,
+    "Database logins": DatabaseLogins,
     "Embedded warehouse": WarehouseLimits,
     "Reports": Costs,
     "Outside sources": Sources,

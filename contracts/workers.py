@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from contracts.database_roles import ADMIN, SINK, Part
+from contracts.database_roles import API as API_PART
 from contracts.environ import variable
 from contracts.topics import Kind, Topic, Topics
 
@@ -36,6 +38,8 @@ class WorkerSpec:
         Started once the rest of the stack is ready.
     deployed
         Has a service in ``docker-compose.yml``.
+    database
+        As which role it logs in to PostgreSQL (:mod:`contracts.database_roles`).
     """
 
     name: str
@@ -45,6 +49,7 @@ class WorkerSpec:
     needs: str = ""
     after_ready: bool = False
     deployed: bool = True
+    database: Part = SINK
 
     @property
     def optional(self) -> bool:
@@ -89,7 +94,12 @@ HISTORY_SINK = WorkerSpec(
     reads=(Kind.PLAYS, Kind.FEEDBACK),
     writes="PostgreSQL: the history",
 )
-API = WorkerSpec(name="api", module="api.main", writes="Kafka, PostgreSQL: accounts")
+API = WorkerSpec(
+    name="api",
+    module="api.main",
+    writes="Kafka, PostgreSQL: accounts",
+    database=API_PART,
+)
 SNOWFLAKE_SINK = WorkerSpec(
     name="snowflake-sink",
     module="streams.snowflake_sink.worker",
@@ -108,6 +118,7 @@ ERASER = WorkerSpec(
     name="eraser",
     module="infra.operations.erasure.worker",
     writes="every store: takes erased listeners out",
+    database=ADMIN,
     after_ready=True,
 )
 IMPORTER = WorkerSpec(
@@ -139,6 +150,7 @@ SIMULATOR = WorkerSpec(
     name="simulator",
     module="infra.simulator",
     writes="plays and feedback, over HTTP",
+    database=ADMIN,
     needs="SEGUE_SIMULATE",
     after_ready=True,
     deployed=False,

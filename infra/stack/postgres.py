@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import importlib.util
 import os
 import secrets
@@ -14,7 +15,9 @@ from urllib.parse import quote
 import psutil
 import psycopg
 
+from contracts.database_roles import PARTS, Part, role_name
 from contracts.errors import ConfigurationError
+from infra.stack.grants import secure
 from infra.stack.migrations import migrate
 from infra.stack.ports import LOOPBACK
 from infra.stack.process import Process
@@ -85,6 +88,17 @@ class Postgres(Server):
         password = self._password_file.read_text().strip()
         options = quote(f"-c search_path={self.namespace}", safe="")
         return f"postgresql://postgres:{password}@{LOOPBACK}:{self.port}/postgres?options={options}"
+
+    def address_of(self, part: Part) -> str:
+        """DSN of one part's login; see :mod:`contracts.database_roles`."""
+        owner = f"postgres:{self._password_file.read_text().strip()}@"
+        login = f"{role_name(self.namespace, part)}:{self._password_of(part)}@"
+        return self.address.replace(owner, login, 1)
+
+    def _password_of(self, part: Part) -> str:
+        """Return a password made from the owner's, from which that one cannot be found out."""
+        secret = self._password_file.read_text().strip().encode()
+        return hmac.digest(secret, role_name(self.namespace, part).encode(), "sha256").hex()
 
     def healthy(self) -> bool:
         """Whether the server answers a query."""
@@ -162,6 +176,7 @@ class Postgres(Server):
         )  # fmt: skip
 
     def wait_healthy(self, timeout: float | None = None) -> None:
-        """Wait for an answer, then apply the migrations that are missing."""
+        """Wait for an answer, then apply the migrations that are missing and see to the logins."""
         super().wait_healthy(timeout)
         migrate(self.address, self.namespace)
+        secure(self.address, self.namespace, {part: self._password_of(part) for part in PARTS})

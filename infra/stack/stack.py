@@ -9,12 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+from contracts.database_roles import ADMIN, SINK
 from contracts.errors import ConfigurationError, StoreUnavailable
 from contracts.heartbeat import Heartbeat
 from contracts.kafka import ensure_topics, set_retention
 from contracts.settings import Settings
 from contracts.topics import Topics
-from contracts.workers import CORE_FOLDS, wanted
+from contracts.workers import BY_NAME, CORE_FOLDS, wanted
 from infra.stack import kernels
 from infra.stack.accounts import ensure_admin
 from infra.stack.apache_kafka import ApacheKafka
@@ -132,7 +133,7 @@ class Stack:
         finally:
             # Not waited for: on Ctrl-C the servers must be stopped first, then the threads end.
             pool.shutdown(wait=False, cancel_futures=True)
-        dsn = self.postgres.address
+        dsn = self.postgres.address_of(ADMIN)
         self.settings = replace(self.settings, postgres_dsn=dsn)
         self.create_topics()
         token = ensure_admin(dsn, self.home)
@@ -149,12 +150,18 @@ class Stack:
             set_retention(settings.kafka, configs)
 
     def start_worker(self, name: str, **environ: str) -> Process:
-        """Start one worker with these settings (and more variables); return at once."""
+        """Start one worker with these settings (and more variables); return at once.
+
+        It logs in to PostgreSQL as its own role.
+        """
+        spec = BY_NAME.get(name)
+        dsn = self.postgres.address_of(spec.database if spec else SINK)
+        settings = replace(self.settings, postgres_dsn=dsn)
         process = Process(
             name,
             worker_command(name),
             self.settings.paths.log(name),
-            env={**os.environ, "PYTHONUNBUFFERED": "1", **self.settings.environ(), **environ},
+            env={**os.environ, "PYTHONUNBUFFERED": "1", **settings.environ(), **environ},
         )
         process.start()
         self.workers[name] = process

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
-from contracts.options import RelayTargets
+from contracts.database_roles import ADMIN, role_name
+from contracts.environ import variables
+from contracts.options import DatabaseLogins, RelayTargets
 from contracts.settings import Settings
 from contracts.snowflake import Snowflake
 from contracts.workers import BY_NAME, ERASER, RESULTS_SINK, SNOWFLAKE_SINK, WORKERS
@@ -77,8 +79,26 @@ def test_snowflake_is_switched_on_by_its_profile(services: dict[str, Any]) -> No
         assert (found.user, found.database) == (f"SEGUE_{role}", "SEGUE")
 
 
+def test_each_process_logs_in_as_its_own_role(services: dict[str, Any]) -> None:
+    ours = {name: service for name, service in services.items() if "build" in service}
+    logins = {
+        name: service["environment"]["SEGUE_POSTGRES_DSN"].partition("//")[2].partition(":")[0]
+        for name, service in ours.items()
+    }
+    expected = {
+        name: role_name("segue", BY_NAME[name].database) for name in ours if name in BY_NAME
+    }
+    commands = dict.fromkeys(("nightly", "command"), role_name("segue", ADMIN))
+    assert logins == {**expected, **commands, "init": "segue"}
+    given = {v.name for v in variables(DatabaseLogins)}
+    assert given <= set(services["init"]["environment"])
+    for name in ours.keys() - {"init"}:
+        assert given.isdisjoint(services[name]["environment"])
+
+
 def test_commands_and_settings_exist(services: dict[str, Any]) -> None:
     known = {f"SEGUE_{field.name.upper()}" for field in fields(Settings)}
+    known |= {variable.name for variable in variables(DatabaseLogins)}
     snowflake = [field.name.upper() for field in fields(Snowflake)] + ["PRIVATE_KEY_FILE"]
     known |= {f"SEGUE_SNOWFLAKE_{name}" for name in snowflake}
     known |= {f"SEGUE_SNOWFLAKE_ERASER_{name}" for name in snowflake}

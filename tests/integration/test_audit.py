@@ -12,7 +12,10 @@ import psycopg
 import pytest
 from typer.testing import CliRunner
 
+from batch.audit_head import audit_head
+from batch.runs import NightlyRun, Runs
 from contracts.audit import INSERT, entry
+from contracts.settings import Settings
 from infra.cli.commands.audit import app
 from infra.operations.audit import trail
 from infra.stack.migrations import migrate
@@ -113,6 +116,25 @@ def test_a_tail_that_was_cut_off_needs_a_noted_head(database: Connection) -> Non
     assert found == ["row 5 and what followed are missing at the end"]
 
 
+def test_a_chain_that_was_rewritten_as_a_whole_needs_a_noted_head(database: Connection) -> None:
+    heads = [f"{row.seq}:{row.hash.hex()}" for row in trail.rows(database)]
+    assert trail.verify(trail.rows(database), *heads).problems == []
+    rewrite = """
+        do $$
+        declare r record; before bytea := '\\x';
+        begin
+            for r in select * from audit order by seq loop
+                update audit set previous = before, detail = '', hash = audit_hash(
+                    before, seq, at, actor, action, subject, origin, outcome, '')
+                where seq = r.seq returning hash into before;
+            end loop;
+        end $$
+    """
+    assert tamper(database, rewrite) == []  # by itself it looks whole
+    found = trail.verify(trail.rows(database), heads[1], heads[4]).problems
+    assert found == [f"row {seq} is not the one that was noted" for seq in (2, 5)]
+
+
 def test_writers_at_once_make_one_chain(database: Connection, postgres: Postgres) -> None:
     others = [psycopg.connect(postgres.address, autocommit=True) for _ in range(4)]
     try:
@@ -141,6 +163,26 @@ def test_the_commands(
     whole = CliRunner().invoke(app, ["verify"])
     assert (whole.exit_code, "whole" in whole.stdout) == (0, True)
     assert CliRunner().invoke(app, ["verify", "--expect", "5:" + "0" * 64]).exit_code == 1
+    # What a nightly run of this home noted is compared.
+    monkeypatch.setenv("SEGUE_HOME", str(tmp_path))
+    settings = Settings.from_env()
+    head = audit_head(settings)
+    assert head is not None
+    assert head.startswith("5:")
+    night = "2024-01-01"
+    run = NightlyRun(id=f"{night}-duckdb-1", date=night, target="duckdb", started_at="", steps=[])
+    run.audit_head = head
+    Runs(settings.paths.runs).save(run)
+    noted = CliRunner().invoke(app, ["verify", "--json"])
+    assert json.loads(noted.stdout)["noted_heads"] == 1
+    assert noted.exit_code == 0
+    run.audit_head = "6:" + "0" * 64
+    Runs(settings.paths.runs).save(run)
+    cut = CliRunner().invoke(app, ["verify"])
+    assert cut.exit_code == 1
+    assert "row 6 and what followed are missing at the end" in cut.stdout
+    run.audit_head = None
+    Runs(settings.paths.runs).save(run)
     tamper(database, "delete from audit where seq = 1")
     broken = CliRunner().invoke(app, ["verify", "--json"])
     assert broken.exit_code == 1

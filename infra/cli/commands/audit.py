@@ -11,9 +11,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from batch.runs import Runs
 from contracts.errors import ConfigurationError
 from infra.operations.audit import trail
-from infra.operations.database import connected
+from infra.operations.database import connected, postgres
+from infra.stack.running import running
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 app.info.help = "Read the audit trail and prove that it is whole."
@@ -83,21 +85,25 @@ def verify(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Recompute the chain; exit 1 where a row was altered, is missing or stands elsewhere."""
+    """Recompute the chain; exit 1 where a row was altered, is missing or stands elsewhere.
+
+    Heads that nightly runs of this home noted are compared too: whoever rewrites the whole chain in
+    the database would have to rewrite their records as well.
+    """
     if expect is not None and not re.fullmatch(r"\d+:[0-9a-f]{64}", expect):
         raise ConfigurationError("--expect takes what `segue audit verify` printed as its head")
-    with connected(home) as connection:
-        verdict = trail.verify(trail.rows(connection), expect)
+    settings = running(home).settings
+    noted = [run.audit_head for run in Runs(settings.paths.runs).all() if run.audit_head]
+    with postgres(settings.postgres_dsn) as connection:
+        verdict = trail.verify(trail.rows(connection), *noted, *([expect] if expect else []))
     if json:
-        typer.echo(
-            jsonlib.dumps(
-                {"rows": verdict.rows, "head": verdict.head, "problems": verdict.problems}
-            )
-        )
+        said = {"rows": verdict.rows, "head": verdict.head, "problems": verdict.problems}
+        typer.echo(jsonlib.dumps({**said, "noted_heads": len(noted)}))
     else:
         for problem in verdict.problems:
             typer.echo(problem)
         state = "broken" if verdict.problems else "whole"
         typer.echo(f"{verdict.rows} rows, the chain is {state}; head {verdict.head}")
+        typer.echo(f"compared with the heads that {len(noted)} nightly runs noted")
     if verdict.problems:
         raise typer.Exit(1)

@@ -6,10 +6,14 @@ import sys
 
 import typer
 
+from contracts.database_roles import ADMIN, API, PARTS, SINK, role_name
+from contracts.environ import read
 from contracts.kafka import ensure_topics, set_retention
+from contracts.options import DatabaseLogins
 from contracts.settings import Settings
 from contracts.topics import Topics
 from infra.stack.accounts import ensure_admin
+from infra.stack.grants import secure
 from infra.stack.migrations import migrate
 
 
@@ -28,6 +32,17 @@ def init() -> None:
         typer.echo(f"retention: {days}{', now also in ' if changed else ''}{', '.join(changed)}")
     applied = migrate(settings.postgres_dsn, settings.namespace)
     typer.echo(f"schema {settings.namespace}: {', '.join(applied) or 'up to date'}")
+    logins = read(DatabaseLogins)
+    passwords = {
+        API: logins.api_password,
+        SINK: logins.sink_password,
+        ADMIN: logins.admin_password,
+    }
+    given = [role_name(settings.namespace, part) for part in PARTS if passwords[part]]
+    if secure(settings.postgres_dsn, settings.namespace, passwords):
+        typer.echo(f"database roles: granted; logins: {', '.join(given) or 'as they were'}")
+    else:
+        typer.echo("database roles: not made, this login may not create roles (infra/postgres)")
     token = ensure_admin(settings.postgres_dsn, settings.home)
     # Not where it is kept for ever, such as the log of a container.
     place = settings.paths.admin_token

@@ -86,18 +86,19 @@ def rows(connection: Connection, after: int = 0) -> Iterator[Row]:
         after = page[-1][0]
 
 
-def verify(found: Iterator[Row], expected_head: str | None = None) -> Verdict:
+def verify(found: Iterator[Row], *noted: str) -> Verdict:
     """Recompute the chain.
 
     Parameters
     ----------
-    expected_head
-        A head noted earlier: its row must still be there, unchanged.
+    noted
+        Heads noted earlier: their rows must still be there, unchanged.
     """
     problems: list[str] = []
     count, last, before = 0, 0, b""
-    head_row = int(expected_head.partition(":")[0]) if expected_head else 0
-    head_seen = not expected_head
+    heads: dict[int, set[str]] = {}
+    for each in noted:
+        heads.setdefault(int(each.partition(":")[0]), set()).add(each)
     for row in found:
         count += 1
         if row.seq != last + 1:
@@ -107,13 +108,11 @@ def verify(found: Iterator[Row], expected_head: str | None = None) -> Verdict:
             problems.append(f"row {row.seq} does not follow row {last}: one was put in its place")
         if row.expected() != row.hash:
             problems.append(f"row {row.seq} was altered")
-        if row.seq == head_row:
-            head_seen = True
-            if expected_head != _head(row):
-                problems.append(f"row {row.seq} is not the one that was noted")
+        if heads.pop(row.seq, {_head(row)}) != {_head(row)}:
+            problems.append(f"row {row.seq} is not the one that was noted")
         last, before, head = row.seq, row.hash, _head(row)
-    if not head_seen:
-        problems.append(f"row {head_row} and what followed are missing at the end")
+    if missing := [row for row in heads if row > last]:
+        problems.append(f"row {min(missing)} and what followed are missing at the end")
     return Verdict(count, head if count else "0:", problems)
 
 
