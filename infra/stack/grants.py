@@ -117,7 +117,7 @@ def _grant(connection: Connection, namespace: str) -> None:
     allow(API, "insert", ["audit"])
     allow(SINK, "select, insert, update, delete", _HISTORY)
     allow(SINK, "insert", ["audit"])
-    allow(ADMIN, "select, insert, update, delete", tables)
+    allow(ADMIN, "select, insert, update, delete, truncate", tables)
     allow(ADMIN, "select", [*views, "schema_migrations"])
     allow(ADMIN, "select, insert", ["audit"])
     if connection.info.server_version >= _MAINTAIN:
