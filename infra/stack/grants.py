@@ -27,7 +27,8 @@ _HISTORY = (
 #: Functions the API calls; all else it does with views and the statements of contracts.
 _API_CALLS = (
     "pseudonym", "ask_erasure", "remember_import", "held_tables", "held_rows", "audited",
-    "set_account_settings",     "catalogue_spellings", "catalogue_track_named", "catalogue_words",
+    "set_account_settings", "verify_audit", "catalogue_spellings", "catalogue_track_named",
+    "catalogue_words",
 )  # fmt: skip
 #: Nobody but the owner changes these, or reads the second.
 _GUARDED = ("audit", "audit_secret", "schema_migrations")

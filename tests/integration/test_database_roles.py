@@ -59,7 +59,12 @@ def test_the_api_reads_views_and_writes_by_its_statements(logins: dict[Part, Con
     api = logins[API]
     for view in VIEWS:
         api.execute(f"select * from {view} limit 0".encode())
-    for view in ("held_rows('plays', 'roles-ada')", "audited('roles-ada')", "held_tables()"):
+    for view in (
+        "held_rows('plays', 'roles-ada')",
+        "audited('roles-ada')",
+        "held_tables()",
+        "verify_audit()",
+    ):
         api.execute(f"select {view}".encode())
     api.execute("select catalogue_spellings('a'), catalogue_track_named('a', 'b', array['c'])")
     session = token_row("session", "roles-ada", ("scrobbler",))

@@ -5,6 +5,7 @@ alter function pseudonym(text) security definer;
 alter function ask_erasure(text, uuid) security definer;
 alter function remember_import(text, text, bigint) security definer;
 alter function audited(text) security definer;
+alter function verify_audit() security definer;
 alter function set_account_settings(text, text, text) security definer;
 
 do $$
