@@ -21,7 +21,7 @@ Connection = psycopg.Connection[Any]
 _VIEW = re.compile(r"\w+_v\d+")
 #: Tables the history sink writes.
 _HISTORY = (
-    "plays", "merged_plays", "merges", "kept_apart", "listener_clients", "listen_counts",
+    "plays", "merged_plays", "merges", "kept_apart", "recording_keys", "listen_counts",
     "history_fence", "feedback", "feedback_fence",
 )  # fmt: skip
 #: Functions the API calls; all else it does with views and the statements of contracts.
