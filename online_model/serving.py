@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from contracts.features import HEADER_BYTES, PLAY_BYTES
 from online_model._numba import compiled, inner
 from online_model.candidates import gather
 from online_model.features import ANY, E_COUNT, FEATURES
@@ -16,9 +15,6 @@ from online_model.scratch import END, WINDOW_PLAYS, Scratch, find_slot
 from online_model.state import FORTNIGHT, POPULAR, TRACKS, Array, State
 
 EXCLUDED = np.float32(-3e38)
-# Numpy integers: with literals numba would compile ``serve`` once more.
-_ONE: int = np.int64(1)  # type: ignore[assignment]
-_NONE: int = np.int64(0)  # type: ignore[assignment]
 
 
 @inner
@@ -161,75 +157,6 @@ def serve(
             out.features[n, f] = scratch.features[f, slot]
         n += 1
     return n, known
-
-
-@inner
-def _big_endian(blob: Array, at: int, width: int) -> np.uint64:
-    value = np.uint64(0)
-    for k in range(width):
-        value = (value << np.uint64(8)) | np.uint64(blob[at + k])
-    return value
-
-
-@compiled
-def serve_blobs(
-    state: State,
-    scratch: Scratch,
-    blobs: Array,
-    ends: Array,
-    now: int,
-    tasks: Array,
-    lengths: Array,
-    slots: Array,
-    counts: Array,
-    known: Array,
-    indices: Array,
-    scores: Array,
-    features: Array,
-) -> None:
-    """Rank for many listeners by their blobs of the feature store (:mod:`contracts.features`).
-
-    One call for many: handing all arrays of a state to compiled code costs as much as a tenth of a
-    ranking. The lists are those of :func:`serve` with ``just_played`` 1 and no artist cap.
-
-    Parameters
-    ----------
-    blobs, ends
-        Sound blobs, one after the other, u8; where each ends, i64, shape (n,).
-    tasks, lengths
-        Task and most tracks of each list, i64, shape (n,).
-    slots
-        Working memory, i64, two rows as long as the longest list.
-    counts, known, indices, scores, features
-        What :func:`serve` returns and fills for each; shapes (n,), (n,), (n, k), (n, k), (n, k, F).
-    """
-    room = scratch.tracks.shape[0]
-    start = 0
-    for i in range(ends.shape[0]):
-        hidden = np.empty(np.int64(_big_endian(blobs, start + 2, 2)), np.uint64)
-        at = start + HEADER_BYTES
-        for q in range(hidden.shape[0]):
-            hidden[q] = _big_endian(blobs, at, 8)
-            at += 8
-        every = (ends[i] - at) // PLAY_BYTES
-        plays = min(every, room)
-        at += (every - plays) * PLAY_BYTES
-        tracks, ratios = np.empty(plays, np.uint64), np.empty(plays, np.uint8)
-        seconds = np.empty(plays, np.int64)
-        for k in range(plays):
-            seconds[k] = np.int64(_big_endian(blobs, at, 4))
-            tracks[k] = _big_endian(blobs, at + 4, 8)
-            ratios[k] = blobs[at + 12]
-            at += PLAY_BYTES
-        n = lengths[i]
-        counts[i], known[i] = serve(
-            state,
-            scratch,
-            Window(tracks, seconds, ratios),
-            Wanted(now, tasks[i], hidden, _ONE, _NONE),
-            ListRoom(slots[0, :n], slots[1, :n], indices[i, :n], scores[i, :n], features[i, :n]),
-        )
-        start = ends[i]
 
 
 @compiled
