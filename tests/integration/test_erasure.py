@@ -296,7 +296,7 @@ def test_rows_that_come_back_keep_an_erasure_open(
     second = int(time.time()) - START
     put(stack, topics.plays, submission(user, (second, 1)))
     stack.wait_applied(60)
-    with psycopg.connect(stack.settings.postgres_dsn, autocommit=True) as connection:
+    with psycopg.connect(stack.postgres.address, autocommit=True) as connection:
         connection.execute(
             "create table backup_of_plays as select * from plays where user_id = %s", (user,)
         )
