@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
-import random
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import httpx
 import msgspec
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
+from tenacity.stop import stop_base
 
-from batch.collectors.policy import Policy, backoff, retry_after
+from batch.collectors.policy import retry_after
 from contracts.errors import ConfigurationError, StoreUnavailable
+from contracts.retries import Backoff, TryAgain, error_of
 
 #: Plays per request; the API accepts up to 1,000.
 BATCH = 500
 #: Requests at once; each listener's plays go through one of them, in order.
 LANES = 4
 _AGAIN = frozenset({429, 500, 502, 503, 504})
-_POLICY = Policy(first_wait=0.25, longest_wait=2.0)
-#: Seconds: a longer Retry-After is not slept through in one go.
-_LONGEST_NAP = 60.0
+#: A longer Retry-After than ``most_asked`` is not slept through in one go.
+_PAUSES = Backoff(0.25, 2.0, most_asked=60.0)
+_BUSY = "busy"
 
 
 class Result(msgspec.Struct):
@@ -39,6 +40,20 @@ class _Answer(msgspec.Struct):
 _ANSWER = msgspec.json.Decoder(_Answer)
 
 
+class _GivesUp(stop_base):
+    """Stops when nothing worked for so many seconds; a 429 counts as working."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._since = time.monotonic()
+
+    def __call__(self, retry_state: RetryCallState) -> bool:
+        error, now = error_of(retry_state), time.monotonic()
+        if isinstance(error, TryAgain) and error.cause == _BUSY:
+            self._since = now
+        return now - self._since > self._seconds
+
+
 @dataclass(slots=True)
 class Poster:
     """Sends bodies of plays.
@@ -54,7 +69,6 @@ class Poster:
     client: httpx.AsyncClient
     give_up_after: float
     retries: int = 0
-    _rng: random.Random = field(default_factory=random.Random)
 
     async def send(self, body: bytes) -> list[Result]:
         """Send ``{"plays": [...]}`` and return one result a play.
@@ -66,31 +80,35 @@ class Poster:
         ConfigurationError
             It refuses us for good (wrong token, wrong address).
         """
-        deadline = time.monotonic() + self.give_up_after
-        attempt = 0
-        while True:
-            attempt += 1
-            wait = None
-            try:
-                response = await self.client.post("/v1/plays", content=body)
-            except httpx.TransportError as error:
-                problem = f"{type(error).__name__}: {error}"
-            else:
-                if response.status_code in (202, 400):
-                    return self._results(response)
-                if response.status_code not in _AGAIN:
-                    raise self._refusal(response)
-                if response.status_code == 429:
-                    deadline = time.monotonic() + self.give_up_after
-                problem = f"HTTP {response.status_code}"
-                wait = retry_after(response.headers, time.time())
-            if time.monotonic() > deadline:
-                raise StoreUnavailable(
-                    f"the API at {self.client.base_url} did not come back: {problem}"
-                )
-            self.retries += 1
-            pause = backoff(_POLICY, min(attempt, 10), self._rng)
-            await asyncio.sleep(max(pause, min(wait or 0.0, _LONGEST_NAP)))
+        send = AsyncRetrying(
+            retry=retry_if_exception_type(TryAgain),
+            stop=_GivesUp(self.give_up_after),
+            wait=_PAUSES,
+            before_sleep=self._count,
+            reraise=True,
+        )
+        try:
+            return await send(self._send_once, body)
+        except TryAgain as error:
+            raise StoreUnavailable(
+                f"the API at {self.client.base_url} did not come back: {error}"
+            ) from None
+
+    async def _send_once(self, body: bytes) -> list[Result]:
+        try:
+            response = await self.client.post("/v1/plays", content=body)
+        except httpx.TransportError as error:
+            raise TryAgain(f"{type(error).__name__}: {error}") from None
+        status = response.status_code
+        if status in _AGAIN:
+            after = retry_after(response.headers, time.time())
+            raise TryAgain(f"HTTP {status}", _BUSY if status == 429 else "", after)
+        if status in (202, 400):
+            return self._results(response)
+        raise self._refusal(response)
+
+    def _count(self, _state: RetryCallState) -> None:
+        self.retries += 1
 
     def _results(self, response: httpx.Response) -> list[Result]:
         try:

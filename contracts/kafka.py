@@ -16,11 +16,12 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
     OffsetSpec,
     TopicDescription,
 )
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
 
 from contracts.errors import BrokerUnavailable, ConfigurationError
 
 _TIMEOUT = 10.0
-#: What a broker answers while the news of a topic just made, or of its leader, is under way in it.
+#: What a broker answers while metadata of a new topic or of a new leader is still propagating.
 _NOT_YET = {"UNKNOWN_TOPIC_OR_PART", "LEADER_NOT_AVAILABLE", "NOT_LEADER_FOR_PARTITION"}
 #: The client's own timeouts and ours run out at about the same moment: either may be first.
 _TROUBLE = (KafkaException, TimeoutError)
@@ -31,15 +32,19 @@ def _said(error: Exception) -> str:
     return str(error) or f"no answer within {_TIMEOUT:g} s"
 
 
+def _is_not_yet(error: BaseException) -> bool:
+    return isinstance(error, KafkaException) and error.args[0].name() in _NOT_YET
+
+
 def _once_known(ask: Callable[..., T], *about: object) -> T:
-    deadline = time.monotonic() + _TIMEOUT
-    while True:
-        try:
-            return ask(*about)
-        except KafkaException as error:
-            if error.args[0].name() not in _NOT_YET or time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
+    """Ask again while the broker's metadata is on its way."""
+    call = Retrying(
+        retry=retry_if_exception(_is_not_yet),
+        stop=stop_after_delay(_TIMEOUT),
+        wait=wait_fixed(0.1),
+        reraise=True,
+    )
+    return call(ask, *about)
 
 
 def _admin(bootstrap: str) -> AdminClient:

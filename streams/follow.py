@@ -29,9 +29,11 @@ from typing import Any, Protocol, TypeVar
 
 import uvloop
 from faust.types import TP
+from tenacity import AsyncRetrying, retry_if_exception_type
 
 from contracts.errors import BrokerUnavailable, StoreUnavailable
 from contracts.features import Keys
+from contracts.retries import error_of
 from contracts.topics import Topic
 from streams.app import commit, make_app, start
 from streams.beginning import reading_from
@@ -39,7 +41,7 @@ from streams.buffer import Buffer
 from streams.decode import Record
 from streams.fetching import listen
 from streams.log_watch import LogWatch
-from streams.worker import Stopped, Worker
+from streams.worker import PAUSES, Stopped, Worker
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -100,6 +102,13 @@ class FaustFollower:
         self._checked = 0.0
         self._known: dict[TP, int] = {}
         self._committed: dict[TP, int] = {}
+        # Made once: making it costs a third of a call, and each run of messages is a call.
+        self._retrying = AsyncRetrying(
+            retry=retry_if_exception_type(StoreUnavailable),
+            wait=PAUSES,
+            sleep=self._rest,
+            before_sleep=lambda state: worker.status.waits("store", str(error_of(state))),
+        )
         self.app = make_app(worker.settings, group, self._positions)
         for topic in fold.topics:
             agent = self.app.agent(self.app.topic(topic), name=f"{group}.{topic.kind}")
@@ -233,18 +242,14 @@ class FaustFollower:
         raise BrokerUnavailable(f"Faust stopped: {self.app.crash_reason!r}")
 
     async def _patiently(self, attempt: Callable[[], Awaitable[T]]) -> T:
-        pause = 0.1
-        while True:
-            try:
-                result = await attempt()
-            except StoreUnavailable as error:
-                self.worker.status.waits("store", str(error))
-                if await self._stops_within(pause):
-                    raise Stopped from None
-                pause = min(2 * pause, 3.0)
-                continue
-            self.worker.status.goes_on("store")
-            return result
+        """Call until it works, with growing pauses while the store is down."""
+        result = await self._retrying(attempt)
+        self.worker.status.goes_on("store")
+        return result
+
+    async def _rest(self, seconds: float) -> None:
+        if await self._stops_within(seconds):
+            raise Stopped
 
     async def _finish(self, tasks: set[asyncio.Task[Any]]) -> None:
         """Let the batch in flight end, then end the loops."""

@@ -11,10 +11,13 @@ from collections.abc import Callable
 from types import FrameType
 from typing import TypeVar
 
+from tenacity import Retrying, retry_if_exception_type
+
 from contracts.erased import Erased
 from contracts.errors import BrokerUnavailable, SegueError, StoreUnavailable
 from contracts.kafka import ensure_topics
 from contracts.log_limit import LogLimit
+from contracts.retries import Backoff, error_of
 from contracts.settings import Settings
 from contracts.topics import Topics
 from streams.decode import Decoder
@@ -27,7 +30,8 @@ T = TypeVar("T")
 _THREAD_SECONDS = 2.0
 #: A worker that was told to stop ends after so long at the latest; longer than all orderly waits.
 STOP_SECONDS = 25.0
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 3.0
+#: Between attempts while a store or the broker is down.
+PAUSES = Backoff(0.1, 3.0)
 
 
 class Stopped(Exception):
@@ -80,18 +84,20 @@ class Worker:
         Stopped
             The worker was told to stop meanwhile.
         """
-        pause = _FIRST_PAUSE
-        while True:
-            try:
-                result = attempt()
-            except (StoreUnavailable, BrokerUnavailable) as error:
-                self.status.waits(part or self.name, str(error))
-                if self.stopping.wait(pause):
-                    raise Stopped from None
-                pause = min(2 * pause, _LONGEST_PAUSE)
-                continue
-            self.status.goes_on(part or self.name)
-            return result
+        who = part or self.name
+        call = Retrying(
+            retry=retry_if_exception_type((StoreUnavailable, BrokerUnavailable)),
+            wait=PAUSES,
+            sleep=self._rest,
+            before_sleep=lambda state: self.status.waits(who, str(error_of(state))),
+        )
+        result = call(attempt)
+        self.status.goes_on(who)
+        return result
+
+    def _rest(self, seconds: float) -> None:
+        if self.stopping.wait(seconds):
+            raise Stopped
 
     def find_logs(self) -> dict[str, str]:
         """Make missing topics and return ``topic -> log id``, waiting for the broker.

@@ -12,6 +12,7 @@ from redis.asyncio import Connection, ConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+from tenacity import AsyncRetrying, retry_if_exception_type, wait_fixed
 
 from contracts.breaker import Breaker
 from contracts.errors import StoreUnavailable
@@ -176,16 +177,14 @@ class FeatureReader:
         task.add_done_callback(self._connecting.discard)
 
     async def _make_ready(self, connection: Connection) -> None:
-        while True:
+        async def connect() -> None:
             await connection.disconnect(nowait=True)
-            try:
-                async with asyncio.timeout(CONNECT_SECONDS):
-                    await connection.connect()  # type: ignore[no-untyped-call]
-            except (RedisError, OSError, TimeoutError):
-                await asyncio.sleep(PAUSE_SECONDS)
-            else:
-                self._ready.put_nowait(connection)
-                return
+            async with asyncio.timeout(CONNECT_SECONDS):
+                await connection.connect()  # type: ignore[no-untyped-call]
+
+        failed = retry_if_exception_type((RedisError, OSError, TimeoutError))
+        await AsyncRetrying(retry=failed, wait=wait_fixed(PAUSE_SECONDS))(connect)
+        self._ready.put_nowait(connection)
 
     async def close(self) -> None:
         """Let go of the connections."""

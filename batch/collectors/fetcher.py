@@ -8,20 +8,21 @@ import random
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 from urllib.parse import urlencode
 
 import httpx
 import msgspec
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
 
 from batch.collectors.archive import Archive, ArchivedAnswer
 from batch.collectors.cache import Cache, Cached
 from batch.collectors.errors import SourceRefused, SourceUnavailable
 from batch.collectors.pace import Clock, Pace, Sleep
-from batch.collectors.policy import backoff, retry_after
+from batch.collectors.policy import retry_after
 from batch.collectors.source import Outcome, Source
 from batch.collectors.tally import Tally, count
 from contracts.breaker import Breaker
+from contracts.retries import Backoff, TryAgain, error_of
 
 _LOG = logging.getLogger(__name__)
 
@@ -37,17 +38,13 @@ class Wall:
 
 
 @dataclass(frozen=True, slots=True)
-class _Attempt:
-    """What one request brought: an answer, or a cause to try again with a time to wait."""
+class _Answer:
+    """What one request brought."""
 
     status: int = 0
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
-    document: Any = None
     missing: bool = False
-    cause: str = ""
-    problem: str = ""
-    wait: float | None = None
 
 
 class Fetcher:
@@ -80,6 +77,7 @@ class Fetcher:
         self._breaker = Breaker(
             policy.breaker_rest, after=policy.breaker_after, clock=self._wall.monotonic
         )
+        self._pauses = Backoff(policy.first_wait, policy.longest_wait, rng=self._wall.rng)
         self._room = asyncio.Semaphore(policy.concurrency)
         self._http = httpx.AsyncClient(
             headers={"user-agent": "segue/0.1", "accept": "application/json", **source.headers},
@@ -113,18 +111,18 @@ class Fetcher:
             self.tally.fresh += 1
             return self._keep(what, path, asked, 304, held.body)
         async with self._room:
-            attempt = await self._call(question, path, asked, held)
-        if attempt.missing:
+            answer = await self._call(question, path, asked, held)
+        if answer.missing:
             self.tally.missing += 1
             # Kept too: that there is nothing is an answer, and a resumed run need not ask again.
-            self._keep(what, path, asked, 404, attempt.body)
+            self._keep(what, path, asked, 404, answer.body)
             return None
-        if attempt.status == 304 and held is not None:
+        if answer.status == 304 and held is not None:
             self.tally.unchanged += 1
             return self._keep(what, path, asked, 304, held.body)
         if self._cache is not None:
-            self._cache.put(question, attempt.body, attempt.headers, self._wall.epoch())
-        return self._keep(what, path, asked, attempt.status, attempt.body)
+            self._cache.put(question, answer.body, answer.headers, self._wall.epoch())
+        return self._keep(what, path, asked, answer.status, answer.body)
 
     def _keep(
         self, what: str, path: str, params: dict[str, str], status: int, body: bytes
@@ -140,73 +138,89 @@ class Fetcher:
 
     async def _call(
         self, question: str, path: str, params: dict[str, str], held: Cached | None
-    ) -> _Attempt:
-        policy, tally = self.source.policy, self.tally
+    ) -> _Answer:
+        """Ask until there is an answer, as the source's policy allows."""
+        policy, failed = self.source.policy, self.tally.failed
         conditions = held.conditions() if held is not None else {}
-        tally.calls += 1
-        for number in range(1, policy.attempts + 1):
-            if (rest := self._breaker.rests_for()) > 0:
-                count(tally.failed, "breaker-open")
-                raise SourceUnavailable(
-                    f"{self.source.name} keeps failing or asks for a rest of {rest:.0f} s; "
-                    "run the same command again later, it goes on where it stopped"
-                )
-            await self._pace.slot()
-            tally.attempts += 1
-            try:
-                attempt = await self._attempt(path, params, conditions)
-            except SourceRefused:
-                self._breaker.succeeded()  # it answers, only not to our liking
-                count(tally.failed, "refused")
-                raise
-            if not attempt.cause:
-                self._breaker.succeeded()
-                return attempt
-            self._breaker.failed()
-            last = number == policy.attempts
-            wanted = attempt.wait or 0.0
-            too_long = wanted > policy.longest_retry_after
-            if too_long:  # nor are the questions after this one to be asked
-                self._breaker.open_for(wanted)
-            tally.breaker_opened = self._breaker.times_opened
-            if last or too_long:
-                count(tally.failed, attempt.cause)
-                raise SourceUnavailable(
-                    f"{self.source.name}: {question}: {attempt.problem}"
-                    + (
-                        f"; it asks to come back in {wanted:.0f} s"
-                        if too_long
-                        else f" ({number} attempts)"
-                    )
-                )
-            count(tally.retries, attempt.cause)
-            wait = backoff(policy, number, self._wall.rng)
-            if attempt.wait is not None:
-                wait = max(wait, attempt.wait)
-                self._pace.pause(attempt.wait)  # it is meant for all of us, not for this call
-            _LOG.info("%s: %s, again in %.1f s", self.source.name, attempt.problem, wait)
-            await self._wall.sleep(wait)
-        raise AssertionError("a policy has at least one attempt")
+        self.tally.calls += 1
+        call = AsyncRetrying(
+            retry=retry_if_exception(self._may_try_again),
+            stop=stop_after_attempt(policy.attempts),
+            wait=self._pauses,
+            sleep=self._wall.sleep,
+            before_sleep=self._before_sleep,
+            reraise=True,
+        )
+        try:
+            return await call(self._attempt, path, params, conditions)
+        except SourceRefused:
+            count(failed, "refused")
+            raise
+        except TryAgain as error:
+            count(failed, error.cause)
+            end = f" ({policy.attempts} attempts)"
+            if self._too_long(error):
+                end = f"; it asks to come back in {error.after:.0f} s"
+            raise SourceUnavailable(f"{self.source.name}: {question}: {error}{end}") from None
+
+    def _too_long(self, error: TryAgain) -> bool:
+        return (error.after or 0.0) > self.source.policy.longest_retry_after
+
+    def _may_try_again(self, error: BaseException) -> bool:
+        return isinstance(error, TryAgain) and not self._too_long(error)
+
+    def _before_sleep(self, state: RetryCallState) -> None:
+        error = error_of(state)
+        assert isinstance(error, TryAgain)
+        count(self.tally.retries, error.cause)
+        if error.after is not None:
+            self._pace.pause(error.after)  # it is meant for all of us, not for this call
+        _LOG.info("%s: %s, again in %.1f s", self.source.name, error, state.upcoming_sleep)
 
     async def _attempt(
         self, path: str, params: dict[str, str], conditions: Mapping[str, str]
-    ) -> _Attempt:
+    ) -> _Answer:
+        """Send one request, when the pace allows it, and let the breaker know what came of it."""
+        if (rest := self._breaker.rests_for()) > 0:
+            count(self.tally.failed, "breaker-open")
+            raise SourceUnavailable(
+                f"{self.source.name} keeps failing or asks for a rest of {rest:.0f} s; "
+                "run the same command again later, it goes on where it stopped"
+            )
+        await self._pace.slot()
+        self.tally.attempts += 1
+        try:
+            answer = await self._answer(path, params, conditions)
+        except SourceRefused:
+            self._breaker.succeeded()  # it answers, only not to our liking
+            raise
+        except TryAgain as error:
+            self._breaker.failed()
+            if self._too_long(error):  # nor are the questions after this one to be asked
+                self._breaker.open_for(error.after or 0.0)
+            self.tally.breaker_opened = self._breaker.times_opened
+            raise
+        self._breaker.succeeded()
+        return answer
+
+    async def _answer(
+        self, path: str, params: dict[str, str], conditions: Mapping[str, str]
+    ) -> _Answer:
         source = self.source
         try:
             async with asyncio.timeout(source.policy.timeout):
                 status, headers, body = await self._request(path, params, conditions)
         except TimeoutError:
-            return _Attempt(cause="timeout", problem=f"no whole answer in {source.policy.timeout}s")
-        except httpx.TimeoutException as error:
-            return _Attempt(cause="timeout", problem=type(error).__name__)
+            raise TryAgain(f"no whole answer in {source.policy.timeout}s", "timeout") from None
         except httpx.HTTPError as error:
+            cause = "timeout" if isinstance(error, httpx.TimeoutException) else "transport"
             # The text of httpx errors may hold the URL, and with it the API key.
-            return _Attempt(cause="transport", problem=type(error).__name__)
+            raise TryAgain(type(error).__name__, cause) from None
         if body is None:
-            return _Attempt(cause="too-large", problem=f"more than {source.policy.largest_body} B")
+            raise TryAgain(f"more than {source.policy.largest_body} B", "too-large")
         self.tally.bytes += len(body)
         if status == 304 and conditions:
-            return _Attempt(status=304)
+            return _Answer(status=304)
         try:
             document = msgspec.json.decode(body)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -215,13 +229,9 @@ class Fetcher:
         if verdict.outcome is Outcome.REFUSED:
             raise SourceRefused(f"{source.name} refuses {path}: {verdict.message}")
         if verdict.outcome is Outcome.RETRY:
-            return _Attempt(
-                cause=verdict.cause,
-                problem=verdict.message,
-                wait=retry_after(headers, self._wall.epoch()),
-            )
-        missing = verdict.outcome is Outcome.MISSING
-        return _Attempt(status, body, headers, document, missing)
+            after = retry_after(headers, self._wall.epoch())
+            raise TryAgain(verdict.message, verdict.cause, after)
+        return _Answer(status, body, headers, verdict.outcome is Outcome.MISSING)
 
     async def _request(
         self, path: str, params: dict[str, str], conditions: Mapping[str, str]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -44,16 +43,6 @@ class Policy:
     breaker_after: int = 15
     breaker_rest: float = 60.0
     largest_body: int = 32 * 1024 * 1024
-
-
-def backoff(policy: Policy, attempt: int, rng: random.Random) -> float:
-    """Return seconds to wait after the failed attempt number `attempt` (from 1).
-
-    "Full jitter" over the upper half: clients that failed together must not return together, yet
-    a wait near zero would help nobody.
-    """
-    ceiling = min(policy.longest_wait, policy.first_wait * 2.0 ** (attempt - 1))
-    return ceiling * rng.uniform(0.5, 1.0)
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:

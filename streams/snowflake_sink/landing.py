@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from contracts.errors import IncompatibleState
+from contracts.retries import Backoff
 from streams.snowflake_sink.files import RangeFile
 from streams.snowflake_sink.pipe import LoadReport, Pipe
 from streams.snowflake_sink.remote import Remote
@@ -15,9 +16,9 @@ from streams.snowflake_sink.stage import Stage
 
 log = logging.getLogger(__name__)
 
-#: Loads tried before a file is set aside, and the first pause between two, seconds.
-ATTEMPTS, PAUSE = 3, 1.0
-_FIRST_POLL, _LONGEST_POLL = 0.1, 5.0
+#: Loads tried before a file is set aside, and the pauses between two.
+ATTEMPTS, PAUSES = 3, Backoff(2.0, 60.0)
+_POLLS = Backoff(0.2, 10.0, growth=1.5)
 
 
 @dataclass(slots=True)
@@ -40,11 +41,42 @@ class Outcome:
 
 
 @dataclass(slots=True)
-class _Waiting:
+class _Load:
+    """The load of one file.
+
+    Attributes
+    ----------
+    failures, reason
+        Loads that failed, and why the last one did.
+    due
+        When to announce the file again, monotonic seconds; ``None``: it is announced.
+    """
+
     file: RangeFile
     failures: int = 0
     reason: str = ""
-    again_at: float = 0.0
+    due: float | None = None
+
+
+class _Ear:
+    """When to ask for reports again, and whether there were none for too long."""
+
+    def __init__(self, silence: float) -> None:
+        self._silence = silence
+        self.heard()
+
+    def heard(self) -> None:
+        """Note that something happened."""
+        self._since, self._polls = time.monotonic(), 0
+
+    def next_poll(self) -> float:
+        """Return the seconds to wait before asking for reports."""
+        self._polls += 1
+        return _POLLS.pause(self._polls)
+
+    def is_silent(self) -> bool:
+        """Whether nothing happened for the longest time allowed."""
+        return time.monotonic() - self._since > self._silence
 
 
 class Landing:
@@ -82,31 +114,23 @@ class Landing:
         Stopped
             The worker has to end; the next one finishes.
         """
-        outcome = Outcome()
-        waiting = {file: _Waiting(file) for file in files if file.rows}
-        if resumed and waiting:
+        loads = _Loads(self.stage, self.pipe, files)
+        if resumed and loads.open:
             self.pipe.reports()  # those of loads that an earlier process asked for
-            self._ask_raw(waiting, outcome)
-        if waiting:
-            self.pipe.announce(list(waiting))
-        heard, poll = time.monotonic(), _FIRST_POLL
-        while waiting:
-            self.remote.pause(poll)
-            poll = min(poll * 1.5, _LONGEST_POLL)
-            for report in self.pipe.reports():
-                if report.file in waiting:
-                    heard, poll = time.monotonic(), _FIRST_POLL
-                    self._take(report, waiting, outcome)
-            if waiting and time.monotonic() - heard > self.silence:
-                self._ask_raw(waiting, outcome)
-                for state in list(waiting.values()):
-                    if state.failures:  # announced again after a failure, and ignored
-                        self._failed(state, state.reason, waiting, outcome)
-                    else:
-                        state.again_at = time.monotonic()
-                heard = time.monotonic()
-            self._again(waiting, outcome)
-        return outcome
+            loads.ask_raw()
+        if loads.open:
+            self.pipe.announce(list(loads.open))
+        ear = _Ear(self.silence)
+        while loads.open:
+            self.remote.pause(ear.next_poll())
+            if loads.take(self.pipe.reports()):
+                ear.heard()
+            if loads.open and ear.is_silent():
+                loads.ask_raw()
+                loads.give_up_waiting()
+                ear.heard()
+            loads.announce_due()
+        return loads.outcome
 
     def replay(self) -> Outcome:
         """Try to load every file that was set aside once more; errors as :meth:`finish`.
@@ -122,51 +146,68 @@ class Landing:
                 self.stage.release(file)
         return outcome
 
-    def _take(
-        self, report: LoadReport, waiting: dict[RangeFile, _Waiting], outcome: Outcome
-    ) -> None:
-        if report.reason:
-            self._failed(waiting[report.file], report.reason, waiting, outcome)
-        else:
-            self._loaded(report.file, report.rows, waiting, outcome)
 
-    def _loaded(
-        self, file: RangeFile, rows: int, waiting: dict[RangeFile, _Waiting], outcome: Outcome
-    ) -> None:
+class _Loads:
+    """The files of one :meth:`Landing.finish`: those still open, and what became of the others."""
+
+    def __init__(self, stage: Stage, pipe: Pipe, files: Iterable[RangeFile]) -> None:
+        self._stage = stage
+        self._pipe = pipe
+        self.open = {file: _Load(file) for file in files if file.rows}
+        self.outcome = Outcome()
+
+    def take(self, reports: Iterable[LoadReport]) -> int:
+        """Note what the pipe reports; return how many reports were of these files."""
+        known = 0
+        for report in reports:
+            if (load := self.open.get(report.file)) is None:
+                continue
+            known += 1
+            if report.reason:
+                self._failed(load, report.reason)
+            else:
+                self._loaded(report.file, report.rows)
+        return known
+
+    def ask_raw(self) -> None:
+        """Note what RAW holds already."""
+        for file, rows in self._stage.loaded(self.open).items():
+            self._loaded(file, rows)
+
+    def give_up_waiting(self) -> None:
+        """Count a load that was announced again and ignored as failed; announce the others."""
+        for load in list(self.open.values()):
+            if load.failures:
+                self._failed(load, load.reason)
+            else:
+                load.due = time.monotonic()
+
+    def announce_due(self) -> None:
+        """Announce again what has waited long enough."""
+        now = time.monotonic()
+        due = [load for load in self.open.values() if load.due is not None and load.due <= now]
+        if due:
+            self._pipe.announce([load.file for load in due])
+            self.outcome.retries += len(due)
+            for load in due:
+                load.due = None
+
+    def _loaded(self, file: RangeFile, rows: int) -> None:
         if rows != file.rows:
             raise IncompatibleState(
                 f"RAW holds {rows} of the {file.rows} rows of {file.path}: does the pipe say "
                 "ON_ERROR = SKIP_FILE? Delete those rows, then start again"
             )
-        del waiting[file]
-        outcome.rows += rows
+        del self.open[file]
+        self.outcome.rows += rows
 
-    def _failed(
-        self,
-        state: _Waiting,
-        reason: str,
-        waiting: dict[RangeFile, _Waiting],
-        outcome: Outcome,
-    ) -> None:
-        state.failures, state.reason = state.failures + 1, reason
-        if state.failures < ATTEMPTS:
-            state.again_at = time.monotonic() + PAUSE * 2 ** (state.failures - 1)
-            log.warning("load %d of %s failed: %s", state.failures, state.file.path, reason)
+    def _failed(self, load: _Load, reason: str) -> None:
+        load.failures, load.reason = load.failures + 1, reason
+        if load.failures < ATTEMPTS:
+            load.due = time.monotonic() + PAUSES.pause(load.failures)
+            log.warning("load %d of %s failed: %s", load.failures, load.file.path, reason)
             return
-        log.error("set aside after %d loads: %s: %s", ATTEMPTS, state.file.path, reason)
-        self.stage.quarantine(state.file, reason, state.failures)
-        del waiting[state.file]
-        outcome.quarantined += 1
-
-    def _again(self, waiting: dict[RangeFile, _Waiting], outcome: Outcome) -> None:
-        now = time.monotonic()
-        due = [state for state in waiting.values() if 0 < state.again_at <= now]
-        if due:
-            self.pipe.announce([state.file for state in due])
-            outcome.retries += len(due)
-            for state in due:
-                state.again_at = 0.0
-
-    def _ask_raw(self, waiting: dict[RangeFile, _Waiting], outcome: Outcome) -> None:
-        for file, rows in self.stage.loaded(waiting).items():
-            self._loaded(file, rows, waiting, outcome)
+        log.error("set aside after %d loads: %s: %s", ATTEMPTS, load.file.path, reason)
+        self._stage.quarantine(load.file, reason, load.failures)
+        del self.open[load.file]
+        self.outcome.quarantined += 1

@@ -21,6 +21,7 @@ from contracts.errors import StoreUnavailable
 from contracts.events import Submission
 from contracts.features import Keys
 from contracts.heartbeat import Heartbeat
+from contracts.retries import Backoff
 from contracts.settings import Settings
 from infra.operations.audit import trail
 from infra.operations.erasure import snowflake as erasure
@@ -116,7 +117,7 @@ def snowflake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
 def landed(
     snowflake: Deployment, tmp_path: Path, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Landed]:
-    monkeypatch.setattr(landing_module, "PAUSE", 0.02)
+    monkeypatch.setattr(landing_module, "PAUSES", Backoff(0.02, 0.02))
     for name, value in snowflake.environ(snowflake.loader).items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("SEGUE_SNOWFLAKE_ERASER_USER", snowflake.eraser.user)

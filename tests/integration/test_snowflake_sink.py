@@ -12,6 +12,7 @@ import pytest
 
 from contracts.errors import ConfigurationError, StoreUnavailable
 from contracts.events import Submission
+from contracts.retries import Backoff
 from streams.decode import Batch
 from streams.errors import PositionLost
 from streams.snowflake_sink import landing as landing_module
@@ -78,7 +79,7 @@ def log_id(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def landed(snowflake: Deployment, log_id: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Landed]:
-    monkeypatch.setattr(landing_module, "PAUSE", 0.05)
+    monkeypatch.setattr(landing_module, "PAUSES", Backoff(0.05, 0.05))
     made = make(snowflake, log_id)
     yield made
     snowflake.faults.clear()

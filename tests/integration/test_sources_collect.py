@@ -29,7 +29,7 @@ from tests.integration.sources_kit import emptied, find_track
 pytestmark = pytest.mark.integration
 MBID = "5b11f4ce-a62d-471e-81fc-a69a8278c7da"
 OTHER = "a" * 22
-QUICK = Policy(rate=500.0, timeout=0.5, first_wait=0.001, longest_wait=0.01, breaker_after=50)
+QUICK = Policy(rate=500.0, timeout=30.0, first_wait=0.001, longest_wait=0.01, breaker_after=50)
 
 
 @pytest.fixture

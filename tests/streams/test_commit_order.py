@@ -14,6 +14,7 @@ import pytest
 
 from contracts.errors import BrokerUnavailable, StoreUnavailable
 from contracts.events import encode
+from contracts.retries import Backoff
 from contracts.settings import Settings
 from streams import beginning, consume, worker
 from streams.beginning import LogCutOff
@@ -57,7 +58,7 @@ class House:
         monkeypatch.setattr(consume, "Consumer", log.consumer)
         monkeypatch.setattr(beginning, "begin_offsets", lambda *_: dict(self.begins))
         monkeypatch.setattr("streams.decode._check_user", lambda *_: None)  # any partition will do
-        monkeypatch.setattr(worker, "_FIRST_PAUSE", 0.0)
+        monkeypatch.setattr(worker, "PAUSES", Backoff(0.0, 0.0))
 
     def run(self) -> Follower[Any]:
         """Start a process and let it follow the log to its end."""

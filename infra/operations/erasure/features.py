@@ -6,6 +6,13 @@ import time
 
 import numpy as np
 import redis
+from tenacity import (
+    RetryError,
+    Retrying,
+    retry_if_exception_type,
+    stop_after_attempt,
+    wait_fixed,
+)
 
 from contracts.accounts import read_consent
 from contracts.errors import StoreUnavailable
@@ -60,20 +67,27 @@ def forget_play(
     name = Keys(settings.namespace, settings.partitions).listener(target.user_id)
     identity = second.to_bytes(4, "big") + track_key(artist, title).to_bytes(8, "big")
     with feature_store(settings) as client, client.pipeline() as pipe:
-        for _ in range(_ATTEMPTS):
-            try:
-                pipe.watch(name)  # type: ignore[no-untyped-call]
-                blob = pipe.get(name)
-                if not isinstance(blob, bytes):
-                    return {"plays": 0}
-                left = _without(blob, identity)
-                pipe.multi()
-                pipe.set(name, left)
-                pipe.execute()
-                return {"plays": (len(blob) - len(left)) // PLAY_BYTES}
-            except redis.WatchError:
-                time.sleep(0.01)
-    raise StoreUnavailable(f"{name} changes all the time; try again")
+
+        def take_out() -> int:
+            pipe.watch(name)  # type: ignore[no-untyped-call]
+            blob = pipe.get(name)
+            if not isinstance(blob, bytes):
+                return 0
+            left = _without(blob, identity)
+            pipe.multi()
+            pipe.set(name, left)
+            pipe.execute()
+            return (len(blob) - len(left)) // PLAY_BYTES
+
+        call = Retrying(
+            retry=retry_if_exception_type(redis.WatchError),
+            stop=stop_after_attempt(_ATTEMPTS),
+            wait=wait_fixed(0.01),
+        )
+        try:
+            return {"plays": call(take_out)}
+        except RetryError:
+            raise StoreUnavailable(f"{name} changes all the time; try again") from None
 
 
 def _without(blob: bytes, identity: bytes) -> bytes:

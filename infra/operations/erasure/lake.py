@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_attempt
 
 from contracts.errors import StoreUnavailable
 from contracts.lake import CATALOGUE, PLAYS, RESULTS, TABLES
+from contracts.retries import Backoff
 from contracts.settings import Settings
 from infra.operations.erasure.target import Target
 
-_ATTEMPTS = 8
+_ATTEMPTS, _PAUSES = 8, Backoff(0.2, 12.8)
+T = TypeVar("T")
 _PLACE = ["log_id", "kafka_partition", "kafka_offset"]
 _NAMED = PLAYS  # a schema that names listeners
 _KEEP_LOG = "delta.logRetentionDuration"
@@ -127,25 +129,35 @@ def _tables(settings: Settings) -> Iterator[Path]:
 
 
 def _delete(path: Path, predicate: str) -> int:
-    for attempt in range(_ATTEMPTS):
-        try:
-            return int(DeltaTable(path).delete(predicate)["num_deleted_rows"] or 0)
-        except CommitFailedError:
-            time.sleep(0.1 * 2**attempt)
-        except TableNotFoundError:
-            return 0
-        except (DeltaError, OSError) as error:
-            raise StoreUnavailable(f"the lake table {path.name}: {error}") from None
-    raise StoreUnavailable(f"the lake table {path.name} is written all the time; try again")
+    try:
+        done = _between_commits(path, lambda: DeltaTable(path).delete(predicate))
+    except TableNotFoundError:
+        return 0
+    except (DeltaError, OSError) as error:
+        raise StoreUnavailable(f"the lake table {path.name}: {error}") from None
+    return int(done["num_deleted_rows"] or 0)
 
 
 def _set(path: Path, retention: str) -> None:
-    for attempt in range(_ATTEMPTS):
-        with suppress(CommitFailedError):
-            DeltaTable(path).alter.set_table_properties({_KEEP_LOG: retention})
-            return
-        time.sleep(0.1 * 2**attempt)
-    raise StoreUnavailable(f"the lake table {path.name} is written all the time; try again")
+    def set_property() -> None:
+        DeltaTable(path).alter.set_table_properties({_KEEP_LOG: retention})
+
+    _between_commits(path, set_property)
+
+
+def _between_commits(path: Path, change: Callable[[], T]) -> T:
+    """Change a table; again where another writer committed meanwhile."""
+    call = Retrying(
+        retry=retry_if_exception_type(CommitFailedError),
+        stop=stop_after_attempt(_ATTEMPTS),
+        wait=_PAUSES,
+    )
+    try:
+        return call(change)
+    except RetryError:
+        raise StoreUnavailable(
+            f"the lake table {path.name} is written all the time; try again"
+        ) from None
 
 
 def _quoted(text: str) -> str:

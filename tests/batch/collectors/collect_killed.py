@@ -43,7 +43,7 @@ POINTS: dict[str, tuple[Any, str]] = {
     "view": (resettle, "publish"),
     "lake": (resettle, "export"),
 }
-QUICK = Policy(rate=2000.0, timeout=0.5, first_wait=0.001, longest_wait=0.01, breaker_after=50)
+QUICK = Policy(rate=2000.0, timeout=30.0, first_wait=0.001, longest_wait=0.01, breaker_after=50)
 #: Runs after the last kill; a run may find more to ask about what the one before has told.
 _MOST = 8
 

@@ -19,10 +19,15 @@ Handler = Callable[[str, dict[str, str], bytes, dict[str, str]], Reply]
 
 #: Every way to fail, by name.
 FAULTS = ("429", "429-date", "500", "503", "slow", "truncated", "reset", "html")
+#: Those that fail for certain: whether a slow answer does, depends on the machine.
+CERTAIN = tuple(fault for fault in FAULTS if fault != "slow")
 
 
 class _Quiet(ThreadingHTTPServer):
-    """A client that was killed in the middle of a request is no news."""
+    """Says nothing of clients that were killed in the middle of a request."""
+
+    #: The usual 5 are soon full on a busy machine; the client's next attempt comes a second later.
+    request_queue_size = 128
 
     def handle_error(self, *_: object) -> None:
         """Say nothing."""

@@ -31,7 +31,7 @@ from contracts.errors import ConfigurationError
 from contracts.posted import PostedPlay
 from tests.batch.collectors.misbehaving import Handler, Misbehaving, Reply
 
-QUICK = Policy(rate=1000.0, timeout=0.5, first_wait=0.001, longest_wait=0.01, breaker_after=50)
+QUICK = Policy(rate=1000.0, timeout=30.0, first_wait=0.001, longest_wait=0.01, breaker_after=50)
 START = 1_700_000_000
 ID = "5SuOikwiRyPMVoIQDJUgSV"
 

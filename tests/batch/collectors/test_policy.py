@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from batch.collectors.pace import Pace
-from batch.collectors.policy import Policy, backoff, retry_after
+from batch.collectors.policy import retry_after
 from contracts.breaker import Breaker
 
 
@@ -49,14 +48,6 @@ def test_any_retry_after_is_read_or_passed_over(text: str) -> None:
 )
 def test_retry_after_as_seconds_and_as_a_date(text: str, wait: float | None) -> None:
     assert retry_after({"retry-after": text}, 1_445_412_480.0) == wait
-
-
-def test_backoff_grows_jitters_and_is_bounded() -> None:
-    policy, rng = Policy(first_wait=1.0, longest_wait=10.0), random.Random(1)
-    for attempt, ceiling in ((1, 1.0), (2, 2.0), (4, 8.0), (9, 10.0), (2000, 10.0)):
-        waits = {backoff(policy, min(attempt, 900), rng) for _ in range(50)}
-        assert all(ceiling / 2 <= wait <= ceiling for wait in waits)
-        assert len(waits) > 10
 
 
 async def test_slots_are_evenly_spaced_for_all_tasks() -> None:

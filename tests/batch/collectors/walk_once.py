@@ -17,7 +17,7 @@ from batch.collectors.policy import Policy
 from batch.collectors.source import Source
 from batch.collectors.tally import Tally
 
-QUICK = Policy(rate=2000.0, timeout=0.5, first_wait=0.001, longest_wait=0.01, breaker_after=50)
+QUICK = Policy(rate=2000.0, timeout=30.0, first_wait=0.001, longest_wait=0.01, breaker_after=50)
 
 
 def quick_source(url: str) -> Source:

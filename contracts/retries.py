@@ -1,0 +1,79 @@
+"""How failed calls are tried again: the pauses between attempts. tenacity does the rest.
+
+Every retry of Segue is a :class:`tenacity.Retrying` or :class:`tenacity.AsyncRetrying` with a
+:class:`Backoff` (docs/adr/0026-tenacity-tries-again.md).
+"""
+
+from __future__ import annotations
+
+import random
+
+from tenacity import RetryCallState
+from tenacity.wait import wait_base
+
+_DOUBLINGS = 60  # further ones would overflow a float, and are beyond any limit
+
+
+class TryAgain(Exception):
+    """An attempt failed and may be repeated.
+
+    Attributes
+    ----------
+    cause
+        A word to count it under.
+    after
+        Seconds the other side asks to wait; ``None``: it does not say.
+    """
+
+    def __init__(self, problem: str, cause: str = "", after: float | None = None) -> None:
+        super().__init__(problem)
+        self.cause = cause
+        self.after = after
+
+
+class Backoff(wait_base):
+    """Exponential pauses with jitter; a longer pause that :class:`TryAgain` asks for is kept.
+
+    The jitter is "equal": a pause is at least half of its ceiling. Clients that failed together
+    must not return together, and a pause near zero would help nobody.
+
+    Parameters
+    ----------
+    first, longest
+        Seconds: ceiling of the pause after the first failure, and of all pauses.
+    growth
+        Each ceiling is that of the failure before times this.
+    most_asked
+        Seconds: what the other side asks for is cut to this.
+    """
+
+    def __init__(
+        self,
+        first: float,
+        longest: float,
+        *,
+        growth: float = 2.0,
+        most_asked: float = float("inf"),
+        rng: random.Random | None = None,
+    ) -> None:
+        self.first = first
+        self.longest = longest
+        self.growth = growth
+        self.most_asked = most_asked
+        self._rng = rng or random.Random()  # noqa: S311
+
+    def pause(self, failures: int) -> float:
+        """Return the seconds to wait after so many failures (from 1)."""
+        ceiling = self.first * self.growth ** (min(failures, _DOUBLINGS) - 1)
+        return min(self.longest, ceiling) * self._rng.uniform(0.5, 1.0)
+
+    def __call__(self, retry_state: RetryCallState) -> float:
+        """Return the seconds to wait, as tenacity asks for them."""
+        pause = self.pause(retry_state.attempt_number)
+        asked = getattr(error_of(retry_state), "after", None) or 0.0
+        return max(pause, min(asked, self.most_asked))
+
+
+def error_of(state: RetryCallState) -> BaseException | None:
+    """Return what the attempt raised."""
+    return state.outcome.exception() if state.outcome else None
