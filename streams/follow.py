@@ -243,7 +243,7 @@ class FaustFollower:
 
     async def _patiently(self, attempt: Callable[[], Awaitable[T]]) -> T:
         """Call until it works, with growing pauses while the store is down."""
-        result = await self._retrying(attempt)
+        result: T = await self._retrying(attempt)
         self.worker.status.goes_on("store")
         return result
 
