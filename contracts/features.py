@@ -99,13 +99,6 @@ def check(blob: bytes) -> int:
     return split
 
 
-def pack_play(second: int, track: int, ratio: int, flags: int) -> bytes:
-    """Return the 14 bytes of one play."""
-    return (
-        second.to_bytes(4, "big") + track.to_bytes(8, "big") + bytes((ratio & 0xFF, flags & 0xFF))
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class Keys:
     """Names of Redis keys in one namespace.

@@ -125,6 +125,7 @@ IMPORTER = WorkerSpec(
     name="importer",
     module="infra.operations.imports.worker",
     writes="plays of uploaded files, through the API",
+    database=ADMIN,
     after_ready=True,
 )
 WEB = WorkerSpec(

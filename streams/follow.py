@@ -243,7 +243,11 @@ class FaustFollower:
 
     async def _patiently(self, attempt: Callable[[], Awaitable[T]]) -> T:
         """Call until it works, with growing pauses while the store is down."""
-        result: T = await self._retrying(attempt)
+
+        async def once() -> T:  # tenacity awaits functions that are declared so, and no lambda
+            return await attempt()
+
+        result = await self._retrying(once)
         self.worker.status.goes_on("store")
         return result
 

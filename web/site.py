@@ -14,6 +14,7 @@ from web.live.console import ConsoleFeed
 from web.live.feeds import Feeds
 from web.render import Templates
 from web.sessions import Session, Sessions
+from web.words import moment
 
 
 class Site:
@@ -44,8 +45,8 @@ class Site:
         self.sessions = Sessions(self.redis, Keys(settings.namespace, settings.partitions))
         self.assets = Assets()
         self.templates = Templates(self.assets)
-        self.feeds = Feeds(self)
-        self.console = ConsoleFeed(self)
+        self.feeds = Feeds(self.api, self.templates)
+        self.console = ConsoleFeed(self.api, self.templates)
         self.secure = settings.web_url.startswith("https://")
         self.last_lists: dict[str, tuple[float, dict[str, object]]] = {}
 
@@ -80,8 +81,6 @@ class Site:
 
 def new_session(made: dict[str, object], me: dict[str, object], csrf: str) -> Session:
     """Return the session of an answer of ``POST /v1/sessions`` and one of ``GET /v1/me``."""
-    from web.words import moment
-
     expires = made["expires_at"]
     return Session(
         token=str(made["token"]),

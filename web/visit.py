@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from starlette.requests import Request
@@ -15,9 +15,7 @@ from web.api import Away, Refused, part
 from web.csrf import mask
 from web.navigation import current, groups_for
 from web.sessions import Session
-
-if TYPE_CHECKING:
-    from web.site import Site
+from web.site import Site
 
 #: Bytes of a form, at most.
 MAX_FORM = 65_536

@@ -71,11 +71,6 @@ class RateWindow:
         if used := self._counts.get(caller):
             self._counts[caller] = used - 1
 
-    def used(self, caller: str) -> int:
-        """Return how many requests were counted in this window."""
-        self._turn()
-        return self._counts.get(caller, 0)
-
     def _turn(self) -> None:
         window = int(self._clock()) // self._seconds
         if window != self._window:

@@ -21,10 +21,6 @@ from contracts.placeholders import ARTISTS, TITLES
 
 router = APIRouter(prefix="/1/stats/user", tags=["ListenBrainz"], dependencies=[SCHEME])
 
-RANGES = (
-    "this_week", "this_month", "this_year", "week", "month", "quarter", "year", "half_yearly",
-    "all_time",
-)  # fmt: skip
 HOURS = range(24)
 _FIRST = datetime(2002, 10, 1)  # noqa: DTZ001  in any zone
 

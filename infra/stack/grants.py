@@ -19,16 +19,17 @@ from contracts.errors import StoreUnavailable
 Connection = psycopg.Connection[Any]
 
 _VIEW = re.compile(r"\w+_v\d+")
-#: Tables the history sink writes.
+#: Tables the history sink and the relay write.
 _HISTORY = (
     "plays", "merged_plays", "merges", "kept_apart", "recording_keys", "listen_counts",
-    "history_fence", "feedback", "feedback_fence",
+    "history_fence", "feedback", "feedback_fence", "relays", "relayed_plays", "relay_fence",
 )  # fmt: skip
 #: Functions the API calls; all else it does with views and the statements of contracts.
 _API_CALLS = (
     "pseudonym", "ask_erasure", "remember_import", "held_tables", "held_rows", "audited",
     "set_account_settings", "verify_audit", "catalogue_spellings", "catalogue_track_named",
-    "catalogue_words",
+    "catalogue_words", "ask_import", "set_relay", "set_relay_state", "remove_relay",
+    "create_experiment", "start_experiment", "stop_experiment",
 )  # fmt: skip
 #: Nobody but the owner changes these, or reads the second.
 _GUARDED = ("audit", "audit_secret", "schema_migrations")
@@ -112,7 +113,7 @@ def _grant(connection: Connection, namespace: str) -> None:
             _run(connection, f"grant {rights} on {{}} to {{}}", sql.Identifier(name), roles[part])
 
     allow(API, "select", [name for name in views if _VIEW.fullmatch(name)])
-    allow(API, "select, insert, update (revoked_at)", ["tokens"])
+    allow(API, "select, insert, update (revoked_at, expires_at)", ["tokens"])
     # A login by password locks its account (`for share`), which takes a right to change a column.
     allow(API, "select, update (theme)", ["accounts"])
     allow(API, "insert", ["audit"])

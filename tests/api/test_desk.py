@@ -17,10 +17,11 @@ from api.serving.desk import Desk
 from api.serving.impressions import ImpressionLog
 from api.serving.known import KnownTracks
 from api.serving.lists import ListParts, impression_ids, rank
-from contracts.features import Listener, pack_play
+from contracts.features import Listener
 from contracts.impressions import decode
 from online_model import FEATURE_NAMES, Recommender
 from tests.api.conftest import World
+from tests.blobs import pack_play
 from tests.online_model.plays import SMALL, made_up
 
 

@@ -22,10 +22,10 @@ from api.serving.explain import sentence
 from api.serving.lists import rank_one
 from api.serving.recommend import price_of
 from contracts.errors import StoreUnavailable
-from contracts.features import pack_play
 from online_model import Recommender
 from online_model.features import SOURCES
 from tests.api.conftest import World
+from tests.blobs import pack_play
 from tests.online_model.plays import SMALL, made_up
 
 ADA = {"authorization": "Token ada-token"}

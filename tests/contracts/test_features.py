@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from contracts import features
 from contracts.errors import IncompatibleState
+from tests.blobs import pack_play
 
 PLAYS = st.lists(
     st.tuples(
@@ -21,7 +22,7 @@ PLAYS = st.lists(
 def test_a_blob_reads_back(plays: list[tuple[int, int, int, int]], hidden: list[int]) -> None:
     head = bytes([features.LAYOUT_VERSION, 0]) + len(hidden).to_bytes(2, "big")
     blob = head + b"".join(k.to_bytes(8, "big") for k in hidden)
-    blob += b"".join(features.pack_play(*p) for p in plays)
+    blob += b"".join(pack_play(*p) for p in plays)
     listener = features.Listener.unpack(blob)
     assert listener.seconds.tolist() == [p[0] for p in plays]
     assert listener.tracks.tolist() == [p[1] for p in plays]

@@ -7,9 +7,10 @@ import threading
 import numpy as np
 import pytest
 
-from contracts.features import EMPTY, LAYOUT_VERSION, Listener, pack_play
+from contracts.features import EMPTY, LAYOUT_VERSION, Listener
 from online_model import Recommender
 from online_model.many import Lists
+from tests.blobs import pack_play
 
 from .plays import SMALL, made_up
 

@@ -4,9 +4,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.events import Feedback
-from contracts.features import EMPTY, PLAY_BYTES, WINDOW, Listener, pack_play
+from contracts.features import EMPTY, PLAY_BYTES, WINDOW, Listener
 from contracts.ids import track_key
 from streams.fold import pack_feedback, pack_plays, reference_feedback, reference_fold
+from tests.blobs import pack_play
 from tests.streams.plays import START, submission
 
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
-from web.api import Away, Refused
+from web.api import Api, Away, Refused
 from web.live.sse import Event
 from web.live.tabs import Tab, Wants
-from web.operator.console import view
-
-if TYPE_CHECKING:
-    from web.site import Site
+from web.operator.state import view
+from web.render import Templates
 
 EVERY = 2.0
 
@@ -19,8 +16,9 @@ EVERY = 2.0
 class ConsoleFeed:
     """Asks while a console is open, with the token of one of them."""
 
-    def __init__(self, site: Site) -> None:
-        self._site = site
+    def __init__(self, api: Api, templates: Templates) -> None:
+        self._api = api
+        self._templates = templates
         self.tabs: set[Tab] = set()
         self._task: asyncio.Task[None] | None = None
 
@@ -53,7 +51,7 @@ class ConsoleFeed:
 
     async def _tell(self, tabs: list[Tab], token: str) -> None:
         try:
-            state = await self._site.api.call("GET", "/v1/operations", token)
+            state = await self._api.call("GET", "/v1/operations", token)
         except Away:
             events = [Event("state", "away")]
         except Refused as error:
@@ -64,7 +62,7 @@ class ConsoleFeed:
                     self.tabs.discard(tab)
             return
         else:
-            html = self._site.templates.render(
+            html = self._templates.render(
                 "ops_state.html", zone=tabs[0].wants.zone, base="/ui", **view(state)
             )
             events = [Event("state", "live"), Event("ops", html)]

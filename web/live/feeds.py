@@ -12,14 +12,13 @@ import contextlib
 import json
 import logging
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from web.api import Away, Refused, part
+from contracts.retries import Backoff
+from web.api import Api, Away, Refused, part
 from web.live.sse import Event, lines_of, read
 from web.live.tabs import Tab, Wants
-
-if TYPE_CHECKING:
-    from web.site import Site
+from web.render import Templates
 
 log = logging.getLogger(__name__)
 
@@ -27,15 +26,16 @@ log = logging.getLogger(__name__)
 DEBOUNCE = 0.03
 #: Time between two lists of one listener (seconds): an import is not a slide show.
 GAP = 0.5
-_PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0)
+_PAUSES = Backoff(1.0, 10.0)
 _CHANGES = frozenset({"play", "feedback", "changed"})
 
 
 class Feed:
     """What happens to one listener, for every tab that shows it."""
 
-    def __init__(self, site: Site, user: str) -> None:
-        self._site = site
+    def __init__(self, api: Api, templates: Templates, user: str) -> None:
+        self._api = api
+        self._templates = templates
         self._user = user
         self.tabs: set[Tab] = set()
         self._last: dict[str, Any] = {}
@@ -67,7 +67,7 @@ class Feed:
         while True:
             token = next(iter(self.tabs)).token if self.tabs else ""
             try:
-                async with self._site.api.stream(path, token, last) as answer:
+                async with self._api.stream(path, token, last) as answer:
                     if failures:
                         self._tell(_state("live"))
                         self._changed.set()
@@ -88,7 +88,7 @@ class Feed:
                 log.exception("events cannot be read")
             if failures:
                 self._tell(_state("away"))
-            await asyncio.sleep(_PAUSES[min(failures, len(_PAUSES) - 1)] if failures else 0.1)
+            await asyncio.sleep(_PAUSES.pause(failures) if failures else 0.1)
             failures += 1
 
     def _sign_out(self, token: str) -> None:
@@ -131,7 +131,7 @@ class Feed:
             return
         started = time.perf_counter()
         try:
-            answer = await self._site.api.call(
+            answer = await self._api.call(
                 "GET",
                 f"/v1/users/{part(self._user)}/recommendations",
                 tabs[0].token,
@@ -164,7 +164,7 @@ class Feed:
         self._shown.setdefault(wants, tracks)
 
     def _render(self, template: str, wants: Wants, **values: Any) -> str:
-        return self._site.templates.render(
+        return self._templates.render(
             template, base=wants.base, zone=wants.zone, subject=self._user, wants=wants, **values
         )
 
@@ -176,8 +176,9 @@ def _state(state: str) -> Event:
 class Feeds:
     """The feeds of this process."""
 
-    def __init__(self, site: Site) -> None:
-        self._site = site
+    def __init__(self, api: Api, templates: Templates) -> None:
+        self._api = api
+        self._templates = templates
         self._feeds: dict[str, Feed] = {}
 
     @property
@@ -190,7 +191,7 @@ class Feeds:
         tab = Tab(wants, token)
         feed = self._feeds.get(user)
         if feed is None:
-            feed = self._feeds[user] = Feed(self._site, user)
+            feed = self._feeds[user] = Feed(self._api, self._templates, user)
         feed.tabs.add(tab)
         if again:
             feed.ask()

@@ -7,6 +7,8 @@ alter function remember_import(text, text, bigint) security definer;
 alter function audited(text) security definer;
 alter function verify_audit() security definer;
 alter function set_account_settings(text, text, text) security definer;
+alter function ask_import(uuid, text, text, bigint, bytea, boolean) security definer;
+alter function create_experiment(text, text, jsonb) security definer;
 
 do $$
 declare
@@ -14,7 +16,8 @@ declare
 begin
     foreach definer in array array[
         'audit_append()', 'held_tables()', 'held_rows(text, text)',
-        'catalogue_spellings(text)', 'catalogue_track_named(text, text, text[])'
+        'catalogue_spellings(text)', 'catalogue_track_named(text, text, text[])',
+        'start_experiment(text)', 'stop_experiment(text)'
     ]::regprocedure[] loop
         execute format(
             'alter function %s security definer set search_path = %I, pg_temp',
