@@ -247,7 +247,7 @@ class FaustFollower:
         async def once() -> T:  # tenacity awaits functions that are declared so, and no lambda
             return await attempt()
 
-        result = await self._retrying(once)
+        result: T = await self._retrying(once)
         self.worker.status.goes_on("store")
         return result
 
