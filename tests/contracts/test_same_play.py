@@ -45,6 +45,13 @@ def plays(*reports: Report) -> list[list[float]]:
 SONG: dict[str, Any] = {"ms_played": 200_000, "duration_ms": 200_000}
 
 
+def test_of_several_plays_in_reach_a_report_joins_the_nearest() -> None:
+    """Not the earliest, and not the latest: an account's time is that of its whole minute."""
+    assert plays(Report(0), Report(20), Report(21, "b")) == [[0], [20, 21]]
+    started_over = (Report(0, ACCOUNT), Report(13), Report(28), Report(45, "b"))
+    assert plays(*started_over) == [[0, 13, 45], [28]]
+
+
 @pytest.mark.parametrize(
     ("name", "reports", "right"),
     [
