@@ -14,6 +14,7 @@ from faust.types import TP
 
 from contracts.errors import BrokerUnavailable, StoreUnavailable
 from contracts.events import Submission, encode
+from contracts.listener_events import ListenerEvent
 from contracts.retries import Backoff
 from contracts.settings import Settings
 from contracts.topics import Topics
@@ -29,7 +30,7 @@ from tests.streams.plays import submission
 
 PLAYS = Topics("segue").plays
 TP0 = TP(PLAYS, 0)
-LOGS = {PLAYS: "log", Topics("segue").feedback: "log of feedback"}
+LOGS: dict[str, str] = {PLAYS: "log", Topics("segue").feedback: "log of feedback"}
 VALUES = [encode(submission("ada", (n, n))) if n != 3 else b"{" for n in range(7)]
 STEPS = (
     "positions",
@@ -82,7 +83,7 @@ class House:
         fold._store, fold._letters = as_store, as_letters
         await fold._client.aclose()
 
-        async def publish(_: object) -> None:
+        async def publish(events: list[ListenerEvent]) -> None:
             self.steps.reach("published")
 
         fold._publish = publish  # type: ignore[method-assign]
