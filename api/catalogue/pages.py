@@ -27,6 +27,7 @@ from api.serving.lookup import document_of
 from api.web import Caller, With, answers
 from contracts.ids import artist_id as id_of_artist
 from contracts.ids import normalise
+from contracts.placeholders import is_placeholder
 from contracts.recordings import recording_key
 
 router = APIRouter(prefix="/v1", tags=["catalogue"])
@@ -207,6 +208,8 @@ async def _find_track(services: Services, text: str) -> tuple[Any, ...] | None:
 
 
 async def _find_named(services: Services, artist: str, title: str) -> tuple[Any, ...] | None:
+    if is_placeholder(artist, title):  # it names no song, whatever a source calls so
+        return None
     given: dict[str, Any] = {"artist": normalise(artist), "title": normalise(title)}
     spellings = await ask(services, "select catalogue_spellings(%(artist)s)", given)
     names = {artist, *(name for (name,) in spellings)}

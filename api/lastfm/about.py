@@ -16,7 +16,7 @@ from api.lastfm.tree import Node
 from api.listenbrainz.mapping import mbid_of
 from api.services import Services
 from contracts.ids import normalise, track_key
-from contracts.placeholders import ARTISTS
+from contracts.placeholders import ARTISTS, is_placeholder
 from contracts.recordings import recording_key
 
 _ARTIST = """
@@ -123,6 +123,8 @@ async def get_track(services: Services, params: Params) -> Node:
     user = await reader(services, params)
     artist, title = params.need("artist").strip(), params.need("track").strip()
     names = {"artist": normalise(artist), "title": normalise(title)}
+    if is_placeholder(artist, title):  # it names no song
+        raise LastfmError(INVALID_PARAMETERS, "Track not found")
     known = await ask(services, _TRACK, {**names, "recordings": [recording_key(artist, title)]})
     rows = await ask(services, _PLAYED, {"user": user, "artist": artist})
     played = [row for row in rows if normalise(row[1]) == names["title"]]

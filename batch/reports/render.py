@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 
-from batch.reports.report import Cell, Report
+from batch.reports.report import ZONE, Cell, Report
 from contracts.spreadsheet import formula_safe
 
 FORMATS = ("html", "csv", "json", "parquet")
@@ -55,6 +55,7 @@ def to_json(report: Report) -> str:
         "title": report.title,
         "summary": report.summary,
         "generated_at": report.generated_at.isoformat(),
+        "time_zone": ZONE,
         "lake_version": report.lake_version,
         "facts": report.facts,
         "tables": {table.key: table.records() for table in report.tables},

@@ -8,6 +8,9 @@ from datetime import date, datetime
 
 from batch.ask import Ask
 
+#: Time zone of the days and hours in reports, which count listeners of all zones together. The
+#: statistics of one listener follow the zone of the account.
+ZONE = "UTC"
 Cell = str | int | float | date | datetime | None
 
 

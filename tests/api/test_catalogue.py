@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+import httpx
 import msgspec
 import pytest
 from hypothesis import given
@@ -103,3 +104,17 @@ def test_spellings_meet() -> None:
         ("Simon & Garfunkel", "simon and garfunkel"),
     ]:
         assert search_text(left) == search_text(right)
+
+
+@pytest.mark.parametrize(
+    ("artist", "title", "status"),
+    [("Unknown Artist", "Song", 404), ("Air", "<unknown>", 404), ("Air", "Venus", 503)],
+)
+async def test_names_that_stand_for_none_find_nothing(
+    client: httpx.AsyncClient, artist: str, title: str, status: int
+) -> None:
+    """Nothing is asked for them: PostgreSQL is away in this test."""
+    asked = {"artist": artist, "title": title}
+    headers = {"authorization": "Bearer ada-token"}
+    answer = await client.get("/v1/tracks", params=asked, headers=headers)
+    assert answer.status_code == status

@@ -73,6 +73,7 @@ def test_html_loads_nothing_and_escapes_names() -> None:
     assert "12,345" in page
     assert "25.0 %" in page
     assert "lake version 7" in page
+    assert "Days and hours are UTC" in page
 
 
 def test_the_plot_has_titled_axes_and_real_text() -> None:
@@ -87,7 +88,7 @@ def test_the_same_data_gives_the_same_bytes() -> None:
 
 def test_json_and_csv_hold_every_row() -> None:
     document = json.loads(render(_report(ROWS), "json"))
-    assert document["lake_version"] == 7
+    assert (document["lake_version"], document["time_zone"]) == (7, "UTC")
     assert document["tables"]["artists"][0] == {"artist": "Sigur Rós", "plays": 1200, "share": 0.25}
     rows = list(csv.DictReader(io.StringIO(to_csv(_report(ROWS)), newline="")))
     assert [row["artist"] for row in rows] == ["Sigur Rós", "$uicideboy$ <b>"]
