@@ -333,8 +333,11 @@ def test_audioscrobbler_as_mpdscribble_speaks_it(stack: RunningStack, token_of: 
     assert lines[0] == "OK"
     session, now_playing, submit = lines[1:]
     assert len(session) == 32  # VLC keeps so many and no more
-    # VLC takes an address without a port for none; a Host without one means port 80.
-    for host, base in (("music.example", "music.example:80"), ("127.0.0.1:9", "127.0.0.1:9")):
+    # VLC takes an address without a port for none; a Host without one means port 80. A name in it
+    # may be anybody's: the server's own address is given then.
+    own = stack.api.removeprefix("http://")
+    hosts = {"music.example": own, "localhost": "localhost:80", "127.0.0.1:9": "127.0.0.1:9"}
+    for host, base in hosts.items():
         called = httpx.get(f"{stack.api}/", params=query, headers={"host": host}).text
         assert called.splitlines()[3] == f"http://{base}/audioscrobbler/protocol_1.2"
     playing = {"s": session, "a": "Neu!", "t": "Hallogallo", "b": "Neu!", "l": "610", "n": "1"}
