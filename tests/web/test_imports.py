@@ -55,7 +55,9 @@ async def test_with_scripts_the_browser_goes_to_the_import() -> None:
 
 
 @pytest.mark.parametrize(
-    ("secret", "headers"), [("", ORIGIN), ("00", ORIGIN), (mask(CSRF), {"sec-fetch-site": "none"})]
+    ("secret", "headers"),
+    [("", ORIGIN), ("00", ORIGIN), (mask(CSRF), {"sec-fetch-site": "none"})],
+    ids=["no secret", "a wrong one", "from elsewhere"],  # a mask is random, names must not be
 )
 async def test_nothing_is_passed_on_without_both_proofs(
     secret: str, headers: dict[str, str]
