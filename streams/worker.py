@@ -109,7 +109,7 @@ class Worker:
         ids = self.patiently(lambda: ensure_topics(settings.kafka, configs, settings.partitions))
         self.status.log_id = ids[self.topics.plays]
         logs = {topic.kind: ids[topic] for topic in self.topics.landed}
-        self.patiently(lambda: self.erasures.read_whole(logs))
+        self.patiently(lambda: self.erasures.read_logs(logs))
         return ids
 
 

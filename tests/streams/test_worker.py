@@ -17,7 +17,7 @@ from contracts.heartbeat import STUCK, STUCK_AFTER
 from contracts.log_limit import LogLimit
 from contracts.settings import Settings
 from contracts.topics import Kind, Topics
-from streams import erasures
+from streams import erasures, topic_follower
 from streams.errors import FAILED
 from streams.follow import follow
 from streams.heartbeat import Status
@@ -140,19 +140,20 @@ def test_a_worker_told_to_stop_while_it_prepares_does_not_begin(tmp_path: Path) 
 def test_erasures_read_before_the_broker_went_are_not_forgotten(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(erasures, "end_offsets", lambda *_: [5])
-    monkeypatch.setattr(erasures, "_PATIENCE", 0.01)
+    monkeypatch.setattr(topic_follower, "end_offsets", lambda *_: [5])
+    monkeypatch.setattr(topic_follower, "begin_offsets", lambda *_: {0: 0})
+    monkeypatch.setattr(topic_follower, "_PATIENCE", 0.01)
     erased = Erased()
     settings = Settings(home=tmp_path, kafka=NOWHERE, partitions=1)
     follower = erasures.ErasureFollower(settings, Status(), erased)
     try:
         for _ in range(2):  # the worker asks until the topic is read to its end
             with pytest.raises(BrokerUnavailable):
-                follower.read_whole({})
+                follower.read_logs({})
             erased.add(Erasure(listener=listener_key("ada"), before=10))
             assert erased.covers("ada", Place(Kind.PLAYS, 0, 0), 10)
         with pytest.raises(BrokerUnavailable):
-            follower.read_whole({})
+            follower.read_logs({})
         assert erased.covers("ada", Place(Kind.PLAYS, 0, 0), 10)
     finally:
         follower.close()

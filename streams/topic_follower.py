@@ -1,0 +1,120 @@
+"""A small topic that a process reads whole before anything else, and then follows."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+
+from contracts.errors import BrokerUnavailable
+from contracts.kafka import begin_offsets, end_offsets
+from contracts.settings import Settings
+from contracts.topics import Topic
+
+log = logging.getLogger(__name__)
+_POLL = 0.5
+#: Seconds between two looks while the topic is not read to its end yet.
+_POLL_AT_FIRST = 0.1
+_PATIENCE = 30.0
+
+
+class TopicFollower(threading.Thread):
+    """Reads a topic from its beginning and follows it for as long as the process lives.
+
+    Parameters
+    ----------
+    take
+        Called on this thread with partition, offset and value of each message, in order of the
+        offsets of a partition.
+    whole
+        Called on this thread once everything that was in the topic at :meth:`read_whole` was
+        taken, before that method returns.
+
+    Attributes
+    ----------
+    offsets
+        Partition -> offset of the next message to read.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        topic: Topic,
+        take: Callable[[int, int, bytes | None], None],
+        whole: Callable[[], None] = lambda: None,
+    ) -> None:
+        super().__init__(name=f"follows-{topic}", daemon=True)
+        self.offsets = dict.fromkeys(range(settings.partitions), 0)
+        self._kafka = settings.kafka
+        self._topic = topic
+        self._take = take
+        self._when_whole = whole
+        self._ends: dict[int, int] = {}
+        self._whole = threading.Event()
+        self._stopping = threading.Event()
+
+    def read_whole(self) -> None:
+        """Start, and return once everything that is in the topic now was taken.
+
+        Called again after a failure, it goes on with what was read.
+
+        Raises
+        ------
+        BrokerUnavailable
+            The topic cannot be read.
+        """
+        partitions = len(self.offsets)
+        ends = enumerate(end_offsets(self._kafka, self._topic, partitions))
+        # Where retention has emptied a partition nothing is read, and no offset is ever seen.
+        begins = begin_offsets(self._kafka, self._topic, range(partitions))
+        self._ends = {p: end for p, end in ends if begins[p] < end}
+        if self.ident is None:
+            self.start()
+        if not self._whole.wait(_PATIENCE):
+            raise BrokerUnavailable(f"{self._topic} cannot be read to its end")
+
+    def close(self) -> None:
+        """Stop following."""
+        self._stopping.set()
+
+    def run(self) -> None:
+        """Follow until :meth:`close`."""
+        consumer = Consumer(
+            {
+                "bootstrap.servers": self._kafka,
+                "group.id": "segue-whole-topics",  # never used: partitions are assigned by hand
+                "enable.auto.commit": False,
+                "auto.offset.reset": "earliest",
+                "fetch.wait.max.ms": 2000,  # several of these run in a stack
+                "log_level": 2,  # a broker that is away is noticed by the worker itself
+            }
+        )
+        try:
+            consumer.assign([TopicPartition(self._topic, p, 0) for p in self.offsets])
+            while not self._stopping.is_set():
+                self._check_whole()
+                for message in self._fetch(consumer):
+                    partition, offset = message.partition(), message.offset()
+                    assert partition is not None
+                    assert offset is not None
+                    self._take(partition, offset, message.value())
+                    self.offsets[partition] = offset + 1
+        finally:
+            consumer.close()
+
+    def _fetch(self, consumer: Consumer) -> list[Message]:
+        """Return what came; trouble with the broker must not end this thread, nobody would know."""
+        try:
+            found = consumer.consume(500, _POLL if self._whole.is_set() else _POLL_AT_FIRST)
+        except KafkaException as error:
+            log.warning("%s: %s", self._topic, error)
+            self._stopping.wait(_POLL)
+            return []
+        return [message for message in found if message.error() is None]
+
+    def _check_whole(self) -> None:
+        if not self._whole.is_set() and all(self.offsets[p] >= e for p, e in self._ends.items()):
+            self._when_whole()
+            self._whole.set()
