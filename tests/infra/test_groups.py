@@ -120,6 +120,23 @@ def test_a_role_starts_with_its_groups_alone(entry: str, named: list[str]) -> No
     assert not missing, f"not in {named or 'what every role needs'}"
 
 
+#: Modules of Flink's distribution, whose packages are not installed beside us.
+FLINK = {"pyflink": "apache-flink", "apache_beam": "apache-beam"}
+
+
+@pytest.mark.parametrize("entry", ["streams.flink.__main__", "streams.flink.decoder"])
+def test_the_environment_of_flink_has_what_its_jobs_import(entry: str) -> None:
+    lines = (ROOT / "infra/requirements/flink.lock").read_text().splitlines()
+    there = {canonicalize_name(line.partition("==")[0]) for line in lines if "==" in line}
+    brings = packages_distributions()
+    missing = {
+        f"{module} (imported by {by})"
+        for module, by in outside(entry).items()
+        if not there & {canonicalize_name(FLINK.get(n, n)) for n in brings.get(module, [module])}
+    }
+    assert not missing, "not in infra/requirements/flink.in"
+
+
 def test_the_walk_sees_what_is_imported() -> None:
     found = outside("streams.listeners")
     assert {"faust", "aiokafka", "redis", "msgspec", "numpy"} <= set(found)
