@@ -329,17 +329,21 @@ def learn_batch(
     seconds: Array,
     ratios: Array,
     start: int,
+    ask: int,
     kinds: Array,
 ) -> int:
-    """Learn plays from ``start`` on; return the position of the first that found no free row.
+    """Learn plays from ``start`` on; return the position of the first that was not learned.
 
-    ``kinds[k]`` gets what each play was (:mod:`online_model.windows`).
+    A play is not learned if no row is free, or if its position is ``ask`` or later and its track
+    has no row. ``kinds[k]`` gets what each play was (:mod:`online_model.windows`).
     """
     for k in range(start, users.shape[0]):
+        track = find(state.alias_keys, state.alias_rows, tracks[k])
+        if track < 0 and k >= ask:
+            return k
         listener = find(state.listener_keys, state.listener_rows, users[k])
         if listener < 0:
             listener = new_listener(state, users[k])
-        track = find(state.alias_keys, state.alias_rows, tracks[k])
         if track < 0:
             track = new_track(state, tracks[k])
         if listener < 0 or track < 0:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 
@@ -22,8 +24,12 @@ class Model(FilledTables):
         tracks: npt.NDArray[np.uint64],
         seconds: npt.NDArray[np.int64],
         ratios: npt.NDArray[np.uint8],
+        *,
+        meet: Callable[[int], object] | None = None,
     ) -> LearnStats:
         """Learn plays in stream order.
+
+        The result depends on the sequence of plays only, not on how it is cut into calls.
 
         Parameters
         ----------
@@ -33,6 +39,11 @@ class Model(FilledTables):
             Start of each play, seconds since the epoch, shape (n,).
         ratios
             Share of the track that was played, per cent up to 254, 255 unknown, shape (n,).
+        meet
+            Called with the position of a play whose track has no row, right before the play is
+            learned, to register the track with its names. A track that is registered earlier is a
+            candidate among the tracks of its artist, so a caller must not register a whole batch
+            ahead.
 
         Returns
         -------
@@ -46,10 +57,13 @@ class Model(FilledTables):
         s = np.ascontiguousarray(seconds, np.int64)
         r = np.ascontiguousarray(ratios, np.uint8)
         kinds = np.zeros(len(u), np.uint8)
-        done = 0
+        done, ask = 0, len(u) if meet is None else 0
         while done < len(u):
-            done = learn_batch(self._state, self._scratch, u, t, s, r, done, kinds)
-            if done < len(u):
+            done = learn_batch(self._state, self._scratch, u, t, s, r, done, ask, kinds)
+            if meet is not None and ask <= done < len(u) and self.lookup(t[done : done + 1])[0] < 0:
+                meet(done)
+                ask = done + 1  # a track that got no row by this key gets one without names
+            elif done < len(u):
                 make_room(self._state)
         learned, duplicates, late = (counters[[PLAYS, DUPLICATES, LATE]] - before).tolist()
         return LearnStats(learned, duplicates, late)

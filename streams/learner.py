@@ -92,9 +92,11 @@ def learn(model: Recommender, batch: Batch[Submission]) -> dict[str, float]:
     c = columns(batch)
     if not c.plays:
         return {"plays": 0}
-    unseen = np.flatnonzero(model.lookup(c.tracks) < 0)
-    _, first = np.unique(c.tracks[unseen], return_index=True)
-    for position in np.sort(unseen[first]).tolist():  # rows in the order of first appearance
+    met = 0
+
+    def meet(position: int) -> None:
+        nonlocal met
+        met += 1
         play = c.plays[position]
         model.register_track(
             int(c.tracks[position]),
@@ -102,13 +104,15 @@ def learn(model: Recommender, batch: Batch[Submission]) -> dict[str, float]:
             artist_key=artist_key(play.artist),
             document=document(play),
         )
-    stats = model.learn_plays(c.users, c.tracks, c.seconds, c.ratios)
+
+    # Tracks are registered play by play, so that the model does not depend on the cut into batches.
+    stats = model.learn_plays(c.users, c.tracks, c.seconds, c.ratios, meet=meet)
     return {
         "plays": len(c.plays),
         "learned": stats.learned,
         "duplicate": stats.duplicates,
         "late": stats.late,
-        "tracks": len(first),
+        "tracks": met,
     }
 
 
