@@ -17,6 +17,7 @@ from contracts.settings import Settings
 
 #: Noon of a Monday; every test counts minutes from here.
 START = datetime(2025, 3, 3, 12, tzinfo=UTC)
+#: Shared by every test of a process, so nobody knows the numbers: rows made later are behind.
 _OFFSETS = itertools.count()
 
 
@@ -56,6 +57,11 @@ def delivery(
     row |= fields
     row["landed_date"] = row["landed_at"].date()
     return row
+
+
+def repeated(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row as the log holds it when it is sent a second time: behind every row so far."""
+    return row | {"kafka_offset": next(_OFFSETS)}
 
 
 def shown(

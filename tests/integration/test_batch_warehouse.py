@@ -16,7 +16,7 @@ from batch.dbt_runner import Build
 from batch.lake import Lake
 from contracts.errors import ConfigurationError, StoreUnavailable
 from contracts.settings import Settings
-from tests.batch.lakes import append, at, delivery, said, shown
+from tests.batch.lakes import append, at, delivery, repeated, said, shown
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
@@ -66,7 +66,7 @@ def _nights() -> list[list[dict[str, Any]]]:
     ]
     first += [delivery("kim", f"K{i}", i, artist="A0", landed=400) for i in range(3)]
     bad = [delivery("bob", "", 9), delivery("bob", "x", 9, ms_played=-1)]
-    again = [dict(row, kafka_offset=9000 + i) for i, row in enumerate(draw.sample(first, 25))]
+    again = [repeated(row) for row in draw.sample(first, 25)]
     late = 5 * _DAY
     second = [
         delivery("ada", "b", 25, landed=late),  # joins ada's first two sessions
@@ -92,7 +92,7 @@ def _show(settings: Settings) -> None:
         *shown("ada", ["x", "b"], 20, propensity=0.5),
         *shown("eve", ["x"], 10, propensity=7.0),
     ]
-    append(settings, [*lists, dict(lists[0], kafka_offset=99_999)], "impressions")
+    append(settings, [*lists, repeated(lists[0])], "impressions")
     words = [
         said("ada", "love", "b", 30),
         said("ada", "undo", "b", 40),

@@ -25,7 +25,7 @@ from infra.snowflake.backfill import backfill
 from infra.snowflake.check import check, questions
 from infra.snowflake.compare import compare
 from infra.stack.postgres import Postgres
-from tests.batch.lakes import append, delivery, replace_catalogue, said, shown
+from tests.batch.lakes import append, delivery, repeated, replace_catalogue, said, shown
 from tests.snowflake_emulator.deployment import Deployment, deployed
 
 pytestmark = [
@@ -55,7 +55,7 @@ def plays() -> list[dict[str, Any]]:
         )
         for _ in range(500)
     ]
-    again = [dict(r, kafka_offset=9000 + i) for i, r in enumerate(draw.sample(rows, 40))]
+    again = [repeated(row) for row in draw.sample(rows, 40)]
     bad = [delivery("bob", "", 9), delivery("bob", "x", 9, ms_played=-1)]
     late = [delivery("user-1", f"late {i}", 20 * i, landed=30 * _DAY) for i in range(10)]
     return rows + again + bad + late
@@ -291,14 +291,8 @@ def test_a_second_night_is_the_same_too(both: Both) -> None:
 
     On Snowflake the whole nightly runs: gates, dbt, retraining, reports.
     """
-    more = [
-        delivery("user-2", f"N{i}", 31 * _DAY + i, artist="New", kafka_offset=10_000 + i)
-        for i in range(80)
-    ]
-    more += [
-        delivery("user-3", f"T{i}", 90 * i, landed=32 * _DAY, kafka_offset=11_000 + i)
-        for i in range(30)
-    ]
+    more = [delivery("user-2", f"N{i}", 31 * _DAY + i, artist="New") for i in range(80)]
+    more += [delivery("user-3", f"T{i}", 90 * i, landed=32 * _DAY) for i in range(30)]
     append(both.settings, more)
     merge(both.settings, MERGED[:4], apart=True)
     replace_catalogue(both.settings, "folk", ["ärtist 1", "New"], ["T1", "N2"])
