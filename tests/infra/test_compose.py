@@ -18,9 +18,9 @@ from contracts.settings import Settings
 from contracts.snowflake import Snowflake
 from contracts.workers import BY_NAME, ERASER, RESULTS_SINK, SNOWFLAKE_SINK, WORKERS
 from infra.cli.main import COMMANDS
+from tests.compose_file import COMPOSE, interpolated
 from tests.conftest import ROOT
 
-COMPOSE = ROOT / "docker-compose.yml"
 FLINK_IMAGE = "segue-flink:latest"
 
 
@@ -51,6 +51,23 @@ def test_the_schema_check_can_fail(tmp_path: Path) -> None:
     assert done.returncode != 0
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("${SET}", "1"), ("${UNSET}", ""), ("${UNSET:-0}", "0"), ("${EMPTY:-0}", "0"),
+        ("${EMPTY-0}", ""), ("${UNSET-0}", "0"), ("${SET:-0}", "1"), ("${UNSET:-}", ""),
+        ("${SET:?why}", "1"), ("a ${SET} b ${UNSET:-http://c:1} $$d", "a 1 b http://c:1 $d"),
+    ],
+)  # fmt: skip
+def test_variables_are_replaced_as_compose_does(text: str, expected: str) -> None:
+    assert interpolated(text, {"SET": "1", "EMPTY": ""}) == expected
+
+
+def test_a_variable_that_must_be_set_is_asked_for() -> None:
+    with pytest.raises(ValueError, match="EMPTY: why"):
+        interpolated("${EMPTY:?why}", {"EMPTY": ""})
+
+
 def test_every_worker_has_a_service(services: dict[str, Any]) -> None:
     commands = [
         tuple(s["command"]) for s in services.values() if s.get("command", [""])[0] == "worker"
@@ -61,13 +78,13 @@ def test_every_worker_has_a_service(services: dict[str, Any]) -> None:
 def test_snowflake_is_switched_on_by_its_profile(services: dict[str, Any]) -> None:
     """Each service that goes there is a user of its own; its key is a file, never a value."""
     assert services[SNOWFLAKE_SINK.name]["profiles"] == ["snowflake"]
+    passwords = {f"POSTGRES_{login}_PASSWORD": "secret" for login in ("SINK", "ADMIN")}
     for name, role in (
         (SNOWFLAKE_SINK.name, "LOADER"), (ERASER.name, "ERASER"), ("nightly", "TRANSFORMER"),
     ):  # fmt: skip
         environment = services[name]["environment"]
         described = {
-            variable: value.replace("${SEGUE_SNOWFLAKE_DATABASE:-SEGUE}", "SEGUE")
-            for variable, value in environment.items()
+            variable: interpolated(value, passwords) for variable, value in environment.items()
         }
         assert Snowflake.from_env(described | {"SEGUE_SNOWFLAKE_ACCOUNT": ""}) is None
         (secret,) = services[name]["secrets"]

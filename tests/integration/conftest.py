@@ -15,6 +15,7 @@ import pytest
 
 from contracts.settings import Settings
 from contracts.workers import CORE_FOLDS
+from infra.operations.erasure.run import run_pending
 from infra.stack.accounts import grant
 from infra.stack.apache_kafka import ApacheKafka
 from infra.stack.ports import free_ports
@@ -88,6 +89,11 @@ class RunningStack(Stack):
         token = secrets.token_hex(32)
         grant(self.settings.postgres_dsn, user, roles, token, "test")
         return token
+
+    def finish_erasures(self) -> None:
+        """Finish the erasures that earlier tests on this stack requested and left pending."""
+        found, finished = run_pending(self.settings, settle=0)
+        assert found == finished
 
 
 @pytest.fixture(scope="session")

@@ -87,7 +87,8 @@ async def test_a_store_100_ms_away_is_read(valkey: Valkey) -> None:
     for user in users:
         await client.set(KEYS.listener(user), user)
     with slow_proxy(valkey.port, 0.1) as proxy:
-        store = FeatureReader(client, f"redis://127.0.0.1:{proxy.port}/0", KEYS)
+        far = valkey.address.replace(f":{valkey.port}/", f":{proxy.port}/")
+        store = FeatureReader(client, far, KEYS)
         answers = [await _answer(store, users) for _ in range(40)]
         good = [answer for answer in answers if answer == [user.encode() for user in users]]
         assert len(good) >= 10, "it never gets warm"

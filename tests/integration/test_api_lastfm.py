@@ -181,6 +181,7 @@ def test_what_players_read(stack: RunningStack, front: TlsFront, token_of: Any) 
     session = sent(stack, method="auth.getSession", token=consented(stack, key["token"]))
     only = session["session"]["key"]
     assert sent(stack, method="library.removeScrobble", sk=only, **gone)["error"] == 4
+    stack.finish_erasures()
     assert read(method="library.removeScrobble", **gone) == {}
     assert run_pending(stack.settings, settle=0) == (1, 1)
     assert read(method="user.getInfo")["user"]["playcount"] == "5"

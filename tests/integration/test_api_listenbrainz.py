@@ -213,6 +213,7 @@ def test_a_deleted_listen_is_gone_in_every_store(stack: RunningStack, client: ht
     settings = stack.settings
     listen = client.get(f"/1/user/{USER}/listens").json()["payload"]["listens"][2]
     body = {"listened_at": listen["listened_at"], "recording_msid": listen["recording_msid"]}
+    stack.finish_erasures()
     assert client.post("/1/delete-listen", json=body).json() == {"status": "ok"}
     assert client.post("/1/delete-listen", json=body).json() == {"status": "ok"}
     assert run_pending(settings, settle=0) == (1, 1)

@@ -15,7 +15,6 @@ from typing import Any
 
 import httpx
 import pytest
-import yaml
 
 from contracts.workers import BY_NAME
 from infra.stack.ports import free_ports
@@ -23,7 +22,7 @@ from infra.stack.postgres import Postgres
 from infra.stack.process import wait_until
 from infra.stack.server import Server
 from infra.stack.valkey import Valkey
-from tests.conftest import ROOT
+from tests import compose_file
 from tests.integration.installed import (
     PACKAGES,
     Installed,
@@ -44,9 +43,8 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
 
 @pytest.fixture(scope="module")
 def services() -> dict[str, Any]:
-    document: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
-    found: dict[str, Any] = document["services"]
-    return found
+    logins = ("POSTGRES", "POSTGRES_API", "POSTGRES_SINK", "POSTGRES_ADMIN")
+    return compose_file.services({f"{login}_PASSWORD": "secret" for login in logins})
 
 
 @pytest.fixture

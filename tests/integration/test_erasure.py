@@ -67,6 +67,7 @@ def listen(stack: RunningStack, token: str, user: str) -> None:
 @pytest.fixture(scope="module")
 def tokens(stack: RunningStack) -> Iterator[dict[str, str]]:
     """Two listeners with the same traces everywhere, the warehouse built from them."""
+    stack.finish_erasures()
     made = {user: stack.token_for(user) for user in (LEAVING, STAYING)}
     for user, token in made.items():
         listen(stack, token, user)
@@ -275,6 +276,7 @@ def test_clocks_that_disagree_neither_save_nor_cost_a_play(stack: RunningStack) 
     )
     stack.wait_applied(60)
     assert stores(traces(stack.settings, user)) >= {"valkey", "postgres", "lake", "model"}
+    stack.finish_erasures()
     answer = httpx.delete(f"{stack.api}/v1/users/{user}", headers=headers(token))
     assert run_pending(stack.settings, settle=0) == (1, 1)
     status = httpx.get(f"{stack.api}{answer.headers['location']}").json()
@@ -296,6 +298,7 @@ def test_rows_that_come_back_keep_an_erasure_open(
     second = int(time.time()) - START
     put(stack, topics.plays, submission(user, (second, 1)))
     stack.wait_applied(60)
+    stack.finish_erasures()
     with psycopg.connect(stack.postgres.address, autocommit=True) as connection:
         connection.execute(
             "create table backup_of_plays as select * from plays where user_id = %s", (user,)

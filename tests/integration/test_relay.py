@@ -242,6 +242,7 @@ def test_lastfm_and_forgetting(
     assert wait_until(lambda: api.shown("lastfm")["waiting"] == 1, 30, 0.3)
     stack.wait_applied()
     event = event_id(USER, second * 1000, "Neu!", "Hero")
+    stack.finish_erasures()
     deleted = api.call("DELETE", f"/v1/users/{USER}/plays/{event}")
     assert deleted.status_code == 202, deleted.text
     assert run_pending(stack.settings, settle=0) == (1, 1)
