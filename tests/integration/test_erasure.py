@@ -236,11 +236,9 @@ def test_the_trail_tells_it_without_a_name(stack: RunningStack, status: dict[str
     with psycopg.connect(stack.settings.postgres_dsn) as connection:
         rows = [row for row in trail.rows(connection) if row.action == "data.erase"]
         assert trail.verify(trail.rows(connection)).problems == []
-    assert [(row.outcome, LEAVING in f"{row}") for row in rows] == [
-        ("requested", False),
-        ("done", False),
-    ]
-    assert all(status["id"] in row.detail for row in rows)
+    assert not [row for row in rows if LEAVING in f"{row}"]
+    # Other tests on this stack request erasures too.
+    assert [row.outcome for row in rows if status["id"] in row.detail] == ["requested", "done"]
 
 
 def put(stack: RunningStack, topic: str, message: Submission | Feedback) -> None:
