@@ -101,6 +101,7 @@ class FeatureReader:
         ]
         self._ready: asyncio.Queue[Connection] = asyncio.Queue()
         self._connecting: set[asyncio.Task[None]] = set()
+        self._trouble = ""
         self.share = ReadShare()
 
     async def get(self, user_id: str) -> bytes | None:
@@ -179,12 +180,23 @@ class FeatureReader:
     async def _make_ready(self, connection: Connection) -> None:
         async def connect() -> None:
             await connection.disconnect(nowait=True)
-            async with asyncio.timeout(CONNECT_SECONDS):
-                await connection.connect()  # type: ignore[no-untyped-call]
+            try:
+                async with asyncio.timeout(CONNECT_SECONDS):
+                    await connection.connect()  # type: ignore[no-untyped-call]
+            except (RedisError, OSError, TimeoutError) as error:
+                self._say(f"{type(error).__name__}: {error}".rstrip(": "))
+                raise
+            self._say("")
 
         failed = retry_if_exception_type((RedisError, OSError, TimeoutError))
         await AsyncRetrying(retry=failed, wait=wait_fixed(PAUSE_SECONDS))(connect)
         self._ready.put_nowait(connection)
+
+    def _say(self, trouble: str) -> None:
+        """Log why no connection can be made, once for each reason: it is tried again for ever."""
+        if trouble and trouble != self._trouble:
+            log.warning("feature store: cannot connect: %s", trouble)
+        self._trouble = trouble
 
     async def close(self) -> None:
         """Let go of the connections."""
