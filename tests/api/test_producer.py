@@ -62,9 +62,10 @@ async def test_lost_impressions_are_counted() -> None:
     assert offers.offer(RECORD) is True
     for _ in range(100):
         await asyncio.sleep(0.05)
-        if offers.lost and not offers.queued:  # reports of failed connections are queued as well
+        if offers.lost:
             break
-    assert (offers.lost, offers.queued) == (1, 0)
+    # Not `queued`: the library counts its reports of failed connections too, and goes on trying.
+    assert offers.lost == 1
 
 
 async def test_impressions_beyond_the_room_are_lost_at_once(
