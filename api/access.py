@@ -1,4 +1,6 @@
-"""Who may call what, as the documentation says it; ``tests/api/test_roles.py`` holds it to be true.
+"""Which roles may call which operation, for the documentation.
+
+``tests/api/test_roles.py`` fails where the application behaves otherwise.
 
 The rules themselves are enforced where a request is answered (:class:`api.auth.Identity`).
 """

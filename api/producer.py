@@ -74,7 +74,7 @@ class _Batch:
         self.drop(1)
 
     def refuse(self, count: int, error: Exception) -> None:
-        """Note that the library did not take the last ``count`` messages, and say so at once."""
+        """Fail the request at once: the library refused its last ``count`` messages."""
         future, self.future = self.future, None
         self.failed = True
         self.drop(count)

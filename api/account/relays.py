@@ -46,7 +46,7 @@ class RelayOut(msgspec.Struct):
 
 
 class RelayService(msgspec.Struct):
-    """A service that a relay can send to; ``secret`` says what it asks for."""
+    """A service that a relay can send to; ``secret`` names the credential it needs, for people."""
 
     service: str
     name: str

@@ -53,7 +53,7 @@ class Experiments(msgspec.Struct):
 
 
 class ExperimentShown(msgspec.Struct):
-    """An experiment with what the newest report says of it.
+    """An experiment and its results in the newest report.
 
     ``judged_at`` is when the report was drawn, ``None`` before the first. ``verdict`` is in words;
     ``arms`` and ``comparisons`` are the report's rows by column name.

@@ -193,7 +193,7 @@ async def refused(
 
 
 async def _note(request: Request, services: Services, caller: Identity, user: str) -> None:
-    """Check who asks; what an administrator reads of another is noted in the audit trail."""
+    """Check the caller; write to the audit trail that an administrator reads another's import."""
     check_own(caller, user)
     if caller.user_id != user:
         await services.audit.note_reading(caller.user_id, user, origin_of(request))

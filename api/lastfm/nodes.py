@@ -28,7 +28,7 @@ def url(artist: str, title: str = "", album: str = "") -> Node:
 
 
 def images() -> list[Node]:
-    """Return the four pictures of anything; there are none, so their addresses are empty."""
+    """Return the four image sizes that clients expect. Segue has no images: each URL is empty."""
     return [Node("image", "", {"size": size}) for size in _SIZES]
 
 

@@ -1,6 +1,7 @@
-"""Shapes of answers that are put together where they are made, for the OpenAPI document.
+"""Schemas for the OpenAPI document of answers that endpoints build as plain dictionaries.
 
-Each says what is always there; a client of the ListenBrainz API ignores what it does not know.
+A schema lists the fields that every answer has. Answers may have more: clients of the
+ListenBrainz API ignore unknown fields.
 """
 
 from __future__ import annotations

@@ -6,7 +6,6 @@ Players and playlist tools pull these. The lists are live: a playlist's id stays
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -19,11 +18,11 @@ from api.listenbrainz.authorize import authorize
 from api.listenbrainz.limits import DEFAULT_ITEMS, MAX_ITEMS
 from api.listenbrainz.mapping import mbid_of, recording_msid
 from api.listenbrainz.queries import check_known, non_negative, reader_of, rows_of
+from api.listenbrainz.ranked import rank_now, readable
 from api.services import Services
 from api.serving.lookup import Document, document_at
 from api.web import SCHEME, With, json_reply
-from contracts.errors import IncompatibleState, StoreUnavailable
-from contracts.features import Listener
+from contracts.errors import StoreUnavailable
 from contracts.ids import normalise, track_key
 from contracts.recordings import recording_key
 from online_model import Recommender
@@ -214,19 +213,9 @@ async def _tracks(
 
 def _ranked(reader: Recommender, blob: bytes | None, kind: Kind) -> dict[int, Document]:
     """Return the tracks by their place, from 1."""
-    try:
-        listener = Listener.unpack(blob)
-    except IncompatibleState:  # what is popular, as the list under /v1
-        listener = Listener.unpack(None)
-    ranking = reader.recommend(
-        listener.tracks,
-        listener.seconds,
-        listener.ratios,
-        now=int(time.time()),
-        k=DEPTH,
-        discover=kind.patch == "weekly-exploration",
-        hidden=listener.hidden,
-    )
+    listener = readable(blob)
+    discover = kind.patch == "weekly-exploration"
+    ranking = rank_now(reader, listener, DEPTH, discover=discover)
     found = [document_at(reader, index) for index in ranking.indices.tolist()]
     tracks = [each for each in found if each is not None]
     if kind.patch == "weekly-jams":

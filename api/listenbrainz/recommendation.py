@@ -11,10 +11,10 @@ from api.errors import unavailable
 from api.listenbrainz.limits import DEFAULT_ITEMS, MAX_ITEMS
 from api.listenbrainz.mapping import mbid_of
 from api.listenbrainz.queries import check_known, non_negative, reader_of
+from api.listenbrainz.ranked import rank_now, readable
 from api.serving.lookup import document_at
 from api.web import SCHEME, With, json_reply
-from contracts.errors import IncompatibleState, StoreUnavailable
-from contracts.features import Listener
+from contracts.errors import StoreUnavailable
 from online_model import Recommender
 
 router = APIRouter(prefix="/1", tags=["ListenBrainz"], dependencies=[SCHEME])
@@ -61,18 +61,7 @@ async def recommended(
 
 
 def _recommended(reader: Recommender, blob: bytes) -> list[dict[str, Any]]:
-    try:
-        listener = Listener.unpack(blob)
-    except IncompatibleState:  # what is popular, as the list under /v1
-        listener = Listener.unpack(None)
-    ranking = reader.recommend(
-        listener.tracks,
-        listener.seconds,
-        listener.ratios,
-        now=int(time.time()),
-        k=MAX_ITEMS,
-        hidden=listener.hidden,
-    )
+    ranking = rank_now(reader, readable(blob), MAX_ITEMS)
     found = []
     for index, score in zip(ranking.indices.tolist(), ranking.scores.tolist(), strict=True):
         known = document_at(reader, index)

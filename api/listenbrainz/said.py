@@ -1,4 +1,4 @@
-"""Recording what a listener says of a recording, whichever endpoint it came through."""
+"""Stores a listener's feedback on a recording; all feedback endpoints use it."""
 
 from __future__ import annotations
 

@@ -8,12 +8,12 @@ import msgspec
 from fastapi import APIRouter, Path, Request, Response
 
 from api.audit import origin_of
-from api.errors import ApiError, unavailable
+from api.errors import ApiError
 from api.serving.explain import ReasonOut, documents_of, reasons_in_words
-from api.serving.lists import Moment, sound
+from api.serving.held import model_and_plays
+from api.serving.lists import Moment
 from api.serving.recommend import LONGEST_NAME, check_name
 from api.web import Caller, With, answers, json_reply
-from contracts.errors import StoreUnavailable
 from contracts.features import Listener
 from contracts.ids import id_key
 from online_model import Recommender
@@ -63,16 +63,7 @@ async def reasons(
     check_name(user)
     if caller.user_id != user:
         await services.audit.note_reading(caller.user_id, user, origin_of(request))
-    live = services.model.reader
-    if live is None:
-        raise unavailable("There is no model yet")
-    try:
-        (blob,) = await services.features.get_many([user])
-    except StoreUnavailable:
-        raise unavailable("What the listener has played cannot be read") from None
-    held, torn = sound(blob)
-    if torn:
-        raise unavailable("What the listener has played cannot be read")
+    live, held = await model_and_plays(services, user)
     moment = Moment.of(live)
     return json_reply(
         await services.slow.run(

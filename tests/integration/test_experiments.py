@@ -109,6 +109,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Facts]:
     settings = Settings(home=tmp_path_factory.mktemp("experiments"))
     same = [definition(f"same-{n}") for n in range(SAME)]
     made = [*same, definition("better"), definition("broken"), definition("uneven")]
+    made.append(definition("roken"))  # the end of another key: a label is compared whole
     fill(settings, made)
     warehouse.land(settings, Lake.newest(settings))
     land_arms(settings, *made)
@@ -185,6 +186,7 @@ def test_lists_that_fell_back_are_said(found: dict[str, Facts]) -> None:
     verdict = judge(found["broken"], JUDGED)
     assert verdict.readable
     assert any("could not be made" in sentence for sentence in verdict.sentences)
+    assert found["roken"].fell_back == {"arm0": 0.0, "arm1": 0.0}
     assert found["broken"].fell_back == {"arm0": 0.0, "arm1": pytest.approx(1.0)}
 
 

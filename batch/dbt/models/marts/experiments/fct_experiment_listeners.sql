@@ -7,6 +7,15 @@
     arm could not serve would compare different listeners. Lists that a tester forced do not count.
     Rebuilt as a whole: late plays change the figures.
 -#}
+{#- Columns of the time since the first list, and of the time before it. #}
+{%- set spans = [('', '>='), ('_before', '<')] %}
+{%- set counted = {
+    'plays': 'true',
+    'new_songs': 'plays.is_new',
+    'listed': 'plays.is_listed',
+    'listed_heard': 'plays.is_listed and plays.is_counted',
+    'listed_skipped': 'plays.is_listed and plays.is_skipped',
+} %}
 
 with arms as (
 
@@ -35,19 +44,18 @@ exposed as (
         arms.ended_at,
         impressions.user_id,
         impressions.shown_at,
-        contains(impressions.arm || ';', arms.experiment || '=' || arms.arm || '!;') as fell_back
+        contains(
+            ';' || impressions.arm || ';', ';' || arms.experiment || '=' || arms.arm || '!;'
+        ) as fell_back
     from impressions
     inner join arms
         on
             impressions.shown_at >= arms.started_at
             and (arms.ended_at is null or impressions.shown_at < arms.ended_at)
-            and (
-                contains(
-                    ';' || impressions.arm || ';', ';' || arms.experiment || '=' || arms.arm || ';'
-                )
-                or contains(
-                    ';' || impressions.arm || ';', ';' || arms.experiment || '=' || arms.arm || '!;'
-                )
+            -- A list that fell back to the usual one (`!`) counts for the arm that was meant.
+            and contains(
+                ';' || replace(impressions.arm, '!', '') || ';',
+                ';' || arms.experiment || '=' || arms.arm || ';'
             )
     where impressions.arm <> 'default'
 
@@ -147,29 +155,15 @@ heard as (
     select
         listeners.experiment,
         listeners.user_id,
-        count(case when plays.played_at >= listeners.exposed_at then 1 end) as plays,
-        count(case when plays.played_at < listeners.exposed_at then 1 end) as plays_before,
-        coalesce(sum(case when plays.played_at >= listeners.exposed_at then plays.heard_ms end), 0) as heard_ms,
-        coalesce(sum(case when plays.played_at < listeners.exposed_at then plays.heard_ms end), 0)
-            as heard_ms_before,
-        count(case when plays.played_at >= listeners.exposed_at and plays.is_new then 1 end) as new_songs,
-        count(case when plays.played_at < listeners.exposed_at and plays.is_new then 1 end)
-            as new_songs_before,
-        count(case when plays.played_at >= listeners.exposed_at and plays.is_listed then 1 end) as listed,
-        count(case when plays.played_at < listeners.exposed_at and plays.is_listed then 1 end)
-            as listed_before,
-        count(
-            case when plays.played_at >= listeners.exposed_at and plays.is_listed and plays.is_counted then 1 end
-        ) as listed_heard,
-        count(
-            case when plays.played_at < listeners.exposed_at and plays.is_listed and plays.is_counted then 1 end
-        ) as listed_heard_before,
-        count(
-            case when plays.played_at >= listeners.exposed_at and plays.is_listed and plays.is_skipped then 1 end
-        ) as listed_skipped,
-        count(
-            case when plays.played_at < listeners.exposed_at and plays.is_listed and plays.is_skipped then 1 end
-        ) as listed_skipped_before,
+        {% for suffix, when in spans -%}
+        {% for name, what in counted.items() -%}
+        count(case when plays.played_at {{ when }} listeners.exposed_at and {{ what }} then 1 end)
+            as {{ name }}{{ suffix }},
+        {% endfor -%}
+        coalesce(
+            sum(case when plays.played_at {{ when }} listeners.exposed_at then plays.heard_ms end), 0
+        ) as heard_ms{{ suffix }},
+        {% endfor -%}
         count(
             case
                 when
