@@ -47,8 +47,8 @@ def handed_over(data: Interactions, nights: list[int]) -> type[Recommender]:
     class HandedOver(Recommender):
         heard = 0
 
-        def learn_plays(self, *plays: Any) -> LearnStats:
-            found = super().learn_plays(*plays)
+        def learn_plays(self, *plays: Any, **more: Any) -> LearnStats:
+            found = super().learn_plays(*plays, **more)
             if len(self.state.track_key) > 1000:  # not the one that only warms up
                 self.heard += 1
                 if self.heard in nights:
