@@ -1,9 +1,10 @@
 # make demo      the whole stack on this machine, with simulated listeners
 # make test      everything this machine can test
 # make unit      what needs no server
-# make lint      ruff, mypy, import rules, declared dependencies, sqlfluff over what dbt renders
+# make lint      ruff, mypy, import rules, declared dependencies, prose, sqlfluff over what dbt renders
 # make fmt       format, and mend what ruff can mend
-# make docs      write the pages that are generated from the code (settings, reliability)
+# make docs      the documentation site, in .site/html (needs npm; a broken link is an error)
+# make pages     write the pages of docs/ that are generated from the code (settings, reliability)
 # make airflow   fill .venv-airflow, in which the DAGs are tested
 # make flink     fill .venv-flink, in which the Flink jobs run
 # make install   fill .venv from the hashed requirement files (the others call it)
@@ -11,7 +12,7 @@
 # make pythons   the unit tests on the other Pythons this machine has (3.11 to 3.13)
 # make clean     remove the environments and what was built (data in .segue stays)
 .DEFAULT_GOAL := help
-.PHONY: help install demo test unit pythons lint fmt lock clean airflow flink players docs
+.PHONY: help install demo test unit pythons lint fmt lock clean airflow flink players pages docs
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -77,15 +78,29 @@ lint: install
 	@$(BIN)/mypy contracts online_model streams batch api web infra tests
 	@$(BIN)/lint-imports
 	@$(BIN)/deptry .
+	@$(BIN)/python -m tests.prose
 	@cd batch/dbt && DO_NOT_TRACK=1 SEGUE_DUCKDB_PATH=:memory: ../../$(BIN)/sqlfluff lint models tests
 
 fmt: install
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-docs: install
-	@$(BIN)/python -m infra.cli.settings_reference
+pages: install
+	@$(BIN)/python -m infra.documents.settings_reference
 	@$(BIN)/python -m tests.reliability
+
+# Mermaid comes from npm into .site, so that the site loads nothing from another host.
+docs: pages .site/npm/.installed
+	@$(BIN)/python -m infra.documents.site
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --clean
+	@$(BIN)/python -m infra.documents.site --check
+	@echo "open .site/html/README.html"
+
+.site/npm/.installed:
+	@command -v npm >/dev/null || { echo "make docs needs npm, which brings Mermaid for the diagrams"; exit 1; }
+	@mkdir -p .site/npm
+	@npm install --prefix .site/npm --no-save --no-package-lock --no-audit --no-fund --ignore-scripts --loglevel=error mermaid@11.17.2
+	@touch $@
 
 # Airflow's own environment: its pins and dbt's exclude each other.
 airflow: .venv-airflow/.installed
@@ -122,4 +137,4 @@ lock:
 	$(COMPILE) infra/requirements/flink.in -o infra/requirements/flink.lock
 
 clean:
-	rm -rf $(VENV) .players .venv-airflow .venv-flink $(PYTHONS:%=.venv-%) infra/kafka/libs infra/kafka/target infra/flink/libs infra/flink/target batch/dbt/target batch/dbt/logs
+	rm -rf $(VENV) .site .players .venv-airflow .venv-flink $(PYTHONS:%=.venv-%) infra/kafka/libs infra/kafka/target infra/flink/libs infra/flink/target batch/dbt/target batch/dbt/logs

@@ -432,7 +432,7 @@ def render() -> str:
     whole = sum(not each.missing for each in every)
     lines = [
         "# Reliability: which test shows which property\n",
-        "<!-- Generated from tests/reliability.py by `make docs`: do not change it here. -->\n",
+        "<!-- Generated from tests/reliability.py by `make pages`: do not change it here. -->\n",
         f"{len(every)} properties: {whole} are shown whole, {len(every) - whole} in part or not at "
         "all; the last column says what is missing. P: a real process is killed, paused or slowed "
         "down. K: on Apache Kafka. What was measured: [figures](reliability-figures.md).\n",

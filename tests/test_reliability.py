@@ -50,4 +50,4 @@ def test_a_property_is_shown_by_tests_that_exist(each: Property) -> None:
 
 
 def test_the_page_is_up_to_date() -> None:
-    assert PAGE.read_text() == render(), "run `make docs`"
+    assert PAGE.read_text() == render(), "run `make pages`"

@@ -1,4 +1,4 @@
-"""Writes ``docs/settings.md`` from the declarations: ``python -m infra.cli.settings_reference``."""
+"""Generates ``docs/settings.md`` from the declarations (``make pages``)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contracts.options import ELSEWHERE, GROUPS
 _HEAD = """\
 # Settings
 
-<!-- Generated from contracts by `make docs`: change the declaration there, not this page. -->
+<!-- Generated from contracts by `make pages`: change the declaration there, not this page. -->
 
 Every process reads its settings from environment variables when it starts. `segue up` sets those of
 the local stack itself. For each variable there is a second one, `<NAME>_FILE`: a file that holds

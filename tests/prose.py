@@ -1,0 +1,180 @@
+"""Counts words that our prose avoids: ``python -m tests.prose`` (part of ``make lint``).
+
+It reads Markdown, docstrings, comments, messages, the text of pages and comments of SQL. Code does
+not count: fences, code spans, doctests and SQL in strings are removed first. ``prose.toml`` has the
+words. ``prose_baseline.json`` has the count of each folder, which may only fall; ``--write`` lowers
+it, ``--show FOLDER`` lists the places.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import subprocess
+import sys
+import tokenize
+import tomllib
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from io import StringIO
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+RULES = ROOT / "tests" / "prose.toml"
+BASELINE = ROOT / "tests" / "prose_baseline.json"
+# The rules quote what they forbid, as do the pairs of CONTRIBUTING.
+_NOT_READ = {Path("tests/test_prose.py"), Path("tests/prose.py")}
+
+_FENCE = re.compile(r"^( *)(```|~~~).*?^\1\2", re.MULTILINE | re.DOTALL)
+_QUOTED = re.compile(r"<!-- prose: off -->.*?<!-- prose: on -->", re.DOTALL)
+_CODE = re.compile(r"``[^`]+``|`[^`\n]+`")
+_DOCTEST = re.compile(r"^ *(>>>|\.\.\.) .*$", re.MULTILINE)
+_SQL = re.compile(r"\s*(select|insert|with|update|delete|create|alter|copy|merge|drop)\b", re.I)
+_TAG = re.compile(r"\{#.*?#\}|\{%.*?%\}|\{\{.*?\}\}|<(script|style)\b.*?</\1>|<[^>]*>", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One phrase to avoid.
+
+    Attributes
+    ----------
+    path
+        Relative to the repository.
+    line
+        1-based line at which the phrase begins.
+    phrase
+        As written.
+    instead
+        What to write.
+    """
+
+    path: Path
+    line: int
+    phrase: str
+    instead: str
+
+    @property
+    def folder(self) -> str:
+        """The top folder of the file, or ``.`` for files of the root."""
+        return self.path.parts[0] if len(self.path.parts) > 1 else "."
+
+
+@cache
+def rules() -> dict[str, str]:
+    """Return the expressions to avoid with what to write in their place."""
+    found: dict[str, str] = tomllib.loads(RULES.read_text())["avoid"]
+    return found
+
+
+@cache
+def _expression() -> re.Pattern[str]:
+    parts = (f"(?P<r{i}>{rule})" for i, rule in enumerate(rules()))
+    return re.compile(rf"\b(?:{'|'.join(parts)})\b", re.IGNORECASE)
+
+
+def _blank(expression: re.Pattern[str], text: str) -> str:
+    """Remove what matches, but keep the line breaks, so that line numbers stay right."""
+    return expression.sub(lambda match: "\n" * match[0].count("\n"), text)
+
+
+def _prose_of_python(source: str) -> Iterator[tuple[int, str]]:
+    for token in tokenize.generate_tokens(StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            yield token.start[0], token.string
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.Constant) or not isinstance(node.value, str):
+            continue
+        if " " in node.value and not _SQL.match(node.value):
+            yield node.lineno, _blank(_DOCTEST, node.value)
+
+
+def prose(path: Path, source: str) -> Iterator[tuple[int, str]]:
+    """Yield pieces of prose of a file with the line each begins at.
+
+    Examples
+    --------
+    >>> list(prose(Path("a.sql"), "select told -- the play\\nfrom plays"))
+    [(1, ' the play')]
+    """
+    if path.suffix == ".md":
+        yield 1, _blank(_FENCE, _blank(_QUOTED, source))
+    elif path.suffix == ".py":
+        yield from _prose_of_python(source)
+    elif path.suffix == ".html":
+        yield 1, _blank(_TAG, source)
+    elif path.suffix in (".sql", ".lua"):
+        for number, line in enumerate(source.splitlines(), 1):
+            if "--" in line:
+                yield number, line.partition("--")[2]
+
+
+def find(path: Path, source: str) -> Iterator[Finding]:
+    """Yield every phrase to avoid in a file.
+
+    Examples
+    --------
+    >>> [(f.line, f.phrase) for f in find(Path("a.md"), "A fine page.\\nIt was told so.")]
+    [(2, 'told')]
+    """
+    instead = list(rules().values())
+    for line, text in prose(path, source):
+        for match in _expression().finditer(_blank(_CODE, text)):
+            number = int((match.lastgroup or "r0")[1:])
+            start = line + text[: match.start()].count("\n")
+            yield Finding(path, start, match[0], instead[number])
+
+
+def every_finding() -> list[Finding]:
+    """Return the findings in all files that git knows, in order."""
+    listed = subprocess.run(
+        ["git", "ls-files", "*.md", "*.py", "*.sql", "*.lua", "*.html"],
+        cwd=ROOT, check=True, capture_output=True, text=True,
+    ).stdout  # fmt: skip
+    paths = [Path(line) for line in listed.splitlines()]
+    return [
+        finding
+        for path in paths
+        if path not in _NOT_READ and (ROOT / path).exists()
+        for finding in find(path, (ROOT / path).read_text())
+    ]
+
+
+def too_many(counts: Counter[str], allowed: dict[str, int]) -> list[str]:
+    """Return a line for each folder with more findings than its baseline.
+
+    Examples
+    --------
+    >>> too_many(Counter(api=3, web=1), {"api": 3})
+    ['web: 1 phrase to avoid, the baseline is 0']
+    """
+    return [
+        f"{folder}: {count} phrase{'s' * (count > 1)} to avoid, the baseline is {most}"
+        for folder, count in sorted(counts.items())
+        if count > (most := allowed.get(folder, 0))
+    ]
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command; return 1 if a folder is above its baseline."""
+    findings = every_finding()
+    counts = Counter(finding.folder for finding in findings)
+    if arguments == ["--write"]:
+        BASELINE.write_text(json.dumps(dict(sorted(counts.items())), indent=2) + "\n")
+        return 0
+    if arguments[:1] == ["--show"]:
+        for each in findings:
+            if not arguments[1:] or str(each.path).startswith(tuple(arguments[1:])):
+                print(f"{each.path}:{each.line}: {each.phrase!r}: write {each.instead}")
+        return 0
+    problems = too_many(counts, json.loads(BASELINE.read_text()))
+    for problem in problems:
+        print(f"{problem}; `python -m tests.prose --show {problem.partition(':')[0]}` lists them")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
