@@ -1,8 +1,8 @@
-"""Accounts and tokens: what every process knows of them, and the statements that several run.
+"""Accounts and tokens: roles, views, and the SQL statements that several processes run.
 
-**To add a role**: name it here and say in :data:`ROLES` what it may do; then add a migration like
+**To add a role**: name it here and describe it in :data:`ROLES`. Then add a migration like
 ``infra/postgres/0070_roles.sql`` that extends the check of ``tokens.roles`` (a test compares the
-two). Who may do what with a role is decided in :class:`api.auth.Identity`.
+two). :class:`api.auth.Identity` decides what a role may do.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TypedDict
 
 import msgspec
 
-#: The deployment's own account: made at the first start, never erased.
+#: The deployment's own account: created at the first start, never erased.
 ADMIN = "admin"
 
 LISTENER_ROLE = "listener"
@@ -23,7 +23,7 @@ ANALYST_ROLE = "analyst"
 ADMIN_ROLE = "admin"
 SCROBBLER_ROLE = "scrobbler"
 
-#: Role of a token -> what the token may do.
+#: Role of a token -> what a token with it may do.
 ROLES: dict[str, str] = {
     LISTENER_ROLE: "posts, reads, exports and erases the data of its own account",
     CLIENT_ROLE: "posts and reads for every listener",
@@ -32,10 +32,10 @@ ROLES: dict[str, str] = {
     SCROBBLER_ROLE: "posts plays, loves tracks and reads the plays of its own account, no more",
 }
 
-#: Makes an account unless it exists; parameter ``user``.
+#: Creates an account unless it exists; parameter ``user``.
 ADD_ACCOUNT = "insert into accounts (user_id) values (%(user)s) on conflict do nothing"
 
-#: Adds a token (:func:`token_row`); a token that exists stays as it is.
+#: Adds a token (:func:`token_row`); an existing token is not changed.
 ADD_TOKEN = """
     insert into tokens (token_hash, user_id, roles, label, expires_at, scrobbler_md5, made_by)
     values (%(token_hash)s, %(user)s, %(roles)s, %(label)s, %(expires_at)s, %(scrobbler_md5)s,
@@ -75,7 +75,7 @@ _CONSENT_HASH = 64
 
 
 def consent(maker: bytes, user: str) -> bytes:
-    """Return the value of a waiting login: who consented, and the hash of the token used."""
+    """Return the value of a pending login: who consented, and the hash of the token used."""
     return f"{maker.hex()}{user}".encode()
 
 
@@ -85,11 +85,16 @@ def read_consent(value: bytes) -> tuple[bytes, str]:
     Raises
     ------
     ValueError
-        It is something else, such as the value of a login nobody has consented to.
+        The value has another form, such as that of a login without consent.
+
+    Examples
+    --------
+    >>> read_consent(consent(token_hash("secret"), "ada")) == (token_hash("secret"), "ada")
+    True
     """
     maker, user = value[:_CONSENT_HASH].decode(), value[_CONSENT_HASH:].decode()
     if len(maker) < _CONSENT_HASH or not user:
-        raise ValueError("nobody has consented")
+        raise ValueError("no account has consented to this login")
     return bytes.fromhex(maker), user
 
 
@@ -99,10 +104,10 @@ REVOKE_TOKEN = """
     where token_hash = %(token_hash)s or made_by = %(token_hash)s
 """  # noqa: S105  a statement, not a secret
 
-#: Label of a session that pages or an app opened; it ends itself.
+#: Label of a session that the pages or an app opened; it can end itself.
 SESSION_LABEL = "session"
 
-#: Revokes a session and returns whose it was; parameters ``token_hash`` and ``label``.
+#: Revokes a session and returns its account; parameters ``token_hash`` and ``label``.
 END_SESSION = """
     update tokens set revoked_at = coalesce(revoked_at, now())
     where token_hash = %(token_hash)s and label = %(label)s returning user_id
@@ -121,21 +126,21 @@ PROLONG_SESSION = """
 """
 
 #: Changes settings of an account and returns them; parameters ``user``, ``time_zone``, ``theme``
-#: (``None``: as it is).
+#: (``None``: unchanged).
 SET_SETTINGS = """
     select time_zone, theme from set_account_settings(%(user)s, %(time_zone)s, %(theme)s)
 """
 
 
 class AccountSettingsRow(msgspec.Struct, kw_only=True):
-    """View ``account_settings_v1``: how pages show things to a person.
+    """View ``account_settings_v1``: an account's display settings for the pages.
 
     Attributes
     ----------
     time_zone
         IANA name.
     theme
-        ``light``, ``dark``, or empty: as the browser likes.
+        ``light``, ``dark``, or empty: the browser's preference.
     """
 
     user_id: str
@@ -178,10 +183,15 @@ class TokenRow(TypedDict):
 
 
 def token_hash(token: str) -> bytes:
-    """Return what is stored of a token: the SHA-256 of its text (32 bytes).
+    """Return the stored form of a token: the SHA-256 of its text (32 bytes).
 
-    A token from a request may hold lone surrogates; they are hashed too, so that such a token is
-    unknown and not an error.
+    A token from a request may contain lone surrogates. They are hashed too, so that such a token is
+    unknown instead of an error.
+
+    Examples
+    --------
+    >>> token_hash("secret").hex()[:8]
+    '2bb80d53'
     """
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
 
@@ -196,12 +206,12 @@ def token_row(
     scrobbler_md5: str | None = None,
     made_by: bytes | None = None,
 ) -> TokenRow:
-    """Return one token as a row.
+    """Return the parameters of :data:`ADD_TOKEN`.
 
     Parameters
     ----------
     label
-        What the token is for, as listings show it.
+        Purpose of the token, for listings.
     scrobbler_md5
         MD5 of the token's text in hexadecimal, for players that log in with it.
     made_by

@@ -1,8 +1,8 @@
-"""What is written into the audit trail, and how; the table is ``infra/postgres/0030_audit.sql``.
+"""The audit trail: its actions and its INSERT; the table is ``infra/postgres/0030_audit.sql``.
 
-Actors and subjects are given by name and kept as pseudonyms. PostgreSQL numbers, dates and chains
-the rows, one writer at a time, so every process writes with the one statement below, where it can
-in the transaction of the deed itself.
+Callers give the names of actors and subjects; PostgreSQL stores pseudonyms. It numbers, dates and
+chains the rows, one writer at a time. So every process uses the one statement below, if possible in
+the transaction of the recorded action.
 """
 
 from __future__ import annotations
@@ -14,29 +14,29 @@ import msgspec
 
 Outcome = Literal["done", "refused", "failed", "requested"]
 
-#: Action -> what it means, for people.
+#: Action -> meaning, for people.
 ACTIONS: dict[str, str] = {
     "key.create": "a token was made",
     "key.revoke": "a token was revoked",
     "key.roles": "the roles of a token were changed",
-    "session.create": "somebody signed in",
-    "session.end": "somebody signed out",
-    "letter.replay": "messages that could not be used were sent once more",
+    "session.create": "a person signed in",
+    "session.end": "a person signed out",
+    "letter.replay": "dead letters were replayed",
     "model.promote": "a generation of the nightly model was put into service",
-    "model.roll-back": "the generation of the nightly model before was put back into service",
-    "catalogue.decide": "somebody decided whether two artists of the catalogue are one",
+    "model.roll-back": "the previous generation of the nightly model was put back into service",
+    "catalogue.decide": "a person decided whether two artists of the catalogue are identical",
     "password.set": "an account's password was set or removed",
     "data.import": "a file of plays was uploaded",
-    "data.export": "everything held of a listener was handed out",
-    "data.read": "somebody read another listener's data",
+    "data.export": "all data of a listener was exported",
+    "data.read": "an account read another listener's data",
     "data.erase": "a listener was erased",
     "experiment.create": "an experiment was defined",
     "experiment.start": "an experiment was started",
     "experiment.stop": "an experiment was ended",
     "play.delete": "one play was erased",
-    "relay.set": "plays are sent on to another service, or with another secret",
+    "relay.set": "a relay was created, or its secret changed",
     "relay.pause": "a relay was paused",
-    "relay.resume": "a paused relay goes on",
+    "relay.resume": "a paused relay was resumed",
     "relay.remove": "a relay was removed",
     "suspect.release": "a listener was released from suspicion",
     "track.un-hide": "a hidden or hated track was shown again",
@@ -81,9 +81,15 @@ def entry(
     action
         One of :data:`ACTIONS`.
     origin
-        Where the deed came from: an address, or ``cli:<operating system's user>``.
+        Origin of the action: an address, or ``cli:<operating system's user>``.
     detail
-        Facts that name nobody, such as a token's id.
+        Facts that identify no person, such as a token's id.
+
+    Examples
+    --------
+    >>> row = entry("ada", "key.revoke", "ada", "127.0.0.1", key="3f")
+    >>> row["outcome"], row["detail"]
+    ('done', '{"key":"3f"}')
     """
     if action not in ACTIONS:
         raise ValueError(f"unknown action {action!r}")

@@ -1,11 +1,11 @@
-"""The batch view: what the nightly model tells the online one, as a bounded neighbour table.
+"""The batch view: the nightly model as a bounded neighbour table for the online model.
 
 One generation is a folder ``<home>/batch_view/<generation>/`` with two files, ``neighbours.npz``
-and ``manifest.json``; ``<home>/batch_view/current`` names the one in service. What content says
-(same artist, tags) has the same form in ``<home>/content_view``, there with descriptions of the
-tracks, so that one nobody has played yet can be shown. Folders are complete
-before they get their name and never change after, and ``current`` is replaced by a rename, so a
-reader sees a whole generation or the one before.
+and ``manifest.json``. The file ``<home>/batch_view/current`` names the generation in service. The
+content view (same artist, tags) has the same format in ``<home>/content_view``; it also describes
+its tracks, so that a track without plays can be recommended. A folder gets its name when it is
+complete and never changes afterwards, and ``current`` is replaced by a rename. A reader therefore
+sees a complete generation, the new one or the previous one.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ class Manifest(msgspec.Struct, kw_only=True):
     Attributes
     ----------
     generation
-        1, 2, 3, ...; a roll-back makes an older number current again.
+        1, 2, 3, ...; a roll-back makes an older number current.
     plays_until
         Milliseconds since the epoch, UTC: the newest play it was trained on.
     metrics
-        Hit rate and the like on the held-out day, by ``model.metric``.
+        Hit rate and similar metrics on the held-out day, by ``model.metric``.
     run
         The nightly run that made it.
     """
@@ -56,7 +56,7 @@ class Manifest(msgspec.Struct, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Descriptions:
-    """What serving needs to know of the ``n`` tracks of a view, in the order of its keys.
+    """Descriptions of the ``n`` tracks of a view for serving, in the order of its keys.
 
     Attributes
     ----------
@@ -81,12 +81,28 @@ class BatchView:
     keys
         Track keys (:func:`contracts.ids.track_key`), ascending; shape ``(n,)``, uint64.
     neighbours
-        Row numbers of the tracks to go to; shape ``(n, s)``, int32; -1 marks an empty slot.
+        Row numbers of the neighbours; shape ``(n, s)``, int32; -1 marks an empty slot.
     weights
-        Their weights, falling within a row; shape ``(n, s)``, float32. The score of a track for a
-        listener is the sum over what was played of the weights that lead to it.
+        Their weights, descending within a row; shape ``(n, s)``, float32. The score of a track for
+        a listener is the sum of the weights from the played tracks to it.
     descriptions
-        Of the tracks, where the view makes tracks known that nobody has played.
+        Of the tracks, if the view introduces tracks without plays.
+
+    Examples
+    --------
+    A view of two tracks that are neighbours of each other:
+
+    >>> from tempfile import TemporaryDirectory
+    >>> manifest = Manifest(generation=1, algorithm="ease", trained_at="2026-01-31",
+    ...     lake_version=3, plays_until=0, listeners=5, tracks=2, metrics={})
+    >>> view = BatchView(np.array([10, 11], np.uint64), np.array([[1], [0]], np.int32),
+    ...     np.array([[0.5], [0.5]], np.float32), manifest)
+    >>> with TemporaryDirectory() as name:
+    ...     folder = Path(name)
+    ...     write(folder, view)
+    ...     promote(folder, 1)
+    ...     current(folder), read(folder, 1).neighbours.tolist()
+    (1, [[1], [0]])
     """
 
     keys: npt.NDArray[np.uint64]
@@ -97,12 +113,12 @@ class BatchView:
 
 
 def generations(folder: Path) -> list[int]:
-    """Return the generations that are kept, ascending."""
+    """Return the stored generations, ascending."""
     return sorted(int(path.name) for path in folder.glob("[0-9]*") if path.name.isdigit())
 
 
 def current(folder: Path) -> int | None:
-    """Return the generation in service, if there is one."""
+    """Return the generation in service; ``None`` if there is none."""
     try:
         return int((folder / "current").read_text())
     except FileNotFoundError:
@@ -110,7 +126,7 @@ def current(folder: Path) -> int | None:
 
 
 def read_manifest(folder: Path, generation: int) -> Manifest:
-    """Read where a generation comes from, without its arrays.
+    """Read the manifest of a generation, without its arrays.
 
     Raises
     ------
@@ -120,7 +136,7 @@ def read_manifest(folder: Path, generation: int) -> Manifest:
     try:
         text = (folder / str(generation) / "manifest.json").read_bytes()
         manifest = msgspec.json.decode(text, type=Manifest)
-        # The directory of an archive stands at its end: a torn one has none.
+        # The directory of a zip archive is at its end: a torn archive has none.
         with zipfile.ZipFile(folder / str(generation) / "neighbours.npz") as archive:
             missing = {"keys.npy", "neighbours.npy", "weights.npy"} - set(archive.namelist())
         if missing:
@@ -159,7 +175,7 @@ def _described(arrays: Mapping[str, npt.NDArray[Any]]) -> Descriptions | None:
 
 
 def write(folder: Path, view: BatchView) -> None:
-    """Write a generation whole; it is not in service before :func:`promote`."""
+    """Write a complete generation; :func:`promote` puts it into service."""
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / str(view.manifest.generation)
     making = folder / f".{view.manifest.generation}.{os.getpid()}"
@@ -193,10 +209,10 @@ def promote(folder: Path, generation: int) -> None:
     Raises
     ------
     ConfigurationError
-        It is not kept.
+        It is not stored.
     """
     if generation not in generations(folder):
-        raise ConfigurationError(f"there is no batch view {generation}: {generations(folder)}")
+        raise ConfigurationError(f"batch view {generation} is not in {generations(folder)}")
     making = folder / f".current.{os.getpid()}"
     making.write_text(str(generation))
     making.replace(folder / "current")

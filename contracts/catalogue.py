@@ -1,6 +1,6 @@
-"""The catalogue in PostgreSQL as its readers see it.
+"""Views of the catalogue in PostgreSQL.
 
-The tables behind the views belong to the collectors and to ``batch/catalogue``. A Struct here has
+The collectors and ``batch/catalogue`` own the tables behind the views. A Struct here has
 the columns of its view, in order (``infra/postgres/0072_views.sql``).
 """
 
@@ -90,7 +90,7 @@ class CatalogueArtistId(msgspec.Struct, kw_only=True):
 
 
 class CatalogueArtistIdentity(msgspec.Struct, kw_only=True):
-    """View ``catalogue_artist_identities_v1``: one public id of an artist, and who says so."""
+    """View ``catalogue_artist_identities_v1``: one public id of an artist, with its source."""
 
     artist_id: UUID
     scheme: str
@@ -99,7 +99,7 @@ class CatalogueArtistIdentity(msgspec.Struct, kw_only=True):
 
 
 class CatalogueTrackIdentity(msgspec.Struct, kw_only=True):
-    """View ``catalogue_track_identities_v1``: one public id of a track, and who says so."""
+    """View ``catalogue_track_identities_v1``: one public id of a track, with its source."""
 
     track_id: UUID
     scheme: str
@@ -120,7 +120,7 @@ class CatalogueFact(msgspec.Struct, kw_only=True):
 
 
 class CatalogueNeighbour(msgspec.Struct, kw_only=True):
-    """View ``catalogue_neighbours_v1``: artists alike by content; ``score`` is 0 .. 1."""
+    """View ``catalogue_neighbours_v1``: artists similar by content; ``score`` is 0 .. 1."""
 
     artist_id: UUID
     other_id: UUID
@@ -128,7 +128,7 @@ class CatalogueNeighbour(msgspec.Struct, kw_only=True):
 
 
 class CatalogueSimilarArtist(msgspec.Struct, kw_only=True):
-    """View ``catalogue_similar_artists_v1``: artists alike by content and by what sources say."""
+    """View ``catalogue_similar_artists_v1``: artists similar by content and by sources."""
 
     artist_id: UUID
     other_id: UUID

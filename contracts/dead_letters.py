@@ -1,7 +1,7 @@
-"""The dead-letter topic: which messages wait there, and sending them once more.
+"""The dead-letter topic: listing and replaying its messages.
 
-A dead letter is never deleted. A replay appends a note beside it (key ``replayed``), so a list can
-show what still waits. Sending a message twice is harmless because every consumer is idempotent.
+A dead letter is never deleted. A replay appends a note (key ``replayed``), so a list can show which
+letters are still open. Replaying a message twice is harmless: every consumer is idempotent.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from contracts.settings import Settings
 from contracts.topics import Kind, Topics
 from contracts.whole_topic import messages
 
-#: What :func:`replay` says of a letter that was sent.
+#: Outcome of :func:`replay` for a letter that was sent.
 SENT = "sent"
 _REPLAYED = b"replayed"
 _HTTP = "http:"
@@ -32,20 +32,20 @@ _HTTP = "http:"
 
 @dataclass(slots=True)
 class Letter:
-    """One message that could not be used; several consumers may have refused it.
+    """One message that could not be processed; several consumers may have refused it.
 
     Attributes
     ----------
     partition, offset
-        Where its first dead letter lies in the dead-letter topic.
+        Position of its first dead letter in the dead-letter topic.
     content
         That dead letter.
     stages
         Every consumer that refused the message.
     replayed
-        It was sent once more already.
+        It has been replayed.
     bytes
-        Size of the message in bytes, also where its value is not kept here.
+        Size of the message in bytes, even if its value is not kept here.
     """
 
     partition: int
@@ -80,16 +80,16 @@ def read(
     keep: Callable[[str], bool] = lambda _: True,
     newest: int | None = None,
 ) -> list[Letter]:
-    """Return the refused messages in order of time; those replayed already only if asked for.
+    """Return the refused messages in order of time; replayed ones only on request.
 
-    Letters of erased listeners lie in the topic until its retention ends; they are left out.
+    Letters of erased listeners stay in the topic until its retention ends; they are left out.
 
     Parameters
     ----------
     keep
         Whether the value of the letter of an id is kept; the others take little memory.
     newest
-        Messages of each partition that are read at most, the newest.
+        Maximum number of messages per partition, the newest ones.
 
     Raises
     ------
@@ -151,10 +151,11 @@ def _erased(settings: Settings) -> Erased:
 def replay(
     settings: Settings, letters: list[Letter], post: Callable[[bytes], None]
 ) -> dict[str, str]:
-    """Send letters where they came from and return ``id -> outcome``.
+    """Replay letters to their origin and return ``id -> outcome``.
 
-    A message of a topic goes back to the same topic and partition with its bytes unchanged; a play
-    that the API refused is posted again. Those that fail keep waiting, and the outcome says why.
+    A message of a topic goes back to the same topic and partition with its bytes unchanged. A play
+    that the API refused is posted again. A letter that fails again stays open, and its outcome has
+    the reason.
 
     Parameters
     ----------

@@ -36,7 +36,7 @@ G = TypeVar("G", bound=Group)
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What a value must be besides its type.
+    """Restrictions of a value besides its type.
 
     Attributes
     ----------
@@ -106,7 +106,7 @@ class Variable:
         Raises
         ------
         ConfigurationError
-            It means none; the message says which variable, what it holds and what it should.
+            It is not a valid value; the message has the variable, its value and the rule.
         """
         try:
             value = _SWITCH[text.lower()] if self.kind is bool else self.kind(text)
@@ -159,7 +159,7 @@ def variables(group: type[Group]) -> Iterator[Variable]:
 
 
 def read(group: type[G], env: Mapping[str, str] | None = None) -> G:
-    """Return a group as the environment says; what is not set or empty keeps its default.
+    """Read a group from the environment; a variable that is not set or empty keeps its default.
 
     Raises
     ------
@@ -176,7 +176,7 @@ def read(group: type[G], env: Mapping[str, str] | None = None) -> G:
 
 
 def written(settings: Group) -> dict[str, str]:
-    """Return the variables that make another process read the same settings."""
+    """Return the variables with which another process reads the same settings."""
     values = {each.name: getattr(settings, each.field) for each in variables(type(settings))}
     return {
         name: str(int(value)) if isinstance(value, bool) else str(value)

@@ -1,4 +1,4 @@
-"""Which messages of the log may not be used any more: what the topic ``erasures`` adds up to."""
+"""The set of erased messages: the sum of all messages of the topic ``erasures``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from contracts.topics import Kind
 
 
 class Place(NamedTuple):
-    """Where a message lies: kind of its topic, partition, offset."""
+    """Position of a message: kind of its topic, partition, offset."""
 
     kind: Kind
     partition: int
@@ -22,12 +22,22 @@ class Place(NamedTuple):
 
 
 class Erased:
-    """Listeners and plays that are erased, each up to a place in the log.
+    """Erased listeners and plays, each up to an offset of the log.
 
     Attributes
     ----------
     logs
-        Log ids by kind of topic; without one erasures are compared by time.
+        Log ids by kind of topic; without one, erasures are compared by time.
+
+    Examples
+    --------
+    >>> erased = Erased()
+    >>> erased.logs[Kind.PLAYS] = "log"
+    >>> erased.add(Erasure(listener=listener_key("ada"), before=0, ends={"log": [10]}))
+    >>> erased.covers("ada", Place(Kind.PLAYS, 0, 9), at_ms=5)
+    True
+    >>> erased.covers("bob", Place(Kind.PLAYS, 0, 9), at_ms=5)
+    False
     """
 
     def __init__(self) -> None:
@@ -36,25 +46,25 @@ class Erased:
         self._plays: dict[str, list[Erasure]] = {}
 
     def add(self, erasure: Erasure) -> None:
-        """Remember one erasure. Several of one listener add up."""
+        """Add one erasure. Several erasures of one listener add up."""
         if erasure.event_id:
             self._plays.setdefault(erasure.event_id, []).append(erasure)
         else:
             self._listeners.setdefault(erasure.listener, []).append(erasure)
 
     def clear(self) -> None:
-        """Remember no erasure any more: another log begins."""
+        """Remove all erasures (the topic was created again)."""
         self._listeners.clear()
         self._plays.clear()
 
     def covers(self, user_id: str, place: Place, at_ms: int) -> bool:
-        """Return whether a listener's message at a place, received at a time, is erased."""
+        """Whether a listener's message at a position, received at a time (ms), is erased."""
         if not self._listeners:
             return False
         return self._any(self._listeners.get(listener_key(user_id), ()), place, at_ms)
 
     def keep(self, submission: Submission, place: Place) -> Submission | None:
-        """Return the submission without its erased plays; ``None`` if none is left."""
+        """Return the submission without its erased plays; ``None`` if all are erased."""
         if not self._listeners and not self._plays:
             return submission
         of_listener = self._listeners.get(listener_key(submission.user_id), ())
@@ -69,7 +79,7 @@ class Erased:
         return msgspec.structs.replace(submission, plays=plays) if plays else None
 
     def keeps(self, message: Feedback | Impression, place: Place) -> bool:
-        """Return whether feedback or an impression may still be used."""
+        """Whether feedback or an impression is not erased."""
         return not self.covers(message.user_id, place, message.at)
 
     def _any(self, erasures: Iterable[Erasure], place: Place, at_ms: int) -> bool:

@@ -22,7 +22,7 @@ class ErasureRequest(msgspec.Struct, kw_only=True):
     steps
         Step -> what it removed from where.
     waiting_for
-        What keeps it from going on; empty: nothing.
+        What it waits for; empty: nothing.
     """
 
     id: UUID

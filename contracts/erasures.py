@@ -1,11 +1,11 @@
-"""What is to be forgotten, as messages of the log: the topic ``erasures``.
+"""Erasures of listeners and plays: the messages of the topic ``erasures``.
 
-A message in Kafka cannot be deleted for one listener alone, and every store is a fold of the log.
-So what is forgotten is forgotten by the log's own means: an erasure says which messages no reader
-may use again, and every consumer of ``plays``, ``feedback`` and ``impressions`` reads this topic
-whole before it begins and goes on following it. Folding the log anew then brings nobody back.
+Kafka cannot delete one listener's messages, and every store is a fold of the log. So an erasure is
+a message, too: it lists the messages that no consumer may use any more. Every consumer of
+``plays``, ``feedback`` and ``impressions`` reads the whole topic before it starts, and then follows
+it. A fold of the log from scratch therefore does not restore an erased listener.
 
-An erasure names nobody: it carries the 64-bit key of the listener, not the name.
+An erasure has the 64-bit key of the listener, not the name.
 """
 
 from __future__ import annotations
@@ -18,22 +18,28 @@ from contracts.messages import read
 
 
 class Erasure(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """Everything of one listener, or one play, up to a place in the log.
+    """Erasure of one listener, or of one play, up to an offset of each log.
 
-    Clocks disagree, offsets do not: a play whose API host was an hour ahead is erased too.
+    Offsets decide, not times: a play from an API host whose clock was an hour ahead is erased too.
 
     Attributes
     ----------
     listener
         :func:`contracts.ids.user_key` of the listener, 16 hexadecimal digits.
     before
-        Milliseconds since the epoch, UTC: when the erasure was written. It decides only about
-        messages of logs that ``ends`` does not name.
+        Time at which the erasure was written, milliseconds since the epoch, UTC. It decides only
+        about messages of logs that ``ends`` does not contain.
     ends
         Log id -> end offset of each partition when the erasure was written. Messages below that
-        offset are erased; later ones are new, should the listener return.
+        offset are erased; later ones are new, if the listener returns.
     event_id
-        The one play that is forgotten; empty: everything of the listener.
+        The erased play; empty: everything of the listener.
+
+    Examples
+    --------
+    >>> erasure = Erasure(listener=listener_key("ada"), before=0, ends={"log": [10]})
+    >>> erasure.covers("log", 0, 9, at_ms=99), erasure.covers("log", 0, 10, at_ms=99)
+    (True, False)
     """
 
     listener: str
@@ -43,7 +49,7 @@ class Erasure(msgspec.Struct, kw_only=True, omit_defaults=True):
     version: int = VERSION
 
     def covers(self, log_id: str, partition: int, offset: int, at_ms: int) -> bool:
-        """Return whether a message at this place, received at this time, is erased."""
+        """Whether a message at this offset, received at this time, is erased."""
         ends = self.ends.get(log_id)
         if ends is None or partition >= len(ends):
             return at_ms <= self.before
@@ -54,7 +60,7 @@ _DECODER = msgspec.json.Decoder(Erasure)
 
 
 def listener_key(user_id: str) -> str:
-    """Return what an erasure calls a listener.
+    """Return the key of a listener in an erasure, 16 hexadecimal digits.
 
     Examples
     --------
@@ -70,11 +76,11 @@ def encode(erasure: Erasure) -> bytes:
 
 
 def decode(value: bytes | None) -> Erasure:
-    """Read one message of ``erasures``.
+    """Decode one message of ``erasures``.
 
     Raises
     ------
     InvalidEvent
-        It is none; nobody but Segue writes there.
+        It is not an erasure. Only Segue writes to this topic.
     """
     return read(_DECODER, value, "an erasure")

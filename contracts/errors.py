@@ -1,11 +1,11 @@
-"""What can go wrong, as types: callers decide by class, never by reading a message.
+"""The exceptions of Segue. Callers decide by class and never parse a message.
 
 ::
 
     SegueError
-    ├── Retryable            the same call may succeed later: wait, then try again
+    ├── Retryable            the same call may succeed later: wait, then retry
     │   └── BrokerUnavailable, StoreUnavailable
-    └── Terminal             the same call will fail again: reject, dead-letter or tell the user
+    └── Terminal             the same call will fail again: reject, dead-letter or inform the user
         ├── InvalidEvent     (reason)
         ├── ConfigurationError
         └── IncompatibleState
@@ -43,6 +43,11 @@ class InvalidEvent(Terminal):
         A short stable word for counting, such as ``"bad-json"`` or ``"future"``.
     message
         What is wrong and what to do, for a person.
+
+    Examples
+    --------
+    >>> InvalidEvent("future", "the play starts tomorrow").reason
+    'future'
     """
 
     def __init__(self, reason: str, message: str) -> None:
@@ -51,7 +56,7 @@ class InvalidEvent(Terminal):
 
 
 class ConfigurationError(Terminal):
-    """A setting is missing or makes no sense; the message names it."""
+    """A setting is missing or invalid; the message names it."""
 
 
 class IncompatibleState(Terminal):

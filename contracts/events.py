@@ -1,7 +1,7 @@
-"""The messages that flow between the layers, and how they are read and written.
+"""The messages that the processes exchange, with their encoding.
 
-JSON on the wire and in Kafka. Every message carries its ``version``; readers ignore fields they do
-not know, writers never remove one inside a major version. The JSON Schemas in
+Messages are JSON, over HTTP and in Kafka. Every message has a ``version``. Readers ignore unknown
+fields; writers never remove a field within a major version. The JSON Schemas in
 ``contracts/schemas/`` are generated from these classes (``python -m contracts.schema``).
 """
 
@@ -14,12 +14,12 @@ import msgspec
 from contracts.errors import InvalidEvent
 from contracts.messages import check_version, read
 
-#: Most plays one submission may carry; a longer import is cut into several.
+#: Maximum number of plays in a submission; a longer import is split.
 MAX_PLAYS = 200
 VERSION = 1
 
 
-# gc=False: they come by the million and never hold one another, so nobody need look for cycles.
+# gc=False: plays are created by the million and never refer to each other, so they form no cycle.
 class Play(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """One play of one track by one listener.
 
@@ -30,9 +30,9 @@ class Play(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     track_id
         Best known public id, :func:`contracts.ids.track_id`.
     played_at, received_at
-        Start of the play, and when we first saw it: milliseconds since the epoch, UTC.
+        Start of the play, and the time the API received it: milliseconds since the epoch, UTC.
     ms_played, duration_ms
-        How long was heard, and how long the track is.
+        Time heard, and length of the track, milliseconds.
     skipped
         The listener moved on before the end, as the client reports it.
     source
@@ -40,7 +40,13 @@ class Play(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     impression_id
         Set when the play came from one of our lists.
     extra
-        Whatever else the client sent (``additional_info`` of a scrobble), kept for the record.
+        Other fields the client sent (``additional_info`` of a scrobble), stored unchanged.
+
+    Examples
+    --------
+    >>> Play(event_id="e", track_id="t", artist="Air", title="Run", played_at=0, received_at=9,
+    ...      source="navidrome/0.53").duration_ms is None
+    True
     """
 
     event_id: str
@@ -61,10 +67,16 @@ class Play(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
 
 
 class Submission(msgspec.Struct, kw_only=True):
-    """1 .. 200 plays of one listener: the value of one message on ``plays``.
+    """1 to 200 plays of one listener: the value of one message on ``plays``.
 
-    A live scrobble is one play, an import many; a stream processor's cost is per message, so
-    plays travel together.
+    A live scrobble is one play, an import is many. A stream processor's cost is per message, so
+    the API groups plays.
+
+    Examples
+    --------
+    >>> decode_submission(b'{"user_id": "ada", "plays": []}')
+    Traceback (most recent call last):
+    contracts.errors.InvalidEvent: 0 plays in one submission; 1 to 200 are allowed
     """
 
     user_id: str
@@ -73,9 +85,16 @@ class Submission(msgspec.Struct, kw_only=True):
 
 
 class Feedback(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """What a listener said about a track: the value of one message on ``feedback``.
+    """A listener's opinion of a track: the value of one message on ``feedback``.
 
-    ``kind`` is one of ``love``, ``hate``, ``hide`` and ``undo``, which takes back any of them.
+    ``kind`` is ``love``, ``hate``, ``hide``, or ``undo``, which revokes any of them. ``at`` is
+    milliseconds since the epoch, UTC.
+
+    Examples
+    --------
+    >>> love = Feedback(user_id="ada", kind="love", at=0, source="web", artist="Air", title="Run")
+    >>> decode_feedback(encode(love)) == love
+    True
     """
 
     user_id: str
@@ -89,7 +108,7 @@ class Feedback(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class DeadLetter(msgspec.Struct, kw_only=True):
-    """A message nobody could use, with where it came from and why.
+    """A message that a consumer could not process, with its origin and the reason.
 
     Attributes
     ----------
@@ -100,9 +119,16 @@ class DeadLetter(msgspec.Struct, kw_only=True):
     value, key
         The original bytes (base64 in JSON).
     stage
-        Which consumer refused it.
+        The consumer that refused it.
     whole_bytes
-        Size of the whole message where only its beginning is kept here.
+        Size of the whole message if ``value`` is only its beginning.
+
+    Examples
+    --------
+    >>> letter = DeadLetter(topic="segue.plays", partition=0, offset=7, reason="bad-json",
+    ...                     detail="not JSON", at=0, stage="listeners", value=b"{")
+    >>> encode(letter)[:47]
+    b'{"topic":"segue.plays","partition":0,"offset":7'
     """
 
     topic: str
@@ -129,12 +155,12 @@ def encode(message: Submission | Feedback | DeadLetter) -> bytes:
 
 
 def decode_submission(value: bytes | None) -> Submission:
-    """Read and check one message of ``plays``.
+    """Decode and validate one message of ``plays``.
 
     Raises
     ------
     InvalidEvent
-        With a reason fit for counting and for the dead-letter topic.
+        Its ``reason`` is a stable word for counters and dead letters.
     """
     submission = read(_SUBMISSION, value, "a submission")
     check_version(submission.version, VERSION)
@@ -147,7 +173,7 @@ def decode_submission(value: bytes | None) -> Submission:
 
 
 def decode_feedback(value: bytes | None) -> Feedback:
-    """Read and check one message of ``feedback``; raises as :func:`decode_submission`."""
+    """Decode and validate one message of ``feedback``; raises as :func:`decode_submission`."""
     feedback = read(_FEEDBACK, value, "feedback")
     check_version(feedback.version, VERSION)
     return feedback

@@ -90,7 +90,7 @@ class Arm(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields
 
 
 class Definition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An experiment as somebody defines it; the unit is the listener.
+    """Definition of an experiment; the unit is the listener.
 
     Attributes
     ----------
@@ -110,7 +110,7 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         Experiments of different layers run at the same time, independently; one layer runs one
         experiment at a time.
     share
-        Share of all listeners that take part, above 0 to 1.
+        Share of all listeners in the experiment, above 0 to 1.
     salt
         Decides with the listener's name who is in which arm. Empty: the key. Two experiments with
         one salt have the same listeners in arms of the same bounds.
@@ -184,7 +184,7 @@ def definition_of(text: str | bytes) -> Definition:
     Raises
     ------
     InvalidEvent
-        It makes no sense; the message says what, where and what to do.
+        It is invalid; the message has the field, the problem and the remedy.
     """
     try:
         definition = msgspec.json.decode(text, type=Definition)
@@ -195,7 +195,7 @@ def definition_of(text: str | bytes) -> Definition:
 
 
 def check(definition: Definition) -> None:
-    """Raise :class:`InvalidEvent` for a definition that makes no sense."""
+    """Raise :class:`InvalidEvent` for an invalid definition."""
     _check_names(definition)
     _check_arms(definition.arms)
     if not 0.0 < definition.share <= 1.0:
@@ -284,10 +284,10 @@ def fraction(salt: str, user: str) -> float:
 
 
 def arm_of(definition: Definition, user: str) -> Arm | None:
-    """Return the arm of a listener; ``None`` for one who does not take part.
+    """Return the arm of a listener; ``None`` for a listener outside the experiment.
 
-    Raising ``share`` keeps everybody who takes part. Arms lie side by side in the order they are
-    given, so the first arm keeps its members while its weight grows.
+    Raising ``share`` keeps all members. The arms divide [0, 1) in the given order, so the first arm
+    keeps its members while its weight grows.
 
     Examples
     --------
@@ -311,7 +311,7 @@ def arm_of(definition: Definition, user: str) -> Arm | None:
 
 
 def label(key: str, arm: str, *, forced: bool = False) -> str:
-    """Return what an impression says of one experiment; several are joined by semicolons.
+    """Return the label of an arm in an impression; several labels are joined by semicolons.
 
     Examples
     --------

@@ -39,7 +39,7 @@ PLAY_BYTES = PLAY_DTYPE.itemsize
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """What serving knows of a listener.
+    """The features of a listener, as serving uses them.
 
     Attributes
     ----------
@@ -84,7 +84,7 @@ EMPTY = bytes([LAYOUT_VERSION, 0, 0, 0])
 
 
 def check(blob: bytes) -> int:
-    """Return at which byte of a blob its plays begin.
+    """Return the byte offset at which the plays of a blob begin.
 
     Raises
     ------
@@ -121,7 +121,7 @@ class Keys:
         return f"{self.tag(partition_of(user_id, self.partitions))}:listener:{user_id}"
 
     def playing_now(self, user_id: str) -> str:
-        """Key of what a listener hears right now (JSON, expires with the track)."""
+        """Key of the track playing now (JSON, expires with the track)."""
         return f"{self.tag(partition_of(user_id, self.partitions))}:playing-now:{user_id}"
 
     def fence(self, partition: int) -> str:
@@ -131,8 +131,8 @@ class Keys:
     def complete(self, partition: int) -> str:
         """Key that exists once a partition's blobs hold the log up to some recent moment.
 
-        Where it is missing the store is new or has lost its data: that a listener has no blob does
-        not mean then that they are a stranger.
+        If it is missing, the store is new or has lost its data. A listener without a blob is then
+        not necessarily a stranger.
         """
         return f"{self.tag(partition)}:complete"
 
@@ -150,11 +150,11 @@ class Keys:
         return f"{self.namespace}:lastfm-token:*"
 
     def web_session(self, secret: str) -> str:
-        """Key of what an id of a visitor of the pages stands for (expires); holds no id."""
+        """Key of a session of the pages (expires); contains a hash of the id, not the id."""
         return f"{self.namespace}:web:session:{hashlib.sha256(secret.encode()).hexdigest()}"
 
     def web_link(self, code: str) -> str:
-        """Key of the token that a ready sign-in link stands for (expires); holds no code."""
+        """Key of the token of a sign-in link (expires); contains a hash of the code."""
         return f"{self.namespace}:web:link:{hashlib.sha256(code.encode()).hexdigest()}"
 
     @property
@@ -174,10 +174,10 @@ class Keys:
 
     @property
     def posted(self) -> str:
-        """Channel on which the API wakes workers: something was posted."""
+        """Channel on which the API wakes workers after a post."""
         return f"{self.namespace}:posted"
 
     @property
     def events(self) -> str:
-        """Channel of what happens to listeners (:mod:`contracts.listener_events`)."""
+        """Channel of the events of listeners (:mod:`contracts.listener_events`)."""
         return f"{self.namespace}:events"

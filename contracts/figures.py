@@ -92,7 +92,7 @@ DEFINITIONS: dict[str, Definition] = {
             "order by date_day",
             meaning="Different listeners with at least one play on a day, on average over the "
             "days of the period.",
-            note="Not the number of different listeners of the period: somebody who listens every "
+            note="Not the number of different listeners of the period: a listener who plays every "
             "day counts every day.",
             better="higher",
         ),
@@ -135,8 +135,8 @@ DEFINITIONS: dict[str, Definition] = {
             unit="share",
             sql="select date_day, coalesce(skip_rate, 0) * plays_of_known_end, plays_of_known_end "
             "from marts.metrics_daily order by date_day",
-            meaning="Share of plays that were skipped, among those of which the client says "
-            "whether they were.",
+            meaning="Share of plays that were skipped, among plays for which the client reports "
+            "it.",
             better="lower",
         ),
     )

@@ -1,7 +1,7 @@
-"""Generations of the batch model as people handle them: list, promote, roll back.
+"""Generations of the nightly model: list, promote, roll back.
 
-A generation in service is one word in a file (:mod:`contracts.batch_view`); the learner follows it
-within seconds, so going back takes no retraining and no restart.
+The file ``current`` holds the number of the generation in service (:mod:`contracts.batch_view`).
+The learner reads it every few seconds, so a roll-back needs no retraining and no restart.
 """
 
 from __future__ import annotations
@@ -16,14 +16,21 @@ from contracts.errors import ConfigurationError, IncompatibleState
 
 
 class Generation(msgspec.Struct, kw_only=True):
-    """One kept generation.
+    """One stored generation.
 
     Attributes
     ----------
     in_service
-        The online ranker uses this one.
+        The online ranker uses this generation.
     manifest
-        ``None`` where the generation cannot be read; ``trouble`` says why.
+        ``None`` if the generation cannot be read; ``trouble`` is the reason.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     generations(Path(folder))
+    []
     """
 
     generation: int
@@ -33,7 +40,7 @@ class Generation(msgspec.Struct, kw_only=True):
 
 
 def generations(folder: Path) -> list[Generation]:
-    """Return every kept generation, newest first."""
+    """Return every stored generation, newest first."""
     service = batch_view.current(folder)
     found = []
     for number in reversed(batch_view.generations(folder)):
@@ -57,15 +64,15 @@ def promote(folder: Path, generation: int) -> Generation:
     Raises
     ------
     ConfigurationError
-        It is not kept, is in service already, or cannot be read: the one in service stays.
+        It is not stored, is already in service, or cannot be read. The current one stays.
     """
     kept = {entry.generation: entry for entry in generations(folder)}
     entry = kept.get(generation)
     if entry is None:
-        there = ", ".join(map(str, sorted(kept))) or "none yet: run `segue nightly`"
-        raise ConfigurationError(f"refused: generation {generation} is not kept; there is {there}")
+        there = ", ".join(map(str, sorted(kept))) or "none yet; run `segue nightly`"
+        raise ConfigurationError(f"refused: generation {generation} is not stored; stored: {there}")
     if entry.in_service:
-        raise ConfigurationError(f"refused: generation {generation} is in service already")
+        raise ConfigurationError(f"refused: generation {generation} is already in service")
     if entry.manifest is None:
         raise ConfigurationError(f"refused: {entry.trouble}")
     try:
@@ -87,7 +94,7 @@ def roll_back(folder: Path) -> Generation:
     """
     service = batch_view.current(folder)
     if service is None:
-        raise ConfigurationError("refused: no generation is in service, so there is no way back")
+        raise ConfigurationError("refused: no generation is in service; nothing to roll back")
     for entry in generations(folder):
         if entry.generation < service and entry.manifest is not None:
             return promote(folder, entry.generation)

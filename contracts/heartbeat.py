@@ -1,12 +1,12 @@
-"""How a worker says that it lives and how far it is: one JSON value in the ``workers`` hash."""
+"""Heartbeats: each worker writes its state and offsets as JSON to the Redis hash ``workers``."""
 
 from __future__ import annotations
 
 import msgspec
 
-#: A worker that has not reported for this long (seconds) counts as gone.
+#: A worker without a heartbeat for this long (seconds) counts as dead.
 STALE_AFTER = 10.0
-#: State of a worker whose loop has not turned for :data:`STUCK_AFTER` seconds.
+#: State of a worker whose loop has been blocked for :data:`STUCK_AFTER` seconds.
 STUCK = "stuck"
 STUCK_AFTER = 30.0
 
@@ -17,16 +17,22 @@ class Heartbeat(msgspec.Struct, kw_only=True):
     Attributes
     ----------
     name
-        As in :mod:`contracts.workers`; with ``@host`` where several hosts run one each.
+        As in :mod:`contracts.workers`; with ``@host`` if each host runs one.
     at
         Milliseconds since the epoch, UTC.
     state
-        ``starting``, ``running``, ``waiting`` (a dependency is down), ``stuck`` (its loop stands
-        still) or ``stopping``.
+        ``starting``, ``running``, ``waiting`` (a dependency is down), ``stuck`` (its loop is
+        blocked) or ``stopping``.
     offsets
-        ``contracts.topics.Topic.place -> next offset``: everything before it is durable.
+        ``contracts.topics.Topic.place -> next offset``: everything below it is durable.
     counters
         Monotone counts since the start of the process, and gauges, by name.
+
+    Examples
+    --------
+    >>> beat = Heartbeat(name="learner", pid=7, at=1_000, state="running")
+    >>> decode(encode(beat)).is_fresh(now_ms=11_000), beat.is_fresh(now_ms=11_001)
+    (True, False)
     """
 
     name: str
@@ -39,12 +45,12 @@ class Heartbeat(msgspec.Struct, kw_only=True):
     detail: str = ""
 
     def is_fresh(self, now_ms: int) -> bool:
-        """Whether the worker reported lately."""
+        """Whether the heartbeat is at most :data:`STALE_AFTER` seconds old."""
         return now_ms - self.at <= STALE_AFTER * 1000
 
 
 def in_model(place: str) -> str:
-    """Return the key of the offset up to which every file of the model has applied a topic."""
+    """Return the key of the offset that all files of the model have applied."""
     return f"{place}:model"
 
 

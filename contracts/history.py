@@ -1,8 +1,8 @@
-"""The history in PostgreSQL as its readers see it: what was played, and what was said of it.
+"""Views of the history in PostgreSQL: plays and feedback.
 
-The tables are written by the history sink (:mod:`streams.history_sink`) and belong to it; everybody
-else reads these views. A Struct here has the columns of its view, in order. A change that a reader
-would notice is a new view and a new Struct (``infra/postgres/0072_views.sql``).
+The history sink (:mod:`streams.history_sink`) owns the tables; every other process reads these
+views. A Struct has the columns of its view, in order. A change that readers would notice needs a
+new view and a new Struct (``infra/postgres/0072_views.sql``).
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import msgspec
 
 
 class Listen(msgspec.Struct, kw_only=True):
-    """View ``listens_v1``: a play, counted once however many clients reported it.
+    """View ``listens_v1``: a play, counted once even if several clients reported it.
 
     Attributes
     ----------
     ms_played, duration_ms
         Milliseconds heard, and length of the track.
     clients
-        Everybody who reported it, sorted.
+        The clients that reported it, sorted.
     """
 
     user_id: str
@@ -50,14 +50,14 @@ class MergedListen(msgspec.Struct, kw_only=True):
 
 
 class ListenCount(msgspec.Struct, kw_only=True):
-    """View ``listen_counts_v1``: how many plays a listener has."""
+    """View ``listen_counts_v1``: the number of plays of a listener."""
 
     user_id: str
     listens: int
 
 
 class ListenerFeedback(msgspec.Struct, kw_only=True):
-    """View ``listener_feedback_v1``: what a listener says of a track now.
+    """View ``listener_feedback_v1``: a listener's current feedback on a track.
 
     Attributes
     ----------
@@ -78,7 +78,7 @@ class ListenerFeedback(msgspec.Struct, kw_only=True):
 
 
 class LatestImport(msgspec.Struct, kw_only=True):
-    """View ``latest_imports_v1``: the newest listen an importer brought (seconds, epoch, UTC)."""
+    """View ``latest_imports_v1``: newest listen of an importer (seconds since the epoch, UTC)."""
 
     user_id: str
     service: str
@@ -86,7 +86,7 @@ class LatestImport(msgspec.Struct, kw_only=True):
 
 
 class PlayPlace(msgspec.Struct, kw_only=True):
-    """View ``play_places_v1``: the message of the log that a play of the history came with."""
+    """View ``play_places_v1``: the log message that contained a play of the history."""
 
     user_id: str
     event_id: UUID

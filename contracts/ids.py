@@ -120,7 +120,7 @@ def track_id(
 
     The first well-formed of: recording MBID, ISRC (``isrc:...``), Spotify track
     (``spotify:track:...``); else a UUID of the normalised artist and title. Malformed ids are
-    passed over, since a scrobbler's typing error must not cost the listener the play.
+    skipped: an invalid id from a scrobbler must not make the API refuse the play.
 
     Examples
     --------

@@ -1,7 +1,7 @@
-"""Uploaded histories: what the API takes, what the worker ``importer`` makes of it.
+"""Uploaded histories: the contract between the API and the worker ``importer``.
 
-The API writes the file below :attr:`contracts.home.HomePaths.uploads` and puts a row on record. The
-worker reads the file, posts its plays through the API and updates the row.
+The API writes the file below :attr:`contracts.home.HomePaths.uploads` and inserts a row. The worker
+reads the file, posts its plays through the API and updates the row.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MOST_WAITING = 3
 #: Label of the token with which the worker posts the plays of one upload.
 IMPORT_LABEL = "import"
 
-#: Format -> what it is, for people. ``infra.operations.imports.formats`` has a parser for each.
+#: Format -> description for people. ``infra.operations.imports.formats`` has a parser for each.
 FORMATS: dict[str, str] = {
     "spotify": "Spotify extended streaming history (zip or JSON)",
     "spotify-account": "Spotify account data, StreamingHistory (zip or JSON)",
@@ -48,7 +48,7 @@ FORMATS: dict[str, str] = {
     "rejects": "what an earlier import refused",
 }
 
-#: Puts an upload on record and returns its id, or the id of the same file where there is one.
+#: Inserts an upload and returns its id, or the id of an earlier upload of the same file.
 #: Parameters: ``id``, ``user``, ``name``, ``bytes``, ``sha256``, ``private``.
 ASK = """
     select ask_import(%(id)s, %(user)s, %(name)s, %(bytes)s, %(sha256)s, %(private)s)
@@ -58,12 +58,12 @@ _REJECTS = re.compile(r"[0-9a-f]{16}\.\d{1,6}")
 
 
 class ImportRow(msgspec.Struct, kw_only=True):
-    """View ``imports_v1``: one upload and how far its import is.
+    """View ``imports_v1``: one upload and the progress of its import.
 
     Attributes
     ----------
     bytes, read_bytes
-        Size of the file, and how much of it was read.
+        Size of the file, and bytes read so far.
     state
         ``waiting``, ``running``, ``done`` or ``failed``.
     kept, dropped, rejected
@@ -96,10 +96,10 @@ class ImportRow(msgspec.Struct, kw_only=True):
 
 
 def folder_of(uploads: Path, user: str) -> Path:
-    """Return the folder of one listener's uploads: its name is a hash, never the listener's."""
+    """Return the folder of one listener's uploads; its name is a hash of the user id."""
     return uploads / f"{user_key(user):016x}"
 
 
 def rejects_file(imports: Path, folder: str) -> Path | None:
-    """Return the file of refused records of an import, ``None`` for a name that is none."""
+    """Return the file of refused records of an import; ``None`` for an invalid folder name."""
     return imports / folder / "rejects.jsonl" if _REJECTS.fullmatch(folder) else None

@@ -1,4 +1,4 @@
-"""Facts about the play log that every layer needs: its identity, its partitions, its true end."""
+"""Properties of the play log: its identity, its partitions, its exact end."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from contracts.errors import BrokerUnavailable, ConfigurationError
 _TIMEOUT = 10.0
 #: What a broker answers while metadata of a new topic or of a new leader is still propagating.
 _NOT_YET = {"UNKNOWN_TOPIC_OR_PART", "LEADER_NOT_AVAILABLE", "NOT_LEADER_FOR_PARTITION"}
-#: The client's own timeouts and ours run out at about the same moment: either may be first.
+#: The client's timeouts and ours expire at about the same time: either may be first.
 _TROUBLE = (KafkaException, TimeoutError)
 T = TypeVar("T")
 
@@ -37,7 +37,7 @@ def _is_not_yet(error: BaseException) -> bool:
 
 
 def _once_known(ask: Callable[..., T], *about: object) -> T:
-    """Ask again while the broker's metadata is on its way."""
+    """Retry while the broker's metadata is still propagating."""
     call = Retrying(
         retry=retry_if_exception(_is_not_yet),
         stop=stop_after_delay(_TIMEOUT),
@@ -48,7 +48,7 @@ def _once_known(ask: Callable[..., T], *about: object) -> T:
 
 
 def _admin(bootstrap: str) -> AdminClient:
-    # log_level 3: errors. The client reports its own closing as news, on standard error.
+    # log_level 3: errors only. The client logs its own closing at a lower level.
     return AdminClient({"bootstrap.servers": bootstrap, "socket.timeout.ms": 6000, "log_level": 3})
 
 
@@ -60,17 +60,18 @@ def _describe(admin: AdminClient, topic: str) -> TopicDescription:
 
 
 def log_id_of(description: TopicDescription) -> str:
-    """Return a topic's UUID as Kafka's own tools write it, safe in paths and addresses."""
+    """Return a topic's UUID as Kafka's own tools write it; it is safe in paths and URLs."""
     return str(description.topic_id).replace("+", "-").replace("/", "_")
 
 
 def ensure_topics(
     bootstrap: str, configs: dict[str, dict[str, str]], partitions: int
 ) -> dict[str, str]:
-    """Create the topics that are missing and return ``topic -> log id``.
+    """Create missing topics and return ``topic -> log id``.
 
-    The log id is the topic's UUID: a topic that was deleted and made again, or an in-memory broker
-    that was restarted, gets a new one, so offsets remembered for the old log never mask new plays.
+    The log id is the topic's UUID. A topic that was deleted and created again, and every topic of
+    an in-memory broker that was restarted, has a new one. Offsets of the old log therefore never
+    hide plays of the new one.
 
     Raises
     ------
@@ -100,7 +101,7 @@ def ensure_topics(
             found = len(description.partitions)
             if found != partitions:
                 raise ConfigurationError(
-                    f"topic {topic} has {found} partitions, SEGUE_PARTITIONS says {partitions}: "
+                    f"topic {topic} has {found} partitions, SEGUE_PARTITIONS is {partitions}: "
                     "the number is fixed for the life of a log"
                 )
             ids[topic] = log_id_of(description)
@@ -125,7 +126,7 @@ def log_id(bootstrap: str, topic: str) -> str:
 
 
 def begin_offsets(bootstrap: str, topic: str, partitions: Iterable[int]) -> dict[int, int]:
-    """Return the offset of the oldest message kept of each partition (of the next, if none is).
+    """Return the first offset of each partition (the next offset, if it is empty).
 
     Raises
     ------
@@ -149,15 +150,15 @@ def begin_offsets(bootstrap: str, topic: str, partitions: Iterable[int]) -> dict
 
 
 def set_retention(bootstrap: str, configs: dict[str, dict[str, str]]) -> list[str]:
-    """Give existing topics the retention they should have; return those that had another.
+    """Set the retention of existing topics; return those that had another one.
 
     Raises
     ------
     BrokerUnavailable
-        The broker does not answer, or does not let us.
+        The broker does not answer, or refuses the change.
     """
     admin = _admin(bootstrap)
-    # librdkafka takes exact strings only, no Topic.
+    # librdkafka accepts plain strings only, not Topic.
     wanted = {str(topic): config["retention.ms"] for topic, config in configs.items()}
     try:
         asked = [ConfigResource(ConfigResource.Type.TOPIC, topic) for topic in wanted]
@@ -226,7 +227,7 @@ def end_offsets(bootstrap: str, topic: str, partitions: int) -> list[int]:
 
 
 def messages(bootstrap: str, topic: str, partitions: int) -> list[Message]:
-    """Return everything that is in a topic now: for small topics.
+    """Return every message of a topic. Use it for small topics only.
 
     Raises
     ------

@@ -55,7 +55,7 @@ class LakeVersion(msgspec.Struct, kw_only=True):
 
 
 def tables(folder: Path) -> list[LakeTable]:
-    """Return the tables of a lake by name; one that cannot be read says why."""
+    """Return the tables of a lake by name; an unreadable one has the reason."""
     found = sorted(path.parent for path in folder.glob("*/_delta_log"))
     return [_table(path) for path in found]
 

@@ -1,8 +1,8 @@
-"""What happened to a listener just now, as it is published in Redis: the pages' live updates.
+"""Live events of listeners, published in Redis for the pages.
 
-Published beside the fold, never stored: whoever was not connected asks for the state itself. One
-message carries the events of a whole batch, so that publishing costs one command a batch however
-many listeners it holds; with no subscriber that is about a microsecond for the server.
+They are published beside the fold and never stored: a client that was not connected requests the
+state itself. One message has the events of a whole batch, so publishing costs one command per batch
+for any number of listeners. Without a subscriber it costs the server about a microsecond.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ class ListenerEvent(msgspec.Struct, kw_only=True, omit_defaults=True):
     artist, title, source
         Of the track (for several plays at once: of the latest), and the client that sent it.
     count
-        How many plays this event stands for.
+        Number of plays in this event.
     detail
-        What a listener said of the track, or why a play was refused.
+        The kind of feedback, or the reason why a play was refused.
     """
 
     user: str

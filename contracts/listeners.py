@@ -1,4 +1,4 @@
-"""Names of listeners: one form, and characters that every route can carry."""
+"""Names of listeners: one normal form, and only characters that every route can transport."""
 
 from __future__ import annotations
 
@@ -11,7 +11,13 @@ LONGEST_NAME = 256
 
 
 def listener_name(name: str) -> str:
-    """Return a name in its one form (Unicode NFC): what looks equal is one listener."""
+    """Return a name in Unicode NFC, so that names that look equal are one listener.
+
+    Examples
+    --------
+    >>> listener_name("Zoe\u0308") == "Zo\u00eb"
+    True
+    """
     return name if name.isascii() else unicodedata.normalize("NFC", name)
 
 
@@ -22,6 +28,14 @@ def check_user(user: str) -> None:
     ------
     InvalidEvent
         It is empty, has control characters, or begins or ends with white space.
+
+    Examples
+    --------
+    >>> check_user("ada")
+    >>> check_user(" ada")
+    Traceback (most recent call last):
+    contracts.errors.InvalidEvent: A listener's name has 1 to 256 printable characters and no \
+white space at its ends.
     """
     if not user or not user.isprintable() or user != user.strip() or len(user) > LONGEST_NAME:
         raise InvalidEvent(
@@ -31,13 +45,13 @@ def check_user(user: str) -> None:
 
 
 def check_new_listener(user: str) -> None:
-    """Check the name of a listener who may be new: addresses must be able to carry it.
+    """Check the name of a listener who may be new: it must fit into a URL path.
 
     Raises
     ------
     InvalidEvent
-        As :func:`check_user`, or the name has a slash, which servers and proxies take for the end
-        of a part of an address: nobody could read, export or erase the plays.
+        As :func:`check_user`, or the name has a slash. Servers and proxies treat a slash as the
+        end of a path segment, so nobody could read, export or erase the plays.
     """
     check_user(user)
     if "/" in user or "\\" in user or user in (".", ".."):

@@ -1,7 +1,7 @@
-"""Keeps a log readable while something is broken.
+"""Rate limit of log records.
 
-The clients of a broker that is away complain several times a second each. A few of these lines say
-as much as all of them.
+While a broker is unreachable, each of its clients logs several lines a second. A few of these lines
+have the same information as all of them.
 """
 
 from __future__ import annotations
@@ -12,14 +12,23 @@ _MOST_KINDS = 1000
 
 
 class LogLimit(logging.Filter):
-    """Passes the first lines of each kind in a while; says that it leaves out, and how many.
+    """Rate-limits log records per statement and reports how many were suppressed.
 
-    Lines are of one kind if one statement writes them with the same text, whatever is filled in.
+    Records are of one kind if one statement writes them with the same format string.
 
     Parameters
     ----------
     lines, seconds
-        Most lines of a kind in so many seconds.
+        At most ``lines`` records of a kind pass in ``seconds`` seconds.
+
+    Examples
+    --------
+    >>> limit = LogLimit(lines=1, seconds=60)
+    >>> record = logging.LogRecord("a", logging.WARNING, "a.py", 1, "down", (), None)
+    >>> limit.filter(record), record.msg
+    (True, 'down (more like this are left out for 60 s)')
+    >>> limit.filter(logging.LogRecord("a", logging.WARNING, "a.py", 1, "down", (), None))
+    False
     """
 
     def __init__(self, lines: int = 10, seconds: float = 60.0) -> None:
@@ -29,7 +38,7 @@ class LogLimit(logging.Filter):
         self._seen: dict[tuple[str, int, str], tuple[float, int]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Return whether a line passes; adds a note to it where others do not."""
+        """Whether a record passes; appends a note if others are suppressed."""
         kind = record.pathname, record.lineno, str(record.msg)
         began, count = self._seen.get(kind, (record.created, 0))
         note = ""

@@ -1,4 +1,4 @@
-"""Reading one message of the log: what is none is refused with the same words on every topic."""
+"""Decoding of log messages, with the same errors on every topic."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ T = TypeVar("T")
 
 
 def read(decoder: msgspec.json.Decoder[T], value: bytes | None, what: str) -> T:
-    """Return the message.
+    """Decode a message.
 
     Parameters
     ----------
     what
-        What it should be, for a person: ``"a submission"``.
+        The expected message, for the error text: ``"a submission"``.
 
     Raises
     ------
     InvalidEvent
-        ``empty``, ``bad-json`` or ``bad-schema``: reasons fit for counting and for dead letters.
+        With reason ``empty``, ``bad-json`` or ``bad-schema``.
 
     Examples
     --------
@@ -40,6 +40,6 @@ def read(decoder: msgspec.json.Decoder[T], value: bytes | None, what: str) -> T:
 
 
 def check_version(found: int, known: int) -> None:
-    """Raise a ``bad-version`` unless a message has the version that is read here."""
+    """Raise InvalidEvent with reason ``bad-version`` unless the version is the known one."""
     if found != known:
         raise InvalidEvent("bad-version", f"version {found} is not understood here, only {known}")

@@ -20,13 +20,13 @@ class DatabaseLogins:
     PREFIX: ClassVar[str] = "SEGUE_POSTGRES_"
 
     api_password: str = setting(
-        "", "`segue init`: password of the API's role; empty: it stays as it is.", secret=True
+        "", "`segue init`: password of the API's role; empty: not changed.", secret=True
     )
     sink_password: str = setting(
-        "", "`segue init`: password of the workers' role, likewise.", secret=True
+        "", "`segue init`: password of the workers' role; empty: not changed.", secret=True
     )
     admin_password: str = setting(
-        "", "`segue init`: password of the role of commands, likewise.", secret=True
+        "", "`segue init`: password of the commands' role; empty: not changed.", secret=True
     )
 
 

@@ -1,7 +1,7 @@
-"""Names that stand for "no name": what players and exports write where a tag is missing.
+"""Placeholders such as "Unknown Artist", which players and exports write for a missing tag.
 
-A play with one is kept in the history, and left out of charts, the model and look-ups: it says
-nothing about any artist or song.
+A play with a placeholder stays in the history but is left out of charts, the model and look-ups: it
+identifies no artist or song.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a play means: its bounds, its session, and how much of the track was heard.
+"""Definitions of a play: valid values, sessions, and how much of the track was heard.
 
 The API, the folds, the model, the evaluation and the warehouse all use these definitions. The
 warehouse gets them as SQL (:mod:`contracts.plays_sql`).
@@ -56,8 +56,8 @@ def known_length(duration_ms: int | None) -> int | None:
 def lengths(ms_played: int | None, duration_ms: int | None) -> tuple[int | None, int | None]:
     """Return time heard and length as they are stored, in ms.
 
-    A length that some clients send in the wrong unit is converted where the other unit makes
-    sense: below 1 s it is taken for seconds, above 12 h for microseconds. Any other impossible
+    Some clients send a length in the wrong unit. A value below 1 s is read as seconds, a value
+    above 12 h as microseconds, if the result is a possible length. Any other impossible
     length, and a time heard above 12 h of a track of unknown length, is unknown.
 
     Examples
@@ -106,7 +106,7 @@ def heard(ms_played: int | None, duration_ms: int | None, skipped: bool | None) 
 def was_skipped(
     ms_played: int | None, duration_ms: int | None, skipped: bool | None
 ) -> bool | None:
-    """Return whether a play was skipped: as the client says, else by how much was heard.
+    """Return whether a play was skipped: as the client reports, else by how much was heard.
 
     Examples
     --------
@@ -120,7 +120,7 @@ def was_skipped(
 
 
 def heard_ms(ms_played: int | None, duration_ms: int | None, skipped: bool | None) -> int | None:
-    """Return the time a listener spent with a track, ms; ``None`` where nothing tells.
+    """Return the time a listener spent with a track, ms; ``None`` if unknown.
 
     The time heard, but at most the length; the length where only that is known and the track was
     not skipped.
@@ -141,7 +141,7 @@ def heard_ms(ms_played: int | None, duration_ms: int | None, skipped: bool | Non
 def counts(ms_played: int | None, duration_ms: int | None, skipped: bool | None) -> bool:
     """Return whether a play counts in charts: 30 s heard, or half of a shorter track.
 
-    Where the time heard is not known, every play counts that the client does not call skipped.
+    If the time heard is unknown, a play counts unless the client marks it as skipped.
     """
     if ms_played is None or ms_played < 0:
         return not skipped

@@ -1,7 +1,7 @@
-"""A play as it is posted: the JSON that importers and collectors send to ``POST /v1/plays``.
+"""The JSON of a play that importers and collectors send to ``POST /v1/plays``.
 
-What sources say beside artist, title and time is often malformed, and must not cost the listener
-the play: :func:`optional` and :func:`milliseconds` give it as the API takes it, or as unknown.
+Fields other than artist, title and time are often malformed, and must not make the API refuse the
+play: :func:`optional` and :func:`milliseconds` return a valid value, or ``None``.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class PostedPlay(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     ``played_at`` is the start, milliseconds since the epoch, UTC; without ``user`` it is counted
     for the account of the token. ``imported_from`` names the export or the service that an importer
-    read: such plays are history, and relays do not send them on.
+    read: such plays are history, and relays do not forward them.
     """
 
     artist: str
@@ -49,7 +49,7 @@ def storable(text: str) -> bool:
 
 
 def optional(value: object, limit: int = MAX_WORD) -> str | None:
-    """Return a text nobody depends on, ``None`` for anything the API would refuse.
+    """Return an optional text; ``None`` for anything the API would refuse.
 
     Examples
     --------
@@ -62,7 +62,7 @@ def optional(value: object, limit: int = MAX_WORD) -> str | None:
 
 
 def milliseconds(value: object) -> int | None:
-    """Return a length in milliseconds, ``None`` for what makes no sense.
+    """Return a length in milliseconds; ``None`` for an invalid value.
 
     Examples
     --------

@@ -1,7 +1,7 @@
-"""Relays: a listener's plays are sent on to the listener's account at another service.
+"""Relays: forwarding a listener's plays to the listener's account at another service.
 
-The API and the command line make, pause and remove relays; the worker ``relay`` sends. They meet in
-PostgreSQL (``infra/postgres/0090_relays.sql``).
+The API and the command line create, pause and delete relays; the worker ``relay`` sends. They share
+tables in PostgreSQL (``infra/postgres/0090_relays.sql``).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 
 Service = Literal["listenbrainz", "lastfm"]
-#: Service -> its name, and what the listener gives us to act there.
+#: Service -> its name, and the secret that the listener gives us.
 SERVICES: dict[str, tuple[str, str]] = {
     "listenbrainz": ("ListenBrainz", "user token, from the settings page of the account"),
     "lastfm": ("Last.fm", "session key of the account"),
@@ -20,11 +20,11 @@ SERVICES: dict[str, tuple[str, str]] = {
 #: Longest secret, characters.
 LONGEST_SECRET = 512
 
-#: Makes a relay or changes its secret; parameters ``user``, ``service`` and ``secret``.
+#: Creates a relay or changes its secret; parameters ``user``, ``service`` and ``secret``.
 SET = "select set_relay(%(user)s, %(service)s, %(secret)s)"
-#: Pauses a relay or lets it go on; parameters ``user``, ``service``, ``state``. Returns how many.
+#: Pauses or resumes a relay; parameters ``user``, ``service``, ``state``. Returns the row count.
 SET_STATE = "select set_relay_state(%(user)s, %(service)s, %(state)s)"
-#: Removes a relay and its queue; parameters ``user`` and ``service``. Returns how many.
+#: Deletes a relay and its queue; parameters ``user`` and ``service``. Returns the row count.
 REMOVE = "select remove_relay(%(user)s, %(service)s)"
 #: Relays of a listener, or of all where ``user`` is ``None``; columns of :class:`Relay`.
 LIST = """
@@ -40,16 +40,16 @@ class Relay(msgspec.Struct, kw_only=True):
     Attributes
     ----------
     state
-        ``active``; ``paused`` by a person; ``refused``: the service does not take the secret any
-        more, and nothing is sent until it gets another one.
+        ``active``; ``paused`` by a person; ``refused``: the service rejects the secret, and the
+        worker sends nothing until the listener gives another one.
     reason
-        What the service said last, where something keeps the relay from sending.
+        Last message of the service, if something prevents the relay from sending.
     account
         Name of the account there, empty until the service has confirmed it.
     retry_at
-        When the next attempt is made after a failure.
+        Time of the next attempt after a failure.
     waiting, refused
-        Plays in the queue, and plays the service will never take.
+        Plays in the queue, and plays that the service refused permanently.
     """
 
     user_id: str

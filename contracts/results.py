@@ -1,12 +1,12 @@
-"""What the Flink jobs publish: one message a result, on topics of their own.
+"""Results of the Flink jobs: one message per result, on separate topics.
 
-A result is a function of the play log, so a job that starts again may publish it a second time. The
-message key names the result (window, listener, pattern), and readers keep one message per key: a
-repeat changes nothing.
+A result is a function of the play log, so a restarted job may publish it again. The message key
+identifies the result (window, listener, pattern), and readers keep one message per key: a duplicate
+changes nothing.
 
-``run`` says who counted. 0 is the streaming job, which leaves late plays out; a batch run over the
-lake counts them too and writes the time of its start. For a day that a batch run has counted, the
-rows of the newest run replace all others.
+``run`` identifies the job that counted. 0 is the streaming job, which leaves late plays out. A
+batch run over the lake counts late plays too; its ``run`` is the time of its start. For a day that
+a batch run has counted, the rows of the newest run replace all others.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Place(msgspec.Struct, kw_only=True):
     title
         Empty for an artist.
     listeners
-        How many different listeners played it.
+        Number of different listeners who played it.
     weight
         Plays, of which each listener counts for at most three. The list is in this order; then by
         listeners, then by id.
@@ -66,7 +66,13 @@ class Trending(msgspec.Struct, kw_only=True):
     window_start, window_end
         Milliseconds since the epoch, UTC; the end is not part of the window.
     places
-        In any order; ``place`` says which.
+        In any order; ``place`` is the rank.
+
+    Examples
+    --------
+    >>> decode_trending(b'{"kind": "tracks", "window": "1h", "window_start": 0,'
+    ...                 b' "window_end": 3600000, "places": []}').window
+    '1h'
     """
 
     kind: str
@@ -95,7 +101,7 @@ class Session(msgspec.Struct, kw_only=True):
 
 
 class Uniques(msgspec.Struct, kw_only=True):
-    """How many different listeners played a track in an hour. Key: hour and track."""
+    """Number of different listeners of a track in an hour. Key: hour and track."""
 
     hour: int
     track_id: str
@@ -106,10 +112,10 @@ class Uniques(msgspec.Struct, kw_only=True):
 
 
 class Late(msgspec.Struct, kw_only=True):
-    """Deliveries that came too late for the windows. Key: hour of arrival and day of play.
+    """Deliveries that arrived too late for the windows. Key: hour of arrival and day of play.
 
-    ``day`` is the UTC day on which they were played (``2026-01-31``), ``hour`` the hour in which
-    they arrived. The sum over a day's messages says whether a batch run should count it again.
+    ``day`` is the UTC day of the plays (``2026-01-31``), ``hour`` the hour of arrival. If the sum
+    over the messages of a day is large, count that day again with a batch run.
     """
 
     day: str
@@ -123,7 +129,7 @@ T = TypeVar("T", Trending, Session, Uniques, Late)
 
 
 def decoder(message: type[T], what: str) -> Callable[[bytes | None], T]:
-    """Return what reads messages of a kind; it raises InvalidEvent with a reason for counting."""
+    """Return the decoder of one kind of message; the decoder raises InvalidEvent."""
     json = msgspec.json.Decoder(message)
 
     def decode(value: bytes | None) -> T:

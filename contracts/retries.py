@@ -1,4 +1,4 @@
-"""How failed calls are tried again: the pauses between attempts. tenacity does the rest.
+"""Retries: the pauses between attempts. tenacity does the rest.
 
 Every retry of Segue is a :class:`tenacity.Retrying` or :class:`tenacity.AsyncRetrying` with a
 :class:`Backoff` (docs/adr/0026-tenacity-tries-again.md).
@@ -20,9 +20,14 @@ class TryAgain(Exception):
     Attributes
     ----------
     cause
-        A word to count it under.
+        A word for counters.
     after
-        Seconds the other side asks to wait; ``None``: it does not say.
+        Seconds that the server asks to wait; ``None``: it does not ask.
+
+    Examples
+    --------
+    >>> TryAgain("429 Too Many Requests", cause="rate", after=30.0).after
+    30.0
     """
 
     def __init__(self, problem: str, cause: str = "", after: float | None = None) -> None:
@@ -32,19 +37,26 @@ class TryAgain(Exception):
 
 
 class Backoff(wait_base):
-    """Exponential pauses with jitter; a longer pause that :class:`TryAgain` asks for is kept.
+    """Exponential pauses with jitter; a longer pause requested by :class:`TryAgain` is used.
 
-    The jitter is "equal": a pause is at least half of its ceiling. Clients that failed together
-    must not return together, and a pause near zero would help nobody.
+    The jitter is "equal": a pause is at least half of its ceiling. Clients that failed at the same
+    time must not retry at the same time, and a pause near zero would not relieve the server.
 
     Parameters
     ----------
     first, longest
         Seconds: ceiling of the pause after the first failure, and of all pauses.
     growth
-        Each ceiling is that of the failure before times this.
+        Factor between the ceilings of two successive failures.
     most_asked
-        Seconds: what the other side asks for is cut to this.
+        Seconds: longest pause that the server may request.
+
+    Examples
+    --------
+    >>> pauses = Backoff(first=1.0, longest=8.0, rng=random.Random(0))
+    >>> [0.5 * ceiling <= pauses.pause(failures) <= ceiling
+    ...  for failures, ceiling in [(1, 1), (2, 2), (4, 8), (100, 8)]]
+    [True, True, True, True]
     """
 
     def __init__(
@@ -63,17 +75,17 @@ class Backoff(wait_base):
         self._rng = rng or random.Random()  # noqa: S311
 
     def pause(self, failures: int) -> float:
-        """Return the seconds to wait after so many failures (from 1)."""
+        """Return the seconds to wait after a number of failures (1 or more)."""
         ceiling = self.first * self.growth ** (min(failures, _DOUBLINGS) - 1)
         return min(self.longest, ceiling) * self._rng.uniform(0.5, 1.0)
 
     def __call__(self, retry_state: RetryCallState) -> float:
-        """Return the seconds to wait, as tenacity asks for them."""
+        """Return the seconds to wait (called by tenacity)."""
         pause = self.pause(retry_state.attempt_number)
         asked = getattr(error_of(retry_state), "after", None) or 0.0
         return max(pause, min(asked, self.most_asked))
 
 
 def error_of(state: RetryCallState) -> BaseException | None:
-    """Return what the attempt raised."""
+    """Return the exception of the last attempt."""
     return state.outcome.exception() if state.outcome else None

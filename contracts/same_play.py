@@ -79,7 +79,7 @@ def client_of(source: str) -> str:
 
 
 def lasted(report: PlayReport) -> int:
-    """Return how long a play certainly lasted, ms; 0 where nothing tells."""
+    """Return the minimum duration of a play, ms; 0 if unknown."""
     length = known_length(report.duration_ms)
     if report.ms_played is not None:
         return max(0, min(report.ms_played, length or LONGEST_MS))
@@ -156,7 +156,7 @@ def group(reports: Iterable[R], apart: Collection[str] = ()) -> list[list[R]]:
     Parameters
     ----------
     apart
-        Event ids that stand for themselves whatever the rule says.
+        Event ids that are never merged.
     """
     groups: list[list[R]] = []
     open_groups: list[list[R]] = []

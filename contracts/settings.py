@@ -1,9 +1,9 @@
-"""Where everything is: one frozen object read from the environment, the same in every process.
+"""Settings of a deployment: one frozen object read from the environment by every process.
 
-``segue up`` computes the values (ports, home folder) and hands them to each process as ``SEGUE_*``
-variables; in production a deployment sets them. Secrets come from the environment or from the file
-named by ``<NAME>_FILE``, never from a command line. Settings of one part only are groups of their
-own (:mod:`contracts.options`, :mod:`contracts.snowflake`).
+``segue up`` computes the values (ports, home folder) and passes them to each process as ``SEGUE_*``
+variables; in production the deployment sets them. Secrets come from the environment or from
+the file named by ``<NAME>_FILE``, never from a command line. Settings of one part only are separate
+groups (:mod:`contracts.options`, :mod:`contracts.snowflake`).
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ class Settings:
     kafka: str = setting("127.0.0.1:9092", "Addresses of the Kafka brokers.")
     broker_holds_fetches: bool = setting(
         True,
-        "0: the broker answers a fetch only when its waiting time ends, whatever arrives meanwhile "
-        "(Tansu). Workers ask it often while plays come; else they rest, and the API wakes them.",
+        "0: the broker answers a fetch only when its waiting time ends, even if messages arrive "
+        "(Tansu). Workers then fetch often while plays arrive; when idle, the API wakes them.",
     )
     redis_url: str = setting(
         "redis://127.0.0.1:6379/0", "Address of Redis, with its password.", secret=True
@@ -166,12 +166,12 @@ class Settings:
         return HomePaths(self.home)
 
     def environ(self) -> dict[str, str]:
-        """Return the variables that make another process read these same settings."""
+        """Return the variables with which another process reads the same settings."""
         return written(self)
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> Settings:
-        """Read ``SEGUE_*`` variables; what is not set keeps its default.
+        """Read ``SEGUE_*`` variables; a variable that is not set keeps its default.
 
         Raises
         ------

@@ -1,8 +1,8 @@
-"""Listeners whose plays no person produces, as messages of the topic ``suspects``.
+"""Suspects: listeners with plays that no person produces, as messages of the topic ``suspects``.
 
-Flink finds them; an operator releases them. Both write here, so the topic alone says who is
-suspect: a listener is, if something was found that ended after the last release.
-:class:`Suspects` keeps that. It depends on the set of messages alone, not on their order or number.
+Flink writes findings, an operator writes releases. A listener is suspect if a finding ended after
+the last release. :class:`Suspects` computes this. It depends on the set of messages alone, not on
+their order or number.
 
 A finding counts for :data:`FINDING_DAYS` days, which is how long the topic keeps it.
 """
@@ -40,7 +40,7 @@ class Suspect(msgspec.Struct, kw_only=True):
         Milliseconds since the epoch, UTC: start of the first and of the last play. A release
         covers every finding that ended up to its own ``ended_at``.
     plays
-        How many plays make the finding.
+        Number of plays in the finding.
     """
 
     user_id: str
@@ -73,7 +73,7 @@ def message_key(suspect: Suspect) -> bytes:
 
 
 class Suspects:
-    """Who is suspect now.
+    """The current suspects.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ class Suspects:
         self._released: dict[str, int] = {}
 
     def add(self, suspect: Suspect) -> None:
-        """Take note of one message."""
+        """Add one message."""
         user = suspect.user_id
         if suspect.pattern == RELEASED:
             self._released[user] = max(suspect.ended_at, self._released.get(user, 0))
@@ -107,7 +107,7 @@ class Suspects:
             self._findings.setdefault(user, {})[message_key(suspect)] = suspect
 
     def findings(self, user_id: str) -> list[Suspect]:
-        """Return what was found of a listener since the last release, oldest first."""
+        """Return the findings about a listener since the last release, oldest first."""
         released = self._released.get(user_id, -1)
         found = self._findings.get(user_id, {}).values()
         kept = [s for s in found if s.ended_at > released and not self._erased(user_id, s.ended_at)]

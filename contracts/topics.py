@@ -9,10 +9,10 @@ _DAY_MS = 24 * 60 * 60 * 1000
 
 
 class Kind(StrEnum):
-    """What a topic holds. The last five are what the Flink jobs publish.
+    """Kinds of topics. The Flink jobs publish the last five.
 
-    The version stands in the name of a result: a job that counts otherwise begins a topic beside
-    the old one, and readers change over.
+    A result has its version in its name: a job with another definition starts a new topic beside
+    the old one, and readers switch to it.
     """
 
     PLAYS = "plays"
@@ -38,8 +38,8 @@ class Kind(StrEnum):
         return self.value.partition(".")[0]
 
 
-#: How many days a result is kept. A trending list replaces the one before; what names listeners
-#: must not be kept for ever, since erased ones have to vanish from it.
+#: Retention of a result, days. A trending list replaces the previous one. Results that name
+#: listeners must have a limit, because erased listeners must disappear from them.
 RESULT_DAYS: dict[Kind, int] = {
     Kind.TRENDING: 1,
     Kind.SESSIONS: 30,
@@ -50,7 +50,7 @@ RESULT_DAYS: dict[Kind, int] = {
 
 
 class Topic(str):
-    """The name of a topic in one namespace. It is a string to Kafka clients, and knows its kind.
+    """The name of a topic in one namespace: a string for Kafka clients, with its kind.
 
     Examples
     --------
@@ -63,7 +63,7 @@ class Topic(str):
     kind: Kind
 
     def __new__(cls, kind: Kind, namespace: str) -> Topic:
-        """Make the topic of a kind in a namespace."""
+        """Create the topic of a kind in a namespace."""
         topic = super().__new__(cls, f"{namespace}.{kind}")
         topic.kind = kind
         return topic
@@ -126,21 +126,21 @@ class Topics:
 
     @property
     def landed(self) -> tuple[Topic, Topic, Topic]:
-        """The topics that the lake and Snowflake keep a RAW table of (contracts.lake.TABLES)."""
+        """The topics that have a RAW table in the lake and in Snowflake (contracts.lake.TABLES)."""
         return self.plays, self.feedback, self.impressions
 
     @property
     def results(self) -> dict[str, Topic]:
-        """What the Flink jobs publish, by job (contracts.results, contracts.suspects)."""
+        """Topics of the Flink jobs, by job (contracts.results, contracts.suspects)."""
         return {kind.table: self.of(kind) for kind in RESULT_DAYS}
 
     def configs(self, plays_days: int = 0, *, flink: bool = False) -> dict[str, dict[str, str]]:
         """Return topic settings by name.
 
-        ``plays`` and ``feedback`` are kept for ever, since the log is the truth, unless
-        ``plays_days`` says how long. ``erasures`` are kept for ever in any case: a consumer that
-        did not see an erasure would bring the listener back. Impressions stay 30 days (the lake
-        keeps them), dead letters 90. With `flink` the topics of results are among them.
+        ``plays`` and ``feedback`` have no retention limit, because the log is the truth, unless
+        ``plays_days`` sets one. ``erasures`` never have a limit: a consumer that missed an erasure
+        would restore the listener. Impressions are kept 30 days (the lake stores them), dead
+        letters 90. With `flink` the topics of results are included.
         """
         forever = {"retention.ms": "-1", "cleanup.policy": "delete"}
         plays = {**forever, "retention.ms": str(plays_days * _DAY_MS)} if plays_days else forever

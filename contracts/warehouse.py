@@ -1,4 +1,4 @@
-"""What the warehouse's tables are: the document that the nightly publishes beside the reports.
+"""Description of the warehouse's tables, which the nightly publishes beside the reports.
 
 ``<home>/figures/warehouse.json`` holds the last build's tables with their SQL, columns and tests,
 and which reports and figures are drawn from them. The API answers lineage and quality from it.
@@ -56,7 +56,7 @@ class Node(msgspec.Struct, kw_only=True):
     status
         Of the last build: ``ok``, ``error``, ``skipped``; empty for a source.
     seconds
-        That the last build took for it.
+        Duration of its last build.
     """
 
     name: str
@@ -74,7 +74,7 @@ class Node(msgspec.Struct, kw_only=True):
 
 
 class Warehouse(msgspec.Struct, kw_only=True):
-    """The warehouse as the last build left it."""
+    """The warehouse after the last build."""
 
     run: str
     target: str

@@ -1,4 +1,4 @@
-"""Reading a topic whole, from its oldest message to the end it has now."""
+"""Reading a whole topic, from its oldest message to its current end."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def messages(
     Parameters
     ----------
     newest
-        Offsets of each partition that are read at most, the newest; ``None``: all.
+        Maximum number of offsets per partition, the newest ones; ``None``: all.
 
     Raises
     ------
     BrokerUnavailable
-        The broker does not answer, or does not deliver what it has.
+        The broker does not answer, or does not deliver all messages.
     """
     ends = end_offsets(bootstrap, topic, partitions)
     consumer = Consumer(

@@ -1,7 +1,7 @@
 """The worker processes of a deployment. To add a worker, define it here and list it in ``WORKERS``.
 
 ``segue worker NAME``, the supervisor, ``segue status``, ``/readyz`` and the test of
-``docker-compose.yml`` all read this list. Order counts: workers are started in it.
+``docker-compose.yml`` all read this list. Workers start in its order.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ class WorkerSpec:
     name
         As in ``segue worker NAME``, heartbeats, log files and ``docker-compose.yml``.
     module
-        Where ``run(settings) -> exit code`` is found; it blocks until SIGTERM.
+        Module with ``run(settings) -> exit code``, which blocks until SIGTERM.
     writes
         The store it writes to, for people.
     reads
         Kinds of topics it folds. A worker that reads a topic must report its offsets in
-        heartbeats and follow the erasures: ``segue down`` waits for it, ``segue status`` shows its
-        lag, and an erasure waits until the worker knows it.
+        heartbeats and apply erasures: ``segue down`` waits for it, ``segue status`` shows its
+        lag, and an erasure waits until the worker has applied it.
     needs
         The worker runs only where this variable (or ``<name>_FILE``) is set, and not to 0; empty:
         always.
@@ -39,7 +39,7 @@ class WorkerSpec:
     deployed
         Has a service in ``docker-compose.yml``.
     database
-        As which role it logs in to PostgreSQL (:mod:`contracts.database_roles`).
+        Its PostgreSQL role (:mod:`contracts.database_roles`).
     """
 
     name: str

@@ -65,7 +65,7 @@ def test_a_roll_back_passes_over_what_cannot_be_read(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("generation", "why"),
-    [(9, r"9 is not kept; there is 1, 2, 3"), (3, "in service already"), (2, "cannot be read")],
+    [(9, r"9 is not stored; stored: 1, 2, 3"), (3, "already in service"), (2, "cannot be read")],
 )
 def test_a_refusal_says_why_and_changes_nothing(folder: Path, generation: int, why: str) -> None:
     with pytest.raises(ConfigurationError, match=why):
