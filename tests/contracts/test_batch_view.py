@@ -66,7 +66,7 @@ def test_rolling_back_and_pruning_keep_what_is_in_service(tmp_path: Path) -> Non
     batch_view.prune(tmp_path, keep=2)
     assert batch_view.current(tmp_path) == 1
     assert batch_view.generations(tmp_path) == [1, 4, 5]
-    with pytest.raises(ConfigurationError, match="no batch view 3"):
+    with pytest.raises(ConfigurationError, match="batch view 3 is not in"):
         batch_view.promote(tmp_path, 3)
 
 
