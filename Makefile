@@ -94,12 +94,12 @@ docs: pages .site/npm/.installed
 	@$(BIN)/python -m infra.documents.site
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --clean
 	@$(BIN)/python -m infra.documents.site --check
-	@echo "open .site/html/README.html"
+	@echo "read it at http://127.0.0.1:8002 after: $(BIN)/python -m http.server -b 127.0.0.1 -d .site/html 8002"
 
 .site/npm/.installed:
 	@command -v npm >/dev/null || { echo "make docs needs npm, which brings Mermaid for the diagrams"; exit 1; }
 	@mkdir -p .site/npm
-	@npm install --prefix .site/npm --no-save --no-package-lock --no-audit --no-fund --ignore-scripts --loglevel=error mermaid@11.17.2
+	@cd .site/npm && tar xzf "$$(npm pack --silent mermaid@11.17.2)"
 	@touch $@
 
 # Airflow's own environment: its pins and dbt's exclude each other.
@@ -135,6 +135,7 @@ lock:
 	echo hatchling | $(COMPILE) - -c infra/requirements/dev.lock -o infra/requirements/build.lock
 	$(COMPILE) infra/requirements/airflow.in -o infra/requirements/airflow.lock
 	$(COMPILE) infra/requirements/flink.in -o infra/requirements/flink.lock
+	$(COMPILE) infra/requirements/tools.in -o infra/requirements/tools.lock
 
 clean:
 	rm -rf $(VENV) .site .players .venv-airflow .venv-flink $(PYTHONS:%=.venv-%) infra/kafka/libs infra/kafka/target infra/flink/libs infra/flink/target batch/dbt/target batch/dbt/logs

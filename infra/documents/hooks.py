@@ -1,15 +1,18 @@
-"""Hooks of MkDocs: a navigation entry that ends with "/" means all pages of that folder."""
+"""Hooks of MkDocs: folders in the navigation, and docstrings in Sphinx markup."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
+# Sphinx roles in docstrings, which Markdown shows as text.
+_ROLE = re.compile(r":(?:attr|class|data|func|meth|mod):(?=<code>)")
 _FIRST = ("README.md", "index.md")
 
 
 def expand(entry: Any, pages: Path) -> Any:
-    """Return an entry of the navigation with folders replaced by lists of their pages."""
+    """Return an entry of the navigation; one that ends with "/" becomes the pages of the folder."""
     if isinstance(entry, list):
         return [expand(each, pages) for each in entry]
     if isinstance(entry, dict):
@@ -24,3 +27,8 @@ def on_config(config: Any) -> Any:
     """Expand the navigation (called by MkDocs)."""
     config["nav"] = expand(config["nav"], Path(config["docs_dir"]))
     return config
+
+
+def on_page_content(html: str, **_: Any) -> str:
+    """Remove the names of Sphinx roles from a page (called by MkDocs)."""
+    return _ROLE.sub("", html)

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SITE = ROOT / ".site"
 PAGES = SITE / "pages"
 #: Where `make docs` has npm put Mermaid: the site loads nothing from another host.
-MERMAID = SITE / "npm" / "node_modules" / "mermaid" / "dist" / "mermaid.min.js"
+MERMAID = SITE / "npm" / "package" / "dist" / "mermaid.min.js"
 
 _LOADED = re.compile(
     r"<(?:script|img|link|iframe)\b[^>]*?(?:src|href)=\"?((?:https?:)?//[^\s\">]+)"

@@ -36,12 +36,13 @@ def section(block: str, name: str) -> list[str]:
     """Return the labels of the nodes of a subgraph."""
     found = re.search(rf"subgraph {name}\[.*?\]\n(.*?)^ *end$", block, re.MULTILINE | re.DOTALL)
     assert found is not None
-    return re.findall(r'"([^"]+)"', found[1])
+    return re.findall(r'\[\(?"([^"]+)"\)?\]', found[1])
 
 
 def test_the_architecture_has_every_worker_and_topic() -> None:
-    (block,) = blocks(DOCS / "architecture.md", "flowchart TB")
-    marked = {label.partition(" (")[0]: label for label in section(block, "workers")}
+    block = blocks(DOCS / "architecture.md", "flowchart LR")[0]
+    labels = section(block, "front") + section(block, "behind")
+    marked = {label.partition(" (")[0]: label for label in labels}
     assert set(marked) == {spec.name for spec in WORKERS}
     for spec in WORKERS:
         assert ("(" in marked[spec.name]) == spec.optional, marked[spec.name]
@@ -63,7 +64,7 @@ def test_every_fold_has_the_order_of_its_commit() -> None:
 
 
 def test_the_night_has_the_steps_in_order() -> None:
-    (block,) = blocks(DOCS / "architecture.md", "flowchart LR")
+    block = blocks(DOCS / "architecture.md", "flowchart LR")[1]
     assert re.findall(r"\w+", block.partition("\n")[2]) == list(STEPS)
 
 
@@ -77,3 +78,10 @@ def test_a_participant_is_a_worker_a_topic_or_a_store(path: Path) -> None:
                 assert set(named[1].split(", ")) <= topics, label
             else:
                 assert label in BY_NAME or label in OTHERS, f"{path.name}: {label}"
+
+
+@pytest.mark.parametrize("path", sorted(DOCS.glob("*.md")), ids=lambda path: path.name)
+def test_no_message_has_a_semicolon(path: Path) -> None:
+    """Mermaid reads a semicolon as the end of a statement and shows an error instead."""
+    for block in blocks(path, "sequenceDiagram"):
+        assert ";" not in block
