@@ -6,13 +6,14 @@
 # make docs      the documentation site, in .site/html (needs npm; a broken link is an error)
 # make pages     write the pages of docs/ that are generated from the code (settings, reliability)
 # make airflow   fill .venv-airflow, in which the DAGs are tested
+# make chart     fill .venv-chart, in which the Helm chart is tested
 # make flink     fill .venv-flink, in which the Flink jobs run
 # make install   fill .venv from the hashed requirement files (the others call it)
 # make lock      make the requirement files anew from pyproject.toml
 # make pythons   the unit tests on the other Pythons this machine has (3.11 to 3.13)
 # make clean     remove the environments and what was built (data in .segue stays)
 .DEFAULT_GOAL := help
-.PHONY: help install demo test unit pythons lint fmt lock clean airflow flink players pages docs
+.PHONY: help install demo test unit pythons lint fmt lock clean airflow flink chart players pages docs
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -114,6 +115,14 @@ airflow: .venv-airflow/.installed
 flink: install
 	@$(BIN)/segue flink install
 
+# Helm's engine and the schemas of Kubernetes, for the test of infra/helm.
+chart: .venv-chart/.installed
+
+.venv-chart/.installed: infra/requirements/chart.lock $(STAMP)
+	@$(BIN)/uv -q venv --clear --python $(BIN)/python .venv-chart
+	@$(UV) sync --require-hashes --python .venv-chart/bin/python infra/requirements/chart.lock
+	@touch $@
+
 # Clients of other people that tests run; those of Debian are in .ci/run. A part that cannot be had
 # is left out, and its test is skipped.
 players: .players/.installed
@@ -136,6 +145,7 @@ lock:
 	$(COMPILE) infra/requirements/airflow.in -o infra/requirements/airflow.lock
 	$(COMPILE) infra/requirements/flink.in -o infra/requirements/flink.lock
 	$(COMPILE) infra/requirements/tools.in -o infra/requirements/tools.lock
+	$(COMPILE) infra/requirements/chart.in -o infra/requirements/chart.lock
 
 clean:
-	rm -rf $(VENV) .site .players .venv-airflow .venv-flink $(PYTHONS:%=.venv-%) infra/kafka/libs infra/kafka/target infra/flink/libs infra/flink/target batch/dbt/target batch/dbt/logs
+	rm -rf $(VENV) .site .players .venv-airflow .venv-flink .venv-chart $(PYTHONS:%=.venv-%) infra/kafka/libs infra/kafka/target infra/flink/libs infra/flink/target batch/dbt/target batch/dbt/logs

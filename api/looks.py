@@ -115,7 +115,7 @@ class WorkersLook:
     Attributes
     ----------
     beats
-        Latest report of each worker, by name without ``@host``.
+        One report for each worker, by name, of all its processes.
     """
 
     def __init__(self, redis: Redis, key: str, trouble: Callable[[], str] = lambda: "") -> None:
@@ -127,9 +127,8 @@ class WorkersLook:
     async def look(self) -> str:
         """Return ``"ok"`` or what is wrong; raises what the driver raises."""
         stored: dict[bytes, bytes] = await self._redis.hgetall(self._key)  # type: ignore[assignment]
-        beats = sorted(map(heartbeat.decode, stored.values()), key=lambda beat: beat.at)
-        # Of several hosts the latest report counts: a host that was taken away reports no more.
-        self.beats = {beat.name.partition("@")[0]: beat for beat in beats}
+        beats = map(heartbeat.decode, stored.values())
+        self.beats = heartbeat.of_workers(beats, int(time.time() * 1000))
         return self._trouble() or "ok"
 
     def states(self) -> dict[str, str]:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
+
+from contracts.workers import BY_NAME
 
 #: A worker without a heartbeat for this long (seconds) counts as dead.
 STALE_AFTER = 10.0
@@ -65,3 +69,40 @@ def encode(beat: Heartbeat) -> bytes:
 def decode(value: bytes) -> Heartbeat:
     """Read stored bytes."""
     return _DECODER.decode(value)
+
+
+def of_workers(beats: Iterable[Heartbeat], now_ms: int) -> dict[str, Heartbeat]:
+    """Return one report for each worker, made of the reports of all its processes.
+
+    A process that is silent does not count while another of its worker reports: its host may have
+    been taken away. Processes that share the partitions of a topic have come, together, as far at
+    each partition as the furthest of them. Of learners, each of which reads the whole log, the one
+    that is furthest behind counts. State and detail are those of a process that does not run, if
+    there is one; everything else is from the newest report.
+
+    Parameters
+    ----------
+    now_ms
+        Milliseconds since the epoch, UTC.
+    """
+    processes: dict[str, list[Heartbeat]] = {}
+    for beat in sorted(beats, key=lambda beat: beat.at):
+        processes.setdefault(beat.name.partition("@")[0], []).append(beat)
+    return {name: _together(name, found, now_ms) for name, found in processes.items()}
+
+
+def _together(name: str, found: list[Heartbeat], now_ms: int) -> Heartbeat:
+    fresh = [beat for beat in found if beat.is_fresh(now_ms)] or found[-1:]
+    newest = fresh[-1]
+    if len(fresh) == 1:
+        return newest
+    spec = BY_NAME.get(name)
+    far = min if spec is not None and spec.every_host else max
+    places = {place for beat in fresh for place in beat.offsets}
+    ill = next((beat for beat in fresh if beat.state != "running"), newest)
+    return msgspec.structs.replace(
+        newest,
+        offsets={p: far(beat.offsets[p] for beat in fresh if p in beat.offsets) for p in places},
+        state=ill.state,
+        detail=ill.detail,
+    )

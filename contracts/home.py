@@ -12,6 +12,11 @@ class HomePaths:
 
     Servers of the embedded stack keep their data in ``<home>/<name of the server>``.
 
+    Attributes
+    ----------
+    model_folder
+        Where this host keeps its model, if not in the home: several hosts may share the home.
+
     Examples
     --------
     >>> HomePaths(Path("/srv/segue")).warehouse_file.as_posix()
@@ -19,13 +24,14 @@ class HomePaths:
     """
 
     home: Path
+    model_folder: Path | None = None
 
     # What workers serve from and fold into.
 
     @property
     def model(self) -> Path:
         """The mapped model and its snapshots."""
-        return self.home / "model"
+        return self.model_folder or self.home / "model"
 
     @property
     def lake(self) -> Path:

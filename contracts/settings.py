@@ -33,6 +33,11 @@ class Settings:
         Path(".segue"),
         "Folder of the model, the lake, reports and (embedded) the servers' data.",
     )
+    model: str = setting(
+        "",
+        "Folder of the live model and its snapshots; empty: `model` in the home. Several hosts may "
+        "share a home on a network volume, but each needs a local folder for its model.",
+    )
     namespace: str = setting(
         "segue",
         "Prefix of topics, Redis keys and PostgreSQL schema: one cluster, several deployments.",
@@ -96,6 +101,12 @@ class Settings:
     )
     public_url: str = setting(
         "", "Where players reach the API; empty: at SEGUE_PORT of this machine."
+    )
+    worker_port: int = setting(
+        0,
+        "Port at which a worker answers `/healthz` and `/metrics`, at the address SEGUE_HOST; 0: "
+        "none. Two workers on one host need two ports. The API and the pages answer at their own.",
+        rule=Rule(low=0, high=65_535),
     )
     snapshot_seconds: float = setting(
         20.0, "Longest time between two model snapshots.", rule=Rule(above=0)
@@ -163,7 +174,7 @@ class Settings:
     @property
     def paths(self) -> HomePaths:
         """The folders and files of this home."""
-        return HomePaths(self.home)
+        return HomePaths(self.home, Path(self.model) if self.model else None)
 
     def environ(self) -> dict[str, str]:
         """Return the variables with which another process reads the same settings."""

@@ -40,6 +40,8 @@ class WorkerSpec:
         Has a service in ``docker-compose.yml``.
     database
         Its PostgreSQL role (:mod:`contracts.database_roles`).
+    every_host
+        Each process reads the whole log; otherwise the processes of a worker share its partitions.
     """
 
     name: str
@@ -50,6 +52,7 @@ class WorkerSpec:
     after_ready: bool = False
     deployed: bool = True
     database: Part = SINK
+    every_host: bool = False
 
     @property
     def optional(self) -> bool:
@@ -81,6 +84,7 @@ LEARNER = WorkerSpec(
     module="streams.learner",
     reads=(Kind.PLAYS,),
     writes="the model's arrays and snapshots",
+    every_host=True,
 )
 LAKE_SINK = WorkerSpec(
     name="lake-sink",

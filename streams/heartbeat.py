@@ -11,11 +11,13 @@ from collections.abc import Callable
 import redis
 
 from contracts.features import Keys
-from contracts.heartbeat import STUCK, STUCK_AFTER, Heartbeat, encode
+from contracts.heartbeat import STUCK, STUCK_AFTER, Heartbeat, decode, encode
 from contracts.settings import Settings
 
 log = logging.getLogger(__name__)
 _EVERY = 1.0
+#: The report of a process that ended is kept so long (seconds), for people who look for it.
+_KEPT_SECONDS = 86_400.0
 
 
 class Status:
@@ -107,6 +109,7 @@ class Reporter(threading.Thread):
 
     def __init__(self, settings: Settings, name: str, status: Status) -> None:
         super().__init__(name="heartbeat", daemon=True)
+        self._name = name
         host = settings.host_name
         self.worker = name if host == Settings().host_name else f"{name}@{host}"
         self._status = status
@@ -118,6 +121,7 @@ class Reporter(threading.Thread):
 
     def run(self) -> None:
         """Report until :meth:`close`, and once more then."""
+        self._forget_gone()
         while not self._end.wait(_EVERY):
             self.report()
         self.report()
@@ -140,6 +144,22 @@ class Reporter(threading.Thread):
             self._client.hset(self._key, self.worker, encode(beat))  # type: ignore[arg-type,unused-ignore]
         except redis.RedisError as error:
             log.debug("heartbeat not written: %s", error)
+
+    def _forget_gone(self) -> None:
+        """Delete the reports of this worker's processes that ended long ago, on whichever host."""
+        oldest = int((time.time() - _KEPT_SECONDS) * 1000)
+        try:
+            stored: dict[bytes, bytes] = self._client.hgetall(self._key)  # type: ignore[assignment]
+            beats = [decode(value) for value in stored.values()]
+            gone = [
+                beat.name
+                for beat in beats
+                if beat.at < oldest and beat.name.partition("@")[0] == self._name
+            ]
+            if gone:
+                self._client.hdel(self._key, *gone)
+        except redis.RedisError as error:
+            log.debug("old heartbeats not deleted: %s", error)
 
     def close(self) -> None:
         """Write the last heartbeat and end."""

@@ -14,7 +14,12 @@ from typing import TypeVar
 from tenacity import Retrying, retry_if_exception_type
 
 from contracts.erased import Erased
-from contracts.errors import BrokerUnavailable, SegueError, StoreUnavailable
+from contracts.errors import (
+    BrokerUnavailable,
+    ConfigurationError,
+    SegueError,
+    StoreUnavailable,
+)
 from contracts.kafka import ensure_topics
 from contracts.log_limit import LogLimit
 from contracts.retries import Backoff, error_of
@@ -23,6 +28,7 @@ from contracts.topics import Topics
 from streams.decode import Decoder
 from streams.erasures import ErasureFollower
 from streams.errors import CUT_SHORT, FAILED, exit_code
+from streams.health_server import HealthServer
 from streams.heartbeat import Reporter, Status
 
 log = logging.getLogger(__name__)
@@ -125,10 +131,12 @@ def run_worker(settings: Settings, name: str, body: Callable[[Worker], None]) ->
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, on_signal)
+    health: HealthServer | None = None
     reporter = Reporter(settings, name, worker.status)
     reporter.start()
     code, why = 0, ""
     try:
+        health = _serve_health(settings, worker)
         body(worker)
     except Stopped:
         pass
@@ -142,8 +150,23 @@ def run_worker(settings: Settings, name: str, body: Callable[[Worker], None]) ->
         worker.erasures.close()
         worker.status.set_state("stopping", why)
         reporter.close()
+        if health is not None:
+            health.close()
     _end_if_stuck(code)
     return code
+
+
+def _serve_health(settings: Settings, worker: Worker) -> HealthServer | None:
+    """Begin to answer probes, where a port is given for that."""
+    if not settings.worker_port:
+        return None
+    try:
+        server = HealthServer(settings.host, settings.worker_port, worker.name, worker.status)
+    except OSError as error:
+        place = f"SEGUE_HOST={settings.host} SEGUE_WORKER_PORT={settings.worker_port}"
+        raise ConfigurationError(f"{place}: {error.strerror}; give it a free port") from None
+    server.start()
+    return server
 
 
 def _end_in_time() -> None:

@@ -35,8 +35,14 @@ def admin_token(home: Path) -> str:
     return secret_file(HomePaths(home).admin_token, lambda: secrets.token_hex(32))
 
 
-def ensure_admin(dsn: str, home: Path) -> str:
-    """Make the account ``admin`` with every role and return its token."""
-    token = admin_token(home)
+def ensure_admin(dsn: str, home: Path, given: str = "") -> str:
+    """Make the account ``admin`` with every role and return its token.
+
+    Parameters
+    ----------
+    given
+        The token to use (``SEGUE_ADMIN_TOKEN``); empty: the one kept in the home, made if missing.
+    """
+    token = given or admin_token(home)
     grant(dsn, ADMIN, tuple(ROLES), token, "made by segue up")
     return token

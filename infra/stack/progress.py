@@ -49,15 +49,15 @@ def heartbeats_by_host(settings: Settings) -> dict[str, Heartbeat]:
 
 
 def heartbeats(settings: Settings) -> dict[str, Heartbeat]:
-    """Return the last report of every worker by name; of several hosts, the newest.
+    """Return one report for each worker, of all its processes.
 
     Raises
     ------
     StoreUnavailable
         Redis does not answer.
     """
-    in_time = sorted(heartbeats_by_host(settings).items(), key=lambda item: item[1].at)
-    return {name.partition("@")[0]: beat for name, beat in in_time}
+    now = int(time.time() * 1000)
+    return heartbeat.of_workers(heartbeats_by_host(settings).values(), now)
 
 
 def readyz(settings: Settings) -> tuple[int, str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from contracts import channels
 from contracts.features import Keys
 from contracts.home import HomePaths
+from contracts.settings import Settings
 from contracts.topics import Kind
 from contracts.workers import BY_NAME
 from tests.conftest import ROOT
@@ -24,6 +25,11 @@ def test_every_name_means_a_path_of_its_own_within_the_home() -> None:
     assert len(set(PLACES.values())) == len(PLACES)
     assert all(path.is_relative_to("/h") for path in PLACES.values())
     assert not {path.name for path in PLACES.values()} & {"valkey", "tansu", "kafka", "postgres"}
+
+
+def test_a_host_may_keep_its_model_elsewhere() -> None:
+    shared = Settings.from_env({"SEGUE_HOME": "/h", "SEGUE_MODEL": "/local"})
+    assert (shared.paths.model, shared.paths.lake) == (Path("/local"), Path("/h/lake"))
 
 
 def test_no_other_file_joins_such_a_name_to_a_home() -> None:

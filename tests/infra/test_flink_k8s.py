@@ -20,6 +20,7 @@ from streams.flink.options import parse
 from tests.conftest import ROOT
 
 FOLDER = ROOT / "infra" / "flink"
+DEPLOYMENT = ROOT / "infra" / "helm" / "segue" / "files" / "flinkdeployment.yaml"
 LOCK = (ROOT / "infra" / "requirements" / "flink.lock").read_text()
 
 CRD = os.environ.get("FLINK_CRD", "")
@@ -45,7 +46,7 @@ FIELDS: dict[str, Any] = {
 
 
 def spec() -> dict[str, Any]:
-    document = yaml.safe_load((FOLDER / "k8s" / "flinkdeployment.yaml").read_text())
+    document = yaml.safe_load(DEPLOYMENT.read_text())
     assert document["apiVersion"] == "flink.apache.org/v1beta1"
     assert document["kind"] == "FlinkDeployment"
     found: dict[str, Any] = document["spec"]

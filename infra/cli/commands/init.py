@@ -43,7 +43,10 @@ def init() -> None:
         typer.echo(f"database roles: granted; logins: {', '.join(given) or 'as they were'}")
     else:
         typer.echo("database roles: not made, this login may not create roles (infra/postgres)")
-    token = ensure_admin(settings.postgres_dsn, settings.home)
+    token = ensure_admin(settings.postgres_dsn, settings.home, settings.admin_token)
     # Not where it is kept for ever, such as the log of a container.
-    place = settings.paths.admin_token
-    typer.echo(f"admin token: {token if sys.stdout.isatty() else f'in {place}'}")
+    place = (
+        "that of SEGUE_ADMIN_TOKEN" if settings.admin_token else f"in {settings.paths.admin_token}"
+    )
+    shown = sys.stdout.isatty() and not settings.admin_token
+    typer.echo(f"admin token: {token if shown else place}")

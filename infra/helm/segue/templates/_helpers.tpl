@@ -1,0 +1,117 @@
+{{- define "segue.image" -}}
+{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{- end }}
+
+{{- define "segue.labels" -}}
+app.kubernetes.io/name: segue
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end }}
+
+{{- /* Call with the root and a component: (list $ "api") */ -}}
+{{- define "segue.selector" -}}
+app.kubernetes.io/name: segue
+app.kubernetes.io/instance: {{ (index . 0).Release.Name }}
+app.kubernetes.io/component: {{ index . 1 }}
+{{- end }}
+
+{{- /* Call with the root and the database login: (list $ "sink") */ -}}
+{{- define "segue.env" -}}
+{{- $root := index . 0 -}}
+{{- $secret := $root.Values.secretName -}}
+- {name: SEGUE_HOME, value: /data}
+- {name: SEGUE_NAMESPACE, value: {{ $root.Values.prefix | quote }}}
+- {name: SEGUE_KAFKA, value: {{ $root.Values.kafka.brokers | quote }}}
+- {name: SEGUE_PARTITIONS, value: {{ $root.Values.kafka.partitions | quote }}}
+- {name: SEGUE_PLAYS_RETENTION_DAYS, value: {{ $root.Values.kafka.retentionDays | quote }}}
+- {name: SEGUE_REDIS_URL, valueFrom: {secretKeyRef: {name: {{ $secret }}, key: redis-url}}}
+- {name: SEGUE_POSTGRES_DSN, valueFrom: {secretKeyRef: {name: {{ $secret }}, key: postgres-{{ index . 1 }}-dsn}}}
+- {name: SEGUE_HOST, value: 0.0.0.0}
+- {name: SEGUE_HOST_NAME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
+- {name: SEGUE_API_URL, value: "http://{{ $root.Release.Name }}-api:8000"}
+- {name: SEGUE_PUBLIC_URL, value: {{ $root.Values.publicUrl | quote }}}
+- {name: SEGUE_WEB_URL, value: {{ $root.Values.webUrl | quote }}}
+{{- if $root.Values.relay.enabled }}
+- {name: SEGUE_RELAY, value: "1"}
+{{- end }}
+{{- if $root.Values.flink.enabled }}
+- {name: SEGUE_FLINK, value: "http://{{ $root.Release.Name }}-flink-rest:8081"}
+{{- end }}
+{{- range $name, $value := $root.Values.settings }}
+- {name: {{ $name }}, value: {{ $value | quote }}}
+{{- end }}
+{{- end }}
+
+{{- /* Call with the root, the user's role and the key of the Secret: (list $ "LOADER" "loader") */ -}}
+{{- define "segue.snowflakeEnv" -}}
+{{- $values := (index . 0).Values.snowflake -}}
+{{- if $values.enabled }}
+- {name: SEGUE_SNOWFLAKE_ACCOUNT, value: {{ $values.account | quote }}}
+- {name: SEGUE_SNOWFLAKE_DATABASE, value: {{ $values.database | quote }}}
+- {name: {{ index . 3 | default "SEGUE_SNOWFLAKE" }}_USER, value: {{ printf "%s_%s" $values.database (index . 1) | quote }}}
+- {name: {{ index . 3 | default "SEGUE_SNOWFLAKE" }}_PRIVATE_KEY, valueFrom: {secretKeyRef: {name: {{ $values.secretName }}, key: {{ index . 2 }}}}}
+{{- end }}
+{{- end }}
+
+{{- define "segue.hardened" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+runAsNonRoot: true
+capabilities: {drop: [ALL]}
+seccompProfile: {type: RuntimeDefault}
+{{- end }}
+
+{{- /* What every pod has: nobody in it asks Kubernetes for anything. */ -}}
+{{- define "segue.pod" -}}
+automountServiceAccountToken: false
+terminationGracePeriodSeconds: 45
+securityContext: {runAsNonRoot: true, runAsUser: 10001, runAsGroup: 10001, fsGroup: 10001}
+{{- end }}
+
+{{- define "segue.spread" -}}
+topologySpreadConstraints:
+  - maxSkew: 1
+    topologyKey: topology.kubernetes.io/zone
+    whenUnsatisfiable: ScheduleAnyway
+    labelSelector:
+      matchLabels: {{- include "segue.selector" . | nindent 8 }}
+{{- end }}
+
+{{- define "segue.homeVolume" -}}
+- name: home
+  persistentVolumeClaim: {claimName: {{ .Values.home.existingClaim | default (printf "%s-home" .Release.Name) }}}
+- {name: tmp, emptyDir: {}}
+{{- end }}
+
+{{- define "segue.homeMounts" -}}
+- {name: home, mountPath: /data}
+- {name: tmp, mountPath: /tmp}
+{{- end }}
+
+{{- /* Numba passes over compiled kernels in a folder it may not write to, and the root file system
+is read-only: so they are copied into a folder that is writable and mounted in their place. */ -}}
+{{- define "segue.kernelsInit" -}}
+- name: kernels
+  image: {{ include "segue.image" . }}
+  imagePullPolicy: {{ .Values.image.pullPolicy }}
+  command: [cp, -a, "{{ .Values.image.packages }}/online_model/__pycache__/.", /kernels/]
+  securityContext: {{- include "segue.hardened" . | nindent 4 }}
+  resources: {requests: {cpu: 100m, memory: 32Mi}, limits: {memory: 64Mi}}
+  volumeMounts: [{name: kernels, mountPath: /kernels}]
+{{- end }}
+
+{{- define "segue.kernelsMount" -}}
+- {name: kernels, mountPath: "{{ .Values.image.packages }}/online_model/__pycache__"}
+{{- end }}
+
+{{- /* A worker's container: (dict "root" $ "name" "lake-sink" "login" "sink" "values" .Values.lakeSink) */ -}}
+{{- define "segue.container" -}}
+{{- $root := .root -}}
+- name: {{ .name }}
+  image: {{ include "segue.image" $root }}
+  imagePullPolicy: {{ $root.Values.image.pullPolicy }}
+  args: [worker, {{ .name }}]
+  securityContext: {{- include "segue.hardened" $root | nindent 4 }}
+  resources: {{- toYaml .values.resources | nindent 4 }}
+{{- end }}

@@ -1,0 +1,262 @@
+"""The Helm chart: valid for Kubernetes, one container for each worker, nothing it need not have."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from contracts.database_roles import ADMIN
+from contracts.environ import variables
+from contracts.options import DatabaseLogins
+from contracts.settings import Settings
+from contracts.snowflake import Snowflake
+from contracts.workers import BY_NAME, WORKERS
+from infra.cli.main import COMMANDS
+from tests.conftest import ROOT
+
+CHART = ROOT / "infra" / "helm" / "segue"
+BIN = ROOT / ".venv-chart" / "bin"
+NEEDS_CHART = pytest.mark.skipif(not (BIN / "python").exists(), reason="needs Helm: make chart")
+KUBERNETES = ("1.35", "1.36", "1.37")
+EVERYTHING: dict[str, Any] = {
+    "kafka": {"brokers": "kafka-0:9093,kafka-1:9093"},
+    "snowflake": {"enabled": True, "account": "org-account", "secretName": "snowflake"},
+    "relay": {"enabled": True},
+    "flink": {"enabled": True},
+    "ingress": {
+        "enabled": True,
+        "className": "nginx",
+        "apiHost": "api.example.org",
+        "webHost": "www.example.org",
+        "tlsSecretName": "tls",
+    },
+    "api": {"autoscaling": {"enabled": True}},
+    "listeners": {"autoscaling": {"enabled": True, "lagMetric": "segue_worker_lag_messages"}},
+    "settings": {"SEGUE_RATE_PER_TOKEN": 5000},
+}
+#: Made known by Flink's operator: not a kind that Kubernetes has a schema of.
+FOREIGN = "FlinkDeployment"
+
+pytestmark = NEEDS_CHART
+
+
+def rendered(values: dict[str, Any]) -> dict[str, Any]:
+    done = subprocess.run(
+        [
+            str(BIN / "python"),
+            str(ROOT / "tests" / "helm_chart.py"),
+            str(CHART),
+            json.dumps(values),
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def objects(values: dict[str, Any]) -> list[dict[str, Any]]:
+    found = rendered(values)
+    assert "refused" not in found, found
+    return [
+        document
+        for name, text in found["texts"].items()
+        if name.endswith(".yaml")
+        for document in yaml.safe_load_all(text)
+        if document
+    ]
+
+
+@pytest.fixture(scope="module", params=[{}, EVERYTHING], ids=["default", "everything"])
+def chart(request: pytest.FixtureRequest) -> list[dict[str, Any]]:
+    return objects(request.param)
+
+
+def pods(found: list[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for document in found:
+        spec = document.get("spec", {})
+        spec = spec.get("jobTemplate", {}).get("spec", spec)
+        if document["kind"] != FOREIGN and "template" in spec:
+            yield document["metadata"]["name"], spec["template"]["spec"]
+
+
+def containers(found: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    for _, pod in pods(found):
+        yield from pod["containers"]
+
+
+def environment(container: dict[str, Any]) -> dict[str, Any]:
+    return {each["name"]: each for each in container["env"]}
+
+
+def test_the_linter_has_nothing_to_say() -> None:
+    assert rendered({})["messages"] == []
+
+
+@pytest.mark.parametrize("version", KUBERNETES)
+def test_it_is_valid_for_kubernetes(
+    chart: list[dict[str, Any]], version: str, tmp_path: Path
+) -> None:
+    known = [document for document in chart if document["kind"] != FOREIGN]
+    assert validated(known, version, tmp_path).returncode == 0
+
+
+def test_the_validation_can_fail(chart: list[dict[str, Any]], tmp_path: Path) -> None:
+    broken = next(document for document in chart if document["kind"] == "StatefulSet")
+    broken = json.loads(json.dumps(broken).replace("Probe", "Prob"))
+    assert validated([broken], KUBERNETES[-1], tmp_path).returncode != 0
+
+
+def validated(
+    documents: list[dict[str, Any]], version: str, folder: Path
+) -> subprocess.CompletedProcess[str]:
+    file = folder / "rendered.yaml"
+    file.write_text(yaml.safe_dump_all(documents))
+    command = [str(BIN / "kubernetes-validate"), "--strict", "-k", version, str(file)]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize(
+    ("values", "what"),
+    [
+        ({"kafka": {"brokers": "kafka"}}, "/kafka/brokers"),
+        ({"secretName": ""}, "/secretName"),
+        ({"api": {"replicas": 0}}, "/api/replicas"),
+        ({"nightly": {"target": "oracle"}}, "/nightly/target"),
+        ({"settings": {"RATE": 1}}, "'RATE' does not match"),
+        ({"ingress": {"enabled": True}}, "ingress.apiHost and ingress.webHost must be set"),
+    ],
+)  # fmt: skip
+def test_values_that_cannot_work_are_refused_by_name(values: dict[str, Any], what: str) -> None:
+    assert what in rendered(values)["refused"]
+
+
+def test_every_deployed_worker_has_one_container() -> None:
+    given = [
+        tuple(container["args"])
+        for container in containers(objects(EVERYTHING))
+        if container["args"][0] == "worker"
+    ]
+    assert sorted(given) == sorted(("worker", spec.name) for spec in WORKERS if spec.deployed)
+    needed = {("worker", spec.name) for spec in WORKERS if spec.deployed and not spec.optional}
+    assert needed == {
+        tuple(container["args"])
+        for container in containers(objects({}))
+        if container["args"][0] == "worker"
+    }
+
+
+def test_commands_and_settings_exist(chart: list[dict[str, Any]]) -> None:
+    known = {v.name for group in (Settings, Snowflake, DatabaseLogins) for v in variables(group)}
+    own = {"SEGUE_SNOWFLAKE_ERASER_USER", "SEGUE_SNOWFLAKE_ERASER_PRIVATE_KEY"}
+    for container in containers(chart):
+        assert container["args"][0] in COMMANDS
+        assert set(environment(container)) <= known | own
+
+
+def test_each_process_logs_in_as_its_own_role(chart: list[dict[str, Any]]) -> None:
+    for container in containers(chart):
+        login = environment(container)["SEGUE_POSTGRES_DSN"]["valueFrom"]["secretKeyRef"]["key"]
+        command = container["args"][-1] if container["args"][0] == "worker" else ""
+        expected = BY_NAME[command].database if command else ADMIN
+        if container["name"] == "init":
+            expected = "owner"  # type: ignore[assignment]
+        assert login == f"postgres-{expected}-dsn", container["name"]
+
+
+def test_no_value_of_a_secret_is_in_a_manifest(chart: list[dict[str, Any]]) -> None:
+    secret = {
+        v.name
+        for group in (Settings, Snowflake, DatabaseLogins)
+        for v in variables(group)
+        if v.secret
+    }
+    for container in containers(chart):
+        for name, given in environment(container).items():
+            if name in secret or name.endswith("_PRIVATE_KEY"):
+                assert "value" not in given, name
+    assert "Secret" not in {document["kind"] for document in chart}
+
+
+def test_every_container_is_confined(chart: list[dict[str, Any]]) -> None:
+    for name, pod in pods(chart):
+        assert pod["automountServiceAccountToken"] is False, name
+        assert pod["securityContext"]["runAsNonRoot"] is True, name
+        for container in [*pod["containers"], *pod.get("initContainers", [])]:
+            allowed = container["securityContext"]
+            assert allowed["readOnlyRootFilesystem"] is True
+            assert allowed["allowPrivilegeEscalation"] is False
+            assert allowed["capabilities"] == {"drop": ["ALL"]}
+            assert {"cpu", "memory"} <= set(container["resources"]["requests"])
+            assert "memory" in container["resources"]["limits"]
+            mounted = {mount["name"] for mount in container["volumeMounts"]}
+            own = {each["metadata"]["name"] for each in claims(chart, name)}
+            assert mounted <= {volume["name"] for volume in pod["volumes"]} | own
+
+
+def claims(found: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
+    return [
+        claim
+        for document in found
+        if document["metadata"]["name"] == name
+        for claim in document["spec"].get("volumeClaimTemplates", [])
+    ]
+
+
+def test_a_worker_that_folds_the_log_says_whether_it_is_well(chart: list[dict[str, Any]]) -> None:
+    for container in containers(chart):
+        name = container["args"][-1]
+        if container["args"][0] != "worker" or not (BY_NAME[name].folds or name in ("api", "web")):
+            continue
+        probe = container["livenessProbe"]["httpGet"]
+        (port,) = container["ports"]
+        assert (probe["path"], probe["port"]) == ("/healthz", port["name"])
+        if port["name"] == "health":
+            given = environment(container)["SEGUE_WORKER_PORT"]["value"]
+            assert int(given) == port["containerPort"]
+        else:
+            settings = Settings()
+            expected = {"api": settings.port, "web": settings.web_port}[name]
+            assert port["containerPort"] == expected
+
+
+def test_model_and_api_share_a_folder_that_no_other_pod_has(chart: list[dict[str, Any]]) -> None:
+    (pod,) = [pod for name, pod in pods(chart) if name == "demo-api"]
+    api, learner = pod["containers"]
+    assert environment(api)["SEGUE_MODEL"] == environment(learner)["SEGUE_MODEL"]
+    assert api["volumeMounts"] == learner["volumeMounts"]
+    assert [c["metadata"]["name"] for c in claims(chart, "demo-api")] == ["model"]
+    names = [environment(container)["SEGUE_HOST_NAME"] for container in (api, learner)]
+    assert all(name["valueFrom"]["fieldRef"]["fieldPath"] == "metadata.name" for name in names)
+
+
+def test_services_lead_to_pods_with_that_port(chart: list[dict[str, Any]]) -> None:
+    templates = [
+        document["spec"]["template"]
+        for document in chart
+        if document["kind"] in ("StatefulSet", "Deployment")
+    ]
+    for document in chart:
+        if document["kind"] != "Service":
+            continue
+        wanted = document["spec"]["selector"].items()
+        (found,) = [t for t in templates if wanted <= t["metadata"]["labels"].items()]
+        ports = {p["name"] for c in found["spec"]["containers"] for p in c.get("ports", [])}
+        assert {port["targetPort"] for port in document["spec"]["ports"]} <= ports
+
+
+def test_the_image_keeps_its_packages_where_the_chart_looks() -> None:
+    version = re.findall(r"^FROM python:(\d+\.\d+)-slim$", DOCKERFILE.read_text(), re.MULTILINE)
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+    assert values["image"]["packages"] == f"/usr/local/lib/python{version[-1]}/site-packages"
+
+
+DOCKERFILE = ROOT / "infra" / "docker" / "Dockerfile"
