@@ -5,6 +5,7 @@
 # make fmt       format, and mend what ruff can mend
 # make docs      the documentation site, in .site/html (needs npm; a broken link is an error)
 # make pages     write the pages of docs/ that are generated from the code (settings, reliability)
+# make clients   typed clients of the API for Python and TypeScript, in .clients
 # make airflow   fill .venv-airflow, in which the DAGs are tested
 # make chart     fill .venv-chart, in which the Helm chart is tested
 # make flink     fill .venv-flink, in which the Flink jobs run
@@ -13,7 +14,7 @@
 # make pythons   the unit tests on the other Pythons this machine has (3.11 to 3.13)
 # make clean     remove the environments and what was built (data in .segue stays)
 .DEFAULT_GOAL := help
-.PHONY: help install demo test unit pythons lint fmt lock clean airflow flink chart players pages docs
+.PHONY: help install demo test unit pythons lint fmt lock clean airflow flink chart players pages docs clients mutants release
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -103,6 +104,19 @@ docs: pages .site/npm/.installed
 	@cd .site/npm && tar xzf "$$(npm pack --silent mermaid@11.17.2)"
 	@touch $@
 
+# Typed clients of the API, generated from its OpenAPI document; built, never committed.
+clients: install .venv-tools/.installed
+	@mkdir -p .clients
+	@$(BIN)/python -m infra.documents.openapi .clients/openapi.json
+	@PATH="$(CURDIR)/.venv-tools/bin:$$PATH" openapi-python-client generate --path .clients/openapi.json \
+		--config infra/clients/python.yml --output-path .clients/python --overwrite --fail-on-warning
+	@infra/clients/typescript .clients
+
+.venv-tools/.installed: infra/requirements/tools.lock $(STAMP)
+	@$(BIN)/uv -q venv --clear --python $(BIN)/python .venv-tools
+	@$(UV) sync --require-hashes --python .venv-tools/bin/python infra/requirements/tools.lock
+	@touch $@
+
 # Airflow's own environment: its pins and dbt's exclude each other.
 airflow: .venv-airflow/.installed
 
@@ -148,4 +162,4 @@ lock:
 	$(COMPILE) infra/requirements/chart.in -o infra/requirements/chart.lock
 
 clean:
-	rm -rf $(VENV) .site .players .venv-airflow .venv-flink .venv-chart $(PYTHONS:%=.venv-%) infra/kafka/libs infra/kafka/target infra/flink/libs infra/flink/target batch/dbt/target batch/dbt/logs
+	rm -rf $(VENV) .venv-tools .site .clients .players .venv-airflow .venv-flink .venv-chart $(PYTHONS:%=.venv-%) infra/kafka/libs infra/kafka/target infra/flink/libs infra/flink/target batch/dbt/target batch/dbt/logs
