@@ -8,7 +8,8 @@ then is it fitted on everything and put into service.
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -153,10 +154,10 @@ def retrain(
         return Outcome(
             published=None, reason=f"no play is newer than generation {newest.generation}"
         )
-    found, refusal, judged = _judge(folder, catalogue)
-    if refusal:
-        return Outcome(published=None, reason=refusal, metrics=found)
-    fitted = _fit(pairs.matrix(), judged)
+    verdict = _judge(folder, catalogue)
+    if verdict.refusal:
+        return Outcome(published=None, reason=verdict.refusal, metrics=verdict.metrics)
+    fitted = _fit(pairs.matrix(), verdict.fitted)
     generation = max(batch_view.generations(folder), default=0) + 1
     manifest = Manifest(
         generation=generation,
@@ -166,7 +167,7 @@ def retrain(
         plays_until=until,
         listeners=pairs.shape[0],
         tracks=pairs.shape[1],
-        metrics=found,
+        metrics=verdict.metrics,
         run=run,
     )
     batch_view.write(
@@ -174,11 +175,10 @@ def retrain(
     )
     batch_view.promote(folder, generation)
     batch_view.prune(folder, KEPT)
-    words = ", ".join(f"{name} {value:.4f}" for name, value in found.items() if "hr@10" in name)
-    reason = (
-        f"{fitted.algorithm} over {pairs.shape[1]:,} tracks; {words or 'too little to judge by'}"
-    )
-    return Outcome(published=generation, reason=reason, metrics=found)
+    rates = [f"{k} {v:.4f}" for k, v in verdict.metrics.items() if "hr@10" in k]
+    judged_by = ", ".join(rates) or "too little to judge by"
+    reason = f"{fitted.algorithm} over {pairs.shape[1]:,} tracks; {judged_by}"
+    return Outcome(published=generation, reason=reason, metrics=verdict.metrics)
 
 
 def _newest(folder: Path) -> Manifest | None:
@@ -218,43 +218,82 @@ def _fit(matrix: sparse.csr_matrix, judged: Fitted | None = None) -> Fitted:
     return Fitted("ials", ials.neighbours(factors, matrix.shape[1]), factors)
 
 
-def _judge(folder: Path, catalogue: Catalogue) -> tuple[dict[str, float], str, Fitted | None]:
-    """Return metrics on the newest day, why not to publish (empty: publish), and what was judged.
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the newest day says of a model fitted without it.
 
-    Nothing is judged where the day has too few discoveries.
+    Attributes
+    ----------
+    metrics
+        ``<model>.<metric>`` -> value; empty where the day has too few discoveries to judge by.
+    refusal
+        Why nothing is published; empty: publish.
+    fitted
+        The model that was judged.
     """
-    pairs = catalogue.pairs
-    day = int(pairs.seconds.max()) // _DAY
-    training, held = pairs.split(pairs.seconds // _DAY == day)
-    # Only listeners with a history can be judged by it.
-    known = np.isin(held.users, training.users)
-    judges = np.unique(held.users[known])
-    if len(judges) > MOST_JUDGES:
-        judges = np.random.default_rng(day).choice(judges, MOST_JUDGES, replace=False)
-    known &= np.isin(held.users, judges)
-    if known.sum() < ENOUGH_TO_JUDGE:
-        return {}, "", None
-    test = RatedTracks(held.users[known], held.items[known], held.seconds[known], held.shape)
-    history, answers = training.matrix(half_life_days=None), test.matrix(half_life_days=None)
-    fitted = _fit(training.matrix())
+
+    metrics: dict[str, float] = field(default_factory=dict)
+    refusal: str = ""
+    fitted: Fitted | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """The plays before the newest day, and what known listeners discovered on that day.
+
+    Attributes
+    ----------
+    began
+        When the day began, ms since 1970.
+    """
+
+    training: RatedTracks
+    answers: RatedTracks
+    began: int
+
+
+def _judge(folder: Path, catalogue: Catalogue) -> Verdict:
+    """Fit without the newest day and compare with popularity and the view in service."""
+    trial = _newest_day(catalogue.pairs)
+    if len(trial.answers.users) < ENOUGH_TO_JUDGE:
+        return Verdict()
+    fitted = _fit(trial.training.matrix())
+    history = trial.training.matrix(half_life_days=None)
     models = {"popularity": popularity(history), "new": linear(fitted.table.matrix())}
     view = _in_service(folder)
     # One that was trained on the day itself has seen the answers.
-    if view is not None and view.manifest.plays_until < day * _DAY * 1000:
+    if view is not None and view.manifest.plays_until < trial.began:
         models["in_service"] = linear(_renumbered(view, catalogue.keys))
+    answers = trial.answers.matrix(half_life_days=None)
     found = {
         f"{name}.{metric}": round(value, 5)
         for name, model in models.items()
         for metric, value in metrics(ranks(model, history, answers)).items()
     }
-    ours = found["new.hr@10"]
-    if ours < found["popularity.hr@10"]:
-        return found, f"refused: hit rate {ours:.4f} is below popularity's", fitted
+    return Verdict(found, _refusal(found), fitted)
+
+
+def _newest_day(pairs: RatedTracks) -> Trial:
+    """Set the newest day's discoveries apart, of at most :data:`MOST_JUDGES` listeners."""
+    day = int(pairs.seconds.max()) // _DAY
+    training, held = pairs.split(pairs.seconds // _DAY == day)
+    # Only listeners with a history can be judged by it.
+    judges = np.intersect1d(held.users, training.users)
+    if len(judges) > MOST_JUDGES:
+        judges = np.random.default_rng(day).choice(judges, MOST_JUDGES, replace=False)
+    _, answers = held.split(np.isin(held.users, judges))
+    return Trial(training, answers, day * _DAY * 1000)
+
+
+def _refusal(found: Mapping[str, float]) -> str:
+    """Return why a model with these metrics is not published; empty: publish it."""
+    ours, popular = found["new.hr@10"], found["popularity.hr@10"]
+    if ours < popular:
+        return f"refused: hit rate {ours:.4f} is below popularity's"
     before = found.get("in_service.hr@10", 0.0)
     if ours < TOLERATED * before:
-        word = f"refused: hit rate {ours:.4f} against {before:.4f} in service"
-        return found, word, fitted
-    return found, "", fitted
+        return f"refused: hit rate {ours:.4f} against {before:.4f} in service"
+    return ""
 
 
 def _renumbered(view: BatchView, keys: npt.NDArray[np.uint64]) -> sparse.csr_matrix:

@@ -13,6 +13,7 @@ import numpy as np
 from online_model._numba import compiled, inner
 from online_model.hashing import find, insert, remove
 from online_model.neighbours import strengthen_both
+from online_model.rows import give_row, take_row
 from online_model.scratch import Scratch, slot_in, stamped
 from online_model.state import (
     A_NEXT,
@@ -60,18 +61,11 @@ def join_artist(state: State, row: int, key: np.uint64) -> None:
 
 @inner
 def _new_artist(state: State, key: np.uint64) -> int:
-    free = state.counters[FREE_ARTISTS]
-    if free > 0:
-        artist = state.free_artists[free - 1]
-        state.counters[FREE_ARTISTS] = free - 1
-    else:
-        artist = state.counters[ARTISTS]
-        if artist >= state.artist_size.shape[0]:
-            return -1
-        state.counters[ARTISTS] = artist + 1
-    state.artist_key[artist] = key
-    insert(state.artist_keys, state.artist_rows, key, artist)
-    return int(artist)
+    artist = take_row(state.counters, state.free_artists, FREE_ARTISTS, ARTISTS)
+    if artist >= 0:
+        state.artist_key[artist] = key
+        insert(state.artist_keys, state.artist_rows, key, artist)
+    return artist
 
 
 @inner
@@ -200,5 +194,4 @@ def _give_back(state: State, artist: int) -> None:
     state.artist_met[artist] = 0
     state.artist_facts[artist, :] = 0.0
     state.newest_ids[artist, :] = 0
-    state.free_artists[state.counters[FREE_ARTISTS]] = artist
-    state.counters[FREE_ARTISTS] += 1
+    give_row(state.counters, state.free_artists, FREE_ARTISTS, artist)

@@ -1,33 +1,30 @@
 """A folder of one model: the live file, its snapshots, and the pointer readers follow.
 
-``live-N.bin`` is the mapped file of generation N, ``snapshot-N-P.bin`` a checked copy after P
-plays, ``current`` a one-line file naming the live file that readers should map. Everything that
-must appear whole is written aside, synced to disk and renamed.
+``live-N.bin`` is the mapped file of generation N (:mod:`online_model.live_file`),
+``snapshot-N-P.bin`` a checked copy after P plays (:mod:`online_model.snapshot_folder`), ``current``
+a one-line file naming the live file that readers should map (:class:`_Publication`).
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
-import mmap
 import os
-import zlib
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from pathlib import Path
-
-import msgspec
 
 from online_model import snapshots
 from online_model.config import ModelConfig
 from online_model.creation import initialise
-from online_model.errors import NoModel, NoRoom, TornSnapshot
-from online_model.layout import HEADER_BYTES, LAYOUT_VERSION, Layout
+from online_model.errors import NoModel, TornSnapshot
+from online_model.live_file import create_live, live_name, open_live
 from online_model.recommender import Recommender
-from online_model.state import GENERATION, PLAYS, State
+from online_model.snapshot_folder import SnapshotFolder
+from online_model.state import GENERATION, State
+from online_model.whole_files import UNFINISHED, mapped, write_whole
 
-_MAGIC = b"SEGUELIV"
-_SNAPSHOTS_KEPT = 2
+#: A reader that finds the file gone reads the pointer again. A learner publishes once a start, so
+#: even two attempts are rarely needed.
+_ATTEMPTS = 100
 
 
 class ModelDirectory:
@@ -59,9 +56,9 @@ class ModelDirectory:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self.refused: list[TornSnapshot] = []
-        self._writer: ThreadPoolExecutor | None = None
+        self._snapshots = SnapshotFolder(self.path)
+        self._publication = _Publication(self.path)
 
-    # ---------------------------------------------------------------- the learner's side
     def create(self, config: ModelConfig | None = None) -> Recommender:
         """Return an empty model over a new live file, not yet visible to readers.
 
@@ -85,37 +82,28 @@ class ModelDirectory:
         self.refused = []
         self._tidy()
         for path in self.snapshots():
-            with _mapped(path) as data:
-                try:
-                    model = self._new_live(snapshots.read_config(data, path))
-                    generation = model.generation
-                    snapshots.decode(data, path, model.state)
-                except TornSnapshot as error:
-                    self.refused.append(error)
-                    continue
-            model.state.counters[GENERATION] = generation
-            return model
+            try:
+                return self._restored(path)
+            except TornSnapshot as error:
+                self.refused.append(error)
         return self.create(config)
 
     def snapshots(self) -> list[Path]:
         """List the snapshots, newest first."""
-        return sorted(self.path.glob("snapshot-*.bin"), reverse=True)
+        return self._snapshots.newest_first()
 
     def snapshot(self, model: Recommender) -> Path:
         """Write a snapshot and return its path once it is on disk."""
-        return self._write(model.settings, model.freeze(), _snapshot_name(model))
+        return self._snapshots.write(model)
 
     def snapshot_later(self, model: Recommender) -> Future[Path]:
         """Copy the used rows now and write them in a thread; one snapshot at a time."""
-        if self._writer is None:
-            self._writer = ThreadPoolExecutor(1, thread_name_prefix="snapshot")
-        rows = model.freeze()
-        return self._writer.submit(self._write, model.settings, rows, _snapshot_name(model))
+        return self._snapshots.write_later(model)
 
     def publish(self, model: Recommender) -> None:
         """Point readers at a model's live file; they change over at their next refresh."""
-        name = _live_name(model.generation)
-        _write_whole(self.path / "current", [name.encode()])
+        name = live_name(model.generation)
+        self._publication.point_at(name)
         for path in self.path.glob("live-*.bin"):
             # Readers that still map an unlinked file keep it until they refresh.
             if path.name < name:
@@ -123,11 +111,8 @@ class ModelDirectory:
 
     def close(self) -> None:
         """Wait for a snapshot being written."""
-        if self._writer is not None:
-            self._writer.shutdown()
-            self._writer = None
+        self._snapshots.close()
 
-    # ---------------------------------------------------------------- the readers' side
     def open_reader(self) -> Recommender:
         """Return a read-only view of the published model.
 
@@ -136,142 +121,73 @@ class ModelDirectory:
         NoModel
             If nothing has been published yet.
         """
-        config, state = self._map_current()
-        return Recommender(config, state)
+        return Recommender(*self._publication.open())
 
     def refresh(self, reader: Recommender) -> bool:
         """Change a reader over to the published file if that is another one; return whether."""
         with contextlib.suppress(OSError, NoModel):
-            if self._current().name != _live_name(reader.generation):
-                config, state = self._map_current()
-                reader.adopt(config, state)
+            if self._publication.name() != live_name(reader.generation):
+                reader.adopt(*self._publication.open())
                 return True
         return False
 
-    # ---------------------------------------------------------------- files
-    def _tidy(self) -> None:
-        """Remove what learners left that were killed: halves of files, live files never published.
-
-        Each is as large as the model, and one that ends at every start leaves one each time.
-        """
-        with contextlib.suppress(FileNotFoundError):
-            published = (self.path / "current").read_text("utf-8").strip()
-            for path in self.path.glob("live-*.bin"):
-                if path.name != published:
-                    path.unlink(missing_ok=True)
-        for path in self.path.glob(".*.bin.*"):
-            path.unlink(missing_ok=True)
-
-    def _current(self) -> Path:
-        try:
-            return self.path / (self.path / "current").read_text("utf-8").strip()
-        except FileNotFoundError:
-            raise NoModel(self.path) from None
-
-    def _map_current(self) -> tuple[ModelConfig, State]:
-        for _ in range(100):
-            path = self._current()
-            try:
-                file = path.open("rb")
-            except FileNotFoundError:
-                continue  # published anew between the two reads
-            with file:
-                mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-            config = _read_live_header(mapped, path)
-            return config, Layout(config).views(mapped)
-        raise NoModel(self.path)
+    def _restored(self, snapshot: Path) -> Recommender:
+        """Copy a snapshot into a new live file; raises TornSnapshot and NoRoom."""
+        with mapped(snapshot) as data:
+            model = self._new_live(snapshots.read_config(data, snapshot))
+            generation = model.generation
+            snapshots.decode(data, snapshot, model.state)
+        model.state.counters[GENERATION] = generation
+        return model
 
     def _new_live(self, config: ModelConfig) -> Recommender:
         self.path.mkdir(parents=True, exist_ok=True)
-        generation = 1 + max(
-            [int(p.stem.split("-")[1]) for p in self.path.glob("live-*.bin")]
-            + [int(p.stem.split("-")[1]) for p in self.snapshots()],
-            default=0,
-        )
-        layout = Layout(config)
-        path = self.path / _live_name(generation)
-        with path.open("x+b") as file:
-            try:
-                # All of it now: a full disk met later, in a mapped page, is a SIGBUS.
-                os.posix_fallocate(file.fileno(), 0, layout.nbytes)
-            except OSError as error:
-                path.unlink()
-                if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                    raise
-                raise NoRoom(self.path, layout.nbytes) from None
-            mapped = mmap.mmap(file.fileno(), layout.nbytes)
-        body = msgspec.json.encode(config)
-        head = len(body).to_bytes(4, "little") + LAYOUT_VERSION.to_bytes(4, "little") + body
-        mapped[: len(_MAGIC) + 4 + len(head)] = (
-            _MAGIC + zlib.crc32(head).to_bytes(4, "little") + head
-        )
-        state = layout.views(mapped)
-        state.counters[GENERATION] = generation
-        return Recommender(config, state)
+        files = [*self.path.glob("live-*.bin"), *self.snapshots()]
+        newest = max((_generation(path) for path in files), default=0)
+        return create_live(self.path, newest + 1, config)
 
-    def _write(self, config: ModelConfig, rows: list[bytes], name: str) -> Path:
-        path = self.path / name
-        _write_whole(path, snapshots.encode(config, rows))
-        for old in self.snapshots()[_SNAPSHOTS_KEPT:]:
-            old.unlink(missing_ok=True)
-        return path
+    def _tidy(self) -> None:
+        """Remove what killed learners left: halves of files, live files never published.
+
+        Each is as large as the model; a learner that crashes at every start would leave one each
+        time.
+        """
+        with contextlib.suppress(NoModel):
+            published = self._publication.name()
+            for path in self.path.glob("live-*.bin"):
+                if path.name != published:
+                    path.unlink(missing_ok=True)
+        for path in self.path.glob(UNFINISHED):
+            path.unlink(missing_ok=True)
 
 
-def _live_name(generation: int) -> str:
-    return f"live-{generation:010d}.bin"
+class _Publication:
+    """The file ``current``: which live file readers map."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._pointer = folder / "current"
+
+    def name(self) -> str:
+        """Return the name of the published live file; raises NoModel."""
+        try:
+            return self._pointer.read_text("utf-8").strip()
+        except FileNotFoundError:
+            raise NoModel(self._folder) from None
+
+    def point_at(self, name: str) -> None:
+        """Publish another live file."""
+        write_whole(self._pointer, [name.encode()])
+
+    def open(self) -> tuple[ModelConfig, State]:
+        """Map the published live file for reading; raises NoModel and TornSnapshot."""
+        for _ in range(_ATTEMPTS):
+            # The file is missing if another was published since its name was read.
+            with contextlib.suppress(FileNotFoundError):
+                return open_live(self._folder / self.name())
+        raise NoModel(self._folder)
 
 
-def _snapshot_name(model: Recommender) -> str:
-    plays = int(model.state.counters[PLAYS])
-    return f"snapshot-{model.generation:010d}-{plays:015d}.bin"
-
-
-def _read_live_header(mapped: mmap.mmap, path: Path) -> ModelConfig:
-    head = mapped[:HEADER_BYTES]
-    size = int.from_bytes(head[12:16], "little")
-    if head[:8] != _MAGIC or size > HEADER_BYTES - 20:
-        raise TornSnapshot(path, "not a model's live file")
-    if int.from_bytes(head[8:12], "little") != zlib.crc32(head[12 : 20 + size]):
-        raise TornSnapshot(path, "checksum of the header differs")
-    if int.from_bytes(head[16:20], "little") != LAYOUT_VERSION:
-        version = int.from_bytes(head[16:20], "little")
-        raise TornSnapshot(path, f"layout {version}, this model reads {LAYOUT_VERSION}")
-    config = msgspec.json.decode(head[20 : 20 + size], type=ModelConfig)
-    if len(mapped) < Layout(config).nbytes:
-        raise TornSnapshot(path, "shorter than its arrays")
-    return config
-
-
-@contextlib.contextmanager
-def _mapped(path: Path) -> Iterator[memoryview]:
-    with path.open("rb") as file:
-        if os.fstat(file.fileno()).st_size == 0:
-            yield memoryview(b"")
-            return
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
-            data = memoryview(mapped)
-            try:
-                yield data
-            finally:
-                with contextlib.suppress(BufferError):
-                    data.release()
-
-
-def _write_whole(path: Path, parts: list[bytes]) -> None:
-    """Write a file so that after a crash it is either absent or complete."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with aside.open("wb") as file:
-            for part in parts:
-                file.write(part)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-    except OSError:
-        aside.unlink(missing_ok=True)  # a disk that is full needs the room
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+def _generation(path: Path) -> int:
+    """Return N of ``live-N.bin`` and of ``snapshot-N-P.bin``."""
+    return int(path.stem.split("-")[1])

@@ -8,6 +8,7 @@ from online_model._numba import compiled
 from online_model.artists import forget_artist_tracks
 from online_model.documents import compact_documents
 from online_model.hashing import remove
+from online_model.rows import give_row
 from online_model.state import (
     ALIASES,
     EVICTED_LISTENERS,
@@ -55,8 +56,7 @@ def forget_listeners(state: State, rows: Array) -> None:
         state.window_tracks[row, :] = 0
         state.window_seconds[row, :] = 0
         state.window_ratios[row, :] = 0
-        state.free_listeners[state.counters[FREE_LISTENERS]] = row
-        state.counters[FREE_LISTENERS] += 1
+        give_row(state.counters, state.free_listeners, FREE_LISTENERS, row)
         state.counters[EVICTED_LISTENERS] += 1
 
 
@@ -118,6 +118,5 @@ def forget_tracks(state: State, gone: Array) -> None:
         state.facts[row, :] = 0.0
         state.shown_at[row] = 0
         state.next_offset[row, :] = 0
-        state.free_tracks[state.counters[FREE_TRACKS]] = row
-        state.counters[FREE_TRACKS] += 1
+        give_row(state.counters, state.free_tracks, FREE_TRACKS, row)
         state.counters[EVICTED_TRACKS] += 1

@@ -17,6 +17,7 @@ from online_model.popularity import (
     popularity_due,
     rebase_popularity,
 )
+from online_model.rows import take_row
 from online_model.scoring import describe, score
 from online_model.scratch import END, SITUATION, Board, Scratch, find_slot, stamped
 from online_model.serving import select
@@ -75,20 +76,14 @@ _HALF = 50
 @inner
 def new_track(state: State, key: np.uint64) -> int:
     """Return a fresh row for a track, or -1 when all rows are taken."""
-    free = state.counters[FREE_TRACKS]
-    if free > 0:
-        row = state.free_tracks[free - 1]
-        state.counters[FREE_TRACKS] = free - 1
-    else:
-        row = state.counters[TRACKS]
-        if row >= state.track_key.shape[0]:
-            return -1
-        state.counters[TRACKS] = row + 1
+    row = take_row(state.counters, state.free_tracks, FREE_TRACKS, TRACKS)
+    if row < 0:
+        return -1
     state.track_key[row] = key
     state.last_play[row] = state.counters[CLOCK]
     if insert(state.alias_keys, state.alias_rows, key, row):
         state.counters[ALIASES] += 1
-    return int(row)
+    return row
 
 
 @compiled
@@ -113,18 +108,11 @@ def register(state: State, key: np.uint64, public: np.uint64) -> int:
 @inner
 def new_listener(state: State, key: np.uint64) -> int:
     """Return a fresh row for a listener, or -1 when all rows are taken."""
-    free = state.counters[FREE_LISTENERS]
-    if free > 0:
-        row = state.free_listeners[free - 1]
-        state.counters[FREE_LISTENERS] = free - 1
-    else:
-        row = state.counters[LISTENERS]
-        if row >= state.listener_key.shape[0]:
-            return -1
-        state.counters[LISTENERS] = row + 1
-    state.listener_key[row] = key
-    insert(state.listener_keys, state.listener_rows, key, row)
-    return int(row)
+    row = take_row(state.counters, state.free_listeners, FREE_LISTENERS, LISTENERS)
+    if row >= 0:
+        state.listener_key[row] = key
+        insert(state.listener_keys, state.listener_rows, key, row)
+    return row
 
 
 @inner

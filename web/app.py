@@ -16,11 +16,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from contracts.errors import StoreUnavailable
 from web import csrf
 from web.api import Away, Refused
+from web.forms import NoForm, read_form
 from web.navigation import groups_for
 from web.routes import ROUTES, Page
 from web.sign_in import prolonged, remember
 from web.site import Site
-from web.visit import Forbidden, NoForm, SignInFirst, Visit
+from web.visit import Forbidden, SignInFirst, Visit
 
 log = logging.getLogger(__name__)
 
@@ -112,12 +113,13 @@ class _Front:
         if request.method == "POST":
             if page.method != "POST":
                 return PlainTextResponse("This page takes no form.", 405, {"allow": "GET"})
-            form = {} if page.streamed else await visit.read_form()
+            if not page.streamed:
+                visit.form = await read_form(request)
             if not csrf.same_origin(request):
                 return visit.page("errors/stale.html", "Not sent from here", 403)
             if page.streamed:
                 return await page.handler(visit, **values)
-            if visit.session and not csrf.matches(request, form, visit.session.csrf):
+            if visit.session and not csrf.matches(request, visit.form, visit.session.csrf):
                 return visit.page("errors/stale.html", "This page was too old", 403)
         return await page.handler(visit, **values)
 

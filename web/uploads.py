@@ -10,7 +10,7 @@ from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser
 from starlette.requests import ClientDisconnect, Request
 
-from web.visit import NoForm
+from web.forms import NoForm
 
 #: Bytes of all fields before the file, at most.
 _MOST_FIELDS = 65_536

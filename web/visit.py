@@ -1,4 +1,4 @@
-"""One request of a visitor: who it is, whose pages are shown, and what a page needs to answer."""
+"""One request of a visitor: who asks, whose pages are shown, and what a page needs to answer."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -16,9 +16,6 @@ from web.csrf import mask
 from web.navigation import current, groups_for
 from web.sessions import Session
 from web.site import Site
-
-#: Bytes of a form, at most.
-MAX_FORM = 65_536
 
 
 class SignInFirst(Exception):
@@ -31,10 +28,6 @@ class Forbidden(Exception):
     def __init__(self, role: str) -> None:
         super().__init__(role)
         self.role = role
-
-
-class NoForm(Exception):
-    """The body of a POST is none of our forms."""
 
 
 @dataclass(slots=True)
@@ -89,25 +82,6 @@ class Visit:
         """Return a parameter of the address."""
         return self.request.query_params.get(name, default)
 
-    async def read_form(self) -> dict[str, str]:
-        """Read the fields of a form; raises :class:`NoForm`."""
-        kind = self.request.headers.get("content-type", "")
-        if not kind.startswith("application/x-www-form-urlencoded"):
-            raise NoForm
-        body = b""
-        async for piece in self.request.stream():
-            body += piece
-            if len(body) > MAX_FORM:
-                raise NoForm
-        try:
-            fields = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=100)
-        except ValueError:
-            raise NoForm from None
-        self.form = dict(fields)
-        return self.form
-
-    # -- the API ------------------------------------------------------------------------------
-
     async def get(self, path: str, **query: Any) -> Any:
         """Ask the API with the visitor's token; raises Away and Refused."""
         return await self.site.api.call("GET", path, self.who.token, **query)
@@ -135,14 +109,19 @@ class Visit:
         """Return the API's address of the listener whose pages these are."""
         return f"/v1/users/{part(self.subject)}{rest}"
 
-    # -- answers ------------------------------------------------------------------------------
-
     def page(self, template: str, title: str, status: int = 200, /, **values: Any) -> HTMLResponse:
         """Return a page (or, for htmx, the part of it that a template's fragment renders)."""
+        # A field nothing is wrong with has an empty message.
+        values["wrong"] = defaultdict(str, values.get("wrong") or {})
+        rendered = self.site.templates.render(template, **(self._frame(title) | values))
+        return HTMLResponse(rendered, status)
+
+    def _frame(self, title: str) -> dict[str, Any]:
+        """Return the values that every page has."""
         session = self.session
         groups = groups_for(session, self.base) if session else []
         path = self.base + self.request.url.path.removeprefix("/ui")
-        common = {
+        return {
             "title": title,
             "visit": self,
             "session": session,
@@ -156,9 +135,6 @@ class Visit:
             "path": path,
             "said": "",
         }
-        # A field nothing is wrong with has an empty message.
-        values["wrong"] = defaultdict(str, values.get("wrong") or {})
-        return HTMLResponse(self.site.templates.render(template, **(common | values)), status)
 
     def fragment(self, template: str, status: int = 200, /, **values: Any) -> HTMLResponse:
         """Return a fragment for htmx."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
@@ -23,17 +24,13 @@ _KEEP = 60
 
 
 Rows = list[tuple[Any, ...]]
+#: Runs one query with its named arguments.
+Ask = Callable[[str, Mapping[str, Any]], Awaitable[Rows]]
 
 
-async def ask(services: Services, query: str, arguments: Mapping[str, Any]) -> Rows:
-    """Run one question and return its rows; raises as :func:`ask_all`."""
-    return (await ask_all(services, [query], arguments))[0]
-
-
-async def ask_all(
-    services: Services, queries: Sequence[str], arguments: Mapping[str, Any]
-) -> list[Rows]:
-    """Run questions in one transaction and return the rows of each.
+@asynccontextmanager
+async def asking(services: Services) -> AsyncIterator[Ask]:
+    """Let several questions be asked in one transaction.
 
     Raises
     ------
@@ -43,12 +40,28 @@ async def ask_all(
     try:
         async with services.pool.connection(timeout=1.0) as connection, connection.transaction():
             await connection.execute(f"set local statement_timeout = {_PATIENCE}".encode())
-            cursors = [await connection.execute(q.encode(), arguments) for q in queries]
-            return [await cursor.fetchall() for cursor in cursors]
+
+            async def ask_one(query: str, arguments: Mapping[str, Any]) -> Rows:
+                return await (await connection.execute(query.encode(), arguments)).fetchall()
+
+            yield ask_one
     except QueryCanceled:
         raise ApiError(400, "too-broad", "That matches too much: be more precise.") from None
     except (psycopg.Error, PoolTimeout, OSError):
         raise unavailable("The catalogue cannot be read") from None
+
+
+async def ask_all(
+    services: Services, queries: Sequence[str], arguments: Mapping[str, Any]
+) -> list[Rows]:
+    """Run questions in one transaction and return the rows of each; raises as :func:`asking`."""
+    async with asking(services) as ask_one:
+        return [await ask_one(query, arguments) for query in queries]
+
+
+async def ask(services: Services, query: str, arguments: Mapping[str, Any]) -> Rows:
+    """Run one question and return its rows; raises as :func:`asking`."""
+    return (await ask_all(services, [query], arguments))[0]
 
 
 def kept(request: Request, value: object) -> Response:

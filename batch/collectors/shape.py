@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
@@ -80,26 +81,41 @@ def _matches(value: Any, info: mi.Type) -> bool:
 
 
 def _compare(value: Any, info: mi.Type, path: str, found: dict[str, int]) -> None:
-    if isinstance(info, mi.UnionType):
-        info = next((each for each in info.types if _matches(value, each)), info)
+    info = _chosen(value, info)
     if not _matches(value, info):
         _note(found, path, f"is {type(value).__name__}")
-    elif isinstance(info, mi.ListType):
-        for each in value:
-            _compare(each, info.item_type, f"{path}[]", found)
-    elif isinstance(info, mi.DictType):
-        for each in value.values():
-            _compare(each, info.value_type, f"{path}{{}}", found)
     elif isinstance(info, mi.StructType):
-        known = {field.encode_name: field for field in info.fields}
-        for name in value:
-            if name not in known:
-                _note(found, f"{path}.{name}", "unknown")
-        for name, field in known.items():
-            if name in value:
-                _compare(value[name], field.type, f"{path}.{name}", found)
-            elif field.required:
-                _note(found, f"{path}.{name}", "missing")
+        _compare_fields(value, info, path, found)
+    elif isinstance(info, mi.ListType):
+        _compare_all(value, info.item_type, f"{path}[]", found)
+    elif isinstance(info, mi.DictType):
+        _compare_all(value.values(), info.value_type, f"{path}{{}}", found)
+
+
+def _chosen(value: Any, info: mi.Type) -> mi.Type:
+    """Return the member of a union that a value is of, or the union where there is none."""
+    if not isinstance(info, mi.UnionType):
+        return info
+    return next((each for each in info.types if _matches(value, each)), info)
+
+
+def _compare_all(values: Iterable[Any], info: mi.Type, path: str, found: dict[str, int]) -> None:
+    for value in values:
+        _compare(value, info, path, found)
+
+
+def _compare_fields(
+    value: dict[str, Any], info: mi.StructType, path: str, found: dict[str, int]
+) -> None:
+    known = {field.encode_name: field for field in info.fields}
+    for name in value:
+        if name not in known:
+            _note(found, f"{path}.{name}", "unknown")
+    for name, field in known.items():
+        if name in value:
+            _compare(value[name], field.type, f"{path}.{name}", found)
+        elif field.required:
+            _note(found, f"{path}.{name}", "missing")
 
 
 def read(body: str | bytes, contract: Any, tally: Tally) -> Any:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from api.catalogue import answers, examples
 from api.catalogue.candidates import Seeds, years
-from api.catalogue.find import _query
+from api.catalogue.matching import word_query
 from api.catalogue.moods import MOODS
 from api.catalogue.stations import arrange
 from api.catalogue.taste import Taste
@@ -91,7 +91,7 @@ def test_search_words_are_stable_and_make_a_query(name: str) -> None:
     text = search_text(name)
     assert search_text(text).split() == text.split() or not text.isascii()
     words = text.split()
-    assert _query(words).count(":*") >= len(words)
+    assert word_query(words).count(":*") >= len(words)
     assert search_text(name.upper()) == search_text(name.lower()) or not name.isascii()
 
 

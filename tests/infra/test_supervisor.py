@@ -81,7 +81,7 @@ class World:
         )
         self.supervisor = Supervisor(stack, Home(home), 5.0, self.said.append)
         for name in (*self.servers, *self.workers):
-            self.supervisor._ward(name).started(0.0)
+            self.supervisor.parts.ward(name).started(0.0)
 
     def start_worker(self, name: str, **environ: str) -> Part:
         self.workers[name].start()
@@ -91,13 +91,13 @@ class World:
 
     def tick(self, now: float) -> None:
         """Take a turn, and another when what is asked in a thread has answered."""
-        self.supervisor._tick(now)
-        answers: list[Future[Any]] = [*self.supervisor._launched.values()]
-        beats: Any = self.supervisor._standstill._asked
+        self.supervisor.restarter.tick(now)
+        answers: list[Future[Any]] = [*self.supervisor.restarter._launched.values()]
+        beats: Any = self.supervisor.restarter._standstill._asked
         answers += [beats] if beats is not None else []
         if answers and all(server.answers.is_set() for server in self.servers.values()):
             wait(answers, 10)
-            self.supervisor._tick(now)
+            self.supervisor.restarter.tick(now)
 
 
 @pytest.fixture
@@ -125,7 +125,7 @@ def test_a_worker_comes_back_after_its_delay_and_not_before(tansu: World) -> Non
     assert tansu.journal == ["start learner"]
     said = "learner ended with code -9, see learner.log; starting it again in 0.5 s"
     assert tansu.said == [said]
-    assert tansu.supervisor.run_record.processes["learner"]["restarts"] == 1
+    assert tansu.supervisor.parts.record.processes["learner"]["restarts"] == 1
 
 
 def test_the_simulator_comes_back_with_its_rate(tansu: World) -> None:
@@ -175,10 +175,10 @@ def test_a_full_disk_does_not_end_a_stack_that_runs(
     def full(_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(kafka.supervisor.home, "write_run", full)
+    monkeypatch.setattr(kafka.supervisor.parts.home, "write_run", full)
     with pytest.raises(OSError, match="No space left"):  # a start can still be refused
-        kafka.supervisor._note("api", 1)
-    kafka.supervisor._set_phase("ready")
+        kafka.supervisor.parts.note("api", 1)
+    kafka.supervisor.parts.set_phase("ready")
     kafka.workers["learner"].die()
     kafka.tick(1.0)
     kafka.tick(2.0)
@@ -217,7 +217,7 @@ def test_whatever_goes_wrong_everything_is_stopped_in_order(
         "stop valkey",
         "stop postgres",
     ]
-    assert kafka.supervisor.run_record.phase == "failed"
+    assert kafka.supervisor.parts.record.phase == "failed"
 
 
 @pytest.mark.usefixtures("signals")
@@ -235,7 +235,7 @@ def test_ctrl_c_does_not_wait_for_a_server_that_is_starting(
 
     monkeypatch.setattr(valkey, "launch", launch)
     kafka.supervisor.run(valkey.die)
-    assert kafka.supervisor.run_record.phase == "stopped"
+    assert kafka.supervisor.parts.record.phase == "stopped"
     valkey.answers.set()
 
 
@@ -254,7 +254,7 @@ def test_while_a_server_comes_back_slowly_others_are_started(kafka: World) -> No
     broker.answers.set()
     kafka.tick(500.0)
     assert kafka.journal == ["start kafka", "start learner"]
-    assert kafka.supervisor.wards["kafka"].restarts == 1
+    assert kafka.supervisor.parts.ward("kafka").restarts == 1
 
 
 def test_patience_with_a_server_that_does_not_answer_doubles(kafka: World) -> None:
@@ -264,8 +264,8 @@ def test_patience_with_a_server_that_does_not_answer_doubles(kafka: World) -> No
         broker.die()
         kafka.tick(now)
         broker.broken = False  # it can be launched
-        now = kafka.supervisor.wards["kafka"].due or 0.0
-        kafka.supervisor._tick(now)
+        now = kafka.supervisor.parts.ward("kafka").due or 0.0
+        kafka.supervisor.restarter.tick(now)
         broker.broken = attempt < 5  # it does not answer
         kafka.tick(now)
     assert broker.waited == [30.0, 60.0, 120.0, 240.0, 240.0, 240.0]

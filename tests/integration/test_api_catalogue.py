@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import httpx
@@ -11,7 +13,8 @@ import psycopg
 import pytest
 from typer.testing import CliRunner
 
-from api.catalogue import find
+from api.catalogue.matching import ARTISTS, TRACKS, find, sought
+from api.catalogue.reading import Rows
 from contracts.errors import ConfigurationError
 from contracts.ids import artist_id, track_id
 from contracts.search import search_text
@@ -159,14 +162,18 @@ def test_however_few_are_looked_through_the_answer_is_the_same(
 ) -> None:
     """The order of a search, against one worked out in Python over everything there is."""
     views = {
-        find._artists: "select artist_id, search_text, popularity from catalogue_artist_cards",
-        find._tracks: "select track_id, search_text, popularity from catalogue_track_cards",
+        ARTISTS: "select artist_id, search_text, popularity from catalogue_artist_cards",
+        TRACKS: "select track_id, search_text, popularity from catalogue_track_cards",
     }
     name = search_text(music.tracks[17].artist, music.tracks[17].title)
     texts = ["a", "s", "th", "the", "o l", "s the", name, name[:5], name.split()[-1], "qqq", "^"]
     texts += [text[:cut] for text in list(music.by_artist)[:3] for cut in (1, 2, 4)]
     with psycopg.connect(stack.settings.postgres_dsn) as db:
-        for make, query in views.items():
+
+        async def ask(query: str, given: Mapping[str, Any]) -> Rows:
+            return db.execute(query.encode(), given).fetchall()
+
+        for kind, query in views.items():
             rows = db.execute(query).fetchall()
             for text in map(search_text, texts):
                 words = text.split()
@@ -176,9 +183,9 @@ def test_however_few_are_looked_through_the_answer_is_the_same(
                     if all(any(w.startswith(each) for w in there.split()) for each in words)
                 )
                 for best_known, limit, offset in ((3, 5, 0), (40, 10, 10), (10_000, 50, 3)):
-                    given = find._arguments(text, words, limit, offset)
-                    found = db.execute(make(best_known).encode(), given).fetchall()
-                    wanted = expected[offset : offset + limit + 1]
+                    what = sought(text, offset + limit + 1, best_known)
+                    found = asyncio.run(find(ask, kind, what))
+                    wanted = expected[: offset + limit + 1]
                     assert [row[0] for row in found] == [row[-1] for row in wanted], text
 
 

@@ -17,9 +17,9 @@ from online_model import (
     ReadOnlyModel,
     Recommender,
     layout,
+    live_file,
     snapshots,
 )
-from online_model import directory as model_directory
 from online_model.state import GENERATION
 
 from .plays import SMALL, made_up
@@ -131,7 +131,7 @@ def test_another_layout_is_refused_with_its_reason(
     name = directory.snapshot(model).name
     directory.publish(model)
     newer = layout.LAYOUT_VERSION + 1
-    for module in (model_directory, snapshots):
+    for module in (live_file, snapshots):
         monkeypatch.setattr(module, "LAYOUT_VERSION", newer)
     said = f"layout {newer - 1}, this model reads {newer}"
     with pytest.raises(IncompatibleState, match=said):

@@ -12,7 +12,7 @@ from uuid import UUID
 import pytest
 from sqlglot.errors import SqlglotError
 
-from api.catalogue import candidates, find, pages
+from api.catalogue import candidates, matching, pages
 from api.listenbrainz import stats
 from contracts import (
     accounts,
@@ -94,8 +94,9 @@ def built() -> Iterator[Text]:
         candidates.Seeds(era="1994"),
     ):
         yield Text("api/catalogue/candidates.py", 0, seeds.question()[0])
-    for text in (find._artists(), find._tracks()):
-        yield Text("api/catalogue/find.py", 0, text)
+    for kind in (matching.ARTISTS, matching.TRACKS):
+        for text in (kind.same(), kind.known(), kind.beginning(), kind.matching()):
+            yield Text("api/catalogue/matching.py", 0, text)
     for kind in ("artist", "track"):
         yield Text("api/catalogue/pages.py", 0, pages._TAGS.format(kind=kind))
     for columns in stats._ENTITIES.values():
@@ -182,7 +183,7 @@ def test_the_texts_are_found() -> None:
     assert {
         ("api/auth.py", "tokens_v1"),
         ("api/listenbrainz/read.py", "listens_v1"),
-        ("api/catalogue/find.py", "catalogue_track_cards_v1"),
+        ("api/catalogue/matching.py", "catalogue_track_cards_v1"),
         ("contracts/accounts.py", "tokens"),
         ("contracts/audit.py", "audit"),
         ("streams/settle.py", "merged_plays"),
