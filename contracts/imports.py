@@ -57,8 +57,8 @@ ASK = """
 _REJECTS = re.compile(r"[0-9a-f]{16}\.\d{1,6}")
 
 
-class ImportRow(msgspec.Struct, kw_only=True):
-    """View ``imports_v1``: one upload and the progress of its import.
+class ImportProgress(msgspec.Struct, kw_only=True):
+    """The progress of an import, as the view ``imports_v1`` and the API have it.
 
     Attributes
     ----------
@@ -68,16 +68,10 @@ class ImportRow(msgspec.Struct, kw_only=True):
         ``waiting``, ``running``, ``done`` or ``failed``.
     kept, dropped, rejected
         Plays accepted; records left out on purpose and records refused, by reason.
-    examples
-        The first refused records, each ``{record, reason, detail, raw}``.
-    rejects
-        Folder of the file of refused records (:func:`rejects_file`); empty: none.
     problem, reason
         Why it failed, for a person, and a short word for it (``unknown-format``, ``refused``).
     """
 
-    id: UUID
-    user_id: str
     name: str
     bytes: int
     state: str
@@ -87,10 +81,25 @@ class ImportRow(msgspec.Struct, kw_only=True):
     rejected: dict[str, int]
     formats: list[str]
     notes: list[str]
-    examples: list[dict[str, Any]]
-    rejects: str
     problem: str
     reason: str
+
+
+class ImportRow(ImportProgress, kw_only=True):
+    """View ``imports_v1``: one upload and how far its import is.
+
+    Attributes
+    ----------
+    examples
+        The first refused records, each ``{record, reason, detail, raw}``.
+    rejects
+        Folder of the file of refused records (:func:`rejects_file`); empty: none.
+    """
+
+    id: UUID
+    user_id: str
+    examples: list[dict[str, Any]]
+    rejects: str
     requested_at: datetime
     finished_at: datetime | None
 

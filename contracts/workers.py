@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from contracts.database_roles import ADMIN, SINK, Part
 from contracts.database_roles import API as API_PART
+from contracts.database_roles import RELAY as RELAY_PART
 from contracts.environ import variable
 from contracts.topics import Kind, Topic, Topics
 
@@ -116,6 +117,7 @@ RELAY = WorkerSpec(
     module="streams.relay.worker",
     reads=(Kind.PLAYS,),
     writes="ListenBrainz, Last.fm: plays of listeners who asked for it",
+    database=RELAY_PART,
     needs="SEGUE_RELAY",
 )
 ERASER = WorkerSpec(

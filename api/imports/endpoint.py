@@ -21,14 +21,20 @@ from api.privacy import check_own
 from api.services import Services
 from api.web import Caller, With, answers, json_reply
 from contracts.audit import entry
-from contracts.imports import ASK, FORMATS, MAX_UPLOAD, MOST_WAITING, folder_of, rejects_file
+from contracts.imports import (
+    ASK,
+    FORMATS,
+    MAX_UPLOAD,
+    MOST_WAITING,
+    ImportProgress,
+    ImportRow,
+    folder_of,
+    rejects_file,
+)
 
 router = APIRouter(prefix="/v1/users/{user}/imports", tags=["imports"])
 
-_COLUMNS = """
-    id, name, bytes, state, read_bytes, kept, dropped, rejected, formats, notes, examples,
-    rejects <> '', problem, reason, requested_at, finished_at
-"""
+_COLUMNS = ", ".join(ImportRow.__struct_fields__)
 _LIST = f"""
     select {_COLUMNS} from imports_v1 where user_id = %(user)s
     order by requested_at desc limit 100
@@ -49,7 +55,7 @@ class RefusedRecord(msgspec.Struct):
     raw: str
 
 
-class ImportStatus(msgspec.Struct):
+class ImportStatus(ImportProgress, kw_only=True):
     """How far an import is.
 
     ``state`` is ``waiting``, ``running``, ``done`` or ``failed``; ``read_bytes`` of ``bytes`` were
@@ -60,19 +66,8 @@ class ImportStatus(msgspec.Struct):
     """
 
     id: str
-    name: str
-    bytes: int
-    state: str
-    read_bytes: int
-    kept: int
-    dropped: dict[str, int]
-    rejected: dict[str, int]
-    formats: list[str]
-    notes: list[str]
     examples: list[RefusedRecord]
     refused: bool
-    problem: str
-    reason: str
     requested_at: str
     finished_at: str | None
 
@@ -213,12 +208,13 @@ def _named(name: str) -> str:
     return plain[:200] or "upload"
 
 
-def _shown(row: tuple[Any, ...]) -> ImportStatus:
-    values = dict(zip(ImportStatus.__struct_fields__, row, strict=True))
-    asked, finished = values["requested_at"], values["finished_at"]
-    values |= {
-        "id": str(values["id"]),
-        "requested_at": stamp(asked),
-        "finished_at": stamp(finished),
-    }
-    return msgspec.convert(values, ImportStatus)
+def _shown(columns: tuple[Any, ...]) -> ImportStatus:
+    row = ImportRow(**dict(zip(ImportRow.__struct_fields__, columns, strict=True)))
+    return ImportStatus(
+        **{name: getattr(row, name) for name in ImportProgress.__struct_fields__},
+        id=str(row.id),
+        examples=msgspec.convert(row.examples, list[RefusedRecord]),
+        refused=row.rejects != "",
+        requested_at=stamp(row.requested_at),
+        finished_at=stamp(row.finished_at),
+    )

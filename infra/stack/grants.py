@@ -13,17 +13,19 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from contracts.database_roles import ADMIN, API, PARTS, SINK, Part, role_name
+from contracts.database_roles import ADMIN, API, PARTS, RELAY, SINK, Part, role_name
 from contracts.errors import StoreUnavailable
 
 Connection = psycopg.Connection[Any]
 
 _VIEW = re.compile(r"\w+_v\d+")
-#: Tables the history sink and the relay write.
+#: Tables the history sink writes.
 _HISTORY = (
     "plays", "merged_plays", "merges", "kept_apart", "recording_keys", "listen_counts",
-    "history_fence", "feedback", "feedback_fence", "relays", "relayed_plays", "relay_fence",
+    "history_fence", "feedback", "feedback_fence",
 )  # fmt: skip
+#: Tables the relay writes; the first holds the listeners' secrets at other services.
+_RELAY = ("relays", "relayed_plays", "relay_fence")
 #: Functions the API calls; all else it does with views and the statements of contracts.
 _API_CALLS = (
     "pseudonym", "ask_erasure", "remember_import", "held_tables", "held_rows", "audited",
@@ -119,12 +121,14 @@ def _grant(connection: Connection, namespace: str) -> None:
     allow(API, "insert", ["audit"])
     allow(SINK, "select, insert, update, delete", _HISTORY)
     allow(SINK, "insert", ["audit"])
+    allow(RELAY, "select, insert, update, delete", _RELAY)
+    allow(RELAY, "select", ["merged_plays"])
     allow(ADMIN, "select, insert, update, delete, truncate", tables)
     allow(ADMIN, "select", [*views, "schema_migrations"])
     allow(ADMIN, "select, insert", ["audit"])
     if connection.info.server_version >= _MAINTAIN:
         allow(ADMIN, "maintain", [name for name, kind in found if kind == "m"])
-    calls: dict[Part, tuple[str, ...]] = {API: _API_CALLS, SINK: ("pseudonym",)}
+    calls: dict[Part, tuple[str, ...]] = {API: _API_CALLS, SINK: ("pseudonym",), RELAY: ()}
     for name, signature in connection.execute(_FUNCTIONS).fetchall():
         function = sql.SQL(signature)
         for part in PARTS:

@@ -8,11 +8,19 @@ from tests.contracts.sql.test_sql import every, schema
 
 
 def test_tables_and_functions_of_the_grants_exist() -> None:
-    assert set(grants._HISTORY) <= set(schema().tables)
+    assert {*grants._HISTORY, *grants._RELAY} <= set(schema().tables)
     assert set(grants._API_CALLS) <= schema().functions
 
 
-def test_the_history_sink_may_write_every_table_it_names() -> None:
-    files = ("streams/settle.py", "streams/tell.py", "streams/feedback_history.py")
+def _tables_of(*files: str) -> set[str]:
     named = {name for text in every() if text.file in files for name in relations(text.sql)}
-    assert named & set(schema().tables) <= set(grants._HISTORY)
+    return named & set(schema().tables)
+
+
+def test_the_history_sink_may_write_every_table_it_names() -> None:
+    named = _tables_of("streams/settle.py", "streams/tell.py", "streams/feedback_history.py")
+    assert named <= set(grants._HISTORY)
+
+
+def test_the_relay_may_use_every_table_it_names() -> None:
+    assert _tables_of("streams/relay/queue.py") == {"relays", "relayed_plays", "merged_plays"}

@@ -43,7 +43,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
 
 @pytest.fixture(scope="module")
 def services() -> dict[str, Any]:
-    logins = ("POSTGRES", "POSTGRES_API", "POSTGRES_SINK", "POSTGRES_ADMIN")
+    logins = ("POSTGRES", "POSTGRES_API", "POSTGRES_SINK", "POSTGRES_RELAY", "POSTGRES_ADMIN")
     return compose_file.services({f"{login}_PASSWORD": "secret" for login in logins})
 
 

@@ -21,7 +21,7 @@ from contracts.accounts import (
     token_row,
 )
 from contracts.audit import INSERT, entry
-from contracts.database_roles import ADMIN, API, PARTS, SINK, Part
+from contracts.database_roles import ADMIN, API, PARTS, RELAY, SINK, Part
 from contracts.erasure_requests import ASK, request
 from infra.operations.audit import trail
 from infra.stack.grants import secure
@@ -97,6 +97,10 @@ def test_the_api_reads_views_and_writes_by_its_statements(logins: dict[Part, Con
         (SINK, "select * from accounts_v1"),
         (SINK, "select * from audit"),
         (SINK, "select held_rows('accounts', 'roles-ada')"),
+        (SINK, "select secret from relays"),
+        (RELAY, "select * from plays"),
+        (RELAY, "select * from tokens"),
+        (RELAY, "update merged_plays set album = null"),
         (ADMIN, "select * from audit_secret"),
         *(
             (part, statement)
@@ -151,7 +155,12 @@ def test_an_owner_who_may_not_create_roles_is_told_so(
     assert secure(postgres.address_of(ADMIN), postgres.namespace, {API: "x"}) is False
 
 
-def test_every_statement_of_the_api_is_allowed(logins: dict[Part, Connection]) -> None:
+@pytest.mark.parametrize(
+    ("part", "folder", "least"), [(API, "api/", 20), (RELAY, "streams/relay/", 5)]
+)
+def test_every_statement_of_a_process_is_allowed(
+    logins: dict[Part, Connection], part: Part, folder: str, least: int
+) -> None:
     """PostgreSQL itself checks names and rights of each, without running it."""
     wrong = (
         _REFUSED,
@@ -161,11 +170,11 @@ def test_every_statement_of_the_api_is_allowed(logins: dict[Part, Connection]) -
     )
     explained, refused = 0, []
     for text in every():
-        if not text.file.startswith("api/") or is_piece(text) or HOLE in text.sql:
+        if not text.file.startswith(folder) or is_piece(text) or HOLE in text.sql:
             continue
         statement = re.sub(r"%\(\w+\)s|%s", "null", text.sql).replace("%%", "%")
         try:
-            logins[API].execute(f"explain {statement}".encode())
+            logins[part].execute(f"explain {statement}".encode())
             explained += 1
         except wrong as error:
             if "null" not in statement or isinstance(error, _REFUSED):
@@ -173,4 +182,4 @@ def test_every_statement_of_the_api_is_allowed(logins: dict[Part, Connection]) -
         except psycopg.Error:  # a null where PostgreSQL wants a type
             continue
     assert refused == []
-    assert explained > 20
+    assert explained > least

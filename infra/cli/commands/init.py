@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from contracts.database_roles import ADMIN, API, PARTS, SINK, role_name
+from contracts.database_roles import ADMIN, API, PARTS, RELAY, SINK, role_name
 from contracts.environ import read
 from contracts.kafka import ensure_topics, set_retention
 from contracts.options import DatabaseLogins
@@ -36,6 +36,7 @@ def init() -> None:
     passwords = {
         API: logins.api_password,
         SINK: logins.sink_password,
+        RELAY: logins.relay_password,
         ADMIN: logins.admin_password,
     }
     given = [role_name(settings.namespace, part) for part in PARTS if passwords[part]]
