@@ -15,13 +15,13 @@ import msgspec
 
 from batch.ask import Ask
 from batch.lineage import table_of
-from batch.reports.publish import write_atomically
 from batch.reports.report import Report
 from batch.runs import NightlyRun
 from contracts import figures
 from contracts.figures import Day, Figures
 from contracts.home import HomePaths
 from contracts.warehouse import Column, Node, TableTest, Warehouse, tables_in
+from contracts.whole_files import write_whole
 
 
 class Recording:
@@ -179,4 +179,4 @@ def _figures() -> list[Node]:
 
 def _write(path: Path, document: msgspec.Struct) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, msgspec.json.encode(document))
+    write_whole(path, msgspec.json.encode(document))

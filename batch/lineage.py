@@ -12,9 +12,9 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from batch.reports.publish import write_atomically
 from batch.runs import Model, NightlyRun, Step
 from contracts.settings import Settings
+from contracts.whole_files import write_whole
 
 PRODUCER = "urn:segue:nightly"
 _SPEC = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent"
@@ -94,7 +94,7 @@ def events(run: NightlyRun, settings: Settings) -> list[dict[str, Any]]:
 def write(run: NightlyRun, path: Path, settings: Settings) -> None:
     """Keep the events of a run beside its record."""
     text = "".join(json.dumps(event) + "\n" for event in events(run, settings))
-    write_atomically(path, text)
+    write_whole(path, text)
 
 
 def _end(step: Step, run: NightlyRun) -> str:

@@ -15,8 +15,8 @@ from pathlib import Path
 import msgspec
 
 from batch.quality import QualityCheck
-from batch.reports.publish import write_atomically
 from contracts.errors import IncompatibleState, StoreUnavailable
+from contracts.whole_files import write_whole
 
 
 class Step(msgspec.Struct, kw_only=True):
@@ -127,7 +127,7 @@ class Runs:
         """Write the record, durable before it is visible."""
         self.folder.mkdir(parents=True, exist_ok=True)
         text = msgspec.json.format(msgspec.json.encode(run), indent=2).decode() + "\n"
-        write_atomically(self.folder / f"{run.id}.json", text)
+        write_whole(self.folder / f"{run.id}.json", text)
 
     def all(self) -> list[NightlyRun]:
         """Return every record, oldest first.

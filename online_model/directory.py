@@ -12,15 +12,15 @@ import os
 from concurrent.futures import Future
 from pathlib import Path
 
+from contracts.whole_files import unfinished, write_whole
 from online_model import snapshots
 from online_model.config import ModelConfig
 from online_model.creation import initialise
 from online_model.errors import NoModel, TornSnapshot
 from online_model.live_file import create_live, live_name, open_live
 from online_model.recommender import Recommender
-from online_model.snapshot_folder import SnapshotFolder
+from online_model.snapshot_folder import SnapshotFolder, mapped
 from online_model.state import GENERATION, State
-from online_model.whole_files import UNFINISHED, mapped, write_whole
 
 #: A reader that finds the file gone reads the pointer again. A learner publishes once a start, so
 #: even two attempts are rarely needed.
@@ -157,7 +157,7 @@ class ModelDirectory:
             for path in self.path.glob("live-*.bin"):
                 if path.name != published:
                     path.unlink(missing_ok=True)
-        for path in self.path.glob(UNFINISHED):
+        for path in unfinished(self.path, "*.bin"):
             path.unlink(missing_ok=True)
 
 
@@ -177,7 +177,7 @@ class _Publication:
 
     def point_at(self, name: str) -> None:
         """Publish another live file."""
-        write_whole(self._pointer, [name.encode()])
+        write_whole(self._pointer, name)
 
     def open(self) -> tuple[ModelConfig, State]:
         """Map the published live file for reading; raises NoModel and TornSnapshot."""

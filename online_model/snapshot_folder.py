@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import mmap
+import os
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
+from contracts.whole_files import replacing
 from online_model import snapshots
 from online_model.config import ModelConfig
 from online_model.recommender import Recommender
 from online_model.state import PLAYS
-from online_model.whole_files import write_whole
 
 _KEPT = 2
 
@@ -49,7 +53,8 @@ class SnapshotFolder:
 
     def _write(self, config: ModelConfig, rows: list[bytes], name: str) -> Path:
         path = self.path / name
-        write_whole(path, snapshots.encode(config, rows))
+        with replacing(path) as file:
+            file.writelines(snapshots.encode(config, rows))
         for old in self.newest_first()[_KEPT:]:
             old.unlink(missing_ok=True)
         return path
@@ -59,3 +64,19 @@ def _name(model: Recommender) -> str:
     """Return a name that sorts by generation, then by plays learned."""
     plays = int(model.state.counters[PLAYS])
     return f"snapshot-{model.generation:010d}-{plays:015d}.bin"
+
+
+@contextlib.contextmanager
+def mapped(path: Path) -> Iterator[memoryview]:
+    """Map a file for reading; an empty one, which cannot be mapped, is an empty view."""
+    with path.open("rb") as file:
+        if os.fstat(file.fileno()).st_size == 0:
+            yield memoryview(b"")
+            return
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapping:
+            data = memoryview(mapping)
+            try:
+                yield data
+            finally:
+                with contextlib.suppress(BufferError):
+                    data.release()

@@ -24,6 +24,7 @@ from typing import BinaryIO
 import msgspec
 
 from contracts.errors import ConfigurationError, IncompatibleState
+from contracts.whole_files import sync_folder
 
 _LOG = logging.getLogger(__name__)
 _NAME = "answers.jsonl.gz"
@@ -215,12 +216,3 @@ def _cut_torn_tail(path: Path) -> None:
         file.truncate(end)
         os.fsync(file.fileno())
     _LOG.warning("cut a torn answer of %d bytes off %s; kept as %s", size - end, path, aside.name)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make new names in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

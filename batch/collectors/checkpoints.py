@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
-from batch.collectors.archive import sync_folder
 from contracts.errors import IncompatibleState
 from contracts.ids import user_key
+from contracts.whole_files import write_whole
 
 State = TypeVar("State", bound=msgspec.Struct)
 
@@ -49,11 +48,4 @@ class Checkpoints:
 
     def save(self, name: str, state: msgspec.Struct) -> None:
         """Save a state; on return it is on disk."""
-        path = self._path(name)
-        aside = path.with_suffix(".tmp")
-        with aside.open("wb") as file:
-            file.write(msgspec.json.encode(state))
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-        sync_folder(self._folder)
+        write_whole(self._path(name), msgspec.json.encode(state))

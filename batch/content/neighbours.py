@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy.typing as npt
 
 from batch.content.vectors import Vectors
 from contracts.errors import IncompatibleState
+from contracts.whole_files import replacing
 
 LAYOUT = 1
 #: Rows scored at once: bounds memory at ``block * items * 4`` bytes.
@@ -61,14 +61,10 @@ class ContentNeighbours:
     def save(self, path: Path) -> None:
         """Write the table aside, sync it and put it in place in one step."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        aside = path.with_suffix(".tmp")
-        with aside.open("wb") as file:
+        with replacing(path) as file:
             np.savez(
                 file, layout=np.int64(LAYOUT), keys=self.keys, items=self.items, scores=self.scores
             )
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
 
     @classmethod
     def load(cls, path: Path) -> ContentNeighbours:

@@ -6,14 +6,13 @@ and once more under the day it was drawn for, such as ``2026-11-22.html``.
 
 from __future__ import annotations
 
-import os
-import tempfile
 from datetime import date
 from pathlib import Path
 
 from batch.reports.render import FORMATS, render
 from batch.reports.report import Report
 from contracts.errors import ConfigurationError
+from contracts.whole_files import write_whole
 
 
 def publish(report: Report, folder: Path, day: date) -> list[Path]:
@@ -25,7 +24,7 @@ def publish(report: Report, folder: Path, day: date) -> list[Path]:
         content = render(report, form)
         for stem in (day.isoformat(), "latest"):
             path = target / f"{stem}.{form}"
-            write_atomically(path, content)
+            write_whole(path, content)
             written.append(path)
     return written
 
@@ -45,19 +44,3 @@ def published(folder: Path, name: str, form: str) -> bytes:
         raise ConfigurationError(
             f"report {name} was never published to {folder}: run `segue nightly` first"
         ) from None
-
-
-def write_atomically(path: Path, content: str | bytes) -> None:
-    """Replace a file by new content (text as UTF-8): durable before it is visible."""
-    data = content.encode() if isinstance(content, str) else content
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import signal
 import threading
 import time
 from collections import deque
@@ -18,6 +17,7 @@ from contracts.errors import ConfigurationError
 from contracts.home import HomePaths
 from contracts.options import Simulation
 from contracts.settings import Settings
+from infra.operations.stopping import stop_on_signal
 from infra.simulator.catalogue import Catalogue, build
 from infra.simulator.crowd import Crowd
 from infra.simulator.listener import Heard
@@ -148,9 +148,7 @@ def run(settings: Settings) -> int:
     if not settings.admin_token:
         raise ConfigurationError("the simulator needs SEGUE_ADMIN_TOKEN")
     logging.getLogger("httpx").setLevel(logging.WARNING)  # not a line for every call
-    stop = threading.Event()
-    for sig in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(sig, lambda *_: stop.set())
+    stop = stop_on_signal()
     catalogue = build(seed)
     runs, number = _run_number(settings.home)
     history = BACKLOG / rate if number == 0 else 0.0

@@ -18,7 +18,7 @@ import pytest
 
 from batch.reports import KINDS
 from batch.reports.plots import bars
-from batch.reports.publish import publish, published, write_atomically
+from batch.reports.publish import publish, published
 from batch.reports.render import render, to_csv, to_html
 from batch.reports.report import Column, Figure, Report, Table
 from contracts.errors import ConfigurationError
@@ -133,15 +133,6 @@ def test_publishing_leaves_latest_and_dated_copies_only(tmp_path: Path) -> None:
         for form in ("csv", "html", "json", "parquet")
     ]
     assert published(tmp_path, "top-artists", "csv").startswith(b"artist,plays,share")
-
-
-def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
-    path = tmp_path / "latest.html"
-    write_atomically(path, "old")
-    with pytest.raises(UnicodeEncodeError):
-        write_atomically(path, "new \ud800")
-    assert path.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_report_never_published_says_what_to_do(tmp_path: Path) -> None:

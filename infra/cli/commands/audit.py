@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json as jsonlib
 import re
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,6 +12,7 @@ from rich.table import Table
 
 from batch.runs import Runs
 from contracts.errors import ConfigurationError
+from infra.cli.options import HomeOption, JsonOption
 from infra.operations.audit import trail
 from infra.operations.database import connected, postgres
 from infra.stack.running import running
@@ -20,17 +20,14 @@ from infra.stack.running import running
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 app.info.help = "Read the audit trail and prove that it is whole."
 
-Home = Annotated[Path | None, typer.Option(help="Home of the running stack. Default: .segue")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
 
 @app.command("list")
 def list_(
-    home: Home = None,
+    home: HomeOption = None,
     user: Annotated[str | None, typer.Option(help="Only rows by or about this account.")] = None,
     action: Annotated[str | None, typer.Option(help="Only this action.")] = None,
     last: Annotated[int, typer.Option(min=1, help="At most so many, the newest.")] = 100,
-    json: Json = False,
+    json: JsonOption = False,
 ) -> None:
     """List what was done, oldest first. Pseudonyms of erased accounts stay pseudonyms."""
     with connected(home) as connection:
@@ -79,11 +76,11 @@ def list_(
 
 @app.command()
 def verify(
-    home: Home = None,
+    home: HomeOption = None,
     expect: Annotated[
         str | None, typer.Option(help="A head printed earlier: nothing up to it may be gone.")
     ] = None,
-    json: Json = False,
+    json: JsonOption = False,
 ) -> None:
     """Recompute the chain; exit 1 where a row was altered, is missing or stands elsewhere.
 

@@ -11,13 +11,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from infra.cli.options import HomeOption, JsonOption
 from infra.operations.database import connected, postgres
 from infra.stack.running import running
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
-
-HomeOption = Annotated[Path | None, typer.Option(help="Home of the stack. Default: .segue")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
 @app.callback()
@@ -31,7 +29,7 @@ def report(
         bool, typer.Option("--check", help="Exit 1 below 1,000 tagged artists or six genres.")
     ] = False,
     home: HomeOption = None,
-    json: Json = False,
+    json: JsonOption = False,
 ) -> None:
     """Show what the catalogue covers: artists, tracks, genres, and what each source brought."""
     from batch.catalogue.report import report as cover
@@ -57,7 +55,7 @@ def review(
     by: Annotated[str | None, typer.Option(help="Who decides. Default: your login.")] = None,
     limit: Annotated[int, typer.Option(help="Pairs shown.")] = 30,
     home: HomeOption = None,
-    json: Json = False,
+    json: JsonOption = False,
 ) -> None:
     """List artists that may be one, likeliest first, or decide on pairs of the list.
 
@@ -97,7 +95,7 @@ def review(
 
 
 @app.command()
-def content(home: HomeOption = None, json: Json = False) -> None:
+def content(home: HomeOption = None, json: JsonOption = False) -> None:
     """Compute content neighbours and publish the content view; the learner takes it over."""
     from batch.catalogue.resettle import alone
     from batch.content.build import build
@@ -124,7 +122,7 @@ def content(home: HomeOption = None, json: Json = False) -> None:
 @app.command()
 def experiment(
     file: Annotated[Path, typer.Option(help="Folder of the HetRec tables (hetrec_*.parquet).")],
-    json: Json = False,
+    json: JsonOption = False,
 ) -> None:
     """Does knowing the tags help? HetRec: leave-one-out, and artists nobody has played. No servers.
 

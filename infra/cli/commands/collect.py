@@ -15,6 +15,7 @@ from rich.table import Table
 from batch.collectors.run import APIS, FILES, Outcome, Request
 from batch.collectors.run import collect as run_collect
 from contracts.errors import ConfigurationError
+from infra.cli.options import HomeOption, JsonOption
 from infra.stack.running import running
 
 
@@ -29,8 +30,8 @@ def collect(
     ] = None,
     file: Annotated[Path | None, typer.Option(help="File or folder of a file source.")] = None,
     limit: Annotated[int, typer.Option(help="Artists to look up at most.")] = 200,
-    home: Annotated[Path | None, typer.Option(help="Home of the stack. Default: .segue")] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    home: HomeOption = None,
+    json: JsonOption = False,
 ) -> None:
     """Collect from SOURCE; a run that was interrupted goes on where it stopped.
 

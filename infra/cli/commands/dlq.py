@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json as jsonlib
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,6 +14,7 @@ from contracts import dead_letters
 from contracts.accounts import ADMIN
 from contracts.audit import INSERT, Outcome, entry
 from contracts.errors import ConfigurationError
+from infra.cli.options import HomeOption, JsonOption
 from infra.operations.audit.trail import here
 from infra.operations.database import postgres
 from infra.operations.dead_letters import replay as send
@@ -23,16 +23,13 @@ from infra.stack.running import running
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 app.info.help = "List, show and replay dead letters."
 
-Home = Annotated[Path | None, typer.Option(help="Home of the running stack. Default: .segue")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
 
 @app.command("list")
 def list_letters(
-    home: Home = None,
+    home: HomeOption = None,
     reason: Annotated[str | None, typer.Option(help="Only this reason.")] = None,
     replayed: Annotated[bool, typer.Option(help="Also those replayed already.")] = False,
-    json: Json = False,
+    json: JsonOption = False,
 ) -> None:
     """List dead letters that wait, oldest first."""
     letters = dead_letters.read(running(home).settings, replayed=replayed)
@@ -50,7 +47,7 @@ def list_letters(
 
 
 @app.command()
-def show(letter: str, home: Home = None) -> None:
+def show(letter: str, home: HomeOption = None) -> None:
     """Print one dead letter whole, as JSON."""
     found = _find(dead_letters.read(running(home).settings, replayed=True), [letter])
     typer.echo(jsonlib.dumps(dead_letters.as_json(found[0]), indent=2, ensure_ascii=False))
@@ -59,10 +56,10 @@ def show(letter: str, home: Home = None) -> None:
 @app.command()
 def replay(
     letters: Annotated[list[str] | None, typer.Argument(help="Ids; none with --all.")] = None,
-    home: Home = None,
+    home: HomeOption = None,
     every: Annotated[bool, typer.Option("--all", help="All that wait.")] = False,
     reason: Annotated[str | None, typer.Option(help="All that wait with this reason.")] = None,
-    json: Json = False,
+    json: JsonOption = False,
 ) -> None:
     """Send dead letters once more; exit 1 if one failed again."""
     stack = running(home)

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from pathlib import Path
-from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from contracts.settings import Settings
+from infra.cli.options import HomeOption, JsonOption
 from infra.stack.checks import FAIL, OK, WARN, Finding, everything
 
 _STYLE = {OK: "green", WARN: "yellow", FAIL: "bold red"}
 
 
 def doctor(
-    home: Annotated[Path | None, typer.Option(help="Folder of the stack.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Check Python, packages, servers, home, ports and the running stack; exit 1 if one fails."""
     settings = Settings.from_env()

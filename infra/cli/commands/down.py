@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import signal
 import time
-from pathlib import Path
-from typing import Annotated
 
-import typer
 from rich.console import Console
 
 from contracts.errors import Retryable
 from contracts.settings import Settings
+from infra.cli.options import HomeOption, JsonOption
 from infra.stack.home import Home, StackRecord, end_leftovers
 from infra.stack.supervisor import DRAIN
 
@@ -21,8 +19,8 @@ _PATIENCE = DRAIN + 60.0
 
 
 def down(
-    home: Annotated[Path | None, typer.Option(help="Folder of the stack.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Stop the stack of a home in order; nothing is lost, and nothing runs afterwards."""
     place = Home(home or Settings.from_env().home)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -11,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from infra.cli.options import HomeOption, JsonOption
 from infra.operations import duplicates as store
 from infra.stack.running import running
 
@@ -20,8 +20,8 @@ def duplicates(
     unmerge: Annotated[
         str | None, typer.Option(metavar="ID", help="Let this play stand for itself, for good.")
     ] = None,
-    home: Annotated[Path | None, typer.Option(help="Home of the stack. Default: .segue")] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    home: HomeOption = None,
+    json: JsonOption = False,
 ) -> None:
     """Show the plays of USER that are counted as part of another, and why."""
     dsn = running(home).settings.postgres_dsn

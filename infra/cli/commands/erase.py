@@ -14,6 +14,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn
 
 from contracts.accounts import ADMIN
 from contracts.errors import ConfigurationError
+from infra.cli.options import HomeOption, JsonOption
 from infra.operations.audit.trail import here
 from infra.operations.database import connected
 from infra.operations.erasure import requests
@@ -24,9 +25,9 @@ from infra.stack.running import running
 def erase(
     user: Annotated[str | None, typer.Argument(help="The listener; none with --pending.")] = None,
     pending: Annotated[bool, typer.Option(help="Work off what was asked for by others.")] = False,
-    home: Annotated[Path | None, typer.Option(help="Home of the stack. Default: .segue")] = None,
+    home: HomeOption = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether it is meant.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    json: JsonOption = False,
 ) -> None:
     """Forget a listener: account, plays, features, lake, warehouses, model; exit 2 if it must wait.
 

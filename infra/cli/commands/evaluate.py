@@ -19,6 +19,7 @@ from rich.progress import (
 from rich.table import Table
 
 from contracts.errors import ConfigurationError
+from infra.cli.options import JsonOption
 
 Column = Annotated[str | None, typer.Option(help="Name of the column. Default: detected.")]
 _PARTS = {
@@ -55,7 +56,7 @@ def evaluate(
         int,
         typer.Option(help="Evaluate from this many random starts; report mean and spread.", min=1),
     ] = 1,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    json: JsonOption = False,
 ) -> None:
     """Predict every play before learning it, and report how often that was right.
 

@@ -14,13 +14,12 @@ from rich.console import Console
 from rich.table import Table
 
 from contracts.errors import ConfigurationError, StoreUnavailable
+from infra.cli.options import HomeOption, JsonOption
 from infra.stack.running import running
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 app.info.help = "Define, start, end and read experiments on the lists."
 
-Home = Annotated[Path | None, typer.Option(help="Home of the running stack. Default: .segue")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Key = Annotated[str, typer.Argument(help="Key of the experiment.")]
 
 
@@ -43,7 +42,7 @@ def create(
     layer: Annotated[str, typer.Option(help="One experiment runs in a layer.")] = "lists",
     share: Annotated[float, typer.Option(help="Share of all listeners.")] = 1.0,
     file: Annotated[Path | None, typer.Option(help="The whole definition as JSON.")] = None,
-    home: Home = None,
+    home: HomeOption = None,
 ) -> None:
     """Define an experiment; it runs once it is started, and cannot be edited."""
     if file is not None:
@@ -70,7 +69,7 @@ def clone(
     key: Key,
     new_key: Annotated[str, typer.Argument(help="Key of the new experiment.")],
     days: Annotated[int, typer.Option(min=1, help="Days until its planned end.")] = 14,
-    home: Home = None,
+    home: HomeOption = None,
 ) -> None:
     """Define an experiment like another; its listeners are in the same arms as there."""
     found = _call(home, "GET", f"/{key}")["experiment"]["definition"]
@@ -81,21 +80,21 @@ def clone(
 
 
 @app.command()
-def start(key: Key, home: Home = None) -> None:
+def start(key: Key, home: HomeOption = None) -> None:
     """Start a draft; every API process takes it up within five seconds."""
     _call(home, "POST", f"/{key}/start")
     typer.echo(f"Experiment {key} runs.")
 
 
 @app.command()
-def stop(key: Key, home: Home = None) -> None:
+def stop(key: Key, home: HomeOption = None) -> None:
     """End a running experiment; every listener gets the usual lists again."""
     _call(home, "POST", f"/{key}/stop")
     typer.echo(f"Experiment {key} has ended.")
 
 
 @app.command("list")
-def list_(home: Home = None, as_json: Json = False) -> None:
+def list_(home: HomeOption = None, as_json: JsonOption = False) -> None:
     """List experiments: those that run first, then the newest."""
     found = _call(home, "GET", "")["experiments"]
     if as_json:
@@ -111,7 +110,7 @@ def list_(home: Home = None, as_json: Json = False) -> None:
 
 
 @app.command()
-def show(key: Key, home: Home = None, as_json: Json = False) -> None:
+def show(key: Key, home: HomeOption = None, as_json: JsonOption = False) -> None:
     """Show an experiment and what the newest nightly run says of it."""
     found = _call(home, "GET", f"/{key}")
     if as_json:
@@ -138,7 +137,7 @@ def size(
     change: Annotated[float, typer.Option(help="Per cent of change to be seen.")] = 2.0,
     arms: Annotated[int, typer.Option(min=2, help="Arms, the control included.")] = 2,
     power: Annotated[float, typer.Option(help="Probability of seeing it.")] = 0.8,
-    home: Home = None,
+    home: HomeOption = None,
 ) -> None:
     """Say how many listeners an experiment needs, by what the warehouse knows."""
     from batch import warehouse
@@ -154,8 +153,8 @@ def replay(
     policy: Annotated[
         str, typer.Option(help="explore:SHARE: the ranker with this share of exploration.")
     ] = "explore:0",
-    home: Home = None,
-    as_json: Json = False,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Estimate from the log what other lists would have earned; exit 1 if the log is too small."""
     from batch import warehouse

@@ -19,6 +19,7 @@ from contracts.audit import INSERT, entry
 from contracts.errors import ConfigurationError
 from contracts.settings import Settings
 from contracts.suspects import PATTERNS
+from infra.cli.options import HomeOption, JsonOption
 from infra.flink import environment
 from infra.flink.rest import Rest
 from infra.operations import suspects as operations
@@ -30,9 +31,6 @@ from infra.stack.running import running
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 app.info.help = "Windows and patterns on the play log: install, status, savepoint, stop."
 
-Home = Annotated[Path | None, typer.Option(help="Home of the running stack. Default: .segue")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
 
 @app.command()
 def install() -> None:
@@ -42,7 +40,7 @@ def install() -> None:
 
 
 @app.command()
-def status(home: Home = None, json: Json = False) -> None:
+def status(home: HomeOption = None, json: JsonOption = False) -> None:
     """Show the job, its tasks and its newest checkpoint; exit 1 unless all tasks run."""
     settings = _settings(home)
     job = Rest(settings.flink).job()
@@ -66,13 +64,13 @@ def status(home: Home = None, json: Json = False) -> None:
 
 
 @app.command()
-def savepoint(home: Home = None) -> None:
+def savepoint(home: HomeOption = None) -> None:
     """Write the job's state to a savepoint while it goes on."""
     typer.echo(_rest(home).savepoint(stop=False))
 
 
 @app.command()
-def stop(home: Home = None) -> None:
+def stop(home: HomeOption = None) -> None:
     """Write a savepoint and end the job; segue up --flink goes on from there."""
     typer.echo(_rest(home).savepoint(stop=True))
 
@@ -81,8 +79,8 @@ def stop(home: Home = None) -> None:
 def backfill(
     begin: Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="First day.")],
     end: Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="Last day.")],
-    home: Home = None,
-    json: Json = False,
+    home: HomeOption = None,
+    json: JsonOption = False,
 ) -> None:
     """Count days again from the lake, late plays too, and publish over the rows of before."""
     from infra.flink.backfill import backfill as count_again  # it needs DuckDB, the others do not
@@ -96,7 +94,7 @@ def backfill(
 
 
 @app.command()
-def suspects(home: Home = None, json: Json = False) -> None:
+def suspects(home: HomeOption = None, json: JsonOption = False) -> None:
     """List listeners whose plays no person produces: the model leaves them out."""
     held = operations.read(running(home).settings)
     found = {user: held.findings(user) for user in held}
@@ -114,7 +112,7 @@ def suspects(home: Home = None, json: Json = False) -> None:
 
 
 @app.command()
-def release(listener: str, home: Home = None) -> None:
+def release(listener: str, home: HomeOption = None) -> None:
     """Release a listener from everything found up to now; what is found later counts again."""
     settings = running(home).settings
     with postgres(settings.postgres_dsn) as connection:

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from contracts.errors import ConfigurationError
 from contracts.settings import Settings
+from infra.cli.options import HomeOption, JsonOption
 from infra.operations.imports.rows import Options
 from infra.operations.imports.run import ImportReport, Request, run
 from infra.operations.imports.table import USUAL
@@ -40,8 +41,8 @@ def import_history(
     rejects: Annotated[
         bool, typer.Option("--rejects", help="FILE holds what an earlier import refused.")
     ] = False,
-    home: Annotated[Path | None, typer.Option(help="Home of the stack. Default: .segue")] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    home: HomeOption = None,
+    json: JsonOption = False,
 ) -> None:
     """Import FILE through the API; one that was interrupted goes on where it stood.
 

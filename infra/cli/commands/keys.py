@@ -7,7 +7,6 @@ import re
 import secrets
 import sys
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -29,6 +28,7 @@ from contracts.accounts import (
 from contracts.audit import INSERT, entry
 from contracts.errors import ConfigurationError, InvalidEvent
 from contracts.listeners import check_new_listener, listener_name
+from infra.cli.options import HomeOption, JsonOption
 from infra.operations.audit.trail import here
 from infra.operations.database import Connection, connected
 
@@ -38,8 +38,6 @@ _ID_FORM = re.compile(r"[0-9a-fA-F]{6,64}")
 _SHORTEST_PASSWORD = 10
 
 app = typer.Typer(help=__doc__, add_completion=False, no_args_is_help=True)
-Home = Annotated[Path | None, typer.Option(help="Home of the stack. Default: .segue")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command()
@@ -51,8 +49,8 @@ def create(
     scrobbler: Annotated[
         bool, typer.Option(help="Also for players that hash the password (Last.fm, VLC, mpd).")
     ] = False,
-    home: Home = None,
-    as_json: AsJson = False,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Create a token and print it: it cannot be shown again."""
     from api.lastfm.sessions import md5  # the whole API with it: not for `--help` and `list`
@@ -94,8 +92,8 @@ def create(
 @app.command("list")
 def list_(
     user: Annotated[str | None, typer.Argument(help="Only this account's.")] = None,
-    home: Home = None,
-    as_json: AsJson = False,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """List tokens by id; the tokens themselves are not kept anywhere."""
     with connected(home) as connection:
@@ -126,8 +124,8 @@ def list_(
 @app.command()
 def revoke(
     key: Annotated[str, typer.Argument(help="Id from `segue keys list`, or the token itself.")],
-    home: Home = None,
-    as_json: AsJson = False,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Revoke a token and the sessions made with it, at once on every API worker."""
     with connected(home) as connection:
@@ -146,8 +144,8 @@ def revoke(
 def roles(
     key: Annotated[str, typer.Argument(help="Id from `segue keys list`, or the token itself.")],
     role: Annotated[list[str], typer.Option(help=", ".join(ROLES))],
-    home: Home = None,
-    as_json: AsJson = False,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Give a token other roles, at once on every API worker; its sessions are revoked."""
     wanted = _known_roles(role)
@@ -166,7 +164,7 @@ def roles(
 def password(
     user: Annotated[str, typer.Argument(help="The account; it must exist.")],
     remove: Annotated[bool, typer.Option("--remove", help="Allow no password any more.")] = False,
-    home: Home = None,
+    home: HomeOption = None,
 ) -> None:
     """Set the password of an account, typed twice or read from standard input.
 

@@ -14,11 +14,10 @@ from rich.table import Table
 from batch.lake import Lake, Snapshot
 from contracts.errors import ConfigurationError, StoreUnavailable
 from contracts.lake import TABLES
+from infra.cli.options import HomeOption, JsonOption
 from infra.stack.running import settings_of
 
 app = typer.Typer(help=__doc__, add_completion=False, no_args_is_help=True)
-Home = Annotated[Path | None, typer.Option(help="Folder of the deployment.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Name = Annotated[str, typer.Option("--table", help=f"One of: {', '.join(TABLES)}.")]
 AsOf = Annotated[
     str | None, typer.Option(help="A version number, or a time such as 2025-03-03T04:00 (UTC).")
@@ -29,8 +28,8 @@ AsOf = Annotated[
 def history(
     table: Name = "plays",
     limit: Annotated[int, typer.Option(min=1, help="Newest commits to show.")] = 20,
-    home: Home = None,
-    as_json: AsJson = False,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """List the commits of a table, newest first."""
     commits = _lake(home, table).history(limit)
@@ -64,8 +63,8 @@ def show(
             formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M"], help="Fail unless it is younger (UTC)."
         ),
     ] = None,
-    home: Home = None,
-    as_json: AsJson = False,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Count the rows of a version, the newest by default."""
     snapshot = _snapshot(_lake(home, table), as_of)
@@ -95,7 +94,7 @@ def export(
     output: Annotated[Path, typer.Argument(help="Parquet file to write.")],
     table: Name = "plays",
     as_of: AsOf = None,
-    home: Home = None,
+    home: HomeOption = None,
 ) -> None:
     """Write a version of a table, as it was, into one Parquet file."""
     if not output.parent.is_dir():

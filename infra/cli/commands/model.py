@@ -11,15 +11,14 @@ from rich.console import Console
 from rich.table import Table
 
 from contracts import generations as models
+from infra.cli.options import HomeOption, JsonOption
 from infra.stack.running import settings_of
 
 app = typer.Typer(help=__doc__, add_completion=False, no_args_is_help=True)
-Home = Annotated[Path | None, typer.Option(help="Folder of the deployment.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command("list")
-def list_(home: Home = None, as_json: AsJson = False) -> None:
+def list_(home: HomeOption = None, as_json: JsonOption = False) -> None:
     """List the generations that are kept, newest first."""
     found = models.generations(_folder(home))
     if as_json:
@@ -49,15 +48,15 @@ def list_(home: Home = None, as_json: AsJson = False) -> None:
 @app.command()
 def promote(
     generation: Annotated[int, typer.Argument(help="Number of the generation.")],
-    home: Home = None,
-    as_json: AsJson = False,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Put a generation into service; the learner takes it over within seconds."""
     _say(models.promote(_folder(home), generation), as_json)
 
 
 @app.command()
-def rollback(home: Home = None, as_json: AsJson = False) -> None:
+def rollback(home: HomeOption = None, as_json: JsonOption = False) -> None:
     """Put the generation before the one in service back into service."""
     _say(models.roll_back(_folder(home)), as_json)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from datetime import datetime
-from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -13,6 +12,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from infra.cli.options import HomeOption
 from infra.stack.running import settings_of
 
 
@@ -31,7 +31,7 @@ def nightly(
         str | None,
         typer.Option(help="Stop after this step; the next call goes on from there."),
     ] = None,
-    home: Annotated[Path | None, typer.Option(help="Folder of the deployment.")] = None,
+    home: HomeOption = None,
     json: Annotated[bool, typer.Option("--json", help="Print the run record.")] = False,
 ) -> None:
     """Check what landed, build the warehouse, publish the reports."""

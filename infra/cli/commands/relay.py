@@ -22,13 +22,12 @@ from contracts.audit import INSERT, entry
 from contracts.errors import ConfigurationError
 from contracts.listeners import listener_name
 from contracts.relays import LONGEST_SECRET, SERVICES, Relay
+from infra.cli.options import HomeOption, JsonOption
 from infra.operations.audit.trail import here
 from infra.operations.database import Connection, connected
 from infra.stack.running import running
 
 app = typer.Typer(help=__doc__, add_completion=False, no_args_is_help=True)
-Home = Annotated[Path | None, typer.Option(help="Home of the stack. Default: .segue")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 User = Annotated[str, typer.Argument(help="The listener.")]
 Service = Annotated[str, typer.Argument(help=" or ".join(SERVICES))]
 _REFUSED = """
@@ -46,7 +45,7 @@ def add(
     secret_file: Annotated[
         Path | None, typer.Option(help="File with the user token or the session key.")
     ] = None,
-    home: Home = None,
+    home: HomeOption = None,
 ) -> None:
     """Send the plays of a listener on from now on, or give a relay another secret."""
     _check(service)
@@ -69,19 +68,19 @@ def add(
 
 
 @app.command()
-def pause(user: User, service: Service, home: Home = None) -> None:
+def pause(user: User, service: Service, home: HomeOption = None) -> None:
     """Keep plays in the queue until the relay is resumed."""
     _change(home, "relay.pause", relays.SET_STATE, user, service, "paused")
 
 
 @app.command()
-def resume(user: User, service: Service, home: Home = None) -> None:
+def resume(user: User, service: Service, home: HomeOption = None) -> None:
     """Let a paused relay go on with what waits."""
     _change(home, "relay.resume", relays.SET_STATE, user, service, "active")
 
 
 @app.command()
-def remove(user: User, service: Service, home: Home = None) -> None:
+def remove(user: User, service: Service, home: HomeOption = None) -> None:
     """Forget the secret and the queue of a relay."""
     _change(home, "relay.remove", relays.REMOVE, user, service, "")
 
@@ -89,8 +88,8 @@ def remove(user: User, service: Service, home: Home = None) -> None:
 @app.command("list")
 def list_(
     user: Annotated[str | None, typer.Argument(help="Only this listener's.")] = None,
-    home: Home = None,
-    as_json: AsJson = False,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Show the relays with their state and queue."""
     _show(home, user, as_json)
@@ -102,8 +101,8 @@ def status(
     refused: Annotated[
         bool, typer.Option("--refused", help="Show the plays a service will never take, and why.")
     ] = False,
-    home: Home = None,
-    as_json: AsJson = False,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Show how far each relay is, and what keeps it; exit code 1 if one is stopped."""
     if refused:

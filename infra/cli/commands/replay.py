@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from contracts.errors import ConfigurationError
+from infra.cli.options import HomeOption, JsonOption
 from infra.operations import interactions
 from infra.operations.replay.run import Outcome, collection_name
 from infra.operations.replay.run import replay as run_replay
@@ -28,8 +29,8 @@ def replay(
     rate: Annotated[str, typer.Option(help="Plays per second, or max.")] = "max",
     warehouse: Annotated[bool, typer.Option(help="Also build fct_plays and count it.")] = True,
     timeout: Annotated[float, typer.Option(help="Seconds to wait for the stack.")] = 300.0,
-    home: Annotated[Path | None, typer.Option(help="Home of the stack. Default: .segue")] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    home: HomeOption = None,
+    json: JsonOption = False,
 ) -> None:
     """Post FILE through the HTTP API and reconcile every store; exit 1 where they differ."""
     console = Console(stderr=True)

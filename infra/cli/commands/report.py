@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.table import Table
 
 from contracts.errors import ConfigurationError
+from contracts.whole_files import write_whole
+from infra.cli.options import HomeOption
 from infra.stack.running import settings_of
 
 
@@ -20,12 +22,12 @@ def report(
         str, typer.Option("--format", "-f", help="html, csv, json or parquet.")
     ] = "json",
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to a file.")] = None,
-    home: Annotated[Path | None, typer.Option(help="Folder of the deployment.")] = None,
+    home: HomeOption = None,
 ) -> None:
     """Print a published report; without a name, list them."""
     # Not at the top: `--help` must not wait for matplotlib.
     from batch.reports import KINDS
-    from batch.reports.publish import published, write_atomically
+    from batch.reports.publish import published
     from batch.reports.render import FORMATS
 
     settings = settings_of(home)
@@ -48,5 +50,5 @@ def report(
         return
     if not output.parent.is_dir():
         raise ConfigurationError(f"cannot write {output}: there is no folder {output.parent}")
-    write_atomically(output, content)
+    write_whole(output, content)
     typer.echo(f"wrote {output}", err=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
@@ -13,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from contracts.snowflake import Snowflake
+from infra.cli.options import HomeOption, JsonOption
 from infra.stack.running import settings_of
 
 app = typer.Typer(
@@ -21,8 +21,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Home = Annotated[Path | None, typer.Option(help="Folder of the deployment.")]
 
 
 def _print(rows: list[dict[str, Any]], json: bool) -> None:
@@ -44,7 +42,7 @@ def _say(word: str) -> None:
 @app.command()
 def apply(
     dry_run: Annotated[bool, typer.Option(help="Print the statements, run none.")] = False,
-    json: Json = False,
+    json: JsonOption = False,
 ) -> None:
     """Create or alter every object the deployment needs; running again changes nothing."""
     from infra.snowflake.apply import apply as run_apply
@@ -68,7 +66,7 @@ def apply(
 
 
 @app.command()
-def check(json: Json = False) -> None:
+def check(json: JsonOption = False) -> None:
     """Ask the account whether everything is as it should be; exit code 1 where something is not."""
     from infra.snowflake.check import check as run_check
 
@@ -79,7 +77,7 @@ def check(json: Json = False) -> None:
 
 
 @app.command()
-def quarantine(json: Json = False) -> None:
+def quarantine(json: JsonOption = False) -> None:
     """List files that could not be loaded, and why."""
     from infra.snowflake.quarantine import listing
 
@@ -90,7 +88,7 @@ def quarantine(json: Json = False) -> None:
 
 
 @app.command()
-def replay(json: Json = False) -> None:
+def replay(json: JsonOption = False) -> None:
     """Load what is in quarantine once more; exit code 1 where something stays there."""
     from infra.snowflake.backfill import what_next
     from infra.snowflake.quarantine import replay as run_replay
@@ -103,7 +101,7 @@ def replay(json: Json = False) -> None:
 
 
 @app.command()
-def backfill(home: Home = None, json: Json = False) -> None:
+def backfill(home: HomeOption = None, json: JsonOption = False) -> None:
     """Land what lies in the lake (stop the sink meanwhile); running again changes nothing."""
     from infra.snowflake.backfill import backfill as run_backfill
     from infra.snowflake.backfill import what_next
@@ -120,7 +118,7 @@ def backfill(home: Home = None, json: Json = False) -> None:
 
 
 @app.command()
-def compare(home: Home = None, json: Json = False) -> None:
+def compare(home: HomeOption = None, json: JsonOption = False) -> None:
     """Hold every mart on DuckDB and on Snowflake side by side; exit code 1 where they differ."""
     from infra.snowflake.compare import compare as run_compare
 

@@ -5,20 +5,21 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from contracts.settings import Settings
+from infra.cli.options import HomeOption, JsonOption
 from infra.stack.home import Home
 from infra.stack.report import Part, parts_of
 
 
 def status(
-    home: Annotated[Path | None, typer.Option(help="Folder of the stack.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Show servers and workers with state, offsets, lag and restarts; exit 1 unless all is well."""
     place = Home(home or Settings.from_env().home)

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -19,6 +18,7 @@ from rich.console import Console
 from contracts.errors import ConfigurationError, Retryable, SegueError
 from contracts.settings import Settings
 from contracts.workers import FLINK
+from infra.cli.options import HomeOption
 from infra.flink import environment
 from infra.stack import banner
 from infra.stack.brokers import BROKERS, default_broker
@@ -32,7 +32,7 @@ from infra.stack.supervisor import Supervisor
 
 
 def up(
-    home: Annotated[Path | None, typer.Option(help="Folder of all data. Default: .segue")] = None,
+    home: HomeOption = None,
     port: Annotated[
         int | None, typer.Option(help="Of the HTTP API; 0 takes a free one. Default: 8000")
     ] = None,

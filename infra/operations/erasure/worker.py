@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import logging
-import signal
-import threading
-from types import FrameType
 
 import psycopg
 
 from contracts.errors import SegueError
 from contracts.settings import Settings
+from infra.operations.stopping import stop_on_signal
 
 log = logging.getLogger(__name__)
 _EVERY = 2.0
@@ -19,13 +17,7 @@ _WAITING = "select exists (select 1 from erasures where state <> 'done')"
 
 def run(settings: Settings) -> int:
     """Look for requests every two seconds until SIGTERM; return the exit code."""
-    stopping = threading.Event()
-
-    def on_signal(_signum: int, _frame: FrameType | None) -> None:
-        stopping.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, on_signal)
+    stopping = stop_on_signal()
     while not stopping.wait(_EVERY):
         try:
             if _anything_waits(settings):

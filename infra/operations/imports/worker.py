@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-import signal
 import threading
 import time
-from types import FrameType
 
 import psycopg
 
@@ -18,6 +16,7 @@ from infra.operations.imports.rows import Options
 from infra.operations.imports.run import Progress, Request, UnknownFormat
 from infra.operations.imports.run import run as import_file
 from infra.operations.imports.uploads import Connection, Upload
+from infra.operations.stopping import stop_on_signal
 
 log = logging.getLogger(__name__)
 _EVERY = 1.0
@@ -32,13 +31,7 @@ class Stopping(SegueError):
 
 def run(settings: Settings) -> int:
     """Look for uploads every second until SIGTERM; return the exit code."""
-    stopping = threading.Event()
-
-    def on_signal(_signum: int, _frame: FrameType | None) -> None:
-        stopping.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, on_signal)
+    stopping = stop_on_signal()
     swept = False
     while not stopping.wait(_EVERY):
         try:

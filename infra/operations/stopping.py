@@ -1,0 +1,14 @@
+"""How a worker without a consumer loop is told to stop."""
+
+from __future__ import annotations
+
+import signal
+import threading
+
+
+def stop_on_signal() -> threading.Event:
+    """Return an event that SIGTERM and SIGINT set; call from the main thread."""
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    return stopping
