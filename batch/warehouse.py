@@ -204,18 +204,13 @@ def build(
     ConfigurationError
         The project or profile cannot be read.
     """
-    # Unit tests check the rules, not the data: they belong to the workshop (test_rules).
+    # Unit tests check the rules, not the data: they belong to the workshop.
     arguments = ["build", "--exclude-resource-type", "unit_test"]
     if full_refresh:
         arguments.append("--full-refresh")
     if select:
         arguments += ["--select", select]
     return _dbt(settings, arguments, progress)
-
-
-def test_rules(settings: Settings) -> Build:
-    """Run dbt's unit tests; the tables must have been built once, since dbt asks them for types."""
-    return _dbt(settings, ["test", "--select", "test_type:unit"])
 
 
 def _dbt(

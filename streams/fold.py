@@ -1,8 +1,8 @@
 """What a listener's blob becomes when plays and feedback are folded into it.
 
 :func:`pack_plays` and :func:`pack_feedback` turn decoded messages into the arguments of the Lua
-scripts beside this file, which do the folding inside Redis. :func:`reference_fold` and
-:func:`reference_feedback` say the same thing in plain Python; tests hold the scripts to them.
+scripts beside this file, which do the folding inside Redis. ``tests/streams/reference.py`` does the
+same in plain Python; tests compare the two.
 """
 
 from __future__ import annotations
@@ -13,11 +13,8 @@ from typing import NamedTuple
 
 from contracts.events import Feedback, Submission
 from contracts.features import (
-    EMPTY,
     FLAG_SKIPPED,
-    HEADER_BYTES,
     PLAY_BYTES,
-    WINDOW,
 )
 from contracts.ids import track_key
 from contracts.plays import UNKNOWN, heard
@@ -89,33 +86,3 @@ def pack_feedback(messages: Iterable[Feedback]) -> dict[str, bytes]:
         key = track_key(message.artist, message.title)
         found.setdefault(message.user_id, []).append(_OPERATION(_EFFECT[message.kind], key))
     return {user: b"".join(operations) for user, operations in found.items()}
-
-
-def reference_fold(blob: bytes | None, run: bytes) -> bytes:
-    """Return the blob after folding packed plays into it: the oracle of ``fold.lua``.
-
-    The window is the newest ``WINDOW`` of the union, so the result depends on the set of plays
-    alone: folding is commutative, associative and idempotent.
-    """
-    blob = EMPTY if blob is None else blob
-    split = HEADER_BYTES + 8 * int.from_bytes(blob[2:4], "big")
-    union: dict[bytes, bytes] = {}
-    for packed in (blob[split:], run):
-        for at in range(0, len(packed), PLAY_BYTES):
-            play = packed[at : at + PLAY_BYTES]
-            identity = play[:_IDENTITY]
-            union[identity] = _better(union.get(identity, play), play)
-    return blob[:split] + b"".join(union[i] for i in sorted(union)[-WINDOW:])
-
-
-def reference_feedback(blob: bytes | None, operations: bytes) -> bytes | None:
-    """Return the blob after feedback (``None``: nothing left to keep): oracle of the script."""
-    blob = EMPTY if blob is None else blob
-    split = HEADER_BYTES + 8 * int.from_bytes(blob[2:4], "big")
-    hidden, plays = [blob[i : i + 8] for i in range(HEADER_BYTES, split, 8)], blob[split:]
-    for at in range(0, len(operations), 9):
-        what, track = operations[at : at + 1], operations[at + 1 : at + 9]
-        hidden = [h for h in hidden if h != track] + ([track] if what == b"H" else [])
-        hidden = hidden[-MAX_HIDDEN:]
-    result = EMPTY[:2] + len(hidden).to_bytes(2, "big") + b"".join(hidden) + plays
-    return None if result == EMPTY else result

@@ -25,8 +25,9 @@ from infra.stack.process import Process, python, wait_until
 from infra.stack.progress import wait_applied
 from infra.stack.server import Server
 from infra.stack.tansu import Tansu
-from streams.fold import pack_plays, reference_fold
+from streams.fold import pack_plays
 from tests.streams.plays import submission
+from tests.streams.reference import reference_fold
 
 
 @dataclass

@@ -22,8 +22,9 @@ from infra.stack.valkey import Valkey
 from streams.decode import Batch, Decoder, Record
 from streams.errors import PositionLost
 from streams.feature_store import Applied, FeatureStore
-from streams.fold import pack_feedback, pack_plays, reference_feedback, reference_fold
+from streams.fold import pack_feedback, pack_plays
 from tests.streams.plays import play, submission
+from tests.streams.reference import reference_feedback, reference_fold
 
 pytestmark = pytest.mark.integration
 KEYS = Keys("folding", 1)

@@ -18,10 +18,11 @@ from infra.stack.server import Server
 from infra.stack.valkey import Valkey
 from online_model import ModelDirectory, Recommender
 from streams.decode import Batch
-from streams.fold import pack_plays, reference_fold
+from streams.fold import pack_plays
 from streams.learner import learn
 from tests.integration.streams_kit import Kit, make_kit
 from tests.streams.plays import START
+from tests.streams.reference import reference_fold
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(280)]
 

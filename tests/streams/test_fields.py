@@ -17,10 +17,11 @@ from contracts.impressions import Impression, encode, pack
 from contracts.topics import Topics
 from online_model import ModelConfig, Recommender
 from streams.decode import Batch, Decoder, Record
-from streams.fold import pack_plays, reference_fold
+from streams.fold import pack_plays
 from streams.history_sink import to_told
 from streams.lake_rows import to_table
 from streams.learner import columns, document, learn
+from tests.streams.reference import reference_fold
 
 #: A play of which no two fields are equal.
 PLAY = Play(

@@ -6,9 +6,10 @@ from hypothesis import strategies as st
 from contracts.events import Feedback
 from contracts.features import EMPTY, PLAY_BYTES, WINDOW, Listener
 from contracts.ids import track_key
-from streams.fold import pack_feedback, pack_plays, reference_feedback, reference_fold
+from streams.fold import pack_feedback, pack_plays
 from tests.blobs import pack_play
 from tests.streams.plays import START, submission
+from tests.streams.reference import reference_feedback, reference_fold
 
 
 def test_packing_sorts_by_time_and_drops_repeats() -> None:
