@@ -67,7 +67,6 @@ def listen(stack: RunningStack, token: str, user: str) -> None:
 @pytest.fixture(scope="module")
 def tokens(stack: RunningStack) -> Iterator[dict[str, str]]:
     """Two listeners with the same traces everywhere, the warehouse built from them."""
-    stack.finish_erasures()
     made = {user: stack.token_for(user) for user in (LEAVING, STAYING)}
     for user, token in made.items():
         listen(stack, token, user)
@@ -120,10 +119,16 @@ def export(stack: RunningStack, token: str, user: str) -> dict[str, str]:
         return {name: archive.read(name).decode() for name in archive.namelist()}
 
 
+@pytest.fixture(scope="module")
+def exported(stack: RunningStack, tokens: dict[str, str], before: Any) -> dict[str, str]:
+    """The export of the listener who leaves, asked for before that."""
+    return export(stack, tokens[LEAVING], LEAVING)
+
+
 def test_an_export_holds_everything_but_secrets(
-    stack: RunningStack, tokens: dict[str, str], before: Any
+    tokens: dict[str, str], exported: dict[str, str]
 ) -> None:
-    members = export(stack, tokens[LEAVING], LEAVING)
+    members = exported
     lines = {name: text.splitlines() for name, text in members.items()}
     assert len(lines["plays.csv"]) == 41
     plays = [json.loads(line) for line in lines["postgres/plays.jsonl"]]
@@ -159,8 +164,11 @@ def test_only_the_listener_and_administrators_export_and_erase(
 
 
 @pytest.fixture(scope="module")
-def status(stack: RunningStack, tokens: dict[str, str], before: Any) -> dict[str, Any]:
+def status(
+    stack: RunningStack, tokens: dict[str, str], before: Any, exported: Any
+) -> dict[str, Any]:
     """The listener asks to be erased, and what was asked for is done."""
+    stack.finish_erasures()
     answer = httpx.delete(f"{stack.api}/v1/users/{LEAVING}", headers=headers(tokens[LEAVING]))
     assert answer.status_code == 202, answer.text
     assert answer.headers["location"] == f"/v1/erasures/{answer.json()['id']}"
