@@ -47,14 +47,22 @@ $(STAMP): infra/requirements/dev.lock infra/requirements/installer.lock pyprojec
 demo: install
 	@$(BIN)/segue up --simulate 5
 
-# One more than there are processors: a test of servers mostly waits. In the order of the files,
-# because tests of one file share a stack and its data; unit tests run in random order.
+# Tests run in random order, files and tests within a file: pytest prints the seed.
+# `make test PYTHONHASHSEED=... PYTEST_ADDOPTS=--randomly-seed=...` repeats a run.
+ifndef PYTHONHASHSEED
+PYTHONHASHSEED := $(shell od -An -N2 -tu2 /dev/urandom | tr -d ' ')
+endif
+export PYTHONHASHSEED
+
+# One more than there are processors: a test of servers mostly waits. Tests of one file share a stack.
 WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
 test: install
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --randomly-dont-reorganize --durations 40
+	@echo "PYTHONHASHSEED=$$PYTHONHASHSEED"
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations 40
 
 UNIT := -m "not integration and not kafka and not slow and not airflow"
 unit: install
+	@echo "PYTHONHASHSEED=$$PYTHONHASHSEED"
 	@$(BIN)/python -m pytest $(UNIT)
 
 # Environments beside .venv, filled from the same lock. A Python that is not here is named, not fetched.
