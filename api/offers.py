@@ -28,16 +28,14 @@ class Offers(PolledProducer):
         Messages that were not taken or not acknowledged.
     """
 
-    def __init__(
-        self, bootstrap: str, *, linger_ms: float = LINGER_MS, delivery_ms: int = DELIVERY_MS
-    ) -> None:
+    def __init__(self, bootstrap: str, *, delivery_ms: int = DELIVERY_MS) -> None:
         super().__init__(
             bootstrap,
             "impressions",
             tick_seconds=TICK_SECONDS,
             delivery_ms=delivery_ms,
             settings={
-                "linger.ms": linger_ms,
+                "linger.ms": LINGER_MS,
                 "queue.buffering.max.kbytes": MOST_WAITING_KB,
                 "delivery.report.only.error": True,
             },

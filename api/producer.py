@@ -69,8 +69,6 @@ class _Batch:
         if error is not None:
             self.error = error
             self.failed = True
-        else:
-            self.owner.acked_at = time.monotonic()
         self.drop(1)
 
     def refuse(self, count: int, error: Exception) -> None:
@@ -115,23 +113,19 @@ class PlayLog(PolledProducer):
         Of values that are not acknowledged yet.
     refused
         Requests refused because too much was waiting.
-    acked_at, failed_at
-        ``time.monotonic()`` of the last acknowledgement and of the last failure.
     handovers
         How often messages were handed to the library; what goes in one goes in one batch a
         partition.
     """
 
-    def __init__(
-        self, bootstrap: str, *, linger_ms: float = LINGER_MS, delivery_ms: int = DELIVERY_MS
-    ) -> None:
+    def __init__(self, bootstrap: str, *, delivery_ms: int = DELIVERY_MS) -> None:
         super().__init__(
             bootstrap,
             "plays",
             tick_seconds=TICK_SECONDS,
             delivery_ms=delivery_ms,
             settings={
-                "linger.ms": linger_ms,
+                "linger.ms": LINGER_MS,
                 "queue.buffering.max.kbytes": 2 * MAX_IN_FLIGHT_BYTES // 1024,
             },
         )
@@ -145,8 +139,6 @@ class PlayLog(PolledProducer):
         self.handovers = 0
         self.in_flight_bytes = 0
         self.refused = 0
-        self.acked_at = 0.0
-        self.failed_at = 0.0
 
     async def append(self, records: Sequence[LogRecord]) -> None:
         """Append messages; return once the broker has acknowledged all of them.
@@ -242,7 +234,6 @@ class PlayLog(PolledProducer):
         if not batch.failed:
             self.on_acked()
         else:
-            self.failed_at = time.monotonic()
             if batch.error is not None and batch.error.fatal():
                 self._fatal = True
 

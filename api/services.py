@@ -21,7 +21,7 @@ from api.offers import Offers
 from api.passwords import PasswordChecks
 from api.plays.records import PlayRecords
 from api.pools import account_pool, reading_pool
-from api.producer import LINGER_MS, PlayLog
+from api.producer import PlayLog
 from api.revocations import Revocations
 from api.serving.arms import Arms
 from api.serving.desk import Desk
@@ -46,12 +46,12 @@ class Services:
     down keeps the process from starting: it says so at ``/readyz`` and answers what it can.
     """
 
-    def __init__(self, settings: Settings, *, linger_ms: float = LINGER_MS) -> None:
+    def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.topics = Topics(settings.namespace)
         self.keys = Keys(settings.namespace, settings.partitions)
         self.metrics = Metrics()
-        self.log = PlayLog(settings.kafka, linger_ms=linger_ms)
+        self.log = PlayLog(settings.kafka)
         self.impressions = Offers(settings.kafka)
         self.records = PlayRecords(self.topics, settings.partitions)
         self.pool = reading_pool(settings)

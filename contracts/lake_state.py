@@ -60,7 +60,7 @@ def tables(folder: Path) -> list[LakeTable]:
     return [_table(path) for path in found]
 
 
-def versions(path: Path, limit: int = MOST_VERSIONS) -> list[LakeVersion]:
+def versions(path: Path) -> list[LakeVersion]:
     """Return the newest commits of a table, the newest first."""
     from deltalake import DeltaTable
 
@@ -72,7 +72,7 @@ def versions(path: Path, limit: int = MOST_VERSIONS) -> list[LakeVersion]:
             rows=int((entry.get("operationMetrics") or {}).get("num_added_rows", 0)),
             files=_files(entry.get("operationMetrics") or {}),
         )
-        for entry in DeltaTable(str(path)).history(limit)
+        for entry in DeltaTable(str(path)).history(MOST_VERSIONS)
     ]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_aft
 from batch.collectors.archive import Archive, ArchivedAnswer
 from batch.collectors.cache import Cache, Cached
 from batch.collectors.errors import SourceRefused, SourceUnavailable
-from batch.collectors.pace import Clock, Pace, Sleep
+from batch.collectors.pace import Pace
 from batch.collectors.policy import retry_after
 from batch.collectors.source import Outcome, Source
 from batch.collectors.tally import Tally, count
@@ -25,16 +24,6 @@ from contracts.breaker import Breaker
 from contracts.retries import Backoff, TryAgain, error_of
 
 _LOG = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class Wall:
-    """Time and chance, so that tests can hold both still."""
-
-    monotonic: Clock = time.monotonic
-    epoch: Clock = time.time
-    sleep: Sleep = asyncio.sleep
-    rng: random.Random = field(default_factory=random.Random)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,20 +53,15 @@ class Fetcher:
         archive: Archive,
         *,
         cache: Cache | None = None,
-        tally: Tally | None = None,
-        wall: Wall | None = None,
     ) -> None:
         self.source = source
         self.archive = archive
-        self.tally = tally if tally is not None else Tally()
+        self.tally = Tally()
         self._cache = cache
-        self._wall = wall or Wall()
         policy = source.policy
-        self._pace = Pace(policy.rate, self._wall.monotonic, self._wall.sleep)
-        self._breaker = Breaker(
-            policy.breaker_rest, after=policy.breaker_after, clock=self._wall.monotonic
-        )
-        self._pauses = Backoff(policy.first_wait, policy.longest_wait, rng=self._wall.rng)
+        self._pace = Pace(policy.rate, time.monotonic)
+        self._breaker = Breaker(policy.breaker_rest, after=policy.breaker_after)
+        self._pauses = Backoff(policy.first_wait, policy.longest_wait)
         self._room = asyncio.Semaphore(policy.concurrency)
         self._http = httpx.AsyncClient(
             headers={"user-agent": "segue/0.1", "accept": "application/json", **source.headers},
@@ -107,7 +91,7 @@ class Fetcher:
         asked = dict(params)
         question = f"{path}?{urlencode(sorted(asked.items()))}"
         held = self._cache.get(question) if self._cache else None
-        if held is not None and held.fresh_until > self._wall.epoch():
+        if held is not None and held.fresh_until > time.time():
             self.tally.fresh += 1
             return self._keep(what, path, asked, 304, held.body)
         async with self._room:
@@ -121,7 +105,7 @@ class Fetcher:
             self.tally.unchanged += 1
             return self._keep(what, path, asked, 304, held.body)
         if self._cache is not None:
-            self._cache.put(question, answer.body, answer.headers, self._wall.epoch())
+            self._cache.put(question, answer.body, answer.headers, time.time())
         return self._keep(what, path, asked, answer.status, answer.body)
 
     def _keep(
@@ -132,7 +116,7 @@ class Fetcher:
             path=path,
             params=params,
             status=status,
-            fetched_at=int(self._wall.epoch() * 1000),
+            fetched_at=int(time.time() * 1000),
             body=body.decode("utf-8", "replace"),
         )
 
@@ -147,7 +131,6 @@ class Fetcher:
             retry=retry_if_exception(self._may_try_again),
             stop=stop_after_attempt(policy.attempts),
             wait=self._pauses,
-            sleep=self._wall.sleep,
             before_sleep=self._before_sleep,
             reraise=True,
         )
@@ -229,7 +212,7 @@ class Fetcher:
         if verdict.outcome is Outcome.REFUSED:
             raise SourceRefused(f"{source.name} refuses {path}: {verdict.message}")
         if verdict.outcome is Outcome.RETRY:
-            after = retry_after(headers, self._wall.epoch())
+            after = retry_after(headers, time.time())
             raise TryAgain(verdict.message, verdict.cause, after)
         return _Answer(status, body, headers, verdict.outcome is Outcome.MISSING)
 

@@ -85,9 +85,9 @@ def _number(values: list[int]) -> tuple[Ints, dict[int, int]]:
     return np.array([numbers.setdefault(value, len(numbers)) for value in values]), numbers
 
 
-def leave_one_out(data: Data, seed: int = 0) -> dict[str, Score]:
+def leave_one_out(data: Data) -> dict[str, Score]:
     """Hide one artist of every listener with five or more; rank all artists not heard."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     hidden = np.zeros(len(data.user), bool)
     for user in range(data.n_users):
         own = np.flatnonzero(data.user == user)
@@ -120,13 +120,13 @@ def leave_one_out(data: Data, seed: int = 0) -> dict[str, Score]:
     return {name: _score(make(), heard, truth) for name, make in models.items()}
 
 
-def cold_start(data: Data, seed: int = 0, share: float = 0.1) -> dict[str, Score]:
+def cold_start(data: Data) -> dict[str, Score]:
     """Hide every listen of a tenth of the artists; tag with half of the listeners, test the others.
 
     Each listen of a hidden artist by a listener of the second half is a test: where does that
     artist stand among all hidden artists? Popularity can only be how often an artist was tagged.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     listeners = np.bincount(data.item, minlength=data.n_items)
     gives_tags = rng.random(data.n_users) < 0.5
     taggings = gives_tags[data.tagger]
@@ -134,7 +134,7 @@ def cold_start(data: Data, seed: int = 0, share: float = 0.1) -> dict[str, Score
     tagged = np.diff(weights.indptr) > 0
     fit = np.flatnonzero((listeners >= _FEWEST) & tagged)
     cold = np.zeros(data.n_items, bool)
-    cold[rng.choice(fit, int(share * len(fit)), replace=False)] = True
+    cold[rng.choice(fit, len(fit) // 10, replace=False)] = True
     listens = data.matrix(~cold[data.item])
     test = cold[data.item] & ~gives_tags[data.user]
     users, truth = data.user[test], data.item[test]

@@ -44,7 +44,6 @@ class Vectors:
         weights: npt.NDArray[np.float32],
         n_items: int,
         dimensions: int = 100,
-        seed: int = 0,
     ) -> Vectors:
         """Make vectors.
 
@@ -60,7 +59,7 @@ class Vectors:
         rank = min(dimensions, min(weighted.shape) - 1)
         if rank < 1 or not weighted.nnz:
             return cls(np.zeros((n_items, 1), np.float32), known)
-        start = np.random.default_rng(seed).standard_normal(min(weighted.shape))
+        start = np.random.default_rng(0).standard_normal(min(weighted.shape))
         left, scale, _ = svds(weighted.astype(np.float64), k=rank, v0=start)
         return cls(unit_rows((left * scale).astype(np.float32)), known)
 

@@ -16,6 +16,10 @@ INK = "#1f2933"
 FAINT = "#9aa5b1"
 ACCENT = "#2f6f8f"
 SECOND = "#d98e4a"
+#: Inches.
+_WIDTH = 7.6
+#: Letters of a label.
+_LONGEST = 32
 
 _STYLE: dict[str, Any] = {
     # Text stays text: selectable, sharp, and set in the reader's own sans-serif.
@@ -43,10 +47,10 @@ _STYLE: dict[str, Any] = {
 
 
 @contextmanager
-def drawing(width: float = 7.6, height: float = 3.2) -> Iterator[tuple[Canvas, Any]]:
-    """Open a canvas of ``width`` x ``height`` inches in the house style; yields (canvas, axes)."""
+def drawing(height: float = 3.2) -> Iterator[tuple[Canvas, Any]]:
+    """Open a canvas of this ``height`` in inches in the house style; yields (canvas, axes)."""
     with mpl.rc_context(cast(Any, _STYLE)):
-        canvas = Canvas(figsize=(width, height), layout="constrained")
+        canvas = Canvas(figsize=(_WIDTH, height), layout="constrained")
         axes = canvas.subplots()
         numbered(axes.xaxis)
         numbered(axes.yaxis)
@@ -143,5 +147,5 @@ def bars(labels: Sequence[str], values: Sequence[float], *, axis: str, title: st
         return to_svg(canvas)
 
 
-def _short(label: str, most: int = 32) -> str:
-    return label if len(label) <= most else label[: most - 1].rstrip() + "…"
+def _short(label: str) -> str:
+    return label if len(label) <= _LONGEST else label[: _LONGEST - 1].rstrip() + "…"

@@ -96,7 +96,6 @@ def neighbours(
     found: Factors,
     tracks: int,
     *,
-    regularisation: float = REGULARISATION,
     slots: int = SLOTS,
 ) -> TrainedNeighbours:
     """Return the neighbour table over ``tracks`` tracks that the factors stand for."""
@@ -105,7 +104,7 @@ def neighbours(
     weights = np.zeros((tracks, slots), np.float32)
     if len(kept) < 2:
         return TrainedNeighbours(targets, weights)
-    gram = items.T @ items + regularisation * np.eye(items.shape[1], dtype=np.float32)
+    gram = items.T @ items + REGULARISATION * np.eye(items.shape[1], dtype=np.float32)
     folded = np.linalg.solve(gram, items.T)
     filled = min(slots, len(kept) - 1)
     for start in range(0, len(kept), BLOCK):

@@ -9,7 +9,7 @@ from contracts.errors import ConfigurationError
 from infra.stack.ports import answers
 
 
-def broker_answers(address: str, timeout: float = 3.0) -> bool:
+def broker_answers(address: str) -> bool:
     """Whether a broker answers a metadata request (of the first address of a list).
 
     Raises
@@ -28,6 +28,6 @@ def broker_answers(address: str, timeout: float = 3.0) -> bool:
             "log_level": 0,
             "socket.timeout.ms": 2000,
         }
-        return bool(AdminClient(quiet).list_topics(timeout=timeout).brokers)
+        return bool(AdminClient(quiet).list_topics(timeout=3.0).brokers)
     except KafkaException:
         return False

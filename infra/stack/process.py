@@ -75,9 +75,9 @@ def birth(pid: int) -> str | None:
         return None
 
 
-def rotate(path: Path, limit: int = _LOG_LIMIT) -> None:
-    """Move a log that has grown beyond `limit` bytes aside (one old file is kept)."""
-    if path.exists() and path.stat().st_size > limit:
+def rotate(path: Path) -> None:
+    """Move a log that has grown beyond 10 MB aside (one old file is kept)."""
+    if path.exists() and path.stat().st_size > _LOG_LIMIT:
         path.replace(path.with_suffix(".log.1"))
 
 

@@ -110,9 +110,7 @@ def _give(folder: Path, who: pwd.struct_passwd) -> None:
             os.chown(path, who.pw_uid, who.pw_gid, follow_symlinks=False)
 
 
-def identity(
-    data: Path, source: Path, parts: tuple[str, ...], program: str, *, namespaces: bool = True
-) -> Identity:
+def identity(data: Path, source: Path, parts: tuple[str, ...], program: str) -> Identity:
     """Decide how to run a program.
 
     Parameters
@@ -123,8 +121,6 @@ def identity(
         The program's files: folders `parts` below `source` have to be copied together.
     program
         Path of the executable below `source`.
-    namespaces
-        Whether a user namespace may be tried (a switch for tests).
 
     Raises
     ------
@@ -136,7 +132,7 @@ def identity(
         return Identity((), None, None, data, source)
     who = _nobody()
     moved = data / "location"
-    if namespaces and not moved.exists():
+    if not moved.exists():
         prefix = ("unshare", "--user", f"--map-user={who.pw_uid}", f"--map-group={who.pw_gid}")
         if _succeeds([*prefix, *_reach(data, source / program)]):
             return Identity(prefix, None, None, data, source)

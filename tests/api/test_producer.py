@@ -23,7 +23,6 @@ async def test_no_broker_fails_in_the_time_allowed() -> None:
         await log.append([RECORD, RECORD])
     assert time.monotonic() - started < 4
     assert log.in_flight_bytes == 0
-    assert log.failed_at > log.acked_at
     assert await log.close(1.0) == 0
 
 
