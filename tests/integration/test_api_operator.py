@@ -43,15 +43,26 @@ def test_a_dead_letter_is_read_and_sent_once_however_often_one_asks(stack: Runni
     assert producer.flush(15) == 0
     stack.wait_applied()
 
-    listed = call(stack, "GET", "/v1/dead-letters?reason=bad-json").json()
-    letter = listed["letters"][0]
+    def ours() -> list[dict[str, Any]]:
+        """Other tests have dead letters on this stack too."""
+        letters = call(stack, "GET", "/v1/dead-letters?reason=bad-json").json()["letters"]
+        path = "/v1/dead-letters/{id}"
+        shown = (call(stack, "GET", path.format(**letter)).json() for letter in letters)
+        return [
+            letter
+            for letter, whole in zip(letters, shown, strict=True)
+            if whole["value"] == value.decode()
+        ]
+
+    (letter,) = ours()
     assert letter["user"] == "ada"
     assert letter["bytes"] == len(value)
-    assert {"topic": letter["topic"], "reason": "bad-json", "count": 1} in listed["groups"]
+    listed = call(stack, "GET", "/v1/dead-letters?reason=bad-json").json()
+    group = {"topic": letter["topic"], "reason": "bad-json"}
+    assert any(group.items() <= each.items() and each["count"] >= 1 for each in listed["groups"])
     path = f"/v1/dead-letters/{letter['id']}"
-    assert call(stack, "GET", path).json()["value"] == value.decode()
     assert call(stack, "GET", "/v1/dead-letters/nothing:0:1").status_code == 404
-    assert call(stack, "GET", "/v1/dead-letters?reason=bad-version").json()["letters"] == []
+    assert call(stack, "GET", "/v1/dead-letters?reason=no-such-reason").json()["letters"] == []
 
     with ThreadPoolExecutor(4) as pool:  # somebody clicks four times
         answers = list(pool.map(lambda _: call(stack, "POST", f"{path}/replay"), range(4)))
@@ -61,29 +72,35 @@ def test_a_dead_letter_is_read_and_sent_once_however_often_one_asks(stack: Runni
     assert f'"{letter["id"]}"' in done[0]["detail"]
     assert done[0]["actor"] == "admin"
     stack.wait_applied()
-    again = call(stack, "GET", "/v1/dead-letters?reason=bad-json").json()["letters"]
-    assert [x["id"] for x in again] != [letter["id"]]
-    assert len(again) == 1  # still broken: a new letter
+    (again,) = ours()  # still broken: a new letter
+    assert again["id"] != letter["id"]
 
 
 def test_refused_plays_are_sent_by_reason(stack: RunningStack) -> None:
     """One is good once its time has come; the other fails again, and keeps waiting."""
-    title = uuid.uuid4().hex
+    title, user = uuid.uuid4().hex, f"soon-{uuid.uuid4().hex[:8]}"
     soon = int(time.time() * 1000) + 3_600_000 + 4_000
     plays = [
-        {"user": "ada", "artist": "Air", "title": title, "played_at": soon},
-        {"user": "ada", "artist": "Air", "title": title, "played_at": soon + 86_400_000},
+        {"user": user, "artist": "Air", "title": title, "played_at": soon},
+        {"user": user, "artist": "Air", "title": title, "played_at": soon + 86_400_000},
     ]
     answer = call(stack, "POST", "/v1/plays", json={"plays": plays})
     (reason,) = {row["reason"] for row in answer.json()["results"]}
     chosen = {"topic": "http:/v1/plays", "reason": reason}
+
+    def ours() -> set[str]:
+        letters = call(stack, "GET", f"/v1/dead-letters?reason={reason}").json()["letters"]
+        return {letter["id"] for letter in letters if letter["user"] == user}
+
+    both = ours()
+    assert len(both) == 2
     time.sleep(max(0.0, soon / 1000 - 3600 - time.time()) + 0.5)
     done = call(stack, "POST", "/v1/dead-letters/replay", json=chosen).json()
-    assert (done["sent"], done["failed"]) == (1, 1)
-    (failed,) = [row for row in done["letters"] if not row["sent"]]
+    rows = [row for row in done["letters"] if row["id"] in both]
+    assert sorted(row["sent"] for row in rows) == [False, True]
+    (failed,) = [row for row in rows if not row["sent"]]
     assert failed["outcome"].startswith("refused again")
-    waiting = call(stack, "GET", f"/v1/dead-letters?reason={reason}").json()["letters"]
-    assert [row["id"] for row in waiting] == [failed["id"]]
+    assert ours() == {failed["id"]}
     assert audited(stack, "letter.replay")[0]["outcome"] == "failed"
     assert call(stack, "POST", "/v1/dead-letters/replay", json={}).status_code == 400
 
