@@ -215,6 +215,6 @@ def _shown(columns: tuple[Any, ...]) -> ImportStatus:
         id=str(row.id),
         examples=msgspec.convert(row.examples, list[RefusedRecord]),
         refused=row.rejects != "",
-        requested_at=stamp(row.requested_at),
+        requested_at=stamp(row.requested_at) or "",
         finished_at=stamp(row.finished_at),
     )

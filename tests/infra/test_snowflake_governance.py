@@ -92,7 +92,7 @@ def test_masking() -> None:
     ],
 )
 def test_machines_have_a_key_and_no_password(key: str, password: str | None, said: str) -> None:
-    rows = [
+    rows: list[Row] = [
         {"property": "rsa_public_key_fp", "value": key},
         {"property": "password", "value": password},
     ]

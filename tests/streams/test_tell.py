@@ -22,6 +22,7 @@ from streams.decode import Batch
 from streams.duplicates import Told, enrich, fill
 from streams.errors import PositionLost
 from streams.history_sink import HistorySink, to_told
+from streams.postgres_sink import place
 from tests.streams.fake_history import FakeHistory, Tables
 from tests.streams.fakes import Killed, Steps
 from tests.streams.plays import play, submission
@@ -79,7 +80,7 @@ def wanted() -> tuple[dict[tuple[str, str], Told], int]:
     events: dict[tuple[str, str], Told] = {}
     for offset, each in enumerate(LOG):
         for one in each.plays:
-            told = to_told(each.user_id, one, history_sink.place(0, offset))
+            told = to_told(each.user_id, one, place(0, offset))
             key = told.user_id, told.event_id
             events[key] = fill(events[key], told) if key in events else told
     songs: dict[tuple[str, int | None], list[Told]] = {}
