@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from infra.stack import postgres as module
+from infra.stack import unprivileged
 from infra.stack.ports import free_ports
 from infra.stack.postgres import Postgres
 
@@ -41,12 +42,12 @@ def test_without_namespaces_data_and_programs_move_where_nobody_reaches_them(
     binaries = module.programs()
     for part in (binaries.parent.relative_to(module._SITE), f"{module._PACKAGE.name}.libs"):
         shutil.copytree(module._SITE / part, site / part)
-    succeeds = module._succeeds
+    succeeds = unprivileged._succeeds
 
     def without_namespaces(command: list[str], *who: int) -> bool:
         return command[0] != "unshare" and succeeds(command, *who)
 
-    monkeypatch.setattr(module, "_succeeds", without_namespaces)
+    monkeypatch.setattr(unprivileged, "_succeeds", without_namespaces)
     monkeypatch.setattr(module, "_SITE", site)
     monkeypatch.setattr(module, "_PACKAGE", site / module._PACKAGE.name)
     server = Postgres(private / "home", free_ports(1)[0])
