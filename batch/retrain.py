@@ -220,7 +220,7 @@ def _fit(matrix: sparse.csr_matrix, judged: Fitted | None = None) -> Fitted:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the newest day says of a model fitted without it.
+    """The judgement of a model that was fitted without the newest day.
 
     Attributes
     ----------

@@ -22,8 +22,7 @@ from online_model.recommender import Recommender
 from online_model.snapshot_folder import SnapshotFolder, mapped
 from online_model.state import GENERATION, State
 
-#: A reader that finds the file gone reads the pointer again. A learner publishes once a start, so
-#: even two attempts are rarely needed.
+#: Attempts of a reader to open the published file: another may be published between its two reads.
 _ATTEMPTS = 100
 
 

@@ -2,7 +2,7 @@
 
 First a name that is the text searched for, then names that begin with it, then other names with
 all the words; each group in order of popularity. The best-known rows are read first: mostly they
-fill the page. Only what is missing then is looked up by an index, because there are few such rows.
+fill the page. If they do not, few rows match, and an index finds those at little cost.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import msgspec
 from api.catalogue.answers import CARD
 from api.catalogue.reading import Ask, Rows
 
-#: The best-known rows are looked through first; what fills no page there is matched by few. Of a
-#: million tracks, 4,000 cost as much as the few at worst (`segue bench search`).
+#: How many of the best-known rows are read first. Of a million tracks, reading 4,000 costs as much
+#: as looking up the matches of a query that does not fill a page among them (`segue bench search`).
 BEST_KNOWN = 4_000
-#: Beginnings of one letter and two are lexemes of their own (0061_search.sql): GIN would gather all
-#: that a beginning stands for, and one letter stands for a tenth of all words.
+#: Beginnings of one letter and two are lexemes of their own (0061_search.sql). As a prefix search
+#: they would make GIN read a tenth of all words.
 _HEAD = 2
 
 _SAME = """

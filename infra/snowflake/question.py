@@ -1,4 +1,4 @@
-"""One thing to verify on a Snowflake account: statements, and what their answer must be."""
+"""One thing to verify on a Snowflake account: statements, and a judge of their answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Starts the parts of a stack again that have died, and ends workers that stand still."""
+"""Restarts parts of a stack that died, and ends workers that make no progress."""
 
 from __future__ import annotations
 
