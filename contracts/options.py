@@ -26,7 +26,9 @@ class DatabaseLogins:
         "", "`segue init`: password of the workers' role; empty: not changed.", secret=True
     )
     relay_password: str = setting(
-        "", "`segue init`: password of the role of the worker `relay`; empty: not changed.", secret=True
+        "",
+        "`segue init`: password of the role of the worker `relay`; empty: not changed.",
+        secret=True,
     )
     admin_password: str = setting(
         "", "`segue init`: password of the commands' role; empty: not changed.", secret=True

@@ -64,7 +64,7 @@ def test_a_dead_letter_is_read_and_sent_once_however_often_one_asks(stack: Runni
     assert call(stack, "GET", "/v1/dead-letters/nothing:0:1").status_code == 404
     assert call(stack, "GET", "/v1/dead-letters?reason=no-such-reason").json()["letters"] == []
 
-    with ThreadPoolExecutor(4) as pool:  # somebody clicks four times
+    with ThreadPoolExecutor(4) as pool:  # a person clicks four times
         answers = list(pool.map(lambda _: call(stack, "POST", f"{path}/replay"), range(4)))
     assert {answer.status_code for answer in answers} <= {200, 409}
     assert sum(a.json()["sent"] for a in answers if a.status_code == 200) == 1

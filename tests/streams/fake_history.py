@@ -49,7 +49,7 @@ class Tables:
 
 
 class FakeHistory:
-    """A database that one sink writes to; :meth:`connect` stands in for ``psycopg.connect``."""
+    """A database that one sink writes to; :meth:`connect` replaces ``psycopg.connect``."""
 
     def __init__(self, steps: Steps) -> None:
         self.steps = steps

@@ -1,7 +1,7 @@
 """The commit of the history, with each of its statements failing once.
 
 The order, in one transaction: the fence is read under a lock, the reports are staged, known events
-filled, new ones inserted and counted, the plays around them grouped anew, the fence moved.
+filled, new ones inserted and counted, the plays around them grouped again, the fence moved.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ T = TypeVar("T")
 LOG = [
     submission("ada", (0, 1), (400, 2)),
     submission("ada", (4, 1), (900, 3), source="other/1"),  # the first song from another client
-    submission("ada", (0, 1), album="Moon"),  # an event that is merged is told again
+    submission("ada", (0, 1), album="Moon"),  # an event that is merged is reported again
     submission("eve", (0, 1), (7, 1)),
     submission("ada", (-3, 1), source="third/2"),  # an earlier report, that becomes the head
-    submission("ada", (400, 2), ms_played=180_000),  # an event of its own is told again
+    submission("ada", (400, 2), ms_played=180_000),  # an event of its own is reported again
     submission("eve", (0, 1)),  # nothing new
 ]
 STEPS = (
