@@ -94,8 +94,8 @@ def built() -> Iterator[Text]:
         candidates.Seeds(era="1994"),
     ):
         yield Text("api/catalogue/candidates.py", 0, seeds.question()[0])
-    for names in (matching.ARTISTS, matching.TRACKS):
-        for text in (names.same(), names.known(), names.beginning(), names.matching()):
+    for sought in (matching.ARTISTS, matching.TRACKS):
+        for text in (sought.same(), sought.known(), sought.beginning(), sought.matching()):
             yield Text("api/catalogue/matching.py", 0, text)
     for kind in ("artist", "track"):
         yield Text("api/catalogue/pages.py", 0, pages._TAGS.format(kind=kind))
