@@ -55,7 +55,7 @@ class BrokerLook:
     def _ensure_topics(self) -> None:
         settings = self._settings
         configs = self._topics.configs(settings.plays_retention_days, flink=bool(settings.flink))
-        ensure_topics(settings.kafka, configs, settings.partitions)
+        ensure_topics(settings, configs)
 
 
 class DatabaseLook:

@@ -11,6 +11,7 @@ from confluent_kafka import KafkaError, KafkaException, Message
 
 from api.polled import DELIVERY_MS, PolledProducer
 from api.producer import LogRecord
+from contracts.settings import Settings
 
 LINGER_MS = 50.0
 #: How often failures are looked for while something is on its way (seconds).
@@ -28,13 +29,13 @@ class Offers(PolledProducer):
         Messages that were not taken or not acknowledged.
     """
 
-    def __init__(self, bootstrap: str, *, delivery_ms: int = DELIVERY_MS) -> None:
+    def __init__(self, settings: Settings, *, delivery_ms: int = DELIVERY_MS) -> None:
         super().__init__(
-            bootstrap,
+            settings,
             "impressions",
             tick_seconds=TICK_SECONDS,
             delivery_ms=delivery_ms,
-            settings={
+            own={
                 "linger.ms": LINGER_MS,
                 "queue.buffering.max.kbytes": MOST_WAITING_KB,
                 "delivery.report.only.error": True,

@@ -14,6 +14,9 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
+from contracts import kafka_client
+from contracts.settings import Settings
+
 log = logging.getLogger(__name__)
 
 #: How long the broker may take (ms).
@@ -25,46 +28,43 @@ class PolledProducer:
 
     Parameters
     ----------
-    bootstrap
-        Addresses of brokers.
+    settings
+        Where the brokers are.
     what
         What it carries, for the log.
     tick_seconds
         Time between two polls.
     delivery_ms
         How long the broker may take.
-    settings
+    own
         Further settings of librdkafka, by its names.
     """
 
     def __init__(
         self,
-        bootstrap: str,
+        settings: Settings,
         what: str,
         *,
         tick_seconds: float,
         delivery_ms: int,
-        settings: Mapping[str, Any],
+        own: Mapping[str, Any],
     ) -> None:
+        self._settings = settings
         self._what = what
         self._tick_seconds = tick_seconds
         self._config: dict[str, Any] = {
-            "bootstrap.servers": bootstrap,
-            "enable.idempotence": True,
-            "acks": "all",
             "delivery.timeout.ms": delivery_ms,
-            # Not lz4, snappy or zstd: the Faust agents (aiokafka) read those only with cramjam.
-            "compression.type": "none",
             "queue.buffering.max.messages": 200_000,
             "reconnect.backoff.ms": 50,
             "reconnect.backoff.max.ms": 1_000,
             "socket.timeout.ms": delivery_ms,
             "topic.metadata.refresh.interval.ms": 10_000,
             "logger": log,
+            "log_level": 6,
             "error_cb": self._on_error,
-            **settings,
+            **own,
         }
-        self._producer = Producer(self._config)
+        self._producer = self._make()
         self._fatal = False
         self._timer: asyncio.TimerHandle | None = None
 
@@ -124,7 +124,10 @@ class PolledProducer:
         self.poll()
         self._abandon()
         self._fatal = False
-        self._producer = Producer(self._config)
+        self._producer = self._make()
+
+    def _make(self) -> Producer:
+        return kafka_client.producer(self._settings, f"api.{self._what}", self._config)
 
     def _abandon(self) -> None:
         """Give up the reports that have not come (nothing to do where nobody waits for them)."""

@@ -12,6 +12,7 @@ from confluent_kafka import KafkaError, KafkaException, Message
 
 from api.polled import DELIVERY_MS, PolledProducer
 from contracts.errors import BrokerUnavailable
+from contracts.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -118,13 +119,13 @@ class PlayLog(PolledProducer):
         partition.
     """
 
-    def __init__(self, bootstrap: str, *, delivery_ms: int = DELIVERY_MS) -> None:
+    def __init__(self, settings: Settings, *, delivery_ms: int = DELIVERY_MS) -> None:
         super().__init__(
-            bootstrap,
+            settings,
             "plays",
             tick_seconds=TICK_SECONDS,
             delivery_ms=delivery_ms,
-            settings={
+            own={
                 "linger.ms": LINGER_MS,
                 "queue.buffering.max.kbytes": 2 * MAX_IN_FLIGHT_BYTES // 1024,
             },
@@ -164,7 +165,7 @@ class PlayLog(PolledProducer):
             The broker does not answer.
         """
         try:
-            return self._producer.list_topics(timeout=timeout)
+            return self._producer.list_topics(timeout=3.0)
         except KafkaException as error:
             raise BrokerUnavailable(str(error.args[0].str())) from None
 

@@ -32,6 +32,7 @@ from api.serving.live import LiveModel
 from api.serving.slow import SlowLists
 from api.waking import Waker
 from api.watcher import Watcher
+from contracts import redis_client
 from contracts.features import Keys
 from contracts.settings import Settings
 from contracts.topics import Topics
@@ -51,15 +52,15 @@ class Services:
         self.topics = Topics(settings.namespace)
         self.keys = Keys(settings.namespace, settings.partitions)
         self.metrics = Metrics()
-        self.log = PlayLog(settings.kafka)
-        self.impressions = Offers(settings.kafka)
+        self.log = PlayLog(settings)
+        self.impressions = Offers(settings)
         self.records = PlayRecords(self.topics, settings.partitions)
         self.pool = reading_pool(settings)
         self.account_pool = account_pool(settings)
         self.accounts = Accounts(self.account_pool)
         self.revocations = Revocations(settings.postgres_dsn, self.accounts)
         # Requests are coalesced (see FeatureReader), so few connections ever live.
-        self.redis: Redis = Redis.from_url(
+        self.redis: Redis = redis_client.async_client(
             settings.redis_url,
             socket_timeout=0.25,
             socket_connect_timeout=0.25,

@@ -7,7 +7,8 @@ import contextlib
 import time
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
+
+from contracts.redis_client import UNAVAILABLE
 
 #: A woken worker stays awake four times as long.
 EVERY_SECONDS = 0.5
@@ -41,5 +42,5 @@ class Waker:
         task.add_done_callback(self._tasks.discard)
 
     async def _publish(self) -> None:
-        with contextlib.suppress(RedisError, OSError):
+        with contextlib.suppress(*UNAVAILABLE):
             await self._redis.publish(self._channel, b"")

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import msgspec
 from confluent_kafka import Producer
 
+from contracts import kafka_client
 from contracts.erased import Erased, Place
 from contracts.erasures import decode as decode_erasure
 from contracts.errors import BrokerUnavailable, InvalidEvent, StoreUnavailable
@@ -99,7 +100,7 @@ def read(
     topics = Topics(settings.namespace)
     letters: dict[str, Letter] = {}
     done: set[str] = set()
-    found = messages(settings.kafka, topics.dead_letters, settings.partitions, newest=newest)
+    found = messages(settings, topics.dead_letters, newest=newest)
     for message in found:
         value, partition, offset = message.value(), message.partition(), message.offset()
         if value is None or partition is None or offset is None:
@@ -138,13 +139,13 @@ def _is_erased(letter: Letter, erased: Erased, topics: Topics) -> bool:
 def _erased(settings: Settings) -> Erased:
     """Return what is erased: letters of it are neither shown nor sent again."""
     topics, erased = Topics(settings.namespace), Erased()
-    for message in messages(settings.kafka, topics.erasures, settings.partitions):
+    for message in messages(settings, topics.erasures):
         try:
             erased.add(decode_erasure(message.value()))
         except InvalidEvent:
             continue  # the workers report it
     logs = (*topics.landed, topics.dead_letters)
-    erased.logs = {topic.kind: log_id(settings.kafka, topic) for topic in logs}
+    erased.logs = {topic.kind: log_id(settings, topic) for topic in logs}
     return erased
 
 
@@ -168,9 +169,7 @@ def replay(
     BrokerUnavailable
         The broker did not acknowledge.
     """
-    producer = Producer(
-        {"bootstrap.servers": settings.kafka, "acks": "all", "enable.idempotence": True}
-    )
+    producer = kafka_client.producer(settings, "dead-letters")
     outcomes: dict[str, str] = {}
     for letter in letters:
         try:

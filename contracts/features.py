@@ -159,13 +159,21 @@ class Keys:
 
     @property
     def trending(self) -> str:
-        """Hash of the newest trending lists: message key -> the message as JSON."""
-        return f"{self.namespace}:trending"
+        """Hash of the newest trending lists: message key -> the message as JSON.
+
+        On one slot with :attr:`trending_positions`: both are written in one transaction.
+        """
+        return f"{{{self.namespace}.results}}:trending"
 
     @property
     def trending_positions(self) -> str:
         """Hash ``<log id>:<partition> -> next offset``: how far the lists are read."""
-        return f"{self.namespace}:trending-positions"
+        return f"{{{self.namespace}.results}}:trending-positions"
+
+    @property
+    def untagged_trending(self) -> tuple[str, str]:
+        """Names that the two before had until they shared a slot; read by nobody."""
+        return f"{self.namespace}:trending", f"{self.namespace}:trending-positions"
 
     @property
     def workers(self) -> str:

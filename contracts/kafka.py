@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
-from confluent_kafka import Consumer, KafkaException, Message, TopicCollection, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import (  # type: ignore[attr-defined]
     AdminClient,
     AlterConfigOpType,
@@ -18,18 +19,23 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 )
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
 
-from contracts.errors import BrokerUnavailable, ConfigurationError
+from contracts.errors import ConfigurationError
+from contracts.kafka_client import Complaints, admin, consumer
+from contracts.settings import Settings
 
 _TIMEOUT = 10.0
+#: Messages taken at once.
+_MOST = 1000
+#: So many copies, or as many as there are brokers, unless the settings ask for another number.
+COPIES = 3
+#: Of three copies two must hold a message before it counts as written: one broker may be away, and
+#: the loss of another one's disk loses nothing.
+IN_SYNC = 2
 #: What a broker answers while metadata of a new topic or of a new leader is still propagating.
 _NOT_YET = {"UNKNOWN_TOPIC_OR_PART", "LEADER_NOT_AVAILABLE", "NOT_LEADER_FOR_PARTITION"}
 #: The client's timeouts and ours expire at about the same time: either may be first.
 _TROUBLE = (KafkaException, TimeoutError)
 T = TypeVar("T")
-
-
-def _said(error: Exception) -> str:
-    return str(error) or f"no answer within {_TIMEOUT:g} s"
 
 
 def _is_not_yet(error: BaseException) -> bool:
@@ -47,13 +53,54 @@ def _once_known(ask: Callable[..., T], *about: object) -> T:
     return call(ask, *about)
 
 
-def _admin(bootstrap: str) -> AdminClient:
-    # log_level 3: errors only. The client logs its own closing at a lower level.
-    return AdminClient({"bootstrap.servers": bootstrap, "socket.timeout.ms": 6000, "log_level": 3})
+@contextmanager
+def asking(settings: Settings, what: str = "") -> Iterator[AdminClient]:
+    """Yield an admin client; what goes wrong in the block is raised as an error of ours.
+
+    Parameters
+    ----------
+    what
+        What is asked for, for the message.
+
+    Raises
+    ------
+    BrokerUnavailable
+        No broker answers in time.
+    ConfigurationError
+        The brokers refuse us, or a setting is wrong.
+    """
+    heard = Complaints()
+    client = admin(settings, "admin", {"socket.timeout.ms": 6000, "error_cb": heard})
+    try:
+        _reach(client, heard)
+        yield client
+    except TimeoutError:
+        client.poll(0)
+        error = TimeoutError(f"no answer within {_TIMEOUT:g} s")
+        raise heard.explain(settings, what, error) from None
+    except KafkaException as error:
+        client.poll(0)
+        raise heard.explain(settings, what, error) from None
 
 
-def _describe(admin: AdminClient, topic: str) -> TopicDescription:
-    described: TopicDescription = admin.describe_topics(TopicCollection([topic]))[topic].result(
+def _reach(client: AdminClient, heard: Complaints) -> None:
+    """Return once a broker answers; do not wait for brokers that refuse us."""
+    deadline = time.monotonic() + _TIMEOUT
+    while heard.refusal is None:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        try:
+            client.list_topics(timeout=min(1.0, left))
+            return
+        except KafkaException:
+            client.poll(0)
+    raise TimeoutError
+
+
+def describe(client: AdminClient, topic: str) -> TopicDescription:
+    """Return what the brokers say of a topic; raises what the client raises."""
+    described: TopicDescription = client.describe_topics(TopicCollection([topic]))[topic].result(
         _TIMEOUT
     )
     return described
@@ -64,9 +111,7 @@ def log_id_of(description: TopicDescription) -> str:
     return str(description.topic_id).replace("+", "-").replace("/", "_")
 
 
-def ensure_topics(
-    bootstrap: str, configs: dict[str, dict[str, str]], partitions: int
-) -> dict[str, str]:
+def ensure_topics(settings: Settings, configs: dict[str, dict[str, str]]) -> dict[str, str]:
     """Create missing topics and return ``topic -> log id``.
 
     The log id is the topic's UUID. A topic that was deleted and created again, and every topic of
@@ -76,41 +121,70 @@ def ensure_topics(
     Raises
     ------
     BrokerUnavailable
-        The broker does not answer.
+        No broker answers.
     ConfigurationError
-        A topic exists with another number of partitions.
+        The brokers refuse us; a topic has another number of partitions, or fewer copies than it
+        should; there are fewer brokers than copies asked for.
     """
-    admin = _admin(bootstrap)
-    try:
-        present = admin.list_topics(timeout=_TIMEOUT).topics
-        missing = [t for t in configs if t not in present]
-        created = (
-            admin.create_topics([NewTopic(t, partitions, 1, config=configs[t]) for t in missing])
-            if missing
-            else {}
-        )
-        for future in created.values():
-            try:
-                future.result(_TIMEOUT)
-            except KafkaException as error:
-                if error.args[0].name() != "TOPIC_ALREADY_EXISTS":
-                    raise
+    with asking(settings) as client:
+        cluster = client.list_topics(timeout=_TIMEOUT)
+        brokers = len(cluster.brokers)
+        _create(client, settings, {t: c for t, c in configs.items() if t not in cluster.topics},
+                brokers)  # fmt: skip
         ids = {}
         for topic in configs:
-            description = _once_known(_describe, admin, topic)
-            found = len(description.partitions)
-            if found != partitions:
-                raise ConfigurationError(
-                    f"topic {topic} has {found} partitions, SEGUE_PARTITIONS is {partitions}: "
-                    "the number is fixed for the life of a log"
-                )
+            description = _once_known(describe, client, topic)
+            _check(settings, topic, description, brokers)
             ids[topic] = log_id_of(description)
         return ids
-    except _TROUBLE as error:
-        raise BrokerUnavailable(f"Kafka at {bootstrap}: {_said(error)}") from None
 
 
-def log_id(bootstrap: str, topic: str) -> str:
+def _create(
+    client: AdminClient, settings: Settings, missing: dict[str, dict[str, str]], brokers: int
+) -> None:
+    copies = settings.kafka_replication or min(COPIES, brokers)
+    safe = {"min.insync.replicas": str(IN_SYNC)} if copies >= COPIES else {}
+    new = [
+        NewTopic(topic, settings.partitions, copies, config={**config, **safe})
+        for topic, config in missing.items()
+    ]
+    for topic, future in (client.create_topics(new) if new else {}).items():
+        try:
+            future.result(_TIMEOUT)
+        except KafkaException as error:
+            if error.args[0].code() == KafkaError.INVALID_REPLICATION_FACTOR:
+                raise ConfigurationError(
+                    f"topic {topic} cannot have {copies} copies, {brokers} brokers answer at "
+                    f"{settings.kafka}: start more, or lower SEGUE_KAFKA_REPLICATION"
+                ) from None
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise
+
+
+def copies_of(description: TopicDescription) -> int:
+    """Return how many brokers hold each partition of a topic; the least of its partitions."""
+    return min(len(partition.replicas) for partition in description.partitions)
+
+
+def _check(settings: Settings, topic: str, description: TopicDescription, brokers: int) -> None:
+    found = len(description.partitions)
+    if found != settings.partitions:
+        raise ConfigurationError(
+            f"topic {topic} has {found} partitions, SEGUE_PARTITIONS says {settings.partitions}: "
+            "the number is fixed for the life of a log"
+        )
+    asked = settings.kafka_replication
+    wanted = asked if asked > 0 else 1 if asked < 0 else min(2, brokers)
+    copies = copies_of(description)
+    if wanted > 1 and copies < wanted:  # a lone broker need not name itself
+        raise ConfigurationError(
+            f"topic {topic} is under-replicated: {copies} of {wanted} copies on {brokers} brokers, "
+            f"so that a broker that is lost takes plays with it. Add copies with "
+            f"kafka-reassign-partitions, or accept it: SEGUE_KAFKA_REPLICATION={copies}"
+        )
+
+
+def log_id(settings: Settings, topic: str) -> str:
     """Return the UUID of an existing topic.
 
     Raises
@@ -118,79 +192,92 @@ def log_id(bootstrap: str, topic: str) -> str:
     BrokerUnavailable
         The broker does not answer or the topic does not exist.
     """
-    admin = _admin(bootstrap)
-    try:
-        return log_id_of(_describe(admin, topic))
-    except _TROUBLE as error:
-        raise BrokerUnavailable(f"topic {topic} at {bootstrap}: {_said(error)}") from None
+    with asking(settings, f"topic {topic}") as client:
+        return log_id_of(describe(client, topic))
 
 
-def begin_offsets(bootstrap: str, topic: str, partitions: Iterable[int]) -> dict[int, int]:
-    """Return the first offset of each partition (the next offset, if it is empty).
+def begin_offsets(settings: Settings, topic: str, partitions: Iterable[int]) -> dict[int, int]:
+    """Return the offset of the oldest message kept of each partition (of the next, if none is).
 
     Raises
     ------
     BrokerUnavailable
         The broker does not answer.
     """
-    admin = _admin(bootstrap)
     oldest = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
     asked = {TopicPartition(topic, p): oldest for p in partitions}
+    with asking(settings, f"topic {topic}") as client:
 
-    def ask() -> dict[int, int]:
-        answers = admin.list_offsets(asked, request_timeout=_TIMEOUT)
-        return {
-            place.partition: future.result(_TIMEOUT).offset for place, future in answers.items()
-        }
+        def ask() -> dict[int, int]:
+            answers = client.list_offsets(asked, request_timeout=_TIMEOUT)
+            return {
+                place.partition: future.result(_TIMEOUT).offset for place, future in answers.items()
+            }
 
-    try:
         return _once_known(ask)
-    except _TROUBLE as error:
-        raise BrokerUnavailable(f"topic {topic} at {bootstrap}: {_said(error)}") from None
 
 
-def set_retention(bootstrap: str, configs: dict[str, dict[str, str]]) -> list[str]:
-    """Set the retention of existing topics; return those that had another one.
+def set_retention(settings: Settings, configs: dict[str, dict[str, str]]) -> list[str]:
+    """Give existing topics the retention they should have; return those that had another.
 
     Raises
     ------
     BrokerUnavailable
-        The broker does not answer, or refuses the change.
+        The broker does not answer.
+    ConfigurationError
+        The brokers do not let us.
     """
-    admin = _admin(bootstrap)
-    # librdkafka accepts plain strings only, not Topic.
-    wanted = {str(topic): config["retention.ms"] for topic, config in configs.items()}
-    try:
-        asked = [ConfigResource(ConfigResource.Type.TOPIC, topic) for topic in wanted]
-        found = admin.describe_configs(asked, request_timeout=_TIMEOUT)
-        changed = []
-        for resource, future in found.items():
-            entry = future.result(_TIMEOUT).get("retention.ms")
-            if entry is not None and entry.value != wanted[resource.name]:
-                changed.append(resource.name)
+    wanted = {topic: config["retention.ms"] for topic, config in configs.items()}
+    return set_config(settings, "retention.ms", wanted)
+
+
+def set_config(settings: Settings, name: str, wanted: dict[str, str]) -> list[str]:
+    """Give existing topics a value of a setting; return those that had another.
+
+    Parameters
+    ----------
+    wanted
+        Topic -> value.
+
+    Raises
+    ------
+    BrokerUnavailable
+        The broker does not answer.
+    ConfigurationError
+        The brokers do not let us.
+    """
+    # librdkafka takes exact strings only, no Topic.
+    values = {str(topic): value for topic, value in wanted.items()}
+    with asking(settings, name) as client:
+        found = config_of(client, name, list(values))
+        changed = [topic for topic, value in found.items() if value != values[topic]]
         changes = [
             ConfigResource(
                 ConfigResource.Type.TOPIC,
                 topic,
                 incremental_configs=[
-                    ConfigEntry(
-                        "retention.ms",
-                        wanted[topic],
-                        incremental_operation=AlterConfigOpType.SET,
-                    )
+                    ConfigEntry(name, values[topic], incremental_operation=AlterConfigOpType.SET)
                 ],
             )
             for topic in changed
         ]
         if changes:
-            for future in admin.incremental_alter_configs(changes).values():
+            for future in client.incremental_alter_configs(changes).values():
                 future.result(_TIMEOUT)
         return changed
-    except _TROUBLE as error:
-        raise BrokerUnavailable(f"retention at {bootstrap}: {_said(error)}") from None
 
 
-def end_offsets(bootstrap: str, topic: str, partitions: int) -> list[int]:
+def config_of(client: AdminClient, name: str, topics: list[str]) -> dict[str, str]:
+    """Return ``topic -> value`` of a setting, without the topics that do not know it."""
+    asked = [ConfigResource(ConfigResource.Type.TOPIC, str(topic)) for topic in topics]
+    if not asked:
+        return {}
+    answers = client.describe_configs(asked, request_timeout=_TIMEOUT)
+    entries = {each.name: future.result(_TIMEOUT).get(name) for each, future in answers.items()}
+    return {topic: entry.value for topic, entry in entries.items() if entry is not None}
+
+
+def end_offsets(settings: Settings, topic: str) -> list[int]:
     """Return the offset after the last message of each partition.
 
     Some Kafka-compatible brokers (Tansu 0.6) answer "latest" with the *base* offset of the last
@@ -201,85 +288,40 @@ def end_offsets(bootstrap: str, topic: str, partitions: int) -> list[int]:
     BrokerUnavailable
         The broker does not answer.
     """
-    consumer = Consumer(
-        {
-            "bootstrap.servers": bootstrap,
-            "group.id": "segue-end-offsets",
-            "enable.auto.commit": False,
-            "log_level": 3,
-        }
-    )
+    heard = Complaints()
+    reader = consumer(settings, "end-offsets", {"error_cb": heard})
     try:
-        ends = []
-        for partition in range(partitions):
+        ends, unread = [], []
+        for partition in range(settings.partitions):
             place = TopicPartition(topic, partition)
-            low, high = _once_known(consumer.get_watermark_offsets, place, _TIMEOUT)
+            low, high = _once_known(reader.get_watermark_offsets, place, _TIMEOUT)
             ends.append(high)
-            if high <= low:
-                continue
-            consumer.assign([TopicPartition(topic, partition, high - 1)])
-            ends[partition] = max(high, _read_to_the_end(consumer))
+            if high > low:
+                unread.append(TopicPartition(topic, partition, high - 1))
+        if unread:
+            reader.assign(unread)
+            _read_to_the_ends(reader, ends, {place.partition for place in unread})
         return ends
     except _TROUBLE as error:
-        raise BrokerUnavailable(f"Kafka at {bootstrap}: {_said(error)}") from None
+        raise heard.explain(settings, f"topic {topic}", error) from None
     finally:
-        consumer.close()
+        reader.close()
 
 
-def messages(bootstrap: str, topic: str, partitions: int) -> list[Message]:
-    """Return every message of a topic. Use it for small topics only.
-
-    Raises
-    ------
-    BrokerUnavailable
-        The broker does not answer, or the topic cannot be read to its end.
-    """
-    ends = dict(enumerate(end_offsets(bootstrap, topic, partitions)))
-    begins = begin_offsets(bootstrap, topic, ends)
-    left = {p: end for p, end in ends.items() if begins[p] < end}
-    consumer = Consumer(
-        {
-            "bootstrap.servers": bootstrap,
-            "group.id": "segue-messages",
-            "enable.auto.commit": False,
-            "log_level": 3,
-        }
-    )
-    found: list[Message] = []
-    deadline = time.monotonic() + 3 * _TIMEOUT
-    try:
-        consumer.assign([TopicPartition(topic, p, begins[p]) for p in left])
-        while left:
-            if time.monotonic() > deadline:
-                raise BrokerUnavailable(f"{topic} at {bootstrap} cannot be read to its end")
-            for message in consumer.consume(1000, 0.2):
-                partition, offset = message.partition(), message.offset()
-                if message.error() is not None or partition is None or offset is None:
-                    continue
-                found.append(message)
-                if offset + 1 >= left.get(partition, 0):
-                    left.pop(partition, None)
-        return found
-    except _TROUBLE as error:
-        raise BrokerUnavailable(f"topic {topic} at {bootstrap}: {_said(error)}") from None
-    finally:
-        consumer.close()
-
-
-def _read_to_the_end(consumer: Consumer) -> int:
-    """Return the offset after the last message that the assigned partition delivers.
+def _read_to_the_ends(reader: Consumer, ends: list[int], unread: set[int]) -> None:
+    """Raise `ends` to the offset after the last message that each assigned partition delivers.
 
     The reported end points into the last batch, and a batch arrives whole: once its first message
-    is here, the rest is too, and the first empty poll is the end. Only the first message may take
-    long; it never comes where the log ends with a transaction marker.
+    is here, the rest is too. Only the first message of a partition may take long; it never comes
+    where the log ends with a transaction marker.
     """
-    end = 0
     deadline = time.monotonic() + _TIMEOUT
-    while True:
-        messages = [m for m in consumer.consume(1000, 0.2) if m.error() is None]
+    more = True
+    while (unread or more) and time.monotonic() < deadline:
+        messages = reader.consume(_MOST, 0.2)
+        more = len(messages) == _MOST  # not while ever newer ones come, under load
         for message in messages:
-            offset = message.offset()
-            assert offset is not None
-            end = max(end, offset + 1)
-        if not messages and (end or time.monotonic() > deadline):
-            return end
+            partition, offset = message.partition(), message.offset()
+            if message.error() is None and partition is not None and offset is not None:
+                ends[partition] = max(ends[partition], offset + 1)
+                unread.discard(partition)

@@ -42,14 +42,49 @@ class Settings:
         "segue",
         "Prefix of topics, Redis keys and PostgreSQL schema: one cluster, several deployments.",
     )
-    kafka: str = setting("127.0.0.1:9092", "Addresses of the Kafka brokers.")
+    kafka: str = setting(
+        "127.0.0.1:9092",
+        "Addresses of Kafka brokers, HOST:PORT separated by commas. A client needs one that is up; "
+        "it learns of the others from it.",
+    )
+    kafka_security: str = setting(
+        "PLAINTEXT",
+        "How clients reach the brokers; SSL encrypts, SASL logs in.",
+        rule=Rule(choices=("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")),
+    )
+    kafka_mechanism: str = setting(
+        "SCRAM-SHA-512",
+        "How the password is proved to the brokers (SASL).",
+        rule=Rule(choices=("SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN")),
+    )
+    kafka_user: str = setting("", "Name to log in to the brokers with (SASL).")
+    kafka_password: str = setting("", "Password of that name.", secret=True)
+    kafka_ca: str = setting(
+        "",
+        "PEM file of the authority that signed the brokers' certificates; empty: those that the "
+        "system trusts.",
+    )
+    kafka_replication: int = setting(
+        0,
+        "Copies of each topic. 0: three, or as many as there are brokers; -1: what the brokers "
+        "are set to. Three or more are made with min.insync.replicas 2.",
+        rule=Rule(low=-1),
+    )
+    kafka_compression: str = setting(
+        "none",
+        "How producers compress what they send.",
+        rule=Rule(choices=("none", "zstd", "lz4", "gzip")),
+    )
     broker_holds_fetches: bool = setting(
         True,
         "0: the broker answers a fetch only when its waiting time ends, even if messages arrive "
         "(Tansu). Workers then fetch often while plays arrive; when idle, the API wakes them.",
     )
     redis_url: str = setting(
-        "redis://127.0.0.1:6379/0", "Address of Redis, with its password.", secret=True
+        "redis://127.0.0.1:6379/0",
+        "Address of Redis, with its password: one server, `redis+sentinel://` or "
+        "`redis+cluster://` (docs/clusters.md).",
+        secret=True,
     )
     postgres_dsn: str = setting(
         "postgresql://postgres@127.0.0.1:5432/postgres",
@@ -80,7 +115,8 @@ class Settings:
     )
     partitions: int = setting(
         4,
-        "Partitions of the topics. Fixed for the life of a log: feature-store keys carry them.",
+        "Partitions of the topics: 4 for one machine, 64 for a cluster. Fixed for the life of a "
+        "log: feature-store keys carry them.",
         rule=Rule(low=1),
     )
     host_name: str = setting(
@@ -118,7 +154,9 @@ class Settings:
         50_000, "The lake sink commits when so many rows wait.", rule=Rule(low=1)
     )
     admin_token: str = setting(
-        "", "Token of the administrator; `segue up` and `segue init` make one.", secret=True
+        "",
+        "Token of the administrator; without it `segue up` and `segue init` make one, once.",
+        secret=True,
     )
     plays_retention_days: int = setting(
         0,

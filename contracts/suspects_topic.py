@@ -11,10 +11,10 @@ from typing import NamedTuple, TypeVar
 from contracts import erasures, suspects
 from contracts.erased import Erased, Place
 from contracts.errors import InvalidEvent
-from contracts.kafka import messages
 from contracts.settings import Settings
 from contracts.suspects import RELEASED, Suspect, Suspects
 from contracts.topics import Kind, Topic, Topics
+from contracts.whole_topic import messages
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -57,7 +57,7 @@ def release(user_id: str, partitions: int) -> Release:
 
 
 def _read(settings: Settings, topic: Topic, decode: Callable[[bytes | None], T]) -> Iterator[T]:
-    for message in messages(settings.kafka, topic, settings.partitions):
+    for message in messages(settings, topic):
         try:
             yield decode(message.value())
         except InvalidEvent as error:

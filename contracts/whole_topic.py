@@ -9,14 +9,14 @@ from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from contracts.errors import BrokerUnavailable
 from contracts.kafka import end_offsets
+from contracts.kafka_client import Complaints, consumer
+from contracts.settings import Settings
 
 #: Longest time (seconds) that the broker may take to deliver one partition.
 _PATIENCE = 30.0
 
 
-def messages(
-    bootstrap: str, topic: str, partitions: int, *, newest: int | None = None
-) -> Iterator[Message]:
+def messages(settings: Settings, topic: str, *, newest: int | None = None) -> Iterator[Message]:
     """Yield the messages of a topic, partition by partition, each in order of its offsets.
 
     Parameters
@@ -29,37 +29,30 @@ def messages(
     BrokerUnavailable
         The broker does not answer, or does not deliver all messages.
     """
-    ends = end_offsets(bootstrap, topic, partitions)
-    consumer = Consumer(
-        {
-            "bootstrap.servers": bootstrap,
-            "group.id": "segue-whole-topic",  # never used: partitions are assigned by hand
-            "enable.auto.commit": False,
-            "auto.offset.reset": "earliest",
-            "log_level": 3,
-        }
-    )
+    ends = end_offsets(settings, topic)
+    heard = Complaints()
+    reader = consumer(settings, "whole-topic", {"auto.offset.reset": "earliest", "error_cb": heard})
     try:
         for partition, end in enumerate(ends):
-            low, _ = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)
+            low, _ = reader.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)
             start = low if newest is None else max(low, end - newest)
-            yield from _one(consumer, topic, partition, start, end)
+            yield from _one(reader, topic, partition, start, end)
     except KafkaException as error:
-        raise BrokerUnavailable(f"{topic} at {bootstrap}: {error}") from None
+        raise heard.explain(settings, f"topic {topic}", error) from None
     finally:
-        consumer.close()
+        reader.close()
 
 
-def _one(consumer: Consumer, topic: str, partition: int, start: int, end: int) -> Iterator[Message]:
+def _one(reader: Consumer, topic: str, partition: int, start: int, end: int) -> Iterator[Message]:
     position = start
     if position >= end:
         return
-    consumer.assign([TopicPartition(topic, partition, start)])
+    reader.assign([TopicPartition(topic, partition, start)])
     deadline = time.monotonic() + _PATIENCE
     while position < end:
         if time.monotonic() > deadline:
             raise BrokerUnavailable(f"{topic}/{partition} cannot be read to {end}")
-        for message in consumer.consume(1000, 1.0):
+        for message in reader.consume(1000, 1.0):
             offset = message.offset()
             if message.error() is not None or offset is None:
                 continue

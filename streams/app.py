@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import ssl
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, T
 from faust.types import TP, Message
 from yarl import URL
 
+from contracts import kafka_client
+from contracts.errors import ConfigurationError
 from contracts.settings import Settings
 from streams.decode import Record
 from streams.fetching import FetchGate
@@ -150,10 +153,12 @@ def make_app(settings: Settings, group: str, positions: Positions) -> FoldApp:
     positions
         Where reading goes on after each assignment.
     """
-    broker = URL(f"kafka://{settings.kafka}")
+    brokers = [URL(f"kafka://{each}") for each in kafka_client.addresses(settings)]
     app = FoldApp(
         group,
-        broker=broker,
+        broker=brokers,
+        broker_credentials=_credentials(settings),
+        broker_client_id=kafka_client.client_id(settings, group),
         autodiscover=False,
         web_enabled=False,
         topic_disable_leader=True,
@@ -172,10 +177,29 @@ def make_app(settings: Settings, group: str, positions: Positions) -> FoldApp:
         stream_buffer_maxsize=8,  # runs, not messages
         stream_wait_empty=False,
     )
-    app.transport = FoldTransport([broker], app)
+    app.transport = FoldTransport(brokers, app)
     app.positions = positions
     app.gate = FetchGate(held=settings.broker_holds_fetches)
     return app
+
+
+def _credentials(settings: Settings) -> faust.SASLCredentials | faust.SSLCredentials | None:
+    """Return how Faust encrypts and logs in, as :func:`kafka_client.connection` does elsewhere."""
+    encrypted = None
+    if kafka_client.uses_tls(settings):
+        file = kafka_client.authority(settings)
+        try:
+            encrypted = ssl.create_default_context(cafile=file)
+        except ssl.SSLError as error:
+            raise ConfigurationError(f"SEGUE_KAFKA_CA={file} is no PEM file: {error}") from None
+    if kafka_client.uses_login(settings):
+        return faust.SASLCredentials(
+            username=settings.kafka_user,
+            password=settings.kafka_password,
+            mechanism=settings.kafka_mechanism,
+            ssl_context=encrypted,
+        )
+    return faust.SSLCredentials(encrypted) if encrypted else None
 
 
 async def commit(app: faust.App, offsets: dict[TP, int]) -> bool:

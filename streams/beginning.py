@@ -33,7 +33,7 @@ def reading_from(worker: Worker, topic: str, positions: Mapping[int, int]) -> di
         Messages the fold has not applied are gone and nobody said that this is accepted.
     """
     settings = worker.settings
-    begins = worker.patiently(lambda: begin_offsets(settings.kafka, topic, list(positions)), topic)
+    begins = worker.patiently(lambda: begin_offsets(settings, topic, list(positions)), topic)
     gaps = {p: begins[p] - at for p, at in positions.items() if begins[p] > at}
     if gaps:
         lost = ", ".join(f"{count} of partition {p}" for p, count in sorted(gaps.items()))

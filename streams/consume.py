@@ -12,8 +12,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import Any, Generic, Protocol, TypeVar
 
-from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
+from confluent_kafka import KafkaError, Message, TopicPartition
 
+from contracts import kafka_client
 from contracts.topics import Topic
 from streams.beginning import reading_from
 from streams.dead_letters import DeadLetters
@@ -100,7 +101,7 @@ class Follower(Generic[T]):
         self._decode: Callable[..., Batch[T]] = worker.decoder.of(topic.kind)
         self._rows_of = ROWS[topic.kind]
         self.letters = DeadLetters(worker.settings, worker.name)
-        self.watch = LogWatch(worker.settings.kafka, {topic: log_id})
+        self.watch = LogWatch(worker.settings, {topic: log_id})
         self.positions: dict[int, int] = {}
         self._next: dict[int, int] = {}
         self._pending: dict[int, Batch[T]] = {}
@@ -123,19 +124,17 @@ class Follower(Generic[T]):
         worker = self.worker
         self.positions = worker.patiently(self.sink.positions, self.topic)
         self._next = reading_from(worker, self.topic, self.positions)
-        consumer = Consumer(
+        consumer = kafka_client.consumer(
+            worker.settings,
+            worker.name,
             {
-                "bootstrap.servers": worker.settings.kafka,
-                "group.id": f"{worker.settings.namespace}.{worker.name}",  # never joined
-                "enable.auto.commit": False,
                 "enable.auto.offset.store": False,
                 "auto.offset.reset": "error",
                 "fetch.wait.max.ms": _fetch_ms(self.seconds),
                 "fetch.min.bytes": _FETCH_BYTES,
                 "queued.max.messages.kbytes": 32_768,
                 "error_cb": lambda error: log.warning("Kafka: %s", error),
-                "log_level": 2,  # the same again, past the limit of our own log
-            }
+            },
         )
         try:
             consumer.assign([TopicPartition(self.topic, p, o) for p, o in self._next.items()])

@@ -14,6 +14,7 @@ from zlib import crc32
 
 from confluent_kafka import KafkaException, Message, Producer
 
+from contracts import kafka_client
 from contracts.errors import BrokerUnavailable
 from contracts.events import DeadLetter, encode
 from contracts.settings import Settings
@@ -39,15 +40,7 @@ class DeadLetters:
         self.stage = stage
         self._topic = Topics(settings.namespace).dead_letters
         self._partitions = settings.partitions
-        self._config = {
-            "bootstrap.servers": settings.kafka,
-            "acks": "all",
-            "enable.idempotence": True,
-            "linger.ms": 0,
-            "message.max.bytes": 2_000_000,
-            "message.timeout.ms": int(_TIMEOUT * 1000),
-            "log_level": 2,  # what goes wrong is told by `send`
-        }
+        self._settings = settings
         self._producer: Producer | None = None
         # A batch is tried again while its store is away; its letters are written once.
         self._sent: dict[tuple[str, int], int] = {}
@@ -65,7 +58,15 @@ class DeadLetters:
         if not refused:
             return 0
         if self._producer is None:
-            self._producer = Producer(self._config)
+            self._producer = kafka_client.producer(
+                self._settings,
+                f"{self.stage}.dead-letters",
+                {
+                    "linger.ms": 0,
+                    "message.max.bytes": 2_000_000,
+                    "message.timeout.ms": int(_TIMEOUT * 1000),
+                },
+            )
         failures: list[str] = []
 
         def delivered(error: object, _: Message) -> None:

@@ -16,10 +16,10 @@ from typing import Any
 import redis.asyncio as redis
 from redis.exceptions import (
     ClusterDownError,
+    MovedError,
     NoScriptError,
     OutOfMemoryError,
     ReadOnlyError,
-    RedisError,
     ResponseError,
     TryAgainError,
 )
@@ -27,6 +27,7 @@ from redis.exceptions import (
 from contracts.errors import IncompatibleState, StoreUnavailable
 from contracts.events import Feedback, Submission
 from contracts.features import WINDOW, Keys
+from contracts.redis_client import UNAVAILABLE, trouble
 from streams.decode import Batch
 from streams.errors import PositionLost
 from streams.fold import MAX_HIDDEN, pack_feedback, pack_plays
@@ -93,8 +94,8 @@ class FeatureStore:
                 for partition in range(self.keys.partitions):
                     pipe.hget(self.keys.fence(partition), log_id)  # type: ignore[unused-ignore]
                 found = await pipe.execute()
-        except (RedisError, OSError) as error:
-            raise StoreUnavailable(f"Redis: {error}") from None
+        except UNAVAILABLE as error:
+            raise trouble(error) from None
         return {p: 0 if value is None else int(value) + 1 for p, value in enumerate(found)}
 
     async def is_complete(self) -> bool:
@@ -110,8 +111,8 @@ class FeatureStore:
                 for partition in range(self.keys.partitions):
                     pipe.get(self.keys.complete(partition))
                 found = await pipe.execute()
-        except (RedisError, OSError) as error:
-            raise StoreUnavailable(f"Redis: {error}") from None
+        except UNAVAILABLE as error:
+            raise trouble(error) from None
         return None not in found
 
     async def mark_complete(self) -> None:
@@ -119,8 +120,8 @@ class FeatureStore:
         try:
             for p in range(self.keys.partitions):
                 await self.client.set(self.keys.complete(p), b"1")
-        except (RedisError, OSError) as error:
-            raise StoreUnavailable(f"Redis: {error}") from None
+        except UNAVAILABLE as error:
+            raise trouble(error) from None
 
     async def apply_plays(self, log_id: str, batch: Batch[Submission]) -> Applied:
         """Fold a batch of plays into the blobs of its listeners.
@@ -174,12 +175,14 @@ class FeatureStore:
         head: list[bytes | str | int] = [log_id, batch.start, batch.first, batch.last]
         try:
             result: list[int] = await script(self.client, keys, [*head, *arguments, *runs.values()])
+        except MovedError as error:
+            raise trouble(error) from None
         except ResponseError as error:
             if isinstance(error, _PASSING) or str(error).startswith(_PASSING_CODES):
                 raise StoreUnavailable(f"Redis: {error}") from None
             raise IncompatibleState(f"Redis refused a batch of partition {p}: {error}") from None
-        except (RedisError, OSError) as error:
-            raise StoreUnavailable(f"Redis: {error}") from None
+        except UNAVAILABLE as error:
+            raise trouble(error) from None
         if result[0] + 1 < batch.start:
             raise PositionLost(
                 f"the feature store stands at offset {result[0]} of partition {p}, before "

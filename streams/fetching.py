@@ -17,8 +17,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
+
+from contracts.redis_client import UNAVAILABLE, subscriber
 
 log = logging.getLogger(__name__)
 
@@ -99,14 +99,14 @@ class FetchGate:
 async def listen(url: str, channel: str, wake: Callable[[], None]) -> None:
     """Call `wake` for each message of a Redis channel, for ever; without Redis nobody is woken."""
     while True:
-        client: Redis = Redis.from_url(url, socket_connect_timeout=1.0)
+        client = subscriber(url, socket_connect_timeout=1.0)
         try:
             async with client.pubsub() as subscription:
                 await subscription.subscribe(channel)
                 async for message in subscription.listen():
                     if message["type"] == "message":
                         wake()
-        except (RedisError, OSError) as error:
+        except UNAVAILABLE as error:
             log.debug("not woken: %s", error)
         finally:
             await client.aclose()

@@ -96,7 +96,7 @@ class FaustFollower:
         self.worker = worker
         self.fold = fold
         self.buffer = Buffer()
-        self.watch = LogWatch(worker.settings.kafka, {t: log_ids[t] for t in fold.topics})
+        self.watch = LogWatch(worker.settings, {t: log_ids[t] for t in fold.topics})
         self._stop = asyncio.Event()
         self._applying = self._applied = False
         self._checked = 0.0

@@ -10,8 +10,10 @@ from collections.abc import Callable
 
 import redis
 
+from contracts.errors import SegueError
 from contracts.features import Keys
 from contracts.heartbeat import STUCK, STUCK_AFTER, Heartbeat, decode, encode
+from contracts.redis_client import UNAVAILABLE, client
 from contracts.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -114,9 +116,8 @@ class Reporter(threading.Thread):
         self.worker = name if host == Settings().host_name else f"{name}@{host}"
         self._status = status
         self._key = Keys(settings.namespace, settings.partitions).workers
-        self._client = redis.Redis.from_url(
-            settings.redis_url, socket_timeout=2.0, socket_connect_timeout=2.0
-        )
+        self._url = settings.redis_url
+        self._client: redis.Redis | None = None
         self._end = threading.Event()
 
     def run(self) -> None:
@@ -125,7 +126,8 @@ class Reporter(threading.Thread):
         while not self._end.wait(_EVERY):
             self.report()
         self.report()
-        self._client.close()
+        if self._client is not None:
+            self._client.close()
 
     def report(self) -> None:
         """Write one heartbeat."""
@@ -141,15 +143,15 @@ class Reporter(threading.Thread):
             detail=status.detail,
         )
         try:
-            self._client.hset(self._key, self.worker, encode(beat))  # type: ignore[arg-type,unused-ignore]
-        except redis.RedisError as error:
+            self._store().hset(self._key, self.worker, encode(beat))  # type: ignore[arg-type,unused-ignore]
+        except (*UNAVAILABLE, SegueError) as error:
             log.debug("heartbeat not written: %s", error)
 
     def _forget_gone(self) -> None:
         """Delete the reports of this worker's processes that ended long ago, on whichever host."""
         oldest = int((time.time() - _KEPT_SECONDS) * 1000)
         try:
-            stored: dict[bytes, bytes] = self._client.hgetall(self._key)  # type: ignore[assignment]
+            stored: dict[bytes, bytes] = self._store().hgetall(self._key)  # type: ignore[assignment]
             beats = [decode(value) for value in stored.values()]
             gone = [
                 beat.name
@@ -157,9 +159,14 @@ class Reporter(threading.Thread):
                 if beat.at < oldest and beat.name.partition("@")[0] == self._name
             ]
             if gone:
-                self._client.hdel(self._key, *gone)
-        except redis.RedisError as error:
+                self._store().hdel(self._key, *gone)
+        except (*UNAVAILABLE, SegueError) as error:
             log.debug("old heartbeats not deleted: %s", error)
+
+    def _store(self) -> redis.Redis:
+        if self._client is None:  # not before it is used: that of a Cluster connects at once
+            self._client = client(self._url, socket_timeout=2.0, socket_connect_timeout=2.0)
+        return self._client
 
     def close(self) -> None:
         """Write the last heartbeat and end."""

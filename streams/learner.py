@@ -254,9 +254,7 @@ class ModelFold:
     async def _publish_when_caught_up(self) -> None:
         if self._ends is None:
             try:
-                ends = await asyncio.to_thread(
-                    end_offsets, self._settings.kafka, self.topics[0], self._partitions
-                )
+                ends = await asyncio.to_thread(end_offsets, self._settings, self.topics[0])
             except BrokerUnavailable:  # asked again at the next tick
                 return
             self._ends = {TP(self.topics[0], p): end for p, end in enumerate(ends)}

@@ -12,14 +12,13 @@ import contextlib
 from collections.abc import Iterator
 from itertools import islice
 
-import redis.asyncio as redis
 from faust.types import TP
-from redis.exceptions import RedisError
 
 from contracts.errors import BrokerUnavailable, StoreUnavailable
 from contracts.features import Keys
 from contracts.kafka import end_offsets
 from contracts.listener_events import ListenerEvent, encode, of_feedback, of_plays
+from contracts.redis_client import UNAVAILABLE, async_client
 from contracts.settings import Settings
 from contracts.workers import LISTENERS
 from streams.dead_letters import DeadLetters
@@ -48,15 +47,14 @@ class ListenersFold:
         self._status = worker.status
         self._decoder = worker.decoder
         self._log_ids: dict[str, str] = {topic: log_ids[topic] for topic in self.topics}
-        self._partitions = settings.partitions
-        self._client = redis.Redis.from_url(
+        self._client = async_client(
             settings.redis_url, socket_timeout=10.0, socket_connect_timeout=2.0
         )
         keys = Keys(settings.namespace, settings.partitions)
         self._store = FeatureStore(self._client, keys)
         self._channel = keys.events
         self._letters = DeadLetters(settings, worker.name)
-        self._kafka = settings.kafka
+        self._settings = settings
         self._applied: dict[TP, int] = {}
         self._ends: list[int] | None = None
 
@@ -112,7 +110,7 @@ class ListenersFold:
     async def _publish(self, events: list[ListenerEvent]) -> None:
         """Tell the pages that watch; a listener nobody watches costs nothing further."""
         if events:
-            with contextlib.suppress(RedisError, OSError):  # the next event, or a reload, mends it
+            with contextlib.suppress(*UNAVAILABLE):  # the next event, or a reload, mends it
                 await self._client.publish(self._channel, encode(events))
 
     async def _refuse(self, tp: TP, rejected: list[Rejected]) -> None:
@@ -152,9 +150,7 @@ class ListenersFold:
         plays = self.topics[0]
         if self._ends is None:
             with contextlib.suppress(BrokerUnavailable):  # asked again at the next tick
-                self._ends = await asyncio.to_thread(
-                    end_offsets, self._kafka, plays, self._partitions
-                )
+                self._ends = await asyncio.to_thread(end_offsets, self._settings, plays)
         if self._ends is not None and all(
             fences[TP(plays, p)] >= end for p, end in enumerate(self._ends)
         ):

@@ -11,6 +11,8 @@ from confluent_kafka.admin import AdminClient
 
 from contracts.errors import BrokerUnavailable
 from contracts.kafka import log_id_of
+from contracts.kafka_client import admin
+from contracts.settings import Settings
 from streams.errors import LogChanged
 
 _TIMEOUT = 4.0
@@ -19,23 +21,19 @@ _TIMEOUT = 4.0
 class LogWatch:
     """Compares topics with what they were.
 
+    After a failure the client is made anew: the old one goes on waiting for the controller it
+    knew, though another broker is the controller now.
+
     Parameters
     ----------
-    bootstrap
-        Address of the broker.
     log_ids
         ``topic -> log id`` at the start.
     """
 
-    def __init__(self, bootstrap: str, log_ids: dict[str, str]) -> None:
+    def __init__(self, settings: Settings, log_ids: dict[str, str]) -> None:
         self.log_ids = log_ids
-        self._admin = AdminClient(
-            {
-                "bootstrap.servers": bootstrap,
-                "socket.timeout.ms": int(_TIMEOUT * 1000),
-                "log_level": 2,  # what goes wrong is told by `check`
-            }
-        )
+        self._settings = settings
+        self._admin: AdminClient | None = None
 
     def check(self) -> None:
         """Return if every topic is still the one it was.
@@ -47,6 +45,9 @@ class LogWatch:
         BrokerUnavailable
             The broker does not answer: nothing can be said.
         """
+        if self._admin is None:
+            timeout = {"socket.timeout.ms": int(_TIMEOUT * 1000)}
+            self._admin = admin(self._settings, "log-watch", timeout)
         try:
             described = self._admin.describe_topics(
                 TopicCollection(list(self.log_ids)), request_timeout=_TIMEOUT
@@ -58,6 +59,8 @@ class LogWatch:
         except KafkaException as error:
             if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
                 raise LogChanged(f"a topic of {', '.join(self.log_ids)} is gone") from None
+            self._admin = None
             raise BrokerUnavailable(f"Kafka does not answer: {error}") from None
         except TimeoutError:
+            self._admin = None
             raise BrokerUnavailable("Kafka does not answer") from None

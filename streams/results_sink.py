@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 import redis
 
-from contracts.errors import StoreUnavailable
+from contracts import redis_client
 from contracts.features import Keys
 from contracts.results import Trending
 from contracts.settings import Settings
@@ -46,8 +46,8 @@ class TrendingSink:
         fields = [self._field(p) for p in range(self._partitions)]
         try:
             found = self._redis.hmget(self._keys.trending_positions, fields)
-        except redis.RedisError as error:
-            raise StoreUnavailable(f"Redis: {error}") from None
+        except redis_client.UNAVAILABLE as error:
+            raise redis_client.trouble(error) from None
         return {p: int(at or 0) for p, at in enumerate(found)}
 
     def write(self, batches: list[Batch[Trending]]) -> int:
@@ -74,8 +74,8 @@ class TrendingSink:
                         self._keys.trending_positions, self._field(batch.partition), batch.last + 1
                     )
                 pipe.execute()
-        except redis.RedisError as error:
-            raise StoreUnavailable(f"Redis: {error}") from None
+        except redis_client.UNAVAILABLE as error:
+            raise redis_client.trouble(error) from None
         return len(fresh)
 
     def _held(self, keys: list[str]) -> dict[str, Trending]:
@@ -94,12 +94,23 @@ def _order(found: Trending) -> tuple[int, int]:
     return found.window_end, found.run
 
 
+def _forget(client: redis.Redis, keys: Keys) -> None:
+    """Delete what an earlier version kept under names that do not share a slot."""
+    try:
+        for name in keys.untagged_trending:
+            client.delete(name)
+    except redis_client.UNAVAILABLE as error:
+        raise redis_client.trouble(error) from None
+
+
 def body(worker: Worker) -> None:
     """Follow the topic of trending lists until told to stop."""
     settings, logs = worker.settings, worker.find_logs()
     topic = worker.topics.of(Kind.TRENDING)
-    client = redis.Redis.from_url(settings.redis_url, socket_timeout=5.0)
+    client = worker.patiently(lambda: redis_client.client(settings.redis_url, socket_timeout=5.0))
     keys = Keys(settings.namespace, settings.partitions)
+    # What lies there comes again: without a position the topic is read from its beginning.
+    worker.patiently(lambda: _forget(client, keys))
     sink = TrendingSink(client, keys, logs[topic], settings.partitions)
     Follower(worker, topic, logs[topic], sink, seconds=_SECONDS, rows=_ROWS).run()
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
+from contracts import kafka_client
 from contracts.errors import BrokerUnavailable
 from contracts.kafka import begin_offsets, end_offsets
 from contracts.settings import Settings
@@ -47,7 +48,7 @@ class TopicFollower(threading.Thread):
     ) -> None:
         super().__init__(name=f"follows-{topic}", daemon=True)
         self.offsets = dict.fromkeys(range(settings.partitions), 0)
-        self._kafka = settings.kafka
+        self._settings = settings
         self._topic = topic
         self._take = take
         self._when_whole = whole
@@ -65,10 +66,9 @@ class TopicFollower(threading.Thread):
         BrokerUnavailable
             The topic cannot be read.
         """
-        partitions = len(self.offsets)
-        ends = enumerate(end_offsets(self._kafka, self._topic, partitions))
+        ends = enumerate(end_offsets(self._settings, self._topic))
         # Where retention has emptied a partition nothing is read, and no offset is ever seen.
-        begins = begin_offsets(self._kafka, self._topic, range(partitions))
+        begins = begin_offsets(self._settings, self._topic, self.offsets)
         self._ends = {p: end for p, end in ends if begins[p] < end}
         if self.ident is None:
             self.start()
@@ -81,15 +81,13 @@ class TopicFollower(threading.Thread):
 
     def run(self) -> None:
         """Follow until :meth:`close`."""
-        consumer = Consumer(
+        consumer = kafka_client.consumer(
+            self._settings,
+            f"follower.{self._topic}",
             {
-                "bootstrap.servers": self._kafka,
-                "group.id": "segue-whole-topics",  # never used: partitions are assigned by hand
-                "enable.auto.commit": False,
                 "auto.offset.reset": "earliest",
                 "fetch.wait.max.ms": 2000,  # several of these run in a stack
-                "log_level": 2,  # a broker that is away is noticed by the worker itself
-            }
+            },
         )
         try:
             consumer.assign([TopicPartition(self._topic, p, 0) for p in self.offsets])

@@ -112,7 +112,7 @@ class Worker:
         """
         settings = self.settings
         configs = self.topics.configs(settings.plays_retention_days, flink=bool(settings.flink))
-        ids = self.patiently(lambda: ensure_topics(settings.kafka, configs, settings.partitions))
+        ids = self.patiently(lambda: ensure_topics(settings, configs))
         self.status.log_id = ids[self.topics.plays]
         logs = {topic.kind: ids[topic] for topic in self.topics.landed}
         self.patiently(lambda: self.erasures.read_logs(logs))

@@ -49,11 +49,13 @@ _CHAOS = "faults/test_chaos.py::"
 _KILLS = "faults/test_kill_during_replay.py::"
 _NIGHTLY = "integration/test_batch_nightly.py::"
 _WAREHOUSE = "integration/test_batch_warehouse.py::"
+_CLUSTER = "integration/test_kafka_cluster.py::"
 _ERASURE = "integration/test_erasure.py::"
 _MODEL = "online_model/test_recommender.py::"
 _DIRECTORY = "online_model/test_directory.py::"
 _KILLED = _KILLS + "test_a_killed_process_loses_and_doubles_nothing"
 _BROKER = _CHAOS + "test_a_broker_that_is_killed_and_comes_back_costs_no_acknowledged_play"
+
 _PAUSED_BROKER = _CHAOS + "test_a_broker_that_does_not_answer_is_shed_while_health_is_answered"
 
 GROUPS: dict[str, tuple[Property, ...]] = {
@@ -148,8 +150,7 @@ GROUPS: dict[str, tuple[Property, ...]] = {
         ),
         Property(
             "A broker restarted under load: no loss, no double",
-            (_BROKER,),
-            missing="one node: no change of leader",
+            (_BROKER, _CLUSTER + "test_a_broker_killed_under_load_loses_nothing_and_stops_nothing"),
             real=True,
             kafka=True,
         ),

@@ -11,10 +11,10 @@ import time
 
 import msgspec
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from contracts.errors import StoreUnavailable
 from contracts.features import Keys
+from contracts.redis_client import UNAVAILABLE
 
 #: A session without an end of its own (seconds).
 _LONGEST = 30 * 86_400
@@ -90,7 +90,7 @@ class Sessions:
             await self._redis.set(
                 self._keys.web_session(secret), msgspec.json.encode(session), ex=seconds
             )
-        except (RedisError, OSError) as error:
+        except UNAVAILABLE as error:
             raise StoreUnavailable(f"Redis: {type(error).__name__}") from None
 
     async def find(self, secret: str) -> Session | None:
@@ -105,7 +105,7 @@ class Sessions:
             return None
         try:
             value = await self._redis.get(self._keys.web_session(secret))
-        except (RedisError, OSError) as error:
+        except UNAVAILABLE as error:
             raise StoreUnavailable(f"Redis: {type(error).__name__}") from None
         return None if value is None else _DECODER.decode(value)
 
@@ -113,13 +113,13 @@ class Sessions:
         """Forget a session; raises :class:`StoreUnavailable`."""
         try:
             await self._redis.delete(self._keys.web_session(secret))
-        except (RedisError, OSError) as error:
+        except UNAVAILABLE as error:
             raise StoreUnavailable(f"Redis: {type(error).__name__}") from None
 
     async def linked(self, code: str) -> str:
         """Return the token a sign-in link stands for (``segue up`` makes them); empty: none."""
         try:
             value: bytes | None = await self._redis.get(self._keys.web_link(code[:100]))  # type: ignore[assignment]  # not decoded
-        except (RedisError, OSError, UnicodeError) as error:
+        except (*UNAVAILABLE, UnicodeError) as error:
             raise StoreUnavailable(f"Redis: {type(error).__name__}") from None
         return "" if value is None else value.decode()

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import time
 
-from redis.asyncio import BlockingConnectionPool, Redis
-
 from contracts.features import Keys
+from contracts.redis_client import queueing_client
 from contracts.settings import Settings
 from web.api import Api
 from web.assets import Assets
@@ -32,16 +31,11 @@ class Site:
         self.settings = settings
         self.api_address = settings.api_url.rstrip("/") or f"http://127.0.0.1:{settings.port}"
         self.api = api or Api(self.api_address)
-        # A pool that makes who comes next wait: a thousand tabs that come back at once, after a
+        # It makes who comes next wait: a thousand tabs that come back at once, after a
         # restart, must not be told that sign-ins cannot be read.
-        pool = BlockingConnectionPool.from_url(
-            settings.redis_url,
-            socket_timeout=2.0,
-            socket_connect_timeout=1.0,
-            max_connections=16,
-            timeout=5.0,
+        self.redis = queueing_client(
+            settings.redis_url, most=16, wait=5.0, socket_timeout=2.0, socket_connect_timeout=1.0
         )
-        self.redis: Redis = Redis(connection_pool=pool)
         self.sessions = Sessions(self.redis, Keys(settings.namespace, settings.partitions))
         self.assets = Assets()
         self.templates = Templates(self.assets)

@@ -10,7 +10,6 @@ import msgspec
 import psycopg
 from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
-from redis.exceptions import RedisError
 
 from api.audit import origin_of
 from api.errors import unavailable
@@ -23,6 +22,7 @@ from api.web import Caller, With
 from contracts.audit import entry
 from contracts.errors import IncompatibleState
 from contracts.postgres import with_session
+from contracts.redis_client import UNAVAILABLE
 
 router = APIRouter(prefix="/v1", tags=["privacy"])
 #: Exports at a time in one process; more wait their turn.
@@ -106,7 +106,7 @@ async def _features(services: Services, user: str) -> bytes:
     keys = services.keys
     try:
         found: list[Any] = await services.redis.mget([keys.listener(user), keys.playing_now(user)])
-    except (RedisError, OSError):
+    except UNAVAILABLE:
         return b'{"missing": "the feature store did not answer; ask again"}\n'
     try:
         return held.window(found[0], found[1], services.model.reader)

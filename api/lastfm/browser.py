@@ -9,7 +9,6 @@ from urllib.parse import parse_qs, urlsplit
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
-from redis.exceptions import RedisError
 
 from api.errors import ApiError
 from api.http import read_body
@@ -18,6 +17,7 @@ from api.lastfm.sessions import Session, open_session
 from api.services import Services
 from api.web import With
 from contracts.accounts import consent, read_consent, token_hash
+from contracts.redis_client import UNAVAILABLE
 
 router = APIRouter(include_in_schema=False)
 #: How long a token waits for the listener's consent (seconds).
@@ -48,7 +48,7 @@ async def issue_token(services: Services, origin: str) -> str:
     token = secrets.token_hex(16)
     try:
         await services.redis.set(_key(services, token), _WAITING + origin.encode(), ex=LIFE)
-    except (RedisError, OSError):
+    except UNAVAILABLE:
         raise try_again() from None
     return token
 
@@ -68,7 +68,7 @@ async def redeem_token(services: Services, token: str) -> Session:
             agreed = None
         if agreed and not await services.redis.delete(_key(services, token)):
             agreed = None  # somebody was faster with it
-    except (RedisError, OSError):
+    except UNAVAILABLE:
         raise try_again() from None
     session = None
     with suppress(ValueError):
@@ -89,7 +89,7 @@ async def ask(services: With, token: str = "") -> Response:
     form = _FORM.format(token=escape(token, quote=True))
     try:
         waiting: bytes | None = await services.redis.get(_key(services, token))  # type: ignore[assignment]
-    except (RedisError, OSError):
+    except UNAVAILABLE:
         waiting = None
     if waiting is None or not waiting.startswith(_WAITING):
         return _page("This request has expired or was used; start again in your player.", "")
@@ -120,7 +120,7 @@ async def agree(request: Request, services: With) -> Response:
         known = await services.redis.set(
             _key(services, token), consent(token_hash(key), identity.user_id), ex=LIFE, xx=True
         )
-    except (RedisError, OSError):
+    except UNAVAILABLE:
         raise ApiError(503, "unavailable", "Try again in a moment.", retry_after=2) from None
     if not known:
         raise ApiError(400, "expired", "The player's request has expired; start again there.")

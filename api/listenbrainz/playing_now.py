@@ -7,13 +7,13 @@ import time
 from typing import Any
 
 import msgspec
-from redis.exceptions import RedisError
 
 from api.listenbrainz.mapping import duration_seconds
 from api.listeners.hub import publish
 from api.services import Services
 from contracts.errors import StoreUnavailable
 from contracts.listener_events import PLAYING_NOW, ListenerEvent
+from contracts.redis_client import UNAVAILABLE
 
 #: Life of an entry whose track has no known length (seconds), and its bounds.
 DEFAULT_SECONDS = 600
@@ -40,7 +40,7 @@ async def set_playing_now(services: Services, user: str, metadata: dict[str, Any
             msgspec.json.encode(metadata),
             ex=min(LONGEST_SECONDS, max(1, math.ceil(seconds))),
         )
-    except (RedisError, OSError) as error:
+    except UNAVAILABLE as error:
         raise StoreUnavailable(f"Redis: {type(error).__name__}") from None
     event = ListenerEvent(
         user=user,
@@ -62,7 +62,7 @@ async def get_playing_now(services: Services, user: str) -> dict[str, Any] | Non
     """
     try:
         value = await services.redis.get(services.keys.playing_now(user))
-    except (RedisError, OSError) as error:
+    except UNAVAILABLE as error:
         raise StoreUnavailable(f"Redis: {type(error).__name__}") from None
     if value is None:
         return None

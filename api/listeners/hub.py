@@ -12,9 +12,9 @@ from collections import deque
 
 import msgspec
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from contracts.listener_events import ListenerEvent, decode, encode
+from contracts.redis_client import UNAVAILABLE, subscriber
 
 log = logging.getLogger(__name__)
 
@@ -120,7 +120,7 @@ class EventHub:
     async def _subscribe(self) -> None:
         lost = False
         while True:
-            client: Redis = Redis.from_url(self._url, socket_connect_timeout=1.0)
+            client = subscriber(self._url, socket_connect_timeout=1.0)
             try:
                 async with client.pubsub() as subscription:
                     await subscription.subscribe(self._channel)
@@ -130,7 +130,7 @@ class EventHub:
                     async for message in subscription.listen():
                         if message["type"] == "message":
                             self._take(message["data"])
-            except (RedisError, OSError) as error:
+            except UNAVAILABLE as error:
                 if not lost:
                     log.warning("events: %s", type(error).__name__)
                 lost = True
@@ -147,5 +147,5 @@ class EventHub:
 
 async def publish(redis: Redis, channel: str, event: ListenerEvent) -> None:
     """Publish one event of this process's own; what is not published is only not live."""
-    with contextlib.suppress(RedisError, OSError):
+    with contextlib.suppress(*UNAVAILABLE):
         await redis.publish(channel, encode([event]))

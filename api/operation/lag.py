@@ -50,7 +50,7 @@ def _look_up(services: Services) -> dict[str, list[int]]:
     kinds = {kind for spec in WORKERS if not spec.optional for kind in spec.reads}
     for topic in sorted(services.topics.of(kind) for kind in kinds):
         try:
-            found[topic] = end_offsets(settings.kafka, topic, settings.partitions)
+            found[topic] = end_offsets(settings, topic)
         except BrokerUnavailable:
             break  # the others would wait as long for the same answer
     return found

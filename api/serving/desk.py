@@ -15,7 +15,6 @@ from typing import NamedTuple
 import numpy as np
 
 from api.serving.asked import Asked
-from api.serving.features import CONNECTIONS
 from api.serving.known import KnownTracks
 from api.serving.lists import (
     ListParts,
@@ -26,6 +25,7 @@ from api.serving.lists import (
     rank,
     sound,
 )
+from api.serving.nodes import CONNECTIONS
 from contracts.errors import StoreUnavailable
 
 log = logging.getLogger(__name__)

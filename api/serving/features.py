@@ -6,29 +6,22 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import hiredis
-from redis.asyncio import Connection, ConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
-from tenacity import AsyncRetrying, retry_if_exception_type, wait_fixed
+from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
-from contracts.breaker import Breaker
+from api.serving.nodes import Node, Nodes, nodes_of
 from contracts.errors import StoreUnavailable
 from contracts.features import Keys
 from contracts.ids import partition_of
+from contracts.redis_client import UNAVAILABLE
 
 log = logging.getLogger(__name__)
 
-#: How long one failure keeps us from trying again (seconds).
-OPEN_SECONDS = 1.0
 #: Longest wait for the store (seconds); a list does without it then.
 READ_SECONDS = 0.25
-#: Longest time a connection may take to be made, and the pause before the next attempt (seconds).
-CONNECT_SECONDS, PAUSE_SECONDS = 5.0, 0.25
-#: Connections, and so batches that may be read at once.
-CONNECTIONS = 2
 #: What a listener has where the store lost its data: no blob that can be read, so that the list is
 #: degraded and nobody is called a stranger.
 LOST = b""
@@ -77,7 +70,7 @@ class FeatureReader:
     Lists are made for many listeners at once (:class:`api.serving.desk.Desk`), whose blobs come
     through connections of their own: a pooled connection and a command for each request cost as
     much as making the list. Keys are fetched by ``MGET``, one for each partition, because keys of
-    different partitions lie on different nodes of a cluster.
+    different partitions lie on different nodes of a Cluster; all of one node in one write.
 
     Parameters
     ----------
@@ -90,19 +83,13 @@ class FeatureReader:
     def __init__(self, redis: Redis, url: str, keys: Keys) -> None:
         self._redis = redis
         self._keys = keys
-        self.breaker = Breaker(OPEN_SECONDS)
-        # Without a timeout of its own: each of its timeouts costs a task, one around all does not.
-        pool: ConnectionPool = ConnectionPool.from_url(
-            url, socket_timeout=None, retry=Retry(NoBackoff(), 0)
-        )
-        self._resting: list[Connection] = [
-            pool.make_connection()  # type: ignore[no-untyped-call]
-            for _ in range(CONNECTIONS)
-        ]
-        self._ready: asyncio.Queue[Connection] = asyncio.Queue()
-        self._connecting: set[asyncio.Task[None]] = set()
-        self._trouble = ""
+        self._nodes: Nodes = nodes_of(url, redis, keys)
         self.share = ReadShare()
+
+    @property
+    def available(self) -> bool:
+        """Whether no node failed within the last second."""
+        return all(node.breaker.closed for node in self._nodes.all())
 
     async def get(self, user_id: str) -> bytes | None:
         """Return a listener's blob, ``None`` for a stranger.
@@ -112,109 +99,103 @@ class FeatureReader:
         StoreUnavailable
             Redis did not answer, now or within the last second.
         """
-        self._check()
+        node = self._nodes.of(partition_of(user_id, self._keys.partitions))
+        self._check(node)
         try:
             found: bytes | None = await self._redis.get(self._keys.listener(user_id))  # type: ignore[assignment]  # not decoded
-        except (RedisError, OSError, TimeoutError) as error:
-            raise self._failed(error) from None
+        except UNAVAILABLE as error:
+            raise self._failed(node, error) from None
         return found
 
     async def get_many(self, user_ids: Sequence[str]) -> list[bytes | None]:
         """Return the blobs of listeners, in their order; raises as :meth:`get`.
 
-        :data:`LOST` stands for what a store without data cannot tell.
+        :data:`LOST` stands for what cannot be told: of a store without data, and of a node of a
+        Cluster that does not answer while others do.
         """
-        self._check()
         groups: dict[int, list[int]] = {}
         for at, user_id in enumerate(user_ids):
             groups.setdefault(partition_of(user_id, self._keys.partitions), []).append(at)
-        request = b"".join(
-            hiredis.pack_command(
-                (  # type: ignore[arg-type]  # of any length
-                    "MGET",
-                    self._keys.complete(partition),
-                    *(self._keys.listener(user_ids[at]) for at in group),
-                )
-            )
-            for partition, group in groups.items()
-        )
-        found: list[bytes | None] = [None] * len(user_ids)
-        try:
-            async with asyncio.timeout(READ_SECONDS):
-                connection = await self._connected()
-                try:
-                    await connection.send_packed_command([request], check_health=False)
-                    for group in groups.values():
-                        complete, *values = await connection.read_response(disable_decoding=True)
-                        for at, value in zip(group, values, strict=True):
-                            found[at] = LOST if complete is None else value
-                except BaseException:
-                    # Replies may be under way still: nobody else must take them for its own.
-                    self._connect(connection)
-                    raise
-                self._ready.put_nowait(connection)
-        except (RedisError, OSError, TimeoutError) as error:
-            raise self._failed(error) from None
-        self.share.note(failed=False)
+        found: list[bytes | None] = [LOST] * len(user_ids)
+        by_node: dict[Node | None, list[int]] = {}
+        for partition in groups:
+            by_node.setdefault(self._nodes.of(partition), []).append(partition)
+        reads = [
+            self._read(node, {p: groups[p] for p in partitions}, user_ids, found)
+            for node, partitions in by_node.items()
+        ]
+        if len(reads) == 1:
+            await reads[0]
+            return found
+        answers = await asyncio.gather(*reads, return_exceptions=True)
+        wrong = [answer for answer in answers if answer is not None]
+        for answer in wrong:
+            if not isinstance(answer, StoreUnavailable) or len(wrong) == len(answers):
+                raise answer
         return found
 
-    async def _connected(self) -> Connection:
-        """Return a connection that is there, however long ago it was begun.
+    async def _read(
+        self,
+        node: Node | None,
+        groups: dict[int, list[int]],
+        user_ids: Sequence[str],
+        found: list[bytes | None],
+    ) -> None:
+        """Fill in what one node holds of some partitions; raises as :meth:`get`."""
+        self._check(node)
+        keys = {
+            partition: [
+                self._keys.complete(partition),
+                *(self._keys.listener(user_ids[at]) for at in group),
+            ]
+            for partition, group in groups.items()
+        }
+        try:
+            async with asyncio.timeout(READ_SECONDS):
+                if node is None:  # nobody has said yet which node it is
+                    answers: list[Any] = await self._redirected(list(keys.values()))
+                else:
+                    request = b"".join(
+                        hiredis.pack_command(("MGET", *names))  # type: ignore[arg-type]  # of any length
+                        for names in keys.values()
+                    )
+                    answers = await node.ask(request, len(keys))
+                elsewhere = [
+                    names
+                    for names, answer in zip(keys.values(), answers, strict=True)
+                    if isinstance(answer, ResponseError)
+                ]
+                instead = iter(await self._redirected(elsewhere) if elsewhere else ())
+        except UNAVAILABLE as error:
+            self._nodes.look_again()
+            raise self._failed(node, error) from None
+        for group, answer in zip(groups.values(), answers, strict=True):
+            complete, *values = next(instead) if isinstance(answer, ResponseError) else answer
+            for at, value in zip(group, values, strict=True):
+                found[at] = LOST if complete is None else value
+        self.share.note(failed=False)
 
-        Connecting takes several round trips. A store 100 ms away is not connected within the time
-        of a read, and each timeout would begin anew: it would never be read.
+    async def _redirected(self, groups: list[list[str]]) -> list[list[bytes | None]]:
+        """Read keys whose slot has another node than we knew, or is on its way to one.
+
+        The client of the Cluster follows each redirection; next time the node is known.
         """
-        while self._resting:
-            self._connect(self._resting.pop())
-        while True:
-            connection = await self._ready.get()
-            if connection.is_connected and not await connection.can_read():
-                return connection
-            self._connect(connection)  # closed while nobody looked
-
-    def _connect(self, connection: Connection) -> None:
-        task = asyncio.ensure_future(self._make_ready(connection))
-        self._connecting.add(task)
-        task.add_done_callback(self._connecting.discard)
-
-    async def _make_ready(self, connection: Connection) -> None:
-        async def connect() -> None:
-            await connection.disconnect(nowait=True)
-            try:
-                async with asyncio.timeout(CONNECT_SECONDS):
-                    await connection.connect()  # type: ignore[no-untyped-call]
-            except (RedisError, OSError, TimeoutError) as error:
-                self._say(f"{type(error).__name__}: {error}".rstrip(": "))
-                raise
-            self._say("")
-
-        failed = retry_if_exception_type((RedisError, OSError, TimeoutError))
-        await AsyncRetrying(retry=failed, wait=wait_fixed(PAUSE_SECONDS))(connect)
-        self._ready.put_nowait(connection)
-
-    def _say(self, trouble: str) -> None:
-        """Log why no connection can be made, once for each reason: it is tried again for ever."""
-        if trouble and trouble != self._trouble:
-            log.warning("feature store: cannot connect: %s", trouble)
-        self._trouble = trouble
+        self._nodes.look_again()
+        return [list(await asyncio.gather(*map(self._redis.get, names))) for names in groups]  # type: ignore[arg-type]  # not decoded
 
     async def close(self) -> None:
         """Let go of the connections."""
-        connecting = list(self._connecting)
-        for task in connecting:
-            task.cancel()
-        await asyncio.gather(*connecting, return_exceptions=True)
-        while not self._ready.empty():
-            await self._ready.get_nowait().disconnect(nowait=True)
+        await self._nodes.close()
 
-    def _check(self) -> None:
-        if not self.breaker.closed:
+    def _check(self, node: Node | None) -> None:
+        if node is not None and not node.breaker.closed:
             self.share.note(failed=True)
             raise StoreUnavailable("the feature store did not answer a moment ago")
 
-    def _failed(self, error: Exception) -> StoreUnavailable:
-        if self.breaker.closed:
+    def _failed(self, node: Node | None, error: Exception) -> StoreUnavailable:
+        if node is None or node.breaker.closed:
             log.warning("feature store: %s", type(error).__name__)
-        self.breaker.failed()
+        if node is not None:
+            node.breaker.failed()
         self.share.note(failed=True)
         return StoreUnavailable("the feature store is down")

@@ -7,13 +7,13 @@ from typing import Annotated, Literal
 
 import msgspec
 from fastapi import APIRouter, Query, Response
-from redis.exceptions import RedisError
 
 from api.services import Services
 from api.serving.lookup import document_at
 from api.web import Caller, With, answers, json_reply
 from contracts import results
 from contracts.ids import artist_id
+from contracts.redis_client import UNAVAILABLE
 from online_model import Recommender
 
 router = APIRouter(prefix="/v1", tags=["serving"])
@@ -93,7 +93,7 @@ async def _counted(services: Services, kind: str, window: str) -> results.Trendi
         return None
     try:
         value = await services.redis.hget(services.keys.trending, f"{kind}:{window}")
-    except (RedisError, OSError, TimeoutError):
+    except UNAVAILABLE:
         return None
     return _decoder.decode(value) if value else None
 

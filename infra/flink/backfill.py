@@ -15,9 +15,10 @@ from typing import Any
 
 import duckdb
 import msgspec
-from confluent_kafka import KafkaException, Producer
+from confluent_kafka import KafkaException
 
 from batch.lake import Lake
+from contracts import kafka_client
 from contracts.errors import BrokerUnavailable, ConfigurationError, SegueError
 from contracts.ids import artist_id
 from contracts.plays import COUNTED_MS
@@ -131,7 +132,7 @@ def _rows(folder: Path) -> Iterator[dict[str, Any]]:
 
 def _publish(settings: Settings, results: dict[str, list[dict[str, Any]]]) -> None:
     topics = Topics(settings.namespace).results
-    producer = Producer({"bootstrap.servers": settings.kafka, "acks": "all", "log_level": 2})
+    producer = kafka_client.producer(settings, "flink-backfill")
     failures: list[object] = []
     try:
         for job, rows in results.items():

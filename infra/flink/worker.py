@@ -27,7 +27,7 @@ def run(settings: Settings) -> int:
             f"SEGUE_FLINK={settings.flink!r} is no address such as http://127.0.0.1:8081"
         )
     configs = Topics(settings.namespace).configs(settings.plays_retention_days, flink=True)
-    ensure_topics(settings.kafka, configs, settings.partitions)
+    ensure_topics(settings, configs)
     words = command(*arguments(settings, rest=port, metrics=settings.flink_metrics))
     # The same process: who started this worker sees, signals and outlives the jobs themselves.
     os.execve(words[0], words, {**os.environ, **environ(HEAP)})  # noqa: S606

@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 import redis
 
+from contracts import redis_client
 from contracts.errors import ConfigurationError, StoreUnavailable
 from contracts.settings import Settings
 from infra.stack.running import running
@@ -59,10 +60,10 @@ def feature_store(settings: Settings) -> Iterator[redis.Redis]:
     StoreUnavailable
         Redis does not answer, or refuses.
     """
-    client = redis.Redis.from_url(settings.redis_url, socket_timeout=10.0)
+    client = redis_client.client(settings.redis_url, socket_timeout=10.0)
     try:
         yield client
-    except redis.RedisError as error:
-        raise StoreUnavailable(f"Redis: {error}") from None
+    except redis_client.REDIS_ERRORS as error:
+        raise redis_client.trouble(error) from None
     finally:
         client.close()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from confluent_kafka import KafkaException, Producer
+from confluent_kafka import KafkaException
 
-from contracts import suspects_topic
+from contracts import kafka_client, suspects_topic
 from contracts.errors import BrokerUnavailable, ConfigurationError
 from contracts.settings import Settings
 from contracts.suspects import Suspects
@@ -41,7 +41,7 @@ def release(settings: Settings, user_id: str) -> None:
     if user_id not in read(settings):
         raise ConfigurationError(f"{user_id!r} is not suspect; see `segue flink suspects`")
     key, value, partition = suspects_topic.release(user_id, settings.partitions)
-    producer = Producer({"bootstrap.servers": settings.kafka, "acks": "all", "log_level": 2})
+    producer = kafka_client.producer(settings, "suspects")
     failures: list[object] = []
     try:
         producer.produce(

@@ -9,6 +9,7 @@ import uuid
 from pathlib import Path
 
 from contracts.errors import ConfigurationError
+from contracts.settings import Settings
 from infra.stack.kafka_client import broker_answers
 from infra.stack.kafka_jars import classpath, java
 from infra.stack.ports import LOOPBACK
@@ -64,7 +65,7 @@ class ApacheKafka(Server):
 
     def healthy(self) -> bool:
         """Whether the broker answers a metadata request."""
-        return broker_answers(self.address)
+        return broker_answers(Settings(kafka=self.address))
 
     @property
     def _properties(self) -> Path:
@@ -113,13 +114,17 @@ class ApacheKafka(Server):
     def _java(self, *options: str) -> list[str]:
         return [java(), *options, "-cp", self._classpath]
 
-    def _format(self) -> None:
+    def _identity(self) -> list[str]:
+        """Return what formatting gives the storage for life."""
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        # One argument: an id may begin with a dash, and two would read it as an option.
+        return [f"--cluster-id={cluster}"]
+
+    def _format(self) -> None:
         done = subprocess.run(
             [
                 *self._java(), "kafka.tools.StorageTool", "format", "--ignore-formatted",
-                # One argument: an id may begin with a dash, and two would read it as an option.
-                f"--cluster-id={cluster}", "--config", str(self._properties),
+                *self._identity(), "--config", str(self._properties),
             ],
             capture_output=True, text=True, timeout=120, check=False, env=self.clean_env(),
         )  # fmt: skip

@@ -16,9 +16,11 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
+from contracts.environ import variable
 from contracts.errors import SegueError
 from contracts.home import HomePaths
 from contracts.settings import Settings
+from contracts.topics import Topics
 from infra.stack import kafka_jars
 from infra.stack.groups import BASE, installed, missing, requirements
 from infra.stack.home import Home
@@ -198,11 +200,43 @@ def stack(path: Path, settings: Settings) -> Iterator[Finding]:
     )
 
 
+def kafka(settings: Settings) -> Iterator[Finding]:
+    """The brokers that the environment names; the embedded one is part of the stack."""
+    if variable(os.environ, "SEGUE_KAFKA"):
+        from infra.stack.copies import faults  # needs the client's package
+
+        topics = list(Topics(settings.namespace).configs(flink=bool(settings.flink)))
+        well = f"{len(topics)} topics at {settings.kafka}"
+        yield from _store("kafka", lambda: faults(settings, topics), well)
+
+
+def redis(settings: Settings) -> Iterator[Finding]:
+    """The Redis that the environment names."""
+    if variable(os.environ, "SEGUE_REDIS_URL"):
+        from infra.stack.redis_look import faults  # needs the client's package
+
+        yield from _store("redis", lambda: faults(settings), "answers")
+
+
+def _store(name: str, look: Callable[[], list[tuple[str, str]]], well: str) -> Iterator[Finding]:
+    try:
+        found = look()
+    except SegueError as error:
+        yield Finding(name, FAIL, str(error), "see docs/clusters.md")
+        return
+    for fault, todo in found:
+        yield Finding(name, FAIL, fault, todo)
+    if not found:
+        yield Finding(name, OK, well)
+
+
 def everything(path: Path, settings: Settings) -> Iterator[Finding]:
     """Yield every check, the quick ones first."""
     yield Finding("machine", OK, f"{platform.platform()}, {os.cpu_count()} cores")
     yield from python()
     yield from packages()
     yield from programs()
+    yield from kafka(settings)
+    yield from redis(settings)
     yield from home(path)
     yield from stack(path, settings)

@@ -3,31 +3,26 @@
 from __future__ import annotations
 
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
 
-from contracts.errors import ConfigurationError
+from contracts.kafka_client import addresses, admin
+from contracts.settings import Settings
 from infra.stack.ports import answers
 
 
-def broker_answers(address: str) -> bool:
-    """Whether a broker answers a metadata request (of the first address of a list).
+def broker_answers(settings: Settings) -> bool:
+    """Whether one of the brokers answers a metadata request.
 
     Raises
     ------
     ConfigurationError
-        The address has no port.
+        A setting is wrong.
     """
-    host, _, port = address.split(",")[0].rpartition(":")
-    if not host or not port.isdigit():
-        raise ConfigurationError(f"{address!r} is no Kafka address; give HOST:PORT")
-    if not answers(int(port), host):  # a refused connection is cheap; librdkafka is not
+    places = (each.rpartition(":") for each in addresses(settings))
+    # A refused connection is cheap; librdkafka is not.
+    if not any(answers(int(port), host.strip("[]")) for host, _, port in places):
         return False
     try:
-        quiet: dict[str, str | int | float | bool] = {
-            "bootstrap.servers": address,
-            "log_level": 0,
-            "socket.timeout.ms": 2000,
-        }
-        return bool(AdminClient(quiet).list_topics(timeout=3.0).brokers)
+        quiet = admin(settings, "probe", {"log_level": 0, "socket.timeout.ms": 2000})
+        return bool(quiet.list_topics(timeout=3.0).brokers)
     except KafkaException:
         return False

@@ -9,11 +9,10 @@ import hashlib
 import hmac
 import secrets
 
-from redis.exceptions import RedisError
-
 from contracts.accounts import ADMIN, LISTENER_ROLE
 from contracts.errors import StoreUnavailable
 from contracts.features import Keys
+from contracts.redis_client import UNAVAILABLE
 from contracts.settings import Settings
 from infra.operations.database import feature_store
 from infra.stack.accounts import grant
@@ -46,6 +45,6 @@ def sign_in_links(settings: Settings, address: str, *, simulated: bool) -> dict[
                 code = secrets.token_urlsafe(12)
                 redis.set(keys.web_link(code), token, ex=_SECONDS)
                 links[user] = f"{address}/ui/link/{code}"
-    except (RedisError, OSError) as error:
+    except UNAVAILABLE as error:
         raise StoreUnavailable(f"Redis: {error}") from None
     return links

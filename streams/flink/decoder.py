@@ -35,7 +35,7 @@ def _erased(settings: Settings) -> Erased:
     """Return what is erased; one thread follows the topic for all subtasks of a process."""
     erased, topics = Erased(), Topics(settings.namespace)
     follower = ErasureFollower(settings, Status(), erased)
-    follower.read_logs({t.kind: log_id(settings.kafka, t) for t in topics.landed})
+    follower.read_logs({t.kind: log_id(settings, t) for t in topics.landed})
     return erased
 
 

@@ -18,6 +18,8 @@ from pyflink.table import (
 
 from contracts.settings import Settings
 from contracts.topics import Topics
+from streams.flink.connection import options as sql_options
+from streams.flink.connection import properties
 from streams.flink.decoder import ROW_TYPE, STAGE, DecodePlays
 from streams.flink.options import Options
 from streams.flink.rows import Row
@@ -69,7 +71,7 @@ def stream(settings: Settings, options: Options) -> StreamExecutionEnvironment:
     for name in options.jobs:
         before = len(transformations())
         inserts = table_env.create_statement_set()
-        sink = kafka_sink(topics.results[name], settings.kafka)
+        sink = kafka_sink(topics.results[name], settings)
         _add(table_env, inserts, job(name, sink=sink, run=0))
         inserts.attach_as_datastream()
         name_operators(name, list(transformations())[before:], named)
@@ -104,7 +106,7 @@ def _plays(table_env: StreamTableEnvironment, settings: Settings, options: Optio
     source = statements(
         "source",
         topic=Topics(settings.namespace).plays,
-        kafka=settings.kafka,
+        kafka=sql_options(properties(settings)),
         group=f"{settings.namespace}.{STAGE}",
         bound=interval(options.bound),
         idle=f"{options.idle} s",

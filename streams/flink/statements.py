@@ -11,6 +11,8 @@ from string import Template
 
 from contracts.plays import SESSION_GAP
 from contracts.results import KINDS, WINDOWS
+from contracts.settings import Settings
+from streams.flink.connection import options, properties
 
 FOLDER = Path(__file__).parent / "sql"
 #: Lines of a trending list. By tag, readers choose from these.
@@ -81,25 +83,24 @@ def job(name: str, *, sink: str, run: int, batch: bool = False) -> Iterator[str]
     yield from inserts
 
 
-def kafka_sink(topic: str, kafka: str) -> str:
+def kafka_sink(topic: str, settings: Settings) -> str:
     """Return the connector options of a topic of results.
 
     At least once: results become visible at once, not at the next checkpoint, and a job that ends
     badly leaves no open transaction that holds readers back. The keys make repeats harmless.
     """
-    return ", ".join(
-        f"'{name}' = '{value}'"
-        for name, value in {
+    return options(
+        {
             "connector": "kafka",
             "topic": topic,
-            "properties.bootstrap.servers": kafka,
+            **properties(settings),
             "properties.compression.type": "lz4",
             "sink.delivery-guarantee": "at-least-once",
             "key.format": "raw",
             "key.fields": "key",
             "value.format": "json",
             "value.fields-include": "EXCEPT_KEY",
-        }.items()
+        }
     )
 
 

@@ -6,8 +6,9 @@ import logging
 import threading
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
 
+from contracts import kafka_client
 from contracts.settings import Settings
 from contracts.snowflake import Snowflake
 from contracts.topics import Topic
@@ -67,14 +68,7 @@ class Monitor:
     def __init__(self, settings: Settings, name: str, topic: str) -> None:
         self._topic = topic
         self._lock = threading.Lock()
-        self._consumer = Consumer(
-            {
-                "bootstrap.servers": settings.kafka,
-                "group.id": f"{settings.namespace}.{name}",
-                "enable.auto.commit": False,
-                "log_level": 3,
-            }
-        )
+        self._consumer = kafka_client.consumer(settings, name)
 
     def commit(self, positions: dict[int, int]) -> None:
         """Commit ``partition -> next offset``; a failure is logged, nothing depends on it."""

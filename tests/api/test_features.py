@@ -8,7 +8,7 @@ import logging
 import pytest
 from redis.asyncio import Redis
 
-from api.serving import features
+from api.serving import nodes
 from api.serving.features import FeatureReader
 from contracts.errors import StoreUnavailable
 from contracts.features import Keys
@@ -26,14 +26,14 @@ async def test_a_refused_password_is_in_the_log_once(
             writer.write(b"-WRONGPASS invalid username-password pair\r\n")
         writer.close()
 
-    monkeypatch.setattr(features, "PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(nodes, "PAUSE_SECONDS", 0.01)
     server = await asyncio.start_server(refuse, "127.0.0.1", 0)
     url = f"redis://:secret@127.0.0.1:{server.sockets[0].getsockname()[1]}/0"
     reader = FeatureReader(Redis.from_url(url), url, Keys("segue", 1))
-    with caplog.at_level(logging.WARNING, "api.serving.features"):
+    with caplog.at_level(logging.WARNING, "api.serving.nodes"):
         with pytest.raises(StoreUnavailable):
             await reader.get_many(["ada"])
-        while asked < 2 * features.CONNECTIONS + 2:
+        while asked < 2 * nodes.CONNECTIONS + 2:
             await asyncio.sleep(0.01)
     said = [r.getMessage() for r in caplog.records if "cannot connect" in r.getMessage()]
     assert len(said) == 1

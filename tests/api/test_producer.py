@@ -12,12 +12,14 @@ from api import producer
 from api.offers import Offers
 from api.producer import LogRecord, PlayLog
 from contracts.errors import BrokerUnavailable
+from contracts.settings import Settings
 
+NOWHERE = Settings(kafka="127.0.0.1:1")
 RECORD = LogRecord("t", b"k", b"v" * 1000, 0)
 
 
 async def test_no_broker_fails_in_the_time_allowed() -> None:
-    log = PlayLog("127.0.0.1:1", delivery_ms=300)
+    log = PlayLog(NOWHERE, delivery_ms=300)
     started = time.monotonic()
     with pytest.raises(BrokerUnavailable, match="not acknowledged"):
         await log.append([RECORD, RECORD])
@@ -27,7 +29,7 @@ async def test_no_broker_fails_in_the_time_allowed() -> None:
 
 
 async def test_nothing_to_append_is_done_at_once() -> None:
-    log = PlayLog("127.0.0.1:1")
+    log = PlayLog(NOWHERE)
     await log.append([])
 
 
@@ -35,7 +37,7 @@ async def test_memory_is_bounded_and_the_excess_refused_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(producer, "MAX_IN_FLIGHT_BYTES", 5_500)
-    log = PlayLog("127.0.0.1:1", delivery_ms=300)
+    log = PlayLog(NOWHERE, delivery_ms=300)
     waiting = [asyncio.ensure_future(log.append([RECORD])) for _ in range(5)]
     await asyncio.sleep(0)
     started = time.monotonic()
@@ -49,7 +51,7 @@ async def test_memory_is_bounded_and_the_excess_refused_at_once(
 
 
 async def test_an_oversized_message_is_refused_not_waited_for() -> None:
-    log = PlayLog("127.0.0.1:1", delivery_ms=300)
+    log = PlayLog(NOWHERE, delivery_ms=300)
     with pytest.raises(BrokerUnavailable, match="queue is closed"):
         await log.append([RECORD, LogRecord("t", b"k", b"v" * 2_000_000, 0)])
     await log.close(2.0)
@@ -57,7 +59,7 @@ async def test_an_oversized_message_is_refused_not_waited_for() -> None:
 
 
 async def test_lost_impressions_are_counted() -> None:
-    offers = Offers("127.0.0.1:1", delivery_ms=300)
+    offers = Offers(NOWHERE, delivery_ms=300)
     assert offers.offer(RECORD) is True
     for _ in range(100):
         await asyncio.sleep(0.05)
@@ -71,7 +73,7 @@ async def test_impressions_beyond_the_room_are_lost_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(api.offers, "MOST_WAITING_KB", 2)
-    offers = Offers("127.0.0.1:1", delivery_ms=300)
+    offers = Offers(NOWHERE, delivery_ms=300)
     assert [offers.offer(RECORD) for _ in range(3)] == [True, True, False]
     assert offers.lost == 1
     assert await offers.close(0.01) == 2
@@ -88,7 +90,7 @@ async def test_who_cannot_be_told_keeps_no_other_waiting() -> None:
         def set_exception(self, _: BaseException) -> None:
             raise RuntimeError("the handler is closed")
 
-    log = PlayLog("127.0.0.1:1", delivery_ms=300)
+    log = PlayLog(NOWHERE, delivery_ms=300)
     log.submit([RECORD], Broken())
     with pytest.raises(BrokerUnavailable):
         async with asyncio.timeout(5):
@@ -98,7 +100,7 @@ async def test_who_cannot_be_told_keeps_no_other_waiting() -> None:
 
 async def test_plays_of_one_moment_travel_together(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(producer, "GATHER_SECONDS", 0.2)
-    log = PlayLog("127.0.0.1:1", delivery_ms=300)
+    log = PlayLog(NOWHERE, delivery_ms=300)
     alone = asyncio.ensure_future(log.append([RECORD]))
     await asyncio.sleep(0)
     assert log.handovers == 1  # after a quiet moment nobody waits
@@ -113,7 +115,7 @@ async def test_plays_of_one_moment_travel_together(monkeypatch: pytest.MonkeyPat
 
 async def test_what_has_gathered_is_sent_before_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(producer, "GATHER_SECONDS", 60.0)
-    log = PlayLog("127.0.0.1:1", delivery_ms=300)
+    log = PlayLog(NOWHERE, delivery_ms=300)
     waiting = [asyncio.ensure_future(log.append([RECORD])) for _ in range(3)]
     await asyncio.sleep(0)
     assert await log.close(2.0) == 0

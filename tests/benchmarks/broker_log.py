@@ -20,6 +20,7 @@ import psutil
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from contracts.kafka import ensure_topics
+from contracts.settings import Settings
 from infra.stack.apache_kafka import ApacheKafka
 from infra.stack.ports import free_ports
 from infra.stack.server import Server
@@ -64,7 +65,7 @@ def run(
         try:
             server.start()
             seconds_to_answer = time.perf_counter() - started
-            ensure_topics(server.address, {_TOPIC: {}}, _PARTITIONS)
+            ensure_topics(Settings(kafka=server.address, partitions=_PARTITIONS), {_TOPIC: {}})
             consumer = {"fetch.wait.max.ms": wait_ms, "fetch.min.bytes": min_bytes}
             found = list(_rounds(server, growth, rounds, messages, followers, consumer))
             return {

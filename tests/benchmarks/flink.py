@@ -102,7 +102,7 @@ def _jobs(
 def _log(kafka: str, home: Path, name: str, log: live_log.LiveLog | None) -> Settings:
     settings = replace(Settings(), kafka=kafka, namespace=name, home=home)
     topics = Topics(name)
-    ensure_topics(kafka, topics.configs(flink=True), settings.partitions)
+    ensure_topics(settings, topics.configs(flink=True))
     if log is not None:
         log.write(kafka, topics.plays, settings.partitions)
     return settings

@@ -121,7 +121,7 @@ def _settled(run: Unbounded, watched: Watched, began: float) -> tuple[int, float
 def _unbounded(kafka: str, home: Path, name: str, jobs: str) -> Unbounded:
     own = Path(tempfile.mkdtemp(prefix=name, dir=home))
     settings = replace(Settings(), kafka=kafka, namespace=name, home=own)
-    ensure_topics(kafka, Topics(name).configs(flink=True), settings.partitions)
+    ensure_topics(settings, Topics(name).configs(flink=True))
     return Unbounded(settings, live_log.LiveLog(), jobs)
 
 

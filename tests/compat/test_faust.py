@@ -14,6 +14,7 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from contracts.kafka import ensure_topics
+from contracts.settings import Settings
 from contracts.topics import Topics
 from infra.stack.process import python
 from infra.stack.server import Server
@@ -27,7 +28,7 @@ _SENT = 60
 def test_a_fold_on_faust(broker: Server) -> None:
     namespace = f"c{secrets.token_hex(4)}"
     topics = Topics(namespace)
-    ensure_topics(broker.address, topics.configs(), 1)
+    ensure_topics(Settings(kafka=broker.address, partitions=1), topics.configs())
     producer = Producer({"bootstrap.servers": broker.address})
     for number in range(_SENT):
         producer.produce(topics.plays, str(number).encode(), partition=0)

@@ -14,6 +14,7 @@ import msgspec
 import redis
 from confluent_kafka import Consumer, Producer, TopicPartition
 
+from contracts import redis_client
 from contracts.dead_letters import read
 from contracts.events import DeadLetter, Submission, encode
 from contracts.features import Keys
@@ -62,11 +63,11 @@ class Kit:
 
     @property
     def redis(self) -> redis.Redis:
-        return redis.Redis.from_url(self.settings.redis_url)
+        return redis_client.client(self.settings.redis_url)
 
     def make_topics(self) -> None:
         topics = Topics(self.settings.namespace).configs()
-        self.log_ids = ensure_topics(self.settings.kafka, topics, self.settings.partitions)
+        self.log_ids = ensure_topics(self.settings, topics)
 
     def start(self, name: str, **changes: object) -> Process:
         settings = replace(self.settings, **changes) if changes else self.settings  # type: ignore[arg-type]

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 import pytest
 from redis.asyncio import Redis
 
-from api.serving.features import CONNECTIONS, LOST, READ_SECONDS, FeatureReader, ReadShare
+from api.serving.features import LOST, READ_SECONDS, FeatureReader, ReadShare
+from api.serving.nodes import CONNECTIONS
 from contracts.errors import StoreUnavailable
 from contracts.features import Keys
 from infra.stack.ports import free_ports
@@ -125,5 +126,5 @@ async def test_a_store_that_lost_its_data_calls_nobody_a_stranger(valkey: Valkey
 
 async def _recovers(store: FeatureReader, asked: list[str]) -> list[bytes | None]:
     """Return what is read once the breaker is closed again."""
-    assert await asyncio.to_thread(wait_until, lambda: store.breaker.closed, 10)
+    assert await asyncio.to_thread(wait_until, lambda: store.available, 10)
     return await store.get_many(asked)

@@ -39,7 +39,7 @@ JOBS = ("sessions", "uniques", "suspects")
 def layout(broker: Server, tmp_path: Path) -> Iterator[Layout]:
     kit.needs_flink()
     settings = replace(Settings(), kafka=broker.address, namespace="cluster", home=tmp_path)
-    ensure_topics(settings.kafka, Topics("cluster").configs(flink=True), 4)
+    ensure_topics(settings, Topics("cluster").configs(flink=True))
     made = Layout(settings, tmp_path)
     yield made
     made.close()

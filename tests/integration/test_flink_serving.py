@@ -56,7 +56,7 @@ def publish(stack: RunningStack, *lists: Trending) -> None:
 def api(stack: RunningStack) -> Iterator[httpx.Client]:
     """An API and a results sink of a deployment that runs Flink (elsewhere, and down)."""
     settings = stack.settings
-    ensure_topics(settings.kafka, Topics(settings.namespace).configs(flink=True), 4)
+    ensure_topics(settings, Topics(settings.namespace).configs(flink=True))
     port = free_ports(1)[0]
     environ = {
         **os.environ, **settings.environ(), "SEGUE_PORT": str(port), "SEGUE_FLINK": NOWHERE,

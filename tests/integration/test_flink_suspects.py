@@ -12,10 +12,11 @@ from contracts import erasures, suspects_topic
 from contracts.erased import Erased
 from contracts.errors import ConfigurationError
 from contracts.events import Submission
-from contracts.kafka import ensure_topics, messages
+from contracts.kafka import ensure_topics
 from contracts.settings import Settings
 from contracts.suspects import Suspect, encode, message_key
 from contracts.topics import Kind, Topics
+from contracts.whole_topic import messages
 from infra.operations import suspects as operations
 from infra.stack.process import wait_until
 from infra.stack.server import Server
@@ -34,7 +35,7 @@ def batch(*users: str) -> Batch[Submission]:
 def settings(broker: Server, request: pytest.FixtureRequest) -> Settings:
     name = request.node.originalname.replace("_", "-")[:40]
     made = replace(Settings(), kafka=broker.address, namespace=name, flink="http://127.0.0.1:9")
-    ensure_topics(made.kafka, Topics(name).configs(flink=True), made.partitions)
+    ensure_topics(made, Topics(name).configs(flink=True))
     return made
 
 
@@ -101,9 +102,9 @@ def test_a_topic_that_retention_has_emptied_is_read_to_its_end(settings: Setting
     """Its end is not 0 and there is nothing to read: nobody may wait for a message."""
     topic = Topics(settings.namespace).of(Kind.SUSPECTS)
     publish(settings, encode(finding("bot", 2)))
-    assert len(messages(settings.kafka, topic, settings.partitions)) == 1
+    assert len(list(messages(settings, topic))) == 1
     empty(settings, topic)
-    assert messages(settings.kafka, topic, settings.partitions) == []
+    assert list(messages(settings, topic)) == []
     follower = SuspectFollower(settings, Erased())
     follower.read_whole()
     follower.close()

@@ -197,7 +197,7 @@ def test_ten_times_at_once_and_through_two_protocols_is_one_set_of_plays(
             done.result()
     stack.wait_applied()
     topic = Topics(stack.settings.namespace).plays
-    ends = end_offsets(stack.settings.kafka, topic, stack.settings.partitions)
+    ends = end_offsets(stack.settings, topic)
     outcome = count(
         stack.settings,
         data,

@@ -62,9 +62,7 @@ def test_a_play_that_is_gone_is_noticed_in_the_store_that_lost_it(stack: Running
     redis.Redis.from_url(stack.settings.redis_url).delete(keys.listener(user))
     with psycopg.connect(stack.settings.postgres_dsn) as connection:
         connection.execute("delete from plays where user_id = %s", (user,))
-    ends = end_offsets(
-        stack.settings.kafka, Topics(stack.settings.namespace).plays, stack.settings.partitions
-    )
+    ends = end_offsets(stack.settings, Topics(stack.settings.namespace).plays)
     again = count(
         stack.settings,
         data,

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
 import pytest
 import redis
 
+from contracts.accounts import token_hash
 from contracts.kafka import ensure_topics
+from contracts.settings import Settings
 from contracts.topics import Topics
+from infra.stack.accounts import sole_admin
 from infra.stack.ports import free_ports
 from infra.stack.postgres import Postgres, release_stale_lock
 from infra.stack.server import Server
@@ -22,10 +26,11 @@ pytestmark = pytest.mark.integration
 @pytest.mark.each_broker
 def test_broker_makes_topics_with_ids_of_their_own(broker: Server) -> None:
     configs = Topics("servers").configs()
-    first = ensure_topics(broker.address, configs, 2)
+    settings = Settings(kafka=broker.address)
+    first = ensure_topics(settings, configs)
     assert set(first) == set(configs)
     assert len(set(first.values())) == len(configs)
-    assert ensure_topics(broker.address, configs, 2) == first
+    assert ensure_topics(settings, configs) == first
 
 
 def test_valkey_keeps_what_was_written_before_a_kill(tmp_path: Path) -> None:
@@ -80,3 +85,31 @@ def test_postgres_keeps_rows_and_refuses_strangers(tmp_path: Path) -> None:
             psycopg.connect(open_door)
     finally:
         server.stop()
+
+
+def test_one_administrator_whatever_disk_init_runs_on(postgres: Postgres, tmp_path: Path) -> None:
+    label = "made by segue up"
+
+    def valid() -> list[bytes]:
+        with psycopg.connect(postgres.address) as connection:
+            question = "select token_hash from tokens where label = %s and revoked_at is null"
+            return [row[0] for row in connection.execute(question, (label,))]
+
+    with psycopg.connect(postgres.address) as connection:
+        connection.execute("delete from tokens where label = %s", (label,))
+    settings = [
+        Settings(home=tmp_path / name, postgres_dsn=postgres.address) for name in ("a", "b")
+    ]
+    for each in settings:
+        each.home.mkdir()
+    first, second = settings
+    token = sole_admin(first)
+    assert token is not None
+    assert sole_admin(first) == token
+    assert sole_admin(second) is None  # made on another disk
+    assert not second.paths.admin_token.exists()
+    assert sole_admin(replace(second, admin_token=token)) == token
+    assert valid() == [token_hash(token)]
+    other = sole_admin(second, rotate=True)
+    assert other is not None
+    assert valid() == [token_hash(other)]

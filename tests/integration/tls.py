@@ -41,6 +41,25 @@ def _certificate(
     return builder.sign(signer, hashes.SHA256())
 
 
+def issue(folder: Path) -> tuple[Path, Path]:
+    """Make an authority and a certificate of 127.0.0.1 that it signed.
+
+    Returns
+    -------
+    tuple[Path, Path]
+        The authority's certificate; the server's key and certificate.
+    """
+    root, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    pem = serialization.Encoding.PEM
+    ca, chain = folder / "ca.pem", folder / "server.pem"
+    ca.write_bytes(_certificate("test CA", root, "test CA", root).public_bytes(pem))
+    chain.write_bytes(
+        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        + _certificate("127.0.0.1", key, "test CA", root).public_bytes(pem)
+    )
+    return ca, chain
+
+
 class TlsFront:
     """Forwards TLS connections on ``port`` to a plain server.
 
@@ -52,15 +71,7 @@ class TlsFront:
 
     def __init__(self, target: int, folder: Path) -> None:
         self._target = target
-        root, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
-        pem = serialization.Encoding.PEM
-        self.ca = folder / "ca.pem"
-        self.ca.write_bytes(_certificate("test CA", root, "test CA", root).public_bytes(pem))
-        chain = folder / "server.pem"
-        chain.write_bytes(
-            key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-            + _certificate("127.0.0.1", key, "test CA", root).public_bytes(pem)
-        )
+        self.ca, chain = issue(folder)
         self._context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         self._context.load_cert_chain(chain)
         self._loop = asyncio.new_event_loop()

@@ -16,7 +16,7 @@ from contracts.errors import BrokerUnavailable, StoreUnavailable
 from contracts.events import encode
 from contracts.retries import Backoff
 from contracts.settings import Settings
-from streams import beginning, consume, worker
+from streams import beginning, worker
 from streams.beginning import LogCutOff
 from streams.consume import Follower
 from streams.errors import LogChanged
@@ -55,7 +55,7 @@ class House:
         self.begins = {0: 0, 1: 0}
         self.worker = Worker(self.settings, "lake-sink")
         log = FakeLog(VALUES, at_end=lambda: self.worker.stopping.set())
-        monkeypatch.setattr(consume, "Consumer", log.consumer)
+        monkeypatch.setattr("contracts.kafka_client.Consumer", log.consumer)
         monkeypatch.setattr(beginning, "begin_offsets", lambda *_: dict(self.begins))
         monkeypatch.setattr("streams.decode._check_user", lambda *_: None)  # any partition will do
         monkeypatch.setattr(worker, "PAUSES", Backoff(0.0, 0.0))

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
+from contracts import kafka_client
 from contracts.settings import Settings
 from contracts.topics import Topics
 from streams import topic_follower
@@ -59,7 +60,7 @@ def read(
 ) -> tuple[list[bytes | None], dict[int, int], list[str]]:  # fmt: skip
     """Read a topic whole; return what was taken, the offsets and the calls of ``whole``."""
     monkeypatch.setattr(FakeConsumer, "script", script, raising=False)
-    monkeypatch.setattr(topic_follower, "Consumer", FakeConsumer)
+    monkeypatch.setattr(kafka_client, "Consumer", FakeConsumer)
     monkeypatch.setattr(topic_follower, "end_offsets", lambda *_: ends)
     monkeypatch.setattr(topic_follower, "begin_offsets", lambda *_: dict(enumerate(begins)))
     monkeypatch.setattr(topic_follower, "_POLL", 0.01)

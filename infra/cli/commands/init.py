@@ -3,31 +3,43 @@
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 
 from contracts.database_roles import ADMIN, API, PARTS, RELAY, SINK, role_name
 from contracts.environ import read
-from contracts.kafka import ensure_topics, set_retention
+from contracts.kafka import IN_SYNC, ensure_topics, set_retention
 from contracts.options import DatabaseLogins
 from contracts.settings import Settings
 from contracts.topics import Topics
-from infra.stack.accounts import ensure_admin
+from infra.stack import copies, redis_look
+from infra.stack.accounts import sole_admin
 from infra.stack.grants import secure
 from infra.stack.migrations import migrate
 
 
-def init() -> None:
+def init(
+    rotate: Annotated[
+        bool, typer.Option("--rotate", help="Revoke the administrator's token; make another.")
+    ] = False,
+) -> None:
     """Create what is missing in the servers that SEGUE_* names; harmless when repeated."""
     settings = Settings.from_env()
     settings.home.mkdir(parents=True, exist_ok=True)
     configs = Topics(settings.namespace).configs(
         settings.plays_retention_days, flink=bool(settings.flink)
     )
-    topics = ensure_topics(settings.kafka, configs, settings.partitions)
+    for fault, todo in redis_look.faults(settings):
+        typer.echo(f"redis: {fault} -> {todo}", err=True)
+    topics = ensure_topics(settings, configs)
     typer.echo(f"topics: {', '.join(topics)} with {settings.partitions} partitions")
+    if safer := copies.require_in_sync(settings, list(topics)):
+        typer.echo(f"min.insync.replicas: {IN_SYNC}, now also in {', '.join(safer)}")
+    for fault, todo in copies.faults(settings, list(topics)):
+        typer.echo(f"kafka: {fault} -> {todo}", err=True)
     if settings.plays_retention_days:  # else a topic keeps what somebody gave it
-        changed = set_retention(settings.kafka, configs)
+        changed = set_retention(settings, configs)
         days = f"plays are kept {settings.plays_retention_days} days"
         typer.echo(f"retention: {days}{', now also in ' if changed else ''}{', '.join(changed)}")
     applied = migrate(settings.postgres_dsn, settings.namespace)
@@ -44,10 +56,18 @@ def init() -> None:
         typer.echo(f"database roles: granted; logins: {', '.join(given) or 'as they were'}")
     else:
         typer.echo("database roles: not made, this login may not create roles (infra/postgres)")
-    token = ensure_admin(settings.postgres_dsn, settings.home, settings.admin_token)
+    typer.echo(f"admin token: {_admin(settings, rotate=rotate)}")
+
+
+def _admin(settings: Settings, *, rotate: bool) -> str:
+    """Make the administrator; return what to print of the token."""
+    token = sole_admin(settings, rotate=rotate)
+    if token is None:
+        return (
+            "made before, on another disk; give it as SEGUE_ADMIN_TOKEN, or replace it with "
+            "segue init --rotate"
+        )
+    if settings.admin_token:
+        return "that of SEGUE_ADMIN_TOKEN"
     # Not where it is kept for ever, such as the log of a container.
-    place = (
-        "that of SEGUE_ADMIN_TOKEN" if settings.admin_token else f"in {settings.paths.admin_token}"
-    )
-    shown = sys.stdout.isatty() and not settings.admin_token
-    typer.echo(f"admin token: {token if shown else place}")
+    return token if sys.stdout.isatty() else f"in {settings.paths.admin_token}"

@@ -110,7 +110,7 @@ def _stack(
     if kind == "external":
         if "SEGUE_KAFKA" not in os.environ:
             raise ConfigurationError("--broker external needs the address in SEGUE_KAFKA")
-        if not broker_answers(settings.kafka):
+        if not broker_answers(settings):
             raise ConfigurationError(f"no Kafka broker answers at SEGUE_KAFKA={settings.kafka}")
     if settings.port == 0:
         port, web_port = free_ports(2)

@@ -18,6 +18,7 @@ from contracts.accounts import read_consent
 from contracts.errors import StoreUnavailable
 from contracts.features import HEADER_BYTES, PLAY_BYTES, Keys
 from contracts.ids import track_key
+from contracts.redis_client import servers
 from contracts.settings import Settings
 from infra.operations.database import feature_store
 from infra.operations.erasure.target import Target
@@ -66,7 +67,7 @@ def forget_play(
     """
     name = Keys(settings.namespace, settings.partitions).listener(target.user_id)
     identity = second.to_bytes(4, "big") + track_key(artist, title).to_bytes(8, "big")
-    with feature_store(settings) as client, client.pipeline() as pipe:
+    with feature_store(settings) as client, client.pipeline(transaction=True) as pipe:
 
         def take_out() -> int:
             pipe.watch(name)  # type: ignore[no-untyped-call]
@@ -105,18 +106,23 @@ def rewrite(settings: Settings) -> dict[str, int]:
     A managed Redis may not allow it; its own persistence then keeps old bytes as long as it does.
     """
     with feature_store(settings) as client:
-        try:
-            if not client.info("persistence").get("aof_enabled"):
-                return {"files": 0}
-            client.bgrewriteaof()
-            deadline = time.monotonic() + _REWRITE_SECONDS
-            while _rewriting(client):
-                if time.monotonic() > deadline:
-                    raise StoreUnavailable("Redis is still rewriting its file")
-                time.sleep(0.05)
-        except redis.ResponseError:
-            return {"files": 0}
-    return {"files": 1}
+        return {"files": sum(map(_rewritten, servers(client)))}
+
+
+def _rewritten(client: redis.Redis) -> bool:
+    """Have one server write its file anew; return whether it has one and may."""
+    try:
+        if not client.info("persistence").get("aof_enabled"):
+            return False
+        client.bgrewriteaof()
+        deadline = time.monotonic() + _REWRITE_SECONDS
+        while _rewriting(client):
+            if time.monotonic() > deadline:
+                raise StoreUnavailable("Redis is still rewriting its file")
+            time.sleep(0.05)
+    except redis.ResponseError:
+        return False
+    return True
 
 
 def _rewriting(client: redis.Redis) -> bool:

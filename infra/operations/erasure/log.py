@@ -10,8 +10,9 @@ import os
 import time
 import zlib
 
-from confluent_kafka import KafkaException, Message, Producer
+from confluent_kafka import KafkaException, Message
 
+from contracts import kafka_client
 from contracts.erasures import Erasure, encode, listener_key
 from contracts.errors import BrokerUnavailable, StoreUnavailable
 from contracts.heartbeat import in_model
@@ -38,10 +39,7 @@ def ends(settings: Settings) -> dict[str, list[int]]:
     """
     topics = Topics(settings.namespace)
     named = (topics.plays, topics.feedback, topics.impressions, topics.dead_letters)
-    return {
-        log_id(settings.kafka, topic): end_offsets(settings.kafka, topic, settings.partitions)
-        for topic in named
-    }
+    return {log_id(settings, topic): end_offsets(settings, topic) for topic in named}
 
 
 def publish(settings: Settings, target: Target) -> dict[str, int]:
@@ -67,14 +65,8 @@ def publish(settings: Settings, target: Target) -> dict[str, int]:
         if error is None:
             place.update(partition=message.partition() or 0, offset=message.offset() or 0)
 
-    producer = Producer(
-        {
-            "bootstrap.servers": settings.kafka,
-            "acks": "all",
-            "enable.idempotence": True,
-            "message.timeout.ms": _ACK_SECONDS * 1000,
-            "log_level": 3,
-        }
+    producer = kafka_client.producer(
+        settings, "erasures", {"message.timeout.ms": _ACK_SECONDS * 1000}
     )
     try:
         partition = zlib.crc32(key) % settings.partitions

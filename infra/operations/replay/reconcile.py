@@ -13,9 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import msgspec
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import TopicPartition
 from deltalake import DeltaTable
 
+from contracts import kafka_client
 from contracts.errors import InvalidEvent, StoreUnavailable
 from contracts.events import decode_submission
 from contracts.features import WINDOW, Keys, Listener
@@ -48,8 +49,8 @@ class Tally(msgspec.Struct):
 def mark(settings: Settings) -> Mark:
     """Remember where the log ends and what has been applied, before posting."""
     topic = Topics(settings.namespace).plays
-    log = log_id(settings.kafka, topic)
-    ends = end_offsets(settings.kafka, topic, settings.partitions)
+    log = log_id(settings, topic)
+    ends = end_offsets(settings, topic)
     wait_for_workers(settings, timeout=120)
     _wait_for_fences(settings, topic, log, ends)
     return Mark(log, ends, _redis_deliveries(settings, log))
@@ -108,13 +109,7 @@ def _wait_for_fences(
 def kafka(settings: Settings, start: Mark, ends: list[int]) -> tuple[int, set[str]]:
     """Return deliveries and distinct event ids between the mark and ``ends``."""
     topic = Topics(settings.namespace).plays
-    consumer = Consumer(
-        {
-            "bootstrap.servers": settings.kafka,
-            "group.id": "segue-reconcile",
-            "enable.auto.commit": False,
-        }
-    )
+    consumer = kafka_client.consumer(settings, "reconcile")
     deliveries = 0
     distinct: set[str] = set()
     try:

@@ -78,7 +78,7 @@ def replay(
     topic = Topics(settings.namespace).plays
     say("waiting for every worker")
     reconcile.wait_for_workers(settings, timeout=timeout, say=say)
-    ends = end_offsets(settings.kafka, topic, settings.partitions)
+    ends = end_offsets(settings, topic)
     say("counting")
     return count(settings, data, collection, posted, start, ends, warehouse=warehouse, say=say)
 
@@ -125,7 +125,7 @@ def count(
         say("building the warehouse")
         outcome.warehouse = _warehouse(settings, posted.accepted)
     outcome.differences = _differences(outcome, posted, expected)
-    if end_offsets(settings.kafka, Topics(settings.namespace).plays, settings.partitions) != ends:
+    if end_offsets(settings, Topics(settings.namespace).plays) != ends:
         outcome.differences.append(
             "the log grew while it was being counted: someone else posts (a simulator?); "
             "stop it and replay again"

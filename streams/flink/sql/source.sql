@@ -20,7 +20,7 @@ CREATE TEMPORARY TABLE messages (
 ) WITH (
   'connector' = 'kafka',
   'topic' = '${topic}',
-  'properties.bootstrap.servers' = '${kafka}',
+  ${kafka},
   'properties.group.id' = '${group}',
   'properties.isolation.level' = 'read_committed',
   'scan.startup.mode' = 'earliest-offset',

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from contracts.results import Late, Session, Trending, Uniques
+from contracts.settings import Settings
 from contracts.suspects import Suspect
 from streams.flink.options import JOBS, parse
 from streams.flink.statements import FOLDER, file_sink, interval, job, kafka_sink, statements
@@ -65,7 +66,7 @@ def test_intervals_have_two_digits_a_part(seconds: int) -> None:
 
 
 def test_sinks_are_at_least_once_or_files(tmp_path: object) -> None:
-    assert "at-least-once" in kafka_sink("t", "k:9092")
+    assert "at-least-once" in kafka_sink("t", Settings(kafka="k:9092"))
     assert "filesystem" in file_sink(tmp_path)  # type: ignore[arg-type]
 
 

@@ -31,7 +31,7 @@ def fresh(broker: Server, name: str, log: live_log.LiveLog, home: Path) -> Setti
     """Make the topics of a namespace of its own and write the log."""
     settings = replace(Settings(), kafka=broker.address, namespace=name, home=home)
     topics = Topics(name)
-    ensure_topics(settings.kafka, topics.configs(flink=True), 4)
+    ensure_topics(settings, topics.configs(flink=True))
     log.write(settings.kafka, topics.plays, 4)
     return settings
 

@@ -1,0 +1,275 @@
+"""The one place that makes Redis clients: one server, one watched by Sentinels, or a Cluster.
+
+``SEGUE_REDIS_URL`` says which::
+
+    redis://host:port/db                                 one server
+    redis+sentinel://host:port,host:port/name/db         the primary that Sentinels name
+    redis+cluster://host:port,host:port                  a Cluster, found from any of its nodes
+
+A user and password stand before the hosts (``redis+cluster://user:password@host:port``). ``rediss``
+in place of ``redis`` encrypts; ``?ssl_ca_certs=FILE`` names the authority. Sentinels of their own
+password: ``?sentinel_password=``.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, cast
+
+import redis
+import redis.asyncio
+from redis import sentinel
+from redis.asyncio import BlockingConnectionPool, Connection
+from redis.asyncio import cluster as async_cluster
+from redis.asyncio import sentinel as async_sentinel
+from redis.cluster import ClusterNode
+from redis.connection import parse_url
+from redis.exceptions import (
+    AuthenticationError,
+    AuthenticationWrongNumberOfArgsError,
+    MovedError,
+    RedisClusterException,
+    RedisError,
+)
+
+from contracts.errors import ConfigurationError, SegueError, StoreUnavailable
+
+#: What any of the clients raises. (A Cluster's own errors are no ``RedisError``.)
+REDIS_ERRORS = (RedisError, RedisClusterException)
+#: The same, and what a connection raises before Redis speaks.
+UNAVAILABLE = (*REDIS_ERRORS, OSError, TimeoutError)
+
+#: What to say where a single address leads to a Cluster.
+MOVED = (
+    "SEGUE_REDIS_URL names a node of a Cluster as if it were alone; "
+    "write redis+cluster://HOST:PORT,HOST:PORT"
+)
+
+SINGLE, SENTINEL, CLUSTER = "single", "sentinel", "cluster"
+_URL = re.compile(
+    r"(?P<scheme>rediss?)\+(?P<kind>sentinel|cluster)://(?:(?P<login>[^@]*)@)?"
+    r"(?P<hosts>[^/?]+)(?P<path>/[^?]*)?(?P<query>\?.*)?"
+)
+_HOST = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^\s:;/\[\]]+):(\d+)")
+#: Connections to a node of a Cluster, or to a primary, when many wait at once.
+_MOST = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What an address stands for.
+
+    Attributes
+    ----------
+    nodes
+        Sentinels or nodes of the Cluster; of one server nothing.
+    name
+        Of the primary, as the Sentinels know it.
+    login
+        How to connect: user, password, database, encryption; by redis-py's names.
+    guards
+        How to connect to the Sentinels.
+    """
+
+    kind: str
+    nodes: tuple[tuple[str, int], ...] = ()
+    name: str = ""
+    login: dict[str, Any] = field(default_factory=dict, repr=False)
+    guards: dict[str, Any] = field(default_factory=dict, repr=False)
+
+
+@cache
+def parse(url: str) -> Target:
+    """Read an address.
+
+    Raises
+    ------
+    ConfigurationError
+        It is none; the message shows no password.
+
+    Examples
+    --------
+    >>> parse("redis+cluster://a:7000,b:7000").nodes
+    (('a', 7000), ('b', 7000))
+    """
+    found = _URL.fullmatch(url)
+    try:
+        if found is None:
+            login = _login(url)
+            return Target(SINGLE, login=login)
+        nodes = tuple(_node(each) for each in found["hosts"].split(","))
+        name, _, db = (found["path"] or "").strip("/").partition("/")
+        if found["kind"] == CLUSTER:
+            name, db = "", name
+        user = f"{found['login']}@" if found["login"] else ""
+        login = _login(f"{found['scheme']}://{user}any:1/{db or 0}{found['query'] or ''}")
+    except ValueError as error:
+        raise ConfigurationError(
+            f"SEGUE_REDIS_URL cannot be read ({error}); docs/clusters.md shows its forms"
+        ) from None
+    guards = {key: login.pop(f"sentinel_{key}", None) for key in ("username", "password")}
+    guards |= {key: value for key, value in login.items() if key.startswith("ssl")}
+    if found["kind"] == SENTINEL and not name:
+        raise ConfigurationError(
+            "SEGUE_REDIS_URL names Sentinels but no primary; give redis+sentinel://HOST:PORT/NAME"
+        )
+    if found["kind"] == CLUSTER and login.pop("db"):
+        raise ConfigurationError("SEGUE_REDIS_URL: a Cluster has database 0 only")
+    return Target(found["kind"], nodes, name, login, guards)
+
+
+def _node(text: str) -> tuple[str, int]:
+    found = _HOST.fullmatch(text.strip())
+    if found is None:
+        raise ValueError(f"{text!r} is no HOST:PORT")
+    return found[1].strip("[]"), int(found[2])
+
+
+def _login(url: str) -> dict[str, Any]:
+    login: dict[str, Any] = dict(parse_url(url))  # type: ignore[no-untyped-call]
+    login.pop("connection_class", None)
+    if url.startswith("rediss"):
+        login["ssl"] = True
+        authority = login.get("ssl_ca_certs")
+        if authority and not Path(authority).is_file():
+            raise ValueError(f"ssl_ca_certs={authority}: there is no such file")
+    if url.startswith("redis"):
+        login.pop("host", None)
+        login.pop("port", None)
+    return login
+
+
+def trouble(error: Exception) -> SegueError:
+    """Return the error to raise for one of :data:`UNAVAILABLE`.
+
+    Returns
+    -------
+    SegueError
+        :class:`ConfigurationError` where the address is of another kind of server or its login is
+        refused: waiting does not mend that. Else :class:`StoreUnavailable`.
+    """
+    if isinstance(error, MovedError):
+        return ConfigurationError(MOVED)
+    if isinstance(error, RedisClusterException) and "mode is not enabled" in str(error):
+        return ConfigurationError(
+            "SEGUE_REDIS_URL names a Cluster, but a server there is none; write redis://HOST:PORT"
+        )
+    if isinstance(error, AuthenticationError | AuthenticationWrongNumberOfArgsError):
+        return ConfigurationError(f"Redis refuses the login of SEGUE_REDIS_URL: {error}")
+    return StoreUnavailable(f"Redis: {error or type(error).__name__}")
+
+
+def client(url: str, **options: Any) -> redis.Redis:
+    """Return a blocking client; commands are the same whatever is behind it.
+
+    Parameters
+    ----------
+    options
+        Of the connections, by redis-py's names: ``socket_timeout``, ``socket_connect_timeout``.
+
+    Raises
+    ------
+    ConfigurationError
+        The address is none.
+    StoreUnavailable
+        No node of a Cluster answers.
+    """
+    target = parse(url)
+    if target.kind == CLUSTER:
+        nodes = [ClusterNode(*place) for place in target.nodes]  # type: ignore[no-untyped-call]
+        try:  # a Cluster is asked for its nodes at once
+            made = redis.RedisCluster(startup_nodes=nodes, **_cluster(target), **options)
+        except UNAVAILABLE as error:
+            raise trouble(error) from None
+        return cast(redis.Redis, made)
+    if target.kind == SENTINEL:
+        guards = sentinel.Sentinel(  # type: ignore[no-untyped-call]
+            target.nodes, sentinel_kwargs={**target.guards, **_times(options)}
+        )
+        primary = guards.master_for(target.name, **target.login, **options)  # type: ignore[no-untyped-call]
+        return cast(redis.Redis, primary)
+    return redis.Redis.from_url(url, **options)
+
+
+def servers(made: redis.Redis) -> list[redis.Redis]:
+    """Return a client of each server behind a client; of a Cluster its replicas too."""
+    if isinstance(made, redis.RedisCluster):
+        return [made.get_redis_connection(node) for node in made.get_nodes()]
+    return [made]
+
+
+def async_client(url: str, **options: Any) -> redis.asyncio.Redis:
+    """Return a client for asyncio that returns bytes; parameters and errors as :func:`client`."""
+    target = parse(url)
+    if target.kind == CLUSTER:
+        nodes = [async_cluster.ClusterNode(host, port) for host, port in target.nodes]
+        made = async_cluster.RedisCluster(startup_nodes=nodes, **_cluster(target), **options)
+        return cast(redis.asyncio.Redis, made)
+    if target.kind == SENTINEL:
+        return _guarded(target, options)
+    return redis.asyncio.Redis.from_url(url, **options)
+
+
+def subscriber(url: str, **options: Any) -> redis.asyncio.Redis:
+    """Return a client to subscribe with; parameters and errors as :func:`client`.
+
+    Of a Cluster one of the nodes named is taken by chance: it hears what is published at any node.
+    """
+    target = parse(url)
+    if target.kind != CLUSTER:
+        return async_client(url, **options)
+    host, port = random.choice(target.nodes)  # noqa: S311
+    return redis.asyncio.Redis(host=host, port=port, **target.login, **options)
+
+
+def queueing_client(url: str, *, most: int, wait: float, **options: Any) -> redis.asyncio.Redis:
+    """Return a client that makes who comes next wait for a connection instead of failing.
+
+    Parameters
+    ----------
+    most
+        Connections to one server. Sentinel and Cluster clients cannot wait: they have more.
+    wait
+        Longest wait, seconds.
+    """
+    if parse(url).kind != SINGLE:
+        return async_client(url, max_connections=_MOST, **options)
+    pool = BlockingConnectionPool.from_url(url, max_connections=most, timeout=wait, **options)
+    return redis.asyncio.Redis(connection_pool=pool)
+
+
+def connections(url: str, **options: Any) -> Any:
+    """Return a pool that makes single connections, for one server or the primary of Sentinels."""
+    target = parse(url)
+    if target.kind == SENTINEL:
+        return _guarded(target, options).connection_pool
+    return redis.asyncio.ConnectionPool.from_url(url, **options)
+
+
+def connection_to(url: str, host: str, port: int, **options: Any) -> Connection:
+    """Return a connection to one node of a Cluster, not made yet."""
+    login = {**parse(url).login, "host": host, "port": port, **options}
+    kind = redis.asyncio.SSLConnection if login.pop("ssl", False) else Connection
+    return kind(**login)
+
+
+def _guarded(target: Target, options: dict[str, Any]) -> redis.asyncio.Redis:
+    guards = async_sentinel.Sentinel(  # type: ignore[no-untyped-call]
+        target.nodes, sentinel_kwargs={**target.guards, **_times(options)}
+    )
+    return cast(redis.asyncio.Redis, guards.master_for(target.name, **target.login, **options))
+
+
+def _cluster(target: Target) -> dict[str, Any]:
+    # While one node fails over, its slots are covered by nobody: the others must go on.
+    return {**target.login, "require_full_coverage": False}
+
+
+def _times(options: dict[str, Any]) -> dict[str, Any]:
+    """Return time limits for asking a Sentinel: one that is away must not hold up the next."""
+    limit = options.get("socket_connect_timeout") or 1.0
+    return {"socket_timeout": limit, "socket_connect_timeout": limit}
