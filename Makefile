@@ -8,13 +8,15 @@
 # make clients   typed clients of the API for Python and TypeScript, in .clients
 # make airflow   fill .venv-airflow, in which the DAGs are tested
 # make chart     fill .venv-chart, in which the Helm chart is tested
+# make promtool  fetch what tests the rules of Prometheus
+# make dashboard write the Grafana dashboard from infra/observe/dashboard.py
 # make flink     fill .venv-flink, in which the Flink jobs run
 # make install   fill .venv from the hashed requirement files (the others call it)
 # make lock      make the requirement files anew from pyproject.toml
 # make pythons   the unit tests on the other Pythons this machine has (3.11 to 3.13)
 # make clean     remove the environments and what was built (data in .segue stays)
 .DEFAULT_GOAL := help
-.PHONY: help install demo test unit pythons lint fmt lock clean airflow flink chart players pages docs clients mutants release
+.PHONY: help install demo test unit pythons lint fmt lock clean airflow flink chart promtool dashboard players pages docs clients mutants release
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -137,13 +139,23 @@ airflow: .venv-airflow/.installed
 flink: install
 	@$(BIN)/segue flink install
 
-# Helm's engine and the schemas of Kubernetes, for the test of infra/helm.
+# Helm's engine, the schemas of Kubernetes and Grafana's builder, for infra/helm and infra/observe.
 chart: .venv-chart/.installed
 
 .venv-chart/.installed: infra/requirements/chart.lock $(STAMP)
 	@$(BIN)/uv -q venv --clear --python $(BIN)/python .venv-chart
 	@$(UV) sync --require-hashes --python .venv-chart/bin/python infra/requirements/chart.lock
 	@touch $@
+
+# Prometheus' own checker of rules, from Debian's package, unpacked and not installed.
+promtool: .promtool/usr/bin/promtool
+
+.promtool/usr/bin/promtool:
+	@mkdir -p .promtool
+	@cd .promtool && apt-get download -qq prometheus && dpkg -x prometheus_*.deb . && rm prometheus_*.deb
+
+dashboard: chart
+	@.venv-chart/bin/python infra/observe/dashboard.py > infra/observe/grafana/segue.json
 
 # Clients of other people that tests run; those of Debian are in .ci/run. A part that cannot be had
 # is left out, and its test is skipped.
@@ -170,4 +182,4 @@ lock:
 	$(COMPILE) infra/requirements/chart.in -o infra/requirements/chart.lock
 
 clean:
-	rm -rf $(VENV) .venv-tools .site .clients .players .venv-airflow .venv-flink .venv-chart $(PYTHONS:%=.venv-%) infra/kafka/libs infra/kafka/target infra/flink/libs infra/flink/target batch/dbt/target batch/dbt/logs
+	rm -rf $(VENV) .venv-tools .site .clients .players .venv-airflow .venv-flink .venv-chart .promtool $(PYTHONS:%=.venv-%) infra/kafka/libs infra/kafka/target infra/flink/libs infra/flink/target batch/dbt/target batch/dbt/logs

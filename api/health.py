@@ -8,6 +8,8 @@ from typing import Literal
 import msgspec
 from fastapi import APIRouter, Response
 
+from api.operation.exported import collect
+from api.operation.lag import ENDS
 from api.web import With, answers, json_reply
 
 #: What this process itself needs to take traffic; the rest only makes answers poorer or later.
@@ -88,5 +90,6 @@ async def readyz(services: With, scope: Literal["all", "api"] = "all") -> Respon
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
 )
 async def metrics(services: With) -> Response:
-    """Return the Prometheus exposition."""
-    return Response(services.metrics.render(), media_type=services.metrics.content_type)
+    """Return the Prometheus exposition (names: docs/runbook.md)."""
+    found = await collect(services, ENDS)
+    return Response(services.metrics.render(found), media_type=services.metrics.content_type)

@@ -8,20 +8,28 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
+from importlib.metadata import version
 
-from prometheus_client import CollectorRegistry, Gauge, generate_latest
+from prometheus_client import CollectorRegistry, GCCollector, ProcessCollector, generate_latest
 from prometheus_client.core import (
     CounterMetricFamily,
-    GaugeMetricFamily,
     HistogramMetricFamily,
+    InfoMetricFamily,
     Metric,
 )
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
-_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+#: Finest around 25 ms, which is what is promised.
+_BUCKETS = (
+    0.001, 0.0025, 0.005, 0.01, 0.015, 0.02, 0.025, 0.035, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
+)  # fmt: skip
 _NAMES = [*(str(bucket) for bucket in _BUCKETS), "+Inf"]
+
+
+#: What a list can lack (:meth:`Metrics.degraded`).
+_MISSING = ("features", "model", "state")
 
 
 class _Latency:
@@ -46,9 +54,13 @@ class Metrics(Collector):
         self._rejected: Counter[tuple[str, str]] = Counter()
         self._degraded: Counter[str] = Counter()
         self._fell_back = 0
-        self._many: list[tuple[str, str, Callable[[], Mapping[str, float]]]] = []
+        self._more: Iterable[Metric] = ()
         self.registry = CollectorRegistry()
         self.registry.register(self)
+        ProcessCollector(registry=self.registry)
+        GCCollector(registry=self.registry)
+        # A series that first appears with its first event hides that event from `rate`.
+        self._degraded.update(dict.fromkeys(_MISSING, 0))
 
     def answered(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count one answer."""
@@ -78,16 +90,9 @@ class Metrics(Collector):
         """Count a list that an experiment's arm could not have: the usual one was made."""
         self._fell_back += 1
 
-    def watch(self, name: str, text: str, read: Callable[[], float]) -> None:
-        """Publish a number that is read when Prometheus asks."""
-        Gauge(name, text, registry=self.registry).set_function(read)
-
-    def watch_many(self, name: str, text: str, read: Callable[[], Mapping[str, float]]) -> None:
-        """Publish numbers by their ``figure`` label, read when Prometheus asks."""
-        self._many.append((name, text, read))
-
-    def render(self) -> bytes:
-        """Return the exposition text."""
+    def render(self, more: Iterable[Metric] = ()) -> bytes:
+        """Return the exposition text, with families that others collected."""
+        self._more = more
         return generate_latest(self.registry)
 
     def collect(self) -> Iterator[Metric]:
@@ -99,7 +104,7 @@ class Metrics(Collector):
             requests.add_metric(labels, count)
         yield requests
         seconds = HistogramMetricFamily(
-            "segue_http_request_seconds", "Time from request to answer.", labels=["route"]
+            "segue_http_request_duration_seconds", "Time from request to answer.", labels=["route"]
         )
         for route, latency in self._latencies.items():
             total, buckets = 0, []
@@ -131,11 +136,10 @@ class Metrics(Collector):
         )
         fell_back.add_metric([], self._fell_back)
         yield fell_back
-        for name, text, read in self._many:
-            gauges = GaugeMetricFamily(name, text, labels=["figure"])
-            for figure, value in read().items():
-                gauges.add_metric([figure], value)
-            yield gauges
+        build = InfoMetricFamily("segue_build", "Version that runs.")
+        build.add_metric([], {"version": version("segue")})
+        yield build
+        yield from self._more
 
 
 def quantile(counts: list[int], share: float) -> float | None:

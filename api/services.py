@@ -98,7 +98,6 @@ class Services:
             }
         )
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._watch_numbers()
 
     def call_later(self, seconds: float, call: Callable[[], None]) -> None:
         """Call from a signal handler: run something on the loop, later."""
@@ -132,31 +131,4 @@ class Services:
             self.features.close(),
             self.redis.aclose(),
             self._flink.close(),
-        )
-
-    def _watch_numbers(self) -> None:
-        watch, play_log, model = self.metrics.watch, self.log, self.model
-        watch("segue_producer_queue", "Messages waiting for the broker.", lambda: play_log.queued)
-        watch(
-            "segue_producer_bytes",
-            "Bytes waiting for the broker.",
-            lambda: play_log.in_flight_bytes,
-        )
-        watch(
-            "segue_producer_refused",
-            "Requests refused because the queue was full.",
-            lambda: play_log.refused,
-        )
-        impressions = self.impressions
-        watch(
-            "segue_impressions_lost", "Impressions that were not logged.", lambda: impressions.lost
-        )
-        events = self.events
-        watch("segue_event_streams", "Readers of live events.", lambda: events.count)
-        watch("segue_model_generation", "Generation of the model.", lambda: model.generation)
-        watch("segue_model_plays", "Plays the model has learned.", lambda: model.plays_learned)
-        self.metrics.watch_many(
-            "segue_model_quality",
-            "How good the lists are, judged by the learner on the plays it learns.",
-            self.workers.quality,
         )

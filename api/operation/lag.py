@@ -44,6 +44,10 @@ class Ends:
             return self._found
 
 
+#: One for the process: /v1/operations and /metrics share what it finds.
+ENDS = Ends()
+
+
 def _look_up(services: Services) -> dict[str, list[int]]:
     settings = services.settings
     found: dict[str, list[int]] = {}

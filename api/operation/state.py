@@ -11,7 +11,7 @@ import msgspec
 from fastapi import APIRouter, Response
 
 from api.metrics import quantile
-from api.operation.lag import Ends, PartitionLag, lags
+from api.operation.lag import ENDS, PartitionLag, lags
 from api.services import Services
 from api.serving.recommend import ROUTE
 from api.web import Caller, With, answers, json_reply
@@ -19,7 +19,6 @@ from contracts.accounts import ADMIN_ROLE
 from contracts.workers import CORE_FOLDS
 
 router = APIRouter(prefix="/v1", tags=["operation"])
-_ENDS = Ends()
 
 
 class WorkerState(msgspec.Struct):
@@ -64,7 +63,7 @@ class Operations(msgspec.Struct):
 async def operations(services: With, caller: Caller) -> Response:
     """Return dependencies, workers with their lag, latency of lists, disk (administrators)."""
     caller.check_role(ADMIN_ROLE)
-    ends = await _ENDS.of(services)
+    ends = await ENDS.of(services)
     states = services.workers.states()
     free, total = await asyncio.to_thread(_disk, services)
     count, counts = services.metrics.latency(ROUTE)

@@ -46,6 +46,9 @@ class MemoryLog(PlayLog):
 
     records: list[LogRecord] = field(default_factory=list)
     down: bool = False
+    queued: int = 0
+    in_flight_bytes: int = 0
+    refused: int = 0
 
     async def append(self, records: Sequence[LogRecord]) -> None:
         self.submit(records, None)

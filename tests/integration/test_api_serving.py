@@ -139,7 +139,7 @@ def test_the_model_judges_itself_in_prometheus(
 ) -> None:
     def told() -> bool:
         text = httpx.get(f"{stack.api}/metrics", timeout=10).text
-        return 'segue_model_quality{figure="all_hr@10"}' in text
+        return 'segue_model_hit_ratio{k="10",slice="all"}' in text
 
     assert wait_until(told, 30)
     _, token = played

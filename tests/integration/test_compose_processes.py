@@ -68,6 +68,7 @@ def environment(
         ),
         "SEGUE_HOST": "127.0.0.1",
         "SEGUE_HOST_NAME": "compose",
+        "SEGUE_WORKER_PORT": "0",  # here they share an address
         "SEGUE_PORT": str(free_ports(1)[0]),
         "SEGUE_SNAPSHOT_SECONDS": "1",
         "SEGUE_LAKE_SECONDS": "1",

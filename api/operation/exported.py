@@ -1,0 +1,186 @@
+"""What the API publishes beside requests: its queues, the model, workers, nightlies, erasures.
+
+Names follow Prometheus' conventions: base units, ``_total`` for what only grows, one unit a name.
+What nobody knows now is left out, because unknown is not zero.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+from collections.abc import Awaitable, Iterator
+from datetime import datetime
+
+import psycopg
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from psycopg_pool import PoolTimeout
+
+from api.operation.lag import Ends, lags
+from api.operation.runs import latest_runs
+from api.services import Services
+from contracts.workers import CORE_FOLDS
+
+#: Prometheus gives up after ten seconds; the rest is worth more than what is late.
+_PATIENCE = 2.0
+_RATIO = re.compile(r"(?:situations_)?(?P<slice>.+)_(?P<metric>hr|ndcg)@(?P<k>\d+)")
+_JUDGED = re.compile(r"(?:situations_)?(?P<slice>.+)_events")
+_ERASURES = """
+    select count(*), extract(epoch from min(requested_at)) from erasures_v1 where state <> 'done'
+"""
+
+
+def _gauge(name: str, text: str, value: float | None) -> Iterator[Metric]:
+    if value is not None:
+        yield GaugeMetricFamily(name, text, value=value)
+
+
+def process_metrics(services: Services) -> Iterator[Metric]:
+    """Yield the queue to the broker, lost impressions, streams, dependencies."""
+    log = services.log
+    yield from _gauge(
+        "segue_producer_queue_messages", "Messages waiting for the broker.", log.queued
+    )
+    yield from _gauge(
+        "segue_producer_queue_bytes", "Bytes waiting for the broker.", log.in_flight_bytes
+    )
+    yield CounterMetricFamily(
+        "segue_producer_refused", "Requests refused because the queue was full.", value=log.refused
+    )
+    yield CounterMetricFamily(
+        "segue_impressions_lost", "Impressions not logged.", value=services.impressions.lost
+    )
+    yield from _gauge("segue_event_streams", "Readers of live events.", services.events.count)
+    up = GaugeMetricFamily(
+        "segue_dependency_up", "1: the dependency answered the last look.", labels=["dependency"]
+    )
+    for name, state in services.watcher.state.items():
+        up.add_metric([name], state == "ok")
+    yield up
+
+
+def model_metrics(services: Services) -> Iterator[Metric]:
+    """Yield the model in service, and its quality as the learner judges it."""
+    model = services.model
+    yield from _gauge("segue_model_generation", "Generation of the model.", model.generation)
+    yield CounterMetricFamily(
+        "segue_model_plays", "Plays the model has learned.", value=model.plays_learned
+    )
+    yield from quality_metrics(services.workers.quality())
+
+
+def quality_metrics(figures: dict[str, float]) -> list[Metric]:
+    """Sort the figures of a health report (:mod:`online_model.health`) by their units.
+
+    Examples
+    --------
+    >>> [m.name for m in quality_metrics({"all_hr@10": 0.3})]
+    ['segue_model_hit_ratio']
+    """
+    ratios = {
+        "hr": GaugeMetricFamily(
+            "segue_model_hit_ratio",
+            "Share of judged plays whose track was among the best k.",
+            labels=["slice", "k"],
+        ),
+        "ndcg": GaugeMetricFamily(
+            "segue_model_ndcg_ratio",
+            "NDCG of judged plays: 1 if each track was first.",
+            labels=["slice", "k"],
+        ),
+    }
+    judged = GaugeMetricFamily(
+        "segue_model_judged_plays", "Plays that the ratios are means of.", labels=["slice"]
+    )
+    counts = CounterMetricFamily("segue_model_events", "What the learner counted.", labels=["kind"])
+    single = {
+        "proposed": ("segue_model_proposed_ratio", "Share of judged plays proposed at all."),
+        "coverage@10": ("segue_model_coverage_ratio", "Share of tracks among some ten best."),
+        "novelty@10": ("segue_model_novelty_bits", "Mean surprise of the ten best."),
+        "drift_found": ("segue_model_drift_detected", "1: the hit ratio has changed lately."),
+        "counters_clock": (
+            "segue_model_last_play_timestamp_seconds",
+            "Time of the newest play learned.",
+        ),
+    }
+    found: list[Metric] = []
+    for name, value in figures.items():
+        if ratio := _RATIO.fullmatch(name):
+            ratios[ratio["metric"]].add_metric([ratio["slice"], ratio["k"]], value)
+        elif of := _JUDGED.fullmatch(name):
+            judged.add_metric([of["slice"]], value)
+        elif name in single:
+            found.append(GaugeMetricFamily(*single[name], value=value))
+        elif name.startswith("counters_"):
+            counts.add_metric([name.removeprefix("counters_")], value)
+    return [family for family in (*ratios.values(), judged, counts) if family.samples] + found
+
+
+async def collect(services: Services, ends: Ends) -> list[Metric]:
+    """Return everything; a part that takes more than two seconds is left out."""
+    asked = await asyncio.gather(
+        _in_time(_workers(services, ends)),
+        _in_time(_nights(services)),
+        _in_time(_erasures(services)),
+    )
+    known = (*process_metrics(services), *model_metrics(services))
+    return [*known, *(metric for part in asked for metric in part)]
+
+
+async def _in_time(part: Awaitable[list[Metric]]) -> list[Metric]:
+    with contextlib.suppress(TimeoutError, OSError, psycopg.Error, PoolTimeout):
+        return await asyncio.wait_for(part, _PATIENCE)
+    return []
+
+
+async def _workers(services: Services, ends: Ends) -> list[Metric]:
+    lag = GaugeMetricFamily(
+        "segue_worker_lag_messages",
+        "Messages a worker has still to apply.",
+        labels=["worker", "topic", "partition"],
+    )
+    heard = GaugeMetricFamily(
+        "segue_worker_last_report_timestamp_seconds",
+        "When a worker reported last.",
+        labels=["worker"],
+    )
+    # The look-up goes on behind the shield: the next scrape finds its answer.
+    for name, beat in services.workers.beats.items():
+        heard.add_metric([name], beat.at / 1000)
+    found = {}
+    with contextlib.suppress(TimeoutError):
+        found = await asyncio.wait_for(asyncio.shield(ends.of(services)), _PATIENCE / 2)
+    for name in CORE_FOLDS:
+        for row in lags(services, name, found):
+            if row.lag is not None:
+                lag.add_metric([name, row.topic, str(row.partition)], row.lag)
+    return [heard, lag]
+
+
+async def _nights(services: Services) -> list[Metric]:
+    runs = await asyncio.to_thread(latest_runs, services.settings.paths.runs)
+    good = next((run.finished_at for run in runs if run.status == "ok" and run.finished_at), None)
+    if good is None:
+        return []
+    return list(
+        _gauge(
+            "segue_nightly_last_success_timestamp_seconds",
+            "End of the last nightly that succeeded.",
+            datetime.fromisoformat(good).timestamp(),
+        )
+    )
+
+
+async def _erasures(services: Services) -> list[Metric]:
+    async with services.account_pool.connection() as connection:
+        row = await (await connection.execute(_ERASURES)).fetchone()
+    if row is None:
+        return []
+    return [
+        *_gauge("segue_erasures_open", "Erasures that are not done.", row[0]),
+        *_gauge(
+            "segue_erasure_oldest_timestamp_seconds",
+            "When the oldest open erasure was asked for.",
+            row[1],
+        ),
+    ]

@@ -1,0 +1,79 @@
+"""What Prometheus reads beside requests."""
+
+from __future__ import annotations
+
+import json
+from importlib.metadata import version
+from pathlib import Path
+
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+
+from api.operation.exported import quality_metrics
+from online_model.health import figures
+from tests.api.conftest import World
+
+
+async def test_every_name_has_one_unit_and_known_labels_begin_at_zero(
+    world: World, client: httpx.AsyncClient
+) -> None:
+    runs = world.services.settings.paths.runs
+    runs.mkdir(parents=True, exist_ok=True)
+    finished = "2026-01-02T03:04:05+00:00"
+    for number, status in enumerate(("ok", "failed")):
+        record = {
+            "id": f"2026010{number + 1}T030000-{number:06x}",
+            "status": status,
+            "started_at": f"2026-01-0{number + 1}T03:00:00+00:00",
+            "finished_at": finished,
+        }
+        Path(runs, f"{record['id']}.json").write_text(json.dumps(record))
+    families = list(text_string_to_metric_families((await client.get("/metrics")).text))
+    types = {family.name: family.type for family in families}
+    values = {
+        (sample.name, *sorted(sample.labels.values())): sample.value
+        for family in families
+        for sample in family.samples
+    }
+    assert types["segue_impressions_lost"] == types["segue_producer_refused"] == "counter"
+    assert values["segue_degraded_answers_total", "features"] == 0
+    assert values["segue_dependency_up", "kafka"] == 0  # nothing listens there
+    assert "segue_http_request_duration_seconds" in types
+    assert "process_cpu_seconds" in types
+    assert ("segue_build_info", version("segue")) in values
+    assert values[("segue_nightly_last_success_timestamp_seconds",)] == 1_767_323_045
+    # Nobody knows the lag while the broker is away: it is left out, not zero.
+    assert not any(name == "segue_worker_lag_messages" for name, *_ in values)
+
+
+def test_the_figures_of_the_model_are_sorted_by_their_units() -> None:
+    report = {
+        "all": {"events": 900, "hr@10": 0.31, "ndcg@10": 0.2},
+        "popularity": {"events": 900, "hr@10": 0.05, "ndcg@10": 0.02},
+        "situations": {"new session": {"events": 7, "hr@10": 0.5, "ndcg@10": 0.4}},
+        "proposed": 0.8,
+        "coverage@10": 0.6,
+        "counters": {"clock": 1_700_000_000, "evicted_tracks": 3},
+        "drift": {"found": True, "trials_ago": 12},
+    }
+    samples = {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in quality_metrics(figures(report))
+        for sample in family.samples
+    }
+    assert samples == {
+        ("segue_model_hit_ratio", "all", "10"): 0.31,
+        ("segue_model_hit_ratio", "popularity", "10"): 0.05,
+        ("segue_model_hit_ratio", "new_session", "10"): 0.5,
+        ("segue_model_ndcg_ratio", "all", "10"): 0.2,
+        ("segue_model_ndcg_ratio", "popularity", "10"): 0.02,
+        ("segue_model_ndcg_ratio", "new_session", "10"): 0.4,
+        ("segue_model_judged_plays", "all"): 900,
+        ("segue_model_judged_plays", "popularity"): 900,
+        ("segue_model_judged_plays", "new_session"): 7,
+        ("segue_model_proposed_ratio",): 0.8,
+        ("segue_model_coverage_ratio",): 0.6,
+        ("segue_model_last_play_timestamp_seconds",): 1_700_000_000,
+        ("segue_model_drift_detected",): 1.0,
+        ("segue_model_events_total", "evicted_tracks"): 3,
+    }
