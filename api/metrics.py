@@ -17,6 +17,7 @@ from prometheus_client.core import (
     HistogramMetricFamily,
     InfoMetricFamily,
     Metric,
+    SummaryMetricFamily,
 )
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
@@ -54,6 +55,8 @@ class Metrics(Collector):
         self._rejected: Counter[tuple[str, str]] = Counter()
         self._degraded: Counter[str] = Counter()
         self._fell_back = 0
+        #: By what impressions say of experiments: lists, seconds, lists that were degraded.
+        self._arms: defaultdict[str, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
         self._more: Iterable[Metric] = ()
         self.registry = CollectorRegistry()
         self.registry.register(self)
@@ -89,6 +92,13 @@ class Metrics(Collector):
     def fell_back(self) -> None:
         """Count a list that an experiment's arm could not have: the usual one was made."""
         self._fell_back += 1
+
+    def of_arm(self, labels: str, seconds: float, degraded: bool) -> None:
+        """Count a list of an experiment and the time it took to make it."""
+        counted = self._arms[labels]
+        counted[0] += 1
+        counted[1] += seconds
+        counted[2] += degraded
 
     def render(self, more: Iterable[Metric] = ()) -> bytes:
         """Return the exposition text, with families that others collected."""
@@ -136,10 +146,40 @@ class Metrics(Collector):
         )
         fell_back.add_metric([], self._fell_back)
         yield fell_back
+        yield from self._of_arms()
         build = InfoMetricFamily("segue_build", "Version that runs.")
         build.add_metric([], {"version": version("segue")})
         yield build
         yield from self._more
+
+    def _of_arms(self) -> Iterator[Metric]:
+        seconds = SummaryMetricFamily(
+            "segue_experiment_list_seconds",
+            "Time from the listener's features to the list, by arm.",
+            labels=["experiment", "arm"],
+        )
+        degraded = CounterMetricFamily(
+            "segue_experiment_degraded_lists",
+            "Lists of an arm that were made with something missing.",
+            labels=["experiment", "arm"],
+        )
+        totals: defaultdict[tuple[str, str], list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
+        for labels, counted in self._arms.items():
+            for experiment, arm in _split(labels):
+                total = totals[experiment, arm]
+                total[:] = (a + b for a, b in zip(total, counted, strict=True))
+        for (experiment, arm), (lists, time, poor) in totals.items():
+            seconds.add_metric([experiment, arm], count_value=int(lists), sum_value=time)
+            degraded.add_metric([experiment, arm], poor)
+        yield seconds
+        yield degraded
+
+
+def _split(labels: str) -> Iterator[list[str]]:
+    """Yield experiment and arm of each label; a list that fell back counts for its arm."""
+    for one in labels.split(";"):
+        experiment, _, arm = one.partition("=")
+        yield [experiment, arm.rstrip("!")]
 
 
 def quantile(counts: list[int], share: float) -> float | None:

@@ -77,10 +77,11 @@ class Services:
             ImpressionLog(self.impressions, self.topics.impressions, settings.partitions),
             self.metrics.degraded,
             settings.explore_share,
+            self.metrics.of_arm,
         )
         self.arms = Arms(self.pool)
         self.desk = Desk(parts)
-        self.slow = SlowLists(parts)
+        self.slow = SlowLists(parts, settings.paths.batch_view)
         self.rates = RateWindow()
         self.logins = RateWindow(seconds=60)
         self.passwords = PasswordChecks()

@@ -13,19 +13,18 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
 from contracts.errors import InvalidEvent
 
-#: ``arm`` of an impression that no experiment touched.
-NO_ARM: Final = "default"
-#: Ends the name of an arm in an impression: a tester forced it, so it does not count.
-FORCED: Final = "?"
-#: Ends the name of an arm in an impression: the arm's list could not be made, the usual one was
-#: shown.
-FELL_BACK: Final = "!"
+#: How an experiment shows its arms: each listener sees the lists of one, or each list is drafted
+#: from both (:mod:`contracts.labels`).
+SPLIT: Final = "split"
+INTERLEAVED: Final = "interleaved"
+#: What an interleaved experiment is judged by.
+PREFERENCE: Final = "preference"
 
 #: What an experiment can be judged by -> what it is, for people. Every one is a figure by listener.
 METRICS: dict[str, str] = {
@@ -35,14 +34,16 @@ METRICS: dict[str, str] = {
     "hours_per_day": "hours heard a day since the first list",
     "skip_rate": "share of plays from lists that were skipped",
     "discovery": "share of plays of songs the listener had never played before",
+    "degraded": "share of lists made with something missing",
     "returned_next_day": "whether the listener played on the day after the first list",
     "returned_next_week": "whether the listener played in the seven days after the first day",
 }
 #: Metrics of which less is better.
-LESS_IS_BETTER = frozenset({"skip_rate"})
+LESS_IS_BETTER = frozenset({"skip_rate", "degraded"})
 #: The metrics that may be guardrails, with the relative change for the worse that is tolerated.
 GUARDRAILS: dict[str, float] = {
     "skip_rate": 0.05,
+    "degraded": 0.2,
     "plays_per_day": 0.03,
     "hours_per_day": 0.03,
     "returned_next_day": 0.03,
@@ -67,12 +68,24 @@ class Overrides(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_
     popularity
         The list of a listener nothing is known of: what is popular. The holdout that shows what
         personal lists are worth.
+    batch_view
+        ``False``: without the table of the nightly model. (``True`` is what the control has.)
+    batch_generation
+        That table as this generation of the nightly model has it (``segue model list``), 1 or more.
+    content_view
+        ``False``: without the table of what resembles what (same artist, tags).
+    shadow_weights
+        Refused; ADR 50 says why there is no second set of ranker weights.
     """
 
     explore_share: float | None = None
     diversity: float | None = None
     artist_cap: int | None = None
     popularity: bool = False
+    batch_view: bool = True
+    batch_generation: int | None = None
+    content_view: bool = True
+    shadow_weights: bool = False
 
 
 class Arm(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -101,14 +114,20 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     arms
         The first is the control: it changes nothing, and the others are compared with it.
     metric
-        One of :data:`METRICS`, chosen before the start; every other figure is a side view.
+        One of :data:`METRICS`, chosen before the start; every other figure is a side view. An
+        interleaved experiment has :data:`PREFERENCE`.
     planned_end
         When it is to be judged.
     guardrails
-        Metrics that must not become worse; see :data:`GUARDRAILS`.
+        Metrics that must not become worse; see :data:`GUARDRAILS`. An interleaved experiment has
+        none: there is no group of listeners who see only one arm.
     layer
         Experiments of different layers run at the same time, independently; one layer runs one
-        experiment at a time.
+        experiment at a time. Interleaved experiments have the layer ``interleaved``, because a list
+        can be drafted from two rankings only.
+    design
+        ``split``: each listener sees the lists of one arm. ``interleaved``: each list is drafted
+        from the lists of both arms, and plays are credited to the arm that picked the track.
     share
         Share of all listeners in the experiment, above 0 to 1.
     salt
@@ -121,10 +140,11 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     arms: tuple[Arm, ...]
     metric: str
     planned_end: datetime
-    guardrails: tuple[str, ...] = ("skip_rate", "plays_per_day")
+    guardrails: tuple[str, ...] = ("skip_rate", "plays_per_day", "degraded")
     layer: str = "lists"
     share: float = 1.0
     salt: str = ""
+    design: Literal["split", "interleaved"] = "split"
 
     @property
     def control(self) -> Arm:
@@ -202,11 +222,30 @@ def check(definition: Definition) -> None:
         raise _wrong(f"share is {definition.share:g}: give a number above 0, at most 1")
     if definition.planned_end.tzinfo is None:
         raise _wrong("planned_end has no time zone: write it like 2026-12-24T00:00:00Z")
+    if definition.design == INTERLEAVED:
+        _check_interleaved(definition)
+        return
+    if definition.layer == INTERLEAVED:
+        raise _wrong(f"layer {INTERLEAVED!r} is for interleaved experiments: choose another")
     _check_metric("metric", definition.metric, METRICS)
     for name in definition.guardrails:
         _check_metric("guardrails", name, GUARDRAILS)
     if len(set(definition.guardrails)) < len(definition.guardrails):
         raise _wrong("guardrails names a metric twice")
+
+
+def _check_interleaved(definition: Definition) -> None:
+    """Refuse what a list of two rankings cannot have."""
+    if len(definition.arms) != 2 or definition.arms[0].weight != definition.arms[1].weight:
+        raise _wrong("an interleaved experiment has two arms of weight 0.5 each")
+    if definition.metric != PREFERENCE:
+        raise _wrong(f"metric is {definition.metric!r}: an interleaved one has {PREFERENCE!r}")
+    if definition.guardrails:
+        raise _wrong("guardrails of an interleaved experiment must be []: listeners see both arms")
+    if definition.layer != INTERLEAVED:
+        raise _wrong(f"layer of an interleaved experiment must be {INTERLEAVED!r}")
+    if definition.arms[1].overrides.explore_share is not None:
+        raise _wrong("arms[1].overrides.explore_share: interleaved lists do not explore")
 
 
 def check_end(definition: Definition, start: datetime) -> None:
@@ -259,6 +298,16 @@ def _check_overrides(where: str, overrides: Overrides) -> None:
     cap = overrides.artist_cap
     if cap is not None and not 1 <= cap <= 100:
         raise _wrong(f"{where}.artist_cap is {cap}: give a number from 1 to 100")
+    generation = overrides.batch_generation
+    if generation is not None and generation < 1:
+        raise _wrong(f"{where}.batch_generation is {generation}: segue model list shows them")
+    if generation is not None and not overrides.batch_view:
+        raise _wrong(f"{where} takes a batch_generation and no batch_view: choose one")
+    if overrides.shadow_weights:
+        raise _wrong(
+            f"{where}.shadow_weights: the ranker learns one set of weights "
+            "(docs/adr/0050-no-shadow-weights.md); compare models by batch_generation"
+        )
 
 
 def _check_metric(field: str, name: str, known: Mapping[str, object]) -> None:
@@ -308,14 +357,3 @@ def arm_of(definition: Definition, user: str) -> Arm | None:
         if at < bound:
             return arm
     return definition.arms[-1]  # the weights add up to a hair less than 1
-
-
-def label(key: str, arm: str, *, forced: bool = False) -> str:
-    """Return the label of an arm in an impression; several labels are joined by semicolons.
-
-    Examples
-    --------
-    >>> label("variety", "varied")
-    'variety=varied'
-    """
-    return f"{key}={arm}{FORCED if forced else ''}"

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from contracts.errors import InvalidEvent
+from contracts.labels import NO_ARM, of_team
 from contracts.messages import check_version, read
 
 VERSION = 2
@@ -37,6 +38,11 @@ class Impression(msgspec.Struct, kw_only=True):
         chance with which this place showed this track (what a later judgement of another ranking
         weighs a hit by; 1 where nothing was left to chance); the feature values the score came
         from. Base64 in JSON.
+    arm
+        The experiments that touched the list (:mod:`contracts.labels`).
+    teams
+        Of a list drafted from two arms: one character a track, ``0`` or ``1``, the arm that picked
+        it. Not set in any other list.
     """
 
     impression_id: str
@@ -46,7 +52,8 @@ class Impression(msgspec.Struct, kw_only=True):
     offset: int
     tracks: list[str]
     numbers: bytes
-    arm: str = "default"
+    teams: str | msgspec.UnsetType = msgspec.UNSET
+    arm: str = NO_ARM
     mode: str = "next"
     degraded: bool = False
     version: int = VERSION
@@ -66,6 +73,13 @@ class Impression(msgspec.Struct, kw_only=True):
         if rows.shape[1] < _FIXED:
             raise ValueError("a track has no score and propensity")
         return rows
+
+    def arms(self) -> list[str]:
+        """Return the labels of each place; of a list that shows nothing those of the list."""
+        if not self.teams:
+            return [self.arm] * max(1, len(self.tracks))
+        labels = {team: of_team(self.arm, int(team)) for team in "01"}
+        return [labels[team] for team in self.teams]
 
 
 class Shown(msgspec.Struct, kw_only=True, array_like=True):
@@ -140,6 +154,9 @@ def decode(value: bytes | None) -> Impression:
     except ValueError:
         detail = f"numbers do not make a row for each of {len(impression.tracks)} tracks"
         raise InvalidEvent("bad-schema", detail) from None
+    teams = impression.teams
+    if teams and (len(teams) != len(impression.tracks) or teams.strip("01")):
+        raise InvalidEvent("bad-schema", "teams is not one 0 or 1 for each track")
     return impression
 
 

@@ -16,6 +16,17 @@ IN_LINE = 50
 """Tracks below the list from which exploration draws."""
 
 
+def seed_of(impression_id: str) -> int:
+    """Return the seed of all that chance decides of a list: so it can be made again from its log.
+
+    Examples
+    --------
+    >>> seed_of("00000000-0000-4000-8000-000000000000")
+    16384
+    """
+    return int(impression_id.replace("-", "")[:16], 16)
+
+
 def explore(
     found: int, k: int, share: float, draw: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:

@@ -39,6 +39,9 @@ class Ranking:
         source accounts for; they add up to the score. Else empty.
     degraded
         The list rests on less than it should, because state was missing.
+    teams
+        Of a list drafted from two rankings: which of them picked each track, u8, shape (n,)
+        (:mod:`online_model.interleaving`).
     """
 
     indices: Array
@@ -47,6 +50,7 @@ class Ranking:
     propensities: Array
     stranger: bool
     degraded: bool = False
+    teams: Array | None = None
     reasons: tuple[tuple[Reason, ...], ...] = ()
 
     def __len__(self) -> int:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from contracts.events import Feedback, Play, Submission
@@ -30,7 +31,6 @@ _OF_IMPRESSION = {
     "shown_at": "at",
     "generation": "generation",
     "log_offset": "offset",
-    "arm": "arm",
     "mode": "mode",
     "degraded": "degraded",
 }
@@ -96,6 +96,7 @@ def impressions(batches: list[Batch[Impression]]) -> dict[str, Any]:
         for column, name in _OF_IMPRESSION.items()
     }
     return columns | {
+        "arm": _arms(told, of),
         "track_id": [track for m in told for track in m.tracks or (None,)],
         "score": number(0),
         "propensity": number(1),
@@ -109,6 +110,13 @@ def impressions(batches: list[Batch[Impression]]) -> dict[str, Any]:
         "kafka_offset": np.array([offset for _, offset, _ in placed], np.int64)[of],
         "position": np.where(nothing, -1, np.arange(len(of)) - first[of]).astype(np.int32),
     }
+
+
+def _arms(told: list[Impression], of: npt.NDArray[np.int64]) -> pa.Array:
+    """Return the labels of each row: those of its list, or of its own arm where it has two."""
+    if not any(m.teams for m in told):
+        return pa.array([m.arm for m in told], pa.string()).take(pa.array(of))
+    return pa.array([labels for m in told for labels in m.arms()], pa.string())
 
 
 def result(found: msgspec.Struct) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -1,4 +1,4 @@
-"""GET /v1/metrics: the six figures of a period, with how each is made."""
+"""GET /v1/metrics: the figures of a period, with how each is made."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class Metrics(msgspec.Struct, kw_only=True):
     metrics: list[Metric]
 
 
-@router.get("/metrics", responses=answers(Metrics), summary="The six figures")
+@router.get("/metrics", responses=answers(Metrics), summary="The figures of the overview")
 async def metrics(
     services: With,
     caller: Caller,
@@ -115,7 +115,8 @@ async def metric(
     by: By = "day",
     compare: bool = True,
 ) -> Response:
-    """Return one figure: plays, listeners, hours, discovery-rate, hit-through or skip-rate."""
+    """Return one figure: plays, listeners, hours, discovery-rate, hit-through,
+    relevance or skip-rate."""
     definition = DEFINITIONS.get(metric)
     caller.check_role(ANALYST_ROLE, ADMIN_ROLE)
     if definition is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from api.auth import Identity
 from api.errors import ApiError
 from api.http import read_body
 from api.web import Caller, With, answers, body_of, json_reply
+from contracts import batch_view
 from contracts.accounts import ADMIN_ROLE, ANALYST_ROLE
 from contracts.audit import Entry, entry
 from contracts.errors import InvalidEvent
@@ -80,6 +82,7 @@ async def create(request: Request, services: With, caller: Caller) -> Response:
     try:
         definition = definition_of(body)
         check_end(definition, datetime.now(UTC))
+        await asyncio.to_thread(check_generations, definition, services.settings.paths.batch_view)
     except InvalidEvent as error:
         raise ApiError(400, error.reason, str(error)) from None
     values = {
@@ -121,6 +124,8 @@ async def start(request: Request, services: With, caller: Caller, key: str) -> R
     if found.state == "draft":
         try:
             check_end(found.definition, datetime.now(UTC))
+            folder = services.settings.paths.batch_view
+            await asyncio.to_thread(check_generations, found.definition, folder)
         except InvalidEvent as error:
             raise ApiError(400, error.reason, str(error)) from None
     row = _trail(request, caller, "experiment.start", key)
@@ -152,6 +157,22 @@ async def stop(request: Request, services: With, caller: Caller, key: str) -> Re
     if outcome == "not-running":
         raise ApiError(409, "not-running", f"Experiment {key!r} does not run.")
     return json_reply(await _find(services, key))
+
+
+def check_generations(definition: Definition, folder: Path) -> None:
+    """Raise :class:`InvalidEvent` for an arm with a generation of the nightly model that is gone.
+
+    A process that cannot see the folder knows of none and refuses nothing: the arm then falls back.
+    """
+    kept = batch_view.generations(folder)
+    for at, arm in enumerate(definition.arms):
+        wanted = arm.overrides.batch_generation
+        if kept and wanted is not None and wanted not in kept:
+            raise InvalidEvent(
+                "bad-experiment",
+                f"arms[{at}].overrides.batch_generation is {wanted}: kept are "
+                f"{', '.join(map(str, kept))}.",
+            )
 
 
 async def _find(services: With, key: str) -> ExperimentOut:

@@ -19,16 +19,8 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from api.errors import ApiError
 from api.serving.asked import Asked, parameters
 from contracts.errors import InvalidEvent
-from contracts.experiments import (
-    FELL_BACK,
-    NO_ARM,
-    Arm,
-    Definition,
-    Overrides,
-    arm_of,
-    definition_of,
-    label,
-)
+from contracts.experiments import INTERLEAVED, Definition, Overrides, arm_of, definition_of
+from contracts.labels import FELL_BACK, NO_ARM, both, label
 
 log = logging.getLogger(__name__)
 
@@ -149,13 +141,22 @@ class Arms:
     def _find(self, user: str, query: bytes) -> Asked:
         asked, labels = parameters(query), []
         given = {"diversity"} if b"diversity=" in query else set()
+        drafted: Overrides | None = None
         for key, (definition, changes) in self.running.items():
             if changes & given:
                 continue  # the request decides itself what the experiment would change
-            arm: Arm | None = arm_of(definition, user)
-            if arm is not None:
+            arm = arm_of(definition, user)
+            if arm is None:
+                continue
+            if definition.design == INTERLEAVED:
+                control, other = definition.arms
+                labels.append(label(key, both(control.name, other.name)))
+                drafted = other.overrides
+            else:
                 labels.append(label(key, arm.name))
                 asked = _with(asked, arm.overrides, NO_ARM)
+        if drafted is not None:  # both rankings have what the other experiments change
+            asked = asked._replace(against=_with(asked, drafted, NO_ARM))
         return asked._replace(arm=";".join(labels)) if labels else asked
 
     async def _follow(self) -> None:
@@ -185,5 +186,7 @@ def _with(asked: Asked, overrides: Overrides, arm: str) -> Asked:
         explore=asked.explore if overrides.explore_share is None else overrides.explore_share,
         artist_cap=overrides.artist_cap or asked.artist_cap,
         popular=asked.popular or overrides.popularity,
+        batch=overrides.batch_generation or (asked.batch if overrides.batch_view else 0),
+        content=asked.content and overrides.content_view,
         arm=arm,
     )

@@ -10,7 +10,7 @@ import msgspec
 
 from api.errors import ApiError
 from api.serving.explain import ReasonOut
-from contracts.experiments import NO_ARM
+from contracts.labels import NO_ARM
 
 MAX_LIMIT = 100
 DEFAULT_LIMIT = 20
@@ -18,6 +18,8 @@ _YES = frozenset({"true", "1", "yes", "on"})
 _NO = frozenset({"false", "0", "no", "off", ""})
 #: Bytes of a query that is worth remembering; what is longer is nobody's habit.
 _REMEMBERED = 128
+#: ``Asked.batch``: the table of the nightly model that the live model has.
+LIVE = -1
 
 
 class Recommended(msgspec.Struct, omit_defaults=True):
@@ -62,6 +64,12 @@ class Asked(NamedTuple):
         Most tracks of one artist; 0: no limit.
     popular
         Whether the list is the one of a listener nothing is known of.
+    batch
+        Table of the nightly model: :data:`LIVE`, 0 for none, else a generation.
+    content
+        Whether the table of what resembles what is used.
+    against
+        Another way to make the same list: the list is drafted from both. ``None``: there is none.
     arm
         What the impression says of the experiments.
     """
@@ -73,12 +81,26 @@ class Asked(NamedTuple):
     explore: float | None = None
     artist_cap: int = 0
     popular: bool = False
+    batch: int = LIVE
+    content: bool = True
+    against: Asked | None = None
     arm: str = NO_ARM
 
     @property
     def costly(self) -> bool:
         """Whether the list takes long enough to be made on a thread (:mod:`api.serving.slow`)."""
-        return self.explain or self.diversity > 0.0 or self.artist_cap > 0
+        return (
+            self.explain
+            or self.diversity > 0.0
+            or self.artist_cap > 0
+            or self.against is not None
+            or self.other_tables
+        )
+
+    @property
+    def other_tables(self) -> bool:
+        """Whether a neighbour table is not the live model's (:mod:`api.serving.tables`)."""
+        return self.batch != LIVE or not self.content
 
 
 def parameters(query: bytes) -> Asked:

@@ -17,8 +17,9 @@ from api.serving.known import Known
 from contracts.errors import IncompatibleState
 from contracts.features import EMPTY, Listener, check
 from contracts.impressions import Impression, pack
+from contracts.labels import NO_ARM
 from online_model import Ranking, Recommender
-from online_model.exploration import IN_LINE, explore
+from online_model.exploration import IN_LINE, explore, seed_of
 
 _ENCODER = msgspec.json.Encoder()
 _CERTAIN = np.ones(1024, np.float32)
@@ -76,7 +77,9 @@ def rank(
         at: slice | np.ndarray = slice(0, counts[row])
         chances = _CERTAIN[: counts[row]]
         if shares[i] > 0.0:
-            at, chances = explore(counts[row], asked[i].limit, shares[i], _seed(impression_ids[i]))
+            at, chances = explore(
+                counts[row], asked[i].limit, shares[i], seed_of(impression_ids[i])
+            )
         found[i] = Ranking(
             indices=lists.indices[row][at],
             scores=lists.scores[row][at],
@@ -108,12 +111,8 @@ def rank_one(
         diversity=asked.diversity,
         explain=asked.explain,
         explore=share if asked.explore is None else asked.explore,
-        draw=_seed(impression_id),
+        draw=seed_of(impression_id),
     )
-
-
-def _seed(impression_id: str) -> int:
-    return int(impression_id.replace("-", "")[:16], 16)
 
 
 def sound(blob: bytes | None) -> tuple[bytes, bool]:
@@ -197,6 +196,13 @@ class Impressions(Protocol):
         ...
 
 
+CountArm = Callable[[str, float, bool], None]
+
+
+def _nobody(labels: str, seconds: float, degraded: bool) -> None:
+    """Count nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class ListParts:
     """What lists are made of and logged to.
@@ -207,6 +213,9 @@ class ListParts:
         Called with the reason (``model``, ``features``, ``state``) for each poorer list.
     explore_share
         Probability with which a place of a list explores.
+    count_arm
+        Called for each list of an experiment with what its impression says of it, the seconds it
+        took to make, and whether it is degraded.
     """
 
     features: Features
@@ -214,10 +223,13 @@ class ListParts:
     impressions: Impressions
     count_degraded: Callable[[str], None]
     explore_share: float
+    count_arm: CountArm = _nobody
 
     def finish(self, made: MadeList) -> bytes:
         """Log a list as an impression and return the body of its answer; on the event loop."""
         self.impressions.add(_impression_of(made))
+        if made.asked.arm != NO_ARM:
+            self.count_arm(made.asked.arm, time.time() - made.moment.now, made.degraded)
         return body_of(
             made.moment,
             made.user,
@@ -248,12 +260,13 @@ class ListParts:
 
 def _impression_of(made: MadeList) -> Impression:
     """Return the impression of a list: tracks without a document are neither shown nor logged."""
-    ranking, shown = made.ranking, made.shown
+    ranking, shown, teams = made.ranking, made.shown, made.ranking.teams
     numbers = pack(ranking.scores, ranking.propensities, ranking.features)
     named = [bool(track.opening) for track in shown]
     if not all(named):
         rows = np.frombuffer(numbers, np.uint8).reshape(len(shown), -1)
         numbers = rows[np.array(named)].tobytes()
+        teams = None if teams is None else teams[np.array(named)]
     return Impression(
         impression_id=made.impression_id,
         user_id=made.user,
@@ -262,6 +275,7 @@ def _impression_of(made: MadeList) -> Impression:
         offset=made.moment.offset,
         tracks=[track.track_id for track in shown if track.opening],
         numbers=numbers,
+        teams=msgspec.UNSET if teams is None else "".join(map(str, teams.tolist())),
         arm=made.asked.arm,
         mode="discover" if made.asked.discover else "next",
         degraded=made.degraded,

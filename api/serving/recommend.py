@@ -13,7 +13,7 @@ from api.services import Services
 from api.serving.arms import Arms, without_arms
 from api.serving.asked import Asked, parameters
 from contracts.accounts import ADMIN_ROLE
-from contracts.experiments import NO_ARM
+from contracts.labels import NO_ARM
 
 PREFIX = "/v1/users/"
 SUFFIX = "/recommendations"

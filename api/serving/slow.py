@@ -1,4 +1,4 @@
-"""Lists that take milliseconds (with reasons, or more varied): made one at a time on a thread.
+"""Lists that take milliseconds (with reasons, or more varied), made one at a time on a thread.
 
 The event loop serves plain lists in a fifth of a millisecond each, so nothing that takes longer may
 run on it. One thread in the process, with working memory of its own, makes these lists one after
@@ -10,10 +10,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TypeVar
 
 from api.errors import unavailable
 from api.serving.asked import Asked
+from api.serving.drafting import draft_list
 from api.serving.known import Known, KnownTracks
 from api.serving.lists import (
     ListParts,
@@ -24,6 +26,7 @@ from api.serving.lists import (
     rank_one,
     sound,
 )
+from api.serving.tables import OtherTables
 from contracts.errors import StoreUnavailable
 from online_model import Ranking, Recommender
 
@@ -33,15 +36,22 @@ _Made = TypeVar("_Made")
 
 
 class SlowLists:
-    """Makes lists on its thread; use it on one event loop."""
+    """Makes lists on its thread; use it on one event loop.
 
-    def __init__(self, parts: ListParts) -> None:
+    Parameters
+    ----------
+    batch_views
+        Folder of the nightly model's generations.
+    """
+
+    def __init__(self, parts: ListParts, batch_views: Path) -> None:
         self._parts = parts
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="slow-lists")
         self._waiting = 0
         # Used on the thread alone.
         self._tracks = KnownTracks()
         self._reader: Recommender | None = None
+        self._tables = OtherTables(batch_views)
 
     async def list(self, user: str, asked: Asked) -> bytes:
         """Make and log a list; return the body of the answer.
@@ -58,10 +68,9 @@ class SlowLists:
         if live is None:
             return parts.without_model(user, impression_id)
         moment, (held, torn) = Moment.of(live), sound(blob)
-        share = parts.explore_share
 
         def make(reader: Recommender) -> tuple[Ranking, list[Known], bytes]:
-            ranking = rank_one(reader, asked, held, impression_id, int(moment.now), share)
+            ranking = self._rank(reader, asked, held, impression_id, int(moment.now))
             shown = self._tracks.of(reader, ranking.indices)
             return ranking, shown, items(reader, ranking, shown)
 
@@ -69,6 +78,19 @@ class SlowLists:
         degraded = parts.is_degraded(ranking, missing or torn)
         made = MadeList(moment, user, asked, impression_id, degraded, ranking, shown, body)
         return parts.finish(made)
+
+    def _rank(
+        self, reader: Recommender, asked: Asked, blob: bytes, impression_id: str, now: int
+    ) -> Ranking:
+        """Return one list, from one ranking or drafted from two; on the thread."""
+
+        def ranked(one: Asked, share: float) -> Ranking:
+            by = self._tables.reader(reader, one)
+            return rank_one(by, one, blob, impression_id, now, share)
+
+        if asked.against is None:
+            return ranked(asked, self._parts.explore_share)
+        return draft_list(ranked, asked, asked.against, impression_id)
 
     async def run(self, live: Recommender, make: Callable[[Recommender], _Made]) -> _Made:
         """Call a function on the thread, with a reader of the same model that is only its own.

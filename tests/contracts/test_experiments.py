@@ -47,6 +47,19 @@ def arms(*weights: float) -> list[dict[str, Any]]:
     return [{"name": f"a{i}", "weight": weight} for i, weight in enumerate(weights)]
 
 
+def changed(**overrides: Any) -> dict[str, Any]:
+    return {"arms": [arms(0.5)[0], {"name": "b", "weight": 0.5, "overrides": overrides}]}
+
+
+#: What makes :data:`GOOD` an interleaved experiment.
+DRAFTED: dict[str, Any] = {
+    "design": "interleaved",
+    "layer": "interleaved",
+    "metric": "preference",
+    "guardrails": [],
+}
+
+
 def names(definition: Definition) -> list[str | None]:
     found = [arm_of(definition, user) for user in USERS]
     return [None if arm is None else arm.name for arm in found]
@@ -75,6 +88,17 @@ def names(definition: Definition) -> list[str | None]:
             {"arms": [{"name": "c", "weight": 0.5, "overrides": {"popularity": True}}, *arms(0.5)]},
             "must not have overrides",
         ),
+        (changed(batch_generation=0), r"arms\[1\].overrides.batch_generation is 0"),
+        (changed(batch_generation=2, batch_view=False), "choose one"),
+        (changed(shadow_weights=True), r"shadow_weights: .*0050-no-shadow-weights"),
+        ({"layer": "interleaved"}, "is for interleaved experiments"),
+        (DRAFTED | {"arms": arms(0.4, 0.6)}, "two arms of weight 0.5 each"),
+        (DRAFTED | {"metric": "skip_rate"}, "an interleaved one has 'preference'"),
+        (DRAFTED | {"guardrails": ["skip_rate"]}, r"must be \[\]"),
+        (DRAFTED | {"layer": "lists"}, "must be 'interleaved'"),
+        (DRAFTED | changed(explore_share=0.1), "do not explore"),
+        ({"metric": "preference"}, "metric names 'preference'"),
+        ({"design": "sideways"}, "sideways"),
         ({"metric": "happiness"}, "metric names 'happiness': choose from hit_through"),
         ({"guardrails": ["hit_through"]}, "guardrails names 'hit_through'"),
         ({"guardrails": ["skip_rate", "skip_rate"]}, "twice"),
@@ -151,3 +175,8 @@ def test_the_place_of_a_listener_never_changes() -> None:
     """Other programs compute it too, and experiments outlive a release."""
     assert fraction("variety", "ada") == pytest.approx(0.9587687364566326, abs=1e-15)
     assert fraction("variety", "Zoë") == pytest.approx(0.058507054630996924, abs=1e-15)
+
+
+def test_an_interleaved_experiment_is_taken() -> None:
+    assert made(**DRAFTED).design == "interleaved"
+    assert made(**DRAFTED | changed(batch_view=False, content_view=False))

@@ -53,6 +53,24 @@ def test_a_list_is_a_row_for_each_track_in_its_order() -> None:
     }
 
 
+def test_places_of_a_drafted_list_name_the_arm_that_picked_them() -> None:
+    both = "other=x;variety=old+new"
+    lists = [
+        _shown("a", "b", arm=both, teams="10"),
+        _shown("c", arm="variety=old"),
+        _shown(arm=both, teams=""),
+        _shown("d", arm="variety=old+new!"),
+    ]
+    rows = to_table("impressions", [_batch(*lists)], "log", _AT).to_pylist()
+    assert [row["arm"] for row in rows] == [
+        "other=x;variety=new+",
+        "other=x;variety=old+",
+        "variety=old",
+        both,
+        "variety=old+new!",
+    ]
+
+
 def test_a_list_that_showed_nothing_is_not_lost() -> None:
     (row,) = to_table("impressions", [_batch(_shown())], "log", _AT).to_pylist()
     assert (row["position"], row["track_id"], row["degraded"]) == (-1, None, False)
