@@ -1,4 +1,4 @@
-"""What the nightly publishes about the warehouse itself: the six figures, and where they come from.
+"""What the nightly publishes about the warehouse itself: the figures, and where they come from.
 
 Two files under ``<home>/figures``: :class:`contracts.figures.Figures` and
 :class:`contracts.warehouse.Warehouse`.

@@ -106,18 +106,54 @@ def compare(control: Moments, arm: Moments, *, alpha: float = ALPHA) -> Comparis
     if lowered > variance:
         adjusted, lowered = plain, variance
     (low, low_error), (high, high_error) = adjusted
-    difference, error = high - low, math.sqrt(lowered)
+    return _compared(
+        Estimate(low, low_error),
+        Estimate(high, high_error),
+        Estimate(high - low, math.sqrt(lowered)),
+        control.n + arm.n,
+        alpha,
+        lowered / variance if variance > 0.0 else 1.0,
+    )
+
+
+def paired(moments: Moments, *, alpha: float = ALPHA) -> Comparison | None:
+    """Compare two ratios of the same listeners: ``y / d`` as the arm with ``y0 / d0``.
+
+    ``None`` where a denominator is 0.
+    """
+    if moments.n < 2 or min(moments.sums[1], moments.sums[3]) <= 0.0:
+        return None
+    first, second = _gradients(moments)
+
+    def error(gradient: npt.NDArray[np.float64]) -> float:
+        variance = float(gradient @ moments.covariance @ gradient) / moments.n
+        return math.sqrt(max(variance, 0.0))
+
+    arm, control = (float(moments.sums[i] / moments.sums[i + 1]) for i in (0, 2))
+    return _compared(
+        Estimate(control, error(second)),
+        Estimate(arm, error(first)),
+        Estimate(arm - control, error(first - second)),
+        moments.n,
+        alpha,
+    )
+
+
+def _compared(
+    control: Estimate, arm: Estimate, difference: Estimate, n: int, alpha: float, kept: float = 1.0
+) -> Comparison:
+    """Return a comparison with its bounds; ``n`` is the number of listeners of both."""
+    value, error = difference.value, difference.error
     z = float(stats.norm.ppf(1 - alpha / 2))
-    width = error * sequence_width(control.n + arm.n, alpha)
-    p = 2 * float(stats.norm.sf(abs(difference) / error)) if error > 0.0 else 1.0
+    width = error * sequence_width(n, alpha)
     return Comparison(
-        control=Estimate(low, low_error),
-        arm=Estimate(high, high_error),
-        difference=Estimate(difference, error),
-        fixed=Interval(difference - z * error, difference + z * error),
-        always=Interval(difference - width, difference + width),
-        p=p,
-        kept=lowered / variance if variance > 0.0 else 1.0,
+        control=control,
+        arm=arm,
+        difference=difference,
+        fixed=Interval(value - z * error, value + z * error),
+        always=Interval(value - width, value + width),
+        p=2 * float(stats.norm.sf(abs(value) / error)) if error > 0.0 else 1.0,
+        kept=kept,
     )
 
 

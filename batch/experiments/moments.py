@@ -46,6 +46,11 @@ class Moments:
         return cls(int(n), np.array([float(s) for s in sums]), matrix)
 
     @classmethod
+    def none(cls) -> Moments:
+        """Return the moments of nobody."""
+        return cls(0, np.zeros(4), np.zeros((4, 4)))
+
+    @classmethod
     def from_rows(cls, rows: npt.ArrayLike) -> Moments:
         """Return the moments of listeners' rows, shape ``(n, 4)``, columns as :data:`COLUMNS`."""
         values = np.asarray(rows, np.float64).reshape(-1, 4)

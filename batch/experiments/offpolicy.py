@@ -3,23 +3,22 @@
 Every place of a list was filled with a logged probability (its propensity). An outcome is weighed
 by the probability with which another policy would have shown the same track there, divided by the
 propensity. Estimators: inverse propensity (IPS), its self-normalised form (SNIPS; Swaminathan and
-Joachims, NIPS 2015), and doubly robust (DR; Dudík, Langford and Li, ICML 2011). The effective
-sample size says how many places the weights are worth. Below :data:`FEWEST` nothing is estimated: a
-few heavy weights would decide the figure, and its interval would not be honest.
+Joachims, NIPS 2015), and doubly robust (DR; Dudík, Langford and Li, ICML 2011), whose model knows
+how often each place is hit by the ranker's own track, and how often a track further down is, by its
+depth. The effective sample size says how many places the weights are worth. Below :data:`FEWEST`
+nothing is estimated: a few heavy weights would decide the figure, and its interval would not be
+honest.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from batch.ask import Ask
+from batch.experiments.shown import Array, Places
 from contracts.errors import ConfigurationError
-
-Array = npt.NDArray[np.float64]
+from online_model.exploration import IN_LINE
 
 #: Effective places below which nothing is estimated.
 FEWEST = 200
@@ -28,85 +27,60 @@ CAP = 10.0
 DRAWS = 1_000
 
 
+#: Tracks of one depth in the model of DR.
+_DEPTH = 10
+
+
 @dataclass(frozen=True, slots=True)
-class Places:
-    """Places of lists that were shown.
+class Exploring:
+    """The ranker of the log with another exploration.
 
     Attributes
     ----------
-    listener
-        Number of the listener, i64, shape ``(n,)``: the unit that is drawn again for intervals.
     share
-        Probability with which the list explored, shape ``(n,)``.
-    propensity
-        Chance of the track at its place, shape ``(n,)``.
-    hit
-        Whether the track was played, 0 or 1, shape ``(n,)``.
+        Probability with which a place explores, 0 to 1.
+    line
+        How far below the list it looks: tracks in line, 1 to :data:`IN_LINE`.
     """
 
-    listener: npt.NDArray[np.int64]
-    share: Array
-    propensity: Array
-    hit: Array
+    share: float
+    line: int = IN_LINE
 
-    @property
-    def explored(self) -> npt.NDArray[np.bool_]:
-        """Whether the place was filled by chance, shape ``(n,)``.
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.share <= 1.0:
+            raise ConfigurationError(f"a share of exploration is from 0 to 1, not {self.share:g}")
+        if not 1 <= self.line <= IN_LINE:
+            raise ConfigurationError(f"the log holds {IN_LINE} tracks in line, not {self.line}")
 
-        Of a place not explored the propensity is ``1 - share``; of one explored the share divided
-        by the tracks in line.
+    def chances(self, places: Places) -> Array:
+        """Return the probability of the track shown at each place, given the places above it."""
+        waiting = self._waiting(places)
+        deep = places.explored & (places.depth < self.line)
+        drawn = np.where(deep, self.share / np.maximum(waiting, 1), 0.0)
+        own = np.where(waiting > 0, 1.0 - self.share, 1.0)
+        return np.where(places.explored, drawn, own)
+
+    def expected(self, places: Places, own: Array, deep: Array) -> Array:
+        """Return what a model expects of each place, over all tracks this policy may show there.
+
+        Parameters
+        ----------
+        own
+            What it expects of the ranker's own track at the place.
+        deep
+            What it expects of a track by depth, shape ``(IN_LINE,)``.
         """
-        return np.asarray(np.abs(self.propensity - (1.0 - self.share)) > 1e-4)
+        total = np.concatenate([[0.0], np.cumsum(deep)])[np.minimum(places.line, self.line)]
+        within = places.explored & (places.depth < self.line)
+        gone = places.above(np.where(within, deep[places.depth], 0.0))
+        waiting = self._waiting(places)
+        mean = (total - gone) / np.maximum(waiting, 1)
+        return np.where(waiting > 0, (1.0 - self.share) * own + self.share * mean, own)
 
-
-#: Listener, share of exploration, propensity and hit of every place of the lists that explored. The
-#: share is what a place shown by rank lacks to certainty.
-LOGGED = """
-with lists as (
-    select impression_id, 1 - max(propensity) as share
-    from marts.fct_recommendation_outcomes
-    group by impression_id
-    having max(propensity) < 1 and max(propensity) > 0.5
-)
-select dense_rank() over (order by o.user_id), lists.share, o.propensity,
-    case when o.is_hit then 1.0 else 0.0 end
-from marts.fct_recommendation_outcomes as o
-inner join lists on o.impression_id = lists.impression_id
-"""
-
-
-def logged(ask: Ask) -> Places:
-    """Return the places of every list in the warehouse that explored with a share below half."""
-    rows = ask(LOGGED)
-    listener, share, propensity, hit = zip(*rows, strict=True) if rows else ((), (), (), ())
-    return Places(
-        np.array(listener, np.int64),
-        np.array(share, np.float64),
-        np.array(propensity, np.float64),
-        np.array(hit, np.float64),
-    )
-
-
-#: Returns the probability with which a policy shows the logged track at each place.
-Policy = Callable[[Places], Array]
-
-
-def exploring(share: float) -> Policy:
-    """Return the ranker of the log with another share of exploration; 0: none.
-
-    Raises
-    ------
-    ConfigurationError
-        The share is not from 0 to 1.
-    """
-    if not 0.0 <= share <= 1.0:
-        raise ConfigurationError(f"a share of exploration is from 0 to 1, not {share:g}")
-
-    def chances(places: Places) -> Array:
-        in_line = places.share / places.propensity
-        return np.where(places.explored, share / in_line, 1.0 - share)
-
-    return chances
+    def _waiting(self, places: Places) -> Array:
+        """Return how many tracks are left in line before each place is filled."""
+        within = places.explored & (places.depth < self.line)
+        return np.minimum(places.line, self.line) - places.above(within.astype(np.float64))
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,15 +119,15 @@ class Judgement:
     refusal: str
 
 
-def judge(places: Places, policy: Policy, *, seed: int = 0) -> Judgement:
+def judge(places: Places, policy: Exploring, *, seed: int = 0) -> Judgement:
     """Estimate the hits a place of a policy from the log."""
-    weights = policy(places) / places.propensity
+    weights = policy.chances(places) / places.propensity
     total, squares = float(weights.sum()), float((weights**2).sum())
     effective = total**2 / squares if squares > 0.0 else 0.0
     refusal = "" if effective >= FEWEST else _refusal(places, effective)
     estimates: dict[str, Value] = {}
     if not refusal:
-        estimates = _bootstrap(places, weights, seed)
+        estimates = _bootstrap(_sums(places, policy, weights), seed)
     return Judgement(
         places=len(weights),
         shown=float(places.hit.mean()) if len(weights) else 0.0,
@@ -174,12 +148,30 @@ def _refusal(places: Places, effective: float) -> str:
     )
 
 
-def _sums(places: Places, weights: Array) -> Array:
-    """Return the sums from which every estimator is made, by listener, shape ``(listeners, 6)``."""
+def _model(places: Places) -> tuple[Array, Array]:
+    """Return the mean hits of the ranker's own track at each place, and of tracks by depth.
+
+    Depths nobody was shown have the mean of all depths.
+    """
+    explored, hit = places.explored, places.hit
+    shown = np.bincount(places.place[~explored])
+    own = np.bincount(places.place[~explored], hit[~explored]) / np.maximum(shown, 1)
+    own = np.append(own, np.zeros(int(places.place.max()) + 1 - len(own)))
+    depth = np.minimum(places.depth[explored], IN_LINE - 1) // _DEPTH
+    count = np.bincount(depth, minlength=-(-IN_LINE // _DEPTH))
+    mean = float(hit[explored].mean()) if explored.any() else 0.0
+    deep = np.bincount(depth, hit[explored], len(count)) / np.maximum(count, 1)
+    return own[places.place], np.repeat(np.where(count > 0, deep, mean), _DEPTH)[:IN_LINE]
+
+
+def _sums(places: Places, policy: Exploring, weights: Array) -> Array:
+    """Return the sums of which every estimator is made, by listener, shape ``(listeners, 8)``."""
     capped = np.minimum(weights, CAP)
+    own, deep = _model(places)
+    shown = np.where(places.explored, deep[np.minimum(places.depth, IN_LINE - 1)], own)
     columns = (
         np.ones(len(weights)), places.hit, weights, weights * places.hit, capped,
-        capped * places.hit,
+        capped * places.hit, policy.expected(places, own, deep), weights * shown,
     )  # fmt: skip
     _, listener = np.unique(places.listener, return_inverse=True)
     count = int(listener.max()) + 1
@@ -187,19 +179,14 @@ def _sums(places: Places, weights: Array) -> Array:
 
 
 def _estimate(sums: Array) -> Array:
-    """Return IPS, SNIPS, capped IPS and DR from sums, shape ``(..., 6)`` to ``(..., 4)``.
-
-    DR's model is the mean of the hits shown: it knows nothing of tracks, so DR is IPS with the
-    chance variation of the weights taken out.
-    """
-    n, hits, weight, weighted, _, capped_hits = np.moveaxis(sums, -1, 0)
-    mean = hits / n
+    """Return IPS, SNIPS, capped IPS and DR from sums, shape ``(..., 8)`` to ``(..., 4)``."""
+    n, _, weight, weighted, _, capped_hits, expected, foreseen = np.moveaxis(sums, -1, 0)
     return np.stack(
         [
             weighted / n,
             weighted / np.maximum(weight, 1e-12),
             capped_hits / n,
-            mean + (weighted - mean * weight) / n,
+            (expected + weighted - foreseen) / n,
         ],
         axis=-1,
     )
@@ -208,8 +195,7 @@ def _estimate(sums: Array) -> Array:
 NAMES = ("IPS", "SNIPS", f"IPS capped at {CAP:g}", "DR")
 
 
-def _bootstrap(places: Places, weights: Array, seed: int) -> dict[str, Value]:
-    sums = _sums(places, weights)
+def _bootstrap(sums: Array, seed: int) -> dict[str, Value]:
     generator = np.random.default_rng(seed)
     drawn = np.empty((DRAWS, len(NAMES)))
     for row in range(DRAWS):

@@ -1,14 +1,16 @@
-"""Reads experiments from the warehouse."""
+"""Reads experiments from the warehouse: by group of listeners, and interleaved ones."""
 
 from __future__ import annotations
 
 from batch.ask import Ask
 from batch.experiments.moments import COLUMNS, PRODUCTS, Moments
+from batch.experiments.preference import Preferences
 from batch.experiments.verdict import Facts
 
 _ARMS = """
 select experiment, arm, weight, metric, guardrails, planned_end, ended_at
 from staging.stg_segue__experiment_arms
+where metric <> 'preference'
 order by started_at desc, experiment, position
 """
 _LISTENERS = """
@@ -21,19 +23,76 @@ _SUMS = ", ".join(f"sum_{name}" for name in (*COLUMNS, *PRODUCTS))
 _MOMENTS = f"""
 select experiment, metric, arm, listeners, {_SUMS} from marts.metrics_experiments
 """  # noqa: S608  names of ours
+_INTERLEAVED = """
+select experiment, planned_end, ended_at, max(case when position = 0 then arm end),
+    max(case when position = 1 then arm end)
+from staging.stg_segue__experiment_arms
+where metric = 'preference'
+group by experiment, planned_end, ended_at, started_at
+order by started_at desc, experiment
+"""
+#: By experiment: preferences, first picks, lists; then the sums of :class:`Moments` with the
+#: columns credits of the arm, lists, credits of the control, lists.
+_CREDITED = ("credits_arm", "lists", "credits_control", "lists")
+_CREDITS = f"""
+select experiment, count(case when credits_control > credits_arm then 1 end),
+    count(case when credits_arm > credits_control then 1 end), sum(first_control), sum(first_arm),
+    sum(lists), sum(lists_fell_back), count(case when lists > 0 then 1 end),
+    {", ".join(f"sum({a})" for a in _CREDITED)},
+    {", ".join(f"sum({a} * {b})" for i, a in enumerate(_CREDITED) for b in _CREDITED[i:])}
+from marts.fct_interleaved_listeners
+group by experiment
+"""  # noqa: S608  names of ours
+
+
+def interleaved(ask: Ask) -> list[Preferences]:
+    """Return every started interleaved experiment, the newest first."""
+    found = {key: row for key, *row in ask(_CREDITS)}
+    made = []
+    for key, planned_end, ended_at, control, arm in ask(_INTERLEAVED):
+        row = [float(n) for n in found.get(key, [0.0] * 21)]
+        for_control, for_arm, first_control, first_arm, lists, fell_back, n = row[:7]
+        made.append(
+            Preferences(
+                experiment=key,
+                control=control,
+                arm=arm,
+                moments=Moments.of(int(n), row[7:11], row[11:]),
+                prefer_control=int(for_control),
+                prefer_arm=int(for_arm),
+                first_control=int(first_control),
+                first_arm=int(first_arm),
+                fell_back=fell_back / max(lists + fell_back, 1.0),
+                planned_end=planned_end,
+                ended_at=ended_at,
+            )
+        )
+    return made
+
+
+#: Sums by experiment, metric and arm.
+Sums = dict[str, dict[str, dict[str, Moments]]]
+#: The experiment of everybody who was here in the last fourteen days, of one arm.
+EVERYBODY = ""
+
+
+def moments(ask: Ask) -> Sums:
+    """Return the sums of every experiment."""
+    found: Sums = {}
+    for key, metric, arm, n, *sums in ask(_MOMENTS):
+        made = Moments.of(n, sums[:4], sums[4:])
+        found.setdefault(key, {}).setdefault(metric, {})[arm] = made
+    return found
 
 
 def experiments(ask: Ask) -> list[Facts]:
-    """Return every started experiment, the newest first."""
-    moments: dict[str, dict[str, dict[str, Moments]]] = {}
-    for key, metric, arm, n, *sums in ask(_MOMENTS):
-        made = Moments.of(n, sums[:4], sums[4:])
-        moments.setdefault(key, {}).setdefault(metric, {})[arm] = made
+    """Return every started experiment of two or more groups, the newest first."""
+    known = moments(ask)
     seen = {(key, arm): rest for key, arm, *rest in ask(_LISTENERS)}
     rows: dict[str, list[tuple[object, ...]]] = {}
     for row in ask(_ARMS):
         rows.setdefault(row[0], []).append(row)
-    return [_facts(key, found, moments.get(key, {}), seen) for key, found in rows.items()]
+    return [_facts(key, found, known.get(key, {}), seen) for key, found in rows.items()]
 
 
 def _facts(

@@ -147,11 +147,15 @@ def _of_arm(facts: Facts, arm: str, judged: Sequence[Judged], at_end: bool) -> l
     return [_of_primary(primary, at_end), *filter(None, guarded)]
 
 
+def differs(judged: Judged) -> bool:
+    """Return whether a difference may be claimed now."""
+    return judged.interval.excludes_zero and (judged.p is None or judged.p < 0.05)
+
+
 def _of_primary(primary: Judged, at_end: bool) -> str:
     known = _range(primary)
     name = f"{primary.arm}: {primary.metric} "
-    sure = primary.interval.excludes_zero and (primary.p is None or primary.p < 0.05)
-    if sure:
+    if differs(primary):
         better = (primary.interval.low > 0.0) != (primary.metric in LESS_IS_BETTER)
         return f"{name}is {'better' if better else 'worse'} than the control ({known})."
     if at_end:

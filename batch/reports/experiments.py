@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import UTC
 
 from batch.ask import Ask
-from batch.experiments.compare import estimate
-from batch.experiments.reading import experiments
+from batch.experiments.compare import Estimate, estimate, paired
+from batch.experiments.preference import Preferences, judge_preference
+from batch.experiments.reading import experiments, interleaved
 from batch.experiments.verdict import Facts, Judged, Verdict, judge
 from batch.reports.report import Cell, Column, Kind, Occasion, Report, Table
-from contracts.experiments import METRICS
+from contracts.experiments import METRICS, PREFERENCE
 
 _COMPARISONS = (
     Column("experiment", "Experiment", "name"),
@@ -45,7 +46,9 @@ _ARMS = (
 def draw(ask: Ask, occasion: Occasion) -> Report:
     """Draw the report: every experiment that was started."""
     now = occasion.generated_at.astimezone(UTC).replace(tzinfo=None)
-    found = [(facts, judge(facts, now)) for facts in experiments(ask)]
+    split = [(facts, judge(facts, now)) for facts in experiments(ask)]
+    drafted = [(facts, judge_preference(facts, now)) for facts in interleaved(ask)]
+    found: list[tuple[Facts | Preferences, Verdict]] = [*split, *drafted]
     running = sum(1 for facts, _ in found if facts.ended_at is None)
     facts: dict[str, Cell] = {"Running": running, "Ended": len(found) - running}
     return Report(
@@ -59,7 +62,7 @@ def draw(ask: Ask, occasion: Occasion) -> Report:
                 "comparisons",
                 "Arms beside their control",
                 _COMPARISONS,
-                [_comparison(f, j) for f, verdict in found for j in _ordered(verdict)],
+                [_comparison(f.experiment, j) for f, verdict in found for j in _ordered(verdict)],
             ),
             Table(
                 "verdicts",
@@ -67,7 +70,15 @@ def draw(ask: Ask, occasion: Occasion) -> Report:
                 _VERDICTS,
                 [(f.experiment, text) for f, verdict in found for text in verdict.sentences],
             ),
-            Table("arms", "Arms", _ARMS, [row for f, _ in found for row in _arms(f)]),
+            Table(
+                "arms",
+                "Arms",
+                _ARMS,
+                [
+                    *(row for f, _ in split for row in _arms(f)),
+                    *(row for p, _ in drafted for row in _drafted(p)),
+                ],
+            ),
         ],
         generated_at=occasion.generated_at,
         lake_version=occasion.lake_version,
@@ -75,6 +86,8 @@ def draw(ask: Ask, occasion: Occasion) -> Report:
             "The unit is the listener. Bounds hold with 95 % probability: before the planned end "
             "at all looks together, from then on for one look.",
             *(f"{name}: {text}." for name, text in METRICS.items()),
+            f"{PREFERENCE}: tracks played a list, by the arm that picked them, where each list is "
+            "drafted from both arms.",
         ],
     )
 
@@ -84,10 +97,10 @@ def _ordered(verdict: Verdict) -> list[Judged]:
     return sorted(verdict.judged, key=lambda j: (order[j.role], j.arm))
 
 
-def _comparison(facts: Facts, judged: Judged) -> tuple[Cell, ...]:
+def _comparison(experiment: str, judged: Judged) -> tuple[Cell, ...]:
     made = judged.comparison
     return (
-        facts.experiment,
+        experiment,
         judged.arm,
         judged.metric,
         judged.role,
@@ -123,6 +136,26 @@ def _arms(facts: Facts) -> list[tuple[Cell, ...]]:
             )
         )
     return rows
+
+
+def _drafted(facts: Preferences) -> list[tuple[Cell, ...]]:
+    """Return the rows of an interleaved experiment: every listener saw both arms."""
+    made = paired(facts.moments)
+    estimates: list[Estimate | None] = [made.control, made.arm] if made else [None, None]
+    return [
+        (
+            facts.experiment,
+            arm,
+            share,
+            facts.moments.n,
+            None,
+            PREFERENCE,
+            value.value if value else None,
+            value.error if value else None,
+            facts.fell_back,
+        )
+        for (arm, share), value in zip(facts.arms.items(), estimates, strict=True)
+    ]
 
 
 KIND = Kind("experiments", "What experiments have shown, and how sure it is.", draw)

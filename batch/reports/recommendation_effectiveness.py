@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
+from typing import Any
+
+from scipy import stats
 
 from batch.ask import Ask
+from batch.experiments.compare import ALPHA, Estimate, paired
+from batch.experiments.moments import COLUMNS, PRODUCTS, Moments
 from batch.reports.period import newest_day
 from batch.reports.plots import by_day, columns
 from batch.reports.report import Cell, Column, Figure, Kind, Occasion, Report, Table
@@ -41,6 +46,44 @@ order by position
 limit 20
 """
 
+#: Songs that count as popular.
+POPULAR = 20
+#: Over listeners, the sums of :class:`Moments`: plays from lists that were heard (``y``) of all
+#: plays from lists (``d``), and the same of plays of popular songs that came from no list.
+_RELEVANCE = f"""
+with plays as (
+    select plays.user_id, plays.song_key, plays.is_counted,
+        outcomes.event_id is not null as is_listed
+    from marts.fct_plays as plays
+    left join marts.fct_recommendation_outcomes as outcomes on plays.event_id = outcomes.event_id
+    where plays.played_date > ? and plays.played_date <= ?
+),
+popular as (
+    select song_key from plays group by song_key order by count(*) desc, song_key limit {POPULAR}
+),
+listeners as (
+    select plays.user_id,
+        count(case when plays.is_listed and plays.is_counted then 1 end) as y,
+        count(case when plays.is_listed then 1 end) as d,
+        count(case when not plays.is_listed and popular.song_key is not null and plays.is_counted
+            then 1 end) as y0,
+        count(case when not plays.is_listed and popular.song_key is not null then 1 end) as d0
+    from plays
+    left join popular on plays.song_key = popular.song_key
+    group by plays.user_id
+)
+select count(*), {", ".join(f"coalesce(sum({name}), 0)" for name in COLUMNS)},
+    {", ".join(f"coalesce(sum({name.replace('_', ' * ')}), 0)" for name in PRODUCTS)}
+from listeners
+"""  # noqa: S608  names of ours
+_RELEVANCE_COLUMNS = (
+    Column("plays_of", "Plays of", "name"),
+    Column("plays", "Plays", "count"),
+    Column("relevance", "Heard 30 s or half", "percent"),
+    Column("low", "At least", "percent"),
+    Column("high", "At most", "percent"),
+)
+
 _DAY_COLUMNS = (
     Column("date", "Day"),
     Column("lists", "Lists", "count"),
@@ -73,6 +116,7 @@ def draw(ask: Ask, occasion: Occasion) -> Report:
     span = [until - timedelta(days=DAYS), until]
     days = ask(_DAILY, span)
     places = ask(_PLACES, span)
+    relevance = _relevance(ask, span)
     lists = sum(row[1] for row in days)
     hit = sum(row[2] for row in days)
     facts: dict[str, Cell] = {
@@ -80,6 +124,9 @@ def draw(ask: Ask, occasion: Occasion) -> Report:
         "Lists hit": int(hit),
         "Hit-through": f"{100 * hit / lists:.1f} %" if lists else "–",
     }
+    if relevance:
+        _, _, share, low, high = relevance[0]
+        facts["Relevance"] = f"{100 * share:.1f} % ({100 * low:.1f} to {100 * high:.1f} %)"
     figures = []
     if days:
         figures = [
@@ -114,6 +161,7 @@ def draw(ask: Ask, occasion: Occasion) -> Report:
         figures=figures,
         tables=[
             Table("days", "Day by day, newest first", _DAY_COLUMNS, days[::-1]),
+            Table("relevance", "Relevance, beside popularity", _RELEVANCE_COLUMNS, relevance),
             Table("places", "By place in the list", _PLACE_COLUMNS, places),
             Table(
                 "groups", "By arm, mode and model generation", _GROUP_COLUMNS, ask(_GROUPS, span)
@@ -124,10 +172,35 @@ def draw(ask: Ask, occasion: Occasion) -> Report:
         notes=[
             "A hit is a play of a song within an hour of a list that showed it, or a play that "
             "names the list; a play counts for one list.",
+            "Relevance: of the plays that came from lists, the share heard for at least 30 s or "
+            f"half. Beside it the same of the {POPULAR} songs played most, where they came from no "
+            "list. Bounds hold with 95 % probability, by listener.",
             "Inverse propensity weighs a hit by the chance with which the place showed the track, "
             "so that tracks shown by chance count for all that were not.",
         ],
     )
+
+
+def _relevance(ask: Ask, span: list[date]) -> list[tuple[Any, ...]]:
+    """Return relevance, that of popular songs, and the difference; nothing without plays."""
+    ((n, *sums),) = ask(_RELEVANCE, span)
+    moments = Moments.of(n, sums[:4], sums[4:])
+    made = paired(moments)
+    if made is None:
+        return []
+    plays = moments.sums
+    z = float(stats.norm.ppf(1 - ALPHA / 2))
+
+    def row(name: str, count: float | None, found: Estimate) -> tuple[Any, ...]:
+        low = max(-1.0 if count is None else 0.0, found.value - z * found.error)
+        high = min(1.0, found.value + z * found.error)
+        return name, None if count is None else int(count), found.value, low, high
+
+    return [
+        row("Tracks of lists", plays[1], made.arm),
+        row(f"The {POPULAR} songs played most, from no list", plays[3], made.control),
+        row("Difference", None, made.difference),
+    ]
 
 
 KIND = Kind("recommendation-effectiveness", "Whether lists are played, by day and place.", draw)

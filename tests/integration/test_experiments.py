@@ -8,23 +8,30 @@ import random
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
 from batch import warehouse
-from batch.experiments.compare import compare
+from batch.experiments.compare import compare, listeners_needed, paired
 from batch.experiments.landing import EXPERIMENT_ARMS
 from batch.experiments.moments import Moments
-from batch.experiments.offpolicy import Places, exploring, logged
+from batch.experiments.offpolicy import Exploring
 from batch.experiments.offpolicy import judge as judge_policy
-from batch.experiments.reading import experiments
+from batch.experiments.preference import Preferences, judge_preference
+from batch.experiments.reading import experiments, interleaved
+from batch.experiments.shown import Places, logged
+from batch.experiments.sizes import Size, size
 from batch.experiments.verdict import Facts, judge
 from batch.lake import Lake
 from batch.postgres_tables import replace, table_of
 from batch.reports import KINDS
 from batch.reports.report import Occasion, Report
-from contracts.experiments import METRICS, Definition, arm_of, definition_of, label
+from contracts.experiments import METRICS, Definition, arm_of, definition_of
+from contracts.labels import DRAFTED as DRAFTED_FROM
+from contracts.labels import label
 from contracts.settings import Settings
+from online_model.exploration import IN_LINE, explore, seed_of
 from tests.batch.lakes import START, append, delivery, shown
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
@@ -33,7 +40,15 @@ _DAY = 24 * 60
 JUDGED = datetime(2025, 3, 21)  # noqa: DTZ001  the warehouse keeps UTC without zone
 #: Experiments of which no arm changes anything.
 SAME = 300
+#: Interleaved experiments: one without a difference, one in which the arm's tracks are liked more.
+DRAFTED = ("drafted-same", "drafted-better")
 LISTENERS = [f"listener-{n}" for n in range(600)]
+
+
+def drafted(key: str) -> Definition:
+    made = json.loads(msgspec.json.encode(definition(key)))
+    fixed = {"design": "interleaved", "layer": "interleaved", "metric": "preference"}
+    return definition_of(json.dumps(made | fixed | {"guardrails": []}))
 
 
 def definition(key: str, weights: tuple[float, ...] = (0.5, 0.5)) -> Definition:
@@ -82,22 +97,45 @@ def fill(settings: Settings, made: list[Definition]) -> None:
         said = ";".join(
             label(key, arm) + ("!" if (key, arm) == ("broken", "arm1") else "")
             for key, arm in arms.items()
-            if not (lost and key == "uneven")
+            if key not in DRAFTED and not (lost and key == "uneven")
         )
         chance = min(1.0, taste + 0.35 * (arms["better"] == "arm1"))
         for number in range(3 + int(draw.expovariate(0.2))):
             minute = draw.uniform(0, 10 * _DAY)
             before = minute < _DAY
             tracks = [f"T{draw.randrange(30)}", f"U{draw.randrange(30)}"]
-            lists += shown(user, tracks, minute, arm="default" if before else said)
+            rows = shown(
+                user,
+                tracks,
+                minute,
+                arm="default" if before else said,
+                degraded=draw.random() < 0.1,
+            )
+            teams = {key: draw.randrange(2) for key in DRAFTED}
+            fell_back = draw.random() < 0.05
+            for place, row in enumerate(rows if not before else ()):
+                for key, team in teams.items():
+                    of = f"arm0{DRAFTED_FROM}arm1!" if fell_back else f"arm{team ^ place}+"
+                    row["arm"] += f";{key}={of}"
+            lists += rows
+            # The track of arm 1 of the better of both is played two times in three.
+            liked = (0 if teams["drafted-better"] else 1) ^ (draw.random() < 1 / 3)
             if draw.random() < (taste if before else chance):
                 heard = 200_000 if number % 3 else 5_000
-                play = delivery(user, tracks[0], minute + 5, ms_played=heard, duration_ms=210_000)
+                play = delivery(
+                    user, tracks[liked], minute + 5, ms_played=heard, duration_ms=210_000
+                )
                 plays += [play, dict(play, kafka_offset=play["kafka_offset"] + 10**6)]  # sent twice
             plays.append(delivery(user, f"O{draw.randrange(9)}", minute + 90, ms_played=100_000))
-    for number in range(3):  # of two places one by rank and one by chance
-        explored = shown("explorer", ["T1", "T2"], 6 * _DAY + number)
-        lists += [explored[0] | {"propensity": 0.75}, explored[1] | {"propensity": 0.25 / 50}]
+    for number in range(40):
+        explored = shown("explorer", [f"T{n}" for n in range(4)], 6 * _DAY + number)
+        chances = explore(4 + IN_LINE, 4, 0.25, seed_of(explored[0]["impression_id"]))[1]
+        for row, chance in zip(explored, chances.tolist(), strict=True):
+            row["propensity"] = chance
+        lists += explored
+    # One that lost a track: what is left does not come out.
+    first, second = shown("explorer", ["T1", "T2"], 7 * _DAY)
+    lists += [first | {"propensity": 0.75}, second | {"propensity": 0.25 / 13}]
     lists += shown("tester", ["T1", "T2"], 5 * _DAY, arm="better=arm1?")
     append(settings, plays)
     append(settings, lists, "impressions")
@@ -109,6 +147,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Facts]:
     settings = Settings(home=tmp_path_factory.mktemp("experiments"))
     same = [definition(f"same-{n}") for n in range(SAME)]
     made = [*same, definition("better"), definition("broken"), definition("uneven")]
+    made += [drafted(key) for key in DRAFTED]
     made.append(definition("roken"))  # the end of another key: a label is compared whole
     fill(settings, made)
     warehouse.land(settings, Lake.newest(settings))
@@ -121,13 +160,17 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Facts]:
         rows = ask("select user_id, arm, lists_hit, lists from marts.fct_experiment_listeners"
                    " where experiment = 'better'")  # fmt: skip
         _PLACES.append(logged(ask))
-    assert len(facts) == len(made)
+        _SIZE.append(size(ask, "hit_through", 0.1))
+        _DRAFTED.update({p.experiment: p for p in interleaved(ask)})
+    assert len(facts) + len(_DRAFTED) == len(made)
     _REPORT.append(drawn)
     _ROWS.extend(rows)
     return facts
 
 
 _PLACES: list[Places] = []
+_SIZE: list[Size] = []
+_DRAFTED: dict[str, Preferences] = {}
 _REPORT: list[Report] = []
 _ROWS: list[tuple[Any, ...]] = []
 
@@ -176,6 +219,26 @@ def test_an_effect_is_found_and_said(found: dict[str, Facts]) -> None:
     assert verdict.sentences[0].startswith("arm1: hit_through is better than the control")
 
 
+def test_a_preference_is_found_where_there_is_one(found: dict[str, Facts]) -> None:
+    verdict = judge_preference(_DRAFTED["drafted-better"], JUDGED)
+    assert verdict.sentences[0].startswith("Listeners prefer the tracks of arm1 to those of arm0")
+    same = judge_preference(_DRAFTED["drafted-same"], JUDGED)
+    assert "No preference between arm0 and arm1" in same.sentences[0]
+    for facts in _DRAFTED.values():
+        assert 0.02 < facts.fell_back < 0.08
+        assert facts.moments.sums[0] + facts.moments.sums[2] > 500, "plays are credited"
+        assert facts.first_control + facts.first_arm == facts.moments.sums[1]
+
+
+def test_the_size_of_an_experiment_comes_from_the_same_figures(found: dict[str, Facts]) -> None:
+    made = _SIZE[0]
+    assert made.active >= len(LISTENERS)
+    arms = found["same-0"].moments["hit_through"]
+    usual = listeners_needed(arms["arm0"] + arms["arm1"], 0.1)
+    assert made.listeners == pytest.approx(2 * usual, rel=0.5)
+    assert "hit_through is 0." in made.sentence
+
+
 def test_uneven_arms_are_not_read(found: dict[str, Facts]) -> None:
     verdict = judge(found["uneven"], JUDGED)
     assert not verdict.readable
@@ -192,10 +255,11 @@ def test_lists_that_fell_back_are_said(found: dict[str, Facts]) -> None:
 
 def test_places_that_explored_are_read_from_the_warehouse(found: dict[str, Facts]) -> None:
     places = _PLACES[0]
-    assert len(places.hit) == 3 * 2, "the lists of the explorer, and no other"
-    assert places.explored.tolist().count(True) == 3
-    assert places.share == pytest.approx([0.25] * 6)
-    assert judge_policy(places, exploring(0.0)).refusal
+    assert len(places.hit) == 40 * 4, "the lists of the explorer, and no other"
+    assert 20 <= places.explored.sum() <= 60
+    assert places.share == pytest.approx([0.25] * 160)
+    assert places.left_out == 1
+    assert judge_policy(places, Exploring(0.0)).refusal
 
 
 def test_the_report_says_the_same(found: dict[str, Facts]) -> None:
@@ -207,4 +271,9 @@ def test_the_report_says_the_same(found: dict[str, Facts]) -> None:
     comparison = compare(moments["arm0"], moments["arm1"])
     assert comparison is not None
     assert row["difference"] == pytest.approx(comparison.difference.value)
-    assert {r["experiment"] for r in tables["arms"]} == set(found)
+    assert {r["experiment"] for r in tables["arms"]} == {*found, *DRAFTED}
+    (row,) = [r for r in tables["comparisons"] if r["experiment"] == "drafted-better"]
+    made = paired(_DRAFTED["drafted-better"].moments)
+    assert made is not None
+    assert row["metric"] == "preference"
+    assert row["difference"] == pytest.approx(made.difference.value)

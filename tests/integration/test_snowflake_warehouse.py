@@ -10,22 +10,27 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psycopg
 import pytest
 import sqlglot
+from psycopg.types.json import Jsonb
 from sqlfluff.core import FluffConfig, Linter
 from sqlglot import exp
 
 from batch import dbt_runner, snowflake_warehouse, warehouse
+from batch.experiments.reading import experiments, interleaved
+from batch.experiments.sizes import size
 from batch.lake import Lake
 from batch.nightly import nightly
 from batch.snowflake_landing import land_batch_tables
+from contracts.experiments import METRICS
 from contracts.settings import Settings
 from infra.snowflake.backfill import backfill
 from infra.snowflake.check import check, questions
 from infra.snowflake.compare import compare
 from infra.stack.postgres import Postgres
-from tests.batch.lakes import append, delivery, repeated, replace_catalogue, said, shown
+from tests.batch.lakes import append, at, delivery, repeated, replace_catalogue, said, shown
 from tests.snowflake_emulator.deployment import Deployment, deployed
 
 pytestmark = [
@@ -111,13 +116,57 @@ def dbt(settings: Settings, *arguments: str) -> None:
     assert built.nodes
 
 
-COUNTED = ("fct_plays", "fct_impressions", "fct_feedback", "fct_recommendation_outcomes")
+COUNTED = (
+    "fct_plays", "fct_impressions", "fct_feedback", "fct_recommendation_outcomes",
+    "fct_experiment_listeners", "fct_interleaved_listeners", "metrics_experiments",
+)  # fmt: skip
 MERGED = told_twice(28 * _DAY, 5)
-LISTS = [
-    row
-    for number in range(12)
-    for row in shown(f"user-{number}", [f"T{i}" for i in range(number)], 300 * number, artist="A")
+#: What PostgreSQL has of two experiments: one of two groups, one of drafted lists.
+EXPERIMENTS = {
+    "look": {"layer": "lists", "metric": "hit_through", "guardrails": ["degraded"]},
+    "draft": {
+        "design": "interleaved", "layer": "interleaved", "metric": "preference", "guardrails": [],
+    },
+}  # fmt: skip
+
+
+def lists() -> Iterator[dict[str, Any]]:
+    """A list for each listener: both arms of one experiment, drafted from both of the other."""
+    for number in range(12):
+        tracks = [f"T{i}" for i in range(number)]
+        fell_back = number == 5
+        for place, row in enumerate(
+            shown(f"user-{number}", tracks, 300 * number, artist="A", degraded=number == 7)
+        ):
+            drafted = "old+new!" if fell_back else ("old+", "new+")[(place + number // 4) % 2]
+            look = f"look={('old', 'new')[number % 2]}{'!' * fell_back}"
+            yield row | {"arm": f"draft={drafted};{look}"}
+
+
+LISTS = list(lists())
+#: Plays from the lists.
+HITS = [
+    delivery(f"user-{n}", f"T{n // 2}", 300 * n + 10, artist="A", ms_played=60_000)
+    for n in range(1, 12)
 ]
+
+
+def start_experiments(settings: Settings) -> None:
+    """Define both and start them before the first list."""
+    arms = [{"name": name, "weight": 0.5, "overrides": {}} for name in ("old", "new")]
+    with psycopg.connect(settings.postgres_dsn) as connection:
+        for key, made in EXPERIMENTS.items():
+            definition = made | {
+                "key": key, "hypothesis": "None.", "arms": arms,
+                "planned_end": at(30 * _DAY).isoformat(),
+            }  # fmt: skip
+            connection.execute(
+                "insert into experiments (key, layer, definition, started_at)"
+                " values (%s, %s, %s, %s)",
+                (key, made["layer"], Jsonb(definition), at(-1)),
+            )
+
+
 WORDS = [
     said(f"user-{i % 5}", kind, f"T{i}", 40 * i) for i, kind in enumerate(["love", "hate"] * 4)
 ]
@@ -146,18 +195,19 @@ class Both:
 def both(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres) -> Iterator[Both]:
     folder = tmp_path_factory.mktemp("both")
     settings = Settings(home=folder / "home", postgres_dsn=postgres.address)
-    append(settings, plays() + MERGED)
+    append(settings, plays() + MERGED + HITS)
     append(settings, LISTS, "impressions")
     append(settings, WORDS, "feedback")
     replace_catalogue(settings, "ambient", ["ärtist 1", "ärtist 2", "Air"], ["T1", "t2", "T3"])
     merge(settings, MERGED)
+    start_experiments(settings)
     warehouse.land(settings, Lake.newest(settings))
     with deployed(folder) as snowflake, pytest.MonkeyPatch.context() as patch:
         patch.setattr(dbt_runner, "run", _without_tests)
         dbt(settings, *MODELS)
         moved = backfill(settings, snowflake.loader)
         assert {m.table: m.landed for m in moved} == {
-            "plays": len(plays()) + len(MERGED),
+            "plays": len(plays()) + len(MERGED) + len(HITS),
             "feedback": len(WORDS),
             "impressions": len(LISTS),
         }
@@ -175,6 +225,8 @@ def both(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres) -> Iterat
             for table in COUNTED
         }  # fmt: skip
         yield Both(settings, snowflake, folder, counts, differing(settings, snowflake))
+    with psycopg.connect(settings.postgres_dsn) as connection:
+        connection.execute("delete from experiments")
 
 
 def differing(settings: Settings, snowflake: Deployment) -> list[str]:
@@ -185,9 +237,31 @@ def differing(settings: Settings, snowflake: Deployment) -> list[str]:
 
 def test_every_mart_is_the_same_on_both_targets(both: Both) -> None:
     assert not both.different
-    assert both.counts["fct_plays"] == (510 + len(MERGED) // 2,) * 2
+    assert both.counts["fct_plays"] == (510 + len(MERGED) // 2 + len(HITS),) * 2
     for table, (here, there) in both.counts.items():
         assert here == there > 0, table
+
+
+def test_experiments_are_judged_alike_on_both_targets(both: Both) -> None:
+    """The sums of which every estimate is made, and what follows from them."""
+    with warehouse.asking(both.settings) as ask, snowflake_warehouse.asking(both.settings) as other:
+        ((here,), (there,)), ((drafted,), (drafted_there,)) = (
+            (experiments(ask), experiments(other)),
+            (interleaved(ask), interleaved(other)),
+        )
+        assert size(ask, "hit_through", 0.1) == size(other, "hit_through", 0.1)
+    assert here.listeners == there.listeners == {"old": 5, "new": 6}
+    assert here.fell_back == there.fell_back == {"old": 0.0, "new": pytest.approx(1 / 6)}
+    assert set(here.moments) == set(METRICS)
+    for metric, arms in here.moments.items():
+        for arm, moments in arms.items():
+            other_moments = there.moments[metric][arm]
+            assert moments.n == other_moments.n
+            assert np.allclose(moments.products, other_moments.products, rtol=1e-12), metric
+    assert np.array_equal(drafted.moments.products, drafted_there.moments.products)
+    assert drafted.moments.n == drafted_there.moments.n == 10
+    assert drafted.moments.sums[[0, 2]].min() > 0, "plays are credited to both arms"
+    assert drafted.fell_back == drafted_there.fell_back == pytest.approx(1 / 11)
 
 
 def test_whole_numbers_come_by_column(both: Both) -> None:
@@ -206,7 +280,9 @@ def test_whole_numbers_come_by_column(both: Both) -> None:
 def test_merges_and_catalogue_are_landed_once_with_load_metadata(both: Both) -> None:
     """What is landed again lands nothing; an entry that appears below others is not missed."""
     newest = Lake.newest(both.settings)
-    assert set(land_batch_tables(both.settings, newest).values()) == {0}
+    landed = land_batch_tables(both.settings, newest)
+    assert landed.pop("experiment_arms") == 4, "they land every night: staging reads the newest"
+    assert set(landed.values()) == {0}
     both.snowflake.ask(
         "delete from {db}.RAW.PLAY_MERGES where id = (select min(id) from {db}.RAW.PLAY_MERGES)"
     )
@@ -325,7 +401,7 @@ def test_a_second_night_is_the_same_too(both: Both) -> None:
     run = nightly(both.settings, target="snowflake", until="reports")
     assert [(s.name, s.detail) for s in run.steps if s.status == "failed"] == []
     assert run.step("reports").status == "ok", run.error
-    assert run.step("build").rows["fct_plays"] == 620 + len(MERGED) // 2 + 2
+    assert run.step("build").rows["fct_plays"] == 620 + len(MERGED) // 2 + 2 + len(HITS)
     assert run.step("retrain").rows == {"generation": 1}
     assert not differing(both.settings, both.snowflake)
     listeners = both.snowflake.ask("select max(version_number) from {db}.MARTS.DIM_LISTENERS")

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from contracts.errors import ConfigurationError, StoreUnavailable
+from contracts.experiments import INTERLEAVED, PREFERENCE
 from infra.cli.options import HomeOption, JsonOption
 from infra.stack.running import running
 
@@ -41,6 +42,9 @@ def create(
     days: Annotated[int, typer.Option(min=1, help="Days until the planned end.")] = 14,
     layer: Annotated[str, typer.Option(help="One experiment runs in a layer.")] = "lists",
     share: Annotated[float, typer.Option(help="Share of all listeners.")] = 1.0,
+    interleave: Annotated[
+        bool, typer.Option("--interleave", help="Draft each list from both arms.")
+    ] = False,
     file: Annotated[Path | None, typer.Option(help="The whole definition as JSON.")] = None,
     home: HomeOption = None,
 ) -> None:
@@ -60,6 +64,9 @@ def create(
         }
         if guardrail is not None:
             made["guardrails"] = guardrail
+        if interleave:
+            fixed = {"design": INTERLEAVED, "layer": INTERLEAVED, "metric": PREFERENCE}
+            made |= {"guardrails": [], **fixed}
     _call(home, "POST", "", made)
     typer.echo(f"Experiment {key} is defined. Start it with: segue experiment start {key}")
 
@@ -151,7 +158,11 @@ def size(
 @app.command()
 def replay(
     policy: Annotated[
-        str, typer.Option(help="explore:SHARE: the ranker with this share of exploration.")
+        str,
+        typer.Option(
+            help="explore:SHARE[:LINE]: the ranker with this share of exploration, which draws "
+            "from the next LINE tracks (50)."
+        ),
     ] = "explore:0",
     home: HomeOption = None,
     as_json: JsonOption = False,
@@ -159,16 +170,22 @@ def replay(
     """Estimate from the log what other lists would have earned; exit 1 if the log is too small."""
     from batch import warehouse
     from batch.experiments import offpolicy
+    from batch.experiments.shown import logged
 
-    name, _, value = policy.partition(":")
+    name, *values = policy.split(":")
     try:
-        chosen = offpolicy.exploring(float(value)) if name == "explore" else None
-    except ValueError:
-        chosen = None
-    if chosen is None:
-        raise ConfigurationError(f"--policy {policy}: write explore:SHARE, such as explore:0.1")
+        chosen = offpolicy.Exploring(float(values[0]), *map(int, values[1:]))
+        if name != "explore":
+            raise ValueError(name)
+    except (ValueError, IndexError, TypeError):
+        raise ConfigurationError(
+            f"--policy {policy}: write explore:SHARE or explore:SHARE:LINE, such as "
+            "explore:0.1:20. Other rankers cannot be judged from the log "
+            "(docs/adr/0051-what-the-log-can-judge.md): interleave them"
+        ) from None
     with warehouse.asking(running(home).settings) as ask:
-        judged = offpolicy.judge(offpolicy.logged(ask), chosen)
+        places = logged(ask)
+    judged = offpolicy.judge(places, chosen)
     if as_json:
         typer.echo(json.dumps(dataclasses.asdict(judged)))
     else:
@@ -177,6 +194,8 @@ def replay(
             f"{judged.shown:.4f}. Effective sample size {judged.effective:,.0f}, largest weight "
             f"{judged.largest:.1f}, {100 * judged.capped:.1f} % of weights above {offpolicy.CAP:g}."
         )
+        if places.left_out:
+            typer.echo(f"{places.left_out:,} lists are left out: their draws do not come out.")
         for estimator, found in judged.estimates.items():
             typer.echo(
                 f"  {estimator}: {found.value:.4f} (95 %: {found.low:.4f} to {found.high:.4f})"

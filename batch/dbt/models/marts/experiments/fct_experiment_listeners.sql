@@ -5,6 +5,9 @@
     A list counts where the experiment could change it: the API names the arm in the impression. A
     listener who fell back to the usual list stays in the arm that was meant: leaving out the ones an
     arm could not serve would compare different listeners. Lists that a tester forced do not count.
+
+    The experiment '' has one arm, everybody who was here in the last 14 days, as if it had begun 14
+    days ago: from its figures comes how many listeners an experiment needs.
     Rebuilt as a whole: late plays change the figures.
 -#}
 {#- Columns of the time since the first list, and of the time before it. #}
@@ -30,6 +33,7 @@ impressions as (
         user_id,
         shown_at,
         arm,
+        is_degraded,
         tracks_shown
     from {{ ref('fct_impressions') }}
 
@@ -72,21 +76,49 @@ newest as (
 
 ),
 
+everybody as (
+
+    select
+        '' as experiment,
+        'everybody' as arm,
+        cast(0 as bigint) as position,
+        cast(null as timestamp) as ended_at,
+        here.user_id,
+        {{ dbt.dateadd('day', -14, 'newest.newest_at') }} as shown_at,
+        false as fell_back
+    from (
+        select user_id, max(played_at) as seen_at from {{ ref('fct_plays') }} group by user_id
+        union all
+        select user_id, max(shown_at) as seen_at from impressions group by user_id
+    ) as here
+    cross join newest
+    where here.seen_at >= {{ dbt.dateadd('day', -14, 'newest.newest_at') }}
+
+),
+
+all_exposed as (
+
+    select * from exposed
+    union all
+    select * from everybody
+
+),
+
 listeners as (
 
     select
-        exposed.experiment,
-        exposed.user_id,
-        min(exposed.arm) as arm,
-        min(exposed.position) as position,
-        count(distinct exposed.arm) as arms_seen,
-        sum(case when exposed.fell_back then 1 else 0 end) as lists_fell_back,
-        min(exposed.shown_at) as exposed_at,
-        {{ dbt.dateadd('day', -28, 'min(exposed.shown_at)') }} as before_at,
-        coalesce(min(exposed.ended_at), min(newest.newest_at)) as until_at
-    from exposed
+        all_exposed.experiment,
+        all_exposed.user_id,
+        min(all_exposed.arm) as arm,
+        min(all_exposed.position) as position,
+        count(distinct all_exposed.arm) as arms_seen,
+        sum(case when all_exposed.fell_back then 1 else 0 end) as lists_fell_back,
+        min(all_exposed.shown_at) as exposed_at,
+        {{ dbt.dateadd('day', -28, 'min(all_exposed.shown_at)') }} as before_at,
+        coalesce(min(all_exposed.ended_at), min(newest.newest_at)) as until_at
+    from all_exposed
     cross join newest
-    group by exposed.experiment, exposed.user_id
+    group by all_exposed.experiment, all_exposed.user_id
 
 ),
 
@@ -105,12 +137,14 @@ lists as (
         listeners.user_id,
         count(case when impressions.shown_at >= listeners.exposed_at then 1 end) as lists,
         count(case when impressions.shown_at < listeners.exposed_at then 1 end) as lists_before,
+        {% for suffix, when in spans -%}
         count(
-            case when impressions.shown_at >= listeners.exposed_at and hits.impression_id is not null then 1 end
-        ) as lists_hit,
+            case when impressions.shown_at {{ when }} listeners.exposed_at and hits.impression_id is not null then 1 end
+        ) as lists_hit{{ suffix }},
         count(
-            case when impressions.shown_at < listeners.exposed_at and hits.impression_id is not null then 1 end
-        ) as lists_hit_before
+            case when impressions.shown_at {{ when }} listeners.exposed_at and impressions.is_degraded then 1 end
+        ) as lists_degraded{{ suffix }}{{ ',' if not loop.last }}
+        {% endfor %}
     from listeners
     inner join impressions
         on
@@ -205,7 +239,7 @@ select
         as double
     ) / 86400 as days,
     {% for name in [
-        'lists', 'lists_hit', 'lists_before', 'lists_hit_before'
+        'lists', 'lists_hit', 'lists_degraded', 'lists_before', 'lists_hit_before', 'lists_degraded_before'
     ] -%}
     cast(coalesce(lists.{{ name }}, 0) as bigint) as {{ name }},
     {% endfor -%}

@@ -6,6 +6,7 @@
 {%- set columns = ['y', 'd', 'y0', 'd0'] %}
 {%- set metrics = {
     'hit_through': ('lists_hit', 'lists', 'lists_hit_before', 'lists_before'),
+    'degraded': ('lists_degraded', 'lists', 'lists_degraded_before', 'lists_before'),
     'relevance': ('listed_heard', 'listed', 'listed_heard_before', 'listed_before'),
     'plays_per_day': ('plays', 'days', 'plays_before', '28'),
     'hours_per_day': ('heard_ms / 3600000.0', 'days', 'heard_ms_before / 3600000.0', '28'),

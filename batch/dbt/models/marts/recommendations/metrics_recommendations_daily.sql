@@ -20,7 +20,8 @@ with lists as (
 
 select
     impressions.shown_date,
-    impressions.arm,
+    -- A list drafted from two arms is of neither.
+    case when contains(impressions.arm, '+') then 'interleaved' else impressions.arm end as arm,
     impressions.mode,
     impressions.model_generation,
     cast(count(*) as bigint) as lists,
@@ -37,4 +38,7 @@ select
 from {{ ref('fct_impressions') }} as impressions
 left join lists on impressions.impression_id = lists.impression_id
 group by
-    impressions.shown_date, impressions.arm, impressions.mode, impressions.model_generation
+    impressions.shown_date,
+    case when contains(impressions.arm, '+') then 'interleaved' else impressions.arm end,
+    impressions.mode,
+    impressions.model_generation
