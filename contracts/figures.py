@@ -1,4 +1,4 @@
-"""The six figures of the overview: what each means, the SQL it comes from, and its arithmetic.
+"""The figures of the overview: what each means, the SQL it comes from, and its arithmetic.
 
 The nightly asks the warehouse for each figure day by day and publishes the answers
 (``<home>/figures/figures.json``). A figure of a period is computed from its days here, so that the
@@ -126,6 +126,21 @@ DEFINITIONS: dict[str, Definition] = {
             "names the list. A play counts for one list.",
             note="The interval takes lists as independent; lists of one listener are not quite, so "
             "the true one is a little wider.",
+            better="higher",
+        ),
+        Definition(
+            name="relevance",
+            title="Relevance of lists",
+            kind="share",
+            unit="share",
+            sql="select plays.played_date, count(case when plays.is_counted then 1 end), count(*) "
+            "from marts.fct_recommendation_outcomes as outcomes "
+            "inner join marts.fct_plays as plays on outcomes.event_id = plays.event_id "
+            "group by plays.played_date order by plays.played_date",
+            meaning="Of the plays that came from our lists, the share that was heard for at least "
+            "30 s or half of the track.",
+            note="The interval takes plays as independent. The report "
+            "recommendation-effectiveness has one by listener, and compares with popular songs.",
             better="higher",
         ),
         Definition(

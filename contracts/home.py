@@ -77,7 +77,7 @@ class HomePaths:
 
     @property
     def figures_file(self) -> Path:
-        """The six figures day by day (:mod:`contracts.figures`)."""
+        """The figures day by day (:mod:`contracts.figures`)."""
         return self.home / "figures" / "figures.json"
 
     @property

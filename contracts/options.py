@@ -116,6 +116,11 @@ class Simulation:
     simulate_lists: bool = setting(
         True, "Listeners ask for lists before a quarter of their plays, and play from them."
     )
+    simulate_arms: bool = setting(
+        False,
+        "1: two experiments run among them, one without an effect and one with an effect that is "
+        "known (`segue up --arms`).",
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from contracts.home import HomePaths
 from contracts.options import Simulation
 from contracts.settings import Settings
 from infra.operations.stopping import stop_on_signal
+from infra.simulator import arms
 from infra.simulator.catalogue import Catalogue, build
 from infra.simulator.crowd import Crowd
 from infra.simulator.listener import Heard
@@ -170,6 +171,8 @@ def run(settings: Settings) -> int:
         if not stop.is_set():
             runs.write_text(f"{number + 1}\n")
             log.info("history posted: %d plays", poster.accepted)
+        if chosen.simulate_arms:
+            arms.start(client, crowd.listeners)
         if chosen.simulate_lists:
             crowd.lists = Lists(client, catalogue)
         _live(crowd, poster, stop)

@@ -47,9 +47,14 @@ class Listener:
         Make the same person again.
     catalogue
         What there is to hear.
+
+    Attributes
+    ----------
+    eagerness
+        How much likelier than usual the listener takes a track of a list.
     """
 
-    __slots__ = ("_catalogue", "_current", "_left", "favourites", "likes", "user")
+    __slots__ = ("_catalogue", "_current", "_left", "eagerness", "favourites", "likes", "user")
 
     def __init__(self, seed: int, number: int, catalogue: Catalogue) -> None:
         rng = Random(f"listener:{seed}:{number}")  # noqa: S311
@@ -60,6 +65,7 @@ class Listener:
         near = (home + rng.choice((-1, 1))) % len(_GENRES)
         self.likes = [_GENRES[home], _GENRES[near], rng.choice(_GENRES)]
         self.favourites = [self._explore(rng) for _ in range(FAVOURITES)]
+        self.eagerness = 1.0
         self._current: int | None = None
         self._left = 0
 
@@ -94,7 +100,7 @@ class Listener:
             else:
                 genre = self._catalogue.tracks[index].genre
                 chance = TAKE_LIKED if genre in self.likes else TAKE_OTHER
-            if rng.random() < chance:
+            if rng.random() < chance * self.eagerness:
                 return index
         return None
 

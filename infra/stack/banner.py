@@ -72,6 +72,27 @@ def catalogue_calls(api: str) -> list[tuple[str, str]]:
     ]
 
 
+#: Points of HR@10 for a place that explores: measured at shares of .02 to .2 (docs/adr/0007).
+_PRICE = 35.0
+
+
+def exploration(share: float) -> str:
+    """Return what the share of exploration is and what it costs, in one line.
+
+    Examples
+    --------
+    >>> exploration(0.02)
+    'lists explore 2 % of their places, at a price of about 0.7 points of HR@10'
+    """
+    if share <= 0.0:
+        return (
+            "lists explore nothing, so segue experiment replay has nothing to judge by: "
+            f"SEGUE_EXPLORE_SHARE=0.02 would cost about {_PRICE * 0.02:.1f} points of HR@10"
+        )
+    price = f"{_PRICE * share:.1f} points of HR@10"
+    return f"lists explore {100 * share:g} % of their places, at a price of about {price}"
+
+
 def show(console: Console, addresses: dict[str, Any], simulated: bool = False) -> None:
     """Print the table of addresses and the calls.
 
@@ -87,6 +108,9 @@ def show(console: Console, addresses: dict[str, Any], simulated: bool = False) -
     shown = {name.replace("_", " "): addresses[name] for name in _SHOWN}
     for name, address in {**shown, "docs": f"{addresses['api']}/docs"}.items():
         console.print(f"{name:<13}{address}", markup=False, highlight=False, soft_wrap=True)
+    console.print()
+    said = exploration(addresses["explore_share"])
+    console.print(said, markup=False, highlight=False, soft_wrap=True)
     console.print()
     for user, link in addresses["sign_in"].items():
         console.print(f"pages as {user:<11}{link}", markup=False, highlight=False, soft_wrap=True)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
+from datetime import UTC, datetime
 from itertools import pairwise
 
 import httpx
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from contracts.experiments import arm_of, definition_of
 from contracts.ids import track_key
+from infra.simulator.arms import PLANTED, definitions, plant, start
 from infra.simulator.catalogue import GENRES, Catalogue, build
 from infra.simulator.client import BATCH, Poster
 from infra.simulator.crowd import MAX_LISTENERS, SECONDS_PER_PLAY, Crowd
@@ -81,6 +85,53 @@ def test_listeners_take_what_they_like_from_lists(catalogue: Catalogue) -> None:
         taken[name] = len(named) / len(asked)
         assert 0.15 < len(asked) / len(plays) < 0.35
     assert taken["liked"] > 1.3 * taken["other"] > 0
+
+
+def test_the_planted_arm_takes_as_much_more_as_it_should(catalogue: Catalogue) -> None:
+    """And nothing else: whoever is asked about the other experiment finds no difference."""
+    same, planted = definitions(datetime(2026, 1, 1, tzinfo=UTC))
+    assert [definition_of(msgspec.json.encode(d)) for d in (same, planted)] == [same, planted]
+    crowd = Crowd(catalogue, 7, 400 / SECONDS_PER_PLAY, 0)
+    plant(planted, crowd.listeners)
+    asked: Counter[tuple[str, str]] = Counter()
+    taken: Counter[tuple[str, str]] = Counter()
+
+    def arms(user: str) -> list[tuple[str, str]]:
+        return [(d.key, arm.name) for d in (same, planted) if (arm := arm_of(d, user))]
+
+    def lists(user: str) -> Offered:
+        asked.update(arms(user))
+        return Offered([catalogue.by_genre[g][0] for g in list(GENRES)[:2]], "list")
+
+    crowd.lists = lists
+    for play in crowd.until(_DAY // 2):
+        taken.update(arms(play.user) if play.impression else [])
+    rate = {arm: taken[arm] / asked[arm] for arm in asked}
+    more = rate[planted.key, "planted"] / rate[planted.key, "control"]
+    assert more == pytest.approx(PLANTED, rel=0.25)
+    assert rate[same.key, "same"] / rate[same.key, "control"] == pytest.approx(1.0, rel=0.25)
+
+
+def test_experiments_are_started_once_and_go_on(catalogue: Catalogue) -> None:
+    """An API that has them already is no error; one that refuses leaves listeners as they were."""
+    seen: list[str] = []
+    status = [201]
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(f"{request.method} {request.url.path}")
+        return httpx.Response(status[0], json={"experiment": {"state": "running"}})
+
+    for code, eager in ((201, True), (403, False)):
+        status[0] = code
+        people = Crowd(catalogue, 7, 1.0, 0).listeners
+        with httpx.Client(transport=httpx.MockTransport(answer), base_url="http://x") as client:
+            start(client, people)
+        assert (max(one.eagerness for one in people) == PLANTED) is eager
+    assert seen[:3] == [
+        "POST /v1/experiments",
+        "POST /v1/experiments/simulated-same/start",
+        "GET /v1/experiments/simulated-same",
+    ]
 
 
 def test_the_rate_is_kept(plays: list[Heard]) -> None:

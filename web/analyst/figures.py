@@ -1,4 +1,4 @@
-"""The overview: six figures with their change, a line each, and how each is made."""
+"""The overview: figures with their change, a line each, and how each is made."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Shown(NamedTuple):
 
 
 async def overview(visit: Visit) -> Response:
-    """GET /ui/analytics: the six figures, then the reports."""
+    """GET /ui/analytics: the figures, then the reports."""
     asked = _asked(visit)
     found, reports, runs = await visit.several(
         visit.get("/v1/metrics", **asked),

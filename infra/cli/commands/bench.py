@@ -196,6 +196,18 @@ def two_targets(
 
 
 @app.command()
+def experiments(
+    same: Annotated[int, typer.Option(help="Experiments without an effect.")] = 1_000,
+    rounds: Annotated[int, typer.Option(help="Lakes they are spread over.")] = 4,
+    parts: Annotated[str, typer.Option(help="What to look at.")] = (
+        "warehouse,interleaving,offpolicy"
+    ),
+) -> None:
+    """False alarms, power and coverage of experiments through the real code, beside theory."""
+    _run("experiments", same=same, rounds=rounds, parts=parts)
+
+
+@app.command()
 def attack(
     connections: Annotated[int, typer.Option(help="That send half a request.")] = 2_000,
     logins: Annotated[int, typer.Option(help="With made-up names, at once.")] = 80,

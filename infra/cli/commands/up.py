@@ -49,6 +49,10 @@ def up(
     simulate: Annotated[
         float, typer.Option(min=0.0, help="Plays per second of simulated listeners.")
     ] = 0.0,
+    arms: Annotated[
+        bool,
+        typer.Option("--arms", help="Run two experiments among the simulated listeners."),
+    ] = False,
     detach: Annotated[
         bool, typer.Option("--detach", help="Return once ready; segue down stops it.")
     ] = False,
@@ -58,6 +62,10 @@ def up(
 ) -> None:
     """Start the whole stack: broker, Valkey, PostgreSQL, workers, API. Ctrl-C stops it."""
     started = time.monotonic()
+    if arms:
+        if simulate <= 0.0:
+            raise ConfigurationError("--arms needs simulated listeners: add --simulate 20")
+        os.environ.update(SEGUE_SIMULATE_ARMS="1")  # the simulator and a detached run inherit it
     settings = Settings.from_env()
     settings = replace(
         settings,
@@ -150,6 +158,7 @@ def _addresses(stack: Stack, simulated: bool) -> dict[str, Any]:
         "web": stack.web,
         "sign_in": sign_in_links(settings, stack.web, simulated=simulated),
         "admin_token": settings.admin_token,
+        "explore_share": settings.explore_share,
         "home": str(stack.home),
         "kafka": settings.kafka,
         "redis": settings.redis_url,
