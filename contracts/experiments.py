@@ -75,7 +75,7 @@ class Overrides(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_
     content_view
         ``False``: without the table of what resembles what (same artist, tags).
     shadow_weights
-        Refused; ADR 50 says why there is no second set of ranker weights.
+        Refused; ADR 50 explains why there is no second set of ranker weights.
     """
 
     explore_share: float | None = None

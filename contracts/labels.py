@@ -1,7 +1,7 @@
-"""What an impression says of the experiments that touched its list.
+"""What an impression records of the experiments that touched its list.
 
 One label an experiment, joined by semicolons: ``variety=varied``. Where a list was drafted from two
-arms its label names both, ``variety=control+varied``, and ``teams`` says which of them picked each
+arms its label names both, ``variety=control+varied``, and ``teams`` holds which of them picked each
 track; in the lake each place has the label of its own arm, ``variety=varied+``. No key and no name
 of an arm holds one of these signs.
 """
@@ -32,7 +32,7 @@ def label(key: str, arm: str, *, forced: bool = False) -> str:
 
 
 def both(control: str, arm: str) -> str:
-    """Return what stands for the arm in the label of a list drafted from two.
+    """Return the arm part of the label of a list drafted from two arms.
 
     Examples
     --------

@@ -1,10 +1,10 @@
-"""One list from two rankings, in which plays tell which of the two is better (team draft).
+"""One list from two rankings, in which plays show which of the two is better (team draft).
 
-Both rankings pick in turn, as captains pick players: whoever has picked less often goes first, a
-coin decides between equals, and each takes its best track that the list does not have yet
-(Radlinski, Kurup and Joachims, "How does clickthrough data reflect retrieval quality?", CIKM 2008).
-A play is credited to the ranking that picked the track. Of two equal rankings each expects half of
-the plays, whatever the listener likes and however often plays come from the top.
+Both rankings pick one after the other, as captains pick players: the one that has picked less often
+goes first, a coin decides between equals, and each takes its best track that the list does not have
+yet (Radlinski, Kurup and Joachims, "How does clickthrough data reflect retrieval quality?", CIKM
+2008). A play is credited to the ranking that picked the track. Of two equal rankings each expects
+half of the plays, regardless of what the listener likes and how often plays come from the top.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from online_model.outside import fill_table
 from online_model.recommender import Recommender
 from online_model.state import Array
 
-#: Stands for the table that the model has.
+#: The table that the model has.
 SAME = object()
 
 

@@ -71,7 +71,7 @@ class Asked(NamedTuple):
     against
         Another way to make the same list: the list is drafted from both. ``None``: there is none.
     arm
-        What the impression says of the experiments.
+        What the impression records of the experiments.
     """
 
     limit: int = DEFAULT_LIMIT

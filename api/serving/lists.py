@@ -214,7 +214,7 @@ class ListParts:
     explore_share
         Probability with which a place of a list explores.
     count_arm
-        Called for each list of an experiment with what its impression says of it, the seconds it
+        Called for each list of an experiment with the labels of its impression, the seconds it
         took to make, and whether it is degraded.
     """
 

@@ -5,7 +5,7 @@ by the probability with which another policy would have shown the same track the
 propensity. Estimators: inverse propensity (IPS), its self-normalised form (SNIPS; Swaminathan and
 Joachims, NIPS 2015), and doubly robust (DR; Dudík, Langford and Li, ICML 2011), whose model knows
 how often each place is hit by the ranker's own track, and how often a track further down is, by its
-depth. The effective sample size says how many places the weights are worth. Below :data:`FEWEST`
+depth. The effective sample size is how many places the weights are worth. Below :data:`FEWEST`
 nothing is estimated: a few heavy weights would decide the figure, and its interval would not be
 honest.
 """

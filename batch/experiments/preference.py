@@ -3,7 +3,7 @@
 Every listener sees both arms in one list, so differences between listeners cancel out: that is why
 it takes far fewer of them than two groups do. The unit is the listener: the difference of the plays
 credited to the arms, over the lists, with its error by the delta method. The sign test over
-listeners stands beside it: it asks how many prefer each arm, and nobody who plays much decides it.
+listeners is reported with it: how many prefer each arm, so that nobody who plays much decides.
 """
 
 from __future__ import annotations
@@ -112,7 +112,8 @@ def _sentence(facts: Preferences, judged: Judged, at_end: bool) -> str:
     if at_end:
         return f"No preference between {facts.control} and {facts.arm} could be seen ({bounds})."
     return (
-        f"{facts.arm} cannot be told from {facts.control} yet ({bounds}); go on to the planned end."
+        f"{facts.arm} cannot be distinguished from {facts.control} yet ({bounds}); wait for the "
+        "planned end."
     )
 
 

@@ -1,9 +1,9 @@
 """The places of lists that explored, read from the warehouse and made again from their log.
 
 An impression carries all that chance decided: its id is the seed of the draws, and the propensities
-say with what share the list explored and how many tracks were in line. So the draws are made again,
-and tell from how far down each track came. A list whose propensities do not come out the same (a
-track without a name was left out of it) is not used.
+show with what share the list explored and how many tracks were in line. So the draws are made
+again, and show from how far down each track came. A list whose propensities do not come out the
+same (a track without a name was left out of it) is not used.
 """
 
 from __future__ import annotations

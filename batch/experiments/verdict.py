@@ -160,7 +160,9 @@ def _of_primary(primary: Judged, at_end: bool) -> str:
         return f"{name}is {'better' if better else 'worse'} than the control ({known})."
     if at_end:
         return f"{name}shows no difference that this experiment could see ({known})."
-    return f"{name}cannot be told from the control yet ({known}); go on to the planned end."
+    return (
+        f"{name}cannot be distinguished from the control yet ({known}); wait for the planned end."
+    )
 
 
 def _of_guardrail(judged: Judged) -> str | None:

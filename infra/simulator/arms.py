@@ -1,7 +1,7 @@
 """Two experiments among the simulated listeners, of which the truth is known.
 
-Neither changes a list. In ``simulated-same`` the arms differ in nothing: whoever says otherwise is
-wrong. In ``simulated-planted`` listeners of the arm ``planted`` take a track of a list more
+Neither changes a list. In ``simulated-same`` the arms differ in nothing: a difference in a report
+is wrong. In ``simulated-planted`` listeners of the arm ``planted`` take a track of a list more
 readily, by a factor that is known: dashboards and reports must find it.
 """
 
@@ -45,7 +45,7 @@ def definitions(now: datetime) -> list[Definition]:
 def start(client: httpx.Client, listeners: Iterable[Listener]) -> None:
     """Define and start both experiments, and make the planted arm's listeners eager.
 
-    What runs from an earlier run of the simulator goes on. Where the API refuses, the reason is
+    An experiment of an earlier run of the simulator continues. Where the API refuses, the reason is
     logged and listeners are as they were.
     """
     for definition in definitions(datetime.now(UTC)):

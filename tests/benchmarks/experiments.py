@@ -1,4 +1,4 @@
-"""``segue bench experiments``: are experiments told as honestly as they say?
+"""``segue bench experiments``: do experiments keep their promises?
 
 - ``warehouse``: experiments without an effect, with a planted one, with lists that go missing, and
   interleaved ones, through assignment, log, decoder, sink, lake, dbt and report.
@@ -134,7 +134,7 @@ def _judge(settings: Settings, seen: Counts) -> None:
                 continue
             row = said[facts.experiment]
             assert abs(float(str(row["difference"])) - made.difference.value) < 1e-12, (
-                "the report says the same"
+                "the report is the same"
             )
             seen[f"{kind} reported"].append(float(str(row["p"])) < 0.05)
             if kind == "planted":

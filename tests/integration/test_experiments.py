@@ -196,7 +196,7 @@ def test_sums_are_those_of_the_listeners(found: dict[str, Facts]) -> None:
 
 
 def test_where_nothing_differs_little_is_found(found: dict[str, Facts]) -> None:
-    """The fixed interval alarms about once in twenty, whatever the metric; the other less."""
+    """The fixed interval alarms about once in twenty for every metric; the other less."""
     for metric in METRICS:
         made = [
             compare(found[f"same-{n}"].moments[metric]["arm0"],

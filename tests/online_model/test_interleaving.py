@@ -1,4 +1,4 @@
-"""Team draft: fair, and each place says who picked its track and with what chance."""
+"""Team draft: fair, and each place names who picked its track and with what chance."""
 
 from __future__ import annotations
 

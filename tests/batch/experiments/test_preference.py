@@ -115,7 +115,7 @@ def test_nothing_is_said_too_early(equal: Pool, better: Pool) -> None:
     none = judge_preference(facts(np.zeros((0, 4))), END)
     assert none.sentences == ("No list has been drafted yet.",)
     early = judge_preference(facts(equal.drafted), datetime(2025, 3, 1))  # noqa: DTZ001
-    assert "go on to the planned end" in early.sentences[0]
+    assert "wait for the planned end" in early.sentences[0]
     assert early.judged[0].p is None
 
 
