@@ -14,8 +14,8 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from api import docs_try, health, hot, privacy
 from api.account import me, relays, sessions, tokens
-from api.analytics import lineage, metrics, quality
-from api.catalogue import find, pages, stations
+from api.analytics import lineage, metrics, model_history, quality
+from api.catalogue import find, pages, review, stations
 from api.docs import ICON, SCRIPT, render
 from api.edge import Edge, error_reply
 from api.errors import INTERNAL, ApiError
@@ -75,6 +75,7 @@ def create_app(services: Services) -> Edge:
         trending,
         pages,
         find,
+        review,
         stations,
         feedback,
         me,
@@ -97,6 +98,7 @@ def create_app(services: Services) -> Edge:
         lake,
         metrics,
         lineage,
+        model_history,
         quality,
         reports,
         privacy,

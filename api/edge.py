@@ -19,7 +19,7 @@ from api.auth import CALLER
 from api.errors import INTERNAL, ApiError, ClientGone, listenbrainz_body, native_body
 from api.gate import Gate
 from api.http import Handler, Headers, Reply, send_reply
-from api.lastfm.errors import RATE_LIMIT
+from api.lastfm.reading import as_lastfm
 from api.lastfm.tree import failure
 from api.listenbrainz.limits import PREFIX, PREFLIGHT
 from api.services import Services
@@ -50,8 +50,9 @@ def error_reply(error: ApiError, path: str) -> Reply:
     """Return an error in the shape of the protocol a path belongs to."""
     body = listenbrainz_body(error) if path.startswith(PREFIX) else native_body(error)
     headers: Headers = []
-    if path.startswith("/2.0") and error.status == 429:
-        body = failure(RATE_LIMIT, error.message, as_json=True)
+    if path.startswith("/2.0"):
+        said = as_lastfm(error)
+        body = failure(said.code, said.message, as_json=True)
     if error.retry_after is not None:
         headers.append((b"retry-after", str(error.retry_after).encode()))
     if error.status == 413:

@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 
 from api import access, shapes
 from api.errors import ErrorBody
+from api.lastfm.errors import LastfmFailure
 from api.lastfm.methods import ROUTE as LASTFM
 from api.listenbrainz import described
 from api.listenbrainz.limits import PREFIX
@@ -33,6 +34,24 @@ _ERRORS = {
 _OPEN = ("/healthz", "/readyz", "/metrics")
 #: Answers whose shape is told beside the endpoint.
 _ANSWERS = described.ANSWERS | shapes.ANSWERS
+#: Answers of Last.fm's Web Services, as XML and as JSON. What is in a success depends on the
+#: method, as in Last.fm's own documentation.
+_LASTFM_DONE = {
+    "application/json": {
+        "schema": {
+            "type": "object",
+            "maxProperties": 1,
+            "description": "One member, named by what the method returns; none: it is done.",
+        }
+    },
+    "text/xml": {"schema": {"description": '`<lfm status="ok">` around the same as XML.'}},
+}
+_LASTFM_FAILED = {
+    "application/json": {"schema": {"$ref": _REFERENCE.format(name=LastfmFailure.__name__)}},
+    "text/xml": {
+        "schema": {"description": '`<lfm status="failed">` with `<error code="...">message`.'}
+    },
+}
 _SCHEMES = {
     "bearer": {
         "type": "http",
@@ -70,7 +89,7 @@ def describe(app: FastAPI) -> dict[str, Any]:
             servers=[{"url": "/"}],
             license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         )  # fmt: skip
-        structs = [*DOCUMENTED, ErrorBody, ListenBrainzError, *_ANSWERS.values()]
+        structs = [*DOCUMENTED, ErrorBody, ListenBrainzError, LastfmFailure, *_ANSWERS.values()]
         _, schemas = msgspec.json.schema_components(structs, ref_template=_REFERENCE)
         document["components"] |= {"securitySchemes": _SCHEMES, "headers": _LIMITS}
         components = document["components"].setdefault("schemas", {})
@@ -110,7 +129,7 @@ def _describe_errors(path: str, responses: dict[str, Any]) -> None:
     if path == LASTFM:
         for status in ("200", *_ERRORS):
             known = responses.setdefault(status, {"description": _ERRORS.get(status, "Success.")})
-            known["content"] = {kind: {"schema": {}} for kind in ("text/xml", "application/json")}
+            known["content"] = _LASTFM_DONE if status == "200" else _LASTFM_FAILED
         return
     name = ListenBrainzError.__name__ if path.startswith(PREFIX) else ErrorBody.__name__
     error: dict[str, Any] = {"$ref": _REFERENCE.format(name=name)}

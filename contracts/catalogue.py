@@ -12,6 +12,10 @@ from uuid import UUID
 
 import msgspec
 
+#: Records a decision on a pair; returns whether there is one. Parameters ``left``, ``right``,
+#: ``decision`` (``merge`` or ``distinct``), ``person``.
+DECIDE = "select decide_candidate(%(left)s, %(right)s, %(decision)s, %(person)s)"
+
 
 class CatalogueArtistCard(msgspec.Struct, kw_only=True):
     """View ``catalogue_artist_cards_v1``: an artist, merged names together.
@@ -134,3 +138,27 @@ class CatalogueSimilarArtist(msgspec.Struct, kw_only=True):
     other_id: UUID
     score: float
     source: str
+
+
+class CatalogueCandidate(msgspec.Struct, kw_only=True):
+    """View ``catalogue_candidates_v1``: two artists that may be one.
+
+    Attributes
+    ----------
+    evidence
+        Why they were made a pair, and what speaks for and against it (batch/catalogue/review.py).
+    decision
+        ``pending``, ``merge`` or ``distinct``.
+    decided_by
+        ``rule: ...``, or a name or pseudonym of who decided.
+    """
+
+    left_id: UUID
+    right_id: UUID
+    left_name: str
+    right_name: str
+    score: float
+    evidence: dict[str, Any]
+    decision: str
+    decided_by: str | None
+    decided_at: datetime | None

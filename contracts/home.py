@@ -39,6 +39,11 @@ class HomePaths:
         return self.home / "lake"
 
     @property
+    def quality_history(self) -> Path:
+        """How good the model was over time (:mod:`contracts.quality_history`)."""
+        return self.home / "quality" / "model.jsonl"
+
+    @property
     def batch_view(self) -> Path:
         """Generations of the nightly model (:mod:`contracts.batch_view`)."""
         return self.home / "batch_view"

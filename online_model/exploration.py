@@ -66,3 +66,15 @@ def explore(
         else:
             chances[place] = 1.0 - share
     return positions, chances
+
+
+def explored(positions: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_] | None:
+    """Return which places show a track that was drawn; ``None`` where none does.
+
+    Examples
+    --------
+    >>> explored(np.array([0, 7, 2])).tolist()
+    [False, True, False]
+    """
+    drawn = positions >= len(positions)
+    return drawn if drawn.any() else None

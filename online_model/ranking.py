@@ -32,6 +32,8 @@ class Ranking:
         log keeps them so that nobody has to recompute them later.
     propensities
         Chance with which each place shows this track, f32, shape (n,); 1 without exploration.
+    explored
+        Whether exploration drew the track of a place, bool, shape (n,); ``None``: none was drawn.
     stranger
         No play of the window is known to the model: the list is what is popular.
     reasons
@@ -51,6 +53,7 @@ class Ranking:
     stranger: bool
     degraded: bool = False
     teams: Array | None = None
+    explored: Array | None = None
     reasons: tuple[tuple[Reason, ...], ...] = ()
 
     def __len__(self) -> int:

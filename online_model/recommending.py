@@ -11,7 +11,7 @@ import numpy.typing as npt
 from online_model.config import ModelConfig
 from online_model.diversity import spread
 from online_model.explaining import Reason, explain_slots
-from online_model.exploration import IN_LINE
+from online_model.exploration import IN_LINE, explored
 from online_model.exploration import explore as draw_places
 from online_model.health import health
 from online_model.many import Lists, rank_blobs
@@ -110,6 +110,7 @@ class RecommendingModel(Model):
         wanted = Wanted(int(now), int(discover), unwanted, just_played, artist_cap or 0)
         n, known, (_, slots, indices, scores, features) = self._serve(window, wanted, length)
         at, propensities = draw_places(n, k, explore, draw)
+        drawn = explored(at)
         if diversity > 0.0:
             at = spread(self._state, indices[:n], scores[:n], k, diversity)[at]
         reasons: tuple[tuple[Reason, ...], ...] = ()
@@ -123,6 +124,7 @@ class RecommendingModel(Model):
             features=features[at],
             propensities=propensities,
             stranger=known == 0,
+            explored=drawn,
             reasons=reasons,
         )
 

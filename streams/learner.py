@@ -29,11 +29,11 @@ from contracts.plays import heard
 from contracts.settings import Settings
 from contracts.workers import LEARNER
 from online_model import ModelConfig, ModelDirectory, Recommender
-from online_model.health import figures
 from streams.dead_letters import DeadLetters
 from streams.decode import Batch, Record
 from streams.follow import follow
 from streams.forgetting import Forgetting
+from streams.judging import Judge
 from streams.listeners import pieces
 from streams.suspects import SuspectFollower, without
 from streams.views import Views
@@ -45,8 +45,6 @@ log = logging.getLogger(__name__)
 _MOST_BYTES = 256 * 1024
 #: A snapshot is due at the latest after so many plays: they are learned again in about a minute.
 _SNAPSHOT_PLAYS = 500_000
-#: How often the model's quality on the live stream is reported.
-_JUDGE_SECONDS = 10.0
 
 
 class Columns(NamedTuple):
@@ -81,7 +79,7 @@ def columns(batch: Batch[Submission]) -> Columns:
 
 
 def document(play: Play) -> bytes:
-    """Return what serving says of a track, encoded once."""
+    """Return the document of a track that lists show, encoded once."""
     return msgspec.json.encode(
         {"track_id": play.track_id, "artist": play.artist, "title": play.title}
     )
@@ -175,7 +173,8 @@ class ModelFold:
         self._durable = dict(self._live)
         self._saving: tuple[Future[Path], dict[TP, int]] | None = None
         self._unsaved = 0
-        self._saved_at = self._judged_at = time.monotonic()
+        self._saved_at = time.monotonic()
+        self._judge = Judge(self._model, settings.paths.quality_history)
         self._ends: dict[TP, int] | None = None
         self._published = not (settings.paths.model / "current").exists()
         if self._published:  # nobody serves yet: an empty model is better than none
@@ -190,7 +189,7 @@ class ModelFold:
         }
 
     async def positions(self) -> dict[TP, int]:
-        """Return the next offset of every partition, as the model itself says."""
+        """Return the next offset of every partition, from the model itself."""
         self._report()
         return dict(self._live)
 
@@ -231,7 +230,7 @@ class ModelFold:
         self._unsaved += len(loaded)
         for name, generation in self._model.views.items():
             self._status.counters[f"{name}_view"] = generation
-        await self._judge()
+        self._status.counters |= await self._judge.look()
         if not self._published:
             await self._publish_when_caught_up()
         self._reap()
@@ -241,15 +240,6 @@ class ModelFold:
         due = erased or time.monotonic() - self._saved_at >= self._settings.snapshot_seconds
         if self._saving is None and self._unsaved and (due or self._unsaved >= _SNAPSHOT_PLAYS):
             self._save()
-
-    async def _judge(self) -> None:
-        """Put the model's rolling quality into the heartbeat, for Prometheus."""
-        if time.monotonic() - self._judged_at < _JUDGE_SECONDS:
-            return
-        # In a thread: the arrays are only read, and the plays need not wait for it.
-        report = figures(await asyncio.to_thread(self._model.health))
-        self._status.counters |= {f"quality_{name}": value for name, value in report.items()}
-        self._judged_at = time.monotonic()
 
     async def _publish_when_caught_up(self) -> None:
         if self._ends is None:

@@ -56,6 +56,8 @@ _OPERATION = (
     _RUNS,
     ("/ops/lake", "Lake"),
     ("/ops/models", "Models"),
+    ("/ops/catalogue", "Catalogue"),
+    ("/ops/suspects", "Suspects"),
 )
 _PEOPLE = (
     ("/ops/tokens", "Tokens and roles"),

@@ -34,6 +34,7 @@ class Templates:
         )
         self._environment.filters.update(
             ago=words.ago,
+            chance=words.chance,
             lasting=words.lasting,
             number=words.number,
             part=part,

@@ -24,7 +24,8 @@ from web.listener import (
     what_if,
 )
 from web.live import endpoints
-from web.operator import console, lake, letters, models
+from web.operator import catalogue as review
+from web.operator import console, lake, letters, models, suspects
 
 Handler = Callable[..., Awaitable[Response]]
 _PARAMETER = re.compile(r"\{(\w+)\}")
@@ -115,6 +116,10 @@ ROUTES: tuple[Page, ...] = (
     _page("GET", "/ui/ops/models", "admin", models.page),
     _page("POST", "/ui/ops/models", "admin", models.promote),
     _page("POST", "/ui/ops/models/rollback", "admin", models.roll_back),
+    _page("GET", "/ui/ops/catalogue", "admin", review.page),
+    _page("POST", "/ui/ops/catalogue", "admin", review.decide),
+    _page("GET", "/ui/ops/suspects", "admin", suspects.page),
+    _page("POST", "/ui/ops/suspects", "admin", suspects.release),
     _page("GET", "/ui/ops/lake", "admin", lake.page),
     _page("GET", "/ui/ops/lake/{table}", "admin", lake.one),
     _page("GET", "/ui/ops/runs", "analyst", console.runs),

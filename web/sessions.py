@@ -6,11 +6,13 @@ whoever reads the keys of Redis cannot sign in with them.
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 
 import msgspec
 from redis.asyncio import Redis
+from redis.exceptions import TimeoutError as RedisTimeout
 
 from contracts.errors import StoreUnavailable
 from contracts.features import Keys
@@ -76,6 +78,8 @@ class Sessions:
     def __init__(self, redis: Redis, keys: Keys) -> None:
         self._redis = redis
         self._keys = keys
+        self._waiting: dict[str, list[asyncio.Future[bytes | None]]] = {}
+        self._reading: asyncio.Task[None] | None = None
 
     async def make(self, session: Session) -> str:
         """Keep a new session and return its id; raises :class:`StoreUnavailable`."""
@@ -103,11 +107,57 @@ class Sessions:
         """
         if not secret or len(secret) > 100 or not secret.isascii():
             return None
-        try:
-            value = await self._redis.get(self._keys.web_session(secret))
-        except UNAVAILABLE as error:
-            raise StoreUnavailable(f"Redis: {type(error).__name__}") from None
+        value = await self._read(self._keys.web_session(secret))
         return None if value is None else _DECODER.decode(value)
+
+    async def _read(self, key: str) -> bytes | None:
+        """Return a value, read together with those that others wait for.
+
+        After a restart every open tab comes back at once: a thousand reads of their own keep the
+        event loop so long that they time out. Together they are a few.
+        """
+        future: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(key, []).append(future)
+        if self._reading is None:
+            self._reading = asyncio.create_task(self._read_all())
+        return await future
+
+    async def _read_all(self) -> None:
+        while self._waiting:
+            asked, self._waiting = self._waiting, {}
+            found: list[bytes | None] = []
+            failed: Exception | None = None
+            try:
+                found = await self._many(list(asked))
+            except Exception as error:  # whoever waits must hear of it
+                failed = StoreUnavailable(f"Redis: {type(error).__name__}")
+            for place, futures in enumerate(asked.values()):
+                for future in futures:
+                    if future.done():  # who asked has left
+                        continue
+                    if failed is None:
+                        future.set_result(found[place])
+                    else:
+                        future.set_exception(failed)
+        self._reading = None
+
+    async def _many(self, keys: list[str]) -> list[bytes | None]:
+        """Return values by their keys, in order; a read that is late is tried once more.
+
+        An event loop that is kept busy for two seconds takes an answer that is there for late.
+        """
+        for last in (False, True):
+            try:
+                # Not MGET: in a Cluster the keys are on several nodes.
+                async with self._redis.pipeline(transaction=False) as pipe:
+                    for key in keys:
+                        pipe.get(key)
+                    found: list[bytes | None] = await pipe.execute()
+                return found
+            except RedisTimeout:
+                if last:
+                    raise
+        raise AssertionError
 
     async def end(self, secret: str) -> None:
         """Forget a session; raises :class:`StoreUnavailable`."""

@@ -92,6 +92,17 @@ def lasting(milliseconds: int | None) -> str:
     return f"{seconds // 60}:{seconds % 60:02d}"
 
 
+def chance(share: float) -> str:
+    """Return a small probability.
+
+    Examples
+    --------
+    >>> chance(0.02), chance(0.0004)
+    ('2 %', '0.04 %')
+    """
+    return f"{100 * share:.2g} %"
+
+
 def hue(name: str) -> int:
     """Return the tint of a name: always the same one."""
     return zlib.crc32(name.casefold().encode("utf-8", "replace")) % HUES

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from contracts.errors import SegueError
 
 INVALID_METHOD = 3
@@ -25,6 +27,13 @@ _STATUS = {
     TEMPORARILY_UNAVAILABLE: 503,
     RATE_LIMIT: 429,
 }
+
+
+class LastfmFailure(msgspec.Struct):
+    """A refused call as JSON; ``error`` is one of Last.fm's numbers, which players act on."""
+
+    error: int
+    message: str
 
 
 class LastfmError(SegueError):

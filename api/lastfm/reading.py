@@ -11,6 +11,7 @@ from api.lastfm.errors import (
     INVALID_PARAMETERS,
     INVALID_SESSION,
     LOGIN_REQUIRED,
+    RATE_LIMIT,
     LastfmError,
     try_again,
 )
@@ -110,6 +111,8 @@ def as_lastfm(error: ApiError) -> LastfmError:
     """Return an error of the rest of the API as Last.fm has it."""
     if error.status >= 500:
         return try_again()
+    if error.status == 429:
+        return LastfmError(RATE_LIMIT, error.message)
     if error.status == 403:
         return LastfmError(LOGIN_REQUIRED, error.message)
     return LastfmError(INVALID_PARAMETERS, error.message)

@@ -80,6 +80,7 @@ def lags(services: Services, worker: str, ends: dict[str, list[int]]) -> list[Pa
                 why = "the broker does not answer"
             lag = None
             if not why and end is not None and position is not None:
-                lag = max(0, end - position)
+                end = max(end, position)  # ends are looked up less often than heartbeats arrive
+                lag = end - position
             rows.append(PartitionLag(str(topic), partition, position, end, lag, why))
     return rows

@@ -25,13 +25,16 @@ LIVE = -1
 class Recommended(msgspec.Struct, omit_defaults=True):
     """One track of a list, best first.
 
-    ``reasons``, where ``explain`` asked for them, add up to ``score``.
+    ``propensity`` is there only if exploration drew the track from further down the list: the
+    chance with which its place showed it. ``reasons``, where ``explain`` asked for them, add up to
+    ``score``.
     """
 
     track_id: str
     artist: str
     title: str
     score: float
+    propensity: float | None = None
     reasons: list[ReasonOut] | None = None
 
 

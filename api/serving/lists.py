@@ -19,7 +19,7 @@ from contracts.features import EMPTY, Listener, check
 from contracts.impressions import Impression, pack
 from contracts.labels import NO_ARM
 from online_model import Ranking, Recommender
-from online_model.exploration import IN_LINE, explore, seed_of
+from online_model.exploration import IN_LINE, explore, explored, seed_of
 
 _ENCODER = msgspec.json.Encoder()
 _CERTAIN = np.ones(1024, np.float32)
@@ -75,17 +75,19 @@ def rank(
     counts, known = lists.counts.tolist(), lists.known.tolist()
     for row, i in enumerate(plain):
         at: slice | np.ndarray = slice(0, counts[row])
-        chances = _CERTAIN[: counts[row]]
+        chances, drawn = _CERTAIN[: counts[row]], None
         if shares[i] > 0.0:
             at, chances = explore(
                 counts[row], asked[i].limit, shares[i], seed_of(impression_ids[i])
             )
+            drawn = explored(at)
         found[i] = Ranking(
             indices=lists.indices[row][at],
             scores=lists.scores[row][at],
             features=lists.features[row][at],
             propensities=chances,
             stranger=known[row] == 0,
+            explored=drawn,
         )
     return [
         rank_one(reader, a, blob, impression_id, now, share) if made is None else made
@@ -129,15 +131,27 @@ def sound(blob: bytes | None) -> tuple[bytes, bool]:
 def items(reader: Recommender, ranking: Ranking, shown: list[Known]) -> bytes:
     """Return the tracks of an answer as JSON, without the brackets of the list."""
     scores = ranking.scores.tolist()
-    if not ranking.reasons:
+    if not ranking.reasons and ranking.explored is None:
         return b",".join(
             [b"%b%.6g}" % (t.opening, s) for t, s in zip(shown, scores, strict=True) if t.opening]
         )
     return b",".join(
-        b'%b%.6g,"reasons":%b}' % (track.opening, score, _ENCODER.encode(reasons))
-        for track, score, reasons in zip(shown, scores, reasons_of(reader, ranking), strict=True)
+        b"%b%.6g%b}" % (track.opening, score, more)
+        for track, score, more in zip(shown, scores, _more(reader, ranking), strict=True)
         if track.opening
     )
+
+
+def _more(reader: Recommender, ranking: Ranking) -> list[bytes]:
+    """Return what follows the score of each track: its propensity if it was drawn, its reasons."""
+    found = [b""] * len(ranking)
+    if ranking.explored is not None:
+        for place in ranking.explored.nonzero()[0].tolist():
+            found[place] = b',"propensity":%.6g' % ranking.propensities[place]
+    if ranking.reasons:
+        for place, reasons in enumerate(reasons_of(reader, ranking)):
+            found[place] += b',"reasons":%b' % _ENCODER.encode(reasons)
+    return found
 
 
 def body_of(

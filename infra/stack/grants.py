@@ -31,7 +31,7 @@ _API_CALLS = (
     "pseudonym", "ask_erasure", "remember_import", "held_tables", "held_rows", "audited",
     "set_account_settings", "verify_audit", "catalogue_spellings", "catalogue_track_named",
     "catalogue_words", "ask_import", "set_relay", "set_relay_state", "remove_relay",
-    "create_experiment", "start_experiment", "stop_experiment",
+    "create_experiment", "start_experiment", "stop_experiment", "decide_candidate",
 )  # fmt: skip
 #: Nobody but the owner changes these, or reads the second.
 _GUARDED = ("audit", "audit_secret", "schema_migrations")

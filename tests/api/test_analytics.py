@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from datetime import date, timedelta
 from typing import Any
@@ -11,8 +12,10 @@ import msgspec
 import pytest
 
 from contracts.figures import DEFINITIONS, Day, Figures
+from contracts.quality_history import QualityHistory
 from contracts.warehouse import Column, Node, TableTest, Warehouse
 from tests.api.conftest import World
+from tests.contracts.test_quality_history import point
 
 FIRST = date(2026, 1, 1)
 HEADERS = {"authorization": "Token analyst-token"}
@@ -131,4 +134,25 @@ async def test_quality_has_the_newest_answer_and_those_before(
     assert (await ask(client, "/v1/quality?run=r1"))["run"] == "r1"
     await ask(client, "/v1/quality?run=r9", 404)
     for path in folder.glob("*.json"):
+        path.unlink()
+
+
+async def test_the_models_history_of_a_period(client: httpx.AsyncClient, world: World) -> None:
+    path = world.services.settings.paths.quality_history
+    assert (await ask(client, "/v1/model/history"))["points"] == []
+    history = QualityHistory(path)
+    now = int(time.time() * 1000)
+    for hours in (24 * 30, 5, 4, 3):
+        history.add(point(now - 3_600_000 * hours))
+    try:
+        found = await ask(client, "/v1/model/history")
+        assert [round((now - p["at"]) / 3_600_000) for p in found["points"]] == [5, 4, 3]
+        assert found["points"][0]["popularity"] == 0.05
+        assert len((await ask(client, "/v1/model/history?limit=2"))["points"]) == 2
+        whole = await ask(client, "/v1/model/history?from=2020-01-01")
+        assert len(whole["points"]) == 4
+        wrong = await ask(client, "/v1/model/history?from=2026-01-02&to=2026-01-01", 400)
+        assert wrong["error"]["field"] == "to"
+        assert (await ask(client, "/v1/model/history?from=soon", 400))["error"]["field"] == "from"
+    finally:
         path.unlink()

@@ -180,6 +180,25 @@ def test_exploration_is_drawn_by_the_impression(learned: Recommender) -> None:
     assert len({tuple(ranking.indices.tolist()) for ranking in drawn}) > 1
 
 
+async def test_a_track_that_exploration_drew_says_with_what_chance(
+    world: World, logged: Logged
+) -> None:
+    lists = desk_of(world)
+    for asked in (Asked(8, explore=0.5), Asked(8, explore=0.9), Asked(8, explain=True)):
+        answer = json.loads(await lists.ask("ada", asked))
+        shown = answer["recommendations"]
+        chances = decode(logged.records[-1].value).matrix()[:, 1].tolist()
+        drawn = [track for track in shown if "propensity" in track]
+        assert bool(drawn) == (asked.explore is not None)
+        for track, chance in zip(shown, chances, strict=True):
+            if "propensity" in track:
+                assert track["propensity"] == pytest.approx(chance, rel=1e-4)
+                assert chance < 0.1
+            else:
+                assert chance == pytest.approx(1.0 - (asked.explore or 0.0))
+        assert all(bool(track.get("reasons")) == asked.explain for track in shown)
+
+
 def test_a_row_given_to_another_track_is_read_anew() -> None:
     model, tracks = Recommender(SMALL), KnownTracks()
     row = model.register_track(5)

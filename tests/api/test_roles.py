@@ -134,6 +134,9 @@ RULES: dict[str, tuple[frozenset[str], Any]] = {
     "POST /v1/dead-letters/replay": (ADMIN, {"ids": ["x"]}),
     "POST /v1/dead-letters/{letter_id}/replay": (ADMIN, None),
     "GET /v1/model/generations": (ANALYST, None),
+    "GET /v1/model/history": (ANALYST, None),
+    "GET /v1/catalogue/review": (ADMIN, None),
+    "POST /v1/catalogue/review/{pair}": (ADMIN, {"decision": "merge"}),
     "POST /v1/model/generations/{generation}/promote": (ADMIN, None),
     "POST /v1/model/rollback": (ADMIN, None),
 }

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from api.catalogue.matching import ARTISTS, TRACKS, find, sought
 from api.catalogue.reading import Rows
+from batch.catalogue.resettle import settle
 from contracts.errors import ConfigurationError
 from contracts.ids import artist_id, track_id
 from contracts.search import search_text
@@ -350,6 +351,36 @@ def test_the_catalogue_command_says_what_is_covered(
         assert run("report")["merged"] == 1
         assert run("review", "--reject", pair)["decided"] == 1
         assert run("report")["merged"] == 0
+        before = db.execute("select staged from catalogue_state").fetchone()
+        path = f"{stack.api}/v1/catalogue/review"
+        admin = {"authorization": f"Bearer {stack.admin_token}"}
+        listed = httpx.get(f"{path}?decision=distinct", headers=admin, timeout=20).json()
+        assert listed["counts"] == {"pending": 0, "merge": 0, "distinct": 1}
+        (shown,) = listed["pairs"]
+        assert (shown["pair"], shown["why"], shown["decided_by"]) == (pair, "typo", "person")
+        assert shown["left"]["tracks"] > 0
+        assert shown["left"]["titles"]
+        assert shown["right"]["tags"]
+        for _ in range(2):  # an operator clicks twice
+            answer = httpx.post(
+                f"{path}/{pair}", json={"decision": "merge"}, headers=admin, timeout=20
+            )
+            assert (answer.status_code, answer.json()["decision"]) == (200, "merge")
+        rows = httpx.get(f"{stack.api}/v1/audit?action=catalogue.decide", headers=admin).json()
+        assert [row["origin"].startswith("cli") for row in rows["rows"]] == [False, True, True]
+        assert f'"pair":"{pair}"' in rows["rows"][0]["detail"]
+        after = db.execute("select staged from catalogue_state").fetchone()
+        assert before
+        assert after == (before[0] + 1,)
+        settle(db, stack.settings.home)
+        assert run("report")["merged"] == 1
+        other_way = f"{path}/{other}+{one}"
+        assert httpx.post(other_way, json={"decision": "distinct"}, headers=admin).is_success
+        for wrong in (f"{one}+{one}", "7", f"{one}+{MBID}"):
+            answer = httpx.post(f"{path}/{wrong}", json={"decision": "merge"}, headers=admin)
+            assert answer.status_code == 404, answer.text
+        answer = httpx.post(f"{path}/{pair}", json={"decision": "maybe"}, headers=admin)
+        assert (answer.status_code, answer.json()["error"]["field"]) == (400, "decision")
         run_bad = CliRunner().invoke(cli, ["catalogue", "review", "--accept", "7"])
         assert isinstance(run_bad.exception, ConfigurationError)
 

@@ -40,17 +40,19 @@ class Pages:
         """Return a fresh profile; whatever its pages complain of is a problem."""
         context = self.browser.new_context(base_url=self.stack.web, **options)
         context.set_default_timeout(PATIENCE)
-        context.on("console", self._said)
+        context.on("console", self.complain)
         context.on("weberror", lambda error: self.problems.append(str(error.error)))
-        context.on("request", lambda r: self._check(r.url))
+        context.on("request", lambda r: self.check(r.url, self.stack.web))
         return context
 
-    def _said(self, message: ConsoleMessage) -> None:
+    def complain(self, message: ConsoleMessage) -> None:
+        """Note an error of the console."""
         if message.type == "error":
             self.problems.append(message.text)
 
-    def _check(self, url: str) -> None:
-        if not url.startswith((self.stack.web, "data:", "about:")):
+    def check(self, url: str, own: str) -> None:
+        """Note a request to any other address than a page's own."""
+        if not url.startswith((own, "data:", "about:")):
             self.problems.append(f"a request to {url}")
 
     def start_web(self) -> None:
@@ -309,33 +311,83 @@ def test_restarts_and_an_ended_session(pages: Pages, token: str) -> None:
     page.context.close()
 
 
-def test_every_page_is_accessible_and_fits(pages: Pages, token: str) -> None:
-    """No violation of axe's rules, no scrolling sideways, nothing in the console."""
+def test_the_documentation_is_tried_from_the_browser(pages: Pages, token: str) -> None:
+    """Swagger UI of /docs/try: authorize, call an operation, read its answer; no other host."""
+    api = pages.stack.api
+    context = pages.browser.new_context()
+    context.set_default_timeout(PATIENCE)
+    context.on("console", pages.complain)
+    context.on("request", lambda r: pages.check(r.url, api))
+    page = context.new_page()
+    page.goto(f"{api}/docs/try")
+    page.get_by_role("button", name="Authorize").click()
+    field = page.get_by_label("auth-bearer-value")
+    field.fill(token)
+    field.press("Enter")
+    page.get_by_role("button", name="Close").last.click()
+    page.get_by_placeholder("Filter by tag").fill("account")
+    operation = page.locator("#operations-account-me")
+    operation.get_by_role("button").first.click()
+    operation.get_by_role("button", name="Try it out").click()
+    operation.get_by_role("button", name="Execute").click()
+    answer = operation.locator(".live-responses-table")
+    expect(answer).to_contain_text('"user": "nora"')
+    expect(answer).to_contain_text("200")
+    context.close()
+    assert not pages.problems
+
+
+@pytest.fixture(scope="module")
+def uploaded(pages: Pages, token: str) -> str:
+    """The page of an import that refused a record."""
+    stack = pages.stack
+    stack.start_worker("importer")
+    headers = {"authorization": f"Bearer {token}"}
+    rows = ["artist,title,album,played_at"]
+    rows += [f"Air,Upload {i},Moon Safari,2026-01-0{i}T20:00:00Z" for i in (1, 2)]
+    rows.append("Air,Upload 3,Moon Safari,soon")
+    path = f"{stack.api}/v1/users/nora/imports"
+    made = httpx.post(
+        path, params={"name": "plays.csv"}, headers=headers, timeout=30, content="\n".join(rows)
+    ).json()  # fmt: skip
+
+    def over() -> bool:
+        found = httpx.get(f"{path}/{made['id']}", headers=headers, timeout=30).json()
+        return found["state"] in ("done", "failed")
+
+    try:
+        assert wait_until(over, 120, 0.2)
+    finally:
+        stack.stop("importer")
+    return f"/ui/me/imports/{made['id']}"
+
+
+def test_every_page_is_accessible_and_fits(pages: Pages, token: str, uploaded: str) -> None:
+    """No violation of axe's rules, no scrolling sideways, nothing in the console.
+
+    `tests/web/test_accessible.py` does the same for every page, filled, in two more looks.
+    """
     axe, found = Axe(), []
-    for look in ("wide-light", "phone-dark"):
-        width, height, scheme = LOOKS[look]
-        for who, paths in ((token, LISTENER), (pages.stack.admin_token, ADMIN)):
-            context = pages.context(
-                viewport={"width": width, "height": height}, color_scheme=scheme
+    width, height, scheme = LOOKS["phone-light"]
+    for who, paths in ((token, LISTENER), (pages.stack.admin_token, ADMIN)):
+        context = pages.context(viewport={"width": width, "height": height}, color_scheme=scheme)
+        page = context.new_page()
+        sign_in(page, who)
+        address = page.locator("[data-key] h2 a").first.get_attribute("href")
+        play = f"/ui/as/nora{address.removeprefix('/ui')}" if address else "/ui/"
+        for path in (*paths, address or "/ui/", play if who != token else uploaded):
+            page.goto(path)
+            if path == "/ui/":
+                page.locator(".why summary").first.click()
+                page.locator(".reasons").first.wait_for()
+            for violation in axe.run(page).response["violations"]:
+                where = violation["nodes"][0]["html"][:200]
+                found.append(f"{path}: {violation['id']} {violation['help']}: {where}")
+            sideways = page.evaluate(
+                "document.documentElement.scrollWidth - document.documentElement.clientWidth"
             )
-            page = context.new_page()
-            sign_in(page, who)
-            address = page.locator("[data-key] h2 a").first.get_attribute("href")
-            play = f"/ui/as/nora{address.removeprefix('/ui')}" if address else "/ui/"
-            for path in (*paths, address or "/ui/", *([play] if who != token else [])):
-                page.goto(path)
-                if path == "/ui/":
-                    page.locator(".why summary").first.click()
-                    page.locator(".reasons").first.wait_for()
-                result = axe.run(page)
-                for violation in result.response["violations"]:
-                    where = violation["nodes"][0]["html"][:200]
-                    found.append(f"{look} {path}: {violation['id']} {violation['help']}: {where}")
-                sideways = page.evaluate(
-                    "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-                )
-                if sideways > 0:
-                    found.append(f"{look} {path}: {sideways} px too wide")
-            context.close()
+            if sideways > 0:
+                found.append(f"{path}: {sideways} px too wide")
+        context.close()
     assert not found, "\n".join(found)
     assert not [p for p in pages.problems if "404" not in p]

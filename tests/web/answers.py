@@ -29,7 +29,7 @@ def listing(name: str, **changed: Any) -> dict[str, Any]:
     """Return a list of two tracks."""
     tracks = [
         {"track_id": TRACK, "artist": name, "title": name, "score": 2.5},
-        {"track_id": SPOTIFY, "artist": "B", "title": "C", "score": 1},
+        {"track_id": SPOTIFY, "artist": "B", "title": "C", "score": 1, "propensity": 0.0004},
     ]  # fmt: skip
     return {
         "user": "ada", "generation": 3, "offset": 21807, "degraded": False, "stranger": False,
@@ -134,6 +134,28 @@ def generation(number: int, name: str) -> dict[str, Any]:
             "layout": 1, "run": RUN,
         },
     }  # fmt: skip
+
+
+def quality_point(after: int) -> dict[str, Any]:
+    """Return a point of the model's history, so many milliseconds after the first."""
+    return {
+        "at": 1_764_150_000_000 + after, "generation": 3, "plays": 21807, "trials": 8192,
+        "all": 0.25, "new": 0.1, "popularity": 0.05, "all_ndcg": 0.1, "new_ndcg": 0.05,
+        "popularity_ndcg": 0.02, "coverage": 0.4, "novelty": 9.5, "drift": False,
+    }  # fmt: skip
+
+
+def pair(name: str, **changed: Any) -> dict[str, Any]:
+    """Return two artists that may be one."""
+    side = {
+        "artist_id": ARTIST, "name": name, "tracks": 12, "titles": [name, "B"], "tags": [name],
+        "ids": [f"mbid:{ARTIST}"],
+    }  # fmt: skip
+    return {
+        "pair": f"{ARTIST}+{TRACK}", "score": 0.8, "why": "typo", "names": 0.9, "tags": 0.4,
+        "ids_conflict": False, "decision": "pending", "decided_by": None, "decided_at": None,
+        "left": side, "right": side | {"tracks": 0, "titles": [], "tags": [], "ids": []},
+    } | changed  # fmt: skip
 
 
 def metrics(name: str, **changed: Any) -> dict[str, Any]:
@@ -268,6 +290,19 @@ def ANSWERS(name: str) -> list[tuple[str, Any]]:
                 "seconds": 0.5, "finished_at": "2026-01-01T03:00:10+00:00",
                 "columns": [{"name": "a", "type": "", "description": name}],
                 "tests": [{"name": name, "status": "fail", "column": "a", "message": name}]}}),
+        (r"GET /v1/model/history", {
+            "start": "2026-01-01T00:00:00+00:00", "end": "2026-01-02T00:00:00+00:00",
+            "points": [quality_point(60_000 * i) for i in (0, 1, 2, 30, 31)]}),
+        (r"GET /v1/catalogue/review", {
+            "pairs": [pair(name), pair(name, decision="merge", decided_by="person", tags=None,
+                                       ids_conflict=True,
+                                       decided_at="2026-01-01T00:00:00+00:00")],
+            "counts": {"pending": 3, "merge": 1, "distinct": 0}, "next_offset": 20}),
+        (r"GET /v1/suspects", {"suspects": [{"user": name, "findings": [
+            {"pattern": "too-fast", "meaning": name, "started_at": 1_764_150_000_000,
+             "ended_at": 1_764_150_060_000, "plays": 9},
+            {"pattern": name, "meaning": "", "started_at": 1_764_150_000_000,
+             "ended_at": 1_764_150_060_000, "plays": 40}]}]}),
         (r"GET /v1/experiments", {"experiments": [experiment(name), experiment(name, "draft")]}),
         (r"GET /v1/experiments/[^/]+", judged(name)),
         (r"GET /v1/quality", {
@@ -304,8 +339,11 @@ def ANSWERS(name: str) -> list[tuple[str, Any]]:
             "ready": True, "generation": 3, "tracks": 100, "plays_learned": 21807,
             "clock": 1_764_150_000, "offsets": {}, "views": {name: 3},
             "health": {
-                "all": {"hr@10": 0.25, "ndcg@10": 0.1}, "new": {"hr@10": 0.1},
-                "popularity": {"hr@10": 0.05}, "coverage@10": 0.4, "drift": 0.01}}),
+                "all": {"events": 8192, "hr@10": 0.25, "ndcg@10": 0.1},
+                "new": {"events": 4000, "hr@10": 0.1, "ndcg@10": 0.05},
+                "popularity": {"events": 8192, "hr@10": 0.05, "ndcg@10": 0.02},
+                "proposed": 0.9, "coverage@10": 0.4, "novelty@10": 9.5,
+                "counters": {"trials": 9000}, "drift": {"found": True, "trials_ago": 90}}}),
         (r"GET /v1/users/[^/]+/stats", {
             "user": "ada", "start": "2026-01-01", "end": "2026-02-01", "zone": "UTC", "by": "day",
             "totals": totals, "before": totals | {"plays": 0, "hours": 0, "skips": 0},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
+from redis.exceptions import TimeoutError as RedisTimeout
 
 from contracts.settings import Settings
 from web.api import Api
@@ -22,12 +24,39 @@ ROLES = ["admin", "analyst", "client", "listener"]
 Answer = httpx.Response | Callable[[httpx.Request], httpx.Response]
 
 
+@dataclass
+class Pipeline:
+    """Reads that are sent together."""
+
+    redis: MemoryRedis
+    keys: list[str]
+
+    async def __aenter__(self) -> Pipeline:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+    def get(self, key: str) -> None:
+        self.keys.append(key)
+
+    async def execute(self) -> list[bytes | None]:
+        self.redis._check()
+        self.redis.reads += 1
+        if self.redis.late:
+            self.redis.late -= 1
+            raise RedisTimeout("late")
+        await asyncio.sleep(0)
+        return [self.redis.values.get(key) for key in self.keys]
+
+
 class MemoryRedis:
-    """As much of Redis as sessions need; ``down`` makes it refuse."""
+    """As much of Redis as sessions need; ``down`` makes it refuse, ``late`` so many reads fail."""
 
     def __init__(self) -> None:
         self.values: dict[str, bytes] = {}
         self.down = False
+        self.reads = self.late = 0
 
     def _check(self) -> None:
         if self.down:
@@ -36,6 +65,10 @@ class MemoryRedis:
     async def get(self, key: str) -> bytes | None:
         self._check()
         return self.values.get(key)
+
+    def pipeline(self, *, transaction: bool) -> Pipeline:
+        assert not transaction
+        return Pipeline(self, [])
 
     async def set(self, key: str, value: bytes, ex: int) -> None:
         self._check()

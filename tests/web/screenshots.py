@@ -24,12 +24,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--home", type=Path, default=Path(".segue"))
+    parser.add_argument("--look", choices=LOOKS, action="append", help="Default: all of them.")
     given = parser.parse_args()
     settings = Settings.from_env(Home(given.home).read_run().environ)
     address = api_address(settings.host, settings.web_port)
     given.folder.mkdir(parents=True, exist_ok=True)
     with chromium() as browser:
-        for look, (width, height, scheme) in LOOKS.items():
+        for look in given.look or LOOKS:
+            width, height, scheme = LOOKS[look]
             links = sign_in_links(settings, address, simulated=True)
             for user, pages in zip(links, (LISTENER, ADMIN), strict=True):
                 context = browser.new_context(
@@ -51,10 +53,16 @@ def main() -> None:
 def more(page: Page, address: str, pages: tuple[str, ...]) -> list[str]:
     """Return pages that are found by following links: a track, an artist, a play, a report."""
     found = []
-    starts = {"/ui/": ("/ui/tracks/", "/ui/artists/"), "/ui/plays": ("/ui/plays/",)}
+    starts = {
+        "/ui/": ("/ui/tracks/", "/ui/artists/"),
+        "/ui/plays": ("/ui/plays/", "/ui/albums?"),
+        "/ui/me/imports": ("/ui/me/imports/",),
+    }
     if "/ui/ops" in pages:
         starts = {
             "/ui/analytics/lineage": ("/ui/analytics/lineage/",),
+            "/ui/analytics": ("/ui/analytics/listening-activity", "/ui/analytics/top-artists"),
+            "/ui/analytics/experiments": ("/ui/analytics/experiments/",),
             "/ui/ops/runs": ("/ui/ops/runs/",),
             "/ui/ops/lake": ("/ui/ops/lake/",),
             "/ui/ops/dead-letters?all=on": ("/ui/ops/dead-letters/",),

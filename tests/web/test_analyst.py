@@ -58,7 +58,7 @@ async def test_late_figures_say_so_and_fresh_ones_do_not(world: World) -> None:
     world.fake.on("GET /v1/metrics(/.*)?", metrics("Air", published_at=now, failed=0))
     world.fake.on("GET /v1/runs", {"runs": []})
     fresh = read_whole((await world.client.get("/ui/analytics")).text)
-    assert "116 of 116 tests passed" in fresh.text
+    assert "116 of 116 dbt tests passed" in fresh.text
     one = read_whole((await world.client.get("/ui/analytics/metrics/plays")).text)
     assert "did not run" not in one.text
 

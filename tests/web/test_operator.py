@@ -131,3 +131,35 @@ def test_a_page_stands_in_its_group(roles: list[str], path: str, group: str) -> 
     found = current(groups, path)
     assert found is not None
     assert found.name == group
+
+
+async def test_two_artists_are_decided_to_be_one(world: World) -> None:
+    page = read_whole((await world.client.get("/ui/ops/catalogue")).text)
+    assert "likeness 80 %" in page.text
+    assert "tags agree 40 %" in page.text
+    assert "it speaks against one artist" in page.text
+    forms = [form for form, fields in page.forms if "pair" in fields]
+    assert all("data-once" in form for form in forms)
+    world.fake.on("POST /v1/catalogue/review/[^/]+", {})
+    form = {"pair": "a+b", "decision": "merge", "tab": "pending"}
+    answer = await world.post("/ui/ops/catalogue", form)
+    assert answer.headers["location"].startswith("/ui/ops/catalogue?decision=pending&said=Noted")
+    assert world.fake.bodies("POST .*") == [b'{"decision":"merge"}']
+    asked = [r.url.raw_path for r in world.fake.asked if r.method == "POST"]
+    assert asked == [b"/v1/catalogue/review/a%2Bb"]
+    world.fake.refuse("POST .*", 404, "unknown-pair", "There is no pair 'x' to decide on.")
+    late = await world.post("/ui/ops/catalogue", {"pair": "x", "decision": "merge"})
+    assert "no pair" in (await world.client.get(late.headers["location"])).text
+
+
+async def test_a_suspect_is_released(world: World) -> None:
+    page = read_whole((await world.client.get("/ui/ops/suspects")).text)
+    assert "too-fast" not in page.text  # in words
+    world.fake.on("POST /v1/suspects/.+/release", {"user": "a/b", "released": True}, 202)
+    answer = await world.post("/ui/ops/suspects", {"user": "a/b"})
+    assert "a/b is released" in (await world.client.get(answer.headers["location"])).text
+    asked = [r.url.raw_path for r in world.fake.asked if r.method == "POST"]
+    assert asked == [b"/v1/suspects/a%2Fb/release"]
+    world.fake.refuse("POST .*", 404, "unknown-suspect", "'a/b' is not suspect.")
+    again = await world.post("/ui/ops/suspects", {"user": "a/b"})
+    assert "is not suspect" in (await world.client.get(again.headers["location"])).text

@@ -64,6 +64,8 @@ ADMIN = {
     "/ui/ops/dead-letters?all=on": "letters",
     f"/ui/ops/dead-letters/{LETTER}": "letter",
     "/ui/ops/models": "models",
+    "/ui/ops/catalogue": "review",
+    "/ui/ops/suspects": "suspects",
     "/ui/ops/lake": "lake",
     "/ui/ops/lake/plays": "lake_table",
     "/ui/ops/audit?verify=1": "audit",
@@ -226,6 +228,20 @@ async def test_what_next_states() -> None:
     world.fake.on("GET .*/recommendations", listing("Air", recommendations=[]))
     page = read_whole((await world.client.get("/ui/?discover=on")).text)
     assert "Nothing that you have not heard" in page.text
+
+
+async def test_a_track_that_exploration_drew_is_marked() -> None:
+    world = World()
+    await world.sign_in()
+    full(world.fake)
+    html = (await world.client.get("/ui/")).text
+    page = read_whole(html)
+    assert "1 track chosen by exploration" in page.text
+    assert "with a chance of 0.04 %" in page.text
+    assert html.count('class="drawn"') == 1
+    usual = [{"track_id": TRACK, "artist": "B", "title": "C", "score": 1}]
+    world.fake.on("GET .*/recommendations", listing("Air", recommendations=usual))
+    assert "exploration" not in (await world.client.get("/ui/")).text
 
 
 async def test_the_last_list_stays_while_the_api_is_away() -> None:

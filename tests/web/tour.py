@@ -6,12 +6,12 @@ LISTENER = (
     "/ui/", "/ui/plays", "/ui/stats", "/ui/stats/story/2026", "/ui/search?q=a", "/ui/stations",
     "/ui/stations?mood=calm", "/ui/taste", "/ui/connect", "/ui/me",
     "/ui/me/erase", "/ui/me/imports", "/ui/what-if",
-    "/ui/stats/months", "/ui/keys", "/ui/nowhere",
+    "/ui/stats/months", "/ui/albums?artist=Air&name=Moon+Safari", "/ui/keys", "/ui/nowhere",
 )  # fmt: skip
 ADMIN = (
     "/ui/analytics", "/ui/analytics/metrics/plays", "/ui/analytics/model", "/ui/analytics/lineage",
     "/ui/analytics/experiments", "/ui/analytics/quality", "/ui/ops",
-    "/ui/ops/dead-letters?all=on", "/ui/ops/models",
+    "/ui/ops/dead-letters?all=on", "/ui/ops/models", "/ui/ops/catalogue", "/ui/ops/suspects",
     "/ui/ops/lake", "/ui/ops/runs", "/ui/ops/audit?verify=1", "/ui/ops/erasures", "/ui/ops/tokens",
 )  # fmt: skip
 #: Name -> width, height, colour scheme.

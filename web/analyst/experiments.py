@@ -54,7 +54,14 @@ def chart_of(rows: list[dict[str, Any]], metric: str) -> Chart | None:
     shown = [row for row in rows if row["control_value"] and row["relative"] is not None]
     if not shown:
         return None
-    made = [Range(f"{row['arm']}: {row['metric']}", *_percent(row)) for row in shown]
+    several = len({row["arm"] for row in shown}) > 1
+    made = [
+        Range(
+            (f"{row['arm']}: " if several else "") + row["metric"].replace("_", " "),
+            *_percent(row),
+        )
+        for row in shown
+    ]
     primary = next((r for row, r in zip(shown, made, strict=True) if row["metric"] == metric), None)
     finding = "Differences from the control"
     if primary is not None:

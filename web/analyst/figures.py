@@ -113,7 +113,7 @@ def _change(metric: dict[str, Any]) -> tuple[str, str]:
 def _chart(metric: dict[str, Any]) -> Chart | None:
     points = metric["series"]
     known = [point["value"] for point in points if point["value"] is not None]
-    if len(points) < 2 or not known:
+    if len(known) < 2:
         return None
     factor, unit = (100, "%") if metric["unit"] == "share" else (1, "")
     title = (

@@ -83,6 +83,18 @@ def cut(words: str, width: float) -> str:
     return words if len(words) <= most else words[: most - 1].rstrip() + "…"
 
 
+def spaced(count: int, most: int) -> list[int]:
+    """Return at most so many places of a row of marks, evenly apart, the last one among them.
+
+    Examples
+    --------
+    >>> spaced(12, 8), spaced(3, 8)
+    ([1, 3, 5, 7, 9, 11], [0, 1, 2])
+    """
+    step = max(1, math.ceil((count - 1) / max(1, most - 1)))
+    return list(range(count - 1, -1, -step))[::-1]
+
+
 def ticks(top: float, count: int = 4) -> list[float]:
     """Return round numbers from 0 to at least `top`.
 

@@ -9,7 +9,19 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
-from web.charts.chart import CHARACTER, NARROW, WIDE, Chart, dot, short, svg, text, ticks
+from web.charts.chart import (
+    CHARACTER,
+    NARROW,
+    WIDE,
+    Chart,
+    cut,
+    dot,
+    short,
+    spaced,
+    svg,
+    text,
+    ticks,
+)
 
 
 class Line(NamedTuple):
@@ -36,6 +48,7 @@ def lines(
         How times are written at the axis.
     """
     series = series[:4]
+    sign = " %" if unit == "%" else ""
     columns = ("Time", *(line.name + (f" ({unit})" if unit else "") for line in series))
     rows = [
         (point.strftime("%d %b %Y, %H:%M"), *("–" if v is None else round(v, 4) for v in values))
@@ -43,8 +56,8 @@ def lines(
     ]
     return Chart(
         title,
-        _drawn(points, series, title, form, WIDE, 240),
-        _drawn(points, series, title, form, NARROW, 220),
+        _drawn(points, series, title, form, sign, WIDE, 240),
+        _drawn(points, series, title, form, sign, NARROW, 220),
         columns,
         rows,
     )
@@ -55,14 +68,15 @@ def _drawn(
     series: Sequence[Line],
     title: str,
     form: str,
+    sign: str,
     width: int,
     height: int,
 ) -> Markup:
     known = [v for line in series for v in line.values if v is not None]
     marks = ticks(max(known, default=1))
-    left = max(len(short(mark)) for mark in marks) * CHARACTER + 8
+    left = max(len(short(mark) + sign) for mark in marks) * CHARACTER + 8
     named = max((len(line.name) for line in series), default=0) * CHARACTER + 10
-    right = min(named, width * 0.3) if len(series) > 1 else 12
+    right = min(named, width * 0.38) if len(series) > 1 else 12
     low, high = height - 26, 12
     room = width - left - right
     first, last = points[0].timestamp(), points[-1].timestamp()
@@ -78,9 +92,8 @@ def _drawn(
     for mark in marks:
         y = at_y(mark)
         parts.append(f'<path class="grid" d="M{left:.1f} {y:.1f}H{left + room:.1f}"/>')
-        parts.append(text(left - 6, y + 4, short(mark), anchor="end"))
-    shown = max(2, int(room / 90))
-    for i in sorted({round(k * (len(points) - 1) / (shown - 1)) for k in range(shown)}):
+        parts.append(text(left - 6, y + 4, short(mark) + sign, anchor="end"))
+    for i in spaced(len(points), max(2, int(room / 90))):
         anchor = "start" if i == 0 else "end" if i == len(points) - 1 else "middle"
         parts.append(text(at_x(i), height - 6, points[i].strftime(form), anchor=anchor))
     taken: list[float] = []
@@ -106,6 +119,6 @@ def _drawn(
             taken.append(y)
             parts.append(
                 f'<text class="name s{place}" x="{left + room + 6:.1f}" y="{y:.1f}">'
-                f"{escape(line.name)}</text>"
+                f"{escape(cut(line.name, right - 6))}</text>"
             )
     return svg(width, height, title, parts)

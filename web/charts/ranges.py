@@ -53,8 +53,11 @@ def _drawn(rows: Sequence[Range], title: str, width: float, label: float) -> Mar
     height = _STEP * len(rows) + 26
     parts = [
         rect(at(0.0) - 0.5, 4, 1, height - 26, "zero"),
-        text(at(0.0), height - 6, "0", "value"),
+        text(at(0.0), height - 6, "0 %", "value", "middle"),
     ]
+    for end, anchor in ((low, "start"), (high, "end")):
+        if abs(at(end) - at(0.0)) > 80:  # else the two would lie on each other
+            parts.append(text(at(end), height - 6, f"{end:+.0f} %", "", anchor))
     for i, row in enumerate(rows):
         y = _STEP * i + 20
         parts += [

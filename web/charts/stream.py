@@ -7,7 +7,7 @@ from datetime import date
 
 from markupsafe import Markup
 
-from web.charts.chart import NARROW, WIDE, Chart, cut, svg, text
+from web.charts.chart import NARROW, WIDE, Chart, cut, spaced, svg, text
 from web.charts.lines import Line
 
 
@@ -48,8 +48,7 @@ def _drawn(
             anchor = "start" if widest == 0 else "end" if widest == len(points) - 1 else "middle"
             names.append(text(x, y, cut(line.name, width / 2.5), "name", anchor))
         floors = [y for _, y in lows]
-    shown = max(2, min(len(points), int(width / 90)))
-    for i in sorted({round(k * (len(points) - 1) / (shown - 1)) for k in range(shown)}):
+    for i in spaced(len(points), int(width / 90)):
         anchor = "start" if i == 0 else "end" if i == len(points) - 1 else "middle"
         parts.append(text(step * i, height - 6, points[i].strftime(form), anchor=anchor))
     return svg(width, height, title, [*parts, *names])

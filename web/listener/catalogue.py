@@ -6,7 +6,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from web.api import Refused, part
+from web.api import Away, Refused, part
 from web.charts.graph import Neighbour, neighbourhood
 from web.visit import Visit
 
@@ -43,7 +43,7 @@ async def artist(visit: Visit, artist: str) -> Response:
             "errors/missing.html", "Not found", 404, message="The catalogue has no such artist."
         )
     shown = page["name"] if page else name
-    own = await _own(visit, artist=shown)
+    own = await _own(visit, page is not None, artist=shown)
     if page is None and not own:
         return visit.page(
             "errors/missing.html", "Not found", 404,
@@ -61,14 +61,15 @@ async def album(visit: Visit) -> Response:
     if not artist or not name:
         message = "An album's address names the artist and the album."
         return visit.page("errors/missing.html", "Not found", 404, message=message)
-    page, own = await visit.several(
-        _known(visit, "/v1/albums", artist=artist, name=name),
-        _own(visit, artist=artist, album=name),
-    )
-    if page is None and not own:
+    page = await _known(visit, "/v1/albums", artist=artist, name=name)
+    own = await _own(visit, page is not None, artist=artist, album=name)
+    if page is not None:
+        shown = page
+    elif own:
+        shown = {"artist": own[0]["artist"], "name": own[0]["album"]}
+    else:
         message = f"Neither the catalogue nor your history knows {name} by {artist}."
         return visit.page("errors/missing.html", "Not found", 404, message=message)
-    shown = page or {"artist": own[0]["artist"], "name": own[0]["album"]}
     return visit.page(
         "album.html", f"{shown['name']} by {shown['artist']}", album=page, own=own,
         artist=shown["artist"], name=shown["name"],
@@ -77,15 +78,18 @@ async def album(visit: Visit) -> Response:
 
 async def track(visit: Visit, track: str) -> Response:
     """GET /ui/tracks/...: what is known of a track, and what the model finds near it."""
-    page, similar, own = await visit.several(
+    page, similar = await visit.several(
         _known(visit, f"/v1/tracks/{part(track)}"),
         visit.optional(f"/v1/tracks/{part(track)}/similar", limit=_NEAR),
-        _own(visit, track=track),
     )
-    if page is None and not own:
+    own = await _own(visit, page is not None, track=track)
+    if page is not None:
+        card = page["track"]
+    elif own:
+        card = {**own[0], "year": None}
+    else:
         message = "Neither the catalogue nor your history knows this track."
         return visit.page("errors/missing.html", "Not found", 404, message=message)
-    card = page["track"] if page else {**own[0], "year": None}
     near = [
         Neighbour(t["title"], t["artist"], min(1.0, max(0.0, t["score"])),
                   f"{visit.base}/tracks/{part(t['track_id'])}")
@@ -134,9 +138,27 @@ async def _known(visit: Visit, path: str, **query: str) -> dict[str, Any] | None
     return page
 
 
-async def _own(visit: Visit, **of: str) -> list[dict[str, Any]]:
-    found = await visit.optional(visit.of_subject("/plays"), limit=10, **of)
-    return found["plays"] if found else []
+async def _own(visit: Visit, known: bool, **of: str) -> list[dict[str, Any]] | None:
+    """Return the newest plays, ``None`` while they cannot be read.
+
+    Parameters
+    ----------
+    known
+        Whether the catalogue has a page to show without them.
+
+    Raises
+    ------
+    Away
+        Nothing could be shown without them.
+    """
+    asked = visit.get(visit.of_subject("/plays"), limit=10, **of)
+    try:
+        found: list[dict[str, Any]] = (await asked)["plays"]
+    except Away:
+        if not known:
+            raise
+        return None
+    return found
 
 
 def _offset(visit: Visit) -> int:

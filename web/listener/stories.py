@@ -54,14 +54,17 @@ async def months(visit: Visit) -> Response:
     count = int(text) if text in ("6", "12", "24", "60") else 12
     found = await visit.get(visit.of_subject("/stats/months"), tz=visit.who.time_zone, months=count)
     chart = None
-    if found["artists"]:
+    heard = {i for row in found["artists"] for i, count in enumerate(row["plays"]) if count}
+    if len(heard) > 1:
         names = ", ".join(row["artist"] for row in found["artists"][:3])
         chart = stream(
             [date.fromisoformat(day) for day in found["months"]],
             [Line(row["artist"], row["plays"]) for row in found["artists"]],
             f"Most played in {count} months: {names}",
         )
-    return visit.page("months.html", "Tastes over months", chart=chart, count=count)
+    return visit.page(
+        "months.html", "Tastes over months", chart=chart, count=count, any=bool(heard)
+    )
 
 
 async def _period(visit: Visit, period: str) -> tuple[dict[str, Any], str]:

@@ -54,6 +54,9 @@
     }
   }, 1000);
 
+  // A graph that is wider than the page shows the place it is about.
+  one("svg .here")?.scrollIntoView({ block: "nearest", inline: "center" });
+
   // Copying.
   document.addEventListener("click", async (event) => {
     const button = event.target.closest?.("[data-copy]");
@@ -84,6 +87,7 @@
         known.delete(fresh.dataset.key);
         one(".place", li).textContent = place + 1;
         li.classList.remove("new");
+        one(".marks", li).replaceWith(one(".marks", fresh));
         const closed = !one("details[open]", li) && one(".why", li);
         if (closed && !closed.dataset.read) { const why = one(".why", fresh); closed.replaceWith(why); added.push(why); }
       } else {

@@ -11,7 +11,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from contracts.accounts import ADMIN
+from contracts.audit import INSERT, entry
 from infra.cli.options import HomeOption, JsonOption
+from infra.operations.audit.trail import here
 from infra.operations.database import connected, postgres
 from infra.stack.running import running
 
@@ -68,7 +71,10 @@ def review(
         decisions = [(pair, "merge") for pair in accept or []]
         decisions += [(pair, "distinct") for pair in reject or []]
         for pair, decision in decisions:
-            decide(db, *_ids(pair), decision, by or getpass.getuser())
+            with db.transaction():
+                decide(db, *_ids(pair), decision, by or getpass.getuser())
+                row = entry(ADMIN, "catalogue.decide", ADMIN, here(), pair=pair, decision=decision)
+                db.execute(INSERT, row)
         if decisions:
             refresh(db)
         waiting = pending(db, limit)

@@ -66,6 +66,7 @@ VIEWS = {
     "catalogue_artist_ids_v1": catalogue.CatalogueArtistId,
     "catalogue_artist_roots_v1": catalogue.CatalogueArtistRoot,
     "catalogue_artist_tags_v1": catalogue.CatalogueArtistTag,
+    "catalogue_candidates_v1": catalogue.CatalogueCandidate,
     "catalogue_facts_v1": catalogue.CatalogueFact,
     "catalogue_neighbours_v1": catalogue.CatalogueNeighbour,
     "catalogue_similar_artists_v1": catalogue.CatalogueSimilarArtist,

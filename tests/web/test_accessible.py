@@ -1,0 +1,87 @@
+"""axe's rules on every page, filled, in Debian's Chromium; no server but the pages themselves."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections.abc import Iterator
+
+import pytest
+import uvicorn
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser
+
+from tests.web.chromium import CHROMIUM, chromium
+from tests.web.doubles import ROLES, World, full
+from tests.web.test_pages import ALL
+from tests.web.tour import LOOKS
+from web.app import create_app
+
+pytestmark = [
+    pytest.mark.integration,  # a browser: not among the quick tests
+    pytest.mark.browser,
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Debian's chromium"),
+]
+#: A name that is longer than any box, and words of usual length beside it.
+NAME = "The Quite Remarkably Long Winded Orchestra of Llanfairpwllgwyngyll"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[tuple[str, World]]:
+    """The pages on a free port, over a double of the API that answers everything."""
+    world = World()
+    full(world.fake, NAME)
+    # In a thread: the browser's library keeps an event loop in this one.
+    signing = threading.Thread(target=lambda: asyncio.run(world.sign_in(roles=ROLES)))
+    signing.start()
+    signing.join()
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        config = uvicorn.Config(create_app(world.site), log_level="error", ws="none")
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, args=([listening],))
+        thread.start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}", world
+        world.site.end_streams()
+        server.should_exit = True
+        thread.join(30)
+        assert not thread.is_alive()
+
+
+@pytest.mark.parametrize("look", ["wide-light", "phone-dark"])
+def test_every_page_filled(look: str, browser: Browser, served: tuple[str, World]) -> None:
+    address, world = served
+    width, height, scheme = LOOKS[look]
+    context = browser.new_context(
+        viewport={"width": width, "height": height},
+        color_scheme="dark" if scheme == "dark" else "light",
+        reduced_motion="reduce",
+    )
+    context.add_cookies([
+        {"name": name, "value": value, "url": address}
+        for name, value in world.client.cookies.items()
+    ])  # fmt: skip
+    page, axe, found = context.new_page(), Axe(), []
+    page.on("console", lambda m: found.append(f"{look}: {m.text}") if m.type == "error" else None)
+    for path in ALL:
+        page.goto(address + path)
+        for summary in page.locator("main details:not([open]) > summary").all():
+            summary.evaluate("summary => summary.parentElement.open = true")
+        for violation in axe.run(page).response["violations"]:
+            where = violation["nodes"][0]["html"][:200]
+            found.append(f"{look} {path}: {violation['id']} {violation['help']}: {where}")
+        wide = page.evaluate(
+            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        )
+        if wide > 0:
+            found.append(f"{look} {path}: {wide} px too wide")
+    context.close()
+    assert not found, "\n".join(found)
