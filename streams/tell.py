@@ -1,4 +1,4 @@
-"""Writes plays into PostgreSQL as they are told: new ones in, known ones filled, doubles merged."""
+"""Writes reported plays into PostgreSQL: inserts new ones, fills known ones, merges doubles."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ _SEEDS = f"select {SEED_COLUMNS} from incoming join touched using (user_id, even
 def tell(connection: Connection, plays: Iterable[Told]) -> int:
     """Write plays, each event once; return how many events were new.
 
-    To be called in the transaction that moves the fence. The same plays told again, in any order
+    To be called in the transaction that moves the fence. The same plays again, in any order
     and any number of parts, leave the tables as they are.
     """
     with connection.cursor() as cursor:
@@ -85,6 +85,6 @@ def tell(connection: Connection, plays: Iterable[Told]) -> int:
 
 @lru_cache(maxsize=4096)
 def _array(texts: tuple[str, ...]) -> str:
-    """Return a text[] as PostgreSQL writes it: few clients tell of many plays."""
+    """Return a text[] as PostgreSQL writes it; cached, because few clients report many plays."""
     escaped = (text.replace("\\", "\\\\").replace('"', '\\"') for text in texts)
     return "{" + ",".join(f'"{text}"' for text in escaped) + "}"

@@ -1,4 +1,4 @@
-"""How a worker without a consumer loop is told to stop."""
+"""Stopping a worker that has no consumer loop."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ OF_THE_NIGHTLY = {
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the account said."""
+    """The answer of the account to one question."""
 
     name: str
     ok: bool

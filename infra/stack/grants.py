@@ -1,4 +1,4 @@
-"""Database logins and what each may do, granted anew after every migration.
+"""Database logins and what each may do, granted again after every migration.
 
 Everything is taken away first and then granted, in one transaction: a new view or table gets its
 rights, and a right that is no longer listed here is gone.

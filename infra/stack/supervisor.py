@@ -54,7 +54,7 @@ class Supervisor:
         Raises
         ------
         SegueError
-            Something could not be started. Whatever is raised, what was started has been stopped.
+            Something could not be started. After any error, every started part has been stopped.
         """
         self.signals.install()
         try:
@@ -129,7 +129,7 @@ class Supervisor:
                 self.stack.settings, DRAIN, folds, give_up=lambda: self.signals.count > before
             )
         except SegueError as error:
-            self.say(f"cannot tell how far the workers are: {error}")
+            self.say(f"the lag of the workers is not known: {error}")
             return
         for lag in behind:
             self._report(lag)
@@ -137,9 +137,5 @@ class Supervisor:
     def _report(self, lag: Lag) -> None:
         what = "does not report" if lag.messages is None else f"is {lag.messages} behind"
         in_memory = Tansu.name in self.stack.servers
-        then = (
-            "and the log ends with tansu"
-            if in_memory
-            else "it goes on from there at the next start"
-        )
+        then = "and the log ends with tansu" if in_memory else "it resumes there at the next start"
         self.say(f"{lag.worker} {what}, {then}")

@@ -298,7 +298,7 @@ def test_clocks_that_disagree_neither_save_nor_cost_a_play(stack: RunningStack) 
 def test_rows_that_come_back_keep_an_erasure_open(
     stack: RunningStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Somebody restores rows while the files are written anew: the request is not done."""
+    """An operator restores rows while the files are rewritten: the request is not done."""
     user, topics = "Restored-by-a-backup", Topics(stack.settings.namespace)
     token = stack.token_for(user)
     second = int(time.time()) - START

@@ -1,4 +1,4 @@
-"""Relays on real stores: what a listener plays arrives at both services, whatever happens."""
+"""Relays on real stores: what a listener plays arrives at both services, despite failures and kills."""
 
 from __future__ import annotations
 
@@ -201,7 +201,7 @@ def test_plays_arrive_once_through_failures_and_a_kill(
 def test_what_a_service_refuses(
     stack: RunningStack, services: ScrobbleServices, api: Api, relay: Callable[[], None]
 ) -> None:
-    """A bad play costs itself; a bad token stops the relay, which says why."""
+    """A bad play costs itself; a bad token stops the relay, which reports the reason."""
     put = f"/v1/users/{api.user}/relays/listenbrainz"
     api.call("PUT", put, json={"secret": "lb-token", "state": "paused"})
     for i, title in enumerate(("Super", "Poison", "Lila Engel")):

@@ -69,7 +69,7 @@ def plays() -> list[dict[str, Any]]:
 def merge(settings: Settings, rows: list[dict[str, Any]], apart: bool = False) -> None:
     """Say that every second of these plays is counted as the one before it, or no longer is.
 
-    Said when it landed, or three days later: incremental models look back from the newest row.
+    As of its landing, or of three days later: incremental models look back from the newest row.
     """
     with psycopg.connect(settings.postgres_dsn) as history:
         for head, member in zip(rows[::2], rows[1::2], strict=True):
