@@ -1,4 +1,4 @@
-"""Relays on real stores: what a listener plays arrives at both services, despite failures and kills."""
+"""Relays on real stores: plays arrive at both services, despite failures and kills."""
 
 from __future__ import annotations
 
