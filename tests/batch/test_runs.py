@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from batch.nightly import DEFINITIONS, STEPS, _is_redefined, _resume, nightly
 from batch.runs import NightlyRun, Runs, Step
 from contracts.errors import ConfigurationError, IncompatibleState, StoreUnavailable
 from contracts.settings import Settings
+
+DAY = date(2025, 3, 4)
 
 
 def _run(number: int, target: str = "duckdb") -> NightlyRun:
@@ -59,35 +62,31 @@ def test_two_runs_do_not_overlap(tmp_path: Path) -> None:
         pass  # free again
 
 
-def test_a_run_that_was_killed_is_taken_up_unless_more_is_asked_of_it(settings: Settings) -> None:
-    day = date(2025, 3, 4)
-    last = NightlyRun(
+def killed(names: Iterable[str] = STEPS) -> NightlyRun:
+    """Return a run of :data:`DAY` that was killed before its first step ended."""
+    return NightlyRun(
         id="2025-03-04-duckdb-001",
-        date=day.isoformat(),
+        date=DAY.isoformat(),
         target="duckdb",
         started_at="2025-03-04T04:00:00.000+00:00",
         definitions=DEFINITIONS,
-        steps=[Step(name=name) for name in STEPS],
+        steps=[Step(name=name) for name in names],
     )
-    assert _resume(settings, replace(last, definitions=1), day, full_refresh=False) is None
-    assert _resume(settings, last, day, full_refresh=False) is last
-    assert _resume(settings, last, day, full_refresh=True) is None
+
+
+def test_a_killed_run_is_resumed_unless_more_is_asked_of_it(settings: Settings) -> None:
+    last = killed()
+    assert _resume(settings, replace(last, definitions=1), DAY, full_refresh=False) is None
+    assert _resume(settings, last, DAY, full_refresh=False) is last
+    assert _resume(settings, last, DAY, full_refresh=True) is None
     last.full_refresh = True
     for asked in (False, True):
-        assert _resume(settings, last, day, full_refresh=asked) is last
+        assert _resume(settings, last, DAY, full_refresh=asked) is last
 
 
 @pytest.mark.parametrize("names", [list(STEPS)[:-1], list(reversed(STEPS)), [*STEPS, "more"]])
-def test_a_killed_run_of_other_steps_is_begun_anew(settings: Settings, names: list[str]) -> None:
-    day = date(2025, 3, 4)
-    last = NightlyRun(
-        id="2025-03-04-duckdb-001",
-        date=day.isoformat(),
-        target="duckdb",
-        started_at="2025-03-04T04:00:00.000+00:00",
-        steps=[Step(name=name) for name in names],
-    )
-    assert _resume(settings, last, day, full_refresh=False) is None
+def test_a_killed_run_of_other_steps_is_not_resumed(settings: Settings, names: list[str]) -> None:
+    assert _resume(settings, killed(names), DAY, full_refresh=False) is None
 
 
 def test_a_price_that_is_none_is_said_before_anything_is_done(
