@@ -257,11 +257,27 @@ def connection_to(url: str, host: str, port: int, **options: Any) -> Connection:
     return kind(**login)
 
 
+class _Guarded(redis.asyncio.Redis):
+    """The primary that Sentinels name; closing it closes the connections to them too."""
+
+    async def aclose(self, close_connection_pool: bool | None = None) -> None:
+        await super().aclose(close_connection_pool)
+        await let_go(self.connection_pool)
+
+
+async def let_go(pool: Any) -> None:
+    """Close a pool, and the connections to the Sentinels that it asks for the primary."""
+    await pool.disconnect()
+    if isinstance(pool, async_sentinel.SentinelConnectionPool):
+        await pool.sentinel_manager.aclose()
+
+
 def _guarded(target: Target, options: dict[str, Any]) -> redis.asyncio.Redis:
     guards = async_sentinel.Sentinel(  # type: ignore[no-untyped-call]
         target.nodes, sentinel_kwargs={**target.guards, **_times(options)}
     )
-    return cast(redis.asyncio.Redis, guards.master_for(target.name, **target.login, **options))
+    made: _Guarded = guards.master_for(target.name, redis_class=_Guarded, **target.login, **options)
+    return made
 
 
 def _cluster(target: Target) -> dict[str, Any]:

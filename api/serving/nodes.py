@@ -17,7 +17,7 @@ from tenacity import AsyncRetrying, retry_if_exception_type, wait_fixed
 
 from contracts.breaker import Breaker
 from contracts.features import Keys
-from contracts.redis_client import CLUSTER, UNAVAILABLE, connection_to, connections, parse
+from contracts.redis_client import CLUSTER, UNAVAILABLE, connection_to, connections, let_go, parse
 
 log = logging.getLogger(__name__)
 
@@ -144,8 +144,9 @@ class Nodes(Protocol):
 class OneNode:
     """One server, or the primary that Sentinels name: its connections find it when it moves."""
 
-    def __init__(self, node: Node) -> None:
-        self._node = node
+    def __init__(self, pool: Any) -> None:
+        self._pool = pool  # a connection that Sentinels lead holds its pool weakly
+        self._node = Node(pool.make_connection)
 
     def of(self, _: int) -> Node:
         """Return the node."""
@@ -161,6 +162,7 @@ class OneNode:
     async def close(self) -> None:
         """Let go of its connections."""
         await self._node.close()
+        await let_go(self._pool)
 
 
 class ClusterNodes:
@@ -234,7 +236,6 @@ def nodes_of(url: str, client: Redis, keys: Keys) -> Nodes:
     # Without a timeout of its own: each of its timeouts costs a task, one around all does not.
     options: dict[str, Any] = {"socket_timeout": None, "retry": Retry(NoBackoff(), 0)}
     if parse(url).kind != CLUSTER:
-        pool = connections(url, **options)
-        return OneNode(Node(pool.make_connection))
+        return OneNode(connections(url, **options))
     assert isinstance(client, RedisCluster)
     return ClusterNodes(client, lambda host, port: connection_to(url, host, port, **options), keys)
