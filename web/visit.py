@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
@@ -28,6 +27,22 @@ class Forbidden(Exception):
     def __init__(self, role: str) -> None:
         super().__init__(role)
         self.role = role
+
+
+class Wrong(dict[str, str]):
+    """Messages by field of a form; a field nothing is wrong with has an empty one.
+
+    A look must not add the field: a template also asks whether anything is wrong.
+
+    Examples
+    --------
+    >>> wrong = Wrong()
+    >>> wrong["tag"], bool(wrong)
+    ('', False)
+    """
+
+    def __missing__(self, field: str) -> str:
+        return ""
 
 
 @dataclass(slots=True)
@@ -111,8 +126,7 @@ class Visit:
 
     def page(self, template: str, title: str, status: int = 200, /, **values: Any) -> HTMLResponse:
         """Return a page (or, for htmx, the part of it that a template's fragment renders)."""
-        # A field nothing is wrong with has an empty message.
-        values["wrong"] = defaultdict(str, values.get("wrong") or {})
+        values["wrong"] = Wrong(values.get("wrong") or {})
         rendered = self.site.templates.render(template, **(self._frame(title) | values))
         return HTMLResponse(rendered, status)
 

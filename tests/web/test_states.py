@@ -302,3 +302,12 @@ def _seconds(text: str) -> float:
     from web.words import moment
 
     return moment(text).timestamp()
+
+
+async def test_stations_without_a_choice_give_ideas() -> None:
+    world = World()
+    await world.sign_in()
+    full(world.fake)
+    page = read_whole((await world.client.get("/ui/stations")).text)
+    assert "/ui/stations?mood=calm" in page.links
+    assert "/ui/stations?era=1990s" in page.links
