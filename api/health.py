@@ -9,7 +9,6 @@ import msgspec
 from fastapi import APIRouter, Response
 
 from api.operation.exported import collect
-from api.operation.lag import ENDS
 from api.web import With, answers, json_reply
 
 #: What this process itself needs to take traffic; the rest only makes answers poorer or later.
@@ -91,5 +90,5 @@ async def readyz(services: With, scope: Literal["all", "api"] = "all") -> Respon
 )
 async def metrics(services: With) -> Response:
     """Return the Prometheus exposition (names: docs/runbook.md)."""
-    found = await collect(services, ENDS)
+    found = await collect(services)
     return Response(services.metrics.render(found), media_type=services.metrics.content_type)

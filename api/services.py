@@ -18,6 +18,7 @@ from api.listeners.hub import EventHub
 from api.looks import BrokerLook, DatabaseLook, FlinkLook, WorkersLook
 from api.metrics import Metrics
 from api.offers import Offers
+from api.operation.ends import Ends
 from api.passwords import PasswordChecks
 from api.plays.records import PlayRecords
 from api.pools import account_pool, reading_pool
@@ -34,8 +35,10 @@ from api.waking import Waker
 from api.watcher import Watcher
 from contracts import redis_client
 from contracts.features import Keys
+from contracts.kafka import end_offsets
 from contracts.settings import Settings
 from contracts.topics import Topics
+from contracts.workers import WORKERS
 
 log = logging.getLogger(__name__)
 
@@ -87,6 +90,11 @@ class Services:
         self.passwords = PasswordChecks()
         self.audit = AuditTrail(self.account_pool)
         self.workers = WorkersLook(self.redis, self.keys.workers, self.features.share.trouble)
+        followed = {kind for spec in WORKERS if not spec.optional for kind in spec.reads}
+        self.ends = Ends(
+            sorted(self.topics.of(kind) for kind in followed),
+            lambda topic: end_offsets(settings, topic),
+        )
         self._broker = BrokerLook(self.log, self.impressions, settings)
         self._flink = FlinkLook(settings.flink)
         self.watcher = Watcher(
@@ -131,5 +139,6 @@ class Services:
             self.account_pool.close(timeout=2.0),
             self.features.close(),
             self.redis.aclose(),
+            self.ends.close(),
             self._flink.close(),
         )

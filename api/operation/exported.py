@@ -16,7 +16,7 @@ import psycopg
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from psycopg_pool import PoolTimeout
 
-from api.operation.lag import Ends, lags
+from api.operation.lag import lags
 from api.operation.runs import latest_runs
 from api.services import Services
 from contracts.workers import CORE_FOLDS
@@ -116,10 +116,10 @@ def quality_metrics(figures: dict[str, float]) -> list[Metric]:
     return [family for family in (*ratios.values(), judged, counts) if family.samples] + found
 
 
-async def collect(services: Services, ends: Ends) -> list[Metric]:
+async def collect(services: Services) -> list[Metric]:
     """Return everything; a part that takes more than two seconds is left out."""
     asked = await asyncio.gather(
-        _in_time(_workers(services, ends)),
+        _in_time(_workers(services)),
         _in_time(_nights(services)),
         _in_time(_erasures(services)),
     )
@@ -133,7 +133,7 @@ async def _in_time(part: Awaitable[list[Metric]]) -> list[Metric]:
     return []
 
 
-async def _workers(services: Services, ends: Ends) -> list[Metric]:
+async def _workers(services: Services) -> list[Metric]:
     lag = GaugeMetricFamily(
         "segue_worker_lag_messages",
         "Messages a worker has still to apply.",
@@ -144,12 +144,9 @@ async def _workers(services: Services, ends: Ends) -> list[Metric]:
         "When a worker reported last.",
         labels=["worker"],
     )
-    # The look-up goes on behind the shield: the next scrape finds its answer.
     for name, beat in services.workers.beats.items():
         heard.add_metric([name], beat.at / 1000)
-    found = {}
-    with contextlib.suppress(TimeoutError):
-        found = await asyncio.wait_for(asyncio.shield(ends.of(services)), _PATIENCE / 2)
+    found = await services.ends.known()
     for name in CORE_FOLDS:
         for row in lags(services, name, found):
             if row.lag is not None:

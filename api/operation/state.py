@@ -11,7 +11,7 @@ import msgspec
 from fastapi import APIRouter, Response
 
 from api.metrics import quantile
-from api.operation.lag import ENDS, PartitionLag, lags
+from api.operation.lag import PartitionLag, lags
 from api.services import Services
 from api.serving.recommend import ROUTE
 from api.web import Caller, With, answers, json_reply
@@ -63,7 +63,7 @@ class Operations(msgspec.Struct):
 async def operations(services: With, caller: Caller) -> Response:
     """Return dependencies, workers with their lag, latency of lists, disk (administrators)."""
     caller.check_role(ADMIN_ROLE)
-    ends = await ENDS.of(services)
+    ends = await services.ends.known()
     states = services.workers.states()
     free, total = await asyncio.to_thread(_disk, services)
     count, counts = services.metrics.latency(ROUTE)

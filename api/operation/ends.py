@@ -1,0 +1,81 @@
+"""Where the topics end, for whoever compares workers with the log; no request waits long for it.
+
+A broker that is busy, or an embedded one with a long log, takes seconds to say where a topic ends.
+So the topics are asked side by side, an answer is used again for a while, and a request that
+waited long enough goes on without: the end is unknown then, and the next request may have it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from contracts.errors import BrokerUnavailable
+
+#: A topic is asked again when its answer is older than this (seconds).
+GOOD_FOR = 2.0
+#: An older answer is not used: it would make a worker look nearer to the end than it is (seconds).
+OLDEST = 10.0
+#: Longest time a request waits (seconds).
+PATIENCE = 1.0
+
+
+class Ends:
+    """The ends of some topics, looked up when somebody asks.
+
+    Parameters
+    ----------
+    topics
+        Which.
+    look_up
+        Returns the end of each partition of a topic; runs in a thread, raises BrokerUnavailable.
+    patience
+        Longest time :meth:`known` takes, seconds.
+    """
+
+    def __init__(
+        self,
+        topics: Sequence[str],
+        look_up: Callable[[str], list[int]],
+        *,
+        patience: float = PATIENCE,
+    ) -> None:
+        self._topics = topics
+        self._look_up = look_up
+        self._patience = patience
+        self._found: dict[str, tuple[float, list[int]]] = {}
+        self._asking: dict[str, asyncio.Task[None]] = {}
+        # Threads of its own: a slow broker must not take those that others of the process need.
+        self._threads = ThreadPoolExecutor(max(1, len(topics)), "ends")
+
+    async def known(self) -> dict[str, list[int]]:
+        """Return ``topic -> end of each partition``, without topics that have no recent answer."""
+        for topic in self._topics:
+            if topic not in self._asking and not self._is_younger(topic, GOOD_FOR):
+                self._asking[topic] = asyncio.create_task(self._ask(topic))
+        if self._asking:
+            await asyncio.wait(self._asking.values(), timeout=self._patience)
+        return {t: self._found[t][1] for t in self._topics if self._is_younger(t, OLDEST)}
+
+    async def close(self) -> None:
+        """Stop waiting for answers; a thread that still asks ends by itself."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        asking = list(self._asking.values())
+        for task in asking:
+            task.cancel()
+        await asyncio.gather(*asking, return_exceptions=True)
+
+    def _is_younger(self, topic: str, seconds: float) -> bool:
+        return topic in self._found and time.monotonic() - self._found[topic][0] <= seconds
+
+    async def _ask(self, topic: str) -> None:
+        asked, loop = time.monotonic(), asyncio.get_running_loop()
+        try:
+            found = await loop.run_in_executor(self._threads, self._look_up, topic)
+            self._found[topic] = asked, found
+        except BrokerUnavailable:
+            self._found.pop(topic, None)
+        finally:
+            del self._asking[topic]
