@@ -7,8 +7,9 @@ identifies no artist or song.
 from __future__ import annotations
 
 import unicodedata
+from functools import lru_cache
 
-from contracts.ids import normalise
+from contracts.ids import normalise, track_key
 
 _BARE = ("unknown", "none", "null", "undefined", "n/a", "no artist", "no title")
 _OF_ARTIST = ("unknown artist", "artist unknown", "unknown interpreter", "unbekannter interpret")
@@ -34,6 +35,18 @@ def is_placeholder(artist: str, title: str) -> bool:
     (True, False)
     """
     return normalise(artist) in ARTISTS or normalise(title) in TITLES
+
+
+@lru_cache(maxsize=262_144)
+def named_key(artist: str, title: str) -> int:
+    """Return the track's key (:func:`contracts.ids.track_key`), 0 for a placeholder.
+
+    Examples
+    --------
+    >>> named_key("Air", "[untitled]") == track_key("Air", "[untitled]"), named_key("", "<unknown>")
+    (True, 0)
+    """
+    return 0 if is_placeholder(artist, title) else track_key(artist, title)
 
 
 def is_visible(name: str) -> bool:

@@ -16,7 +16,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from contracts.erased import Erased, Place
 from contracts.errors import InvalidEvent
-from contracts.events import Feedback, Submission, decode_feedback, decode_submission
+from contracts.events import Feedback, Play, Submission, decode_feedback, decode_submission
 from contracts.ids import partition_of
 from contracts.impressions import Impression
 from contracts.impressions import decode as decode_impression
@@ -36,7 +36,8 @@ from contracts.topics import Kind
 T = TypeVar("T")
 
 FEEDBACK_KINDS = frozenset({"love", "hate", "hide", "undo"})
-_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_is_uuid = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}").fullmatch
+_END_MS = 1000 * (LAST_SECOND + 1)
 _LAST_MILLISECOND = 253_402_300_799_999  # year 9999, the last a date library knows
 _INT64 = 2**63 - 1
 _LONGEST_NAME = 256
@@ -151,15 +152,7 @@ class Decoder:
             submission = decode_submission(value)
             _check_user(submission.user_id, partition, self.partitions)
             for play in submission.plays:
-                if not 0 <= play.played_at // 1000 <= LAST_SECOND:
-                    _refuse(f"played_at {play.played_at} is not a time between 1970 and 2106")
-                if not 0 <= play.received_at <= _LAST_MILLISECOND:
-                    _refuse(f"received_at {play.received_at} is not a time in milliseconds")
-                if _UUID.fullmatch(play.event_id) is None:
-                    _refuse(f"event_id {play.event_id[:60]!r} is not a UUID")
-                for length in (play.ms_played, play.duration_ms):
-                    if length is not None and not -_INT64 <= length <= _INT64:
-                        _refuse("ms_played and duration_ms must fit 64 bits")
+                _check_play(play)
             return self.erased.keep(submission, Place(Kind.PLAYS, partition, offset))
 
         return _decode(records, partition, start, read)
@@ -191,7 +184,7 @@ class Decoder:
         def read(value: bytes | None, offset: int) -> Impression | None:
             impression = decode_impression(value)
             _check_user(impression.user_id, partition, self.partitions)
-            if _UUID.fullmatch(impression.impression_id) is None:
+            if _is_uuid(impression.impression_id) is None:
                 _refuse(f"impression_id {impression.impression_id[:60]!r} is not a UUID")
             if not 0 <= impression.at <= _LAST_MILLISECOND:
                 _refuse(f"at {impression.at} is not a time in milliseconds")
@@ -242,6 +235,21 @@ ROWS: dict[Kind, Callable[[Any], int]] = {
     Kind.UNIQUES: lambda _: 1,
     Kind.SUSPECTS: lambda _: 1,
 }
+
+
+def _check_play(play: Play) -> None:
+    """Refuse what some store could not hold. Every consumer pays for it with every play."""
+    if not 0 <= play.played_at < _END_MS:
+        _refuse(f"played_at {play.played_at} is not a time between 1970 and 2106")
+    if not 0 <= play.received_at <= _LAST_MILLISECOND:
+        _refuse(f"received_at {play.received_at} is not a time in milliseconds")
+    if _is_uuid(play.event_id) is None:
+        _refuse(f"event_id {play.event_id[:60]!r} is not a UUID")
+    heard, length = play.ms_played, play.duration_ms
+    if (heard is not None and not -_INT64 <= heard <= _INT64) or (
+        length is not None and not -_INT64 <= length <= _INT64
+    ):
+        _refuse("ms_played and duration_ms must fit 64 bits")
 
 
 def _check_user(user_id: str, partition: int, partitions: int) -> None:

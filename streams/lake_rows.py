@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Any, TypeVar
 
 import msgspec
@@ -22,6 +23,7 @@ Rows = Callable[[T], Iterator[tuple[int, dict[str, Any]]]]
 #: Batches to values by column, what is the same in all rows left out.
 Columns = Callable[[list[Batch[T]]], dict[str, Any]]
 
+_ENCODER = msgspec.json.Encoder()
 _LANDED = ("log_id", "landed_at", "landed_date")
 _NO_TRACK = np.zeros((1, 2), np.float32)
 #: Columns that all tracks of an impression share, and its fields.
@@ -34,16 +36,23 @@ _OF_IMPRESSION = {
     "mode": "mode",
     "degraded": "degraded",
 }
-_OF_PLAY = [name for name in Play.__struct_fields__ if name != "extra"]
+_OF_PLAY = {name: attrgetter(name) for name in Play.__struct_fields__ if name != "extra"}
 
 
-def plays(submission: Submission) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield a row for each play."""
-    for position, play in enumerate(submission.plays):
-        row = {name: getattr(play, name) for name in _OF_PLAY}
-        row["user_id"] = submission.user_id
-        row["extra"] = None if play.extra is None else msgspec.json.encode(play.extra).decode()
-        yield position, row
+def plays(batches: list[Batch[Submission]]) -> dict[str, Any]:
+    """Return the columns: a row for each play. A column at a time, as for impressions."""
+    placed = [(b.partition, offset, m) for b in batches for offset, m in b.messages]
+    told = [play for _, _, m in placed for play in m.plays]
+    sizes = np.array([len(m.plays) for _, _, m in placed], np.int64)
+    of = np.repeat(np.arange(len(placed)), sizes)
+    first = np.cumsum(sizes) - sizes
+    return {name: list(map(value, told)) for name, value in _OF_PLAY.items()} | {
+        "user_id": pa.array([m.user_id for _, _, m in placed], pa.string()).take(of),
+        "extra": [None if p.extra is None else _ENCODER.encode(p.extra).decode() for p in told],
+        "kafka_partition": np.array([p for p, _, _ in placed], np.int32)[of],
+        "kafka_offset": np.array([offset for _, offset, _ in placed], np.int64)[of],
+        "position": (np.arange(len(of)) - first[of]).astype(np.int32),
+    }
 
 
 def feedback(given: Feedback) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -144,7 +153,7 @@ def _row_by_row(rows: Rows[T], names: list[str]) -> Columns[T]:
 
 #: The schema of each table and what makes its columns.
 MAKERS: dict[str, tuple[pa.Schema, Columns[Any]]] = {
-    "plays": (PLAYS, _row_by_row(plays, PLAYS.names)),
+    "plays": (PLAYS, plays),
     "feedback": (FEEDBACK, _row_by_row(feedback, FEEDBACK.names)),
     "impressions": (IMPRESSIONS, impressions),
     "sessions": (SESSIONS, _row_by_row(result, SESSIONS.names)),

@@ -22,9 +22,9 @@ from faust.types import TP
 
 from contracts.errors import BrokerUnavailable
 from contracts.events import Play, Submission
-from contracts.ids import artist_key, id_key, track_key, user_key
+from contracts.ids import artist_key, id_key, user_key
 from contracts.kafka import end_offsets
-from contracts.placeholders import is_placeholder
+from contracts.placeholders import named_key
 from contracts.plays import heard
 from contracts.settings import Settings
 from contracts.workers import LEARNER
@@ -62,16 +62,18 @@ def columns(batch: Batch[Submission]) -> Columns:
 
     Plays whose names stand for no name ("Unknown Artist") are left out: they say nothing of a song.
     """
-    told = [
-        (user_key(submission.user_id), play)
-        for _, submission in batch.messages
-        for play in submission.plays
-        if not is_placeholder(play.artist, play.title)
-    ]
-    plays = [play for _, play in told]
+    plays: list[Play] = []
+    users: list[int] = []
+    keys: list[int] = []
+    for _, submission in batch.messages:
+        for play in submission.plays:
+            if key := named_key(play.artist, play.title):
+                plays.append(play)
+                keys.append(key)
+        users += [user_key(submission.user_id)] * (len(plays) - len(users))
     return Columns(
-        users=np.array([user for user, _ in told], np.uint64),
-        tracks=np.array([track_key(p.artist, p.title) for p in plays], np.uint64),
+        users=np.array(users, np.uint64),
+        tracks=np.array(keys, np.uint64),
         seconds=np.array([p.played_at // 1000 for p in plays], np.int64),
         ratios=np.array([heard(p.ms_played, p.duration_ms, p.skipped) for p in plays], np.uint8),
         plays=plays,
