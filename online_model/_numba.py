@@ -63,7 +63,8 @@ _drop_stale_code(Path(__file__).parent)
 
 def _decorator(**options: Any) -> Callable[[Function], Function]:
     njit: Callable[..., Any] = numba.njit
-    decorate = njit(cache=True, nogil=True, fastmath=_FAST, **options)
+    # As in numpy, a division by zero is infinite: a check for it would keep loops out of vectors.
+    decorate = njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy", **options)
     return cast(Callable[[Function], Function], decorate)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from online_model import snapshots
 from online_model.config import ModelConfig
 from online_model.errors import ReadOnlyModel
-from online_model.offsets import read_offsets, write_offset
+from online_model.offsets import read_offsets, total_offset, write_offset
 from online_model.scratch import Scratch, new_scratch
 from online_model.state import CLOCK, GENERATION, PLAYS, TRACKS, State, as_readonly
 
@@ -75,6 +75,11 @@ class ModelArrays:
     def offsets(self) -> dict[tuple[str, int], int]:
         """``{(log_id, partition): offset}`` up to which the model has learned."""
         return read_offsets(self._state)
+
+    @property
+    def total_offset(self) -> int:
+        """The sum of :attr:`offsets`, in a fraction of their time."""
+        return total_offset(self._state)
 
     def set_offset(self, log_id: str, partition: int, offset: int) -> None:
         """Record how far a partition of a log has been learned."""

@@ -36,26 +36,31 @@ from online_model.features import (
     E_TASTE,
     E_VOTES,
     E_WINDOW,
-    EVIDENCE,
     IN_SESSION,
     MOST_UNHEARD,
+    POURED,
     STRANGER,
 )
 from online_model.logarithm import log2
 from online_model.moods import feel, propose_by_artist
 from online_model.scratch import (
     END,
+    OWN_END,
     SESSION_PLAYS,
     SITUATION,
     WINDOW_PLAYS,
     Board,
     Scratch,
+    begin,
+    find_slot,
     stamped,
     touch,
 )
 from online_model.selection import nth_largest
 from online_model.state import (
+    BATCH_VIEW,
     CLOCK,
+    CONTENT_VIEW,
     GAP,
     HALF_LIFE,
     N_NEXT,
@@ -77,7 +82,11 @@ _SESSION_TRACKS = 12
 _FAR = 511
 _WITHIN_SECONDS = np.exp(-np.arange(_FAR + 1) / 7.0).astype(np.float32)
 _WITHIN_A_MINUTE = np.exp(-np.arange(_FAR + 1) / 60.0).astype(np.float32)
-_STAYS = np.float32(3e38)
+#: Scale and weight of the evidence of a promise, in the order of :func:`_promises`.
+_TRUST = np.array(
+    [(1000.0, 1.5), (1000.0, 1.0), (1000.0, 0.3), (100.0, 1.0), (100.0, 0.6), (100.0, 1.0)],
+    np.float32,
+)
 
 
 @inner
@@ -135,17 +144,18 @@ def _pour_next(
             return
         if track < limit:
             slot = touch(board, track)
-            if slot >= 0:
-                board.evidence[slot, into] += state.next_direct[row, k] * d
-                board.evidence[slot, E_WINDOW] += state.next_window[row, k] * w
-                offset = int(state.next_offset[row, k])
-                if offset > 0:
-                    apart = min(abs(int(elapsed) - offset), _FAR)
-                    if last:
-                        board.evidence[slot, E_MATCH] += _WITHIN_SECONDS[apart]
-                        board.evidence[slot, E_NEAR] += _WITHIN_A_MINUTE[apart]
-                    else:
-                        board.evidence[slot, E_EARLIER] += _WITHIN_SECONDS[apart]
+            if slot < 0:
+                continue
+            board.evidence[slot, into] += state.next_direct[row, k] * d
+            board.evidence[slot, E_WINDOW] += state.next_window[row, k] * w
+            offset = int(state.next_offset[row, k])
+            if offset > 0:
+                apart = min(abs(int(elapsed) - offset), _FAR)
+                if last:
+                    board.evidence[slot, E_MATCH] += _WITHIN_SECONDS[apart]
+                    board.evidence[slot, E_NEAR] += _WITHIN_A_MINUTE[apart]
+                else:
+                    board.evidence[slot, E_EARLIER] += _WITHIN_SECONDS[apart]
 
 
 @inner
@@ -181,9 +191,7 @@ def session_length(seconds: Array, plays: int, now: int, gap: float) -> int:
 
 @inner
 def _own_history(scratch: Scratch, plays: int, session: int, now: int, gap: float) -> None:
-    last = scratch.tracks[plays - 1]
-    before = scratch.tracks[plays - 2] if plays > 1 else -1
-    evidence = scratch.board.evidence
+    evidence, tally = scratch.board.evidence, scratch.board.tally
     for k in range(plays - 1, -1, -1):
         track = scratch.tracks[k]
         if track < 0:
@@ -200,22 +208,37 @@ def _own_history(scratch: Scratch, plays: int, session: int, now: int, gap: floa
             evidence[slot, E_IN_SESSION] += 1.0
         if scratch.ratios[k] < SKIP_BELOW:
             evidence[slot, E_SKIPPED] += 1.0
-        if (
-            k > 0
-            and scratch.tracks[k - 1] == last
-            and scratch.seconds[k] - scratch.seconds[k - 1] < gap
-        ):
+    tally[OWN_END] = tally[END]
+    last = scratch.tracks[plays - 1]
+    if last >= 0:
+        for k in range(plays - 2, -1, -1):
+            if scratch.tracks[k] == last:
+                _own_habit(scratch, plays, k, gap)
+
+
+@inner
+def _own_habit(scratch: Scratch, plays: int, at: int, gap: float) -> None:
+    """Note what the listener went on with after an earlier play of the last track, at ``at``."""
+    tracks, seconds, evidence = scratch.tracks, scratch.seconds, scratch.board.evidence
+    last = tracks[at]
+    end = at + 1
+    while (
+        end < min(plays, at + 6)
+        and seconds[end] - seconds[end - 1] < gap
+        and (end == at + 1 or tracks[end - 1] != last)
+    ):
+        end += 1
+    for k in range(end - 1, at, -1):
+        if tracks[k] < 0:
+            continue
+        slot = find_slot(scratch.board, tracks[k])
+        if slot < 0:
+            continue
+        evidence[slot, E_OWN_WINDOW] += 1.0 / (k - at)
+        if k == at + 1:
             evidence[slot, E_OWN_NEXT] += 1.0
-            if k > 1 and scratch.tracks[k - 2] == before:
+            if k > 1 and tracks[k - 2] == tracks[plays - 2]:
                 evidence[slot, E_OWN_NEXT2] += 1.0
-        later = scratch.seconds[k]
-        for q in range(1, min(5, k) + 1):
-            if later - scratch.seconds[k - q] >= gap:
-                break
-            later = scratch.seconds[k - q]
-            if scratch.tracks[k - q] == last:
-                evidence[slot, E_OWN_WINDOW] += 1.0 / q
-                break
 
 
 @inner
@@ -244,8 +267,7 @@ def gather(state: State, scratch: Scratch, plays: int, now: int) -> None:
 def propose(state: State, scratch: Scratch, plays: int, now: int) -> None:
     """Ask every source for candidates; parameters as in :func:`gather`."""
     board = scratch.board
-    board.turn[0] += 1
-    board.tally[END] = 1
+    begin(board)
     limit = min(state.counters[TRACKS], state.track_key.shape[0])
     gap = state.settings[GAP]
     unit = weight_at(state.counters, state.settings, max(now, state.counters[CLOCK]))
@@ -285,21 +307,34 @@ def _next_start(state: State, scratch: Scratch, plays: int, now: int) -> int:
 
 
 @inner
-def _promise(e: Array) -> np.float32:
-    """Return how promising evidence looks: a fixed sum, like the ranker's first trust in it.
+def _add_logarithm(
+    values: Array, scale: float, by: float, start: int, end: int, out: Array
+) -> None:
+    """Add ``by * log2(1 + scale * value)``."""
+    s, b = np.float32(scale), np.float32(by)
+    for c in range(start, end):
+        out[c] += b * log2(np.float32(1.0) + s * values[c])
 
-    It only has to spare the ranker tracks that cannot come near the top.
+
+@inner
+def _promises(scratch: Scratch, start: int, end: int) -> None:
+    """Fill ``scratch.first`` with how promising the evidence of each slot looks.
+
+    A fixed sum, like the ranker's first trust in it: it only has to spare the ranker tracks that
+    cannot come near the top.
     """
-    one = np.float32(1.0)
-    return np.float32(
-        np.float32(1.5) * log2(one + np.float32(1000.0) * e[E_NEXT])
-        + log2(one + np.float32(1000.0) * e[E_WINDOW])
-        + np.float32(0.3) * log2(one + np.float32(1000.0) * e[E_NEXT2])
-        + log2(one + np.float32(100.0) * e[E_SESSION])
-        + np.float32(0.6) * log2(one + np.float32(100.0) * e[E_TASTE])
-        + log2(one + np.float32(100.0) * (e[E_BATCH] + e[E_CONTENT]))
-        + np.float32(6.0) * e[E_ARTIST]
-    )
+    evidence, raw, promise = scratch.board.evidence, scratch.raw, scratch.first
+    for c in range(start, end):
+        e = evidence[c]
+        raw[0, c] = e[E_NEXT]
+        raw[1, c] = e[E_WINDOW]
+        raw[2, c] = e[E_NEXT2]
+        raw[3, c] = e[E_SESSION]
+        raw[4, c] = e[E_TASTE]
+        raw[5, c] = e[E_BATCH] + e[E_CONTENT]
+        promise[c] = np.float32(6.0) * e[E_ARTIST]
+    for q in range(_TRUST.shape[0]):
+        _add_logarithm(raw[q], _TRUST[q, 0], _TRUST[q, 1], start, end, promise)
 
 
 @inner
@@ -309,41 +344,31 @@ def keep_promising(scratch: Scratch) -> None:
     Slots keep their order; of candidates that promise equally much the first ones stay.
     """
     board = scratch.board
-    end = board.tally[END]
-    if end <= MOST_UNHEARD + 1:
-        return
-    promise, order = scratch.first, scratch.order
-    n = 0
-    for c in range(1, end):
-        e = board.evidence[c]
-        if e[E_COUNT] > 0:
-            promise[c] = _STAYS
-            continue
-        promise[c] = _promise(e)
-        order[n] = promise[c]
-        n += 1
+    own, end = board.tally[OWN_END], board.tally[END]
+    n = end - own
     if n <= MOST_UNHEARD:
         return
-    cut = nth_largest(order, n, MOST_UNHEARD)
-    above = 0
+    _promises(scratch, own, end)
+    promise, order = scratch.first, scratch.order
     for k in range(n):
-        above += order[k] > cut
+        order[k] = promise[own + k]
+    cut, above = nth_largest(order, n, MOST_UNHEARD, scratch.counts)
     ties = MOST_UNHEARD - above
-    kept = 1
-    for c in range(1, end):
-        track = board.candidates[c]
-        if promise[c] == cut:
-            ties -= 1
-        if promise[c] < cut or (promise[c] == cut and ties < 0):
-            board.slot_of[track] = 0
-            continue
-        if kept != c:
-            board.candidates[kept] = track
-            board.slot_of[track] = stamped(board.turn[0], kept)
-            for k in range(EVIDENCE):
-                board.evidence[kept, k] = board.evidence[c, k]
-        kept += 1
-    board.tally[END] = kept
+    kept, chosen = 0, scratch.chosen
+    for c in range(own, end):
+        equal = promise[c] == cut
+        chosen[kept] = c
+        kept += (promise[c] > cut) | (equal & (ties > 0))
+        ties -= equal
+    board.turn[0] += 1  # nobody is a candidate any more ...
+    for c in range(1, own + kept):  # ... but these
+        if c >= own:
+            held = chosen[c - own]
+            board.candidates[c] = board.candidates[held]
+            for k in range(POURED):
+                board.evidence[c, k] = board.evidence[held, k]
+        board.slot_of[board.candidates[c]] = stamped(board.turn[0], c)
+    board.tally[END] = own + kept
 
 
 @inner
@@ -369,10 +394,12 @@ def _similar(
         to_session = nearness / np.sqrt(state.facts[row, N_SESSION] + 3.0 * unit)
         to_taste = weight / np.sqrt(state.facts[row, N_TASTE] + 5.0 * unit)
         _pour_pairs(state, board, row, to_session, to_taste, limit)
-        _pour(board, state.batch_ids, state.batch_weights, row, weight, np.int64(E_BATCH), limit)
-        _pour(
-            board, state.content_ids, state.content_weights, row, weight, np.int64(E_CONTENT), limit
-        )
+        if state.counters[BATCH_VIEW] != 0:
+            into = np.int64(E_BATCH)
+            _pour(board, state.batch_ids, state.batch_weights, row, weight, into, limit)
+        if state.counters[CONTENT_VIEW] != 0:
+            into = np.int64(E_CONTENT)
+            _pour(board, state.content_ids, state.content_weights, row, weight, into, limit)
         weight *= 0.9
         distinct += 1
         if distinct >= state.settings[TASTE_TRACKS]:

@@ -22,7 +22,7 @@ from online_model.scoring import (
     score_first,
     score_second,
 )
-from online_model.scratch import END, SHORTLISTED, Scratch
+from online_model.scratch import END, OWN_END, SHORTLISTED, Scratch
 from online_model.state import Array, State
 from online_model.tracing import MOST_PLAYS, trace_plays
 
@@ -144,7 +144,7 @@ def contribute(
     listed = np.zeros(n, np.bool_)
     for i in range(n):
         listed[i] = _is_shortlisted(scratch, slots[i])
-    board.tally[END] = sources + 2
+    board.tally[END] = board.tally[OWN_END] = sources + 2
     for i in range(n):
         for v in range(sources + 1):
             board.candidates[v + 1] = tracks[i]

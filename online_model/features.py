@@ -30,29 +30,32 @@ HIDDEN = 32
 SHORTLIST = 64
 """Candidates the second stage looks at."""
 
-# Raw evidence, one float32 each.
+# Raw evidence, one float32 each. First what sources pour in, by any track; the four columns of the
+# pair table, which is by far the most poured, lie side by side.
 E_NEXT = 0  # share of plays that went here after the last track
 E_NEXT2 = 1  # the same after the last but one
 E_WINDOW = 2  # within five plays after the last four tracks
-E_SESSION = 3  # shared sessions with this session's tracks, before the candidate's norm
-E_TASTE = 4  # shared listeners with this listener's tracks, before the candidate's norm
-E_VOTES = 5  # how many of this session's tracks have it as a neighbour
-E_ACTIVATION = 7  # sum of (seconds since own play) ** -.5
-E_COUNT = 8  # own plays
-E_RECENCY = 9  # 1 / plays since the newest own play
-E_IN_SESSION = 10  # own plays in this session
-E_OWN_NEXT = 11  # own plays that went here from the last track
-E_OWN_NEXT2 = 12  # the same, the two last tracks matching
-E_OWN_WINDOW = 13  # own plays within five after the last track
-E_SKIPPED = 14  # own skips
-E_BATCH = 15  # nightly batch view
-E_CONTENT = 16  # same artist, tags
-E_LINKS = 17  # how many of this listener's tracks have it as a neighbour
-E_ARTIST = 18  # how much the moment calls for the artist whose list holds it
-E_ARTIST_RANK = 19  # 1 / place among the tracks of its artist that this listener did not play
-E_MATCH = 6  # it came as long after the last track as now, within seconds
-E_NEAR = 20  # the same, within a minute
-E_EARLIER = 21  # the same of the three tracks before the last
+E_MATCH = 3  # it came as long after the last track as now, within seconds
+E_SESSION = 4  # shared sessions with this session's tracks, before the candidate's norm
+E_TASTE = 5  # shared listeners with this listener's tracks, before the candidate's norm
+E_VOTES = 6  # how many of this session's tracks have it as a neighbour
+E_LINKS = 7  # how many of this listener's tracks have it as a neighbour
+E_NEAR = 8  # as ``E_MATCH``, within a minute
+E_EARLIER = 9  # as ``E_MATCH``, of the three tracks before the last
+E_BATCH = 10  # nightly batch view
+E_CONTENT = 11  # same artist, tags
+E_ARTIST = 12  # how much the moment calls for the artist whose list holds it
+E_ARTIST_RANK = 13  # 1 / place among the tracks of its artist that this listener did not play
+POURED = 14
+# Then what the listener's own plays say: 0 for a track that the window does not hold.
+E_ACTIVATION = 14  # sum of (seconds since own play) ** -.5
+E_COUNT = 15  # own plays
+E_RECENCY = 16  # 1 / plays since the newest own play
+E_IN_SESSION = 17  # own plays in this session
+E_OWN_NEXT = 18  # own plays that went here from the last track
+E_OWN_NEXT2 = 19  # the same, the two last tracks matching
+E_OWN_WINDOW = 20  # own plays within five after the last track
+E_SKIPPED = 21  # own skips
 EVIDENCE = 24  # a multiple of four: a row starts on a quarter of a cache line
 
 FEATURE_NAMES = (
@@ -124,15 +127,16 @@ ARTIST_FEATURES = (
 )
 """Features that rest on what is known of the candidate's artist."""
 
-# Columns of a mood: how this listener stands to an artist now (:mod:`online_model.moods`).
+# Columns of a mood: how this listener stands to an artist now (:mod:`online_model.moods`). The
+# first seven are in the order of the features that are made of them, from "artist_session" on.
 M_SESSION = 0  # plays of the running session, newer ones weighing more
 M_TASTE = 1  # plays of the window, likewise
 M_RECENCY = 2  # 1 / plays since the artist was last played
 M_NEXT = 3  # share of plays that went to the artist after one of the last artist
 M_KIN = 4  # shared sessions and listeners with the newest artists (cosine)
-M_PLAYS = 5  # plays in the window
-M_SKIPS = 6  # of these, skips
-M_DISTINCT = 7  # distinct tracks of the artist in the window
+M_SKIPS = 5  # plays in the window that were skips
+M_DISTINCT = 6  # distinct tracks of the artist in the window
+M_PLAYS = 7  # plays in the window
 MOODS = 8
 
 MAX_MOODS = 512

@@ -19,7 +19,7 @@ from online_model.popularity import (
 )
 from online_model.rows import take_row
 from online_model.scoring import describe, score
-from online_model.scratch import END, SITUATION, Board, Scratch, find_slot, stamped
+from online_model.scratch import END, OWN_END, SITUATION, Board, Scratch, find_slot, stamped
 from online_model.serving import select
 from online_model.state import (
     A_SELF,
@@ -223,10 +223,10 @@ def _note_list(state: State, scratch: Scratch) -> int:
 @inner
 def _place_of(board: Board, scores: Array, slot: int, task: int) -> int:
     """Return the rank of a candidate among those a list of this task may show; ties above it."""
-    above = 1
-    for c in range(1, board.tally[END]):
-        if c != slot and scores[c] >= scores[slot]:
-            above += task == 0 or board.evidence[c, E_COUNT] == 0
+    start = board.tally[OWN_END] if task == 1 else 1
+    above = 0 if slot >= start else 1
+    for c in range(start, board.tally[END]):
+        above += scores[c] >= scores[slot]  # itself too
     return above
 
 

@@ -52,17 +52,16 @@ _CHOSEN = 6
 
 
 @inner
-def mood_of(state: State, scratch: Scratch, track: int) -> int:
-    """Return the row in ``scratch.moods`` of a track's artist, or -1."""
-    artist = state.track_artist[track] - 1
+def mood_of(scratch: Scratch, artist: int) -> int:
+    """Return the row in ``scratch.moods`` of an artist, or -1."""
     if artist < 0 or artist >= scratch.mood_of.shape[0]:
         return -1
-    return int(slot_in(scratch.board.turn[0], scratch.mood_of[artist]))
+    return int(slot_in(scratch.board.turn[1], scratch.mood_of[artist]))
 
 
 @inner
 def _touch_mood(scratch: Scratch, artist: int) -> int:
-    turn, tally = scratch.board.turn[0], scratch.board.tally
+    turn, tally = scratch.board.turn[1], scratch.board.tally
     found = slot_in(turn, scratch.mood_of[artist])
     if found >= 0:
         return int(found)

@@ -7,6 +7,8 @@ import numpy as np
 from online_model._numba import compiled, inner
 from online_model.state import Array
 
+_LARGEST = np.int32(2**31 - 1)
+
 
 @inner
 def _slot(ids: Array, row: int, wanted: np.int32) -> int:
@@ -19,13 +21,17 @@ def _slot(ids: Array, row: int, wanted: np.int32) -> int:
 
 @inner
 def _weakest(first: Array, second: Array, row: int) -> int:
-    least = first[row, 0] + second[row, 0]
+    """Return the slot of the least sum, the first of equal ones.
+
+    Sums are never below 0, so their bits compare as they do; integers compare in vectors.
+    """
+    least = at = _LARGEST
     for k in range(first.shape[1]):
-        least = min(least, first[row, k] + second[row, k])
-    for k in range(first.shape[1]):
-        if first[row, k] + second[row, k] == least:
-            return k
-    return 0
+        least = min(least, np.float32(first[row, k] + second[row, k]).view(np.int32))
+    for k in range(np.int32(first.shape[1])):
+        bits = np.float32(first[row, k] + second[row, k]).view(np.int32)
+        at = min(at, np.int32(k) if bits == least else _LARGEST)
+    return int(at)
 
 
 @inner

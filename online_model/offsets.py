@@ -17,6 +17,11 @@ def read_offsets(state: State) -> dict[tuple[str, int], int]:
     return found
 
 
+def total_offset(state: State) -> int:
+    """Return the sum of all offsets: how much has been learned, for every list that is answered."""
+    return int(state.offset_values[: int(state.counters[OFFSETS])].sum())
+
+
 def write_offset(state: State, log_id: str, partition: int, offset: int) -> None:
     """Set the offset of one partition of one log.
 

@@ -18,7 +18,6 @@ import numpy as np
 from online_model._numba import inner
 from online_model.candidates import weight_at
 from online_model.features import (
-    ARTIST_FEATURES,
     CONTEXTS,
     E_ACTIVATION,
     E_ARTIST_RANK,
@@ -52,13 +51,18 @@ from online_model.features import (
     M_SESSION,
     M_SKIPS,
     M_TASTE,
+    MAX_MOODS,
+    MOODS,
+    POURED,
     SHORTLIST,
 )
 from online_model.logarithm import log2
 from online_model.moods import mood_of, total_mood
 from online_model.scratch import (
     END,
+    FELT,
     OWN_ARTISTS,
+    OWN_END,
     SESSION_ARTISTS,
     SESSION_PLAYS,
     SHORTLISTED,
@@ -143,16 +147,20 @@ _THIRD = _F(0.23104906)
 _NATURAL = _F(0.69314718)
 #: Least share in a lift: nothing is measured against the popularity of a track nobody plays.
 _LIFT_FLOOR = _F(1e-4)
-# Rows of ``Scratch.raw``.
-_BY_SESSIONS = 0  # 1 / norm of the pairs by session
-_BY_LISTENERS = 1  # 1 / norm of the pairs by listener
+# Rows of ``Scratch.raw``: facts of each candidate.
+_SESSIONS = 0  # decayed plays by session, then 1 / norm of the pairs by session
+_LISTENERS = 1  # the same by listener
 _SHARE_HOUR = 2  # share of all plays, by horizon
 _SHARE_DAY = 3
 _SHARE_FORTNIGHT = 4
-_LEAST_SHARE = 5  # what a lift compares with
-_COLUMN = 6  # a column of evidence
+_HEARD = 5  # plays of which the share heard is known
+_SKIPS = 6  # of these, skips
+_OF_ARTIST = 7  # decayed plays of the artist, -1 unknown
+_LEAST_SHARE = 8  # what a lift compares with
+_OWN = 9  # a column of what the listener's own plays say
 # Evidence that becomes the feature ``by * log2(1 + scale * evidence)``. A table, because numba
 # compiles a function anew for every constant it is called with.
+_LOGARITHM = [("evidence", "i8"), ("feature", "i8"), ("scale", "f4"), ("by", "f4")]
 _LOGARITHMS = np.array(
     [
         (E_NEXT, F_NEXT, 1000.0, _THIRD),
@@ -160,17 +168,27 @@ _LOGARITHMS = np.array(
         (E_WINDOW, F_WINDOW, 1000.0, _THIRD),
         (E_VOTES, F_VOTES, 1.0, _THIRD),
         (E_LINKS, F_LINKS, 1.0, _THIRD),
+        (E_EARLIER, F_OFFSET_EARLIER, 1.0, _NATURAL),
+        (E_BATCH, F_BATCH, 100.0, _THIRD),
+        (E_CONTENT, F_CONTENT, 100.0, _THIRD),
+    ],
+    _LOGARITHM,
+)
+_OWN_LOGARITHMS = np.array(
+    [
         (E_ACTIVATION, F_ACTIVATION, 1000.0, _THIRD),
         (E_COUNT, F_COUNT, 1.0, _NATURAL),
-        (E_EARLIER, F_OFFSET_EARLIER, 1.0, _NATURAL),
         (E_OWN_NEXT, F_OWN_NEXT, 1.0, _NATURAL),
         (E_OWN_NEXT2, F_OWN_NEXT2, 1.0, _NATURAL),
         (E_OWN_WINDOW, F_OWN_WINDOW, 1.0, _NATURAL),
         (E_SKIPPED, F_SKIPPED, 1.0, _NATURAL),
-        (E_BATCH, F_BATCH, 100.0, _THIRD),
-        (E_CONTENT, F_CONTENT, 100.0, _THIRD),
     ],
-    [("evidence", "i8"), ("feature", "i8"), ("scale", "f4"), ("by", "f4")],
+    _LOGARITHM,
+)
+#: Evidence that becomes a feature as it is, at most 1.
+_OWN_SHARES = np.array(
+    [(E_COUNT, F_HEARD), (E_IN_SESSION, F_IN_SESSION), (E_RECENCY, F_RECENCY)],
+    [("evidence", "i8"), ("feature", "i8")],
 )
 _PRODUCTS = np.array(
     [
@@ -179,12 +197,19 @@ _PRODUCTS = np.array(
         (F_SESSION, F_TASTE, F_SESSION_X_TASTE),
         (F_NEXT, F_IN_SESSION, F_NEXT_X_IN_SESSION),
         (F_NEXT, F_ACTIVATION, F_NEXT_X_ACTIVATION),
+        (F_SAME_ARTIST, F_ARTIST_RANK, F_SAME_ARTIST_X_RANK),
+        (F_HEARD, F_ARTIST_SESSION, F_HEARD_X_ARTIST),
     ],
     [("left", "i8"), ("right", "i8"), ("product", "i8")],
 )
-
-
-_BY_ARTIST = np.array([FEATURE_NAMES.index(name) for name in ARTIST_FEATURES])
+# Columns added in one pass over the candidates: a sum that stays in a register is neither read nor
+# written in between. Inputs of the second stage are padded with a row of zeros.
+_AT_ONCE_FIRST, _AT_ONCE = 5, 4
+assert FEATURES % _AT_ONCE_FIRST == 0
+assert (FEATURES + 2) % _AT_ONCE == 0
+#: Features copied from ``Scratch.felt``, the first of them the first.
+_FELT_FEATURES = M_PLAYS
+_UNKNOWN = -2
 
 
 @inner
@@ -204,43 +229,30 @@ def describe(state: State, scratch: Scratch, now: int) -> None:
 def describe_tracks(state: State, scratch: Scratch, now: int) -> None:
     """Fill ``scratch.features`` from the evidence on the board.
 
-    What must be looked up per track comes first; all that follows runs over whole rows.
+    What must be looked up per track comes first; all that follows runs over whole columns.
     """
     end = scratch.board.tally[END]
-    x, raw = scratch.features, scratch.raw
+    x, raw, columns = scratch.features, scratch.raw, scratch.columns
+    unit = weight_at(state.counters, state.settings, _latest(state, now))
     x[:, 0] = _F(0.0)
-    _look_up(state, scratch, weight_at(state.counters, state.settings, _latest(state, now)))
-    _describe_artists(
-        state, scratch, weight_at(state.counters, state.settings, _latest(state, now))
-    )
-    column = raw[_COLUMN]
+    _look_up(state, scratch)
+    _describe_facts(scratch, _F(unit), end)
+    _describe_own(scratch)
     for q in range(_LOGARITHMS.shape[0]):
         row = _LOGARITHMS[q]
-        _copy_column(scratch, row["evidence"], column)
-        _squash(column, row["scale"], row["by"], end, x[row["feature"]])
+        _squash(columns[row["evidence"]], row["scale"], row["by"], end, x[row["feature"]])
     for c in range(end):
-        raw[_LEAST_SHARE, c] = raw[_SHARE_FORTNIGHT, c] + _LIFT_FLOOR
-    _copy_column(scratch, np.int64(E_NEXT), column)
-    for c in range(end):
-        x[F_NEXT_SHARE, c] = column[c] * _F(2.0)
-    _lift(column, raw[_LEAST_SHARE], end, x[F_NEXT_LIFT])
-    _copy_column(scratch, np.int64(E_WINDOW), column)
-    _lift(column, raw[_LEAST_SHARE], end, x[F_WINDOW_LIFT])
-    _copy_column(scratch, np.int64(E_SESSION), column)
-    _multiply(column, raw[_BY_SESSIONS], end, x[F_SESSION_SHARE])
+        x[F_NEXT_SHARE, c] = columns[E_NEXT, c] * _F(2.0)
+    _lift(columns[E_NEXT], raw[_LEAST_SHARE], end, x[F_NEXT_LIFT])
+    _lift(columns[E_WINDOW], raw[_LEAST_SHARE], end, x[F_WINDOW_LIFT])
+    _multiply(columns[E_SESSION], raw[_SESSIONS], end, x[F_SESSION_SHARE])
     _squash(x[F_SESSION_SHARE], _F(300.0), _THIRD, end, x[F_SESSION])
-    _copy_column(scratch, np.int64(E_TASTE), column)
-    _multiply(column, raw[_BY_LISTENERS], end, x[F_TASTE_SHARE])
+    _multiply(columns[E_TASTE], raw[_LISTENERS], end, x[F_TASTE_SHARE])
     _squash(x[F_TASTE_SHARE], _F(300.0), _THIRD, end, x[F_TASTE])
-    _copy_column(scratch, np.int64(E_COUNT), x[F_HEARD])
-    _copy_column(scratch, np.int64(E_IN_SESSION), x[F_IN_SESSION])
-    _copy_column(scratch, np.int64(E_RECENCY), x[F_RECENCY])
     for c in range(end):
-        x[F_HEARD, c] = min(x[F_HEARD, c], _F(1.0))
-        x[F_IN_SESSION, c] = min(x[F_IN_SESSION, c], _F(1.0))
-    _copy_column(scratch, np.int64(E_ARTIST_RANK), x[F_ARTIST_RANK])
-    _copy_column(scratch, np.int64(E_MATCH), x[F_OFFSET_MATCH])
-    _copy_column(scratch, np.int64(E_NEAR), x[F_OFFSET_NEAR])
+        x[F_ARTIST_RANK, c] = columns[E_ARTIST_RANK, c]
+        x[F_OFFSET_MATCH, c] = columns[E_MATCH, c]
+        x[F_OFFSET_NEAR, c] = columns[E_NEAR, c]
     _squash(raw[_SHARE_HOUR], _F(1e3), _THIRD, end, x[F_POPULAR_HOUR])
     _squash(raw[_SHARE_DAY], _F(1e4), _THIRD, end, x[F_POPULAR_DAY])
     _squash(raw[_SHARE_FORTNIGHT], _F(1e4), _THIRD, end, x[F_POPULAR_FORTNIGHT])
@@ -256,69 +268,101 @@ def _latest(state: State, now: int) -> int:
 
 
 @inner
-def _look_up(state: State, scratch: Scratch, unit: float) -> None:
-    """Fill what depends on each track's own numbers: norms, popularity, skips, being the last.
+def _look_up(state: State, scratch: Scratch) -> None:
+    """Lay evidence and facts of the candidates out by column, with what is felt for the artist."""
+    board, x, raw, columns = scratch.board, scratch.features, scratch.raw, scratch.columns
+    facts, plays = state.facts, board.tally[WINDOW_PLAYS]
+    last = scratch.tracks[plays - 1] if plays > 0 else -1
+    last_artist = state.track_artist[last] - 1 if last >= 0 else -1
+    if last_artist < 0:
+        last_artist = _UNKNOWN
+    _describe_moods(scratch)
+    for c in range(1, board.tally[END]):
+        for e in range(POURED):
+            columns[e, c] = board.evidence[c, e]
+        track = board.candidates[c]
+        raw[_SESSIONS, c] = facts[track, N_SESSION]
+        raw[_LISTENERS, c] = facts[track, N_TASTE]
+        raw[_HEARD, c] = facts[track, HEARD]
+        raw[_SKIPS, c] = facts[track, SKIPPED]
+        raw[_SHARE_HOUR, c] = facts[track, POPULAR + HOUR]
+        raw[_SHARE_DAY, c] = facts[track, POPULAR + DAY]
+        raw[_SHARE_FORTNIGHT, c] = facts[track, POPULAR + FORTNIGHT]
+        x[F_IS_LAST, c] = _F(1.0) if track == last else _F(0.0)
+        artist = state.track_artist[track] - 1
+        x[F_SAME_ARTIST, c] = _F(1.0) if artist == last_artist else _F(0.0)
+        raw[_OF_ARTIST, c] = state.artist_facts[artist, A_PLAYS] if artist >= 0 else _F(-1.0)
+        at = mood_of(scratch, artist)
+        if at < 0:
+            at = MAX_MOODS  # the row of nobody
+        for k in range(_FELT_FEATURES):
+            x[F_ARTIST_SESSION + k, c] = scratch.felt[at, k]
+    hour, day, fortnight = _share_scales(state)
+    _scale(raw[_SHARE_HOUR], _F(hour), board.tally[END])
+    _scale(raw[_SHARE_DAY], _F(day), board.tally[END])
+    _scale(raw[_SHARE_FORTNIGHT], _F(fortnight), board.tally[END])
+
+
+@inner
+def _describe_moods(scratch: Scratch) -> None:
+    """Fill ``scratch.felt``: how the listener stands to each artist, as features."""
+    tally, moods, felt = scratch.board.tally, scratch.moods, scratch.felt
+    own = tally[OWN_ARTISTS]
+    session = _F(1.0) / total_mood(moods, own, np.int64(M_SESSION))
+    taste = _F(1.0) / total_mood(moods, own, np.int64(M_TASTE))
+    for at in range(own):
+        mood = moods[at]
+        felt[at, M_SESSION] = mood[M_SESSION] * session
+        felt[at, M_TASTE] = log2(_F(1.0) + _F(30.0) * mood[M_TASTE] * taste) * _THIRD
+        felt[at, M_RECENCY] = mood[M_RECENCY]
+        felt[at, M_SKIPS] = mood[M_SKIPS] / (mood[M_PLAYS] + _F(3.0))
+        felt[at, M_DISTINCT] = mood[M_DISTINCT] / (mood[M_PLAYS] + _F(1.0))
+    for at in range(own, tally[FELT]):
+        for k in range(MOODS):
+            felt[at, k] = _F(0.0)
+    for at in range(tally[FELT]):
+        felt[at, M_NEXT] = log2(_F(1.0) + _F(100.0) * moods[at, M_NEXT]) * _THIRD
+        felt[at, M_KIN] = log2(_F(1.0) + _F(30.0) * moods[at, M_KIN]) * _THIRD
+
+
+@inner
+def _describe_facts(scratch: Scratch, unit: np.float32, end: int) -> None:
+    """Fill what rests on the track's own numbers: norms, how known it is, its artist, skips.
 
     Parameters
     ----------
     unit
         Weight of a play now (:func:`online_model.candidates.weight_at`).
     """
-    end, plays = scratch.board.tally[END], scratch.board.tally[WINDOW_PLAYS]
-    last = scratch.tracks[plays - 1] if plays > 0 else -1
-    last_artist = state.artist[last] if last >= 0 else np.uint64(0)
-    hour, day, fortnight = _share_scales(state)
-    x, raw, facts = scratch.features, scratch.raw, state.facts
-    for c in range(1, end):
-        track = scratch.board.candidates[c]
-        raw[_BY_SESSIONS, c] = _F(1.0) / np.sqrt(facts[track, N_SESSION] + _F(3.0 * unit))
-        raw[_BY_LISTENERS, c] = _F(1.0) / np.sqrt(facts[track, N_TASTE] + _F(5.0 * unit))
-        raw[_SHARE_HOUR, c] = facts[track, POPULAR + HOUR] * _F(hour)
-        raw[_SHARE_DAY, c] = facts[track, POPULAR + DAY] * _F(day)
-        raw[_SHARE_FORTNIGHT, c] = facts[track, POPULAR + FORTNIGHT] * _F(fortnight)
-        x[F_SKIP_RATE, c] = facts[track, SKIPPED] / (facts[track, HEARD] + _F(5.0))
-        x[F_IS_LAST, c] = _F(1.0) if track == last else _F(0.0)
-    x[F_SAME_ARTIST, :end] = _F(0.0)
-    if last_artist != 0:
-        for c in range(1, end):
-            if state.artist[scratch.board.candidates[c]] == last_artist:
-                x[F_SAME_ARTIST, c] = _F(1.0)
+    x, raw = scratch.features, scratch.raw
+    for c in range(end):
+        x[F_UNPLAYED, c] = _F(1.0) if raw[_SESSIONS, c] == _F(0.0) else _F(0.0)
+    _squash(raw[_SESSIONS], _F(1.0) / unit, _THIRD, end, x[F_KNOWN])
+    _share_of_artist(raw[_SESSIONS], raw[_OF_ARTIST], unit, end, x[F_ARTIST_SHARE])
+    _norm(raw[_SESSIONS], _F(3.0) * unit, end)
+    _norm(raw[_LISTENERS], _F(5.0) * unit, end)
+    for c in range(end):
+        x[F_SKIP_RATE, c] = raw[_SKIPS, c] / (raw[_HEARD, c] + _F(5.0))
+        raw[_LEAST_SHARE, c] = raw[_SHARE_FORTNIGHT, c] + _LIFT_FLOOR
 
 
 @inner
-def _describe_artists(state: State, scratch: Scratch, unit: float) -> None:
-    """Fill the features that rest on the candidate's artist, and on how well a track is known."""
-    end, own = scratch.board.tally[END], scratch.board.tally[OWN_ARTISTS]
-    x, moods, facts = scratch.features, scratch.moods, state.facts
-    session = _F(1.0) / total_mood(moods, own, np.int64(M_SESSION))
-    taste = _F(1.0) / total_mood(moods, own, np.int64(M_TASTE))
-    for q in range(_BY_ARTIST.shape[0]):
-        x[_BY_ARTIST[q], :end] = _F(0.0)
-    for c in range(1, end):
-        track = scratch.board.candidates[c]
-        plays = facts[track, N_SESSION]
-        x[F_KNOWN, c] = log2(_F(1.0) + plays / _F(unit)) * _THIRD
-        x[F_UNPLAYED, c] = _F(1.0) if plays == 0.0 else _F(0.0)
-        artist = state.track_artist[track] - 1
-        if artist < 0:
-            continue
-        share = (plays + _F(0.1 * unit)) / (state.artist_facts[artist, A_PLAYS] + _F(unit))
-        x[F_ARTIST_SHARE, c] = log2(_F(1.0) + _F(20.0) * share) * _THIRD
-        at = mood_of(state, scratch, track)
-        if at < 0:
-            continue
-        mood = moods[at]
-        here = mood[M_SESSION] * session
-        x[F_ARTIST_SESSION, c] = here
-        x[F_ARTIST_TASTE, c] = log2(_F(1.0) + _F(30.0) * mood[M_TASTE] * taste) * _THIRD
-        x[F_ARTIST_RECENCY, c] = mood[M_RECENCY]
-        x[F_ARTIST_NEXT, c] = log2(_F(1.0) + _F(100.0) * mood[M_NEXT]) * _THIRD
-        x[F_ARTIST_KIN, c] = log2(_F(1.0) + _F(30.0) * mood[M_KIN]) * _THIRD
-        x[F_ARTIST_SKIPS, c] = mood[M_SKIPS] / (mood[M_PLAYS] + _F(3.0))
-        x[F_ARTIST_VARIETY, c] = mood[M_DISTINCT] / (mood[M_PLAYS] + _F(1.0))
-        x[F_SAME_ARTIST_X_RANK, c] = x[F_SAME_ARTIST, c] * scratch.board.evidence[c, E_ARTIST_RANK]
-        heard = min(scratch.board.evidence[c, E_COUNT], _F(1.0))
-        x[F_HEARD_X_ARTIST, c] = heard * here
+def _describe_own(scratch: Scratch) -> None:
+    """Fill what the listener's own plays say: 0 for all but the tracks of the window."""
+    board, x, column = scratch.board, scratch.features, scratch.raw[_OWN]
+    own, end = board.tally[OWN_END], board.tally[END]
+    for q in range(_OWN_LOGARITHMS.shape[0]):
+        row = _OWN_LOGARITHMS[q]
+        _copy_column(board.evidence, row["evidence"], own, column)
+        _squash(column, row["scale"], row["by"], own, x[row["feature"]])
+        _fill(x[row["feature"]], own, end)
+    for q in range(_OWN_SHARES.shape[0]):
+        share = _OWN_SHARES[q]
+        out = x[share["feature"]]
+        _copy_column(board.evidence, share["evidence"], own, out)
+        for c in range(own):
+            out[c] = min(out[c], _F(1.0))
+        _fill(out, own, end)
 
 
 @inner
@@ -332,9 +376,41 @@ def _share_scales(state: State) -> tuple[float, float, float]:
 
 
 @inner
-def _copy_column(scratch: Scratch, column: int | np.int64, out: Array) -> None:
-    for c in range(scratch.board.tally[END]):
-        out[c] = scratch.board.evidence[c, column]
+def _copy_column(evidence: Array, column: int | np.int64, end: int, out: Array) -> None:
+    for c in range(end):
+        out[c] = evidence[c, column]
+
+
+@inner
+def _fill(out: Array, start: int, end: int) -> None:
+    """Set a range to 0."""
+    for c in range(start, end):
+        out[c] = _F(0.0)
+
+
+@inner
+def _scale(row: Array, by: np.float32, end: int) -> None:
+    for c in range(end):
+        row[c] *= by
+
+
+@inner
+def _norm(row: Array, more: np.float32, end: int) -> None:
+    """Turn plays into ``1 / sqrt(plays + more)``."""
+    for c in range(end):
+        row[c] = _F(1.0) / np.sqrt(row[c] + more)
+
+
+@inner
+def _share_of_artist(
+    plays: Array, of_artist: Array, unit: np.float32, end: int, out: Array
+) -> None:
+    """Set ``out`` to the logarithm of a track's share of its artist's plays, 0 without one."""
+    few = _F(0.1) * unit
+    for c in range(end):
+        share = (plays[c] + few) / (max(of_artist[c], _F(0.0)) + unit)
+        said = log2(_F(1.0) + _F(20.0) * share) * _THIRD
+        out[c] = said if of_artist[c] >= _F(0.0) else _F(0.0)
 
 
 @inner
@@ -367,12 +443,11 @@ def _describe_moment(state: State, scratch: Scratch, now: int) -> None:
     # A play is a repeat when an older play of its track is in the window: all but one of each
     # track's plays are, so distinct tracks count the others.
     distinct = 0
-    for c in range(1, min(scratch.board.tally[END], plays + 1)):
-        if scratch.board.evidence[c, E_COUNT] > 0:
-            distinct += 1
-            known += int(scratch.board.evidence[c, E_COUNT])
-            if scratch.board.evidence[c, E_IN_SESSION] > 0:
-                inside += int(scratch.board.evidence[c, E_IN_SESSION]) - 1
+    for c in range(1, scratch.board.tally[OWN_END]):
+        distinct += 1
+        known += int(scratch.board.evidence[c, E_COUNT])
+        if scratch.board.evidence[c, E_IN_SESSION] > 0:
+            inside += int(scratch.board.evidence[c, E_IN_SESSION]) - 1
     repeats = known - distinct
     context = scratch.context
     context[0] = 1.0
@@ -435,46 +510,38 @@ def score_first(state: State, scratch: Scratch, task: int) -> None:
     """Fill ``scratch.first`` for every candidate: the linear stage."""
     situation = scratch.board.tally[SITUATION]
     end = scratch.board.tally[END]
-    first = scratch.first
+    x, w, first = scratch.features, state.linear[task, situation], scratch.first
     for c in range(end):
-        first[c] = 0.0
-    for f in range(FEATURES):
-        w = state.linear[task, situation, f]
-        x = scratch.features[f]
+        first[c] = _F(0.0)
+    for f in range(0, FEATURES, _AT_ONCE_FIRST):
+        a, b, d, e, g = x[f], x[f + 1], x[f + 2], x[f + 3], x[f + 4]
+        va, vb, vd, ve, vg = w[f], w[f + 1], w[f + 2], w[f + 3], w[f + 4]
         for c in range(1, end):
-            first[c] += w * x[c]
+            first[c] += va * a[c] + vb * b[c] + vd * d[c] + ve * e[c] + vg * g[c]
 
 
 @inner
 def _choose_shortlist(scratch: Scratch, task: int) -> None:
     """Put the best candidates of the first stage into ``scratch.short``, in slot order."""
     end = scratch.board.tally[END]
-    first, order = scratch.first, scratch.order
-    n = 0
-    for c in range(1, end):
-        if task == 0 or scratch.board.evidence[c, E_COUNT] == 0:
-            order[n] = first[c]
-            n += 1
-    room = SHORTLIST
-    cut = _F(-3e38)
-    if n > room:
-        cut = nth_largest(order, n, room)
-    above = 0
-    for k in range(n):
-        above += order[k] > cut
-    ties = room - above
+    start = scratch.board.tally[OWN_END] if task == 1 else 1
+    first, order, short = scratch.first, scratch.order, scratch.short
+    n = end - start
     m = 0
-    for c in range(1, end):
-        if task == 1 and scratch.board.evidence[c, E_COUNT] > 0:
-            continue
-        if first[c] < cut or m == room:
-            continue
-        if first[c] == cut:
-            if ties == 0:
-                continue
-            ties -= 1
-        scratch.short[m] = c
-        m += 1
+    if n <= SHORTLIST:
+        for c in range(start, end):
+            short[m] = c
+            m += 1
+    else:
+        for k in range(n):
+            order[k] = first[start + k]
+        cut, above = nth_largest(order, n, SHORTLIST, scratch.counts)
+        ties = SHORTLIST - above
+        for c in range(start, end):
+            equal = first[c] == cut
+            short[m] = c
+            m = min(m + ((first[c] > cut) | (equal & (ties > 0))), SHORTLIST)
+            ties -= equal
     scratch.board.tally[SHORTLISTED] = m
 
 
@@ -513,10 +580,11 @@ def score_second(state: State, scratch: Scratch, task: int, best: np.float32) ->
             base += hidden[FEATURES + 1 + k, h] * scratch.context[k]
         for q in range(n):
             units[q] = base
-        for f in range(FEATURES + 1):
-            w = hidden[f, h]
+        for f in range(0, FEATURES + 1, _AT_ONCE):
+            a, b, c, d = inputs[f], inputs[f + 1], inputs[f + 2], inputs[f + 3]
+            va, vb, vc, vd = hidden[f, h], hidden[f + 1, h], hidden[f + 2, h], hidden[f + 3, h]
             for q in range(n):
-                units[q] += w * inputs[f, q]
+                units[q] += va * a[q] + vb * b[q] + vc * c[q] + vd * d[q]
         v = state.output[task, 1, h]
         for q in range(n):
             second[q] += v * max(units[q], _F(0.0))

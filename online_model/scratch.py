@@ -17,9 +17,11 @@ from online_model.features import (
     MAX_CANDIDATES,
     MAX_MOODS,
     MOODS,
+    POURED,
     SHORTLIST,
     TASKS,
 )
+from online_model.selection import BUCKETS
 from online_model.state import Array
 
 # Positions in ``Board.tally``.
@@ -32,8 +34,13 @@ FELT = 5  # artists in ``moods``
 OWN_ARTISTS = 6  # of these, artists of the window: they come first, the newest before all
 SESSION_ARTISTS = 7  # of these, artists of the running session
 STREAK = 8  # plays at the end of the session that are all of one artist
-TALLY = 9
+OWN_END = 9  # one past the last slot of a track the window holds: these slots come first
+TALLY = 10
 
+RAW = 10
+"""Columns of ``Scratch.raw`` (:mod:`online_model.scoring`)."""
+
+_LINE = 64  # bytes of a cache line
 _SLOT_BITS = 16
 _SLOT_MASK: int = np.int64((1 << _SLOT_BITS) - 1)  # type: ignore[assignment]
 _NOWHERE: int = np.int64(-1)  # type: ignore[assignment]
@@ -46,7 +53,7 @@ class Board(NamedTuple):
     (:func:`stamped`). Entries of earlier rankings do not match, so nothing has to be cleared.
     """
 
-    turn: Array  # i64 [1] number of the running ranking
+    turn: Array  # i64 [2] number that marks the candidates, and that which marks the moods
     tally: Array  # i64 [TALLY] counts, at the positions above
     slot_of: Array  # i64 [T]
     candidates: Array  # i32 [C] track indices
@@ -91,24 +98,37 @@ def touch(board: Board, track: int) -> int:
     return int(slot)
 
 
+@inner
+def begin(board: Board) -> None:
+    """Begin a ranking: nobody is a candidate."""
+    board.turn[0] += 1
+    board.turn[1] = board.turn[0]
+    board.tally[END] = 1
+    board.tally[OWN_END] = 1
+
+
 class Scratch(NamedTuple):
     """Buffers the kernels write."""
 
     board: Board
     features: Array  # f32 [FEATURES, C + 48]: rows must not share cache sets
-    raw: Array  # f32 [8, C + 48]
+    columns: Array  # f32 [POURED, C + 48] evidence, by column
+    raw: Array  # f32 [RAW, C + 48] facts of each candidate, by column
     context: Array  # f32 [CONTEXTS]
     scores: Array  # f32 [TASKS, C]
     first: Array  # f32 [C] scores of the first stage
-    order: Array  # f32 [C] room to find the shortlist
-    short: Array  # i64 [SHORTLIST] candidate slots; ``SHORTLISTED`` are in use
-    inputs: Array  # f32 [FEATURES + 1, SHORTLIST]
+    order: Array  # f32 [C] room to find a threshold
+    chosen: Array  # i32 [C] slots above it
+    counts: Array  # i32 [BUCKETS]
+    short: Array  # i64 [SHORTLIST + 1] candidate slots; ``SHORTLISTED`` are in use
+    inputs: Array  # f32 [FEATURES + 1 and one row of zeros, SHORTLIST]
     second: Array  # f32 [SHORTLIST] scores of the second stage
     units: Array  # f32 [HIDDEN, SHORTLIST]
     units_of: Array  # f32 [HIDDEN] gradient of one candidate
     mood_of: Array  # i64 [T] position of an artist in ``moods``, with the turn
     mood_artists: Array  # i32 [MAX_MOODS] artist rows
     moods: Array  # f32 [MAX_MOODS, MOODS]
+    felt: Array  # f32 [MAX_MOODS + 1, MOODS] features made of ``moods``; the last row is 0
     tracks: Array  # i32 [W] the listener's window, oldest first
     seconds: Array  # i64 [W]
     ratios: Array  # u8 [W]
@@ -122,26 +142,30 @@ def new_scratch(config: ModelConfig) -> Scratch:
     c, f4, i8 = MAX_CANDIDATES, np.float32, np.int64
     return Scratch(
         board=Board(
-            turn=np.zeros(1, i8),
+            turn=np.zeros(2, i8),
             tally=np.zeros(TALLY, i8),
             slot_of=np.zeros(config.tracks, i8),
             candidates=np.zeros(c, np.int32),
-            evidence=np.zeros((c, EVIDENCE), f4),
+            evidence=_aligned((c, EVIDENCE)),
         ),
         features=np.zeros((FEATURES, c + 48), f4),
-        raw=np.zeros((8, c + 48), f4),
+        columns=np.zeros((POURED, c + 48), f4),
+        raw=np.zeros((RAW, c + 48), f4),
         context=np.zeros(CONTEXTS, f4),
         scores=np.zeros((TASKS, c), f4),
         first=np.zeros(c, f4),
         order=np.zeros(c, f4),
-        short=np.zeros(SHORTLIST, i8),
-        inputs=np.zeros((FEATURES + 1, SHORTLIST), f4),
+        chosen=np.zeros(c, np.int32),
+        counts=np.zeros(BUCKETS, np.int32),
+        short=np.zeros(SHORTLIST + 1, i8),
+        inputs=np.zeros((FEATURES + 2, SHORTLIST), f4),
         second=np.zeros(SHORTLIST, f4),
         units=np.zeros((HIDDEN, SHORTLIST), f4),
         units_of=np.zeros(HIDDEN, f4),
         mood_of=np.zeros(config.tracks, i8),
         mood_artists=np.zeros(MAX_MOODS, np.int32),
         moods=np.zeros((MAX_MOODS, MOODS), f4),
+        felt=np.zeros((MAX_MOODS + 1, MOODS), f4),
         tracks=np.zeros(config.history, np.int32),
         seconds=np.zeros(config.history, i8),
         ratios=np.zeros(config.history, np.uint8),
@@ -149,3 +173,11 @@ def new_scratch(config: ModelConfig) -> Scratch:
         hidden_step=np.zeros((INPUTS, HIDDEN), f4),
         output_step=np.zeros((2, HIDDEN), f4),
     )
+
+
+def _aligned(shape: tuple[int, int]) -> Array:
+    """Return zeros, f32, of which the first stands at the start of a cache line."""
+    size = 4 * shape[0] * shape[1]
+    room = np.zeros(size + _LINE, np.uint8)
+    start = -room.ctypes.data % _LINE
+    return room[start : start + size].view(np.float32).reshape(shape)

@@ -8,10 +8,10 @@ import numpy as np
 
 from online_model._numba import compiled, inner
 from online_model.candidates import gather
-from online_model.features import ANY, E_COUNT, FEATURES
+from online_model.features import ANY, FEATURES
 from online_model.hashing import find
 from online_model.scoring import describe, score
-from online_model.scratch import END, WINDOW_PLAYS, Scratch, find_slot
+from online_model.scratch import END, OWN_END, WINDOW_PLAYS, Scratch, find_slot
 from online_model.state import FORTNIGHT, POPULAR, TRACKS, Array, State
 
 EXCLUDED = np.float32(-3e38)
@@ -28,9 +28,8 @@ def _exclude(state: State, scratch: Scratch, task: int, hidden: Array, just_play
             slot = find_slot(scratch.board, track)
             if slot >= 0:
                 scores[slot] = EXCLUDED
-    for c in range(1, scratch.board.tally[END]):
-        if task == 1 and scratch.board.evidence[c, E_COUNT] > 0:
-            scores[c] = EXCLUDED
+    if task == 1:
+        scores[1 : scratch.board.tally[OWN_END]] = EXCLUDED
     plays = scratch.board.tally[WINDOW_PLAYS]
     for q in range(min(just_played, plays)):
         track = scratch.tracks[plays - 1 - q]

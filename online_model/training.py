@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from online_model._numba import inner
-from online_model.features import CONTEXTS, E_COUNT, FEATURES, HIDDEN, INPUTS
-from online_model.scratch import END, SHORTLISTED, SITUATION, Scratch
+from online_model.features import CONTEXTS, FEATURES, HIDDEN, INPUTS
+from online_model.scratch import END, OWN_END, SHORTLISTED, SITUATION, Scratch
 from online_model.state import HIDDEN_RATE, LINEAR_RATE, Array, State
 
 _NEGLIGIBLE = 1e-3
@@ -32,15 +32,15 @@ def teach(state: State, scratch: Scratch, task: int, slot: int) -> None:
 def _teach_first(state: State, scratch: Scratch, task: int, slot: int) -> None:
     situation = scratch.board.tally[SITUATION]
     end = scratch.board.tally[END]
+    start = scratch.board.tally[OWN_END] if task == 1 else 1
     first, chance = scratch.first, scratch.order
     highest = first[slot]
-    for c in range(1, end):
-        if task == 0 or scratch.board.evidence[c, E_COUNT] == 0:
-            highest = max(highest, first[c])
+    for c in range(start, end):
+        highest = max(highest, first[c])
     total = _F(0.0)
-    for c in range(1, end):
+    for c in range(start, end):
         chance[c] = 0.0
-        if (task == 0 or scratch.board.evidence[c, E_COUNT] == 0) and first[c] > highest - 20.0:
+        if first[c] > highest - 20.0:
             chance[c] = np.exp(first[c] - highest)
             total += chance[c]
     scale = _F(1.0 / total)
@@ -48,7 +48,7 @@ def _teach_first(state: State, scratch: Scratch, task: int, slot: int) -> None:
     for f in range(FEATURES):
         x = scratch.features[f]
         expected = _F(0.0)
-        for c in range(1, end):
+        for c in range(start, end):
             expected += chance[c] * x[c]
         # Gradient of the loss by a weight: the feature expected, less the feature that was played.
         d = expected * scale - x[slot]

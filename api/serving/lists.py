@@ -35,7 +35,7 @@ class Moment(NamedTuple):
     @classmethod
     def of(cls, reader: Recommender) -> Moment:
         """Return this moment, with how far the model has learned."""
-        return cls(time.time(), reader.generation, sum(reader.offsets.values()))
+        return cls(time.time(), reader.generation, reader.total_offset)
 
 
 def impression_ids(count: int) -> list[str]:

@@ -25,7 +25,7 @@ from infra.operations.replay.reconcile import wait_for_workers
 from infra.stack.ports import free_ports
 from infra.stack.stack import Stack
 from tests.benchmarks.cpu import GENERATOR, CpuTimes, pids_of
-from tests.benchmarks.figures import machine
+from tests.benchmarks.figures import latency, machine
 from tests.benchmarks.freshness import teach
 from tests.benchmarks.load import LoadResult, closed_loop, http_request, open_loop
 from tests.benchmarks.stack import api_alone, whole
@@ -61,8 +61,20 @@ def serve(
     with whole(broker) as stack:
         teach(stack, history)
         request = _recommendations(stack)
+        first = _asked_first(stack, request)
         runs = [beside_floor(stack, request, rate, seconds, count, settle) for count in connections]
-        return {"runs": runs, "broker": broker, "machine": machine()}
+        return {"asked_first": first, "runs": runs, "broker": broker, "machine": machine()}
+
+
+def _asked_first(stack: Stack, request: Request) -> dict[str, float]:
+    """Return the latency of the first lists that anybody asks for, ms: each is of another listener.
+
+    The very first one also finds the token and the connection new.
+    """
+    port = stack.settings.port
+    load = open_loop(_HOST, port, request, rate=50, seconds=2, connections=1)
+    latencies = asyncio.run(load).latencies
+    return {"very_first_ms": round(1000 * latencies[0], 2), **latency(latencies[1:])}
 
 
 def ingest(

@@ -15,11 +15,21 @@ from typing import Annotated, Any
 import typer
 
 from contracts.errors import ConfigurationError
+from infra.stack.brokers import default_broker
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 app.info.help = "Measure, always beside a floor taken in the same run."
 
-Broker = Annotated[str, typer.Option(help="tansu or kafka.")]
+
+def _broker(name: str | None) -> str | None:
+    """Take the broker a new home would get where none is named."""
+    return name or default_broker(lambda line: typer.echo(line, err=True))
+
+
+Broker = Annotated[
+    str | None,
+    typer.Option(help="tansu or kafka. Default: what a new home gets.", callback=_broker),
+]
 
 
 def _load(name: str) -> ModuleType:
@@ -50,7 +60,7 @@ def _main(name: str, *arguments: object) -> None:
 
 @app.command()
 def freshness(
-    broker: Broker = "tansu",
+    broker: Broker = None,
     plays: Annotated[int, typer.Option(help="How often to measure.")] = 200,
 ) -> None:
     """From posting a play to the first recommendation that reflects it."""
@@ -59,7 +69,7 @@ def freshness(
 
 @app.command()
 def speed(
-    broker: Broker = "tansu",
+    broker: Broker = None,
     imports: Annotated[int, typer.Option(help="Plays, 100 a message.")] = 200_000,
     live: Annotated[int, typer.Option(help="Plays, one a message.")] = 60_000,
 ) -> None:
@@ -69,7 +79,7 @@ def speed(
 
 @app.command("broker")
 def broker_log(
-    broker: Broker = "kafka",
+    broker: Broker = None,
     growth: Annotated[int, typer.Option(help="Messages between two rounds.")] = 20_000,
     rounds: Annotated[int, typer.Option(min=1, help="Sizes of the log to measure at.")] = 4,
     wait_ms: Annotated[int, typer.Option(help="How long a fetch may be held.")] = 20,
@@ -92,7 +102,7 @@ Connections = Annotated[list[int], typer.Option(help="Keep-alive connections; ma
 
 @app.command()
 def serve(
-    broker: Broker = "tansu",
+    broker: Broker = None,
     rate: Annotated[float, typer.Option(help="Requests a second of the open loop.")] = 2000,
     seconds: Seconds = 10,
     connections: Connections = [64, 1000],  # noqa: B006  # Typer reads it, nobody changes it
@@ -103,7 +113,7 @@ def serve(
 
 @app.command()
 def live(
-    broker: Broker = "kafka",
+    broker: Broker = None,
     grow: Annotated[int, typer.Option(help="Single plays between the rounds; 0: none.")] = 100_000,
     rate: Annotated[float, typer.Option(help="Plays a second of the open loop.")] = 2000,
     seconds: Seconds = 5,
@@ -115,7 +125,7 @@ def live(
 
 @app.command()
 def ingest(
-    broker: Broker = "tansu",
+    broker: Broker = None,
     single_rate: Annotated[float, typer.Option(help="Open loop, one play a request.")] = 2000,
     batch_rate: Annotated[float, typer.Option(help="Open loop, 100 plays a request.")] = 200,
     seconds: Seconds = 10,
@@ -135,7 +145,7 @@ def ingest(
 
 @app.command("import")
 def imports(
-    broker: Broker = "tansu",
+    broker: Broker = None,
     rows: Annotated[int, typer.Option(help="Of the generated file.")] = 5_000_000,
     post: Annotated[int, typer.Option(help="Rows imported end to end; 0: none.")] = 200_000,
     folds: Annotated[bool, typer.Option(help="Let the workers follow meanwhile.")] = True,
@@ -173,6 +183,19 @@ def nightly(
 
 
 File = Annotated[Path, typer.Argument(help="Interactions: parquet or csv.")]
+
+
+@app.command()
+def kernel(
+    file: Annotated[Path | None, typer.Argument(help="Interactions; default: invented.")] = None,
+    user: Annotated[str | None, typer.Option(help="Column, as of segue evaluate.")] = None,
+    item: Annotated[str | None, typer.Option(help="Likewise.")] = None,
+    time: Annotated[str | None, typer.Option(help="Likewise.")] = None,
+    artist: Annotated[str | None, typer.Option(help="Likewise.")] = None,
+    limit: Annotated[int, typer.Option(help="Plays learned first.")] = 40_000,
+) -> None:
+    """Processor time of a list by stage, and of a play learned, in one process without servers."""
+    _run("kernel", file=file, user=user, item=item, when=time, artist=artist, plays=limit)
 
 
 @app.command("batch-view")
@@ -218,7 +241,7 @@ def attack(
 
 @app.command()
 def idle(
-    broker: Broker = "tansu",
+    broker: Broker = None,
     seconds: Annotated[float, typer.Option(min=1, help="How long to count.")] = 60.0,
 ) -> None:
     """Processor time of each process of a stack without traffic, in percent of one core."""
