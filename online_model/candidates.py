@@ -218,7 +218,7 @@ def _own_history(scratch: Scratch, plays: int, session: int, now: int, gap: floa
 
 @inner
 def _own_habit(scratch: Scratch, plays: int, at: int, gap: float) -> None:
-    """Note what the listener went on with after an earlier play of the last track, at ``at``."""
+    """Note what the listener played after an earlier play of the last track, at ``at``."""
     tracks, seconds, evidence = scratch.tracks, scratch.seconds, scratch.board.evidence
     last = tracks[at]
     end = at + 1

@@ -202,7 +202,7 @@ _PRODUCTS = np.array(
     ],
     [("left", "i8"), ("right", "i8"), ("product", "i8")],
 )
-# Columns added in one pass over the candidates: a sum that stays in a register is neither read nor
+# Columns added in one loop over the candidates: a sum that stays in a register is neither read nor
 # written in between. Inputs of the second stage are padded with a row of zeros.
 _AT_ONCE_FIRST, _AT_ONCE = 5, 4
 assert FEATURES % _AT_ONCE_FIRST == 0

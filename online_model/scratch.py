@@ -176,7 +176,7 @@ def new_scratch(config: ModelConfig) -> Scratch:
 
 
 def _aligned(shape: tuple[int, int]) -> Array:
-    """Return zeros, f32, of which the first stands at the start of a cache line."""
+    """Return zeros, f32, of which the first begins a cache line."""
     size = 4 * shape[0] * shape[1]
     room = np.zeros(size + _LINE, np.uint8)
     start = -room.ctypes.data % _LINE

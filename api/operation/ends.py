@@ -2,7 +2,7 @@
 
 A broker that is busy, or an embedded one with a long log, takes seconds to say where a topic ends.
 So the topics are asked side by side, an answer is used again for a while, and a request that
-waited long enough goes on without: the end is unknown then, and the next request may have it.
+waited long enough is answered without: the end is unknown then, and the next request may have it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ PATIENCE = 1.0
 
 
 class Ends:
-    """The ends of some topics, looked up when somebody asks.
+    """The ends of some topics, looked up when a request asks.
 
     Parameters
     ----------

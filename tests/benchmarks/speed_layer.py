@@ -25,7 +25,7 @@ from tests.benchmarks.stack import servers
 from tests.plays import interactions
 
 # With the usual settings the lake sink would read the whole log into one or two commits, and wait
-# for the last: what is measured is how fast it can go on, not how long it may rest.
+# for the last. What is measured is how fast it writes, not how long it may rest.
 _LAKE_ROWS, _LAKE_SECONDS = 10_000, 0.25
 
 
