@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -13,6 +15,7 @@ import numpy as np
 import pytest
 
 from api.experiments.endpoint import check_generations
+from api.serving import lists
 from api.serving.arms import Arms
 from api.serving.asked import Asked, parameters
 from api.serving.impressions import ImpressionLog
@@ -147,9 +150,11 @@ async def test_a_request_that_decides_itself_does_not_count(
 
 
 async def test_a_list_is_drafted_from_both_arms(
-    client: httpx.AsyncClient, seen: Logged, arms: Arms
+    client: httpx.AsyncClient, seen: Logged, arms: Arms, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each track is the best one left of the arm that picked it, with that arm's numbers."""
+    now = time.time()  # the lists compared are of the same second, on a slow machine too
+    monkeypatch.setattr(lists, "time", SimpleNamespace(time=lambda: now))
     arms.run([])
     usual = await impression(client, seen, "ada", "?limit=8")
     arms.run([definition("only", popularity=True)])
