@@ -6,6 +6,8 @@
 # make docs      the documentation site, in .site/html (needs npm; a broken link is an error)
 # make pages     write the pages of docs/ that are generated from the code (settings, reliability)
 # make clients   typed clients of the API for Python and TypeScript, in .clients
+# make mutants   changes the code at single points and counts what the unit tests notice
+# make release   wheel, source archive and bill of materials (SBOM), in dist
 # make airflow   fill .venv-airflow, in which the DAGs are tested
 # make chart     fill .venv-chart, in which the Helm chart is tested
 # make promtool  fetch what tests the rules of Prometheus
@@ -114,6 +116,19 @@ docs: pages .site/npm/.installed
 	@cd .site/npm && tar xzf "$$(npm pack --silent mermaid@11.17.2)"
 	@touch $@
 
+# Shares of mutants that the unit tests kill, by group (tests/mutants.py). SECONDS of each.
+SECONDS ?= 300
+mutants: install
+	@$(BIN)/python -m tests.mutants --seconds $(SECONDS)
+
+# What a release consists of: wheel, source archive, and the bill of materials of production hosts.
+release: install .venv-tools/.installed
+	@rm -rf dist
+	@$(BIN)/python -m hatchling build -d dist
+	@.venv-tools/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible \
+		--output-file "dist/segue-$$($(BIN)/python -m hatchling version).cdx.json" infra/requirements/runtime.lock
+	@ls -1 dist
+
 # Typed clients of the API, generated from its OpenAPI document; built, never committed.
 clients: install .venv-tools/.installed
 	@mkdir -p .clients
@@ -182,4 +197,4 @@ lock:
 	$(COMPILE) infra/requirements/chart.in -o infra/requirements/chart.lock
 
 clean:
-	rm -rf $(VENV) .venv-tools .site .clients .players .venv-airflow .venv-flink .venv-chart .promtool $(PYTHONS:%=.venv-%) infra/kafka/libs infra/kafka/target infra/flink/libs infra/flink/target batch/dbt/target batch/dbt/logs
+	rm -rf $(VENV) .venv-tools .site .clients .mutants dist .players .venv-airflow .venv-flink .venv-chart .promtool $(PYTHONS:%=.venv-%) infra/kafka/libs infra/kafka/target infra/flink/libs infra/flink/target batch/dbt/target batch/dbt/logs
