@@ -1,10 +1,14 @@
 """Publishes the JSON Schemas of the messages: ``python -m contracts.schema`` rewrites them.
 
-The files lie in ``contracts/schemas/``; a test fails when they no longer match the classes.
+The files lie in ``contracts/schemas/``; a test fails when they no longer match the classes. Every
+shape a topic ever had is kept in ``contracts/schemas/published/``, and a class that could not read
+one of them is not published (:mod:`contracts.compatibility`): it needs a new version instead, as
+``impression.v2`` is. A name holds the digest of its file, so nobody changes what was published.
 """
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import json
 from pathlib import Path
@@ -12,13 +16,16 @@ from typing import Any
 
 import msgspec
 
+from contracts.compatibility import Schema, unreadable
 from contracts.erasures import Erasure
+from contracts.errors import IncompatibleState
 from contracts.events import DeadLetter, Feedback, Submission
 from contracts.impressions import Impression, ImpressionV1
 from contracts.results import Late, Session, Trending, Uniques
 from contracts.suspects import Suspect
 
 FOLDER = Path(__file__).parent / "schemas"
+PUBLISHED = FOLDER / "published"
 MESSAGES: dict[str, type[msgspec.Struct]] = {
     "submission.v1": Submission,
     "feedback.v1": Feedback,
@@ -55,10 +62,80 @@ def _unindented(value: Any) -> Any:
     }
 
 
+def shape(message: type[msgspec.Struct]) -> Schema:
+    """Return the JSON Schema of a message without its descriptions."""
+    found: Schema = _undescribed(msgspec.json.schema(message))
+    return found
+
+
+def _undescribed(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_undescribed(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: _undescribed(item)
+        for key, item in value.items()
+        if not (key == "description" and isinstance(item, str))
+    }
+
+
+def published(name: str, folder: Path = PUBLISHED) -> list[Schema]:
+    """Return every published shape of a message, the oldest first.
+
+    Raises
+    ------
+    IncompatibleState
+        A file was changed or is missing.
+    """
+    found = []
+    for number, path in enumerate(sorted((folder / name).glob("*.json")), start=1):
+        text = path.read_text()
+        if path.name != _file_name(number, text):
+            raise IncompatibleState(
+                f"{name}/{path.name} is not what was published: restore it, and publish the change "
+                "as a new file by `python -m contracts.schema`"
+            )
+        found.append(json.loads(text))
+    return found
+
+
+def incompatible(name: str, new: Schema, folder: Path = PUBLISHED) -> list[str]:
+    """Return why messages may be refused: old ones by ``new``, or new ones by the shape before."""
+    earlier = published(name, folder)
+    found = [
+        f"{text} (as of {n})" for n, old in enumerate(earlier, 1) for text in unreadable(new, old)
+    ]
+    if earlier:
+        found += [f"{text} (for a worker not updated yet)" for text in unreadable(earlier[-1], new)]
+    return found
+
+
+def publish(name: str, new: Schema, folder: Path = PUBLISHED) -> None:
+    """Keep the shape of a message unless it is the one before.
+
+    Raises
+    ------
+    IncompatibleState
+        Messages would be refused; the message says which field. Nothing was written.
+    """
+    if refused := incompatible(name, new, folder):
+        raise IncompatibleState(f"{name} needs a new version: {'; '.join(refused)}")
+    earlier = published(name, folder)
+    if not earlier or earlier[-1] != new:
+        text = json.dumps(new, sort_keys=True) + "\n"
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        (folder / name / _file_name(len(earlier) + 1, text)).write_text(text)
+
+
+def _file_name(number: int, text: str) -> str:
+    return f"{number:03d}-{hashlib.sha256(text.encode()).hexdigest()[:12]}.json"
+
+
 def main() -> None:
-    """Write every schema file."""
-    FOLDER.mkdir(exist_ok=True)
+    """Publish every message and write its schema file."""
     for name, message in MESSAGES.items():
+        publish(name, shape(message))
         (FOLDER / f"{name}.json").write_text(render(message))
 
 
