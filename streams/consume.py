@@ -21,6 +21,7 @@ from streams.dead_letters import DeadLetters
 from streams.decode import ROWS, Batch, Record
 from streams.errors import LogChanged, PositionLost
 from streams.log_watch import LogWatch
+from streams.steps import BEFORE_WRITE, WRITTEN, reach
 from streams.worker import Stopped, Worker
 
 log = logging.getLogger(__name__)
@@ -213,7 +214,9 @@ class Follower(Generic[T]):
         for batch in batches:
             refused += self.letters.send(self.topic, batch.partition, batch.rejected)
             batch.rejected = []
+        reach(BEFORE_WRITE)
         written = self.worker.patiently(lambda: self.sink.write(batches), self.topic)
+        reach(WRITTEN)
         self.positions.update({batch.partition: batch.last + 1 for batch in batches})
         self.worker.status.add(rows=written, dead_letters=refused, flushes=1)
         self._pending, self._waiting_rows = {}, 0

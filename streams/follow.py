@@ -41,6 +41,7 @@ from streams.buffer import Buffer
 from streams.decode import Record
 from streams.fetching import listen
 from streams.log_watch import LogWatch
+from streams.steps import BEFORE_COMMIT, BEFORE_WRITE, WRITTEN, reach
 from streams.worker import PAUSES, Stopped, Worker
 
 log = logging.getLogger(__name__)
@@ -193,7 +194,9 @@ class FaustFollower:
         if records[0].offset < start:  # a batch was in flight while reading was set back
             records = [record for record in records if record.offset >= start]
         if records:
+            reach(BEFORE_WRITE)
             await self._patiently(lambda: self.fold.apply(tp, start, records))
+            reach(WRITTEN)
             self._known[tp] = records[-1].offset + 1
             self._applied = True
 
@@ -229,8 +232,10 @@ class FaustFollower:
             for tp, offset in durable.items()
             if offset > self._committed.get(tp, 0) and tp in self.buffer.next
         }
-        if fresh and await commit(self.app, fresh):
-            self._committed.update(fresh)
+        if fresh:
+            reach(BEFORE_COMMIT)
+            if await commit(self.app, fresh):
+                self._committed.update(fresh)
 
     def _started(self, starting: asyncio.Task[None]) -> None:
         """Make a crash of a start that failed: nobody waits for its result."""

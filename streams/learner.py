@@ -35,6 +35,7 @@ from streams.follow import follow
 from streams.forgetting import Forgetting
 from streams.judging import Judge
 from streams.listeners import pieces
+from streams.steps import SNAPSHOT_WRITTEN, reach
 from streams.suspects import SuspectFollower, without
 from streams.views import Views
 from streams.worker import Worker, run_worker
@@ -274,6 +275,7 @@ class ModelFold:
                 self._forgetting.snapshot_failed()
                 self._status.waits("snapshot", f"snapshot: {error}")
                 return
+            reach(SNAPSHOT_WRITTEN)
             self._durable = offsets
             self._forgetting.snapshot_is_written(path)
             self._status.add(snapshots=1)

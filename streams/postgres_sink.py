@@ -16,6 +16,7 @@ from psycopg import sql
 from contracts.errors import StoreUnavailable
 from streams.decode import Batch
 from streams.errors import PositionLost
+from streams.steps import ROWS_WRITTEN, reach
 
 T = TypeVar("T")
 # Trouble that passes: a server that is away, not set up yet, or a replica after a fail-over.
@@ -145,6 +146,7 @@ class PostgresSink(PostgresStore, ABC, Generic[T]):
                 raise PositionLost(f"{self.fence} stands at {fence}, before what was read")
             fresh = [b.after(fence[b.partition]) for b in batches if b.last > fence[b.partition]]
             done = self.apply(connection, fresh)
+            reach(ROWS_WRITTEN)
             with connection.cursor() as cursor:
                 marks = [(b.last, self.log_id, b.partition) for b in fresh]
                 cursor.executemany(_ADVANCE.format(sql.Identifier(self.fence)), marks)

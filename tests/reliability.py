@@ -123,10 +123,10 @@ GROUPS: dict[str, tuple[Property, ...]] = {
             "Tokens revoked, expired, of another role or listener: refused, on record; limits told",
             (
                 _INGEST + "test_a_revoked_token_is_refused_within_seconds",
+                _INGEST + "test_a_token_is_refused_once_it_expires_and_not_before",
                 "api/test_limits.py::test_every_caller_is_limited",
                 "api/test_exposure.py::test_refusals_are_put_on_record_once_an_hour",
             ),
-            missing="an expired token against a server; the turn of a rate-limit window",
         ),
     ),
     "Stream processing": (
@@ -134,12 +134,11 @@ GROUPS: dict[str, tuple[Property, ...]] = {
             "kill -9 at any step of a commit: the state of one clean run",
             (
                 _KILLED,
-                _SINKS + "test_kills_at_any_point_neither_lose_nor_double",
-                _LISTENERS + "test_counts_are_exact_after_kills_at_any_point",
-                _LEARNER + "test_kills_leave_the_model_of_an_uninterrupted_run",
+                _SINKS + "test_kills_at_each_step_of_a_commit_neither_lose_nor_double",
+                _LISTENERS + "test_counts_are_exact_after_kills_at_each_step_of_a_commit",
+                _LEARNER + "test_kills_at_each_step_leave_the_model_of_an_uninterrupted_run",
                 "streams/test_postgres_sink.py::test_a_transaction_that_fails_moves_nothing",
             ),
-            missing="real kills come at random moments; each named step fails in process only",
             real=True,
             kafka=True,
         ),
@@ -249,7 +248,7 @@ GROUPS: dict[str, tuple[Property, ...]] = {
             "Snapshot and replay equal an uninterrupted run, bit by bit",
             (
                 _DIRECTORY + "test_snapshot_and_replay_equal_an_uninterrupted_run",
-                _LEARNER + "test_kills_leave_the_model_of_an_uninterrupted_run",
+                _LEARNER + "test_kills_at_each_step_leave_the_model_of_an_uninterrupted_run",
             ),
             kafka=True,
         ),
@@ -331,7 +330,7 @@ GROUPS: dict[str, tuple[Property, ...]] = {
         Property(
             "A loader killed between write and commit",
             (
-                _SINKS + "test_kills_at_any_point_neither_lose_nor_double",
+                _SINKS + "test_kills_at_each_step_of_a_commit_neither_lose_nor_double",
                 "integration/test_snowflake_landing.py"
                 "::test_kills_at_every_step_neither_lose_nor_double",
                 "streams/test_postgres_sink.py::test_a_transaction_that_fails_moves_nothing",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -22,19 +23,27 @@ from tests.api.conftest import World
 ADA = {"authorization": "Token ada-token"}
 
 
+@dataclass
+class Clock:
+    """Stands still until a test moves it."""
+
+    now: float = 1_000_003.0
+
+
 @pytest.fixture
-def strict(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def strict(world: World, monkeypatch: pytest.MonkeyPatch) -> Clock:
     """Three requests a window for whoever has no token, five for a token."""
-    gate = world.app._gate
-    monkeypatch.setattr(gate, "_rates", RateWindow(clock=lambda: 1_000_003.0))
+    gate, clock = world.app._gate, Clock()
+    monkeypatch.setattr(gate, "_rates", RateWindow(clock=lambda: clock.now))
     monkeypatch.setattr(gate, "_per_address", 3)
     monkeypatch.setattr(gate, "_per_token", 5)
+    return clock
 
 
 @pytest.mark.parametrize(
     "path", ["/v1/trending", "/1/validate-token", "/v1/users/ada/recommendations"]
 )
-async def test_every_caller_is_limited(client: httpx.AsyncClient, strict: None, path: str) -> None:
+async def test_every_caller_is_limited(client: httpx.AsyncClient, strict: Clock, path: str) -> None:
     for remaining in (4, 3, 2, 1, 0):
         answer = await client.get(path, headers=ADA)
         assert answer.headers["x-ratelimit-limit"] == "5"
@@ -42,13 +51,21 @@ async def test_every_caller_is_limited(client: httpx.AsyncClient, strict: None, 
         assert answer.headers["x-ratelimit-reset-in"] == "7"
     refused = await client.get(path, headers=ADA)
     assert (refused.status_code, refused.headers["retry-after"]) == (429, "10")
+    # A new window begins anew, for everybody at once.
+    strict.now += 6.9
+    assert (await client.get(path, headers=ADA)).status_code == 429
+    strict.now += 0.2
+    answer = await client.get(path, headers=ADA)
+    assert answer.headers["x-ratelimit-remaining"] == "4"
+    assert answer.headers["x-ratelimit-reset-in"] == "10"
+    assert answer.headers["x-ratelimit-reset"] == "1000020"
     # Another caller is not held back.
     stranger = await client.get(path)
     assert stranger.status_code != 429
     assert stranger.headers["x-ratelimit-limit"] == "3"
 
 
-async def test_a_bad_token_counts_for_its_address(client: httpx.AsyncClient, strict: None) -> None:
+async def test_a_bad_token_counts_for_its_address(client: httpx.AsyncClient, strict: Clock) -> None:
     for guess in range(3):
         answer = await client.get("/v1/trending", headers={"authorization": f"Token {guess}"})
         assert answer.status_code == 401
@@ -57,7 +74,7 @@ async def test_a_bad_token_counts_for_its_address(client: httpx.AsyncClient, str
 
 
 async def test_scrobblers_are_told_in_their_own_words(
-    client: httpx.AsyncClient, strict: None
+    client: httpx.AsyncClient, strict: Clock
 ) -> None:
     for _ in range(3):
         await client.post("/2.0/", data={"method": "auth.getToken"})
@@ -65,7 +82,7 @@ async def test_scrobblers_are_told_in_their_own_words(
     assert (answer.status_code, answer.json()["error"]) == (429, RATE_LIMIT)
 
 
-async def test_health_answers_whoever_asks(client: httpx.AsyncClient, strict: None) -> None:
+async def test_health_answers_whoever_asks(client: httpx.AsyncClient, strict: Clock) -> None:
     for _ in range(10):
         assert (await client.get("/healthz")).status_code == 200
 

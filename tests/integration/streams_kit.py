@@ -69,9 +69,10 @@ class Kit:
         topics = Topics(self.settings.namespace).configs()
         self.log_ids = ensure_topics(self.settings, topics)
 
-    def start(self, name: str, **changes: object) -> Process:
+    def start(self, name: str, *, kill_at: str = "", **changes: object) -> Process:
+        """Start a worker; it kills itself with SIGKILL at a step (:mod:`streams.steps`)."""
         settings = replace(self.settings, **changes) if changes else self.settings  # type: ignore[arg-type]
-        env = {**os.environ, **settings.environ()}
+        env = {**os.environ, **settings.environ(), "STREAMS_KILL_AT": kill_at}
         label = f"{name}-{len(self.workers)}"
         process = Process(
             label,
@@ -86,6 +87,12 @@ class Kit:
     def kill(self, process: Process) -> None:
         assert process.pid is not None, process.tail(30)
         process.stop(signal.SIGKILL)
+
+    def wait_killed(self, *processes: Process, timeout: float = 90.0) -> None:
+        """Wait until workers have reached the step at which they kill themselves."""
+        for process in processes:
+            assert process.wait(timeout), process.tail(30)
+            assert process.exit_code == -signal.SIGKILL, process.tail(30)
 
     def stop(self, process: Process) -> None:
         """Stop in order; the promise is exit code 0 within 15 seconds."""

@@ -181,6 +181,19 @@ def test_a_revoked_token_is_refused_within_seconds(api: RunningStack) -> None:
     assert wait_until(lambda: post(api, token, plays(1)).status_code == 401, 4)
 
 
+def test_a_token_is_refused_once_it_expires_and_not_before(api: RunningStack) -> None:
+    token = api.token_for("trent")
+    assert post(api, token, plays(1)).status_code == 202
+    with psycopg.connect(api.settings.postgres_dsn) as connection:
+        row = connection.execute(
+            "update tokens set expires_at = now() + interval '3 seconds' where user_id = 'trent' "
+            "returning extract(epoch from expires_at)"
+        ).fetchone()
+    assert row is not None
+    assert wait_until(lambda: post(api, token, plays(1)).status_code == 401, 60)
+    assert time.time() >= row[0]
+
+
 def test_accounts_down_known_tokens_go_on_and_unknown_ones_wait(api: RunningStack) -> None:
     token = api.token_for("ada")
     assert post(api, token, plays(1)).status_code == 202

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -20,6 +19,7 @@ from online_model import ModelDirectory, Recommender
 from streams.decode import Batch
 from streams.fold import pack_plays
 from streams.learner import learn
+from streams.steps import SNAPSHOT_WRITTEN, WRITTEN
 from tests.integration.streams_kit import Kit, make_kit
 from tests.streams.plays import START
 from tests.streams.reference import reference_fold
@@ -56,18 +56,14 @@ def lists(model: Recommender, kit: Kit) -> list[list[bytes]]:
 
 
 @pytest.mark.each_broker
-def test_kills_leave_the_model_of_an_uninterrupted_run(kit: Kit) -> None:
+def test_kills_at_each_step_leave_the_model_of_an_uninterrupted_run(kit: Kit) -> None:
     kit.send_random(1500, seed=1, in_order=True)
-    worker = kit.start("learner")
-    kit.wait_applied("learner", timeout=200)
-    assert wait_until(lambda: kit.committed(_group(kit))[0] > 0, 30), "no snapshot was committed"
-    kit.send_random(1500, seed=2, in_order=True)
-    time.sleep(0.4)
-    kit.kill(worker)
-    snapshots = ModelDirectory(kit.settings.paths.model).snapshots()
-    assert snapshots
+    kit.wait_killed(kit.start("learner", kill_at=SNAPSHOT_WRITTEN), timeout=200)
+    assert ModelDirectory(kit.settings.paths.model).snapshots()
     resumed = ModelDirectory(kit.settings.paths.model).resume()
-    assert kit.committed(_group(kit))[0] - 1 <= resumed.offsets[kit.log_id, 0] <= 2999
+    assert kit.committed(_group(kit))[0] <= 0 <= resumed.offsets[kit.log_id, 0] <= 1499
+    kit.send_random(1500, seed=2, in_order=True)
+    kit.wait_killed(kit.start("learner", kill_at=WRITTEN), timeout=100)
     worker = kit.start("learner")
     kit.wait_applied("learner", timeout=100)
     assert wait_until(lambda: reader(kit).offsets[kit.log_id, 0] == 2999, 30)

@@ -38,6 +38,7 @@ from streams.decode import Batch
 from streams.errors import PositionLost
 from streams.history_sink import HistorySink
 from streams.lake_sink import LakeSink
+from streams.steps import BEFORE_WRITE, ROWS_WRITTEN, WRITTEN
 from tests.integration.streams_kit import Kit, make_kit
 from tests.streams.plays import submission
 
@@ -120,16 +121,17 @@ def assert_others_exact(kit: Kit) -> None:
 
 
 @pytest.mark.each_broker
-def test_kills_at_any_point_neither_lose_nor_double(kit: Kit) -> None:
+def test_kills_at_each_step_of_a_commit_neither_lose_nor_double(kit: Kit) -> None:
     kit.send_random(2000, seed=41)
     send_others(kit, 400)
-    for applied in (0, 300):
-        workers = [kit.start("lake-sink"), kit.start("history-sink")]
-        kit.wait_some("lake-sink", applied)
-        kit.send_random(300, seed=42 + applied)
+    steps = [(BEFORE_WRITE, BEFORE_WRITE), (WRITTEN, ROWS_WRITTEN), (WRITTEN, WRITTEN)]
+    for lake_step, history_step in steps:
+        kit.wait_killed(
+            kit.start("lake-sink", kill_at=lake_step),
+            kit.start("history-sink", kill_at=history_step),
+        )
+        kit.send_random(300, seed=42 + len(kit.workers))
         send_others(kit, 100)
-        for worker in workers:
-            kit.kill(worker)
     workers = [kit.start("lake-sink"), kit.start("history-sink")]
     kit.wait_applied("lake-sink", "history-sink")
     assert_lake_exact(kit)
