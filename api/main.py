@@ -19,8 +19,6 @@ from contracts.settings import Settings
 
 log = logging.getLogger(__name__)
 
-#: Time between "not ready" and closing the door, for a load balancer to notice (seconds).
-DRAIN_SECONDS = 0.3
 #: Longest wait for requests in flight (seconds); more than a delivery may take.
 GRACE_SECONDS = 6
 
@@ -40,7 +38,7 @@ class Server(uvicorn.Server):
             return
         log.info("stopping (%s)", signal.Signals(sig).name)
         self._services.watcher.stopping = True
-        self._services.call_later(DRAIN_SECONDS, self._close_door)
+        self._services.call_later(self._services.settings.drain_seconds, self._close_door)
 
     def _close_door(self) -> None:
         self._services.events.end()  # streams end by themselves only here

@@ -102,6 +102,12 @@ class Settings:
         "Connections one API process holds open; one address may hold half of them.",
         rule=Rule(low=2),
     )
+    drain_seconds: float = setting(
+        0.3,
+        "Seconds from SIGTERM, when `/readyz` turns to 503, until the API closes its door: longer "
+        "than a load balancer takes to notice.",
+        rule=Rule(low=0, high=60),
+    )
     statement_timeout_ms: int = setting(
         3_000, "Longest time a statement of the API may take, ms.", rule=Rule(low=1)
     )

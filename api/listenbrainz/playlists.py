@@ -207,7 +207,7 @@ async def _tracks(
     if reader is None:
         return []
     # 500 tracks take milliseconds, which the event loop must not spend.
-    shown = await services.slow.run(reader, lambda model: _ranked(model, blob, playlist.kind))
+    shown = await services.slow.run(reader, lambda model, _: _ranked(model, blob, playlist.kind))
     known = await _known(services, shown) if described else {}
     return [_track(playlist, each, *known.get(i, (None, None, None))) for i, each in shown.items()]
 

@@ -64,12 +64,11 @@ async def reasons(
     if caller.user_id != user:
         await services.audit.note_reading(caller.user_id, user, origin_of(request))
     live, held = await model_and_plays(services, user)
-    moment = Moment.of(live)
-    return json_reply(
-        await services.slow.run(
-            live, lambda reader: explain_track(reader, user, held, track_id, discover, moment)
-        )
-    )
+
+    def make(reader: Recommender, moment: Moment) -> TrackReasons:
+        return explain_track(reader, user, held, track_id, discover, moment)
+
+    return json_reply(await services.slow.run(live, make))
 
 
 def explain_track(

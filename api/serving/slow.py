@@ -67,14 +67,16 @@ class SlowLists:
         live = parts.model.reader
         if live is None:
             return parts.without_model(user, impression_id)
-        moment, (held, torn) = Moment.of(live), sound(blob)
+        held, torn = sound(blob)
 
-        def make(reader: Recommender) -> tuple[Ranking, list[Known], bytes]:
+        def make(
+            reader: Recommender, moment: Moment
+        ) -> tuple[Moment, Ranking, list[Known], bytes]:
             ranking = self._rank(reader, asked, held, impression_id, int(moment.now))
             shown = self._tracks.of(reader, ranking.indices)
-            return ranking, shown, items(reader, ranking, shown)
+            return moment, ranking, shown, items(reader, ranking, shown)
 
-        ranking, shown, body = await self.run(live, make)
+        moment, ranking, shown, body = await self.run(live, make)
         degraded = parts.is_degraded(ranking, missing or torn)
         made = MadeList(moment, user, asked, impression_id, degraded, ranking, shown, body)
         return parts.finish(made)
@@ -92,8 +94,11 @@ class SlowLists:
             return ranked(asked, self._parts.explore_share)
         return draft_list(ranked, asked, asked.against, impression_id)
 
-    async def run(self, live: Recommender, make: Callable[[Recommender], _Made]) -> _Made:
-        """Call a function on the thread, with a reader of the same model that is only its own.
+    async def run(self, live: Recommender, make: Callable[[Recommender, Moment], _Made]) -> _Made:
+        """Call a function on the thread, with a reader that is only its own, and its moment.
+
+        The model is the one that is live now. While the call waits for the thread, ``live`` may
+        change over to another model: an answer must name the one it was made by.
 
         Raises
         ------
@@ -103,9 +108,15 @@ class SlowLists:
         if self._waiting >= MOST_WAITING:
             raise unavailable("Too many lists with reasons are being made")
         self._waiting += 1
+        config, state = live.settings, live.state
+
+        def on_thread() -> _Made:
+            if self._reader is None or self._reader.state is not state:
+                self._reader = Recommender(config, state)
+            return make(self._reader, Moment.of(self._reader))
+
         try:
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._thread, lambda: make(self._beside(live)))
+            return await asyncio.get_running_loop().run_in_executor(self._thread, on_thread)
         finally:
             self._waiting -= 1
 
@@ -120,9 +131,3 @@ class SlowLists:
         except StoreUnavailable:
             return None, True
         return blob, False
-
-    def _beside(self, live: Recommender) -> Recommender:
-        """Return a reader of the arrays of ``live`` with working memory of its own."""
-        if self._reader is None or self._reader.state is not live.state:
-            self._reader = Recommender(live.settings, live.state)
-        return self._reader

@@ -7,6 +7,7 @@ recommendation, so nothing is logged as an impression.
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, NamedTuple
 from uuid import UUID
@@ -96,17 +97,17 @@ async def what_if(
     if caller.user_id != user:
         await services.audit.note_reading(caller.user_id, user, origin_of(request))
     live, held = await model_and_plays(services, user)
-    moment, listener = Moment.of(live), Listener.unpack(held)
+    listener = Listener.unpack(held)
     change = Change(
         await _play_of(services, user, without) if without else None,
         _known(live, "play", play),
         _known(live, "hide", hide),
         _second(at) if at is not None else None,
     )
-    now = int(moment.now)
+    now = int(time.time())
     imagined, then = _imagine(listener, change, now)
 
-    def make(reader: Recommender) -> WhatIf:
+    def make(reader: Recommender, moment: Moment) -> WhatIf:
         first = _list(reader, listener, now, limit, discover)
         second = _list(reader, imagined, then, limit, discover)
         when = datetime.fromtimestamp(then, UTC).isoformat()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import Sequence
 from uuid import UUID
 
@@ -17,9 +18,11 @@ from api.serving.desk import Desk
 from api.serving.impressions import ImpressionLog
 from api.serving.known import KnownTracks
 from api.serving.lists import ListParts, impression_ids, rank
+from api.serving.slow import SlowLists
 from contracts.features import Listener
 from contracts.impressions import decode
 from online_model import FEATURE_NAMES, Recommender
+from online_model.state import GENERATION
 from tests.api.conftest import World
 from tests.blobs import pack_play
 from tests.online_model.plays import SMALL, made_up
@@ -144,6 +147,34 @@ async def test_nobody_is_left_waiting_whenever_they_come(
 
     async with asyncio.timeout(60):
         await asyncio.gather(*map(client, range(5)))
+
+
+async def test_a_list_that_waits_while_the_model_changes_names_the_one_it_was_made_by(
+    world: World, logged: Logged, learned: Recommender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread is busy; the reader changes over to another model; then the list is made."""
+    live, other = Recommender(SMALL, learned.state), Recommender(SMALL)
+    other.learn_plays(*made_up(500))
+    other.state.counters[GENERATION] = learned.generation + 1
+    monkeypatch.setattr(world.services.model, "reader", live)
+    services = world.services
+    shown = ImpressionLog(services.impressions, services.topics.impressions, 4)
+    slow = SlowLists(ListParts(services.features, services.model, shown, lambda _: None, 0.0))
+    gate = threading.Event()
+    busy = asyncio.ensure_future(slow.run(live, lambda *_: gate.wait(30)))
+    waiting = asyncio.ensure_future(slow.list("ada", Asked(5, explain=True)))
+    while slow._waiting < 2:
+        await asyncio.sleep(0.01)
+    live.adopt(other.settings, other.state)
+    gate.set()
+    assert await busy
+    answer = json.loads(await waiting)
+    assert answer["generation"] == learned.generation
+    assert [t["track_id"][0] for t in answer["recommendations"]] == ["t"] * 5
+    assert decode(logged.records[-1].value).generation == answer["generation"]
+    again = json.loads(await slow.list("ada", Asked(5, explain=True)))
+    assert again["generation"] == other.generation
+    slow.close()
 
 
 def test_explained_and_varied_lists_mix_with_plain_ones(learned: Recommender) -> None:

@@ -20,7 +20,7 @@ def kafka_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSta
     running = RunningStack(
         tmp_path_factory.mktemp("faults"),
         "kafka",
-        base=Settings(port=free_ports(1)[0], snapshot_seconds=2, lake_seconds=1),
+        base=Settings(port=free_ports(1)[0], snapshot_seconds=2, lake_seconds=1, drain_seconds=4.0),
     )
     try:
         running.start_servers()

@@ -20,12 +20,19 @@ import psutil
 import pytest
 import redis
 
+from contracts.ids import event_id
+from contracts.kafka import end_offsets
+from contracts.topics import Topics
 from contracts.workers import CORE_FOLDS, LISTENERS
+from infra.operations.erasure.run import run_pending
+from infra.operations.replay.reconcile import Mark
+from infra.operations.replay.reconcile import kafka as reconcile_kafka
 from infra.operations.replay.run import Outcome, replay
 from infra.stack.process import Process, wait_until
 from infra.stack.stack import worker_command
 from streams.app import SESSION_SECONDS
 from tests.integration.conftest import RunningStack
+from tests.integration.traces import stores, traces
 from tests.plays import interactions
 
 pytestmark = [pytest.mark.integration, pytest.mark.kafka, pytest.mark.slow]
@@ -118,6 +125,48 @@ def test_a_broker_that_does_not_answer_is_shed_while_health_is_answered(
     assert set(answers) == {503}
     assert api.memory_info().rss - before < 100 * 1024 * 1024
     assert wait_until(lambda: one_play(kafka_stack).status_code == 202, 90)
+
+
+@pytest.mark.timeout(400)
+def test_sigterm_makes_the_api_unready_before_it_closes_the_door(
+    kafka_stack: RunningStack,
+) -> None:
+    with under_load(kafka_stack, "sigterm", rate=600):
+        api = kafka_stack.workers["api"]
+        api.send(signal.SIGTERM)
+        with httpx.Client(base_url=kafka_stack.api, timeout=10) as client:
+            assert wait_until(lambda: client.get("/readyz?scope=api").status_code == 503, 4, 0.01)
+            assert client.get("/readyz?scope=api").json()["stopping"]
+        assert one_play(kafka_stack).status_code == 202, "a load balancer takes time to notice"
+        assert api.wait(30)
+        assert api.exit_code == 0, api.tail(20)
+        kafka_stack.start("api")
+
+
+@pytest.mark.timeout(400)
+def test_an_erased_listener_is_in_no_store_though_the_log_keeps_the_plays(
+    kafka_stack: RunningStack,
+) -> None:
+    user, topic = "Erased-on-Kafka", Topics(kafka_stack.settings.namespace).plays
+    headers = {"authorization": f"Bearer {kafka_stack.token_for(user)}"}
+    now = int(time.time() * 1000)
+    plays = [{"artist": "Air", "title": f"{i}", "played_at": now - 300_000 * i} for i in range(12)]
+    with httpx.Client(base_url=kafka_stack.api, headers=headers, timeout=30) as client:
+        assert client.post("/v1/plays", json={"plays": plays}).status_code == 202
+        kafka_stack.wait_applied(60)
+        found = stores(traces(kafka_stack.settings, user))
+        assert found >= {"valkey", "postgres", "lake", "model"}
+        place = client.delete(f"/v1/users/{user}").headers["location"]
+    assert run_pending(kafka_stack.settings, settle=0) == (1, 1)
+    status = httpx.get(f"{kafka_stack.api}{place}", timeout=30).json()
+    assert status["state"] == "done"
+    assert status["steps"]["postgres"]["plays"] == status["steps"]["lake"]["plays"] == 12
+    assert traces(kafka_stack.settings, user) == set()
+    # Kafka cannot delete one listener's messages: every fold leaves them out instead (ADR 15).
+    start = Mark("", [0] * 4, 0)
+    ends = end_offsets(kafka_stack.settings.kafka, topic, 4)
+    _, in_the_log = reconcile_kafka(kafka_stack.settings, start, ends)
+    assert {event_id(user, p["played_at"], "Air", p["title"]) for p in plays} <= in_the_log
 
 
 @pytest.mark.timeout(400)
