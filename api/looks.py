@@ -19,7 +19,11 @@ from contracts.heartbeat import Heartbeat
 from contracts.kafka import ensure_topics
 from contracts.settings import Settings
 from contracts.topics import Topics
-from contracts.workers import CORE_FOLDS, LEARNER
+from contracts.workers import CORE_FOLDS, LEARNER, LISTENERS
+
+#: Windows that nobody has folded plays into for so long are stale: lists made of them are degraded.
+#: A worker that is started again takes less.
+STALE_SECONDS = 20.0
 
 
 class BrokerLook:
@@ -122,6 +126,7 @@ class WorkersLook:
         self._redis = redis
         self._key = key
         self._trouble = trouble
+        self._windows_ran_at = int(time.time() * 1000)
         self.beats: dict[str, Heartbeat] = {}
 
     async def look(self) -> str:
@@ -129,7 +134,19 @@ class WorkersLook:
         stored: dict[bytes, bytes] = await self._redis.hgetall(self._key)  # type: ignore[assignment]
         beats = map(heartbeat.decode, stored.values())
         self.beats = heartbeat.of_workers(beats, int(time.time() * 1000))
+        windows = self.beats.get(LISTENERS.name)
+        if windows is not None and windows.state == "running":
+            self._windows_ran_at = windows.at
         return self._trouble() or "ok"
+
+    def windows_stand_still(self) -> bool:
+        """Whether the worker that folds plays into windows has not run for :data:`STALE_SECONDS`.
+
+        Where it has never reported the store holds nothing, and lists are degraded for that.
+        """
+        if LISTENERS.name not in self.beats:
+            return False
+        return time.time() * 1000 - self._windows_ran_at > 1000 * STALE_SECONDS
 
     def states(self) -> dict[str, str]:
         """Return ``worker -> "ok"`` or what is wrong, for the workers of every deployment."""

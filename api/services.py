@@ -74,6 +74,7 @@ class Services:
         self.features = FeatureReader(self.redis, settings.redis_url, self.keys)
         self.events = EventHub(settings.redis_url, self.keys.events)
         self.model = LiveModel(settings.paths.model)
+        self.workers = WorkersLook(self.redis, self.keys.workers, self.features.share.trouble)
         parts = ListParts(
             self.features,
             self.model,
@@ -81,6 +82,7 @@ class Services:
             self.metrics.degraded,
             settings.explore_share,
             self.metrics.of_arm,
+            self.workers.windows_stand_still,
         )
         self.arms = Arms(self.pool)
         self.desk = Desk(parts)
@@ -89,7 +91,6 @@ class Services:
         self.logins = RateWindow(seconds=60)
         self.passwords = PasswordChecks()
         self.audit = AuditTrail(self.account_pool)
-        self.workers = WorkersLook(self.redis, self.keys.workers, self.features.share.trouble)
         followed = {kind for spec in WORKERS if not spec.optional for kind in spec.reads}
         self.ends = Ends(
             sorted(self.topics.of(kind) for kind in followed),

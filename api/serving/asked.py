@@ -42,7 +42,8 @@ class Recommendations(msgspec.Struct):
     """A list for one listener.
 
     ``generation`` and ``offset`` say which model answered and how much of the log it had learned;
-    ``degraded`` that something was missing (popular tracks, or none, instead of a personal list);
+    ``degraded`` that something was missing (popular tracks, or none, instead of a personal list) or
+    that the listener's latest plays may be (the worker that folds them stands still);
     ``stranger`` that no play of this listener is known. Send ``impression_id`` with a play that
     came from this list.
     """

@@ -224,12 +224,14 @@ class ListParts:
     Attributes
     ----------
     count_degraded
-        Called with the reason (``model``, ``features``, ``state``) for each poorer list.
+        Called with the reason (``model``, ``features``, ``state``, ``stale``) for each poorer list.
     explore_share
         Probability with which a place of a list explores.
     count_arm
         Called for each list of an experiment with the labels of its impression, the seconds it
         took to make, and whether it is degraded.
+    is_stale
+        Whether the listeners' windows stand still: lists are made of them all the same.
     """
 
     features: Features
@@ -238,6 +240,7 @@ class ListParts:
     count_degraded: Callable[[str], None]
     explore_share: float
     count_arm: CountArm = _nobody
+    is_stale: Callable[[], bool] = lambda: False
 
     def finish(self, made: MadeList) -> bytes:
         """Log a list as an impression and return the body of its answer; on the event loop."""
@@ -261,10 +264,13 @@ class ListParts:
         no_features
             The feature store did not answer, or what it holds of the listener cannot be read.
         """
-        degraded = no_features or ranking.degraded
-        if degraded:
+        if no_features or ranking.degraded:
             self.count_degraded("features" if no_features else "state")
-        return degraded
+            return True
+        if self.is_stale():
+            self.count_degraded("stale")
+            return True
+        return False
 
     def without_model(self, user: str, impression_id: str) -> bytes:
         """Return the body of an answer while no model is mapped: an empty list."""

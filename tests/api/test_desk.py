@@ -115,6 +115,27 @@ async def test_one_torn_blob_spoils_no_other(world: World, logged: Logged) -> No
     assert [decode(r.value).degraded for r in logged.records] == [False, True, True, False]
 
 
+async def test_windows_that_stand_still_degrade_lists_and_are_used_all_the_same(
+    world: World, logged: Logged
+) -> None:
+    services, stale, counted = world.services, [True], []
+    shown = ImpressionLog(services.impressions, services.topics.impressions, 4)
+    parts = ListParts(
+        services.features, services.model, shown, counted.append, 0.0, lambda: stale[0]
+    )
+    lists, slow = Desk(parts), SlowLists(parts)
+    for make in (lists.ask, slow.list):
+        answers = []
+        for stale[0] in (True, False):
+            answers.append(json.loads(await make("ada", Asked(5))))
+        assert [a["degraded"] for a in answers] == [True, False]
+        old, new = ([t["track_id"] for t in a["recommendations"]] for a in answers)
+        assert old == new
+        assert not answers[0]["stranger"]
+    assert counted == ["stale", "stale"]
+    slow.close()
+
+
 async def test_more_than_one_batch_and_clients_that_leave(world: World, logged: Logged) -> None:
     lists = desk_of(world)
     waiting = [lists.ask(f"user{n}", Asked(1 + n % 9)) for n in range(2 * desk.MOST + 5)]

@@ -260,6 +260,18 @@ async def test_a_host_that_was_taken_away_does_not_speak_for_the_others(
     monkeypatch.setattr(workers, "beats", {})
     monkeypatch.setattr(workers, "_trouble", lambda: "")  # other tests had no store to read
     assert await workers.look() == "ok"
+    # A minute without the worker of the windows: lists rest on what was known then, and say so.
+    monkeypatch.setattr(workers, "_windows_ran_at", now)
+    assert workers.windows_stand_still() is False
+    await workers.look()
+    assert workers.windows_stand_still() is True
+    beats[2] = Heartbeat(name="listeners", pid=2, at=now, state="waiting")
+    await workers.look()
+    assert workers.windows_stand_still() is True, "it lives and folds nothing"
+    beats[2] = Heartbeat(name="listeners", pid=2, at=now, state="running")
+    await workers.look()
+    assert workers.windows_stand_still() is False
+    beats[2] = Heartbeat(name="listeners", pid=2, at=now - 60_000, state="running")
     monkeypatch.setattr(workers, "_trouble", lambda: "slow")
     assert await workers.look() == "slow"
     states = workers.states()

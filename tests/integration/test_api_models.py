@@ -97,7 +97,9 @@ def test_models_change_under_load_and_no_answer_mixes_two(serving: RunningStack)
             for name in ("second", "third", "fourth"):
                 generation = publish(serving, name)
                 names[generation] = name
-                assert wait_until(lambda: answers[-1]["generation"] == max(names), 60)
+                assert wait_until(
+                    lambda: bool(answers) and answers[-1]["generation"] == max(names), 60
+                )
         finally:
             stop = True
         for lane in lanes:
@@ -111,7 +113,7 @@ def test_models_change_under_load_and_no_answer_mixes_two(serving: RunningStack)
             named["artist"]
             for track in answer["recommendations"]
             for reason in track.get("reasons", [])
-            for named in reason["tracks"]
+            for named in reason["plays"]
         }
         assert because <= {name}
 

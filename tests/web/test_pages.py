@@ -219,11 +219,12 @@ async def test_what_next_states() -> None:
     await world.sign_in()
     full(world.fake)
     said = {
-        "stranger": "no play of ada is known yet",
-        "degraded": "Popular tracks only",
+        ("stranger",): "no play of ada is known yet",
+        ("degraded", "stranger"): "Popular tracks only",
+        ("degraded",): "Your latest plays may not count here yet",
     }
-    for state, text in said.items():
-        world.fake.on("GET .*/recommendations", listing("Air", **{state: True}))
+    for states, text in said.items():
+        world.fake.on("GET .*/recommendations", listing("Air", **dict.fromkeys(states, True)))
         assert text in (await world.client.get("/ui/")).text
     world.fake.on("GET .*/recommendations", listing("Air", recommendations=[]))
     page = read_whole((await world.client.get("/ui/?discover=on")).text)
