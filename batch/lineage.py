@@ -1,8 +1,8 @@
 """Lineage of a nightly run as OpenLineage events, one JSON object a line.
 
 Every step and every dbt model is a job with a START and a COMPLETE or FAIL event; models name the
-nightly as their parent. Written by hand after the specification (https://openlineage.io/spec/2-0-2)
-rather than with its client library: see docs/adr.
+nightly as their parent, and for each column the columns it is made of. Written by hand after the
+specification (https://openlineage.io/spec/2-0-2) rather than with its client library: see docs/adr.
 """
 
 from __future__ import annotations
@@ -12,7 +12,10 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+from batch.column_lineage import column_lineage
+from batch.merges import PLAY_MERGES
 from batch.runs import Model, NightlyRun, Step
+from contracts.lake import CATALOGUE, RESULTS, TABLES
 from contracts.settings import Settings
 from contracts.whole_files import write_whole
 
@@ -20,6 +23,13 @@ PRODUCER = "urn:segue:nightly"
 _SPEC = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent"
 _FACETS = "https://openlineage.io/spec/facets"
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:segue:lineage")
+
+#: Columns of what is landed, which no model makes.
+_LANDED = {
+    f"raw.{name}": schema.names
+    for name, schema in {**TABLES, **RESULTS, **CATALOGUE, "play_merges": PLAY_MERGES}.items()
+}
+_OF_SNAPSHOTS = ("dbt_scd_id", "dbt_updated_at", "dbt_valid_from", "dbt_valid_to")
 
 Dataset = dict[str, Any]
 
@@ -30,16 +40,24 @@ def models(target: Path) -> list[Model]:
     results = json.loads((target / "run_results.json").read_bytes())
     nodes = manifest["nodes"] | manifest["sources"]
     found = []
-    for result in results["results"]:
-        node = nodes.get(result["unique_id"])
-        if node is None or node["resource_type"] not in {"model", "snapshot"}:
-            continue
+    built = [
+        (nodes[result["unique_id"]], result)
+        for result in results["results"]
+        if nodes.get(result["unique_id"], {}).get("resource_type") in {"model", "snapshot"}
+    ]
+    statements = {table_of(node): _statement(node) for node, _ in built}
+    lineage = column_lineage(statements, _LANDED, manifest["metadata"]["adapter_type"])
+    for node, result in built:
         parents = [nodes[name] for name in node["depends_on"]["nodes"] if name in nodes]
         times = [(t["started_at"], t["completed_at"]) for t in result["timing"]]
         fallback = results["metadata"]["generated_at"]
         found.append(
             Model(
                 table=table_of(node),
+                made_of={
+                    column: [f"{source.table}.{source.column}" for source in sources]
+                    for column, sources in lineage.get(table_of(node), {}).items()
+                },
                 inputs=[table_of(parent) for parent in parents],
                 status="ok" if result["status"] == "success" else str(result["status"]),
                 started_at=min((start for start, _ in times if start), default=fallback),
@@ -52,6 +70,16 @@ def models(target: Path) -> list[Model]:
             )
         )
     return found
+
+
+def _statement(node: dict[str, Any]) -> str:
+    """Return the query a table is made by, with the columns that dbt adds to a snapshot."""
+    sql = str(node.get("compiled_code") or "")
+    if node["resource_type"] != "snapshot":
+        return sql
+    key = node["config"]["unique_key"]
+    added = ", ".join(f"{key} as {column}" for column in _OF_SNAPSHOTS)
+    return f"select *, {added} from ({sql}) as described"  # noqa: S608
 
 
 def table_of(node: dict[str, Any]) -> str:
@@ -140,13 +168,25 @@ class _Writer:
         """Add the events of a dbt model."""
         rows = self.run.step("build").rows
         name = model.table.partition(".")[2]
+        made = self.dataset(model.table, columns=model.columns, rows=rows.get(name))
+        if model.made_of:
+            fields = {
+                column: {"inputFields": [self._field(source) for source in sources]}
+                for column, sources in model.made_of.items()
+            }
+            facet = _facet("1-2-0/ColumnLineageDatasetFacet", fields=fields)
+            made.setdefault("facets", {})["columnLineage"] = facet
         self.job(
             f"dbt.{name}",
             (model.started_at, model.finished_at),
             model.status == "ok",
             [self.dataset(table) for table in model.inputs],
-            [self.dataset(model.table, columns=model.columns, rows=rows.get(name))],
+            [made],
         )
+
+    def _field(self, source: str) -> dict[str, str]:
+        table, _, column = source.rpartition(".")
+        return {"namespace": self.warehouse, "name": table, "field": column}
 
     def dataset(
         self,

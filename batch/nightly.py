@@ -17,6 +17,7 @@ from datetime import UTC, date, datetime
 from batch import described, lineage, quality
 from batch.audit_head import audit_head
 from batch.dbt_runner import Node
+from batch.history_check import check_history
 from batch.lake import Lake
 from batch.reports import KINDS
 from batch.reports import report as reports
@@ -221,7 +222,11 @@ def _land(night: NightlyState) -> tuple[str, dict[str, int]]:
 
 def _quality(night: NightlyState) -> tuple[str, dict[str, int]]:
     with night.warehouse.asking(night.settings) as ask:
-        return _judge(night, quality.check_raw(ask, datetime.now(UTC))), {}
+        now = datetime.now(UTC)
+        checks = quality.check_raw(ask, now)
+        if night.run.target == "duckdb" and checks[0].ok:  # Snowflake: `segue snowflake compare`
+            checks += [quality.check_fields(ask), check_history(night.settings, ask, now)]
+        return _judge(night, checks), {}
 
 
 def _judge(night: NightlyState, checks: list[quality.QualityCheck]) -> str:

@@ -18,7 +18,7 @@ from contracts.lake import PLAYS
 #: Fewest points of a table that may be built from and published.
 GATE = 95.0
 #: Points a failed check costs. Two warnings pass the gate, three do not.
-_COST = {"error": 50.0, "warn": 2.5}
+_COST = {"error": 50.0, "warn": 2.5, "note": 0.0}
 
 #: Share of deliveries that may break a rule before something upstream must be wrong.
 MOST_REJECTED = 0.05
@@ -45,6 +45,10 @@ ADVICE = {
     "freshness": "is the lake sink alive? See `segue status`",
     "volume": "compare the counts of `segue status` with what clients say they sent",
     "distribution": "did a client change how it tells of skips? See `source` in raw.plays",
+    "fields": "they are kept in `extra` of raw.plays and in the history; to use one, name it in "
+    "contracts/events.py",
+    "history": "an erasure under way differs for a night; else a store lost plays (see `segue "
+    "status`, and fold it anew), or somebody wrote rows by hand",
     "rejected-share": "see `reject_reasons` in staging.stg_segue__plays_rejected: mend the client "
     "that sends them",
 }
@@ -56,7 +60,7 @@ class QualityCheck(msgspec.Struct, kw_only=True, frozen=True):
     Attributes
     ----------
     severity
-        ``error`` stops the run, ``warn`` costs points.
+        ``error`` stops the run, ``warn`` costs points, ``note`` is only told.
     """
 
     table: str
@@ -100,6 +104,20 @@ def check_raw(ask: Ask, now: datetime) -> list[QualityCheck]:
         _volume(ask),
         _skips(ask),
     ]
+
+
+def check_fields(ask: Ask) -> QualityCheck:
+    """Tell which further fields of plays clients began to send on the last whole day."""
+    days = ask(_FIELDS)
+    new = [f"{client}: {field} ({plays:,} plays)" for client, field, plays in days]
+    shown = ", ".join(new[:_MOST_FIELDS])
+    return QualityCheck(
+        table="raw.plays",
+        name="fields",
+        ok=not new,
+        severity="note",
+        detail=f"{len(new):,} new: {shown}" if new else "no client began to send a field",
+    )
 
 
 def check_built(ask: Ask) -> list[QualityCheck]:
@@ -220,6 +238,29 @@ def _skips(ask: Ask) -> QualityCheck:
         if judged
         else "too few plays or days with known skips to compare",
     )
+
+
+_MOST_FIELDS = 10
+#: A client's first days tell nothing new: each of its fields is.
+_FIELDS = f"""
+with sent as (
+    select split_part(source, '/', 1) as client, landed_date as day,
+        unnest(json_keys(extra)) as field
+    from raw.plays
+    where extra is not null and landed_date >= (
+        select max(landed_date) - {WINDOW_DAYS + 1} from raw.plays
+    )
+),
+newest as (select max(landed_date) - 1 as day from raw.plays)
+select client, field, count(*) filter (where day = (select day from newest)) as plays
+from sent
+where day <= (select day from newest) and client in (
+    select split_part(source, '/', 1) from raw.plays where landed_date < (select day from newest)
+)
+group by client, field
+having min(day) = (select day from newest)
+order by client, field
+"""  # noqa: S608
 
 
 def _rejected(ask: Ask) -> QualityCheck:

@@ -55,6 +55,9 @@ class Model(msgspec.Struct, kw_only=True):
         Tables it was built from, likewise.
     columns
         Name -> type, as its contract promises; empty where there is none.
+    made_of
+        Column -> the columns it is made of, as ``schema.table.column``
+        (:mod:`batch.column_lineage`).
     """
 
     table: str
@@ -63,6 +66,7 @@ class Model(msgspec.Struct, kw_only=True):
     started_at: str
     finished_at: str
     columns: dict[str, str] = {}
+    made_of: dict[str, list[str]] = {}
 
 
 class NightlyRun(msgspec.Struct, kw_only=True):

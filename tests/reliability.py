@@ -47,6 +47,7 @@ _SERVING = "integration/test_api_serving.py::"
 _FEATURES = "integration/test_api_features.py::"
 _COMPATIBLE = "contracts/test_compatibility.py::"
 _CHAOS = "faults/test_chaos.py::"
+_WORKERS = "faults/test_workers.py::"
 _KILLS = "faults/test_kill_during_replay.py::"
 _NIGHTLY = "integration/test_batch_nightly.py::"
 _WAREHOUSE = "integration/test_batch_warehouse.py::"
@@ -114,10 +115,13 @@ GROUPS: dict[str, tuple[Property, ...]] = {
             kafka=True,
         ),
         Property(
-            "SIGTERM of the API: accepted requests finish, exit code 0",
-            (_INGEST + "test_sigterm_finishes_what_was_accepted",),
-            missing="readiness is not observed to turn false before the door closes; not on Kafka",
+            "SIGTERM of the API: unready before the door closes, accepted requests finish, code 0",
+            (
+                _CHAOS + "test_sigterm_makes_the_api_unready_before_it_closes_the_door",
+                _INGEST + "test_sigterm_finishes_what_was_accepted",
+            ),
             real=True,
+            kafka=True,
         ),
         Property(
             "Tokens revoked, expired, of another role or listener: refused, on record; limits told",
@@ -180,12 +184,13 @@ GROUPS: dict[str, tuple[Property, ...]] = {
             ),
         ),
         Property(
-            "A late play joins its window and its day",
+            "A late play joins its window and day; beyond a full window, history and lake keep it",
             (
+                _WORKERS + "test_without_a_place_for_dead_letters_workers_stop_before_the_message",
                 _WAREHOUSE + "test_a_late_play_joins_the_sessions_around_it",
                 _FOLD + "test_counts_say_kept_duplicate_and_late",
             ),
-            missing="without Flink, what is beyond lateness is counted, not kept aside",
+            kafka=True,
         ),
         Property(
             "Times in the future and clocks that disagree",
@@ -201,8 +206,9 @@ GROUPS: dict[str, tuple[Property, ...]] = {
                 _LISTENERS + "test_poison_is_set_aside_with_its_reason_and_the_rest_goes_on",
                 _SINKS + "test_poison_is_set_aside_and_odd_plays_survive",
                 "integration/test_dead_letters.py::test_one_poison_message_is_one_letter_and_blocks_nobody",
+                _WORKERS + "test_without_a_place_for_dead_letters_workers_stop_before_the_message",
             ),
-            missing="a topic of dead letters that cannot be written, with a real worker; on Kafka",
+            kafka=True,
         ),
         Property(
             "Dead letters sent again add exactly what was missing",
@@ -223,7 +229,11 @@ GROUPS: dict[str, tuple[Property, ...]] = {
                 _COMPATIBLE + "test_old_workers_must_read_what_a_new_api_writes",
             ),
         ),
-        Property("One hot listener does not starve the others", (), missing="no test"),
+        Property(
+            "One hot listener does not starve the others",
+            (_WORKERS + "test_one_hot_listener_does_not_starve_the_others",),
+            kafka=True,
+        ),
         Property(
             "A store that is away or slow is waited for, and the lag is made up",
             (
@@ -231,9 +241,10 @@ GROUPS: dict[str, tuple[Property, ...]] = {
                 _SINKS + "test_postgres_may_go_and_come_back",
                 _FOLD + "test_a_server_that_cannot_write_now_is_waited_for",
                 "integration/test_locks.py::test_a_locked_history_leaves_lists_tokens_and_readiness",
+                _WORKERS + "test_a_flood_while_the_stores_are_away_does_not_fill_the_memory",
             ),
-            missing="the memory of a worker meanwhile is not measured",
             real=True,
+            kafka=True,
         ),
     ),
     "Model": (
@@ -257,12 +268,15 @@ GROUPS: dict[str, tuple[Property, ...]] = {
             (_MODEL + "test_serving_changes_nothing", _MODEL + "test_stranger_gets_popular_tracks"),
         ),
         Property(
-            "Models change under readers, and are rolled back",
+            "Models change under load, no answer mixes two, and they are rolled back",
             (
+                "integration/test_api_models.py"
+                "::test_models_change_under_load_and_no_answer_mixes_two",
+                "api/test_desk.py"
+                "::test_a_list_that_waits_while_the_model_changes_names_the_one_it_was_made_by",
                 "streams/test_views.py::test_views_are_loaded_once_each_and_rolled_back",
                 "online_model/test_processes.py::test_readers_survive_a_writer_that_learns_evicts_and_restarts",
             ),
-            missing="no HTTP load across a change; that one answer mixes no versions",
         ),
         Property(
             "The same ranking in every process",
@@ -307,8 +321,10 @@ GROUPS: dict[str, tuple[Property, ...]] = {
         ),
         Property(
             "Latency is flat over 10,000 requests",
-            (),
-            missing="no test asserts a speed; `segue bench serve` measures it",
+            (
+                "integration/test_api_models.py"
+                "::test_the_ten_thousandth_request_costs_what_the_thousandth_did",
+            ),
         ),
         Property(
             "What was played, hated or hidden is not offered; an exhausted list is shorter",
@@ -318,7 +334,7 @@ GROUPS: dict[str, tuple[Property, ...]] = {
             ),
         ),
         Property(
-            "A partial blob is never served as whole; lists of windows that stand still are degraded",
+            "A partial blob is never served as whole; windows that stand still degrade lists",
             (
                 "contracts/test_features.py::test_a_torn_blob_is_refused",
                 "api/test_desk.py::test_one_torn_blob_spoils_no_other",
@@ -341,13 +357,14 @@ GROUPS: dict[str, tuple[Property, ...]] = {
             kafka=True,
         ),
         Property(
-            "The warehouse away: the backlog loads, freshness raises an alarm",
+            "The warehouse away: the backlog loads, alarms are raised and clear",
             (
                 _SINKS + "test_postgres_may_go_and_come_back",
-                "batch/test_quality.py::test_a_silent_log_is_stale",
+                _WORKERS + "test_a_flood_while_the_stores_are_away_does_not_fill_the_memory",
+                "batch/test_quality.py::test_a_silent_log_is_stale_until_a_play_lands",
             ),
-            missing="seconds, not an hour; the alarm is not seen to clear",
             real=True,
+            kafka=True,
         ),
         Property(
             "Loaded twice is loaded once",
@@ -357,19 +374,25 @@ GROUPS: dict[str, tuple[Property, ...]] = {
             ),
         ),
         Property(
-            "Accepted = in Kafka = in Redis = in lake = in PostgreSQL",
+            "Accepted = in Kafka = in Redis = in lake = in PostgreSQL; every night, by the hour",
             (
+                "integration/test_history_check.py::test_every_hour_agrees_however_plays_came",
+                "integration/test_history_check.py"
+                "::test_a_row_too_many_or_too_few_is_found_in_its_hour",
                 "integration/test_replay.py::test_a_play_that_is_gone_is_noticed_in_the_store_that_lost_it",
                 _KILLS
                 + "test_after_all_kills_the_warehouse_agrees_and_a_second_run_doubles_nothing",
             ),
-            missing="by replay, not by hour; no standing job looks for rows too many",
             kafka=True,
         ),
         Property(
             "Drift of a source is reported; odd plays land",
-            (_SINKS + "test_clients_and_names_are_kept_as_they_are",),
-            missing="further fields of plays land without a report",
+            (
+                _SINKS + "test_clients_and_names_are_kept_as_they_are",
+                "batch/test_quality.py"
+                "::test_fields_that_a_client_began_to_send_are_named_and_cost_nothing",
+                "batch/collectors/test_lastfm.py::test_drift_is_reported_and_the_plays_still_arrive",
+            ),
         ),
         Property(
             "dbt twice is the same; incremental is a full refresh; late rows are repaired",
@@ -383,25 +406,26 @@ GROUPS: dict[str, tuple[Property, ...]] = {
             (_NIGHTLY + "test_batch_and_speed_layer_meet_without_gap_or_overlap",),
         ),
         Property(
-            "Erased means everywhere, and on record",
+            "Erased means everywhere, and on record; every fold leaves out what the log keeps (ADR 15)",
             (
                 _ERASURE + "test_nothing_knows_them_any_more",
                 _ERASURE + "test_clocks_that_disagree_neither_save_nor_cost_a_play",
                 _ERASURE + "test_rows_that_come_back_keep_an_erasure_open",
                 _ERASURE + "test_the_trail_tells_it_without_a_name",
+                _CHAOS + "test_an_erased_listener_is_in_no_store_though_the_log_keeps_the_plays",
             ),
-            missing="on Kafka; the log keeps the plays by design",
+            kafka=True,
         ),
     ),
     "Orchestration and governance": (
         Property(
-            "Nightlies do not overlap; a killed one is taken up",
+            "Nightlies do not overlap; a killed one is taken up; Airflow back-fills and retries",
             (
                 _NIGHTLY + "test_two_nightlies_do_not_overlap",
                 _NIGHTLY + "test_a_killed_run_is_taken_up_at_the_step_it_was_in",
-                "integration/test_batch_dags.py::test_a_dag_run_is_a_nightly",
+                "integration/test_batch_dags.py"
+                "::test_a_dag_run_of_a_past_day_whose_task_is_killed_and_retried",
             ),
-            missing="no back-fill and no retried task in Airflow itself",
         ),
         Property(
             "A killed collector goes on; 429 and 5xx are waited out",
@@ -417,9 +441,12 @@ GROUPS: dict[str, tuple[Property, ...]] = {
             ),
         ),
         Property(
-            "Lineage of every run",
-            (_NIGHTLY + "test_the_lineage_of_a_run_is_kept_with_it",),
-            missing="tables, not columns; the event of a failed run",
+            "Lineage of every run, by table and by column; a failed run says where it failed",
+            (
+                _NIGHTLY + "test_the_lineage_of_a_run_is_kept_with_it",
+                _NIGHTLY + "test_every_column_of_a_mart_goes_back_to_what_landed",
+                _NIGHTLY + "test_the_lineage_of_a_failed_run_says_where_it_failed",
+            ),
         ),
         Property(
             "Every quality check finds its defect",

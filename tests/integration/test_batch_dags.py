@@ -6,11 +6,14 @@ import ast
 import json
 import os
 import subprocess
+import sys
+from datetime import date
 from pathlib import Path
 
 import pytest
 
-from batch.nightly import STEPS
+from batch import warehouse
+from batch.nightly import COUNTED, STEPS, nightly
 from batch.runs import Runs
 from contracts.settings import Settings
 from infra.stack.process import python
@@ -71,16 +74,52 @@ def _run(environ: dict[str, str], *arguments: str) -> str:
 @pytest.mark.integration
 @pytest.mark.slow
 @pytest.mark.timeout(900)  # seven programs that take seconds to import, one after the other
-def test_a_dag_run_is_a_nightly(airflow: dict[str, str], tmp_path: Path) -> None:
-    settings = Settings(home=tmp_path)
+def test_a_dag_run_of_a_past_day_whose_task_is_killed_and_retried(
+    airflow: dict[str, str], tmp_path: Path
+) -> None:
+    """A back-fill behind a newer night; the first try of `build` is killed inside dbt."""
+    settings = Settings(home=tmp_path / "home")
     append(settings, [delivery("ada", f"T{i % 9}", i * 7, artist=f"A{i % 4}") for i in range(40)])
-    environ = airflow | settings.environ()
+    assert nightly(settings, day=date(2025, 3, 5)).status == "ok"
+    before = {table: warehouse.count(settings, table) for table in COUNTED}
+    newer = settings.paths.reports / "weekly-listening" / "2025-03-05.html"
+    shown = newer.read_bytes()
+    tried = tmp_path / "tried"
+    command = tmp_path / "segue"
+    command.write_text(
+        "#!/bin/sh\n"
+        f'case "$*" in *"--until build "*) echo "$@" >> {tried}\n'
+        f"  [ $(wc -l < {tried}) -gt 1 ] ||"
+        f" exec {sys.executable} -m tests.batch.kill_at build:fct_plays;; esac\n"
+        f'exec {" ".join(python("infra.cli"))} "$@"\n'
+    )
+    command.chmod(0o755)
+    environ = airflow | settings.environ() | {"SEGUE_BIN": str(command)}
+    environ["AIRFLOW__CORE__DAGS_FOLDER"] = str(_without_delays(tmp_path / "dags"))
     _run(environ, "dags", "test", "segue_nightly", "2025-03-04")
-    (run,) = Runs(tmp_path / "runs").all()
-    assert run.status == "ok", "five tasks, one run"
-    assert run.date == "2025-03-04"
+    assert len(tried.read_text().splitlines()) == 2, "Airflow retried the task"
+    night, run = Runs(settings.home / "runs").all()
+    assert (night.date, night.status) == ("2025-03-05", "ok")
+    assert (run.date, run.status) == ("2025-03-04", "ok"), "six tasks and a retry, one run"
     assert [step.status for step in run.steps] == ["ok"] * len(STEPS)
-    assert (settings.paths.reports / "weekly-listening" / "2025-03-04.html").exists()
+    assert {table: warehouse.count(settings, table) for table in COUNTED} == before
+    assert newer.with_name("2025-03-04.html").exists()
+    assert newer.read_bytes() == shown
+
+
+def _without_delays(folder: Path) -> Path:
+    """Return a folder with the DAG as it is, but for the minutes before a retry."""
+    folder.mkdir()
+    (folder / "segue_nightly.py").write_text(
+        "# an airflow dag\n"
+        "from datetime import timedelta\n"
+        "from pathlib import Path\n"
+        f"exec(Path({str(DAGS / 'segue_nightly.py')!r}).read_text())\n"
+        "for task in before.dag.tasks:\n"
+        "    task.retry_delay, task.retry_exponential_backoff = timedelta(seconds=1), False\n"
+        "dag = before.dag\n"
+    )
+    return folder
 
 
 @pytest.mark.airflow

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -17,7 +18,7 @@ import numpy as np
 import pytest
 
 from batch import warehouse
-from batch.nightly import STEPS
+from batch.nightly import STEPS, nightly
 from batch.reports import KINDS
 from batch.runs import NightlyRun, Runs
 from contracts import batch_view
@@ -170,6 +171,58 @@ def test_the_lineage_of_a_run_is_kept_with_it(settings: Settings, first: dict[st
     fct = next(e for e in events if e["job"]["name"] == "dbt.fct_plays")["outputs"][0]
     assert fct["outputFacets"]["outputStatistics"]["rowCount"] == 90
     assert {"name": "event_id", "type": "varchar"} in fct["facets"]["schema"]["fields"]
+
+
+def test_every_column_of_a_mart_goes_back_to_what_landed(first: dict[str, Any]) -> None:
+    """By the SQL that ran: a star, a union or a count loses no column."""
+    made_of = {model["table"]: model["made_of"] for model in first["models"]}
+    inputs = {model["table"]: model["inputs"] for model in first["models"]}
+    declared = {model["table"]: set(model["columns"]) for model in first["models"]}
+
+    def sources(table: str, column: str) -> set[str]:
+        seen: set[str] = set()
+        waiting = [f"{table}.{column}"]
+        while waiting:
+            name = waiting.pop()
+            seen.add(name)
+            table, _, column = name.rpartition(".")
+            if column == "*":  # rows, whatever is in them
+                further = [f"{parent}.*" for parent in inputs.get(table, [])]
+            else:
+                further = made_of.get(table, {}).get(column, [])
+            waiting += [each for each in further if each not in seen]
+        return {name for name in seen if name.startswith("raw.")}
+
+    marts = [table for table in made_of if table.startswith("marts.")]
+    assert "marts.fct_plays" in marts
+    for table in marts:
+        assert declared[table] <= set(made_of[table]), table
+        for column in made_of[table]:
+            assert sources(table, column), f"{table}.{column} comes from nowhere"
+    assert sources("marts.fct_plays", "song_key") == {"raw.plays.artist", "raw.plays.title"}
+    assert sources("marts.dim_tracks", "plays") >= {"raw.plays.*"}
+
+
+def test_the_lineage_of_a_failed_run_says_where_it_failed(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    append(settings, [delivery("ada")] * 2)
+    run = nightly(settings, day=date(2025, 3, 4))
+    assert run.status == "failed"
+    path = Runs(settings.paths.runs).lineage(run)
+    events = [json.loads(line) for line in path.read_text().splitlines()]
+    kinds = {(e["job"]["name"], e["eventType"]) for e in events}
+    assert kinds == {
+        ("nightly", "START"),
+        ("nightly", "FAIL"),
+        ("nightly.land", "START"),
+        ("nightly.land", "COMPLETE"),
+        ("nightly.quality", "START"),
+        ("nightly.quality", "FAIL"),
+    }
+    for event in events:
+        if event["eventType"] == "FAIL":
+            message = event["run"]["facets"]["errorMessage"]["message"]
+            assert "raw.plays exactly-once: 1 places" in message
 
 
 def test_batch_and_speed_layer_meet_without_gap_or_overlap(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
@@ -16,6 +17,7 @@ from infra.operations.interactions import InteractionLog
 from infra.operations.replay.post import Posted, expected_ids
 from infra.operations.replay.reconcile import mark
 from infra.operations.replay.run import Outcome, count, replay
+from infra.stack.process import wait_until
 from tests.integration.conftest import RunningStack
 from tests.plays import interactions
 
@@ -79,6 +81,20 @@ def test_a_play_that_is_gone_is_noticed_in_the_store_that_lost_it(stack: Running
     assert again.history.doubled == 1  # its count no longer agrees with its rows
     assert again.kafka.missing == again.lake.missing == 0
     assert not again.reconciled
+
+
+@pytest.mark.timeout(300)
+def test_a_mark_waits_for_a_store_that_has_just_lost_its_data(stack: RunningStack) -> None:
+    """For up to a second the worker still says from memory that it is level."""
+    assert run(stack, interactions(300, prefix="mark-")).differences == []
+    before = mark(stack.settings)
+    redis.Redis.from_url(stack.settings.redis_url).flushall()
+    with ThreadPoolExecutor(1) as pool:
+        marked = pool.submit(mark, stack.settings)
+        assert wait_until(lambda: stack.workers["listeners"].pid is None, 30)
+        stack.start("listeners")
+        after = marked.result(240)
+    assert after == before
 
 
 @pytest.mark.timeout(300)
