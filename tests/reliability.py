@@ -406,7 +406,7 @@ GROUPS: dict[str, tuple[Property, ...]] = {
             (_NIGHTLY + "test_batch_and_speed_layer_meet_without_gap_or_overlap",),
         ),
         Property(
-            "Erased means everywhere, and on record; every fold leaves out what the log keeps (ADR 15)",
+            "Erased means everywhere, and on record; every fold leaves out what the log keeps",
             (
                 _ERASURE + "test_nothing_knows_them_any_more",
                 _ERASURE + "test_clocks_that_disagree_neither_save_nor_cost_a_play",
