@@ -36,9 +36,7 @@ SENT = [
 def ask(postgres: Postgres) -> Iterator[duckdb.DuckDBPyConnection]:
     """The history and the lake of the same messages."""
     with psycopg.connect(postgres.address, autocommit=True) as connection:
-        connection.execute(
-            "truncate plays, merged_plays, merges, listen_counts, listener_clients, history_fence"
-        )
+        connection.execute("truncate plays, merged_plays, merges, listen_counts, history_fence")
     batch = Batch[Submission](0, 0, 0, len(SENT) - 1, list(enumerate(SENT)), [])
     sink = HistorySink(postgres.address, "log of hours", 1)
     sink.write([batch])
