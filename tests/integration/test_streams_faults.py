@@ -3,6 +3,7 @@ flood, and whose log belongs mostly to one listener."""
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,7 +27,7 @@ from contracts.listener_events import decode
 from contracts.topics import Topics
 from infra.stack.ports import free_ports
 from infra.stack.postgres import Postgres
-from infra.stack.process import Process, wait_until
+from infra.stack.process import Process
 from infra.stack.progress import heartbeats
 from infra.stack.server import Server
 from infra.stack.valkey import Valkey
@@ -121,16 +122,15 @@ def test_a_flood_while_the_stores_are_away_does_not_fill_the_memory(
     try:
         blob = {"blob": "x" * 500_000}
         kit.send(*(submission(f"user {n}", (n, n), extra=blob) for n in range(flood // 500_000)))
-        peaks = dict(before)
-
-        def is_waiting() -> bool:
-            """Watch until both have stood still for three seconds."""
+        peaks, still = dict(before), 0
+        for _ in range(60):  # until neither has grown for four seconds
+            time.sleep(1)
             now = {name: resident(worker) for name, worker in workers.items()}
-            grown = {name: now[name] for name in now if now[name] > peaks[name] + MB}
-            peaks.update(grown)
-            return not grown
-
-        assert wait_until(lambda: all(is_waiting() for _ in range(3)), 60, every=1.0)
+            still = 0 if any(now[name] > peaks[name] + MB for name in now) else still + 1
+            peaks = {name: max(peaks[name], now[name]) for name in now}
+            if still == 4:
+                break
+        assert still == 4, "a worker goes on growing"
     finally:
         postgres.start()
         own_valkey.start()
