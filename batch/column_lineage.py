@@ -77,7 +77,13 @@ def _of(sql: str, schema: MappingSchema, dialect: str) -> Columns:
     if root is None:
         return {}
     trace = _Trace()
-    return {name: sorted(trace.column(root, name)) for name in whole.named_selects}
+    return {name: sorted(trace.column(root, name)) for name in _names(root)}
+
+
+def _names(scope: Scope) -> list[str]:
+    """Return the output columns of a query."""
+    query = scope.expression
+    return list(query.named_selects) if isinstance(query, exp.Query) else []
 
 
 class _Trace:
@@ -95,17 +101,15 @@ class _Trace:
     def _column(self, scope: Scope, name: str) -> set[Source]:
         query = scope.expression
         if isinstance(query, exp.SetOperation):
-            at = query.named_selects.index(name)
+            at = _names(scope).index(name)
             parts = scope.set_operation_scopes
-            return set().union(
-                *(self.column(part, part.expression.named_selects[at]) for part in parts)
-            )
+            return set().union(*(self.column(part, _names(part)[at]) for part in parts))
         if not isinstance(query, exp.Query):  # unnest, a series: all that goes in
             return self._inside(scope, query)
         chosen = [each for each in query.selects if each.alias_or_name == name]
         return set().union(*(self._inside(scope, each) for each in chosen))
 
-    def _inside(self, scope: Scope, expression: exp.Expression) -> set[Source]:
+    def _inside(self, scope: Scope, expression: exp.Expr) -> set[Source]:
         found: set[Source] = set()
         for column in expression.find_all(exp.Column):
             source = _source(scope, column.table)
@@ -131,7 +135,7 @@ def _rows(scope: Scope) -> set[Source]:
     return found
 
 
-def _source(scope: Scope, alias: str) -> Scope | exp.Expression | None:
+def _source(scope: Scope, alias: str) -> Scope | exp.Expr | None:
     """Return what an alias stands for, also inside a subquery of an expression."""
     here: Scope | None = scope
     while here is not None:
@@ -144,7 +148,7 @@ def _source(scope: Scope, alias: str) -> Scope | exp.Expression | None:
     return None
 
 
-def _source_below(scope: Scope, alias: str) -> Scope | exp.Expression | None:
+def _source_below(scope: Scope, alias: str) -> Scope | exp.Expr | None:
     if alias in scope.sources:
         return scope.sources[alias]
     for below in (*scope.subquery_scopes, *scope.derived_table_scopes, *scope.cte_scopes):

@@ -28,6 +28,9 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _POLL = 0.2
+# A flush happens, too, when so many bytes wait, and one call reads few messages: a flood of large
+# ones must wait in the log, not in the memory of a worker whose store is away.
+_MESSAGES, _MOST_BYTES = 250, 16 * 1024 * 1024
 # What waits for a flush anyhow need not be asked for ten times a second: each fetch costs the
 # embedded broker 0.4 ms of processor time. Shortest and longest, milliseconds.
 _FETCH_MS = (200, 2000)
@@ -106,7 +109,7 @@ class Follower(Generic[T]):
         self.positions: dict[int, int] = {}
         self._next: dict[int, int] = {}
         self._pending: dict[int, Batch[T]] = {}
-        self._waiting_rows = 0
+        self._waiting_rows = self._waiting_bytes = 0
         self._since = 0.0
         self._watched = 0.0
 
@@ -143,11 +146,9 @@ class Follower(Generic[T]):
             worker.status.set_state("running")
             while not worker.stopping.is_set():
                 worker.status.turns(self.topic)
-                self._accept(consumer.consume(1000, _POLL))
+                self._accept(consumer.consume(_MESSAGES, _POLL))
                 now = time.monotonic()
-                if self._pending and (
-                    self._waiting_rows >= self.rows or now - self._since >= self.seconds
-                ):
+                if self._pending and (self._is_full() or now - self._since >= self.seconds):
                     self.flush()
                 elif now - self._watched >= _WATCH_EVERY:
                     self._check_log()
@@ -157,6 +158,9 @@ class Follower(Generic[T]):
         finally:
             worker.status.rests(self.topic)
             consumer.close()
+
+    def _is_full(self) -> bool:
+        return self._waiting_rows >= self.rows or self._waiting_bytes >= _MOST_BYTES
 
     def _accept(self, messages: list[Message]) -> None:
         by_partition: dict[int, list[Record]] = {}
@@ -176,6 +180,7 @@ class Follower(Generic[T]):
             self._check_whole(partition, records)
             batch = self._decode(records, partition=partition, start=self.positions[partition])
             self._waiting_rows += sum(self._rows_of(message) for _, message in batch.messages)
+            self._waiting_bytes += sum(len(record.value or b"") for record in records)
             held = self._pending.get(partition)
             if held is None:
                 self._pending[partition] = batch
@@ -219,7 +224,7 @@ class Follower(Generic[T]):
         reach(WRITTEN)
         self.positions.update({batch.partition: batch.last + 1 for batch in batches})
         self.worker.status.add(rows=written, dead_letters=refused, flushes=1)
-        self._pending, self._waiting_rows = {}, 0
+        self._pending, self._waiting_rows, self._waiting_bytes = {}, 0, 0
         self._report()
 
     def _report(self) -> None:

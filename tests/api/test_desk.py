@@ -118,7 +118,8 @@ async def test_one_torn_blob_spoils_no_other(world: World, logged: Logged) -> No
 async def test_windows_that_stand_still_degrade_lists_and_are_used_all_the_same(
     world: World, logged: Logged
 ) -> None:
-    services, stale, counted = world.services, [True], []
+    services, stale = world.services, [True]
+    counted: list[str] = []
     shown = ImpressionLog(services.impressions, services.topics.impressions, 4)
     parts = ListParts(
         services.features, services.model, shown, counted.append, 0.0, lambda: stale[0]
