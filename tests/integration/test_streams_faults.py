@@ -21,6 +21,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 )
 
 from contracts.events import encode
+from contracts.features import WINDOW
 from contracts.ids import partition_of
 from contracts.kafka import end_offsets
 from contracts.listener_events import decode
@@ -96,8 +97,8 @@ def test_without_a_place_for_dead_letters_workers_stop_before_the_message(kit: K
         (name, reason): 1 for name in WORKERS for reason in ("bad-json", "empty")
     }
     # What is too late for a full window leaves only the window: history and lake keep it.
-    recent = [submission("ada", *((1000 + 200 * n + i, i) for i in range(200))) for n in range(2)]
-    kit.send(*recent)
+    for first in (0, WINDOW // 2):
+        kit.send(submission("ada", *((1000 + first + i, i) for i in range(WINDOW // 2))))
     kit.wait_applied(*WORKERS)
     assert kit.count("late") == 0
     kit.send(submission("ada", (1, 1), (2, 2)))
@@ -112,7 +113,7 @@ def test_a_flood_while_the_stores_are_away_does_not_fill_the_memory(
     kit: Kit, own_valkey: Valkey, postgres: Postgres
 ) -> None:
     """More than twice what a worker may hold waits in the log, not in the workers."""
-    flood, most = 320 * MB, 150 * MB
+    flood, most = 480 * MB, 220 * MB
     kit.send_random(20, seed=73)
     workers = {name: kit.start(name) for name in ("listeners", "history-sink")}
     kit.wait_applied(*workers)
