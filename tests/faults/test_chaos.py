@@ -131,7 +131,7 @@ def test_a_broker_that_does_not_answer_is_shed_while_health_is_answered(
 def test_sigterm_makes_the_api_unready_before_it_closes_the_door(
     kafka_stack: RunningStack,
 ) -> None:
-    with under_load(kafka_stack, "sigterm", rate=600):
+    with under_load(kafka_stack, "sigterm", rate=1_000):
         api = kafka_stack.workers["api"]
         api.send(signal.SIGTERM)
         with httpx.Client(base_url=kafka_stack.api, timeout=10) as client:
