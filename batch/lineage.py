@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from batch.column_lineage import column_lineage
+from batch.experiments.landing import EXPERIMENT_ARMS
 from batch.merges import PLAY_MERGES
 from batch.runs import Model, NightlyRun, Step
 from contracts.lake import CATALOGUE, RESULTS, TABLES
@@ -27,7 +28,13 @@ _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:segue:lineage")
 #: Columns of what is landed, which no model makes.
 _LANDED = {
     f"raw.{name}": schema.names
-    for name, schema in {**TABLES, **RESULTS, **CATALOGUE, "play_merges": PLAY_MERGES}.items()
+    for name, schema in {
+        **TABLES,
+        **RESULTS,
+        **CATALOGUE,
+        "play_merges": PLAY_MERGES,
+        "experiment_arms": EXPERIMENT_ARMS,
+    }.items()
 }
 _OF_SNAPSHOTS = ("dbt_scd_id", "dbt_updated_at", "dbt_valid_from", "dbt_valid_to")
 
