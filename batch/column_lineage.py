@@ -19,7 +19,7 @@ from sqlglot.schema import MappingSchema
 log = logging.getLogger(__name__)
 
 
-#: Stands for the rows of a table, which ``count(*)`` is made of.
+#: The rows of a table, from which ``count(*)`` is computed.
 ROWS = "*"
 
 
@@ -136,7 +136,7 @@ def _rows(scope: Scope) -> set[Source]:
 
 
 def _source(scope: Scope, alias: str) -> Scope | exp.Expr | None:
-    """Return what an alias stands for, also inside a subquery of an expression."""
+    """Return the table or query an alias names, also inside a subquery of an expression."""
     here: Scope | None = scope
     while here is not None:
         if alias in here.sources:

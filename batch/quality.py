@@ -47,8 +47,8 @@ ADVICE = {
     "distribution": "did a client change how it tells of skips? See `source` in raw.plays",
     "fields": "they are kept in `extra` of raw.plays and in the history; to use one, name it in "
     "contracts/events.py",
-    "history": "an erasure under way differs for a night; else a store lost plays (see `segue "
-    "status`, and fold it anew), or somebody wrote rows by hand",
+    "history": "an erasure in progress differs for one night; else a store lost plays (see `segue "
+    "status`, and fold it again), or rows were written by hand",
     "rejected-share": "see `reject_reasons` in staging.stg_segue__plays_rejected: mend the client "
     "that sends them",
 }
@@ -60,7 +60,7 @@ class QualityCheck(msgspec.Struct, kw_only=True, frozen=True):
     Attributes
     ----------
     severity
-        ``error`` stops the run, ``warn`` costs points, ``note`` is only told.
+        ``error`` stops the run, ``warn`` costs points, ``note`` is only reported.
     """
 
     table: str
@@ -107,7 +107,7 @@ def check_raw(ask: Ask, now: datetime) -> list[QualityCheck]:
 
 
 def check_fields(ask: Ask) -> QualityCheck:
-    """Tell which further fields of plays clients began to send on the last whole day."""
+    """Report the further fields of plays that clients began to send on the last whole day."""
     days = ask(_FIELDS)
     new = [f"{client}: {field} ({plays:,} plays)" for client, field, plays in days]
     shown = ", ".join(new[:_MOST_FIELDS])
@@ -241,7 +241,7 @@ def _skips(ask: Ask) -> QualityCheck:
 
 
 _MOST_FIELDS = 10
-#: A client's first days tell nothing new: each of its fields is.
+#: Fields of a client that sent no play before the last whole day are not drift.
 _FIELDS = f"""
 with sent as (
     select split_part(source, '/', 1) as client, landed_date as day,

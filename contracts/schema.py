@@ -117,7 +117,7 @@ def publish(name: str, new: Schema, folder: Path = PUBLISHED) -> None:
     Raises
     ------
     IncompatibleState
-        Messages would be refused; the message says which field. Nothing was written.
+        Messages would be refused; the message names the field. Nothing was written.
     """
     if refused := incompatible(name, new, folder):
         raise IncompatibleState(f"{name} needs a new version: {'; '.join(refused)}")

@@ -31,7 +31,7 @@ _POLL = 0.2
 # A flush happens, too, when so many bytes wait, and one call reads few messages: a flood of large
 # ones must wait in the log, not in the memory of a worker whose store is away.
 _MESSAGES, _MOST_BYTES = 250, 16 * 1024 * 1024
-# What waits for a flush anyhow need not be asked for ten times a second: each fetch costs the
+# Messages that wait for a flush are fetched less than ten times a second: each fetch costs the
 # embedded broker 0.4 ms of processor time. Shortest and longest, milliseconds.
 _FETCH_MS = (200, 2000)
 # While plays come one by one a fetch waits for so many bytes or for that time: else every batch of

@@ -124,7 +124,7 @@ GROUPS: dict[str, tuple[Property, ...]] = {
             kafka=True,
         ),
         Property(
-            "Tokens revoked, expired, of another role or listener: refused, on record; limits told",
+            "Tokens revoked, expired, of another role or listener: refused, on record; limits reported",
             (
                 _INGEST + "test_a_revoked_token_is_refused_within_seconds",
                 _INGEST + "test_a_token_is_refused_once_it_expires_and_not_before",
@@ -147,7 +147,7 @@ GROUPS: dict[str, tuple[Property, ...]] = {
             kafka=True,
         ),
         Property(
-            "A worker paused beyond its session is harmless when it goes on",
+            "A worker paused beyond its session is harmless when it continues",
             (_CHAOS + "test_workers_paused_beyond_their_session_neither_lose_nor_double",),
             real=True,
             kafka=True,
@@ -201,7 +201,7 @@ GROUPS: dict[str, tuple[Property, ...]] = {
             ),
         ),
         Property(
-            "A message that cannot be used is set aside with its reason; the rest goes on",
+            "A message that cannot be used is set aside with its reason; the rest continues",
             (
                 _LISTENERS + "test_poison_is_set_aside_with_its_reason_and_the_rest_goes_on",
                 _SINKS + "test_poison_is_set_aside_and_odd_plays_survive",
@@ -419,7 +419,7 @@ GROUPS: dict[str, tuple[Property, ...]] = {
     ),
     "Orchestration and governance": (
         Property(
-            "Nightlies do not overlap; a killed one is taken up; Airflow back-fills and retries",
+            "Nightlies do not overlap; a killed one is resumed; Airflow back-fills and retries",
             (
                 _NIGHTLY + "test_two_nightlies_do_not_overlap",
                 _NIGHTLY + "test_a_killed_run_is_taken_up_at_the_step_it_was_in",
@@ -428,7 +428,7 @@ GROUPS: dict[str, tuple[Property, ...]] = {
             ),
         ),
         Property(
-            "A killed collector goes on; 429 and 5xx are waited out",
+            "A killed collector resumes; 429 and 5xx are waited out",
             ("batch/collectors/test_lastfm.py::test_killed_at_random_points_and_resumed",),
             real=True,
         ),
@@ -441,7 +441,7 @@ GROUPS: dict[str, tuple[Property, ...]] = {
             ),
         ),
         Property(
-            "Lineage of every run, by table and by column; a failed run says where it failed",
+            "Lineage of every run, by table and by column; a failed run names the step that failed",
             (
                 _NIGHTLY + "test_the_lineage_of_a_run_is_kept_with_it",
                 _NIGHTLY + "test_every_column_of_a_mart_goes_back_to_what_landed",
@@ -467,7 +467,7 @@ def render() -> str:
         "# Reliability: which test shows which property\n",
         "<!-- Generated from tests/reliability.py by `make pages`: do not change it here. -->\n",
         f"{len(every)} properties: {whole} are shown whole, {len(every) - whole} in part or not at "
-        "all; the last column says what is missing. P: a real process is killed, paused or slowed "
+        "all; the last column lists what is missing. P: a real process is killed, paused or slowed "
         "down. K: on Apache Kafka. What was measured: [figures](reliability-figures.md).\n",
     ]
     number = 0

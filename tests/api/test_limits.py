@@ -51,7 +51,7 @@ async def test_every_caller_is_limited(client: httpx.AsyncClient, strict: Clock,
         assert answer.headers["x-ratelimit-reset-in"] == "7"
     refused = await client.get(path, headers=ADA)
     assert (refused.status_code, refused.headers["retry-after"]) == (429, "10")
-    # A new window begins anew, for everybody at once.
+    # A new window starts at zero, for all callers at once.
     strict.now += 6.9
     assert (await client.get(path, headers=ADA)).status_code == 429
     strict.now += 0.2

@@ -96,7 +96,7 @@ def test_values_of_an_enum_may_be_added_for_readers_first() -> None:
 
 
 def test_class_and_schema_that_change_together_are_not_published(tmp_path: Path) -> None:
-    """The shapes of before are kept apart, so they cannot be changed along."""
+    """Earlier shapes are kept in files of their own, so they cannot be changed along."""
 
     class Submission(events.Submission, kw_only=True):
         client: str

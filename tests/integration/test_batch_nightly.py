@@ -188,7 +188,7 @@ def test_every_column_of_a_mart_goes_back_to_what_landed(first: dict[str, Any]) 
             name = waiting.pop()
             seen.add(name)
             table, _, column = name.rpartition(".")
-            if column == "*":  # rows, whatever is in them
+            if column == "*":  # rows, not one column
                 further = [f"{parent}.*" for parent in inputs.get(table, [])]
             else:
                 further = made_of.get(table, {}).get(column, [])

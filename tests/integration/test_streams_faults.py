@@ -131,7 +131,7 @@ def test_a_flood_while_the_stores_are_away_does_not_fill_the_memory(
             peaks = {name: max(peaks[name], now[name]) for name in now}
             if still == 4:
                 break
-        assert still == 4, "a worker goes on growing"
+        assert still == 4, "a worker keeps growing"
     finally:
         postgres.start()
         own_valkey.start()
@@ -180,6 +180,6 @@ def test_one_hot_listener_does_not_starve_the_others(kit: Kit) -> None:
     others = max(before[user] for p, user in cold.items() if p != home)
     print(f"{others} of {count} messages of the hot listener came before the other partitions")
     assert others <= count // 2
-    # In its own partition the log's order holds; a batch more may have been under way.
+    # In its own partition the log's order holds; another batch may have been in flight.
     assert count // 4 <= before[cold[home]] + count // 8
     assert before[cold[home]] <= count // 2
