@@ -52,7 +52,7 @@ class _Comparison:
         for each in written.get("anyOf", [written]):
             tries = [self._one(kind, each, path) for kind in reader.get("anyOf", [reader])]
             if [] not in tries:
-                found += min(tries, key=lambda reasons: len(reasons))
+                found += sorted(tries, key=len)[0]
         return found
 
     def _one(self, reader: Schema, written: Schema, path: str) -> list[str]:

@@ -8,6 +8,7 @@ the other; the numerical part does not hold the interpreter lock.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -69,9 +70,7 @@ class SlowLists:
             return parts.without_model(user, impression_id)
         held, torn = sound(blob)
 
-        def make(
-            reader: Recommender, moment: Moment
-        ) -> tuple[Moment, Ranking, list[Known], bytes]:
+        def make(reader: Recommender, moment: Moment) -> tuple[Moment, Ranking, list[Known], bytes]:
             ranking = self._rank(reader, asked, held, impression_id, int(moment.now))
             shown = self._tracks.of(reader, ranking.indices)
             return moment, ranking, shown, items(reader, ranking, shown)
@@ -95,10 +94,11 @@ class SlowLists:
         return draft_list(ranked, asked, asked.against, impression_id)
 
     async def run(self, live: Recommender, make: Callable[[Recommender, Moment], _Made]) -> _Made:
-        """Call a function on the thread, with a reader that is only its own, and its moment.
+        """Call a function on the thread, with a reader that is only its own.
 
-        The model is the one that is live now. While the call waits for the thread, ``live`` may
-        change over to another model: an answer must name the one it was made by.
+        The function also gets the moment: the time of this call, and the generation and offset of the
+        reader. While the call waits for the thread, ``live`` may change over to another model; an
+        answer must name the model it was made by.
 
         Raises
         ------
@@ -108,12 +108,12 @@ class SlowLists:
         if self._waiting >= MOST_WAITING:
             raise unavailable("Too many lists with reasons are being made")
         self._waiting += 1
-        config, state = live.settings, live.state
+        config, state, asked_at = live.settings, live.state, time.time()
 
         def on_thread() -> _Made:
             if self._reader is None or self._reader.state is not state:
                 self._reader = Recommender(config, state)
-            return make(self._reader, Moment.of(self._reader))
+            return make(self._reader, Moment.of(self._reader)._replace(now=asked_at))
 
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, on_thread)

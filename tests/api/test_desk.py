@@ -122,9 +122,14 @@ async def test_windows_that_stand_still_degrade_lists_and_are_used_all_the_same(
     counted: list[str] = []
     shown = ImpressionLog(services.impressions, services.topics.impressions, 4)
     parts = ListParts(
-        services.features, services.model, shown, counted.append, 0.0, lambda: stale[0]
+        services.features,
+        services.model,
+        shown,
+        counted.append,
+        0.0,
+        is_stale=lambda: stale[0],
     )
-    lists, slow = Desk(parts), SlowLists(parts)
+    lists, slow = Desk(parts), SlowLists(parts, world.home)
     for make in (lists.ask, slow.list):
         answers = []
         for stale[0] in (True, False):
@@ -181,7 +186,8 @@ async def test_a_list_that_waits_while_the_model_changes_names_the_one_it_was_ma
     monkeypatch.setattr(world.services.model, "reader", live)
     services = world.services
     shown = ImpressionLog(services.impressions, services.topics.impressions, 4)
-    slow = SlowLists(ListParts(services.features, services.model, shown, lambda _: None, 0.0))
+    parts = ListParts(services.features, services.model, shown, lambda _: None, 0.0)
+    slow = SlowLists(parts, world.home)
     gate = threading.Event()
     busy = asyncio.ensure_future(slow.run(live, lambda *_: gate.wait(30)))
     waiting = asyncio.ensure_future(slow.list("ada", Asked(5, explain=True)))
