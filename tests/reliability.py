@@ -124,7 +124,7 @@ GROUPS: dict[str, tuple[Property, ...]] = {
             kafka=True,
         ),
         Property(
-            "Tokens revoked, expired, of another role or listener: refused, on record; limits shown",
+            "Tokens revoked, expired, of another role or listener: refused, recorded; limits shown",
             (
                 _INGEST + "test_a_revoked_token_is_refused_within_seconds",
                 _INGEST + "test_a_token_is_refused_once_it_expires_and_not_before",

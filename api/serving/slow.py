@@ -96,7 +96,7 @@ class SlowLists:
     async def run(self, live: Recommender, make: Callable[[Recommender, Moment], _Made]) -> _Made:
         """Call a function on the thread, with a reader that is only its own.
 
-        The function also gets the moment: the time of this call, and the generation and offset of the
+        The function also gets the moment: the time of this call, generation and offset of the
         reader. While the call waits for the thread, ``live`` may change over to another model; an
         answer must name the model it was made by.
 
