@@ -174,9 +174,9 @@ def replay(
 
     name, *values = policy.split(":")
     try:
-        chosen = offpolicy.Exploring(float(values[0]), *map(int, values[1:]))
         if name != "explore":
             raise ValueError(name)
+        chosen = offpolicy.Exploring(float(values[0]), *map(int, values[1:]))
     except (ValueError, IndexError, TypeError):
         raise ConfigurationError(
             f"--policy {policy}: write explore:SHARE or explore:SHARE:LINE, such as "
