@@ -88,7 +88,9 @@ class ValkeyCluster:
             Node(
                 folder / str(port), port,
                 cluster_enabled="yes", cluster_port=str(bus), cluster_config_file="nodes.conf",
-                cluster_node_timeout="2000",
+                cluster_node_timeout="2000", cluster_require_full_coverage="no",
+                # A slow machine must not make a replica too old to take over.
+                cluster_replica_validity_factor="0",
             )
             for port, bus in self._buses.items()
         ]  # fmt: skip
