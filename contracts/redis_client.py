@@ -207,7 +207,7 @@ def async_client(url: str, **options: Any) -> redis.asyncio.Redis:
     target = parse(url)
     if target.kind == CLUSTER:
         nodes = [async_cluster.ClusterNode(host, port) for host, port in target.nodes]
-        made = async_cluster.RedisCluster(startup_nodes=nodes, **_cluster(target), **options)
+        made = _Cluster(startup_nodes=nodes, **_cluster(target), **options)
         return cast(redis.asyncio.Redis, made)
     if target.kind == SENTINEL:
         return _guarded(target, options)
@@ -255,6 +255,20 @@ def connection_to(url: str, host: str, port: int, **options: Any) -> Connection:
     login = {**parse(url).login, "host": host, "port": port, **options}
     kind = redis.asyncio.SSLConnection if login.pop("ssl", False) else Connection
     return kind(**login)
+
+
+class _Cluster(async_cluster.RedisCluster):
+    """A Cluster's client whose every failure is one of redis-py's errors.
+
+    After a failure the client closes all its connections, also one that another task is just
+    making; that task then fails on an attribute of ``None``.
+    """
+
+    async def execute_command(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return await super().execute_command(*args, **kwargs)
+        except AttributeError as error:
+            raise redis.ConnectionError(f"closed while it was made: {error}") from error
 
 
 class _Guarded(redis.asyncio.Redis):
