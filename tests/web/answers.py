@@ -174,7 +174,8 @@ def metrics(name: str, **changed: Any) -> dict[str, Any]:
         "low": 0.1, "high": 0.3, "before": 0.25, "change": -5.0, "series": series,
     }  # fmt: skip
     count = share | {
-        "name": "plays", "unit": "plays", "kind": "sum", "low": None, "high": None,
+        "name": "plays", "title": f"{name}: plays", "unit": "plays", "kind": "sum", "low": None,
+        "high": None,
         "value": 21807.0, "before": None, "change": None,
         "series": [one | {"low": None, "high": None} for one in series],
     }  # fmt: skip
