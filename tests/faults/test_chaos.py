@@ -165,7 +165,7 @@ def test_an_erased_listener_is_in_no_store_though_the_log_keeps_the_plays(
     assert traces(kafka_stack.settings, user) == set()
     # Kafka cannot delete one listener's messages: every fold leaves them out instead (ADR 15).
     start = Mark("", [0] * 4, 0)
-    ends = end_offsets(kafka_stack.settings.kafka, topic, 4)
+    ends = end_offsets(kafka_stack.settings, topic)
     _, in_the_log = reconcile_kafka(kafka_stack.settings, start, ends)
     assert {event_id(user, at, "Air", "Sexy Boy") for at in times} <= in_the_log
 

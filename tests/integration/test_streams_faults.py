@@ -80,7 +80,7 @@ def limit_letters(kit: Kit, most_bytes: int) -> None:
 def test_without_a_place_for_dead_letters_workers_stop_before_the_message(kit: Kit) -> None:
     kit.send_random(50, seed=71)
     kit.send((0, b"nonsense"), (0, None))
-    poison = end_offsets(kit.settings.kafka, kit.plays, 4)[0] - 2
+    poison = end_offsets(kit.settings, kit.plays)[0] - 2
     kit.send_random(50, seed=72)
     limit_letters(kit, 64)
     for worker in [kit.start(name) for name in WORKERS]:
