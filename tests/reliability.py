@@ -153,7 +153,7 @@ GROUPS: dict[str, tuple[Property, ...]] = {
             kafka=True,
         ),
         Property(
-            "A broker restarted under load: no loss, no double",
+            "A broker restarted under load, and a change of leader: no loss, no double",
             (_BROKER, _CLUSTER + "test_a_broker_killed_under_load_loses_nothing_and_stops_nothing"),
             real=True,
             kafka=True,
