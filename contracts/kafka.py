@@ -170,7 +170,7 @@ def _check(settings: Settings, topic: str, description: TopicDescription, broker
     found = len(description.partitions)
     if found != settings.partitions:
         raise ConfigurationError(
-            f"topic {topic} has {found} partitions, SEGUE_PARTITIONS says {settings.partitions}: "
+            f"topic {topic} has {found} partitions, SEGUE_PARTITIONS is {settings.partitions}: "
             "the number is fixed for the life of a log"
         )
     asked = settings.kafka_replication

@@ -2,7 +2,7 @@
 
 Every producer, consumer and admin client of confluent-kafka comes from here; the Faust application
 (:mod:`streams.app`) and the Flink jobs (:mod:`streams.flink.connection`) read the same settings.
-docs/adr/0030-one-factory-of-kafka-clients.md says why.
+docs/adr/0030-one-factory-of-kafka-clients.md has the reasons.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Complaints:
         """Take a report (``error_cb`` of librdkafka)."""
         if error.code() in _REFUSALS:
             self.refusal = error
-        elif error.code() != KafkaError._ALL_BROKERS_DOWN:  # says nothing of why
+        elif error.code() != KafkaError._ALL_BROKERS_DOWN:  # gives no reason
             self.last = error
 
     def explain(self, settings: Settings, what: str, error: Exception) -> SegueError:

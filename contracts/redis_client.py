@@ -1,6 +1,6 @@
 """The one place that makes Redis clients: one server, one watched by Sentinels, or a Cluster.
 
-``SEGUE_REDIS_URL`` says which::
+``SEGUE_REDIS_URL`` decides::
 
     redis://host:port/db                                 one server
     redis+sentinel://host:port,host:port/name/db         the primary that Sentinels name
@@ -61,7 +61,7 @@ _MOST = 1024
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What an address stands for.
+    """The meaning of an address.
 
     Attributes
     ----------
@@ -89,7 +89,7 @@ def parse(url: str) -> Target:
     Raises
     ------
     ConfigurationError
-        It is none; the message shows no password.
+        It is not such an address; the message shows no password.
 
     Examples
     --------
@@ -164,7 +164,7 @@ def trouble(error: Exception) -> SegueError:
 
 
 def client(url: str, **options: Any) -> redis.Redis:
-    """Return a blocking client; commands are the same whatever is behind it.
+    """Return a blocking client with the same commands for every kind of server.
 
     Parameters
     ----------
@@ -174,7 +174,7 @@ def client(url: str, **options: Any) -> redis.Redis:
     Raises
     ------
     ConfigurationError
-        The address is none.
+        The address is invalid.
     StoreUnavailable
         No node of a Cluster answers.
     """
@@ -295,7 +295,7 @@ def _guarded(target: Target, options: dict[str, Any]) -> redis.asyncio.Redis:
 
 
 def _cluster(target: Target) -> dict[str, Any]:
-    # While one node fails over, its slots are covered by nobody: the others must go on.
+    # While one node fails over, no node serves its slots: the others must continue to answer.
     return {**target.login, "require_full_coverage": False}
 
 

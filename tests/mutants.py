@@ -39,7 +39,8 @@ class Group:
     Attributes
     ----------
     floor
-        Per cent of judged mutants that were killed when it was last measured; a lower share fails.
+        Per cent of judged mutants that were killed when it was last measured. A lower share fails,
+        if at least half of the mutants were judged: fewer are no fair sample.
     """
 
     files: tuple[str, ...]
@@ -78,6 +79,11 @@ class Score:
     survived: int
     unreached: int
     unjudged: int
+
+    @property
+    def is_fair(self) -> bool:
+        """Whether at least half of the mutants were judged."""
+        return self.killed + self.survived + self.unreached >= self.unjudged
 
     @property
     def share(self) -> float:
@@ -153,7 +159,7 @@ def survivors(folder: Path) -> list[str]:
 
 
 def main() -> int:
-    """Run the groups; return 1 if a share is below its floor, or if nothing was judged."""
+    """Run the groups; return 1 if a share is below its floor, or if nothing was killed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("groups", nargs="*", choices=[[], *GROUPS], default=[])
     parser.add_argument("--seconds", type=float, default=300.0, help="time limit of each group")
@@ -170,7 +176,7 @@ def main() -> int:
             f"({folder.relative_to(ROOT)}/survivors.txt)",
             flush=True,
         )
-        bad |= found.share < max(GROUPS[name].floor, 1)
+        bad |= found.share == 0 or (found.is_fair and found.share < GROUPS[name].floor)
     return int(bad)
 
 
