@@ -7,13 +7,11 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-import httpx
 from psycopg_pool import AsyncConnectionPool
 from redis.asyncio import Redis
 
 from api.offers import Offers
 from api.producer import PlayLog
-from api.watcher import Look
 from contracts import heartbeat
 from contracts.heartbeat import Heartbeat
 from contracts.kafka import ensure_topics
@@ -76,36 +74,6 @@ class DatabaseLook:
         async with asyncio.timeout(3.0), self._pool.connection(timeout=1.0) as connection:
             await connection.execute("select 1")
         return "ok"
-
-
-class FlinkLook:
-    """Looks at Flink's REST interface.
-
-    Parameters
-    ----------
-    address
-        Empty where Flink does not run.
-    """
-
-    def __init__(self, address: str) -> None:
-        self._http = httpx.AsyncClient(base_url=address, timeout=3.0) if address else None
-
-    @property
-    def looks(self) -> dict[str, Look]:
-        """The look by its name; none where Flink does not run."""
-        return {"flink": self.look} if self._http else {}
-
-    async def look(self) -> str:
-        """Return ``"ok"`` or what is wrong; raises what the client raises."""
-        assert self._http is not None
-        jobs = (await self._http.get("/jobs/overview")).json()["jobs"]
-        states = [job["state"] for job in jobs]
-        return "ok" if "RUNNING" in states else f"no job runs, only: {', '.join(states) or 'none'}"
-
-    async def close(self) -> None:
-        """Close the connection."""
-        if self._http is not None:
-            await self._http.aclose()
 
 
 class WorkersLook:

@@ -13,9 +13,10 @@ from redis.asyncio import Redis
 
 from api.audit import AuditTrail
 from api.auth import Accounts
+from api.flink import FlinkLook
 from api.listenbrainz.limits import RateWindow
 from api.listeners.hub import EventHub
-from api.looks import BrokerLook, DatabaseLook, FlinkLook, WorkersLook
+from api.looks import BrokerLook, DatabaseLook, WorkersLook
 from api.metrics import Metrics
 from api.offers import Offers
 from api.operation.ends import Ends
@@ -97,14 +98,14 @@ class Services:
             lambda topic: end_offsets(settings, topic),
         )
         self._broker = BrokerLook(self.log, self.impressions, settings)
-        self._flink = FlinkLook(settings.flink)
+        self.flink = FlinkLook(settings.flink)
         self.watcher = Watcher(
             {
                 "kafka": self._broker.look,
                 "postgres": DatabaseLook(self.account_pool).look,
                 "redis": self.workers.look,
                 "model": self.model.refresh,
-                **self._flink.looks,
+                **self.flink.looks,
             }
         )
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -141,5 +142,5 @@ class Services:
             self.features.close(),
             self.redis.aclose(),
             self.ends.close(),
-            self._flink.close(),
+            self.flink.close(),
         )

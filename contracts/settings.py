@@ -202,12 +202,6 @@ class Settings:
         "Address of Flink's REST interface, `http://127.0.0.1:8081`; empty: Flink does not run, "
         "and nobody reads or makes its topics.",
     )
-    flink_metrics: int = setting(
-        0,
-        "Port at which Prometheus reads the Flink jobs of `segue up --flink`; 0: none. Flink's "
-        "reporter listens on every interface of the host.",
-        rule=Rule(low=0, high=65_535),
-    )
     flink_bound: int = setting(
         900,
         "Seconds after which a play that arrives counts as late. Windows wait so long before they "

@@ -122,6 +122,7 @@ async def collect(services: Services) -> list[Metric]:
         _in_time(_workers(services)),
         _in_time(_nights(services)),
         _in_time(_erasures(services)),
+        _in_time(_flink(services)),
     )
     known = (*process_metrics(services), *model_metrics(services))
     return [*known, *(metric for part in asked for metric in part)]
@@ -180,4 +181,12 @@ async def _erasures(services: Services) -> list[Metric]:
             "When the oldest open erasure was asked for.",
             row[1],
         ),
+    ]
+
+
+async def _flink(services: Services) -> list[Metric]:
+    figures = await services.flink.measure()
+    return [
+        GaugeMetricFamily(f"segue_flink_{name}", "The jobs by event time.", value=value)
+        for name, value in figures.items()
     ]

@@ -54,12 +54,8 @@ def environ(jvm: str = "") -> dict[str, str]:
     jvm
         Options of the Java machine, such as its heap.
     """
-    reporters = VENV.glob("lib/python*/site-packages/pyflink/plugins/metrics-prometheus/*.jar")
     return {
         "JVM_ARGS": jvm,
-        # A run in one process looks for reporters on its class path alone, not among the plugins;
-        # this variable is what the wheel adds to that path.
-        "HADOOP_CLASSPATH": ":".join(map(str, reporters)),
         "PYTHONPATH": str(ROOT),
         "PATH": f"{VENV / 'bin'}:{Path(kafka_jars.java()).parent}:/usr/bin:/bin",
         "PYTHONUNBUFFERED": "1",

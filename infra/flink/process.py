@@ -12,7 +12,6 @@ from infra.stack.ports import LOOPBACK
 #: Heap of the Java machine that holds job manager, task manager and client.
 HEAP = "-Xmx1g"
 _KEPT_SAVEPOINTS = 30 * 86_400
-_PROMETHEUS = "org.apache.flink.metrics.prometheus.PrometheusReporterFactory"
 
 
 def newest(state: Path) -> Path | None:
@@ -52,13 +51,13 @@ def forget(settings: Settings) -> dict[str, int]:
     return {"copies": len({*copies, *old})}
 
 
-def arguments(settings: Settings, *, rest: int, metrics: int = 0, every: int = 10) -> list[str]:
+def arguments(settings: Settings, *, rest: int, every: int = 10) -> list[str]:
     """Return what the jobs are told, going on from the newest checkpoint or savepoint.
 
     Parameters
     ----------
-    rest, metrics
-        Ports of the REST interface and of Prometheus; 0: no metrics.
+    rest
+        Port of the REST interface.
     every
         Seconds between two checkpoints.
     """
@@ -84,9 +83,6 @@ def arguments(settings: Settings, *, rest: int, metrics: int = 0, every: int = 1
         # Of all operators of a slot together; with half of it the windows have no room to begin.
         "taskmanager.memory.managed.size": "256m",
     }
-    if metrics:
-        conf["metrics.reporter.prometheus.factory.class"] = _PROMETHEUS
-        conf["metrics.reporter.prometheus.port"] = metrics
     if start is not None:
         conf["execution.state-recovery.path"] = start.as_uri()
         # A checkpoint becomes the new run's own, which deletes it when it has better ones.

@@ -28,6 +28,6 @@ def run(settings: Settings) -> int:
         )
     configs = Topics(settings.namespace).configs(settings.plays_retention_days, flink=True)
     ensure_topics(settings, configs)
-    words = command(*arguments(settings, rest=port, metrics=settings.flink_metrics))
+    words = command(*arguments(settings, rest=port))
     # The same process: who started this worker sees, signals and outlives the jobs themselves.
     os.execve(words[0], words, {**os.environ, **environ(HEAP)})  # noqa: S606

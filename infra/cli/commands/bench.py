@@ -259,11 +259,13 @@ def web(
 
 @app.command()
 def flink(
-    plays: Annotated[int, typer.Option(help="Plays of the log.", min=1)] = 20_000,
-    jobs: Annotated[str, typer.Option(help="Default: each, and all in one.")] = "",
+    plays: Annotated[int, typer.Option(help="Plays of the log.", min=1)] = 50_000,
+    jobs: Annotated[str, typer.Option(help="Default: all in one, and each.")] = "",
     parallelism: Annotated[str, typer.Option(help="Subtasks of each operator.")] = "1,2",
     parts: Annotated[str, typer.Option(help="What to measure.")] = "jobs,latency,state",
     listeners: Annotated[str, typer.Option(help="Sizes of state.")] = "1000,10000,100000",
+    mode: Annotated[str, typer.Option(help="Python as a process or a thread.")] = "process",
+    minutes: Annotated[float, typer.Option(help="Begin nothing after these.", min=1)] = 9.0,
 ) -> None:
     """The Flink jobs: cost of a play beside a plain consumer, time to a result, size of state."""
     _run(
@@ -273,4 +275,6 @@ def flink(
         parallelism=parallelism,
         parts=parts,
         listeners=listeners,
+        mode=mode,
+        minutes=minutes,
     )

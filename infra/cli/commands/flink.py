@@ -25,7 +25,6 @@ from infra.flink.rest import Rest
 from infra.operations import suspects as operations
 from infra.operations.audit.trail import here
 from infra.operations.database import postgres
-from infra.stack.ports import LOOPBACK
 from infra.stack.running import running
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
@@ -45,8 +44,7 @@ def status(home: HomeOption = None, json: JsonOption = False) -> None:
     settings = _settings(home)
     job = Rest(settings.flink).job()
     if json:
-        found = {**asdict(job), "ok": job.well, "rest": settings.flink}
-        typer.echo(jsonlib.dumps({**found, "metrics": _metrics(settings)}))
+        typer.echo(jsonlib.dumps({**asdict(job), "ok": job.well, "rest": settings.flink}))
     else:
         running_tasks, tasks = job.tasks
         age = f"{time.time() - job.checkpoint_at / 1000:.0f} s ago" if job.checkpoint_at else "none"
@@ -55,9 +53,7 @@ def status(home: HomeOption = None, json: JsonOption = False) -> None:
             f"newest checkpoint: {age}, {job.checkpoint_bytes:,} bytes; "
             f"{job.failed_checkpoints} failed"
         )
-        typer.echo(
-            f"REST {settings.flink}; metrics {_metrics(settings) or 'off: set SEGUE_FLINK_METRICS'}"
-        )
+        typer.echo(f"REST {settings.flink}")
         if job.exception:
             typer.echo(f"last failure: {job.exception}")
     raise typer.Exit(0 if job.well else 1)
@@ -137,8 +133,3 @@ def _settings(home: Path | None) -> Settings:
 
 def _rest(home: Path | None) -> Rest:
     return Rest(_settings(home).flink)
-
-
-def _metrics(settings: Settings) -> str:
-    """Return where Prometheus reads; empty where nothing is to be read."""
-    return f"http://{LOOPBACK}:{settings.flink_metrics}/metrics" if settings.flink_metrics else ""

@@ -24,7 +24,8 @@ from tests.conftest import ROOT
 
 PYTHON = ROOT / ".venv-flink" / "bin" / "python"
 #: Compiles less: right for a short run, wrong for a long one.
-_JVM = "-Xmx768m -XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+QUICK = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+LIGHT = f"-Xmx768m {QUICK}"
 DECODERS: dict[str, Callable[[bytes | None], Any]] = {
     "trending": results.decode_trending,
     "sessions": results.decode_session,
@@ -41,13 +42,17 @@ def needs_flink() -> None:
 
 
 def start(
-    settings: Settings, log: Path, *arguments: str, source: Path = ROOT
+    settings: Settings,
+    log: Path,
+    *arguments: str,
+    source: Path = ROOT,
+    jvm: str = LIGHT,
 ) -> subprocess.Popen[bytes]:
     """Start the jobs in a session of their own; `source` holds the packages to run."""
     with log.open("ab") as out:
         return subprocess.Popen(
             command(*arguments),
-            env={**os.environ, **settings.environ(), **environ(_JVM), "PYTHONPATH": str(source)},
+            env={**os.environ, **settings.environ(), **environ(jvm), "PYTHONPATH": str(source)},
             stdout=out,
             stderr=out,
             start_new_session=True,

@@ -66,7 +66,12 @@ class Layout:
             (flink / "conf" / file.name).write_bytes(file.read_bytes())
         config = flink / "conf" / "config.yaml"
         java = yaml.safe_load(config.read_text())["env"]["java"]["opts"]["all"]
-        own = {"env.java.opts.all": java, "jobmanager.rpc.port": rpc, "rest.port": rest}
+        own = {
+            "env.java.opts.all": f"{java} {kit.QUICK}", "jobmanager.rpc.port": rpc,
+            "rest.port": rest,
+            # The job manager notices soon that a task manager is gone.
+            "heartbeat.interval": 1000, "heartbeat.timeout": 30_000,
+        }  # fmt: skip
         config.write_text(yaml.safe_dump(own, width=10_000))
         return flink
 

@@ -39,10 +39,11 @@ class LiveLog:
         assert producer.flush(60) == 0
 
 
-def synthetic(plays: int) -> InteractionLog:
-    """Return made-up plays of 120 listeners, a hundred an hour: some days, with gaps."""
-    dense = interactions(plays, listeners=120)
-    return replace(dense, seconds=dense.seconds[0] + 36 * (dense.seconds - dense.seconds[0]))
+def synthetic(plays: int, hourly: int = 100) -> InteractionLog:
+    """Return made-up plays of 120 listeners, some `hourly` an hour: some days, with gaps."""
+    dense = interactions(plays, listeners=120)  # one a second
+    apart = 3600 // hourly * (dense.seconds - dense.seconds[0])
+    return replace(dense, seconds=dense.seconds[0] + apart)
 
 
 def make(plays: InteractionLog, seed: int = 7) -> LiveLog:

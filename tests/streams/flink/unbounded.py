@@ -67,13 +67,13 @@ class Unbounded:
         self.settings = settings
         self.written = written
         self.jobs = jobs
-        self.port, self.metrics = free_ports(2)
+        (self.port,) = free_ports(1)
         self.rest = Rest(f"http://127.0.0.1:{self.port}")
         self.log = settings.home / "job.log"
         self.process: Any = None
 
-    def start(self, *more: str, source: Path = ROOT) -> None:
-        told = arguments(self.settings, rest=self.port, metrics=self.metrics, every=2)
+    def start(self, *more: str, source: Path = ROOT, jvm: str = kit.LIGHT) -> None:
+        told = arguments(self.settings, rest=self.port, every=2)
         self.process = kit.start(
             self.settings,
             self.log,
@@ -84,8 +84,11 @@ class Unbounded:
             "--idle",
             "600",
             *told,
+            "--set",
+            "metrics.fetcher.update-interval=1000",
             *more,
             source=source,
+            jvm=jvm,
         )
 
     def job(self) -> Job | None:
@@ -120,7 +123,7 @@ class Unbounded:
             time.sleep(every)
 
     def plays_read(self) -> int:
-        """Return how many records the busiest task has sent; Flink counts anew every ten seconds.
+        """Return how many records the busiest task has sent; Flink counts anew every second.
 
         At least one for each play that was read since the start.
         """
