@@ -24,7 +24,17 @@ from api.export import endpoint as export
 from api.gate import Gate
 from api.imports import endpoint as uploads
 from api.lastfm import audioscrobbler, browser, endpoint
-from api.listenbrainz import delete, imports, playlists, ratings, read, recommendation, stats
+from api.listenbrainz import (
+    delete,
+    imports,
+    lookup,
+    pins,
+    playlists,
+    ratings,
+    read,
+    recommendation,
+    stats,
+)
 from api.listenbrainz import feedback as said
 from api.listeners import artists, events, life, opinions, plays
 from api.listeners import stats as period
@@ -65,7 +75,9 @@ def create_app(services: Services) -> Edge:
     app.state.services = services
     gate = Gate(services.accounts, services.rates, services.settings)
     edge = Edge(services, app, hot.HotPaths(services).find, gate)
-    listenbrainz = (read, stats, recommendation, playlists, said, ratings, imports, delete)
+    listenbrainz = (
+        read, stats, recommendation, playlists, said, ratings, imports, delete, lookup, pins,
+    )  # fmt: skip
     for module in (
         hot,
         *listenbrainz,

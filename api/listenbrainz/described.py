@@ -114,6 +114,8 @@ ANSWERS: dict[str, type[msgspec.Struct]] = {
     "GET /1/user/{user}/following": Following,
     "GET /1/user/{user}/followers": Followers,
     "GET /1/user/{user}/similar-users": SimilarUsers,
+    "POST /1/pin/unpin": Done,
+    "POST /1/pin/delete/{row_id}": Done,
     "POST /1/feedback/recording-feedback": Done,
     f"GET {_OF_RECORDINGS}": SaidOfRecordings,
     f"POST {_OF_RECORDINGS}": SaidOfRecordings,

@@ -51,7 +51,7 @@ async def say(services: Services, user: str, kind: str, recording: str, source: 
     ApiError
         404 for a recording nobody here knows, 503 when it was not acknowledged.
     """
-    names = await _names(services, user, recording)
+    names = await names_of(services, user, recording)
     if names is None:
         if kind == "undo":
             return
@@ -63,7 +63,7 @@ async def say(services: Services, user: str, kind: str, recording: str, source: 
         raise unavailable("The feedback was not recorded") from None
 
 
-async def _names(services: Services, user: str, recording: str) -> tuple[str, str] | None:
+async def names_of(services: Services, user: str, recording: str) -> tuple[str, str] | None:
     """Return artist and title of an id, ``None`` for one that nothing here has."""
     known = document_of(services.model.reader, recording)
     if known is not None:

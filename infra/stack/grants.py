@@ -32,6 +32,7 @@ _API_CALLS = (
     "set_account_settings", "verify_audit", "catalogue_spellings", "catalogue_track_named",
     "catalogue_words", "ask_import", "set_relay", "set_relay_state", "remove_relay",
     "create_experiment", "start_experiment", "stop_experiment", "decide_candidate",
+    "pin_recording", "unpin_recording", "delete_pin",
 )  # fmt: skip
 #: Nobody but the owner changes these, or reads the second.
 _GUARDED = ("audit", "audit_secret", "schema_migrations")

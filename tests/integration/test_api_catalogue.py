@@ -119,6 +119,38 @@ def test_a_track_is_found_by_the_names_of_a_player(client: httpx.Client, music: 
     assert client.get("/v1/tracks", params={"artist": "Air"}).status_code == 400
 
 
+def test_listenbrainz_look_up_returns_musicbrainz_ids(
+    stack: RunningStack, client: httpx.Client, music: Catalogue
+) -> None:
+    track, recording, artist = music.tracks[-1], MBID.replace("0", "7"), MBID.replace("0", "8")
+    names = {"artist": track.artist, "title": track.title}
+    with psycopg.connect(stack.settings.postgres_dsn, autocommit=True) as db:
+        given = names | {"mbid": recording, "by": artist}
+        for statement in (
+            "update staged_tracks set recording_mbid = %(mbid)s "
+            "where artist = %(artist)s and title = %(title)s",
+            "update staged_artists set mbid = %(by)s where name = %(artist)s",
+        ):
+            assert db.execute(statement.encode(), given).rowcount == 1
+        db.execute("refresh materialized view catalogue_track_cards")
+    asked = {
+        "artist_name": track.artist.upper(),
+        "recording_name": f"{track.title} (2009 Remaster)",
+    }
+    found = client.get("/1/metadata/lookup/", params=asked | {"metadata": "true"}).json()
+    assert found.pop("release_name")
+    assert found == {
+        "recording_mbid": recording, "recording_name": track.title,
+        "artist_credit_name": track.artist, "artist_mbids": [artist],
+        "metadata": {"recording": {"length": track.duration_ms}},
+    }  # fmt: skip
+    assert "metadata" not in client.get("/1/metadata/lookup/", params=asked).json()
+    nobody = {"artist_name": "Nobody", "recording_name": "Nothing"}
+    answer = client.get("/1/metadata/lookup/", params=nobody)
+    assert (answer.status_code, answer.json()) == (200, {})
+    assert client.get("/1/metadata/lookup/", params={"artist_name": "A"}).status_code == 400
+
+
 def test_unknown_ids_are_404(client: httpx.Client) -> None:
     for path in (
         f"/v1/artists/{MBID.replace('0', '1')}",

@@ -159,6 +159,40 @@ def test_our_lists_are_playlists(client: httpx.Client) -> None:
     assert client.get(f"/1/user/{USER}/similar-users").json() == {"payload": []}
 
 
+def test_a_listener_pins_one_recording_at_a_time(client: httpx.Client) -> None:
+    listens = client.get(f"/1/user/{USER}/listens").json()["payload"]["listens"]
+    msids = [listen["recording_msid"] for listen in listens[:2]]
+    first = client.post("/1/pin", json={"recording_msid": msids[0], "blurb_content": "so quiet"})
+    pinned = first.json()["pinned_recording"]
+    assert pinned["pinned_until"] - pinned["created"] in range(7 * 86_400 - 60, 7 * 86_400 + 60)
+    second = client.post("/1/pin", json={"recording_msid": msids[1]}).json()["pinned_recording"]
+
+    page = client.get(f"/1/{USER}/pins").json()
+    assert (page["count"], page["total_count"], page["user_name"]) == (2, 2, USER)
+    newest, older = page["pinned_recordings"]
+    assert newest == second
+    assert (older["recording_msid"], older["blurb_content"]) == (msids[0], "so quiet")
+    assert older["pinned_until"] <= newest["created"] + 1  # the second ended the first
+    assert older["track_metadata"]["artist_name"] == listens[0]["track_metadata"]["artist_name"]
+    assert client.get(f"/1/{USER}/pins?count=1&offset=1").json()["pinned_recordings"] == [older]
+
+    assert client.post("/1/pin/unpin").json() == {"status": "ok"}
+    assert client.post("/1/pin/unpin").status_code == 404
+    assert client.post(f"/1/pin/delete/{older['row_id']}").json() == {"status": "ok"}
+    assert client.post(f"/1/pin/delete/{older['row_id']}").status_code == 404
+    assert client.get(f"/1/{USER}/pins").json()["total_count"] == 1
+    assert client.get(f"/1/{USER}/pins/following").json()["pinned_recordings"] == []
+    nobody = "0" * 8 + "-0000-4000-8000-" + "0" * 12
+    for given, status in (
+        ({}, 400),
+        ({"recording_msid": "x"}, 400),
+        ({"recording_msid": msids[0], "pinned_until": 1}, 400),
+        ({"recording_msid": msids[0], "blurb_content": "x" * 281}, 400),
+        ({"recording_mbid": nobody}, 404),
+    ):
+        assert client.post("/1/pin", json=given).status_code == status, given
+
+
 def test_hours_of_the_week_and_albums(client: httpx.Client) -> None:
     payload = client.get(f"/1/stats/user/{USER}/daily-activity").json()["payload"]
     week = payload["daily_activity"]

@@ -22,6 +22,7 @@ from contracts import (
     experiments,
     history,
     imports,
+    pins,
     relays,
 )
 from infra.stack.migrations import FOLDER
@@ -81,6 +82,7 @@ VIEWS = {
     "listener_feedback_v1": history.ListenerFeedback,
     "listens_v1": history.Listen,
     "merged_listens_v1": history.MergedListen,
+    "pins_v1": pins.Pin,
     "play_places_v1": history.PlayPlace,
     "relays_v1": relays.Relay,
     "tokens_v1": accounts.Token,

@@ -1,0 +1,35 @@
+"""Pins: the one recording that a listener shows at a time, and those of before.
+
+The API calls functions of PostgreSQL (``infra/postgres/0098_pins.sql``) and reads a view.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+#: Pins a recording in place of the one before; returns the new pin's id and when it was made.
+#: Parameters ``user``, ``mbid``, ``artist``, ``title``, ``blurb`` and ``until`` (seconds).
+PIN = """
+    select * from pin_recording(
+        %(user)s, %(mbid)s, %(artist)s, %(title)s, %(blurb)s, to_timestamp(%(until)s))
+"""
+#: Ends the pin of now; returns how many.
+UNPIN = "select unpin_recording(%(user)s)"
+#: Deletes the pin ``row``; returns how many.
+DELETE = "select delete_pin(%(user)s, %(row)s)"
+
+
+class Pin(msgspec.Struct, kw_only=True):
+    """View ``pins_v1``: a pinned recording; one that has ended keeps its end in the past."""
+
+    user_id: str
+    row_id: int
+    recording_mbid: UUID | None
+    artist: str
+    title: str
+    blurb: str | None
+    created_at: datetime
+    pinned_until: datetime
