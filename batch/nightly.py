@@ -52,7 +52,8 @@ COUNTED = (
 
 #: Version of what the warehouse's tables mean. A build by another version starts from nothing: rows
 #: of two meanings must not stand in one table. 2: songs and albums by folded names, counted plays.
-DEFINITIONS = 2
+#: 3: namesakes apart.
+DEFINITIONS = 3
 
 #: The test of the dbt project that finds plays which an incremental build has passed over.
 COUNTS_EVERY_PLAY = "every_accepted_play_is_staged_and_in_fct_plays"

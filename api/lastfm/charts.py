@@ -111,12 +111,13 @@ async def get_loved_tracks(services: Services, params: Params) -> Node:
     return page.node("lovedtracks", "track", total, items, user=user)
 
 
-def _item(kind: str, row: tuple[Any, ...], rank: int, of: Callable[[str], Node]) -> Node:
-    plays = Node("playcount", str(row[-1]))
+def _item(kind: str, row: tuple[Any, ...], rank: int, of: Callable[[str, str], Node]) -> Node:
+    *names, mbid, count = row
+    plays = Node("playcount", str(count))
     if kind == "artists":
-        return nodes.artist(row[0], "", plays, rank=rank)
+        return nodes.artist(names[0], mbid or "", plays, rank=rank)
     make = nodes.album if kind == "albums" else nodes.track
-    return make(row[0], of(row[1]), plays, rank=rank)
+    return make(names[0], of(names[1], mbid or ""), plays, rank=rank)
 
 
 def _monday(moment: datetime) -> datetime:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from calendar import day_name, monthrange
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -32,6 +33,9 @@ _ENTITIES: dict[str, tuple[tuple[str, str], ...]] = {
 }
 #: Entities of the statistics -> the entity that is counted, and its name for an item's own name.
 _SAME: dict[str, tuple[str, str]] = {"release-groups": ("releases", "release_group_name")}
+#: Of the artist who is named first, where the player sends it.
+_MBID = """case when length(extra->'artist_mbids'->>0) = 36
+    then lower(extra->'artist_mbids'->>0) end"""
 _COUNTED = plays_sql.counts("ms_played", "duration_ms", "skipped")
 _STEPS = {"week": "day", "month": "day", "quarter": "month", "half_yearly": "month"}
 
@@ -117,7 +121,14 @@ async def top(
         return Response(status_code=204)
     labels = [label for _, label in _ENTITIES[counted]]
     labels[0] = own_name or labels[0]
-    items = [{**dict(zip(labels, row[:-1], strict=True)), "listen_count": row[-1]} for row in shown]
+    items = [
+        {
+            **dict(zip(labels, names, strict=True)),
+            **({"artist_mbids": [mbid]} if mbid else {}),
+            "listen_count": plays,
+        }
+        for *names, mbid, plays in shown
+    ]
     name = entity.replace("-", "_")
     payload = {
         name: items,
@@ -132,20 +143,21 @@ async def top(
 async def chart(
     services: Services, user: str, entity: str, start: datetime, end: datetime
 ) -> list[tuple[Any, ...]]:
-    """Return ``(names..., plays)`` of what a listener played most between two moments.
+    """Return ``(names..., mbid, plays)`` of what a listener played most between two moments.
 
     Parameters
     ----------
     entity
-        ``artists``: (artist); ``releases``: (album, artist); ``recordings``: (title, artist).
+        ``artists``: (artist); ``releases``: (album, artist); ``recordings``: (title, artist). The
+        MusicBrainz id is the artist's, ``None`` where no player has sent one.
     """
     columns = _ENTITIES[entity]
     names = ", ".join(column for column, _ in columns)
     rows = await rows_of(
         services,
-        f"select {names}, count(*) from listens_v1"  # noqa: S608  our columns
+        f"select {names}, {_MBID} as mbid, count(*) from listens_v1"  # noqa: S608  our columns
         " where user_id = %(user)s and played_at >= %(start)s and played_at < %(end)s"
-        f" and {columns[0][0]} is not null and {_COUNTED} group by {names}",
+        f" and {columns[0][0]} is not null and {_COUNTED} group by {names}, mbid",
         {"user": user, "start": start, "end": end},
     )
     # Many names in many spellings: off the event loop.
@@ -166,25 +178,41 @@ async def zone_of(services: Services, user: str) -> ZoneInfo:
 
 
 def rank(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-    """Return ``(names..., plays)`` with spellings of one name together, the most played first.
+    """Return ``(names..., mbid, plays)`` with spellings of one name together, most played first.
 
-    The spelling played most is shown; names that stand for no name are left out.
+    The spelling played most is shown; names that stand for no name are left out. Artists of one
+    name are apart where their MusicBrainz ids differ; what was sent without an id counts for the
+    one of them who is played most.
 
     Examples
     --------
-    >>> rank([("Air", 2), ("AIR", 1), ("Unknown Artist", 9)])
-    [('Air', 3)]
+    >>> rank([("Air", None, 2), ("AIR", "x", 1), ("Unknown Artist", None, 9)])
+    [('Air', 'x', 3)]
+    >>> rank([("Air", None, 2), ("AIR", "x", 1), ("Air", "y", 5)])
+    [('Air', 'y', 7), ('AIR', 'x', 1)]
     """
-    found: dict[tuple[str, ...], tuple[int, int, tuple[str, ...]]] = {}
-    for *names, count in rows:
-        key = tuple(map(normalise, names))
-        if not ARTISTS.isdisjoint(key) or not TITLES.isdisjoint(key):
+    first = _first_of_each_name(rows)
+    found: dict[tuple[Any, ...], tuple[int, int, tuple[str, ...]]] = {}
+    for *names, mbid, count in rows:
+        folded = tuple(map(normalise, names))
+        if not ARTISTS.isdisjoint(folded) or not TITLES.isdisjoint(folded):
             continue
+        key: tuple[str | None, ...] = (*folded, mbid or first.get(folded[-1]))
         total, most, shown = found.get(key, (0, 0, ()))
         better = (-count, tuple(names)) < (-most, shown) if shown else True
         found[key] = (total + count, max(most, count), tuple(names) if better else shown)
-    ranked = [(*shown, total) for total, _, shown in found.values()]
-    return sorted(ranked, key=lambda row: (-row[-1], row[:-1]))
+    ranked = [(*shown, key[-1], total) for key, (total, _, shown) in found.items()]
+    return sorted(ranked, key=lambda row: (-row[-1], row[:-2], row[-2] or ""))
+
+
+def _first_of_each_name(rows: list[tuple[Any, ...]]) -> dict[str, str]:
+    """Return for each folded artist name the MusicBrainz id that is played most under it."""
+    plays: Counter[tuple[str, str]] = Counter()
+    for *names, mbid, count in rows:
+        if mbid:
+            plays[normalise(names[-1]), mbid] += count
+    least_first = sorted(plays.items(), key=lambda item: (item[1], item[0][1]))
+    return {name: mbid for (name, mbid), _ in least_first}
 
 
 def bounds(name: str, now: datetime) -> tuple[datetime, datetime]:

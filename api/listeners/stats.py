@@ -13,6 +13,7 @@ from fastapi import APIRouter, Query, Request, Response
 from api.account.me import stamp
 from api.errors import ApiError
 from api.listenbrainz.queries import reader_of, rows_of
+from api.listenbrainz.stats import chart
 from api.services import Services
 from api.web import SCHEME, With, answers, json_reply
 
@@ -46,21 +47,10 @@ _SERIES = f"""
     select date_trunc(%(by)s, played_at at time zone %(zone)s)::date, count(*)
     from listens_v1 where {_IN} group by 1 order by 1
 """  # noqa: S608
-_TOP = {
-    "artists": f"""
-        select min(artist), null, null, count(*) from listens_v1 where {_IN}
-        group by lower(artist) order by 4 desc, 1 limit %(limit)s
-    """,  # noqa: S608
-    "albums": f"""
-        select min(artist), min(album), null, count(*) from listens_v1
-        where {_IN} and album is not null
-        group by lower(artist), lower(album) order by 4 desc, 1, 2 limit %(limit)s
-    """,  # noqa: S608
-    "tracks": f"""
-        select min(artist), min(title), min(track_id), count(*) from listens_v1 where {_IN}
-        group by lower(artist), lower(title) order by 4 desc, 1, 2 limit %(limit)s
-    """,  # noqa: S608
-}
+_TRACKS = f"""
+    select min(artist), min(title), min(track_id), count(*) from listens_v1 where {_IN}
+    group by lower(artist), lower(title) order by 4 desc, 1, 2 limit %(limit)s
+"""  # noqa: S608
 
 
 class Totals(msgspec.Struct):
@@ -95,7 +85,9 @@ class Part(msgspec.Struct):
 class Statistics(msgspec.Struct):
     """A period (``end`` is the day after the last), the one before it, and what was in it.
 
-    ``week`` holds plays by day from Monday and hour of the zone.
+    ``week`` holds plays by day from Monday and hour of the zone. Artists and albums are those of
+    ListenBrainz' statistics: plays that were heard, spellings as one, namesakes apart where players
+    send MusicBrainz ids.
     """
 
     user: str
@@ -131,26 +123,33 @@ async def stats(
     days = (end - start).days + 1
     if days > LONGEST or start.year < 1990 or end.year > 9000:
         raise ApiError(400, "bad-period", "A period is ten years at most.", field="from")
-    values = {
+    values: dict[str, Any] = {
         "user": user, "zone": tz, "by": by, "limit": limit, "start": _at(start, zone),
         "end": _at(end + timedelta(days=1), zone),
     }  # fmt: skip
     earlier = values | {"start": _at(start - timedelta(days=days), zone), "end": values["start"]}
-    totals, before, series, week, *top = await asyncio.gather(
-        _totals(services, values),
-        _totals(services, earlier),
+    (totals, before), (artists, albums), series, week, tracks = await asyncio.gather(
+        asyncio.gather(_totals(services, values), _totals(services, earlier)),
+        asyncio.gather(
+            *(
+                chart(services, user, entity, values["start"], values["end"])
+                for entity in ("artists", "releases")
+            )
+        ),
         rows_of(services, _SERIES, values),
         rows_of(services, _WEEK, values),
-        *(rows_of(services, text, values) for text in _TOP.values()),
+        rows_of(services, _TRACKS, values),
     )
     hours = [[0] * 24 for _ in range(7)]
     for day, hour, count in week:
         hours[day][hour] = count
-    artists, albums, tracks = ([Played(*row) for row in rows] for rows in top)
     return json_reply(
         Statistics(
             user, start.isoformat(), (end + timedelta(days=1)).isoformat(), tz, by, totals, before,
-            [Part(day.isoformat(), count) for day, count in series], hours, artists, albums, tracks,
+            [Part(day.isoformat(), count) for day, count in series], hours,
+            [Played(artist, None, None, count) for artist, _, count in artists[:limit]],
+            [Played(artist, name, None, count) for name, artist, _, count in albums[:limit]],
+            [Played(*row) for row in tracks],
         )
     )  # fmt: skip
 

@@ -36,8 +36,8 @@ with counted as (
     group by artist_key
 )
 select
-    row_number() over (order by listeners desc, counted.plays desc, artist) as place,
-    artist,
+    row_number() over (order by listeners desc, counted.plays desc, label) as place,
+    label,
     counted.plays,
     listeners,
     tracks,

@@ -51,12 +51,12 @@ limit ?
 """
 
 _ARTISTS = """
-select artist, count(*) as heard, count(distinct user_id) as listeners
+select label, count(*) as heard, count(distinct user_id) as listeners
 from marts.fct_plays as plays
 inner join marts.dim_artists as artists on plays.artist_key = artists.artist_key
 where played_date >= ? and played_date < ? and is_counted
-group by artists.artist_key, artist
-order by listeners desc, heard desc, artist
+group by artists.artist_key, label
+order by listeners desc, heard desc, label
 limit ?
 """
 

@@ -36,9 +36,20 @@ def test_a_day_is_as_long_as_the_clock_says(day: int, hours: int) -> None:
 
 def test_spellings_are_one_and_placeholders_none() -> None:
     rows = [
-        ("Guns\u2019n Roses", 2), ("Guns'n Roses", 3), ("Wei\u00df", 1), ("WEISS", 1),
-        ("Unknown Artist", 50), ("<unknown>", 50),
+        ("Guns\u2019n Roses", None, 2), ("Guns'n Roses", None, 3), ("Wei\u00df", None, 1),
+        ("WEISS", None, 1), ("Unknown Artist", None, 50), ("<unknown>", None, 50),
     ]  # fmt: skip
-    assert rank(rows) == [("Guns'n Roses", 5), ("WEISS", 2)]
-    songs = [("One", "A", 2), ("ONE", "a", 1), ("Unknown Track", "A", 9), ("One", "B", 2)]
-    assert rank(songs) == [("One", "A", 3), ("One", "B", 2)]
+    assert rank(rows) == [("Guns'n Roses", None, 5), ("WEISS", None, 2)]
+    songs = [
+        ("One", "A", None, 2), ("ONE", "a", None, 1), ("Unknown Track", "A", None, 9),
+        ("One", "B", None, 2),
+    ]  # fmt: skip
+    assert rank(songs) == [("One", "A", None, 3), ("One", "B", None, 2)]
+
+
+def test_namesakes_are_apart_where_players_send_their_ids() -> None:
+    rows = [("Nirvana", None, 4), ("NIRVANA", "us", 5), ("Nirvana", "uk", 3), ("Air", "fr", 1)]
+    wanted = [("NIRVANA", "us", 9), ("Nirvana", "uk", 3), ("Air", "fr", 1)]
+    assert rank(rows) == rank(rows[::-1]) == wanted
+    songs = [("Lithium", *row) for row in rows]
+    assert rank(songs) == [("Lithium", *row) for row in wanted]

@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +93,7 @@ def _measures(
         return (
             "jobs",
             f"{name}, parallelism {number}",
-            lambda patience: _job(log, deliveries, name, number, mode, patience),
+            partial(_job, log, deliveries, name, number, mode),
         )
 
     first, *others = names
@@ -103,7 +104,7 @@ def _measures(
         yield (
             "state",
             f"state of {size} listeners",
-            lambda patience, size=size: flink_state.growth(log.kafka, log.home, size, patience),
+            partial(flink_state.growth, log.kafka, log.home, size),
         )
     for name in others:
         for number in subtasks:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date
 from typing import Any
 
@@ -25,7 +26,15 @@ SPELLINGS = [
     ("\u201cOdd\u201d X", '"Odd" X'),
     ("\u0130ZEL X", "izel X"),
 ]
+#: Three artists of one name, and what players send of them, in the order of their first play.
+MBIDS = [f"{digit * 8}-0000-4000-8000-000000000000" for digit in "cab"]
+NAMESAKES = [MBIDS[0], None, MBIDS[1], MBIDS[1].upper(), MBIDS[2], MBIDS[0]]
 HEARD: dict[str, Any] = {"ms_played": 200_000, "duration_ms": 200_000}
+
+
+def said(mbid: str | None) -> str | None:
+    """Return what a player says beside the names: the artist's MusicBrainz id, and a guest's."""
+    return None if mbid is None else json.dumps({"artist_mbids": [mbid, MBIDS[0]]})
 
 
 def plays() -> list[dict[str, Any]]:
@@ -58,6 +67,10 @@ def plays() -> list[dict[str, Any]]:
         for n in range(2)
     ]  # fmt: skip
     rows += [
+        delivery("namesake", f"Of {n}", 5 * n, artist="Common Name", album="Debut", extra=extra)
+        for n, extra in enumerate(map(said, NAMESAKES))
+    ]
+    rows += [
         delivery("short", "Skipped Song", n / 10, artist="Skipper", ms_played=2_000,
                  duration_ms=200_000, skipped=True)
         for n in range(40)
@@ -82,7 +95,13 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     append(settings, plays())
     for night in range(2):  # the second is incremental
         if night:
-            append(settings, [delivery("late", "New", 9_000, artist="Late", **HEARD)])
+            late = [delivery("late", "New", 9_000, artist="Late", **HEARD)]
+            late += [
+                delivery("namesake", f"Of the late {n}", 9_010 + 5 * n, artist="COMMON name",
+                         album="Debut", extra=said(mbid))
+                for n, mbid in enumerate((MBIDS[0], "d" * 8 + MBIDS[0][8:], MBIDS[1]))
+            ]  # fmt: skip
+            append(settings, late)
         warehouse.land(settings, Lake.newest(settings))
         done = warehouse.build(settings)
         assert done.ok, done.failed
@@ -96,6 +115,23 @@ def rows(settings: Settings, sql: str) -> list[tuple[Any, ...]]:
 def test_spellings_are_one_artist(built: Settings) -> None:
     found = rows(built, "select plays from marts.dim_artists where artist like '% X'")
     assert found == [(2,)] * len(SPELLINGS)
+
+
+def test_namesakes_are_apart_where_players_send_their_ids(built: Settings) -> None:
+    """The first one keeps the plays that came without an id; an incremental night adds another."""
+    counted = (
+        "select artists.label, count(*) from marts.fct_plays as plays "
+        "join marts.dim_artists as artists using (artist_key) where user_id = 'namesake' "
+        "group by all order by 2 desc, 1"
+    )
+    found = rows(built, counted)
+    assert [plays_ for _, plays_ in found] == [4, 3, 1, 1]
+    assert found[0][0] == "Common Name"
+    assert {name.lower() for name, _ in found[1:]} == {
+        f"common name (musicbrainz {digit * 8})" for digit in "abd"
+    }
+    albums = "select count(*) from marts.dim_albums where album = 'Debut'"
+    assert rows(built, albums) == [(4,)]
 
 
 def test_one_song_has_one_row_whatever_ids_it_has(built: Settings) -> None:
@@ -115,7 +151,7 @@ def test_a_compilation_is_one_album_and_greatest_hits_are_many(built: Settings) 
     albums = (
         "select album, artist, plays from marts.dim_albums where album_key <> '-1' order by 1, 2"
     )
-    assert rows(built, albums) == [
+    assert rows(built, albums.replace("order by", "and album <> 'Debut' order by")) == [
         ("Big Compilation", "Various Artists", 4),
         *[("Greatest Hits", f"Star {n}", 3) for n in range(4)],
         ("Opera", "Various Artists", 2),

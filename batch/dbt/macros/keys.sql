@@ -2,8 +2,13 @@
 
 {% macro unknown() -%} '-1' {%- endmacro %}
 
-{% macro artist_key(artist) -%}
-    md5({{ folded(artist) }})
+{# Of a namesake (int_namesakes) the key has its MusicBrainz id too; a null id changes nothing. #}
+{% macro artist_key(artist, namesake='null') -%}
+    md5({{ folded(artist) }}{{ _of_namesake(namesake) }})
+{%- endmacro %}
+
+{% macro _of_namesake(namesake) -%}
+    {%- if namesake != 'null' %} || coalesce('|' || {{ namesake }}, ''){% endif -%}
 {%- endmacro %}
 
 {# One song under several public ids has one key; as unsure as its names are. #}
@@ -12,10 +17,10 @@
 {%- endmacro %}
 
 {# An album of an artist; of a compilation the artist is 'various artists'. #}
-{% macro album_key(artist, album) -%}
+{% macro album_key(artist, album, namesake='null') -%}
     case
         when {{ album }} is null then {{ unknown() }}
-        else md5({{ folded(artist) }} || '|' || {{ folded(album) }})
+        else md5({{ folded(artist) }}{{ _of_namesake(namesake) }} || '|' || {{ folded(album) }})
     end
 {%- endmacro %}
 

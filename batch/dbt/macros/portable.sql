@@ -94,6 +94,27 @@
     select row_number() over (order by null) - 1 as n from table(generator(rowcount => {{ count }}))
 {%- endmacro %}
 
+{# The MusicBrainz id of the artist who is named first, where the client sends one. #}
+{% macro artist_mbid(extra) -%}
+    {{ return(adapter.dispatch('artist_mbid', 'segue')(extra)) }}
+{%- endmacro %}
+
+{#- JSON is read only where the word occurs. -#}
+{% macro default__artist_mbid(extra) -%}
+    case
+        when contains({{ extra }}, '"artist_mbids"')
+            and length(json_extract_string({{ extra }}, '$.artist_mbids[0]')) = 36
+            then lower(json_extract_string({{ extra }}, '$.artist_mbids[0]'))
+    end
+{%- endmacro %}
+
+{% macro snowflake__artist_mbid(extra) -%}
+    case
+        when length(try_parse_json({{ extra }}):artist_mbids[0]::varchar) = 36
+            then lower(try_parse_json({{ extra }}):artist_mbids[0]::varchar)
+    end
+{%- endmacro %}
+
 {# The artist of the album, where the client names one beside the track's (ListenBrainz). #}
 {% macro album_artist(extra) -%}
     {{ return(adapter.dispatch('album_artist', 'segue')(extra)) }}

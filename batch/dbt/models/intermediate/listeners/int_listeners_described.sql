@@ -34,13 +34,21 @@ favourites as (
     -- Spellings are counted first, so that one is folded once and not at every play.
     select user_id, artist_key
     from (
-        select user_id, {{ artist_key('artist') }} as artist_key, sum(plays) as plays
+        select
+            spelled.user_id,
+            {{ artist_key('spelled.artist', 'namesakes.artist_mbid') }} as artist_key,
+            sum(spelled.plays) as plays
         from (
-            select user_id, artist, count(*) as plays
+            select user_id, artist, artist_mbid, count(*) as plays
             from {{ ref('stg_segue__plays') }}
-            group by user_id, artist
+            group by user_id, artist, artist_mbid
         ) as spelled
-        group by user_id, {{ artist_key('artist') }}
+        left join {{ ref('int_namesakes') }} as namesakes
+            on
+                spelled.artist_mbid = namesakes.artist_mbid
+                and {{ folded('spelled.artist') }} = namesakes.artist_fold
+        group by
+            spelled.user_id, {{ artist_key('spelled.artist', 'namesakes.artist_mbid') }}
     ) as counted
     qualify row_number() over (partition by user_id order by plays desc, artist_key asc) = 1
 

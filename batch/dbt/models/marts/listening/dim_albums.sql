@@ -9,12 +9,16 @@ with spellings as (
         facts.album_key,
         plays.album,
         coalesce(plays.album_artist, plays.artist) as artist,
+        case
+            when coalesce(plays.album_artist, plays.artist) = plays.artist then facts.artist_key
+            else {{ artist_key('plays.album_artist') }}
+        end as artist_key,
         count(*) as plays,
         max(plays.played_at) as last_played_at
     from {{ ref('stg_segue__plays') }} as plays
     inner join {{ ref('fct_plays') }} as facts on plays.event_id = facts.event_id
     where facts.album_key <> {{ unknown() }}
-    group by facts.album_key, plays.album, coalesce(plays.album_artist, plays.artist)
+    group by all
 
 ),
 
@@ -24,6 +28,7 @@ albums as (
         album_key,
         album,
         artist,
+        artist_key,
         sum(plays) over (partition by album_key) as plays,
         album_key
         = {{ album_key("'Various Artists'", 'album') }} as is_compilation
@@ -45,6 +50,6 @@ from albums
 left join {{ ref('dim_artists') }} as artists
     on
         not albums.is_compilation
-        and {{ artist_key('albums.artist') }} = artists.artist_key
+        and albums.artist_key = artists.artist_key
 union all
 select {{ unknown() }}, 'Unknown', 'Unknown', {{ unknown() }}, cast(0 as bigint)

@@ -1,21 +1,32 @@
-{#- One row an artist, known by folded name. Of several spellings the one played most is shown. -#}
+{#-
+    One row an artist: a folded name, or a namesake by its MusicBrainz id. Of several spellings the
+    one played most is shown.
+-#}
 
 with spellings as (
 
     select
         artist,
+        artist_mbid,
         count(*) as plays,
         min(played_at) as first_played_at,
         max(played_at) as last_played_at
     from {{ ref('stg_segue__plays') }}
-    group by artist
+    group by artist, artist_mbid
 
 ),
 
 keyed as (
 
-    select {{ artist_key('artist') }} as artist_key, *
+    select
+        {{ artist_key('spellings.artist', 'namesakes.artist_mbid') }} as artist_key,
+        namesakes.artist_mbid is not null as is_namesake,
+        spellings.*
     from spellings
+    left join {{ ref('int_namesakes') }} as namesakes
+        on
+            spellings.artist_mbid = namesakes.artist_mbid
+            and {{ folded('spellings.artist') }} = namesakes.artist_fold
 
 ),
 
@@ -24,6 +35,8 @@ artists as (
     select
         artist_key,
         artist,
+        is_namesake,
+        max(artist_mbid) over (partition by artist_key) as artist_mbid,
         sum(plays) over (partition by artist_key) as plays,
         min(first_played_at) over (partition by artist_key) as first_played_at,
         max(last_played_at) over (partition by artist_key) as last_played_at
@@ -38,6 +51,12 @@ artists as (
 select
     artists.artist_key,
     cast(artists.artist as varchar) as artist,
+    cast(artists.artist_mbid as varchar) as artist_mbid,
+    case
+        when artists.is_namesake
+            then artists.artist || ' (MusicBrainz ' || substr(artists.artist_mbid, 1, 8) || ')'
+        else artists.artist
+    end as label,
     cast(catalogue.genre as varchar) as genre,
     cast(catalogue.tags as varchar) as tags,
     cast(artists.plays as bigint) as plays,
@@ -49,6 +68,8 @@ left join {{ ref('stg_segue__catalogue_artists') }} as catalogue
 union all
 select
     {{ unknown() }},
+    'Unknown',
+    cast(null as varchar),
     'Unknown',
     cast(null as varchar),
     cast(null as varchar),

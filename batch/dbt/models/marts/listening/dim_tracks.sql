@@ -6,26 +6,26 @@
 with spellings as (
 
     select
-        {{ song_key('artist', 'title') }} as song_key,
-        track_id,
-        artist,
-        title,
-        plays,
-        duration_ms,
-        first_played_at,
-        last_played_at
+        {{ song_key('spelled.artist', 'spelled.title') }} as song_key,
+        {{ artist_key('spelled.artist', 'namesakes.artist_mbid') }} as artist_key,
+        spelled.*
     from (
         select
             track_id,
             artist,
+            artist_mbid,
             title,
             count(*) as plays,
             max({{ known_length() }}) as duration_ms,
             min(played_at) as first_played_at,
             max(played_at) as last_played_at
         from {{ ref('stg_segue__plays') }}
-        group by track_id, artist, title
+        group by track_id, artist, artist_mbid, title
     ) as spelled
+    left join {{ ref('int_namesakes') }} as namesakes
+        on
+            spelled.artist_mbid = namesakes.artist_mbid
+            and {{ folded('spelled.artist') }} = namesakes.artist_fold
 
 ),
 
@@ -35,6 +35,7 @@ tracks as (
         song_key,
         title,
         artist,
+        artist_key,
         first_value(track_id) over (
             partition by song_key
             order by
@@ -65,7 +66,7 @@ select
     tracks.track_id,
     cast(tracks.title as varchar) as title,
     cast(tracks.artist as varchar) as artist,
-    {{ artist_key('tracks.artist') }} as artist_key,
+    tracks.artist_key,
     cast(catalogue.genre as varchar) as genre,
     cast(catalogue.release_year as integer) as release_year,
     cast(coalesce(tracks.duration_ms, catalogue.duration_ms) as bigint) as duration_ms,

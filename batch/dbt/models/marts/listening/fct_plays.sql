@@ -15,6 +15,7 @@
 }}
 -- depends_on: {{ ref('base_segue__merges') }}
 -- depends_on: {{ ref('int_compilations') }}
+-- depends_on: {{ ref('dim_artists') }}
 
 with sessions as (
 
@@ -29,6 +30,14 @@ with sessions as (
                 inner join {{ ref('int_compilations') }} as compilations
                     on {{ folded('plays.album') }} = compilations.album_fold
             )
+            -- An erasure can make a namesake the first of its name.
+            or event_id in (
+                select written.event_id
+                from {{ this }} as written
+                left join {{ ref('dim_artists') }} as artists
+                    on written.artist_key = artists.artist_key
+                where artists.artist_key is null
+            )
     {% endif %}
 
 )
@@ -38,11 +47,14 @@ select
     plays.user_id,
     plays.track_id,
     {{ song_key('plays.artist', 'plays.title') }} as song_key,
-    {{ artist_key('plays.artist') }} as artist_key,
+    {{ artist_key('plays.artist', 'namesakes.artist_mbid') }} as artist_key,
     {{ album_key(
         "case when compilations.album_fold is null then coalesce(plays.album_artist, plays.artist)"
         " else coalesce(plays.album_artist, 'Various Artists') end",
-        'plays.album'
+        'plays.album',
+        "case when compilations.album_fold is null"
+        " and coalesce(plays.album_artist, plays.artist) = plays.artist"
+        " then namesakes.artist_mbid end"
     ) }} as album_key,
     cast(plays.played_at as date) as played_date,
     plays.played_at,
@@ -72,3 +84,7 @@ from {{ ref('stg_segue__plays') }} as plays
 inner join sessions on plays.event_id = sessions.event_id
 left join {{ ref('int_compilations') }} as compilations
     on {{ folded('plays.album') }} = compilations.album_fold
+left join {{ ref('int_namesakes') }} as namesakes
+    on
+        plays.artist_mbid = namesakes.artist_mbid
+        and {{ folded('plays.artist') }} = namesakes.artist_fold

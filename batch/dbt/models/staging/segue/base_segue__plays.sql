@@ -18,6 +18,7 @@ select
     session_hint,
     impression_id,
     {{ album_artist('extra') }} as album_artist,
+    {{ artist_mbid('extra') }} as artist_mbid,
     log_id,
     kafka_partition,
     kafka_offset,

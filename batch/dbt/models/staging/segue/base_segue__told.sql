@@ -21,6 +21,7 @@ select
     deliveries.session_hint,
     deliveries.impression_id,
     deliveries.album_artist,
+    deliveries.artist_mbid,
     deliveries.log_id,
     deliveries.kafka_partition,
     deliveries.kafka_offset,

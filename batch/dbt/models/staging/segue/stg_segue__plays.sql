@@ -22,7 +22,7 @@
 ] -%}
 {%- set filled = [
     'album', 'ms_played', 'duration_ms', 'is_skipped', 'reason_end', 'session_hint',
-    'impression_id', 'album_artist',
+    'impression_id', 'album_artist', 'artist_mbid',
 ] -%}
 {%- set arrival = 'received_at, log_id, kafka_partition, kafka_offset, position' %}
 {#- The play's own deliveries come first, then the other clients' by their start. -#}
