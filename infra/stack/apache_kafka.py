@@ -105,7 +105,9 @@ class ApacheKafka(Server):
             "auto.create.topics.enable": "false",
             # A killed broker may come back only when its old session is over: not in 9 s, in 3.
             "broker.session.timeout.ms": 3000,
-            "broker.heartbeat.interval.ms": 500,
+            "broker.heartbeat.interval.ms": 1000,
+            # No empty records for followers that do not exist (twice a second by default).
+            "metadata.max.idle.interval.ms": 0,
             # Two cores and a few clients: a third of the default threads.
             "num.network.threads": 2,
             "num.io.threads": 4,
