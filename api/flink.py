@@ -77,7 +77,7 @@ class FlinkLook:
         }
         if (late := await self._late(job["jid"])) is not None:
             found["late_records_dropped"] = late
-        for restarts in await self._get(f"{path}/metrics?get=numRestarts"):
+        for restarts in await self._get(f"{path}/metrics", get="numRestarts"):
             found["restarts"] = float(restarts["value"])
         if done:
             found["checkpoint_bytes"] = done["state_size"]
@@ -99,11 +99,11 @@ class FlinkLook:
                 late = ",".join(name for name in names if name.endswith(_LATE))
                 self._counters[vertex["id"]] = late
             if counters := self._counters[vertex["id"]]:
-                answer = await self._get(f"{path}?agg=sum&get={counters}")
+                answer = await self._get(path, agg="sum", get=counters)
                 dropped += sum(metric["sum"] for metric in answer)
         return dropped if any(self._counters.values()) else None
 
-    async def _get(self, path: str) -> Any:
+    async def _get(self, path: str, **query: str) -> Any:
         assert self._http is not None
-        answer = await self._http.get(path)
+        answer = await self._http.get(path, params=query)
         return answer.raise_for_status().json()
