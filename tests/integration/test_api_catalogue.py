@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import httpx
@@ -119,20 +119,34 @@ def test_a_track_is_found_by_the_names_of_a_player(client: httpx.Client, music: 
     assert client.get("/v1/tracks", params={"artist": "Air"}).status_code == 400
 
 
-def test_listenbrainz_look_up_returns_musicbrainz_ids(
-    stack: RunningStack, client: httpx.Client, music: Catalogue
-) -> None:
-    track, recording, artist = music.tracks[-1], MBID.replace("0", "7"), MBID.replace("0", "8")
-    names = {"artist": track.artist, "title": track.title}
+@pytest.fixture
+def identified(stack: RunningStack, music: Catalogue) -> Iterator[dict[str, str]]:
+    """Ids of the last track and its artist at MusicBrainz, known to the catalogue for one test."""
+    track = music.tracks[-1]
+    given: dict[str, Any] = {
+        "artist": track.artist, "title": track.title,
+        "recording": MBID.replace("0", "7"), "by": MBID.replace("0", "8"),
+    }  # fmt: skip
     with psycopg.connect(stack.settings.postgres_dsn, autocommit=True) as db:
-        given = names | {"mbid": recording, "by": artist}
-        for statement in (
-            "update staged_tracks set recording_mbid = %(mbid)s "
-            "where artist = %(artist)s and title = %(title)s",
-            "update staged_artists set mbid = %(by)s where name = %(artist)s",
-        ):
-            assert db.execute(statement.encode(), given).rowcount == 1
-        db.execute("refresh materialized view catalogue_track_cards")
+
+        def write(values: dict[str, Any]) -> None:
+            for statement in (
+                "update staged_tracks set recording_mbid = %(recording)s "
+                "where artist = %(artist)s and title = %(title)s",
+                "update staged_artists set mbid = %(by)s where name = %(artist)s",
+            ):
+                assert db.execute(statement.encode(), values).rowcount == 1
+            db.execute("refresh materialized view catalogue_track_cards")
+
+        write(given)
+        yield given
+        write({**given, "recording": None, "by": None})
+
+
+def test_listenbrainz_look_up_returns_musicbrainz_ids(
+    client: httpx.Client, music: Catalogue, identified: dict[str, str]
+) -> None:
+    track = music.tracks[-1]
     asked = {
         "artist_name": track.artist.upper(),
         "recording_name": f"{track.title} (2009 Remaster)",
@@ -140,8 +154,8 @@ def test_listenbrainz_look_up_returns_musicbrainz_ids(
     found = client.get("/1/metadata/lookup/", params=asked | {"metadata": "true"}).json()
     assert found.pop("release_name")
     assert found == {
-        "recording_mbid": recording, "recording_name": track.title,
-        "artist_credit_name": track.artist, "artist_mbids": [artist],
+        "recording_mbid": identified["recording"], "recording_name": track.title,
+        "artist_credit_name": track.artist, "artist_mbids": [identified["by"]],
         "metadata": {"recording": {"length": track.duration_ms}},
     }  # fmt: skip
     assert "metadata" not in client.get("/1/metadata/lookup/", params=asked).json()
