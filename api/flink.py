@@ -49,7 +49,7 @@ class FlinkLook:
         return "ok" if "RUNNING" in states else f"no job runs, only: {', '.join(states) or 'none'}"
 
     async def measure(self) -> None:
-        """Read the figures of the newest job; where Flink is silent, all it says is that."""
+        """Read the figures of the newest job; without an answer ``running`` is 0."""
         if self._http is None:
             return
         try:

@@ -1,6 +1,6 @@
-"""Pins: the one recording that a listener shows at a time, and those of before.
+"""Pins: the one recording that a listener shows at a time, and earlier ones.
 
-The API calls functions of PostgreSQL (``infra/postgres/0098_pins.sql``) and reads a view.
+The API calls functions of PostgreSQL (``infra/postgres/0099_pins.sql``) and reads a view.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Pins: the one recording a listener shows at a time, and those of before."""
+"""Pins: the one recording a listener shows at a time, and earlier ones."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from contracts.pins import DELETE, PIN, UNPIN
 
 router = APIRouter(prefix="/1", tags=["ListenBrainz"], dependencies=[SCHEME])
 
-#: How long a pin lasts unless its listener says otherwise.
+#: How long a pin lasts by default, seconds.
 _WEEK = 7 * 86_400
 _Id = Annotated[
     str,
@@ -39,7 +39,7 @@ _PINS = """
 
 
 class PinIn(msgspec.Struct, kw_only=True):
-    """The recording, a word about it, and until when (seconds; a week where nothing is said)."""
+    """The recording, a word about it, and until when (seconds; by default a week)."""
 
     recording_msid: _Id | None = None
     recording_mbid: _Id | None = None
@@ -120,7 +120,7 @@ async def unpin_recording(request: Request, services: With) -> Response:
 
 @router.post("/pin/delete/{row_id}", summary="Delete a pin")
 async def delete_pin(request: Request, services: With, row_id: str) -> Response:
-    """Delete a pin, of now or of before; 404 for one that the listener does not have."""
+    """Delete a pin, the current or an earlier one; 404 for one that the listener does not have."""
     user = (await _owner(request, services)).user_id
     arguments = {"user": user, "row": non_negative("row_id", row_id, 0)}
     if not (await rows_of(services, DELETE, arguments))[0][0]:

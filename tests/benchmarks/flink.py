@@ -87,7 +87,7 @@ def _measures(
     log: Settings, deliveries: int, names: list[str], subtasks: list[int], sizes: list[int],
     mode: str,
 ) -> Iterator[tuple[str, str, Callable[[float], dict[str, Any]]]]:  # fmt: skip
-    """Yield part, name and function of each measurement, the most telling ones first."""
+    """Yield part, name and function of each measurement, the most important ones first."""
 
     def job(name: str, number: int) -> tuple[str, str, Callable[[float], dict[str, Any]]]:
         return (

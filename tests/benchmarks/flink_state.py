@@ -80,7 +80,7 @@ def growth(kafka: str, home: Path, listeners: int, patience: float) -> dict[str,
     Parameters
     ----------
     patience
-        Seconds after which the newest checkpoint counts, whatever was read by then.
+        Seconds after which the newest checkpoint counts, with what was read by then.
     """
     ends = time.monotonic() + patience
     run = _unbounded(kafka, home, f"state-{listeners}", "trending,sessions,uniques,suspects,late")

@@ -161,7 +161,7 @@ def unbounded(broker: Server, tmp_path: Path) -> Iterator[Unbounded]:
 def test_killed_jobs_go_on_from_their_checkpoint_and_savepoints_survive_a_change(
     unbounded: Unbounded,
 ) -> None:
-    """Kill Java, go on; then stop with a savepoint and go on as another job."""
+    """Kill Java and restart; then stop with a savepoint and restart as another job."""
     settings, run = unbounded.settings, unbounded
     run.start()
     run.wait(lambda job: job.checkpoint_bytes > 0, "checkpoint")

@@ -1,4 +1,4 @@
--- Pins: the one recording that a listener shows at a time, and those of before.
+-- Pins: the one recording that a listener shows at a time, and earlier ones.
 create table pins (
     row_id bigint generated always as identity primary key,
     user_id text not null,
