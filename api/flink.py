@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
 from typing import Any
 
 import httpx
 
 from api.watcher import Look
 
+#: Seconds for all figures together: Prometheus does not wait long for the rest.
+_PATIENCE = 1.5
 _LATE = ".numLateRecordsDropped"
 
 
@@ -25,18 +26,12 @@ class FlinkLook:
     ----------
     address
         Empty where Flink does not run.
-
-    Attributes
-    ----------
-    figures
-        ``figure -> value``, as :meth:`measure` last read them; empty where Flink does not run.
     """
 
     def __init__(self, address: str) -> None:
         self._http = httpx.AsyncClient(base_url=address, timeout=3.0) if address else None
         self._counters: dict[str, str] = {}
         self._job = ""
-        self.figures: Mapping[str, float] = {}
 
     @property
     def looks(self) -> dict[str, Look]:
@@ -48,17 +43,19 @@ class FlinkLook:
         states = [job["state"] for job in (await self._get("/jobs/overview"))["jobs"]]
         return "ok" if "RUNNING" in states else f"no job runs, only: {', '.join(states) or 'none'}"
 
-    async def measure(self) -> None:
-        """Read the figures of the newest job; without an answer ``running`` is 0."""
+    async def measure(self) -> dict[str, float]:
+        """Return figures of the newest job by name; without an answer ``running`` is 0.
+
+        Empty where Flink does not run.
+        """
         if self._http is None:
-            return
+            return {}
         try:
-            async with asyncio.timeout(5.0):
+            async with asyncio.timeout(_PATIENCE):
                 jobs = (await self._get("/jobs/overview"))["jobs"]
-                newest = max(jobs, key=lambda job: job["start-time"])
-                self.figures = await self._figures(newest)
+                return await self._figures(max(jobs, key=lambda job: job["start-time"]))
         except (httpx.HTTPError, TimeoutError, ValueError, KeyError):
-            self.figures = {"running": 0.0}
+            return {"running": 0.0}
 
     async def close(self) -> None:
         """Close the connection."""

@@ -7,7 +7,7 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -212,17 +212,17 @@ def flink_part(settings: Settings) -> Part:
     return part
 
 
-async def looked(settings: Settings) -> tuple[str, Mapping[str, float]]:
+async def looked(settings: Settings) -> tuple[str, dict[str, float]]:
     """Return what /readyz and /metrics say of Flink."""
     flink = FlinkLook(settings.flink)
     try:
         state = await flink.look()
         for _ in range(60):  # Flink collects the counters of its tasks every second or so
-            await flink.measure()
-            if "late_records_dropped" in flink.figures:
+            figures = await flink.measure()
+            if "late_records_dropped" in figures:
                 break
             await asyncio.sleep(0.5)
-        return state, flink.figures
+        return state, figures
     finally:
         await flink.close()
 

@@ -162,7 +162,7 @@ def test_flink_that_is_down_is_shown_but_the_api_is_ready(api: httpx.Client) -> 
     answer = api.get("/readyz")
     assert answer.status_code == 200
     assert answer.json()["dependencies"]["flink"] != "ok"
-    assert 'segue_flink{figure="running"} 0.0' in api.get("/metrics").text
+    assert "segue_flink_running 0.0" in api.get("/metrics").text
 
 
 def test_without_flink_the_model_answers(stack: RunningStack) -> None:
