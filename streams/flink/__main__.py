@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 
 from contracts.settings import Settings
@@ -24,4 +25,10 @@ if __name__ == "__main__":
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
-    main(sys.argv[1:])
+    try:
+        main(sys.argv[1:])
+    except Exception:
+        logging.exception("the jobs have ended")
+        # Threads of Beam may wait for ever for a Java machine that was killed; then nobody would
+        # restart this process.
+        os._exit(1)
