@@ -51,18 +51,18 @@ $(STAMP): infra/requirements/dev.lock infra/requirements/installer.lock pyprojec
 demo: install
 	@$(BIN)/segue up --simulate 5
 
-# Tests run in random order, files and tests within a file: pytest prints the seed.
-# `make test PYTHONHASHSEED=... PYTEST_ADDOPTS=--randomly-seed=...` repeats a run.
+# A hash seed of its own for each run, which is printed; give it to repeat a run.
 ifndef PYTHONHASHSEED
 PYTHONHASHSEED := $(shell od -An -N2 -tu2 /dev/urandom | tr -d ' ')
 endif
 export PYTHONHASHSEED
 
-# One more than there are processors: a test of servers mostly waits. Tests of one file share a stack.
+# One more than there are processors: a test of servers mostly waits. In the order
+# of the files: some integration tests still depend on their neighbours. `make unit` is in random order.
 WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
 test: install
 	@echo "PYTHONHASHSEED=$$PYTHONHASHSEED"
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations 40
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --randomly-dont-reorganize --durations 40
 
 UNIT := -m "not integration and not kafka and not slow and not airflow"
 unit: install

@@ -33,12 +33,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run integration tests first, and let them pass with a warning of another package.
-
-    They take minutes, so the short ones fill the end of a run on several processors. The order
-    within both groups is random (pytest-randomly).
-    """
-    items.sort(key=lambda item: item.get_closest_marker("integration") is None)
+    """Let integration tests pass with a warning: they run whole programs of other packages."""
     lenient = pytest.mark.filterwarnings(
         "default", "error::pytest.PytestUnraisableExceptionWarning"
     )
