@@ -311,32 +311,6 @@ def test_restarts_and_an_ended_session(pages: Pages, token: str) -> None:
     page.context.close()
 
 
-def test_the_documentation_is_tried_from_the_browser(pages: Pages, token: str) -> None:
-    """Swagger UI of /docs/try: authorize, call an operation, read its answer; no other host."""
-    api = pages.stack.api
-    context = pages.browser.new_context()
-    context.set_default_timeout(PATIENCE)
-    context.on("console", pages.complain)
-    context.on("request", lambda r: pages.check(r.url, api))
-    page = context.new_page()
-    page.goto(f"{api}/docs/try")
-    page.get_by_role("button", name="Authorize").click()
-    field = page.get_by_label("auth-bearer-value")
-    field.fill(token)
-    field.press("Enter")
-    page.get_by_role("button", name="Close").last.click()
-    page.get_by_placeholder("Filter by tag").fill("account")
-    operation = page.locator("#operations-account-me")
-    operation.get_by_role("button").first.click()
-    operation.get_by_role("button", name="Try it out").click()
-    operation.get_by_role("button", name="Execute").click()
-    answer = operation.locator(".live-responses-table")
-    expect(answer).to_contain_text('"user": "nora"')
-    expect(answer).to_contain_text("200")
-    context.close()
-    assert not pages.problems
-
-
 @pytest.fixture(scope="module")
 def uploaded(pages: Pages, token: str) -> str:
     """The page of an import that refused a record."""
