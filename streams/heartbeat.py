@@ -111,7 +111,7 @@ class Reporter(threading.Thread):
 
     def __init__(self, settings: Settings, name: str, status: Status) -> None:
         super().__init__(name="heartbeat", daemon=True)
-        self._name = name
+        self._kind = name
         host = settings.host_name
         self.worker = name if host == Settings().host_name else f"{name}@{host}"
         self._status = status
@@ -156,7 +156,7 @@ class Reporter(threading.Thread):
             gone = [
                 beat.name
                 for beat in beats
-                if beat.at < oldest and beat.name.partition("@")[0] == self._name
+                if beat.at < oldest and beat.name.partition("@")[0] == self._kind
             ]
             if gone:
                 self._store().hdel(self._key, *gone)

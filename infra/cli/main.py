@@ -52,6 +52,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     ),
     "dlq": ("infra.cli.commands.dlq", "app", "List, show and replay dead letters."),
     "bench": ("infra.cli.commands.bench", "app", "Measure, always beside a floor."),
+    "size": ("infra.cli.commands.size", "command", "What a deployment of a given load needs."),
     "acls": ("infra.cli.commands.acls", "acls", "What each worker may do in Kafka."),
     "init": ("infra.cli.commands.init", "init", "Prepare external servers: topics, tables, admin."),
     "import": (

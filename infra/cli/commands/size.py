@@ -1,0 +1,79 @@
+"""``segue size``: what a deployment of a given load needs."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from contracts.errors import ConfigurationError
+from infra.cli.options import JsonOption
+from infra.operations.sizing import Load, Size, size
+
+_UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
+
+
+def command(
+    plays_per_day: Annotated[float, typer.Option(help="Plays of an average day.")],
+    listeners: Annotated[float, typer.Option(help="Listeners the model knows.")],
+    tracks: Annotated[float, typer.Option(help="Tracks the model knows.")],
+    lists_per_play: Annotated[float, typer.Option(help="Lists asked for, for each play.")] = 0.1,
+    peak: Annotated[float, typer.Option(help="The busiest hour, in averages.")] = 3.0,
+    days: Annotated[float, typer.Option(help="Days of history in the warehouse.")] = 365.0,
+    kept_days: Annotated[float, typer.Option(help="Days the log is kept.")] = 30.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what a load needs: cores, processes, memory, disk, a night (docs/sizing.md)."""
+    load = Load(plays_per_day, listeners, tracks, lists_per_play, peak, days, kept_days)
+    try:
+        found = size(load)
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from None
+    if as_json:
+        print(json.dumps(asdict(found)))
+    else:
+        _show(found)
+
+
+def _show(found: Size) -> None:
+    console = Console(highlight=False)
+    console.print(
+        f"At the peak: {found.plays_per_second:,.0f} plays/s, {found.lists_per_second:,.0f} lists/s"
+    )
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for column in ("process", "cores", "processes"):
+        table.add_column(column, justify="left" if column == "process" else "right")
+    for part in found.parts:
+        table.add_row(part.name, f"{part.cores:.2f}", str(part.processes))
+    console.print(table)
+    for name, value in (
+        ("Redis, memory", found.redis_bytes),
+        ("Model, memory of each host", found.model_bytes),
+        ("Log, disk of one copy", found.log_bytes),
+        ("Lake, disk", found.lake_bytes),
+        ("PostgreSQL, disk", found.history_bytes),
+        ("Nightly, memory", found.night_bytes),
+    ):
+        console.print(f"{name:<28}{bytes_of(value):>10}")
+    console.print(f"{'Nightly, time':<28}{found.night_seconds / 60:>6.0f} min")
+    for wall in found.walls:
+        console.print(f"wall: {wall}", style="red")
+
+
+def bytes_of(value: float) -> str:
+    """Return an amount in the largest unit that leaves at least 1.
+
+    Examples
+    --------
+    >>> bytes_of(445_000_000), bytes_of(12)
+    ('445 MB', '12 B')
+    """
+    for unit in _UNITS[:-1]:
+        if value < 1000:
+            return f"{value:.3g} {unit}"
+        value /= 1000
+    return f"{value:,.3g} {_UNITS[-1]}"

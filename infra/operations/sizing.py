@@ -1,0 +1,143 @@
+"""What a deployment needs, from the measured cost of a play, a list, a listener and a track.
+
+docs/sizing.md describes how each cost was taken. Between and beyond the measured points costs are
+taken as linear; a wall is where that stops to hold.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+DAY = 86_400
+#: Processor time of a play in microseconds, by process, while 5,700 single plays a second were
+#: posted and every worker followed (`segue bench live`, Apache Kafka, the longer log).
+PLAY_US = {
+    "api": 56.0, "kafka": 42.0, "listeners": 44.0, "learner": 59.0, "lake-sink": 12.0,
+    "history-sink": 21.0, "valkey": 20.0, "postgres": 16.0,
+}  # fmt: skip
+#: Processor time of a list in microseconds, by process, at 2,000 a second (`segue bench serve`).
+LIST_US = {
+    "api": 319.0, "kafka": 75.0, "lake-sink": 70.0, "valkey": 16.0, "listeners": 9.0,
+    "learner": 8.0,
+}  # fmt: skip
+#: Share of a core that a process is planned to use at the peak.
+TARGET = 0.6
+#: Bytes that a play takes in each store, and an impression of ten tracks in the log.
+PLAY_BYTES = {"kafka": 241.0, "lake": 68.0, "postgres": 377.0}
+IMPRESSION_BYTES = 5_000
+#: Bytes of the model's file for a track and for a listener.
+TRACK_BYTES, LISTENER_BYTES = 2_900, 3_900
+#: Bytes of Redis for a listener whose window of plays is full.
+WINDOW_BYTES = 4_300
+#: A nightly on DuckDB: seconds and megabytes at no plays, and for each million plays of history.
+NIGHT_SECONDS, NIGHT_MB = (45.0, 14.4), (780.0, 357.0)
+#: More plays than this were never put through the embedded warehouse.
+NIGHT_MEASURED = 10_000_000
+#: Processes that share the partitions of the log, or the load in another way.
+_SHARED = ("api", "listeners")
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What a deployment has to carry.
+
+    Attributes
+    ----------
+    plays_per_day, listeners, tracks
+        Plays of an average day; listeners and tracks that the model knows.
+    lists_per_play
+        Lists asked for, for each play.
+    peak
+        How many times the average the busiest hour is.
+    days
+        Days of history in the warehouse and in PostgreSQL.
+    kept_days
+        Days the log is kept.
+    """
+
+    plays_per_day: float
+    listeners: float
+    tracks: float
+    lists_per_play: float = 0.1
+    peak: float = 3.0
+    days: float = 365.0
+    kept_days: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A process: cores at the peak, how many processes that makes, and what bounds it."""
+
+    name: str
+    cores: float
+    processes: int
+    wall: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """The answer; bytes are without copies (multiply by the replication of your stores)."""
+
+    plays_per_second: float
+    lists_per_second: float
+    parts: list[Part]
+    redis_bytes: float
+    model_bytes: float
+    log_bytes: float
+    lake_bytes: float
+    history_bytes: float
+    night_seconds: float
+    night_bytes: float
+    walls: list[str]
+
+
+def size(load: Load) -> Size:
+    """Return what a load needs.
+
+    Raises
+    ------
+    ValueError
+        A figure is not above 0, or the peak is below 1.
+    """
+    values = (load.plays_per_day, load.listeners, load.tracks, load.days, load.kept_days)
+    if min(values) <= 0 or load.lists_per_play < 0 or load.peak < 1:
+        raise ValueError("every figure must be above 0, and the peak at least 1")
+    plays = load.plays_per_day / DAY * load.peak
+    lists = plays * load.lists_per_play
+    parts = [_part(name, plays, lists) for name in PLAY_US]
+    history = load.plays_per_day * load.days
+    night = NIGHT_SECONDS[0] + NIGHT_SECONDS[1] * history / 1e6
+    night_bytes = (NIGHT_MB[0] + NIGHT_MB[1] * history / 1e6) * 1e6
+    walls = [f"{part.name}: {part.wall}" for part in parts if part.wall]
+    if history > NIGHT_MEASURED:
+        walls.append(
+            f"nightly: {history:,.0f} plays of history; the embedded warehouse was measured up to "
+            f"{NIGHT_MEASURED:,}: use Snowflake (docs/snowflake.md)"
+        )
+    impressions = load.plays_per_day * load.lists_per_play * IMPRESSION_BYTES
+    return Size(
+        plays_per_second=plays,
+        lists_per_second=lists,
+        parts=parts,
+        redis_bytes=load.listeners * WINDOW_BYTES,
+        model_bytes=load.tracks * TRACK_BYTES + load.listeners * LISTENER_BYTES,
+        log_bytes=(load.plays_per_day * PLAY_BYTES["kafka"] + impressions) * load.kept_days,
+        lake_bytes=history * PLAY_BYTES["lake"],
+        history_bytes=history * PLAY_BYTES["postgres"],
+        night_seconds=night,
+        night_bytes=night_bytes,
+        walls=walls,
+    )
+
+
+def _part(name: str, plays: float, lists: float) -> Part:
+    cores = (plays * PLAY_US[name] + lists * LIST_US.get(name, 0.0)) / 1e6
+    processes = math.ceil(cores / TARGET)
+    if name in _SHARED or processes <= 1:
+        return Part(name, cores, max(1, processes))
+    if name in ("kafka", "valkey", "postgres"):
+        # These use several cores, or are clusters of their own.
+        return Part(name, cores, 1, "" if cores <= 1 or name != "valkey" else "one core: a cluster")
+    most = 1e6 * TARGET / PLAY_US[name]
+    return Part(name, cores, 1, f"one process follows the whole log: at most {most:,.0f} plays/s")
