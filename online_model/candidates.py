@@ -58,9 +58,7 @@ from online_model.scratch import (
 )
 from online_model.selection import nth_largest
 from online_model.state import (
-    BATCH_VIEW,
     CLOCK,
-    CONTENT_VIEW,
     GAP,
     HALF_LIFE,
     N_NEXT,
@@ -394,12 +392,11 @@ def _similar(
         to_session = nearness / np.sqrt(state.facts[row, N_SESSION] + 3.0 * unit)
         to_taste = weight / np.sqrt(state.facts[row, N_TASTE] + 5.0 * unit)
         _pour_pairs(state, board, row, to_session, to_taste, limit)
-        if state.counters[BATCH_VIEW] != 0:
-            into = np.int64(E_BATCH)
-            _pour(board, state.batch_ids, state.batch_weights, row, weight, into, limit)
-        if state.counters[CONTENT_VIEW] != 0:
-            into = np.int64(E_CONTENT)
-            _pour(board, state.content_ids, state.content_weights, row, weight, into, limit)
+        # Not by the generation of the live model: an arm of an experiment has other tables.
+        into = np.int64(E_BATCH)
+        _pour(board, state.batch_ids, state.batch_weights, row, weight, into, limit)
+        into = np.int64(E_CONTENT)
+        _pour(board, state.content_ids, state.content_weights, row, weight, into, limit)
         weight *= 0.9
         distinct += 1
         if distinct >= state.settings[TASTE_TRACKS]:

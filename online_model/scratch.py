@@ -41,6 +41,7 @@ RAW = 10
 """Columns of ``Scratch.raw`` (:mod:`online_model.scoring`)."""
 
 _LINE = 64  # bytes of a cache line
+_PAGE = 4_096  # bytes
 _SLOT_BITS = 16
 _SLOT_MASK: int = np.int64((1 << _SLOT_BITS) - 1)  # type: ignore[assignment]
 _NOWHERE: int = np.int64(-1)  # type: ignore[assignment]
@@ -142,42 +143,47 @@ def new_scratch(config: ModelConfig) -> Scratch:
     c, f4, i8 = MAX_CANDIDATES, np.float32, np.int64
     return Scratch(
         board=Board(
-            turn=np.zeros(2, i8),
-            tally=np.zeros(TALLY, i8),
-            slot_of=np.zeros(config.tracks, i8),
-            candidates=np.zeros(c, np.int32),
-            evidence=_aligned((c, EVIDENCE)),
+            turn=_apart(2, i8),
+            tally=_apart(TALLY, i8),
+            slot_of=_apart(config.tracks, i8),
+            candidates=_apart(c, np.int32),
+            evidence=_apart((c, EVIDENCE), f4),
         ),
-        features=np.zeros((FEATURES, c + 48), f4),
-        columns=np.zeros((POURED, c + 48), f4),
-        raw=np.zeros((RAW, c + 48), f4),
-        context=np.zeros(CONTEXTS, f4),
-        scores=np.zeros((TASKS, c), f4),
-        first=np.zeros(c, f4),
-        order=np.zeros(c, f4),
-        chosen=np.zeros(c, np.int32),
-        counts=np.zeros(BUCKETS, np.int32),
-        short=np.zeros(SHORTLIST + 1, i8),
-        inputs=np.zeros((FEATURES + 2, SHORTLIST), f4),
-        second=np.zeros(SHORTLIST, f4),
-        units=np.zeros((HIDDEN, SHORTLIST), f4),
-        units_of=np.zeros(HIDDEN, f4),
-        mood_of=np.zeros(config.tracks, i8),
-        mood_artists=np.zeros(MAX_MOODS, np.int32),
-        moods=np.zeros((MAX_MOODS, MOODS), f4),
-        felt=np.zeros((MAX_MOODS + 1, MOODS), f4),
-        tracks=np.zeros(config.history, np.int32),
-        seconds=np.zeros(config.history, i8),
-        ratios=np.zeros(config.history, np.uint8),
-        best=np.zeros(10, i8),
-        hidden_step=np.zeros((INPUTS, HIDDEN), f4),
-        output_step=np.zeros((2, HIDDEN), f4),
+        features=_apart((FEATURES, c + 48), f4),
+        columns=_apart((POURED, c + 48), f4),
+        raw=_apart((RAW, c + 48), f4),
+        context=_apart(CONTEXTS, f4),
+        scores=_apart((TASKS, c), f4),
+        first=_apart(c, f4),
+        order=_apart(c, f4),
+        chosen=_apart(c, np.int32),
+        counts=_apart(BUCKETS, np.int32),
+        short=_apart(SHORTLIST + 1, i8),
+        inputs=_apart((FEATURES + 2, SHORTLIST), f4),
+        second=_apart(SHORTLIST, f4),
+        units=_apart((HIDDEN, SHORTLIST), f4),
+        units_of=_apart(HIDDEN, f4),
+        mood_of=_apart(config.tracks, i8),
+        mood_artists=_apart(MAX_MOODS, np.int32),
+        moods=_apart((MAX_MOODS, MOODS), f4),
+        felt=_apart((MAX_MOODS + 1, MOODS), f4),
+        tracks=_apart(config.history, np.int32),
+        seconds=_apart(config.history, i8),
+        ratios=_apart(config.history, np.uint8),
+        best=_apart(10, i8),
+        hidden_step=_apart((INPUTS, HIDDEN), f4),
+        output_step=_apart((2, HIDDEN), f4),
     )
 
 
-def _aligned(shape: tuple[int, int]) -> Array:
-    """Return zeros, f32, of which the first begins a cache line."""
-    size = 4 * shape[0] * shape[1]
-    room = np.zeros(size + _LINE, np.uint8)
-    start = -room.ctypes.data % _LINE
-    return room[start : start + size].view(np.float32).reshape(shape)
+def _apart(shape: int | tuple[int, ...], kind: type[np.generic]) -> Array:
+    """Return zeros that begin a cache line, with a page of nothing before and behind them.
+
+    A compiled loop runs in vectors only if what it writes is some way from what it reads, and it
+    rounds differently when it does not. So results would depend on where the allocator puts small
+    arrays: the same plays would not give the same model, bit by bit.
+    """
+    size = int(np.prod(shape)) * np.dtype(kind).itemsize
+    room = np.zeros(size + 2 * _PAGE + _LINE, np.uint8)
+    start = _PAGE + -(room.ctypes.data + _PAGE) % _LINE
+    return room[start : start + size].view(kind).reshape(shape)

@@ -37,7 +37,7 @@ async def test_every_name_has_one_unit_and_known_labels_begin_at_zero(
     }
     assert types["segue_impressions_lost"] == types["segue_producer_refused"] == "counter"
     assert values["segue_degraded_answers_total", "features"] == 0
-    assert values["segue_dependency_up", "kafka"] == 0  # nothing listens there
+    assert values["segue_dependency_up", "postgres"] == 0  # nothing listens there
     assert "segue_http_request_duration_seconds" in types
     assert "process_cpu_seconds" in types
     assert ("segue_build_info", version("segue")) in values

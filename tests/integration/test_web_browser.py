@@ -311,6 +311,27 @@ def test_restarts_and_an_ended_session(pages: Pages, token: str) -> None:
     page.context.close()
 
 
+def test_swagger_ui_calls_the_api(pages: Pages) -> None:
+    """/docs/try draws the API from its own files and sends a request."""
+    api = pages.stack.api
+    context = pages.browser.new_context(base_url=api)
+    context.set_default_timeout(PATIENCE)
+    context.on("console", pages.complain)
+    context.on("request", lambda request: pages.check(request.url, api))
+    page = context.new_page()
+    page.goto("/docs/try")
+    page.locator(".opblock-tag", has_text="operation").first.click()
+    operation = page.locator(".opblock", has=page.get_by_text("/healthz", exact=True)).first
+    operation.locator(".opblock-summary").click()
+    operation.get_by_role("button", name="Try it out").click()
+    operation.get_by_role("button", name="Execute").click()
+    answer = operation.locator(".live-responses-table .response").first
+    expect(answer).to_contain_text("200")
+    expect(answer).to_contain_text('"status": "ok"')
+    context.close()
+    assert pages.problems == []
+
+
 @pytest.fixture(scope="module")
 def uploaded(pages: Pages, token: str) -> str:
     """The page of an import that refused a record."""

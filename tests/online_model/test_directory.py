@@ -70,6 +70,20 @@ def test_snapshot_and_replay_equal_an_uninterrupted_run(tmp_path: Path) -> None:
     assert _bytes(second) == _bytes(straight)
 
 
+def test_the_same_plays_give_the_same_model_wherever_its_arrays_lie() -> None:
+    """Compiled loops choose between two codes by addresses, and these round differently."""
+    plays = made_up(1_500)
+    random = np.random.default_rng(7)
+    kept: list[object] = []  # so that each model finds other free memory than the one before
+    models = []
+    for _ in range(6):
+        kept += [np.empty(int(size), np.uint8) for size in random.integers(1, 3_000, 20)]
+        model = Recommender(SMALL)
+        model.learn_plays(*plays)
+        models.append(model)
+    assert all(_bytes(model) == _bytes(models[0]) for model in models)
+
+
 def test_readers_keep_the_old_file_until_the_new_one_is_published(tmp_path: Path) -> None:
     directory = ModelDirectory(tmp_path)
     plays = made_up(600)

@@ -78,7 +78,8 @@ TABLE: dict[str, tuple[State | str, State | str, State | str]] = {
     "/ui/": (
         shows("nobody has played anything here",
               ("GET .*/recommendations", listing("Air", recommendations=[]))),
-        shows("Popular tracks only", ("GET .*/recommendations", listing("Air", degraded=True))),
+        shows("Popular tracks only",
+              ("GET .*/recommendations", listing("Air", degraded=True, stranger=True))),
         "the last list while the API is away: test_pages",
     ),
     "/ui/plays": (shows("No play yet", NO_PLAYS), WHOLE, LIVE),
