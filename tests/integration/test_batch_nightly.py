@@ -195,11 +195,14 @@ def test_every_column_of_a_mart_goes_back_to_what_landed(first: dict[str, Any]) 
             waiting += [each for each in further if each not in seen]
         return {name for name in seen if name.startswith(("raw.", *not_landed))}
 
+    written_in_the_sql = {("marts.metrics_experiments", "metric")}
     marts = [table for table in made_of if table.startswith("marts.")]
     assert "marts.fct_plays" in marts
     for table in marts:
         assert declared[table] <= set(made_of[table]), table
         for column in made_of[table]:
+            if (table, column) in written_in_the_sql:
+                continue
             assert sources(table, column), f"{table}.{column} comes from nowhere"
     assert sources("marts.fct_plays", "song_key") == {"raw.plays.artist", "raw.plays.title"}
     assert sources("marts.dim_tracks", "plays") >= {"raw.plays.*"}

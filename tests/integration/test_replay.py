@@ -15,7 +15,7 @@ from contracts.topics import Topics
 from infra.operations import interactions as files
 from infra.operations.interactions import InteractionLog
 from infra.operations.replay.post import Posted, expected_ids
-from infra.operations.replay.reconcile import mark
+from infra.operations.replay.reconcile import Mark, mark
 from infra.operations.replay.run import Outcome, count, replay
 from infra.stack.process import wait_until
 from tests.integration.conftest import RunningStack
@@ -87,14 +87,17 @@ def test_a_play_that_is_gone_is_noticed_in_the_store_that_lost_it(stack: Running
 def test_a_mark_waits_for_a_store_that_has_just_lost_its_data(stack: RunningStack) -> None:
     """For up to a second the worker still reports from memory that it is level."""
     assert run(stack, interactions(300, prefix="mark-")).differences == []
-    before = mark(stack.settings)
-    redis.Redis.from_url(stack.settings.redis_url).flushall()
-    with ThreadPoolExecutor(1) as pool:
-        marked = pool.submit(mark, stack.settings)
-        assert wait_until(lambda: stack.workers["listeners"].pid is None, 30)
-        stack.start("listeners")
-        after = marked.result(240)
-    assert after == before
+
+    def fold_again() -> Mark:
+        redis.Redis.from_url(stack.settings.redis_url).flushall()
+        with ThreadPoolExecutor(1) as pool:
+            marked = pool.submit(mark, stack.settings)
+            assert wait_until(lambda: stack.workers["listeners"].pid is None, 30)
+            stack.start("listeners")
+            return marked.result(240)
+
+    # The first time, plays of listeners that other tests have erased cease to count.
+    assert fold_again() == fold_again()
 
 
 @pytest.mark.timeout(300)
