@@ -16,10 +16,11 @@ PLAY_US = {
     "api": 56.0, "kafka": 42.0, "listeners": 44.0, "learner": 59.0, "lake-sink": 12.0,
     "history-sink": 21.0, "valkey": 20.0, "postgres": 16.0,
 }  # fmt: skip
-#: Processor time of a list in microseconds, by process, at 2,000 a second (`segue bench serve`).
+#: Processor time of a list in microseconds, by process, at the limit of 8,279 lists a second
+#: (`segue bench serve`).
 LIST_US = {
-    "api": 319.0, "kafka": 75.0, "lake-sink": 70.0, "valkey": 16.0, "listeners": 9.0,
-    "learner": 8.0,
+    "api": 105.0, "kafka": 31.0, "lake-sink": 48.0, "valkey": 2.4, "listeners": 1.6,
+    "learner": 2.4,
 }  # fmt: skip
 #: Share of a core that a process is planned to use at the peak.
 TARGET = 0.6
