@@ -55,7 +55,7 @@ class Metrics(Collector):
         self._rejected: Counter[tuple[str, str]] = Counter()
         self._degraded: Counter[str] = Counter()
         self._fell_back = 0
-        #: By what impressions say of experiments: lists, seconds, lists that were degraded.
+        #: Experiment label of the impression -> lists, sum of their seconds, degraded lists.
         self._arms: defaultdict[str, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
         self._more: Iterable[Metric] = ()
         self.registry = CollectorRegistry()

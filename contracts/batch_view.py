@@ -118,7 +118,7 @@ def generations(folder: Path) -> list[int]:
 
 
 def current(folder: Path) -> int | None:
-    """Return the generation in service; ``None`` if there is none."""
+    """Return the generation in service, or ``None`` before the first is published."""
     try:
         return int((folder / "current").read_text())
     except FileNotFoundError:

@@ -99,7 +99,7 @@ def _reach(client: AdminClient, heard: Complaints) -> None:
 
 
 def describe(client: AdminClient, topic: str) -> TopicDescription:
-    """Return what the brokers say of a topic; raises what the client raises."""
+    """Ask the brokers to describe a topic. Errors of the client pass through."""
     described: TopicDescription = client.describe_topics(TopicCollection([topic]))[topic].result(
         _TIMEOUT
     )

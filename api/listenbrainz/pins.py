@@ -109,9 +109,9 @@ async def pin_recording(request: Request, services: With) -> Response:
     return json_reply(Pinned(_pin(row, mbid, *names, given.blurb_content, made, ends)))
 
 
-@router.post("/pin/unpin", summary="End the pin of now")
+@router.post("/pin/unpin", summary="Unpin the current recording")
 async def unpin_recording(request: Request, services: With) -> Response:
-    """End the pin of now; 404 where there is none."""
+    """Unpin the current recording. Answer 404 if the listener has pinned none."""
     user = (await _owner(request, services)).user_id
     if not (await rows_of(services, UNPIN, {"user": user}))[0][0]:
         raise ApiError(404, "no-pin", f"Cannot find an active pinned recording of {user}.")

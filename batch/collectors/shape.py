@@ -93,7 +93,7 @@ def _compare(value: Any, info: mi.Type, path: str, found: dict[str, int]) -> Non
 
 
 def _chosen(value: Any, info: mi.Type) -> mi.Type:
-    """Return the member of a union that a value is of, or the union where there is none."""
+    """Return the member of a union that a value matches, or the union if no member matches."""
     if not isinstance(info, mi.UnionType):
         return info
     return next((each for each in info.types if _matches(value, each)), info)
