@@ -148,7 +148,7 @@ class Reporter(threading.Thread):
             log.debug("heartbeat not written: %s", error)
 
     def _forget_gone(self) -> None:
-        """Delete the reports of this worker's processes that ended long ago, on whichever host."""
+        """Delete the reports of this worker's processes, on any host, that ended a day ago."""
         oldest = int((time.time() - _KEPT_SECONDS) * 1000)
         try:
             stored: dict[bytes, bytes] = self._store().hgetall(self._key)  # type: ignore[assignment]
