@@ -14,7 +14,7 @@ import httpx
 
 from api.watcher import Look
 
-#: Seconds for all figures together: Prometheus does not wait long for the rest.
+#: Longest time for all figures together (seconds): the answer to Prometheus waits for them.
 _PATIENCE = 1.5
 _LATE = ".numLateRecordsDropped"
 

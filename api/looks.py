@@ -44,7 +44,7 @@ class BrokerLook:
         if not self._topics_known:
             await loop.run_in_executor(self._thread, self._ensure_topics)
             self._topics_known = True
-        metadata = await loop.run_in_executor(self._thread, self._plays.metadata, 2.0)
+        metadata = await loop.run_in_executor(self._thread, self._plays.metadata, 3.0)
         if self._topics.plays not in metadata.topics:
             self._topics_known = False  # an in-memory broker was restarted
             return "the topics are gone; they are being created"

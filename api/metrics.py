@@ -22,6 +22,8 @@ from prometheus_client.core import (
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
+from contracts.labels import FELL_BACK
+
 #: Finest around 25 ms, which is what is promised.
 _BUCKETS = (
     0.001, 0.0025, 0.005, 0.01, 0.015, 0.02, 0.025, 0.035, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
@@ -30,7 +32,7 @@ _NAMES = [*(str(bucket) for bucket in _BUCKETS), "+Inf"]
 
 
 #: What a list can lack (:meth:`Metrics.degraded`).
-_MISSING = ("features", "model", "state")
+_MISSING = ("features", "model", "stale", "state")
 
 
 class _Latency:
@@ -179,7 +181,7 @@ def _split(labels: str) -> Iterator[list[str]]:
     """Yield experiment and arm of each label; a list that fell back counts for its arm."""
     for one in labels.split(";"):
         experiment, _, arm = one.partition("=")
-        yield [experiment, arm.rstrip("!")]
+        yield [experiment, arm.rstrip(FELL_BACK)]
 
 
 def quantile(counts: list[int], share: float) -> float | None:

@@ -165,7 +165,7 @@ class PlayLog(PolledProducer):
             The broker does not answer.
         """
         try:
-            return self._producer.list_topics(timeout=3.0)
+            return self._producer.list_topics(timeout=timeout)
         except KafkaException as error:
             raise BrokerUnavailable(str(error.args[0].str())) from None
 

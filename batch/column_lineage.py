@@ -1,7 +1,7 @@
 """From which columns each column of the warehouse's tables is made, read from the compiled SQL.
 
-sqlglot resolves names and stars; what a model does to a value is not judged. A model that it cannot
-read has no lineage by column, and keeps that by table.
+sqlglot resolves names and stars; what a model does to a value is not judged. A model that sqlglot
+cannot read gets no lineage by column; its lineage by table stays.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from sqlglot import exp, parse_one
-from sqlglot.errors import SqlglotError
+from sqlglot.errors import OptimizeError, SqlglotError
 from sqlglot.optimizer.qualify import qualify
 from sqlglot.optimizer.scope import Scope, build_scope
 from sqlglot.schema import MappingSchema
@@ -30,7 +30,7 @@ class Source(NamedTuple):
     column: str
 
 
-#: Column -> the columns it is made of; none: a constant, or a series of dates.
+#: Column -> the columns it is made of; an empty list for a constant or a series of dates.
 Columns = dict[str, list[Source]]
 
 
@@ -81,9 +81,12 @@ def _of(sql: str, schema: MappingSchema, dialect: str) -> Columns:
 
 
 def _names(scope: Scope) -> list[str]:
-    """Return the output columns of a query."""
+    """Return the output columns of a query; raises OptimizeError if a star hides some."""
     query = scope.expression
-    return list(query.named_selects) if isinstance(query, exp.Query) else []
+    names = list(query.named_selects) if isinstance(query, exp.Query) else []
+    if "*" in names:
+        raise OptimizeError("it selects * from a table whose columns are unknown")
+    return names
 
 
 class _Trace:

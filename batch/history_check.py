@@ -1,7 +1,7 @@
-"""Lake and PostgreSQL hold the same plays, hour by hour: none too few and none too many.
+"""Checks that the lake and PostgreSQL hold the same plays in every hour.
 
-Both stores fold one log, each with its own place in it, so they may differ by the latest minutes.
-Plays received before that must agree in number and in checksum.
+Both stores fold one log, each at an offset of its own, so they may differ in the newest minutes.
+Plays received more than :data:`SETTLED` ago must agree in number and in checksum.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ SETTLED = timedelta(hours=1)
 LOOK_BACK = timedelta(days=28)
 _SHOWN = 3
 
-#: Hour since the epoch -> number of plays and sum of the first half of their ids. An event that was
-#: delivered twice is one; its first delivery counts, as in the history.
+#: Hour since the epoch -> number of plays, and the sum of the first eight hexadecimal digits of
+#: their ids. An event that was delivered twice counts once; its first delivery counts, as in the
+#: history.
 Hours = dict[int, tuple[int, int]]
 
 _LAKE = """
@@ -42,7 +43,7 @@ from (
     select event_id, played_at, received_at from plays
     union all
     select event_id, played_at, received_at from merged_plays where event_id <> head_id
-) as told
+) as members
 where received_at >= timestamptz '{since}' and received_at < timestamptz '{until}'
 group by 1
 """
@@ -64,12 +65,12 @@ def check_history(settings: Settings, ask: Ask, now: datetime) -> QualityCheck:
     if not differing:
         plays = sum(count for count, _ in lake.values())
         return _check(ok=True, detail=f"{plays:,} plays of {len(lake):,} hours agree")
-    shown = [_tell(hour, lake, history) for hour in differing[:_SHOWN]]
+    shown = [_difference(hour, lake, history) for hour in differing[:_SHOWN]]
     more = len(differing) - len(shown)
     return _check(ok=False, detail="; ".join(shown) + (f"; {more} more hours" if more else ""))
 
 
-def _tell(hour: int, lake: Hours, history: Hours) -> str:
+def _difference(hour: int, lake: Hours, history: Hours) -> str:
     (ours, _), (theirs, _) = lake.get(hour, (0, 0)), history.get(hour, (0, 0))
     when = f"{datetime.fromtimestamp(hour * 3600, UTC):%Y-%m-%d %H}:00"
     held = f"{when} lake {ours:,}, history {theirs:,}"

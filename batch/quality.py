@@ -1,9 +1,9 @@
 """Gates on what landed and what was built: a scorecard from 0 to 100 for each table.
 
 A check of severity ``error`` that fails stops the nightly, so yesterday's reports stay; a ``warn``
-costs points and is recorded. A table below :data:`GATE` points stops the run as well. Rules about
-single plays are not here: staging rejects those rows one by one, and the share it had to reject is
-what is judged.
+costs points and is recorded; a ``note`` is only recorded. A table below :data:`GATE` points stops
+the run as well. Rules about single plays are not here: staging rejects those rows one by one, and
+the share it had to reject is what is judged.
 """
 
 from __future__ import annotations
@@ -241,7 +241,7 @@ def _skips(ask: Ask) -> QualityCheck:
 
 
 _MOST_FIELDS = 10
-#: Fields of a client that sent no play before the last whole day are not drift.
+#: A client that sent no play before the last whole day is new: its fields are not reported.
 _FIELDS = f"""
 with sent as (
     select split_part(source, '/', 1) as client, landed_date as day,
@@ -252,7 +252,7 @@ with sent as (
     )
 ),
 newest as (select max(landed_date) - 1 as day from raw.plays)
-select client, field, count(*) filter (where day = (select day from newest)) as plays
+select client, field, count(*) as plays
 from sent
 where day <= (select day from newest) and client in (
     select split_part(source, '/', 1) from raw.plays where landed_date < (select day from newest)

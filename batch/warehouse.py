@@ -204,7 +204,7 @@ def build(
     ConfigurationError
         The project or profile cannot be read.
     """
-    # Unit tests check the rules, not the data: they belong to the workshop.
+    # dbt's unit tests check the SQL, not the data: they run with our own tests, not at night.
     arguments = ["build", "--exclude-resource-type", "unit_test"]
     if full_refresh:
         arguments.append("--full-refresh")

@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from contracts.errors import ConfigurationError, IncompatibleState
+from contracts.whole_files import write_whole
 
 LAYOUT_VERSION = 1
 
@@ -213,9 +214,7 @@ def promote(folder: Path, generation: int) -> None:
     """
     if generation not in generations(folder):
         raise ConfigurationError(f"batch view {generation} is not in {generations(folder)}")
-    making = folder / f".current.{os.getpid()}"
-    making.write_text(str(generation))
-    making.replace(folder / "current")
+    write_whole(folder / "current", str(generation))
 
 
 def prune(folder: Path, keep: int) -> None:

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import msgspec
 
-#: Records a decision on a pair; returns whether there is one. Parameters ``left``, ``right``,
+#: Records a decision on a pair; returns whether the pair exists. Parameters ``left``, ``right``,
 #: ``decision`` (``merge`` or ``distinct``), ``person``.
 DECIDE = "select decide_candidate(%(left)s, %(right)s, %(decision)s, %(person)s)"
 
@@ -150,7 +150,7 @@ class CatalogueCandidate(msgspec.Struct, kw_only=True):
     decision
         ``pending``, ``merge`` or ``distinct``.
     decided_by
-        ``rule: ...``, or a name or pseudonym of who decided.
+        ``rule: ...``, or the name or pseudonym of the person.
     """
 
     left_id: UUID

@@ -1,8 +1,8 @@
 """Whether messages of one JSON Schema can be read by another: the rules of a schema registry.
 
-The log is read again from its beginning, so a new schema of a topic must read every message that
-any earlier one allowed (*backward*). While a deployment is updated its old workers read what the
-new API writes, so the schema before must read the new messages as well (*forward*).
+Workers read the log again from its beginning, so a new schema of a topic must read every message
+that any earlier schema allowed (*backward*). While a deployment is updated, old workers read what
+the new API writes, so the previous schema must read the new messages as well (*forward*).
 
 Only what msgspec writes into a schema is compared.
 """
@@ -36,14 +36,22 @@ def unreadable(reader: Schema, written: Schema) -> list[str]:
 class _Comparison:
     def __init__(self, reader: Schema, written: Schema) -> None:
         self._roots = reader, written
-        self._seen: set[tuple[str, str]] = set()
+        self._open: set[tuple[str, str]] = set()
 
     def differences(self, reader: Schema, written: Schema, path: str) -> list[str]:
         refs = reader.get("$ref", ""), written.get("$ref", "")
-        if all(refs):
-            if refs in self._seen:  # a type that holds itself
-                return []
-            self._seen.add(refs)
+        if not all(refs):
+            return self._choose(reader, written, path)
+        if refs in self._open:  # a type that contains itself
+            return []
+        self._open.add(refs)
+        try:
+            return self._choose(reader, written, path)
+        finally:
+            self._open.remove(refs)
+
+    def _choose(self, reader: Schema, written: Schema, path: str) -> list[str]:
+        """Compare each choice of what was written with the choice that reads it best."""
         reader, written = (
             _follow(root, schema)
             for root, schema in zip(self._roots, (reader, written), strict=True)
@@ -89,6 +97,9 @@ class _Comparison:
             part, was = reader.get(key), written.get(key)
             if isinstance(part, dict):
                 found += self.differences(part, was if isinstance(was, dict) else {}, path + mark)
+        places = zip(reader.get("prefixItems", []), written.get("prefixItems", []), strict=False)
+        for place, (part, was) in enumerate(places):
+            found += self.differences(part, was, f"{path}[{place}]")
         return found
 
 

@@ -71,7 +71,7 @@ class Overrides(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_
     batch_view
         ``False``: without the table of the nightly model. (``True`` is what the control has.)
     batch_generation
-        That table as this generation of the nightly model has it (``segue model list``), 1 or more.
+        The table of this generation of the nightly model (``segue model list``), 1 or more.
     content_view
         ``False``: without the table of what resembles what (same artist, tags).
     shadow_weights
@@ -235,7 +235,7 @@ def check(definition: Definition) -> None:
 
 
 def _check_interleaved(definition: Definition) -> None:
-    """Refuse what a list of two rankings cannot have."""
+    """Refuse settings that an interleaved experiment cannot have."""
     if len(definition.arms) != 2 or definition.arms[0].weight != definition.arms[1].weight:
         raise _wrong("an interleaved experiment has two arms of weight 0.5 each")
     if definition.metric != PREFERENCE:

@@ -172,7 +172,7 @@ class Keys:
 
     @property
     def untagged_trending(self) -> tuple[str, str]:
-        """Names that the two before had until they shared a slot; read by nobody."""
+        """Names that an earlier version used for the two keys above; no process reads them."""
         return f"{self.namespace}:trending", f"{self.namespace}:trending-positions"
 
     @property

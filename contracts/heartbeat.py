@@ -74,11 +74,11 @@ def decode(value: bytes) -> Heartbeat:
 def of_workers(beats: Iterable[Heartbeat], now_ms: int) -> dict[str, Heartbeat]:
     """Return one report for each worker, made of the reports of all its processes.
 
-    A process that is silent does not count while another of its worker reports: its host may have
-    been taken away. Processes that share the partitions of a topic have come, together, as far at
-    each partition as the furthest of them. Of learners, each of which reads the whole log, the one
-    that is furthest behind counts. State and detail are those of a process that does not run, if
-    there is one; everything else is from the newest report.
+    A process without a fresh heartbeat is ignored while another process of the worker has one: its
+    host may have been removed. If processes share the partitions of a topic, the highest offset of
+    each partition counts. Each learner reads the whole log, so for learners the lowest offset
+    counts. State and detail are those of a process whose state is not ``running``, if there is one;
+    all other fields are those of the newest heartbeat.
 
     Parameters
     ----------

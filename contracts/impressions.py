@@ -75,7 +75,7 @@ class Impression(msgspec.Struct, kw_only=True):
         return rows
 
     def arms(self) -> list[str]:
-        """Return the labels of each place; of a list that shows nothing those of the list."""
+        """Return the labels of each place; an empty list has one entry, the labels of the list."""
         if not self.teams:
             return [self.arm] * max(1, len(self.tracks))
         labels = {team: of_team(self.arm, int(team)) for team in "01"}

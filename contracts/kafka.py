@@ -24,9 +24,9 @@ from contracts.kafka_client import Complaints, admin, consumer
 from contracts.settings import Settings
 
 _TIMEOUT = 10.0
-#: Messages taken at once.
+#: Messages per read.
 _MOST = 1000
-#: So many copies, or as many as there are brokers, unless the settings ask for another number.
+#: Copies of a topic (one per broker if there are fewer), unless the settings give another number.
 COPIES = 3
 #: Of three copies two must hold a message before it counts as written: one broker may be away, and
 #: the loss of another one's disk loses nothing.
@@ -55,12 +55,12 @@ def _once_known(ask: Callable[..., T], *about: object) -> T:
 
 @contextmanager
 def asking(settings: Settings, what: str = "") -> Iterator[AdminClient]:
-    """Yield an admin client; what goes wrong in the block is raised as an error of ours.
+    """Yield an admin client; its errors in the block become errors of Segue.
 
     Parameters
     ----------
     what
-        What is asked for, for the message.
+        Subject of the request, for the message.
 
     Raises
     ------
@@ -176,10 +176,10 @@ def _check(settings: Settings, topic: str, description: TopicDescription, broker
     asked = settings.kafka_replication
     wanted = asked if asked > 0 else 1 if asked < 0 else min(2, brokers)
     copies = copies_of(description)
-    if wanted > 1 and copies < wanted:  # a lone broker need not name itself
+    if wanted > 1 and copies < wanted:  # a single broker may list no replicas
         raise ConfigurationError(
             f"topic {topic} is under-replicated: {copies} of {wanted} copies on {brokers} brokers, "
-            f"so that a broker that is lost takes plays with it. Add copies with "
+            "so the loss of one broker can lose plays. Add copies with "
             f"kafka-reassign-partitions, or accept it: SEGUE_KAFKA_REPLICATION={copies}"
         )
 
@@ -225,14 +225,14 @@ def set_retention(settings: Settings, configs: dict[str, dict[str, str]]) -> lis
     BrokerUnavailable
         The broker does not answer.
     ConfigurationError
-        The brokers do not let us.
+        The brokers refuse the change.
     """
     wanted = {topic: config["retention.ms"] for topic, config in configs.items()}
     return set_config(settings, "retention.ms", wanted)
 
 
 def set_config(settings: Settings, name: str, wanted: dict[str, str]) -> list[str]:
-    """Give existing topics a value of a setting; return those that had another.
+    """Set one setting of existing topics; return the topics that had another value.
 
     Parameters
     ----------
@@ -244,7 +244,7 @@ def set_config(settings: Settings, name: str, wanted: dict[str, str]) -> list[st
     BrokerUnavailable
         The broker does not answer.
     ConfigurationError
-        The brokers do not let us.
+        The brokers refuse the change.
     """
     # librdkafka takes exact strings only, no Topic.
     values = {str(topic): value for topic, value in wanted.items()}

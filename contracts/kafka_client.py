@@ -21,7 +21,8 @@ from contracts.settings import Settings
 C = TypeVar("C")
 _ADDRESS = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^\s:;/\[\]]+):\d+")
 
-#: Errors that waiting does not mend: the broker, or the check of its certificate, refuses us.
+#: Errors that no retry fixes (the broker refuses the client, or the client its certificate), with
+#: the settings to check.
 _REFUSALS = {
     KafkaError._AUTHENTICATION: "SEGUE_KAFKA_USER and SEGUE_KAFKA_PASSWORD",
     KafkaError.SASL_AUTHENTICATION_FAILED: "SEGUE_KAFKA_USER and SEGUE_KAFKA_PASSWORD",
@@ -34,9 +35,9 @@ _REFUSALS = {
 
 
 class Complaints:
-    """Keeps what a client reports in the background, to say later why a call failed.
+    """Keeps the errors that a client reports in the background, to explain a failed call.
 
-    A client that is refused tries again for ever; the call that waits for it only times out.
+    A refused client retries forever, and the call that waits for it only times out.
     """
 
     def __init__(self) -> None:
@@ -56,7 +57,7 @@ class Complaints:
         Parameters
         ----------
         what
-            What was asked for; empty: nothing in particular.
+            Subject of the call, such as a topic; may be empty.
         error
             What the call raised.
 
@@ -220,7 +221,7 @@ def consumer(settings: Settings, who: str, own: Mapping[str, Any] | None = None)
 
 def admin(settings: Settings, who: str, own: Mapping[str, Any] | None = None) -> AdminClient:
     """Return an admin client; parameters and errors are those of :func:`producer`."""
-    # log_level: the client reports its own closing as news, on standard error.
+    # log_level: else the client logs its own closing on standard error.
     return _made(AdminClient, {**connection(settings, who), "log_level": 2, **(own or {})})
 
 

@@ -43,7 +43,7 @@ def both(control: str, arm: str) -> str:
 
 
 def of_team(labels: str, team: int) -> str:
-    """Return the labels of a place of a list: of two arms only the one that picked the track.
+    """Return the labels of one place of a drafted list, with the one arm that picked its track.
 
     Parameters
     ----------

@@ -10,20 +10,20 @@ from uuid import UUID
 
 import msgspec
 
-#: Pins a recording in place of the one before; returns the new pin's id and when it was made.
+#: Replaces the current pin; returns the id and the creation time of the new one.
 #: Parameters ``user``, ``mbid``, ``artist``, ``title``, ``blurb`` and ``until`` (seconds).
 PIN = """
     select * from pin_recording(
         %(user)s, %(mbid)s, %(artist)s, %(title)s, %(blurb)s, to_timestamp(%(until)s))
 """
-#: Ends the pin of now; returns how many.
+#: Ends the current pin; returns the number of ended pins.
 UNPIN = "select unpin_recording(%(user)s)"
-#: Deletes the pin ``row``; returns how many.
+#: Deletes the pin ``row``; returns the number of deleted pins.
 DELETE = "select delete_pin(%(user)s, %(row)s)"
 
 
 class Pin(msgspec.Struct, kw_only=True):
-    """View ``pins_v1``: a pinned recording; one that has ended keeps its end in the past."""
+    """View ``pins_v1``: a pinned recording; ``pinned_until`` of an ended pin is in the past."""
 
     user_id: str
     row_id: int

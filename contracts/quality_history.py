@@ -1,8 +1,8 @@
 """How good the online model was over time: the file that the learner appends to, read by the API.
 
 ``<home>/quality/model.jsonl`` holds one point a line: the learner's rolling figures at a time
-(:mod:`online_model.health`). It names no listener. Points of the last two
-days stay as they are, of those before one an hour stays: a year takes about 3 MB.
+(:mod:`online_model.health`). It names no listener. The file keeps all points of the last two days
+and one point an hour of the time before: a year takes about 3 MB.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
+
+from contracts.whole_files import write_whole
 
 #: Seconds between two points.
 EVERY = 60.0
@@ -89,9 +91,7 @@ class QualityHistory:
 
     def _thin(self) -> None:
         kept = thinned(self.read(), int(time.time() * 1000))
-        fresh = self._path.with_suffix(".new")
-        fresh.write_bytes(b"".join(b"\n" + msgspec.json.encode(point) for point in kept))
-        fresh.replace(self._path)
+        write_whole(self._path, b"".join(b"\n" + msgspec.json.encode(point) for point in kept))
         self._thinned = self._path.stat().st_size
 
     def read(self, start: int = 0, end: int = 2**62) -> list[QualityPoint]:

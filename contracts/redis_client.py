@@ -7,8 +7,8 @@
     redis+cluster://host:port,host:port                  a Cluster, found from any of its nodes
 
 A user and password stand before the hosts (``redis+cluster://user:password@host:port``). ``rediss``
-in place of ``redis`` encrypts; ``?ssl_ca_certs=FILE`` names the authority. Sentinels of their own
-password: ``?sentinel_password=``.
+in place of ``redis`` encrypts; ``?ssl_ca_certs=FILE`` names the authority. If the Sentinels have
+another password than Redis, ``?sentinel_password=`` gives it.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ from redis.exceptions import (
 
 from contracts.errors import ConfigurationError, SegueError, StoreUnavailable
 
-#: What any of the clients raises. (A Cluster's own errors are no ``RedisError``.)
+#: Errors of all clients. (A Cluster's own errors are not subclasses of ``RedisError``.)
 REDIS_ERRORS = (RedisError, RedisClusterException)
-#: The same, and what a connection raises before Redis speaks.
-UNAVAILABLE = (*REDIS_ERRORS, OSError, TimeoutError)
+#: The same, and errors of a connection that could not be opened.
+UNAVAILABLE = (*REDIS_ERRORS, OSError)
 
-#: What to say where a single address leads to a Cluster.
+#: Error text if the address of a single server is that of a node of a Cluster.
 MOVED = (
     "SEGUE_REDIS_URL names a node of a Cluster as if it were alone; "
     "write redis+cluster://HOST:PORT,HOST:PORT"
@@ -181,7 +181,7 @@ def client(url: str, **options: Any) -> redis.Redis:
     target = parse(url)
     if target.kind == CLUSTER:
         nodes = [ClusterNode(*place) for place in target.nodes]  # type: ignore[no-untyped-call]
-        try:  # a Cluster is asked for its nodes at once
+        try:  # the client asks the Cluster for its nodes at once
             made = redis.RedisCluster(startup_nodes=nodes, **_cluster(target), **options)
         except UNAVAILABLE as error:
             raise trouble(error) from None
@@ -217,7 +217,8 @@ def async_client(url: str, **options: Any) -> redis.asyncio.Redis:
 def subscriber(url: str, **options: Any) -> redis.asyncio.Redis:
     """Return a client to subscribe with; parameters and errors as :func:`client`.
 
-    Of a Cluster one of the nodes named is taken by chance: it hears what is published at any node.
+    For a Cluster the client connects to a random one of the named nodes: every node forwards each
+    published message to all others.
     """
     target = parse(url)
     if target.kind != CLUSTER:
@@ -227,7 +228,7 @@ def subscriber(url: str, **options: Any) -> redis.asyncio.Redis:
 
 
 def queueing_client(url: str, *, most: int, wait: float, **options: Any) -> redis.asyncio.Redis:
-    """Return a client that makes who comes next wait for a connection instead of failing.
+    """Return a client whose callers wait for a free connection instead of failing.
 
     Parameters
     ----------
@@ -260,8 +261,8 @@ def connection_to(url: str, host: str, port: int, **options: Any) -> Connection:
 class _Cluster(async_cluster.RedisCluster):
     """A Cluster's client whose every failure is one of redis-py's errors.
 
-    After a failure the client closes all its connections, also one that another task is just
-    making; that task then fails on an attribute of ``None``.
+    After a failure the client closes all its connections, including one that another task is
+    opening; that task then fails on an attribute of ``None``.
     """
 
     async def execute_command(self, *args: Any, **kwargs: Any) -> Any:

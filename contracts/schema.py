@@ -1,9 +1,9 @@
 """Publishes the JSON Schemas of the messages: ``python -m contracts.schema`` rewrites them.
 
-The files lie in ``contracts/schemas/``; a test fails when they no longer match the classes. Every
-shape a topic ever had is kept in ``contracts/schemas/published/``, and a class that could not read
-one of them is not published (:mod:`contracts.compatibility`): it needs a new version instead, as
-``impression.v2`` is. A name holds the digest of its file, so nobody changes what was published.
+The files are in ``contracts/schemas/``; a test fails when they no longer match the classes.
+``contracts/schemas/published/`` keeps every shape that a message ever had. A class that could not
+read one of them is not published (:mod:`contracts.compatibility`): it needs a new version, such as
+``impression.v2``. Each file name contains the digest of the file, so that a change is detected.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def published(name: str, folder: Path = PUBLISHED) -> list[Schema]:
 
 
 def incompatible(name: str, new: Schema, folder: Path = PUBLISHED) -> list[str]:
-    """Return why messages may be refused: old ones by ``new``, or new ones by the shape before."""
+    """Return why ``new`` may refuse old messages, or the previous shape may refuse new ones."""
     earlier = published(name, folder)
     found = [
         f"{text} (as of {n})" for n, old in enumerate(earlier, 1) for text in unreadable(new, old)
@@ -112,7 +112,7 @@ def incompatible(name: str, new: Schema, folder: Path = PUBLISHED) -> list[str]:
 
 
 def publish(name: str, new: Schema, folder: Path = PUBLISHED) -> None:
-    """Keep the shape of a message unless it is the one before.
+    """Store the shape of a message unless it equals the newest stored one.
 
     Raises
     ------

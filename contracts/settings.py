@@ -66,8 +66,8 @@ class Settings:
     )
     kafka_replication: int = setting(
         0,
-        "Copies of each topic. 0: three, or as many as there are brokers; -1: what the brokers "
-        "are set to. Three or more are made with min.insync.replicas 2.",
+        "Copies of each topic. 0: three, or as many as there are brokers; -1: the "
+        "brokers' own default. Three or more are made with min.insync.replicas 2.",
         rule=Rule(low=-1),
     )
     kafka_compression: str = setting(
@@ -104,8 +104,8 @@ class Settings:
     )
     drain_seconds: float = setting(
         0.3,
-        "Seconds from SIGTERM, when `/readyz` turns to 503, until the API closes its door: longer "
-        "than a load balancer takes to notice.",
+        "Seconds from SIGTERM, when `/readyz` turns to 503, until the API refuses new "
+        "connections. Give more than a load balancer needs to notice.",
         rule=Rule(low=0, high=60),
     )
     statement_timeout_ms: int = setting(

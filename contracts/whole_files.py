@@ -12,9 +12,9 @@ from typing import BinaryIO
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """Give a file to write; at the end of the block it is on disk, under `path`, in one step.
+    """Yield a file to write; at the end of the block it is on disk and replaces `path` in one step.
 
-    If the block fails, or the disk is full, `path` stays as it was. A killed process leaves a file
+    If the block fails, or the disk is full, `path` is unchanged. A killed process leaves a file
     that :func:`unfinished` finds.
     """
     aside = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
@@ -37,7 +37,7 @@ def write_whole(path: Path, content: str | bytes) -> None:
 
 
 def unfinished(folder: Path, pattern: str) -> Iterator[Path]:
-    """Return what killed processes left of files whose names match a pattern."""
+    """Return the incomplete files that killed processes left, for names that match a pattern."""
     return folder.glob(f".{pattern}.*")
 
 

@@ -78,7 +78,7 @@ class ModelArrays:
 
     @property
     def total_offset(self) -> int:
-        """The sum of :attr:`offsets`, in a fraction of their time."""
+        """The sum of :attr:`offsets`, without making the dictionary."""
         return total_offset(self._state)
 
     def set_offset(self, log_id: str, partition: int, offset: int) -> None:

@@ -17,7 +17,7 @@ IN_LINE = 50
 
 
 def seed_of(impression_id: str) -> int:
-    """Return the seed of all that chance decides of a list: so it can be made again from its log.
+    """Return the seed of every random choice in a list, which can so be made again from its log.
 
     Examples
     --------

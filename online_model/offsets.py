@@ -18,7 +18,7 @@ def read_offsets(state: State) -> dict[tuple[str, int], int]:
 
 
 def total_offset(state: State) -> int:
-    """Return the sum of all offsets: how much has been learned, for every list that is answered."""
+    """Return the sum of all offsets. It is cheap: every list that is served carries it."""
     return int(state.offset_values[: int(state.counters[OFFSETS])].sum())
 
 

@@ -28,8 +28,8 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _POLL = 0.2
-# A flush happens, too, when so many bytes wait, and one call reads few messages: a flood of large
-# ones must wait in the log, not in the memory of a worker whose store is away.
+# A flush is also due when so many bytes wait, and one call reads at most so many messages: if the
+# store is unreachable, a flood of large messages must wait in Kafka, not in the worker's memory.
 _MESSAGES, _MOST_BYTES = 250, 16 * 1024 * 1024
 # Messages that wait for a flush are fetched less than ten times a second: each fetch costs the
 # embedded broker 0.4 ms of processor time. Shortest and longest, milliseconds.

@@ -238,7 +238,7 @@ ROWS: dict[Kind, Callable[[Any], int]] = {
 
 
 def _check_play(play: Play) -> None:
-    """Refuse what some store could not hold. Every consumer pays for it with every play."""
+    """Refuse values that some store cannot hold. Every consumer calls this for every play."""
     if not 0 <= play.played_at < _END_MS:
         _refuse(f"played_at {play.played_at} is not a time between 1970 and 2106")
     if not 0 <= play.received_at <= _LAST_MILLISECOND:

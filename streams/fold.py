@@ -12,10 +12,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from contracts.events import Feedback, Submission
-from contracts.features import (
-    FLAG_SKIPPED,
-    PLAY_BYTES,
-)
+from contracts.features import FLAG_SKIPPED, PLAY_BYTES
 from contracts.ids import track_key
 from contracts.plays import UNKNOWN, heard
 

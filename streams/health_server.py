@@ -17,7 +17,7 @@ from contracts.heartbeat import STUCK
 from streams.heartbeat import Status
 
 log = logging.getLogger(__name__)
-#: Counters of a status that are no counts but values of now, by the beginning of their names.
+#: Prefixes of the counters of a status that are gauges.
 _GAUGES = ("quality_", "batch_view", "content_view")
 
 
@@ -71,7 +71,7 @@ class HealthServer:
     Parameters
     ----------
     port
-        0: any free port (:attr:`port` says which).
+        0: any free port; :attr:`port` is its number.
 
     Raises
     ------
@@ -108,14 +108,13 @@ class HealthServer:
                 """Probes come every few seconds: they are not logged."""
 
         self._server = ThreadingHTTPServer((host, port), Handler)
-        self._server.daemon_threads = True
         self.port = int(self._server.server_address[1])
         self._thread = threading.Thread(
             target=self._server.serve_forever, name="health", daemon=True
         )
 
     def start(self) -> None:
-        """Begin to answer."""
+        """Start to answer."""
         self._thread.start()
 
     def close(self) -> None:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 
+import msgspec
 import redis
 
 from contracts.errors import SegueError
@@ -18,7 +19,7 @@ from contracts.settings import Settings
 
 log = logging.getLogger(__name__)
 _EVERY = 1.0
-#: The report of a process that ended is kept so long (seconds), for people who look for it.
+#: Seconds after which the heartbeat of a process that ended is deleted; operators see it till then.
 _KEPT_SECONDS = 86_400.0
 
 
@@ -148,7 +149,7 @@ class Reporter(threading.Thread):
             log.debug("heartbeat not written: %s", error)
 
     def _forget_gone(self) -> None:
-        """Delete the reports of this worker's processes, on any host, that ended a day ago."""
+        """Delete heartbeats of this worker, from any host, that are more than a day old."""
         oldest = int((time.time() - _KEPT_SECONDS) * 1000)
         try:
             stored: dict[bytes, bytes] = self._store().hgetall(self._key)  # type: ignore[assignment]
@@ -160,11 +161,11 @@ class Reporter(threading.Thread):
             ]
             if gone:
                 self._store().hdel(self._key, *gone)
-        except (*UNAVAILABLE, SegueError) as error:
+        except (*UNAVAILABLE, SegueError, msgspec.MsgspecError) as error:
             log.debug("old heartbeats not deleted: %s", error)
 
     def _store(self) -> redis.Redis:
-        if self._client is None:  # not before it is used: that of a Cluster connects at once
+        if self._client is None:  # made at first use: the client of a Cluster connects at once
             self._client = client(self._url, socket_timeout=2.0, socket_connect_timeout=2.0)
         return self._client
 

@@ -122,9 +122,9 @@ def impressions(batches: list[Batch[Impression]]) -> dict[str, Any]:
 
 
 def _arms(told: list[Impression], of: npt.NDArray[np.int64]) -> pa.Array:
-    """Return the labels of each row: those of its list, or of its own arm where it has two."""
+    """Return the labels of each row: of its list, or of the arm that picked it if two arms did."""
     if not any(m.teams for m in told):
-        return pa.array([m.arm for m in told], pa.string()).take(pa.array(of))
+        return pa.array([m.arm for m in told], pa.string()).take(of)
     return pa.array([labels for m in told for labels in m.arms()], pa.string())
 
 

@@ -21,8 +21,8 @@ _TIMEOUT = 4.0
 class LogWatch:
     """Compares topics with what they were.
 
-    After a failure the client is made anew: the old one goes on waiting for the controller it
-    knew, though another broker is the controller now.
+    After a failure the next check makes a new client: the old one keeps waiting for the controller
+    it knew, although another broker may have become the controller.
 
     Parameters
     ----------

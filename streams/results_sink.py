@@ -95,7 +95,7 @@ def _order(found: Trending) -> tuple[int, int]:
 
 
 def _forget(client: redis.Redis, keys: Keys) -> None:
-    """Delete what an earlier version kept under names that do not share a slot."""
+    """Delete the keys of an earlier version, which were not on one slot of a Redis Cluster."""
     try:
         for name in keys.untagged_trending:
             client.delete(name)
@@ -109,7 +109,7 @@ def body(worker: Worker) -> None:
     topic = worker.topics.of(Kind.TRENDING)
     client = worker.patiently(lambda: redis_client.client(settings.redis_url, socket_timeout=5.0))
     keys = Keys(settings.namespace, settings.partitions)
-    # What lies there comes again: without a position the topic is read from its beginning.
+    # Nothing is lost: without an offset under the new key the worker reads the whole topic again.
     worker.patiently(lambda: _forget(client, keys))
     sink = TrendingSink(client, keys, logs[topic], settings.partitions)
     Follower(worker, topic, logs[topic], sink, seconds=_SECONDS, rows=_ROWS).run()

@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 import signal
 
-#: Messages were read; the store knows nothing of them.
+#: Messages were read; the store does not have them yet.
 BEFORE_WRITE = "before-write"
 #: Rows are written inside a transaction whose fence has not moved.
 ROWS_WRITTEN = "rows-written"
-#: The store holds messages and place; this process and Kafka's group know nothing of it.
+#: The store has the messages and their offset; neither this process nor Kafka has noted the offset.
 WRITTEN = "written"
 #: A snapshot of the model is on disk; its offsets are not committed.
 SNAPSHOT_WRITTEN = "snapshot-written"
@@ -25,7 +25,7 @@ _left = int(_TIMES or 1)
 
 
 def reach(step: str) -> None:
-    """Pass a step; does not return where a test wants the process to end."""
+    """Pass a step, or kill this process if ``STREAMS_KILL_AT`` asks for it here."""
     global _left
     if step == _STEP:
         _left -= 1

@@ -9,17 +9,12 @@ import threading
 import time
 from collections.abc import Callable
 from types import FrameType
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from tenacity import Retrying, retry_if_exception_type
 
 from contracts.erased import Erased
-from contracts.errors import (
-    BrokerUnavailable,
-    ConfigurationError,
-    SegueError,
-    StoreUnavailable,
-)
+from contracts.errors import BrokerUnavailable, ConfigurationError, SegueError, StoreUnavailable
 from contracts.kafka import ensure_topics
 from contracts.log_limit import LogLimit
 from contracts.retries import Backoff, error_of
@@ -28,8 +23,10 @@ from contracts.topics import Topics
 from streams.decode import Decoder
 from streams.erasures import ErasureFollower
 from streams.errors import CUT_SHORT, FAILED, exit_code
-from streams.health_server import HealthServer
 from streams.heartbeat import Reporter, Status
+
+if TYPE_CHECKING:
+    from streams.health_server import HealthServer
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -157,9 +154,12 @@ def run_worker(settings: Settings, name: str, body: Callable[[Worker], None]) ->
 
 
 def _serve_health(settings: Settings, worker: Worker) -> HealthServer | None:
-    """Begin to answer probes, where a port is given for that."""
+    """Start the health server if the settings give it a port."""
     if not settings.worker_port:
         return None
+    # Prometheus' library takes 29 ms of processor time to import: only who serves it pays.
+    from streams.health_server import HealthServer
+
     try:
         server = HealthServer(settings.host, settings.worker_port, worker.name, worker.status)
     except OSError as error:

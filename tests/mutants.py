@@ -39,8 +39,9 @@ class Group:
     Attributes
     ----------
     floor
-        Per cent of judged mutants that were killed when it was last measured. A lower share fails,
-        if at least half of the mutants were judged: fewer are no fair sample.
+        Per cent of the judged mutants that must be killed, close to the last measurement; 0: no
+        floor yet. It holds only if at least half of the mutants were judged: fewer are no fair
+        sample.
     """
 
     files: tuple[str, ...]

@@ -2,8 +2,8 @@
 
 It reads Markdown, docstrings, comments, messages, the text of pages and comments of SQL. Code does
 not count: fences, code spans, doctests and SQL in strings are removed first. ``prose.toml`` has the
-words. ``prose_baseline.json`` has the count of each folder, which may only fall; ``--write`` lowers
-it, ``--show FOLDER`` lists the places.
+words. ``prose_baseline.json`` has the count of each folder, which may only fall. ``--write`` stores
+the counts of now, ``--show FOLDER`` lists the places.
 """
 
 from __future__ import annotations

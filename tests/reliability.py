@@ -57,7 +57,6 @@ _MODEL = "online_model/test_recommender.py::"
 _DIRECTORY = "online_model/test_directory.py::"
 _KILLED = _KILLS + "test_a_killed_process_loses_and_doubles_nothing"
 _BROKER = _CHAOS + "test_a_broker_that_is_killed_and_comes_back_costs_no_acknowledged_play"
-
 _PAUSED_BROKER = _CHAOS + "test_a_broker_that_does_not_answer_is_shed_while_health_is_answered"
 
 GROUPS: dict[str, tuple[Property, ...]] = {

@@ -111,10 +111,10 @@ class Sessions:
         return None if value is None else _DECODER.decode(value)
 
     async def _read(self, key: str) -> bytes | None:
-        """Return a value, read together with those that others wait for.
+        """Return a value; keys that are asked for at the same time share one pipeline.
 
-        After a restart every open tab comes back at once: a thousand reads of their own keep the
-        event loop so long that they time out. Together they are a few.
+        After a restart every open tab comes back at once: a thousand single reads keep the event
+        loop busy until they time out. A few pipelines do not.
         """
         future: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(key, []).append(future)
@@ -129,11 +129,11 @@ class Sessions:
             failed: Exception | None = None
             try:
                 found = await self._many(list(asked))
-            except Exception as error:  # whoever waits must hear of it
+            except Exception as error:  # every waiting request must get an answer
                 failed = StoreUnavailable(f"Redis: {type(error).__name__}")
             for place, futures in enumerate(asked.values()):
                 for future in futures:
-                    if future.done():  # who asked has left
+                    if future.done():  # its request was cancelled
                         continue
                     if failed is None:
                         future.set_result(found[place])
@@ -142,22 +142,22 @@ class Sessions:
         self._reading = None
 
     async def _many(self, keys: list[str]) -> list[bytes | None]:
-        """Return values by their keys, in order; a read that is late is tried once more.
+        """Return values by their keys, in order; a read that times out is retried once.
 
-        An event loop that is kept busy for two seconds takes an answer that is there for late.
+        A busy event loop can miss the time limit although the answer has arrived.
         """
-        for last in (False, True):
-            try:
-                # Not MGET: in a Cluster the keys are on several nodes.
-                async with self._redis.pipeline(transaction=False) as pipe:
-                    for key in keys:
-                        pipe.get(key)
-                    found: list[bytes | None] = await pipe.execute()
-                return found
-            except RedisTimeout:
-                if last:
-                    raise
-        raise AssertionError
+        try:
+            return await self._pipelined(keys)
+        except RedisTimeout:
+            return await self._pipelined(keys)
+
+    async def _pipelined(self, keys: list[str]) -> list[bytes | None]:
+        # Not MGET: in a Cluster the keys are on several nodes.
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for key in keys:
+                pipe.get(key)
+            found: list[bytes | None] = await pipe.execute()
+        return found
 
     async def end(self, secret: str) -> None:
         """Forget a session; raises :class:`StoreUnavailable`."""

@@ -31,8 +31,8 @@ class Site:
         self.settings = settings
         self.api_address = settings.api_url.rstrip("/") or f"http://127.0.0.1:{settings.port}"
         self.api = api or Api(self.api_address)
-        # It makes who comes next wait: a thousand tabs that come back at once, after a
-        # restart, must not be told that sign-ins cannot be read.
+        # Requests wait for a connection: when a thousand tabs come back at once after a
+        # restart, none of them must fail for lack of one.
         self.redis = queueing_client(
             settings.redis_url, most=16, wait=5.0, socket_timeout=2.0, socket_connect_timeout=1.0
         )

@@ -30,9 +30,9 @@ class Forbidden(Exception):
 
 
 class Wrong(dict[str, str]):
-    """Messages by field of a form; a field nothing is wrong with has an empty one.
+    """Messages by field of a form; empty for a field without one.
 
-    A look must not add the field: a template also asks whether anything is wrong.
+    Reading must not add the field: templates also ask whether there is any message.
 
     Examples
     --------
@@ -96,6 +96,13 @@ class Visit:
     def query(self, name: str, default: str = "") -> str:
         """Return a parameter of the address."""
         return self.request.query_params.get(name, default)
+
+    def offset(self, most: int) -> int:
+        """Return the ``offset`` of the address, 0 unless it is a whole number up to `most`."""
+        text = self.query("offset")
+        # isdigit() accepts characters that int() refuses ("²").
+        whole = text.isascii() and text.isdigit() and len(text) <= len(str(most))
+        return int(text) if whole and int(text) <= most else 0
 
     async def get(self, path: str, **query: Any) -> Any:
         """Ask the API with the visitor's token; raises Away and Refused."""

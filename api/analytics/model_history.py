@@ -18,6 +18,8 @@ router = APIRouter(prefix="/v1/model", tags=["model"])
 
 #: Days of a period without dates.
 USUAL_DAYS = 7
+#: No point is older; a week before the year 1 is not a date.
+_FIRST = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class ModelHistory(msgspec.Struct):
@@ -42,7 +44,7 @@ async def history(
     days. At most `limit` points are returned: the last of each equal part of the period.
     """
     caller.check_role(ANALYST_ROLE, ADMIN_ROLE)
-    until = _zoned(end) if end else datetime.now(UTC)
+    until = max(_zoned(end), _FIRST) if end else datetime.now(UTC)
     since = _zoned(start) if start else until - timedelta(days=USUAL_DAYS)
     if since >= until:
         raise ApiError(400, "bad-period", "The period ends before it begins.", field="to")

@@ -13,7 +13,7 @@ from api.account.body import read_struct
 from api.account.me import stamp
 from api.account.store import run
 from api.audit import origin_of
-from api.catalogue.reading import ask_all
+from api.catalogue.reading import ask, ask_all
 from api.errors import ApiError
 from api.services import Services
 from api.web import Caller, With, answers, body_of, json_reply
@@ -24,20 +24,17 @@ from contracts.catalogue import DECIDE
 router = APIRouter(prefix="/v1/catalogue/review", tags=["operation"])
 
 Decided = Literal["pending", "merge", "distinct"]
-_PAIRS = """
+_CANDIDATES = """
     select left_id, right_id, left_name, right_name, score, evidence, decision, decided_by,
         decided_at
     from catalogue_candidates_v1
+"""
+_PAIRS = f"""{_CANDIDATES}
     where decision = %(decision)s
     order by decided_at desc nulls first, score desc, left_id, right_id
     limit %(limit)s offset %(offset)s
 """
-_ONE = """
-    select left_id, right_id, left_name, right_name, score, evidence, decision, decided_by,
-        decided_at
-    from catalogue_candidates_v1
-    where left_id = %(left)s and right_id = %(right)s
-"""
+_ONE = f"{_CANDIDATES} where left_id = %(left)s and right_id = %(right)s"
 _COUNTS = "select decision, count(*) from catalogue_candidates_v1 group by decision"
 # What helps to distinguish two artists: recordings, tags, public ids.
 _SIDES = """
@@ -136,10 +133,10 @@ async def decide(request: Request, services: With, caller: Caller, pair: str) ->
     given = await read_struct(request, ReviewDecision)
     left, right = _ids(pair)
     values = {"left": left, "right": right}
-    found = await ask_all(services, [_ONE], values)
-    if not found[0]:
+    found = await ask(services, _ONE, values)
+    if not found:
         raise ApiError(404, "unknown-pair", f"There is no pair {pair!r} to decide on.")
-    (before,) = await _shown(services, found[0])
+    (before,) = await _shown(services, found)
     if (before.decision, before.decided_by) == (given.decision, "person"):
         return json_reply(before)  # decided twice: nothing to do, nothing to record
     row = entry(
@@ -148,8 +145,7 @@ async def decide(request: Request, services: With, caller: Caller, pair: str) ->
     )  # fmt: skip
     decided = values | {"decision": given.decision, "person": caller.user_id}
     await run(services, DECIDE, decided, row)
-    (rows,) = await ask_all(services, [_ONE], values)
-    (changed,) = await _shown(services, rows)
+    (changed,) = await _shown(services, await ask(services, _ONE, values))
     return json_reply(changed)
 
 
@@ -166,7 +162,7 @@ def _ids(pair: str) -> tuple[UUID, UUID]:
 
 async def _shown(services: Services, rows: list[tuple[Any, ...]]) -> list[ReviewPair]:
     ids = {artist for row in rows for artist in row[:2]}
-    (details,) = await ask_all(services, [_SIDES], {"ids": list(ids)}) if ids else ([],)
+    details = await ask(services, _SIDES, {"ids": list(ids)}) if ids else []
     known = {artist: more for artist, *more in details}
     return [_pair(row, known) for row in rows]
 
@@ -174,7 +170,7 @@ async def _shown(services: Services, rows: list[tuple[Any, ...]]) -> list[Review
 def _pair(row: tuple[Any, ...], known: dict[UUID, list[Any]]) -> ReviewPair:
     left, right, left_name, right_name, score, evidence, decision, by, at = row
     decided_at: datetime | None = at
-    person = "rule" if by and by.startswith("rule:") else "person"
+    decider = "rule" if by and by.startswith("rule:") else "person"
     return ReviewPair(
         f"{left}+{right}",
         score,
@@ -183,7 +179,7 @@ def _pair(row: tuple[Any, ...], known: dict[UUID, list[Any]]) -> ReviewPair:
         evidence.get("tags"),
         bool(evidence.get("ids_conflict")),
         decision,
-        None if decision == "pending" else person,
+        None if decision == "pending" else decider,
         stamp(decided_at),
         ArtistSide(str(left), left_name, *known.get(left, ())),
         ArtistSide(str(right), right_name, *known.get(right, ())),

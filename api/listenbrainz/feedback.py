@@ -11,9 +11,8 @@ from msgspec import Meta
 from api.errors import ApiError
 from api.http import read_body
 from api.listenbrainz.authorize import authorize
-from api.listenbrainz.limits import DEFAULT_ITEMS, MAX_ITEMS
 from api.listenbrainz.mapping import mbid_of, recording_msid
-from api.listenbrainz.queries import check_known, non_negative, reader_of, rows_of
+from api.listenbrainz.queries import check_known, page_of, reader_of, rows_of
 from api.listenbrainz.said import say
 from api.services import Services
 from api.web import SCHEME, With, answers, body_of, json_reply
@@ -103,8 +102,7 @@ async def get_feedback(
         raise ApiError(400, "bad-parameter", "Score can have a value of 1 or -1.")
     await check_known(services, user)
     kinds = [kind for kind, value in _SCORES.items() if score in (None, str(value))]
-    skipped = non_negative("offset", offset, 0)
-    wanted = min(MAX_ITEMS, non_negative("count", count, DEFAULT_ITEMS))
+    wanted, skipped = page_of(count, offset)
     arguments = {"user": user, "kinds": kinds, "count": wanted, "offset": skipped}
     rows = await rows_of(services, _SAID, arguments)
     said = [_said(user, *row[:5], described=metadata.lower() == "true") for row in rows]

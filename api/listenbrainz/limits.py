@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Annotated
+
+from msgspec import Meta
 
 from api.http import Headers
 from contracts.plays import OLDEST_MS, SKEW_MS
@@ -20,6 +23,11 @@ OLDEST = OLDEST_MS // 1000
 SKEW = SKEW_MS // 1000
 DEFAULT_ITEMS = 25
 MAX_ITEMS = 1000
+#: A UUID in a body, as text.
+UuidText = Annotated[
+    str,
+    Meta(pattern="^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"),
+]
 
 WINDOW_SECONDS = 10
 _EXPOSED = b"X-RateLimit-Remaining,X-RateLimit-Limit,X-RateLimit-Reset,X-RateLimit-Reset-In"

@@ -14,9 +14,9 @@ from api.auth import Identity
 from api.errors import ApiError
 from api.http import read_body
 from api.listenbrainz.authorize import authorize
-from api.listenbrainz.limits import DEFAULT_ITEMS, MAX_ITEMS
+from api.listenbrainz.limits import UuidText
 from api.listenbrainz.mapping import recording_msid
-from api.listenbrainz.queries import check_known, non_negative, reader_of, rows_of
+from api.listenbrainz.queries import check_known, non_negative, page_of, reader_of, rows_of
 from api.listenbrainz.said import names_of
 from api.services import Services
 from api.web import SCHEME, With, answers, body_of, json_reply
@@ -26,10 +26,6 @@ router = APIRouter(prefix="/1", tags=["ListenBrainz"], dependencies=[SCHEME])
 
 #: How long a pin lasts by default, seconds.
 _WEEK = 7 * 86_400
-_Id = Annotated[
-    str,
-    Meta(pattern="^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"),
-]
 _PINS = """
     select row_id, recording_mbid::text, artist, title, blurb, created_at, pinned_until,
         count(*) over ()
@@ -41,8 +37,8 @@ _PINS = """
 class PinIn(msgspec.Struct, kw_only=True):
     """The recording, a word about it, and until when (seconds; by default a week)."""
 
-    recording_msid: _Id | None = None
-    recording_mbid: _Id | None = None
+    recording_msid: UuidText | None = None
+    recording_mbid: UuidText | None = None
     blurb_content: Annotated[str, Meta(max_length=280)] | None = None
     pinned_until: Annotated[int, Meta(ge=0, le=253_000_000_000)] | None = None
 
@@ -139,8 +135,7 @@ async def list_pins(
     """Return what a listener has pinned, latest first."""
     await reader_of(request, services, user)
     await check_known(services, user)
-    skipped = non_negative("offset", offset, 0)
-    wanted = min(MAX_ITEMS, non_negative("count", count, DEFAULT_ITEMS))
+    wanted, skipped = page_of(count, offset)
     rows = await rows_of(services, _PINS, {"user": user, "count": wanted, "offset": skipped})
     return json_reply(
         PinPage(

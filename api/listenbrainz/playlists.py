@@ -15,9 +15,8 @@ from fastapi import APIRouter, Request, Response
 
 from api.errors import ApiError, unavailable
 from api.listenbrainz.authorize import authorize
-from api.listenbrainz.limits import DEFAULT_ITEMS, MAX_ITEMS
 from api.listenbrainz.mapping import mbid_of, recording_msid
-from api.listenbrainz.queries import check_known, non_negative, reader_of, rows_of
+from api.listenbrainz.queries import check_known, page_of, reader_of, rows_of
 from api.listenbrainz.ranked import rank_now, readable
 from api.services import Services
 from api.serving.lookup import Document, document_at
@@ -155,8 +154,7 @@ async def _nobody(request: Request, services: Services, user: str, body: Any) ->
 
 
 def _page(playlists: list[dict[str, Any]], count: str | None, offset: str | None) -> Response:
-    skipped = non_negative("offset", offset, 0)
-    wanted = min(MAX_ITEMS, non_negative("count", count, DEFAULT_ITEMS))
+    wanted, skipped = page_of(count, offset)
     shown = playlists[skipped : skipped + wanted]
     return json_reply(
         {

@@ -12,6 +12,7 @@ from api.audit import origin_of
 from api.auth import Identity
 from api.errors import ApiError, forbidden, unavailable
 from api.listenbrainz.authorize import authorize
+from api.listenbrainz.limits import DEFAULT_ITEMS, MAX_ITEMS
 from api.services import Services
 
 _KNOWN = """
@@ -67,6 +68,12 @@ async def rows_of(
             return await cursor.fetchall() if cursor.description else []
     except (psycopg.Error, PoolTimeout, OSError):
         raise unavailable("The listens cannot be read") from None
+
+
+def page_of(count: str | None, offset: str | None) -> tuple[int, int]:
+    """Return how many items a page holds and how many come before it; raises as `non_negative`."""
+    skipped = non_negative("offset", offset, 0)
+    return min(MAX_ITEMS, non_negative("count", count, DEFAULT_ITEMS)), skipped
 
 
 def non_negative(name: str, text: str | None, default: int) -> int:

@@ -5,17 +5,16 @@ A rating is a word on the track like any other: the last one counts, whichever w
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 from fastapi import APIRouter, Request, Response
-from msgspec import Meta
 
 from api.errors import ApiError
 from api.http import read_body
 from api.listenbrainz.authorize import authorize
-from api.listenbrainz.limits import DEFAULT_ITEMS, MAX_ITEMS
-from api.listenbrainz.queries import check_known, non_negative, reader_of, rows_of
+from api.listenbrainz.limits import MAX_ITEMS, UuidText
+from api.listenbrainz.queries import check_known, page_of, reader_of, rows_of
 from api.listenbrainz.said import say
 from api.web import SCHEME, With, body_of, json_reply
 
@@ -34,10 +33,6 @@ KINDS: dict[str, str] = {
     "bad_recommendation": "hide",
 }
 _SOURCE = "rating/"
-_Mbid = Annotated[
-    str,
-    Meta(pattern="^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"),
-]
 _RATED = """
     select track_id, substr(source, 8), extract(epoch from given_at)::bigint, count(*) over ()
     from listener_feedback_v1 where user_id = %(user)s and source like 'rating/%%'
@@ -54,14 +49,14 @@ _RATED_OF = """
 class RatingIn(msgspec.Struct):
     """What the listener thinks of a recommended recording."""
 
-    recording_mbid: _Mbid
+    recording_mbid: UuidText
     rating: Rating
 
 
 class RatedRecording(msgspec.Struct):
     """The recording whose rating is taken back."""
 
-    recording_mbid: _Mbid
+    recording_mbid: UuidText
 
 
 @router.post("/submit", summary="Rate a recommendation", openapi_extra=body_of(RatingIn))
@@ -95,8 +90,7 @@ async def ratings(
     if rating is not None and rating not in KINDS:
         raise ApiError(400, "bad-parameter", f"rating must be one of {', '.join(KINDS)}.")
     await check_known(services, user)
-    skipped = non_negative("offset", offset, 0)
-    wanted = min(MAX_ITEMS, non_negative("count", count, DEFAULT_ITEMS))
+    wanted, skipped = page_of(count, offset)
     arguments = {"user": user, "rating": rating, "count": wanted, "offset": skipped}
     rows = await rows_of(services, _RATED, arguments)
     return json_reply(

@@ -8,9 +8,9 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from api.errors import unavailable
-from api.listenbrainz.limits import DEFAULT_ITEMS, MAX_ITEMS
+from api.listenbrainz.limits import MAX_ITEMS
 from api.listenbrainz.mapping import mbid_of
-from api.listenbrainz.queries import check_known, non_negative, reader_of
+from api.listenbrainz.queries import check_known, page_of, reader_of
 from api.listenbrainz.ranked import rank_now, readable
 from api.serving.lookup import document_at
 from api.web import SCHEME, With, json_reply
@@ -34,8 +34,7 @@ async def recommended(
     be named here and are left out; ``/v1/users/{user}/recommendations`` has them.
     """
     await reader_of(request, services, user)
-    wanted = min(MAX_ITEMS, non_negative("count", count, DEFAULT_ITEMS))
-    skipped = non_negative("offset", offset, 0)
+    wanted, skipped = page_of(count, offset)
     await check_known(services, user)
     try:
         blob = await services.features.get(user)

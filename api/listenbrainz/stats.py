@@ -12,8 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from fastapi import APIRouter, Request, Response
 
 from api.errors import ApiError
-from api.listenbrainz.limits import DEFAULT_ITEMS, MAX_ITEMS
-from api.listenbrainz.queries import check_known, non_negative, reader_of, rows_of
+from api.listenbrainz.queries import check_known, page_of, reader_of, rows_of
 from api.services import Services
 from api.web import SCHEME, With, json_reply
 from contracts import plays_sql
@@ -114,8 +113,7 @@ async def top(
     await check_known(services, user)
     start, end = bounds(range, datetime.now(await zone_of(services, user)))
     ranked = await chart(services, user, counted, start, end)
-    skip = non_negative("offset", offset, 0)
-    most = min(MAX_ITEMS, non_negative("count", count, DEFAULT_ITEMS))
+    most, skip = page_of(count, offset)
     shown = ranked[skip : skip + most]
     if not shown:
         return Response(status_code=204)

@@ -28,7 +28,7 @@ class Ends:
     Parameters
     ----------
     topics
-        Which.
+        Names of the topics.
     look_up
         Returns the end of each partition of a topic; runs in a thread, raises BrokerUnavailable.
     patience

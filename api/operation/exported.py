@@ -21,7 +21,8 @@ from api.operation.runs import latest_runs
 from api.services import Services
 from contracts.workers import CORE_FOLDS
 
-#: Prometheus gives up after ten seconds; the rest is worth more than what is late.
+#: Longest time for one part (seconds). Prometheus gives up after ten: a part that takes longer is
+#: left out, so that it gets the others.
 _PATIENCE = 2.0
 _RATIO = re.compile(r"(?:situations_)?(?P<slice>.+)_(?P<metric>hr|ndcg)@(?P<k>\d+)")
 _JUDGED = re.compile(r"(?:situations_)?(?P<slice>.+)_events")

@@ -71,7 +71,7 @@ class Asked(NamedTuple):
     batch
         Table of the nightly model: :data:`LIVE`, 0 for none, else a generation.
     content
-        Whether the table of what resembles what is used.
+        Whether the content table is used: tracks that resemble each other.
     against
         Another way to make the same list: the list is drafted from both. ``None``: there is none.
     arm

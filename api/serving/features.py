@@ -110,8 +110,8 @@ class FeatureReader:
     async def get_many(self, user_ids: Sequence[str]) -> list[bytes | None]:
         """Return the blobs of listeners, in their order; raises as :meth:`get`.
 
-        :data:`LOST` stands for what cannot be told: of a store without data, and of a node of a
-        Cluster that does not answer while others do.
+        A blob is :data:`LOST` if the store has lost its data, or if its node of a Cluster does not
+        answer while others do.
         """
         groups: dict[int, list[int]] = {}
         for at, user_id in enumerate(user_ids):

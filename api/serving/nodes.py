@@ -48,6 +48,7 @@ class Node:
         self._ready: asyncio.Queue[Connection] = asyncio.Queue()
         self._connecting: set[asyncio.Task[None]] = set()
         self._trouble = ""
+        self._closed = False
 
     async def ask(self, request: bytes, answers: int) -> list[Any]:
         """Send packed commands and return their replies.
@@ -93,6 +94,8 @@ class Node:
     async def _make_ready(self, connection: Connection) -> None:
         async def connect() -> None:
             await connection.disconnect(nowait=True)
+            if self._closed:  # a read failed after `close`: without this its retries never end
+                return
             try:
                 async with asyncio.timeout(CONNECT_SECONDS):
                     await connection.connect()  # type: ignore[no-untyped-call]
@@ -103,7 +106,8 @@ class Node:
 
         failed = retry_if_exception_type(UNAVAILABLE)
         await AsyncRetrying(retry=failed, wait=wait_fixed(PAUSE_SECONDS))(connect)
-        self._ready.put_nowait(connection)
+        if not self._closed:
+            self._ready.put_nowait(connection)
 
     def _say(self, trouble: str) -> None:
         """Log why no connection can be made, once for each reason: it is tried again for ever."""
@@ -113,6 +117,7 @@ class Node:
 
     async def close(self) -> None:
         """Let go of the connections."""
+        self._closed = True
         connecting = list(self._connecting)
         for task in connecting:
             task.cancel()
@@ -122,7 +127,7 @@ class Node:
 
 
 class Nodes(Protocol):
-    """Says which node holds a partition."""
+    """Maps each partition to the node that holds it."""
 
     def of(self, partition: int) -> Node | None:
         """Return the node; ``None`` while it is not known."""

@@ -106,7 +106,7 @@ class SlowLists:
             503: too many requests wait already.
         """
         if self._waiting >= MOST_WAITING:
-            raise unavailable("Too many lists with reasons are being made")
+            raise unavailable("Too many lists that take long are being made")
         self._waiting += 1
         config, state, asked_at = live.settings, live.state, time.time()
 

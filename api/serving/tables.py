@@ -1,7 +1,8 @@
 """Readers of the live model with another neighbour table: what arms of experiments ask for.
 
-A reader shares all arrays of the live model but the tables that the nightly model and content fill;
-these it has of its own. A generation's table is mapped again as the model meets more tracks.
+A reader shares all arrays of the live model except the tables that the nightly model and content
+fill; it has its own copies of those. A generation's table is mapped again as the model meets more
+tracks.
 """
 
 from __future__ import annotations
@@ -82,4 +83,7 @@ class OtherTables:
 
 
 def _stale(kept: _Kept, live: Recommender, now: float) -> bool:
+    # The live reader follows a new generation of the model in place.
+    if kept.reader.generation != live.generation:
+        return True
     return live.tracks > kept.tracks and now - kept.at >= AGAIN_SECONDS

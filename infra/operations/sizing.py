@@ -1,7 +1,7 @@
 """What a deployment needs, from the measured cost of a play, a list, a listener and a track.
 
 docs/sizing.md describes how each cost was taken. Between and beyond the measured points costs are
-taken as linear; a wall is where that stops to hold.
+taken as linear; a wall is where that stops holding.
 """
 
 from __future__ import annotations
@@ -24,12 +24,13 @@ LIST_US = {
 }  # fmt: skip
 #: Share of a core that a process is planned to use at the peak.
 TARGET = 0.6
-#: Bytes that a play takes in each store, and an impression of ten tracks in the log.
+#: Bytes that a play takes in each store.
 PLAY_BYTES = {"kafka": 241.0, "lake": 68.0, "postgres": 377.0}
-IMPRESSION_BYTES = 5_000
+#: Bytes that an impression of twenty tracks, the default length, takes in the log (ADR 51).
+IMPRESSION_BYTES = 6_540
 #: Bytes of the model's file for a track and for a listener.
 TRACK_BYTES, LISTENER_BYTES = 2_900, 3_900
-#: Bytes of Redis for a listener whose window of plays is full.
+#: Bytes of Redis for a listener whose window of plays is full, estimated.
 WINDOW_BYTES = 4_300
 #: A nightly on DuckDB: seconds and megabytes at no plays, and for each million plays of history.
 NIGHT_SECONDS, NIGHT_MB = (45.0, 14.4), (780.0, 357.0)
@@ -138,7 +139,8 @@ def _part(name: str, plays: float, lists: float) -> Part:
     if name in _SHARED or processes <= 1:
         return Part(name, cores, max(1, processes))
     if name in ("kafka", "valkey", "postgres"):
-        # These use several cores, or are clusters of their own.
-        return Part(name, cores, 1, "" if cores <= 1 or name != "valkey" else "one core: a cluster")
-    most = 1e6 * TARGET / PLAY_US[name]
-    return Part(name, cores, 1, f"one process follows the whole log: at most {most:,.0f} plays/s")
+        # Kafka and PostgreSQL use several cores, Valkey one.
+        wall = "it uses one core: use a Cluster" if name == "valkey" and cores > 1 else ""
+        return Part(name, cores, 1, wall)
+    most = f"at most {1e6 * TARGET / PLAY_US[name]:,.0f} plays/s without lists"
+    return Part(name, cores, 1, f"one process follows the whole log: {most}")

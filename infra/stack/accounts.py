@@ -61,7 +61,7 @@ def sole_admin(settings: Settings, *, rotate: bool = False) -> str | None:
     Parameters
     ----------
     rotate
-        Revoke the token of before, and without ``SEGUE_ADMIN_TOKEN`` make a new one.
+        Revoke the earlier token, and without ``SEGUE_ADMIN_TOKEN`` make a new one.
 
     Returns
     -------

@@ -109,8 +109,8 @@ def show(console: Console, addresses: dict[str, Any], simulated: bool = False) -
     for name, address in {**shown, "docs": f"{addresses['api']}/docs"}.items():
         console.print(f"{name:<13}{address}", markup=False, highlight=False, soft_wrap=True)
     console.print()
-    said = exploration(addresses["explore_share"])
-    console.print(said, markup=False, highlight=False, soft_wrap=True)
+    line = exploration(addresses["explore_share"])
+    console.print(line, markup=False, highlight=False, soft_wrap=True)
     console.print()
     for user, link in addresses["sign_in"].items():
         console.print(f"pages as {user:<11}{link}", markup=False, highlight=False, soft_wrap=True)

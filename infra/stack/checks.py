@@ -203,19 +203,26 @@ def stack(path: Path, settings: Settings) -> Iterator[Finding]:
 def kafka(settings: Settings) -> Iterator[Finding]:
     """The brokers that the environment names; the embedded one is part of the stack."""
     if variable(os.environ, "SEGUE_KAFKA"):
-        from infra.stack.copies import faults  # needs the client's package
-
         topics = list(Topics(settings.namespace).configs(flink=bool(settings.flink)))
-        well = f"{len(topics)} topics at {settings.kafka}"
-        yield from _store("kafka", lambda: faults(settings, topics), well)
+
+        def look() -> list[tuple[str, str]]:
+            from infra.stack.copies import faults  # needs the client's package
+
+            return faults(settings, topics)
+
+        yield from _store("kafka", look, f"{len(topics)} topics at {settings.kafka}")
 
 
 def redis(settings: Settings) -> Iterator[Finding]:
     """The Redis that the environment names."""
     if variable(os.environ, "SEGUE_REDIS_URL"):
-        from infra.stack.redis_look import faults  # needs the client's package
 
-        yield from _store("redis", lambda: faults(settings), "answers")
+        def look() -> list[tuple[str, str]]:
+            from infra.stack.redis_look import faults  # needs the client's package
+
+            return faults(settings)
+
+        yield from _store("redis", look, "answers")
 
 
 def _store(name: str, look: Callable[[], list[tuple[str, str]]], well: str) -> Iterator[Finding]:
@@ -223,6 +230,9 @@ def _store(name: str, look: Callable[[], list[tuple[str, str]]], well: str) -> I
         found = look()
     except SegueError as error:
         yield Finding(name, FAIL, str(error), "see docs/clusters.md")
+        return
+    except ImportError as error:
+        yield Finding(name, FAIL, str(error), INSTALL)
         return
     for fault, todo in found:
         yield Finding(name, FAIL, fault, todo)

@@ -78,5 +78,5 @@ def _of(
         yield (
             f"{topic}: min.insync.replicas is {least} of {copies} copies, so that nothing can be "
             "written while one broker is away",
-            f"set it to {max(1, copies - 1)}",
+            f"set it to {copies - 1}",
         )

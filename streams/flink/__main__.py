@@ -29,6 +29,6 @@ if __name__ == "__main__":
         main(sys.argv[1:])
     except Exception:
         logging.exception("the jobs have ended")
-        # Threads of Beam may wait for ever for a Java machine that was killed; then nobody would
-        # restart this process.
+        # Threads of Beam may wait forever for a Java machine that was killed. This process would
+        # then not exit, and its supervisor would not restart it.
         os._exit(1)

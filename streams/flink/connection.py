@@ -5,7 +5,7 @@ from __future__ import annotations
 from contracts import kafka_client
 from contracts.settings import Settings
 
-#: The connector's jar holds Kafka's client under a name of its own.
+#: The connector's jar contains Kafka's client in a renamed package.
 _LOGIN = "org.apache.flink.kafka.shaded.org.apache.kafka.common.security.{module} required"
 _MODULES = {"PLAIN": "plain.PlainLoginModule"}
 _SCRAM = "scram.ScramLoginModule"

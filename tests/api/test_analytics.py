@@ -151,6 +151,7 @@ async def test_the_models_history_of_a_period(client: httpx.AsyncClient, world: 
         assert len((await ask(client, "/v1/model/history?limit=2"))["points"]) == 2
         whole = await ask(client, "/v1/model/history?from=2020-01-01")
         assert len(whole["points"]) == 4
+        assert (await ask(client, "/v1/model/history?to=0001-01-02"))["points"] == []
         wrong = await ask(client, "/v1/model/history?from=2026-01-02&to=2026-01-01", 400)
         assert wrong["error"]["field"] == "to"
         assert (await ask(client, "/v1/model/history?from=soon", 400))["error"]["field"] == "from"

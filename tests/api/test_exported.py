@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
+from api.metrics import Metrics
 from api.operation.exported import quality_metrics
 from online_model.health import figures
 from tests.api.conftest import World
@@ -36,7 +37,10 @@ async def test_every_name_has_one_unit_and_known_labels_begin_at_zero(
         for sample in family.samples
     }
     assert types["segue_impressions_lost"] == types["segue_producer_refused"] == "counter"
-    assert values["segue_degraded_answers_total", "features"] == 0
+    fresh = Metrics().render().decode()  # other tests have counted in the world's
+    for missing in ("features", "model", "stale", "state"):
+        assert f'segue_degraded_answers_total{{missing="{missing}"}} 0.0' in fresh
+        assert ("segue_degraded_answers_total", missing) in values
     assert values["segue_dependency_up", "postgres"] == 0  # nothing listens there
     assert "segue_http_request_duration_seconds" in types
     assert "process_cpu_seconds" in types

@@ -12,6 +12,7 @@ from api.serving import nodes
 from api.serving.features import FeatureReader
 from contracts.errors import StoreUnavailable
 from contracts.features import Keys
+from tests.compat.test_redis import store
 
 
 async def test_a_refused_password_is_in_the_log_once(
@@ -41,3 +42,20 @@ async def test_a_refused_password_is_in_the_log_once(
     assert "secret" not in caplog.text
     await reader.close()
     server.close()
+
+
+async def test_a_read_that_fails_after_its_node_was_closed_is_not_retried() -> None:
+    """A Cluster drops a node while a batch is read from it; the node never answers again."""
+    async with store() as (reader, served):
+        await reader.get_many(["ada"])
+        (node,) = reader._nodes.all()
+        served.silent = True
+        reading = asyncio.ensure_future(node.ask(b"*2\r\n$4\r\nMGET\r\n$1\r\nx\r\n", 1))
+        while len(served.arrived) < 2:
+            await asyncio.sleep(0.01)
+        await node.close()
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
+        await asyncio.wait_for(asyncio.gather(*node._connecting), 5)
+        assert not node._connecting
+        assert node._ready.empty()

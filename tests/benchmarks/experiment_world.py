@@ -7,12 +7,12 @@ decoder and the sink of the lake. Some plays are sent twice, some land days late
 from __future__ import annotations
 
 import json
-import os
 import random
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
+from uuid import UUID
 
 import msgspec
 import numpy as np
@@ -120,8 +120,7 @@ class World:
 
     def _list(self, user: str, at: int, arm: str, chance: float, *, drafted: bool) -> None:
         draw = self._draw
-        code = os.urandom(16).hex()
-        impression_id = f"{code[:8]}-{code[8:12]}-4{code[13:16]}-a{code[17:20]}-{code[20:]}"
+        impression_id = str(UUID(bytes=draw.randbytes(16), version=4))
         rows = np.array(draw.sample(range(40), 4), np.int32)
         teams: Any = msgspec.UNSET
         if drafted:

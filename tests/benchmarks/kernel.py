@@ -81,7 +81,7 @@ def run(
     when: str | None = None,
     plays: int = 40_000,
 ) -> dict[str, Any]:
-    """Measure; parameters as of ``segue evaluate``, invented plays without a file."""
+    """Measure; parameters as those of ``segue evaluate``; without a file, plays are invented."""
     if file is None:
         data = _invented(plays)
     else:

@@ -95,6 +95,25 @@ def test_values_of_an_enum_may_be_added_for_readers_first() -> None:
     assert unreadable(few, more) == ["mode: 'discover' is no longer allowed"]
 
 
+def test_a_pair_of_types_is_compared_at_each_place() -> None:
+    """Also if another choice could read it at an earlier place."""
+    text, number = (
+        {"type": "object", "properties": {"a": {"type": t}}} for t in ("string", "integer")
+    )
+    a, b, null = {"$ref": "#/$defs/A"}, {"$ref": "#/$defs/B"}, {"type": "null"}
+    shared = {"$defs": {"A": text, "B": number}, "type": "object"}
+    old = {**shared, "properties": {"x": {"anyOf": [a, null]}}, "additionalProperties": a}
+    new = {**shared, "properties": {"x": {"anyOf": [b, a, null]}}, "additionalProperties": b}
+    assert unreadable(new, old) == ["{}.a: was string, is integer"]
+
+
+def test_items_of_an_array_of_fixed_places_are_compared() -> None:
+    old = {"type": "array", "prefixItems": [{"type": "string"}, {"type": "integer"}]}
+    new = {"type": "array", "prefixItems": [{"type": "string"}, {"type": "number"}]}
+    assert unreadable(new, old) == []
+    assert unreadable(old, new) == ["[1]: was number, is integer"]
+
+
 def test_class_and_schema_that_change_together_are_not_published(tmp_path: Path) -> None:
     """Earlier shapes are kept in files of their own, so they cannot be changed along."""
 

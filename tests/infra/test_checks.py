@@ -61,6 +61,15 @@ def test_a_package_that_is_missing_and_an_old_java_are_lines_of_the_report(
     assert "Java 17" in found["java"].todo
 
 
+def test_a_missing_client_of_a_named_store_is_a_line_of_the_report(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SEGUE_KAFKA", "127.0.0.1:1")
+    monkeypatch.setitem(sys.modules, "infra.stack.copies", None)
+    (found,) = checks.kafka(Settings())
+    assert (found.name, found.level, found.todo) == ("kafka", FAIL, checks.INSTALL)
+
+
 def test_a_home_below_a_file_fails(tmp_path: Path) -> None:
     assert {check.name: check.level for check in checks.home(tmp_path / "new")} == {
         "home": OK,

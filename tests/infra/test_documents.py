@@ -13,15 +13,10 @@ from typer.core import TyperGroup
 from typer.testing import CliRunner
 
 from infra.cli.main import COMMANDS, cli
-from infra.documents import settings_reference
+from infra.documents import settings_reference, site
 from tests.conftest import ROOT
 
-DOCUMENTS = sorted(
-    path.relative_to(ROOT)
-    for pattern in ("*.md", "*/README.md", "*/*/README.md", "docs/**/*.md")
-    for path in ROOT.glob(pattern)
-    if not path.relative_to(ROOT).parts[0].startswith(".")
-)
+DOCUMENTS = site.documents(ROOT)
 _FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 
 

@@ -22,6 +22,7 @@ from infra.cli.main import COMMANDS
 from tests.conftest import ROOT
 
 CHART = ROOT / "infra" / "helm" / "segue"
+DOCKERFILE = ROOT / "infra" / "docker" / "Dockerfile"
 BIN = ROOT / ".venv-chart" / "bin"
 NEEDS_CHART = pytest.mark.skipif(not (BIN / "python").exists(), reason="needs Helm: make chart")
 KUBERNETES = ("1.35", "1.36", "1.37")
@@ -257,6 +258,3 @@ def test_the_image_keeps_its_packages_where_the_chart_looks() -> None:
     version = re.findall(r"^FROM python:(\d+\.\d+)-slim$", DOCKERFILE.read_text(), re.MULTILINE)
     values = yaml.safe_load((CHART / "values.yaml").read_text())
     assert values["image"]["packages"] == f"/usr/local/lib/python{version[-1]}/site-packages"
-
-
-DOCKERFILE = ROOT / "infra" / "docker" / "Dockerfile"

@@ -125,6 +125,15 @@ def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
     server.stop()
 
 
+@pytest.fixture
+def own_valkey(tmp_path: Path) -> Iterator[Valkey]:
+    """A running, empty Valkey of one test, which may kill it."""
+    server = Valkey(tmp_path / "own", free_ports(1)[0])
+    server.start()
+    yield server
+    server.stop()
+
+
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
     """A running PostgreSQL with the tables of schema ``segue`` (``.address`` is its DSN)."""

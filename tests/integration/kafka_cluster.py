@@ -1,7 +1,7 @@
-"""Three Apache Kafka nodes (KRaft, brokers and controllers) with a listener for people outside.
+"""Three Apache Kafka nodes (KRaft, brokers and controllers) with a secured listener for clients.
 
-Each node listens twice: in clear for the other nodes and for a test that is the operator, and with
-TLS and SCRAM, where every principal may do what its ACLs say.
+Each node listens twice: in clear for the other nodes and for tests that act as the operator, and
+with TLS and SCRAM, where the ACLs of a principal limit what it may do.
 """
 
 from __future__ import annotations
@@ -39,7 +39,6 @@ class Node(ApacheKafka):
         self.voters = ""
 
     def _identity(self) -> list[str]:
-
         users = [f"SCRAM-SHA-512=[name={name},password={PASSWORD}]" for name in self._users]
         named = [word for user in users for word in ("--add-scram", user)]
         return [f"--cluster-id={_CLUSTER}", *named]
@@ -94,7 +93,7 @@ class KafkaCluster:
 
     @property
     def plain(self) -> str:
-        """Addresses in clear; who comes here may do everything."""
+        """Addresses in clear; a client that uses them may do everything."""
         return ",".join(node.address for node in self.nodes)
 
     @property

@@ -33,7 +33,7 @@ HEARD: dict[str, Any] = {"ms_played": 200_000, "duration_ms": 200_000}
 
 
 def said(mbid: str | None) -> str | None:
-    """Return what a player says beside the names: the artist's MusicBrainz id, and a guest's."""
+    """Return further fields of a play: MusicBrainz ids of the artist and of a guest."""
     return None if mbid is None else json.dumps({"artist_mbids": [mbid, MBIDS[0]]})
 
 
@@ -149,9 +149,10 @@ def test_one_song_has_one_row_whatever_ids_it_has(built: Settings) -> None:
 
 def test_a_compilation_is_one_album_and_greatest_hits_are_many(built: Settings) -> None:
     albums = (
-        "select album, artist, plays from marts.dim_albums where album_key <> '-1' order by 1, 2"
+        "select album, artist, plays from marts.dim_albums"
+        " where album_key <> '-1' and album <> 'Debut' order by 1, 2"
     )
-    assert rows(built, albums.replace("order by", "and album <> 'Debut' order by")) == [
+    assert rows(built, albums) == [
         ("Big Compilation", "Various Artists", 4),
         *[("Greatest Hits", f"Star {n}", 3) for n in range(4)],
         ("Opera", "Various Artists", 2),

@@ -32,8 +32,8 @@ def topic() -> str:
 @pytest.mark.each_broker
 def test_the_end_is_the_true_end_after_batches_of_any_size(broker: Server, topic: str) -> None:
     """Tansu answers with the base offset of the last batch plus one: 1, 2, 12, 112."""
-    ensure_topics(at(broker, 1), {topic: {}})
-    assert end_offsets(at(broker, 1), topic) == [0]
+    ensure_topics(at(broker), {topic: {}})
+    assert end_offsets(at(broker), topic) == [0]
     total = 0
     for size in (1, 10, 100, 1):
         producer = Producer({"bootstrap.servers": broker.address, "linger.ms": 200})
@@ -41,7 +41,7 @@ def test_the_end_is_the_true_end_after_batches_of_any_size(broker: Server, topic
             producer.produce(topic, b"x", partition=0)
         assert producer.flush(10) == 0
         total += size
-        assert end_offsets(at(broker, 1), topic) == [total]
+        assert end_offsets(at(broker), topic) == [total]
 
 
 @pytest.mark.each_broker
@@ -63,7 +63,7 @@ def test_another_number_of_partitions_is_refused(broker: Server, topic: str) -> 
 @pytest.mark.each_broker
 def test_how_long_plays_are_kept_can_be_changed(broker: Server, topic: str) -> None:
     topics = Topics(topic)
-    ensure_topics(at(broker, 1), topics.configs())
+    ensure_topics(at(broker), topics.configs())
     assert begin_offsets(at(broker), topics.plays, [0]) == {0: 0}
     assert set_retention(at(broker), topics.configs()) == []
     changed = set_retention(at(broker), topics.configs(30))
@@ -90,6 +90,6 @@ def test_a_broker_that_never_answers_is_one_too(monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.each_broker
 def test_topics_of_two_namespaces_live_side_by_side(broker: Server, topic: str) -> None:
-    ensure_topics(at(broker, 1), {f"a.{topic}": {}, f"b.{topic}": {}})
+    ensure_topics(at(broker), {f"a.{topic}": {}, f"b.{topic}": {}})
     names = AdminClient({"bootstrap.servers": broker.address}).list_topics(timeout=10).topics
     assert {f"a.{topic}", f"b.{topic}"} <= set(names)

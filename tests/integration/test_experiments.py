@@ -133,7 +133,7 @@ def fill(settings: Settings, made: list[Definition]) -> None:
         for row, chance in zip(explored, chances.tolist(), strict=True):
             row["propensity"] = chance
         lists += explored
-    # One that lost a track: what is left does not come out.
+    # A list that lost a track: its draws cannot be made again, and it is left out.
     first, second = shown("explorer", ["T1", "T2"], 7 * _DAY)
     lists += [first | {"propensity": 0.75}, second | {"propensity": 0.25 / 13}]
     lists += shown("tester", ["T1", "T2"], 5 * _DAY, arm="better=arm1?")

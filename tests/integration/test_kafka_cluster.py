@@ -264,8 +264,8 @@ def test_a_broker_killed_under_load_loses_nothing_and_stops_nothing(
         client.join()
     behind = wait_applied(settings, 120, FOLDS)
     assert not behind, [deployed[name].tail(10) for name in FOLDS]
-    assert all(process.pid is not None for process in deployed.values())  # none began anew
-    # Nobody goes on waiting for the broker that is gone.
+    assert all(process.pid is not None for process in deployed.values())  # none has restarted
+    # No worker keeps waiting for the killed broker.
     assert wait_until(
         lambda: {heartbeats(settings)[name].state for name in FOLDS} == {"running"}, 60
     )

@@ -85,7 +85,7 @@ def test_a_play_that_is_gone_is_noticed_in_the_store_that_lost_it(stack: Running
 
 @pytest.mark.timeout(300)
 def test_a_mark_waits_for_a_store_that_has_just_lost_its_data(stack: RunningStack) -> None:
-    """For up to a second the worker still reports from memory that it is level."""
+    """For up to a second the worker still reports from memory that it has caught up."""
     assert run(stack, interactions(300, prefix="mark-")).differences == []
 
     def fold_again() -> Mark:

@@ -26,7 +26,6 @@ from contracts.ids import partition_of
 from contracts.kafka import end_offsets
 from contracts.listener_events import decode
 from contracts.topics import Topics
-from infra.stack.ports import free_ports
 from infra.stack.postgres import Postgres
 from infra.stack.process import Process
 from infra.stack.progress import heartbeats
@@ -46,14 +45,6 @@ pytestmark = [
 
 WORKERS = ("listeners", "history-sink", "lake-sink")
 MB = 1024 * 1024
-
-
-@pytest.fixture
-def own_valkey(tmp_path: Path) -> Iterator[Valkey]:
-    server = Valkey(tmp_path / "own", free_ports(1)[0])
-    server.start()
-    yield server
-    server.stop()
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ from contracts.features import Listener
 from contracts.heartbeat import decode
 from contracts.ids import partition_of, track_key
 from contracts.topics import Topics
-from infra.stack.ports import free_ports
 from infra.stack.process import wait_until
 from infra.stack.progress import heartbeats
 from infra.stack.server import Server
@@ -23,14 +22,6 @@ from tests.integration.streams_kit import Kit, make_kit
 from tests.streams.plays import submission
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
-
-
-@pytest.fixture
-def own_valkey(tmp_path: Path) -> Iterator[Valkey]:
-    server = Valkey(tmp_path / "own", free_ports(1)[0])
-    server.start()
-    yield server
-    server.stop()
 
 
 @pytest.fixture

@@ -70,7 +70,7 @@ async def reading(url: str, keys: Keys) -> AsyncIterator[FeatureReader]:
 
 
 async def known(reader: FeatureReader, users: list[str]) -> list[bytes | None] | None:
-    """Return what the reader finds; ``None`` where it cannot tell of somebody."""
+    """Return what the reader finds; ``None`` where it lacks the state of a listener."""
     try:
         found = await reader.get_many(users)
     except StoreUnavailable:
@@ -86,7 +86,7 @@ async def eventually(reader: FeatureReader, users: list[str]) -> list[bytes | No
 
 
 async def told(reader: FeatureReader) -> list[bytes | None]:
-    """Return what a list would be made of now; nobody may be taken for a stranger."""
+    """Return what a list would be made of now; no listener may look unknown."""
     try:
         found = await reader.get_many(USERS)
     except StoreUnavailable:
@@ -120,7 +120,7 @@ async def test_a_primary_killed_under_load_loses_nothing(ring: ValkeyCluster, ki
         loading = threading.Thread(target=load)
         loading.start()
         try:
-            for node in ring.nodes[3:]:  # they wait until it was seen who answers meanwhile
+            for node in ring.nodes[3:]:  # no failover until the loss was seen
                 node.client.config_set("cluster-replica-no-failover", "yes")
             victim = ring.holder(key_slot(kit.keys.fence(0).encode()))
             lost = {u for u in USERS if ring.holder(_slot(kit.keys, u)) is victim}
@@ -136,7 +136,7 @@ async def test_a_primary_killed_under_load_loses_nothing(ring: ValkeyCluster, ki
             ended.set()
             await asyncio.to_thread(loading.join)
 
-        # The replica may lack what the primary had just taken: the worker notices, and begins anew.
+        # The replica may lack what the primary had just taken: the worker notices it and restarts.
         async with asyncio.timeout(120):
             while worker.pid is None or wait_applied(kit.settings, 0, ("listeners",)):
                 if worker.pid is None:
@@ -264,9 +264,8 @@ async def test_sentinels_lead_to_the_new_primary(tmp_path: Path) -> None:
         for partition in range(keys.partitions):
             await made.set(keys.complete(partition), b"1")
         expected = [user.encode() for user in USERS]
-        sees = guard.ask
         assert await asyncio.to_thread(
-            wait_until, lambda: sees("SENTINEL", "REPLICAS", "main") != [], 30
+            wait_until, lambda: guard.ask("SENTINEL", "REPLICAS", "main") != [], 30
         )
         assert await asyncio.to_thread(wait_until, lambda: replica.client.dbsize() == 42, 30)
         async with reading(url, keys) as reader:

@@ -9,11 +9,11 @@ from typing import Any
 
 import httpx
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
 
 from infra.stack.process import wait_until
 from tests.integration.conftest import RunningStack
+from tests.web.axe import faults
 from tests.web.chromium import CHROMIUM, chromium
 from tests.web.doubles import HOSTILE
 from tests.web.tour import ADMIN, LISTENER, LOOKS
@@ -37,7 +37,7 @@ class Pages:
     problems: list[str] = field(default_factory=list)
 
     def context(self, **options: Any) -> BrowserContext:
-        """Return a fresh profile; whatever its pages complain of is a problem."""
+        """Return a fresh profile; every complaint of its pages is a problem."""
         context = self.browser.new_context(base_url=self.stack.web, **options)
         context.set_default_timeout(PATIENCE)
         context.on("console", self.complain)
@@ -362,7 +362,7 @@ def test_every_page_is_accessible_and_fits(pages: Pages, token: str, uploaded: s
 
     `tests/web/test_accessible.py` does the same for every page, filled, in two more looks.
     """
-    axe, found = Axe(), []
+    found: list[str] = []
     width, height, scheme = LOOKS["phone-light"]
     for who, paths in ((token, LISTENER), (pages.stack.admin_token, ADMIN)):
         context = pages.context(viewport={"width": width, "height": height}, color_scheme=scheme)
@@ -375,14 +375,7 @@ def test_every_page_is_accessible_and_fits(pages: Pages, token: str, uploaded: s
             if path == "/ui/":
                 page.locator(".why summary").first.click()
                 page.locator(".reasons").first.wait_for()
-            for violation in axe.run(page).response["violations"]:
-                where = violation["nodes"][0]["html"][:200]
-                found.append(f"{path}: {violation['id']} {violation['help']}: {where}")
-            sideways = page.evaluate(
-                "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-            )
-            if sideways > 0:
-                found.append(f"{path}: {sideways} px too wide")
+            found += [f"{path}: {fault}" for fault in faults(page)]
         context.close()
     assert not found, "\n".join(found)
     assert not [p for p in pages.problems if "404" not in p]

@@ -82,7 +82,7 @@ class ValkeyCluster:
     """Three primaries, each with a replica."""
 
     def __init__(self, folder: Path) -> None:
-        ports = free_ports(12)  # a node's second port is 10,000 higher, if nobody says another
+        ports = free_ports(12)  # each node's port and that of its cluster bus
         self._buses = dict(zip(ports[:6], ports[6:], strict=True))
         self.nodes = [
             Node(
@@ -110,8 +110,7 @@ class ValkeyCluster:
             node.wait_healthy()
         first, *others = self.nodes
         for node in others:
-            meet = ("CLUSTER", "MEET", LOOPBACK, node.port, self._buses[node.port])
-            first.ask(*meet)
+            first.ask("CLUSTER", "MEET", LOOPBACK, node.port, self._buses[node.port])
         primaries, replicas = self.nodes[:3], self.nodes[3:]
         share = SLOTS // 3
         for number, node in enumerate(primaries):

@@ -51,7 +51,7 @@ class Pipeline:
 
 
 class MemoryRedis:
-    """As much of Redis as sessions need; ``down`` makes it refuse, ``late`` so many reads fail."""
+    """As much of Redis as sessions need; ``down`` makes it refuse, ``late`` reads time out."""
 
     def __init__(self) -> None:
         self.values: dict[str, bytes] = {}

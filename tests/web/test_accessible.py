@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 import uvicorn
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser
 
+from tests.web.axe import faults
 from tests.web.chromium import CHROMIUM, chromium
 from tests.web.doubles import ROLES, World, full
 from tests.web.test_pages import ALL
@@ -69,18 +69,11 @@ def test_every_page_filled(look: str, browser: Browser, served: tuple[str, World
         {"name": name, "value": value, "url": address}
         for name, value in world.client.cookies.items()
     ])  # fmt: skip
-    page, axe, found = context.new_page(), Axe(), []
+    page, found = context.new_page(), list[str]()
     page.on("console", lambda m: found.append(f"{look}: {m.text}") if m.type == "error" else None)
     for path in ALL:
         page.goto(address + path)
         page.evaluate("document.querySelectorAll('main details').forEach((d) => (d.open = true))")
-        for violation in axe.run(page).response["violations"]:
-            where = violation["nodes"][0]["html"][:200]
-            found.append(f"{look} {path}: {violation['id']} {violation['help']}: {where}")
-        wide = page.evaluate(
-            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-        )
-        if wide > 0:
-            found.append(f"{look} {path}: {wide} px too wide")
+        found += [f"{look} {path}: {fault}" for fault in faults(page)]
     context.close()
     assert not found, "\n".join(found)

@@ -231,6 +231,29 @@ async def test_what_next_states() -> None:
     assert "Nothing that you have not heard" in page.text
 
 
+@pytest.mark.parametrize("page", ["/ui/taste", "/ui/search?q=air", "/ui/ops/catalogue"])
+async def test_an_odd_offset_is_the_first_page(page: str) -> None:
+    world = World()
+    await world.sign_in(roles=ROLES)
+    full(world.fake)
+    for text, offset in (("20", "20"), ("\u00b2", "0"), ("-1", "0"), ("9" * 20, "0")):
+        answer = await world.client.get(page, params={**httpx.URL(page).params, "offset": text})
+        assert answer.status_code == 200, text
+        asked = [r.url.params for r in world.fake.asked if "offset" in r.url.params]
+        assert asked[-1]["offset"] == offset, text
+
+
+async def test_a_track_of_which_nothing_can_be_read_is_not_missing() -> None:
+    world = World()
+    await world.sign_in()
+    full(world.fake)
+    world.fake.refuse("GET /v1/tracks/[^/]+", 404, "unknown", "No such track.")
+    world.fake.refuse("GET .*/plays", 503, "unavailable", "Away.")
+    answer = await world.client.get(f"/ui/tracks/{TRACK}")
+    assert answer.status_code == 503
+    assert "Your plays cannot be read." in answer.text
+
+
 async def test_a_track_that_exploration_drew_is_marked() -> None:
     world = World()
     await world.sign_in()

@@ -1,7 +1,7 @@
 """The table of every page and the states it can be in: empty, degraded, stale.
 
-Full, away, forbidden and signed out are the same for every page: `test_pages.py` walks them all. A
-page without a state has the reason here.
+Full, away, forbidden and signed out are the same for every page: `test_pages.py` walks them all.
+For a state that a page lacks, the table has the reason.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from tests.web.answers import (
 from tests.web.doubles import ROLES, World, full
 from tests.web.markup import read_whole
 from tests.web.test_pages import ALL
+from web.words import moment
 
 NO_PLAYS: tuple[str, Any] = ("GET .*/plays", {"user": "ada", "plays": [], "before": None})
 NONE_PLAYED = {"plays": 0, "hours": 0.0, "tracks": 0, "artists": 0, "skips": 0, "discoveries": 0,
@@ -232,7 +233,7 @@ TABLE: dict[str, tuple[State | str, State | str, State | str]] = {
     ),
     "/ui/ops/suspects": (
         shows("Nobody is suspect", ("GET /v1/suspects", {"suspects": []})),
-        shows("Flink does the looking", ("GET /v1/suspects", "no-flink")), LIVE,
+        shows("Flink finds suspects", ("GET /v1/suspects", "no-flink")), LIVE,
     ),
     "/ui/ops/lake": (
         shows("holds nothing yet", ("GET /v1/lake", {"tables": []})),
@@ -300,8 +301,6 @@ async def test_a_line_over_time_has_gaps_where_nothing_was_judged() -> None:
 
 
 def _seconds(text: str) -> float:
-    from web.words import moment
-
     return moment(text).timestamp()
 
 

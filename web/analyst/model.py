@@ -37,7 +37,8 @@ BESIDE = {
 async def page(visit: Visit) -> Response:
     """GET /ui/analytics/model?period=: how good lists have been, and are now."""
     period = visit.query("period", "day")
-    hours, words = PERIODS[period if period in PERIODS else "day"]
+    period = period if period in PERIODS else "day"
+    hours, words = PERIODS[period]
     since = datetime.now(UTC) - timedelta(hours=hours)
     model, kept = await visit.several(
         visit.get("/v1/model"),
@@ -53,7 +54,7 @@ async def page(visit: Visit) -> Response:
         beside=[
             (name, unit, health[key]) for key, (name, unit) in BESIDE.items() if key in health
         ],
-        drift=health.get("drift"), period=period if period in PERIODS else "day", periods=PERIODS,
+        drift=health.get("drift"), period=period, periods=PERIODS,
         words=words, chart=over_time(points or [], visit.who.time_zone, hours),
     )  # fmt: skip
 
@@ -61,8 +62,8 @@ async def page(visit: Visit) -> Response:
 def over_time(points: list[dict[str, Any]], zone: str, hours: int) -> Chart | None:
     """Return hit rates over time in per cent, with gaps where nothing was judged.
 
-    ``None`` below two points. Points of a month and longer are an hour apart, of a day a minute: a
-    gap is four times the usual distance.
+    ``None`` below two points. The distance of points depends on the period: a gap is more than
+    four times the median distance.
     """
     if len(points) < 2:
         return None

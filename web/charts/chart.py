@@ -84,7 +84,7 @@ def cut(words: str, width: float) -> str:
 
 
 def spaced(count: int, most: int) -> list[int]:
-    """Return at most so many places of a row of marks, evenly apart, the last one among them.
+    """Return the indices of at most `most` of `count` marks: evenly apart, the last included.
 
     Examples
     --------

@@ -56,7 +56,7 @@ def _drawn(rows: Sequence[Range], title: str, width: float, label: float) -> Mar
         text(at(0.0), height - 6, "0 %", "value", "middle"),
     ]
     for end, anchor in ((low, "start"), (high, "end")):
-        if abs(at(end) - at(0.0)) > 80:  # else the two would lie on each other
+        if abs(at(end) - at(0.0)) > 80:  # nearer labels would overlap
             parts.append(text(at(end), height - 6, f"{end:+.0f} %", "", anchor))
     for i, row in enumerate(rows):
         y = _STEP * i + 20

@@ -14,12 +14,13 @@ MOODS = ("happy", "sad", "calm", "energetic", "party", "dark", "focus", "romanti
 ERAS = ("1960s", "1970s", "1980s", "1990s", "2000s", "2010s", "2020s")
 _NEAR = 8
 _PAGE = 20
+_FARTHEST = 9_999
 
 
 async def search(visit: Visit) -> Response:
     """GET /ui/search: works as a form; with scripts the results come while one types."""
     q = visit.query("q").strip()[:200]
-    offset = _offset(visit)
+    offset = visit.offset(_FARTHEST)
     found, wrong = None, ""
     if q:
         try:
@@ -43,7 +44,8 @@ async def artist(visit: Visit, artist: str) -> Response:
             "errors/missing.html", "Not found", 404, message="The catalogue has no such artist."
         )
     shown = page["name"] if page else name
-    own = await _own(visit, page is not None, artist=shown)
+    own = await _own(visit, artist=shown)
+    _check(page, own)
     if page is None and not own:
         return visit.page(
             "errors/missing.html", "Not found", 404,
@@ -61,8 +63,11 @@ async def album(visit: Visit) -> Response:
     if not artist or not name:
         message = "An album's address names the artist and the album."
         return visit.page("errors/missing.html", "Not found", 404, message=message)
-    page = await _known(visit, "/v1/albums", artist=artist, name=name)
-    own = await _own(visit, page is not None, artist=artist, album=name)
+    page, own = await visit.several(
+        _known(visit, "/v1/albums", artist=artist, name=name),
+        _own(visit, artist=artist, album=name),
+    )
+    _check(page, own)
     if page is not None:
         shown = page
     elif own:
@@ -78,11 +83,12 @@ async def album(visit: Visit) -> Response:
 
 async def track(visit: Visit, track: str) -> Response:
     """GET /ui/tracks/...: what is known of a track, and what the model finds near it."""
-    page, similar = await visit.several(
+    page, similar, own = await visit.several(
         _known(visit, f"/v1/tracks/{part(track)}"),
         visit.optional(f"/v1/tracks/{part(track)}/similar", limit=_NEAR),
+        _own(visit, track=track),
     )
-    own = await _own(visit, page is not None, track=track)
+    _check(page, own)
     if page is not None:
         card = page["track"]
     elif own:
@@ -109,7 +115,7 @@ async def stations(visit: Visit) -> Response:
         "mood": visit.query("mood").strip()[:20],
         "artist": visit.query("artist").strip()[:100],
     }
-    offset, found, wrong = _offset(visit), None, {}
+    offset, found, wrong = visit.offset(_FARTHEST), None, {}
     if any(seeds.values()):
         try:
             found = await visit.get(
@@ -138,29 +144,17 @@ async def _known(visit: Visit, path: str, **query: str) -> dict[str, Any] | None
     return page
 
 
-async def _own(visit: Visit, known: bool, **of: str) -> list[dict[str, Any]] | None:
-    """Return the newest plays, ``None`` while they cannot be read.
-
-    Parameters
-    ----------
-    known
-        Whether the catalogue has a page to show without them.
-
-    Raises
-    ------
-    Away
-        Nothing could be shown without them.
-    """
-    asked = visit.get(visit.of_subject("/plays"), limit=10, **of)
+async def _own(visit: Visit, **of: str) -> list[dict[str, Any]] | None:
+    """Return the newest plays, ``None`` while they cannot be read."""
     try:
-        found: list[dict[str, Any]] = (await asked)["plays"]
+        found = await visit.get(visit.of_subject("/plays"), limit=10, **of)
     except Away:
-        if not known:
-            raise
         return None
-    return found
+    plays: list[dict[str, Any]] = found["plays"]
+    return plays
 
 
-def _offset(visit: Visit) -> int:
-    text = visit.query("offset", "0")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 5 else 0
+def _check(page: dict[str, Any] | None, own: list[dict[str, Any]] | None) -> None:
+    """Raise :class:`Away` if the catalogue has no page and the plays cannot be read."""
+    if page is None and own is None:
+        raise Away("Your plays cannot be read.")

@@ -54,7 +54,7 @@ async def months(visit: Visit) -> Response:
     count = int(text) if text in ("6", "12", "24", "60") else 12
     found = await visit.get(visit.of_subject("/stats/months"), tz=visit.who.time_zone, months=count)
     chart = None
-    heard = {i for row in found["artists"] for i, count in enumerate(row["plays"]) if count}
+    heard = {i for row in found["artists"] for i, plays in enumerate(row["plays"]) if plays}
     if len(heard) > 1:
         names = ", ".join(row["artist"] for row in found["artists"][:3])
         chart = stream(

@@ -22,8 +22,7 @@ async def page(visit: Visit) -> Response:
     """GET /ui/taste."""
     kind = visit.query("kind", "love")
     kind = kind if kind in dict(_TABS) else "love"
-    text = visit.query("offset", "0")
-    offset = int(text) if text.isdigit() and len(text) < 6 else 0
+    offset = visit.offset(99_999)
     found = await visit.get(visit.of_subject("/feedback"), kind=kind, limit=_PAGE, offset=offset)
     return visit.page(
         "taste.html", "Taste", kind=kind, tabs=_TABS, found=found, offset=offset, size=_PAGE,

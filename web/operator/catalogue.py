@@ -19,8 +19,8 @@ WHY = {
     "typo": "The names differ by a letter or two",
 }
 _SAID = {
-    "merge": "Noted: one artist. Pages, search and lists follow with the next nightly run or "
-    "`segue collect`.",
+    "merge": "Noted: one artist. Pages, search and lists change with the next nightly run or "
+    "collection.",
     "distinct": "Noted: two artists. They stay apart in every later run.",
 }
 
@@ -29,8 +29,7 @@ async def page(visit: Visit) -> Response:
     """GET /ui/ops/catalogue."""
     tab = visit.query("decision", "pending")
     tab = tab if tab in TABS else "pending"
-    text = visit.query("offset", "0")
-    offset = int(text) if text.isascii() and text.isdigit() and len(text) < 7 else 0
+    offset = visit.offset(999_999)
     found = await visit.get("/v1/catalogue/review", decision=tab, offset=offset)
     return visit.page(
         "review.html", "Catalogue review", found=found, tab=tab, tabs=TABS, why=WHY, offset=offset,

@@ -78,7 +78,7 @@ def backfill(
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Count days again from the lake, late plays too, and publish over the rows of before."""
+    """Count days again from the lake, late plays too, and replace the rows published earlier."""
     from infra.flink.backfill import backfill as count_again  # it needs DuckDB, the others do not
 
     done = count_again(running(home).settings, begin.date(), end.date())

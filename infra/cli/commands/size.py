@@ -8,13 +8,12 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.filesize import decimal
 from rich.table import Table
 
 from contracts.errors import ConfigurationError
 from infra.cli.options import JsonOption
 from infra.operations.sizing import Load, Size, size
-
-_UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 
 
 def command(
@@ -27,7 +26,7 @@ def command(
     kept_days: Annotated[float, typer.Option(help="Days the log is kept.")] = 30.0,
     as_json: JsonOption = False,
 ) -> None:
-    """Say what a load needs: cores, processes, memory, disk, a night (docs/sizing.md)."""
+    """Compute what a load needs: cores, processes, memory, disk, a night (docs/sizing.md)."""
     load = Load(plays_per_day, listeners, tracks, lists_per_play, peak, days, kept_days)
     try:
         found = size(load)
@@ -48,7 +47,7 @@ def _show(found: Size) -> None:
     for column in ("process", "cores", "processes"):
         table.add_column(column, justify="left" if column == "process" else "right")
     for part in found.parts:
-        table.add_row(part.name, f"{part.cores:.2f}", str(part.processes))
+        table.add_row(part.name, f"{part.cores:.3f}", str(part.processes))
     console.print(table)
     for name, value in (
         ("Redis, memory", found.redis_bytes),
@@ -58,22 +57,7 @@ def _show(found: Size) -> None:
         ("PostgreSQL, disk", found.history_bytes),
         ("Nightly, memory", found.night_bytes),
     ):
-        console.print(f"{name:<28}{bytes_of(value):>10}")
+        console.print(f"{name:<28}{decimal(round(value)):>10}")
     console.print(f"{'Nightly, time':<28}{found.night_seconds / 60:>6.0f} min")
     for wall in found.walls:
         console.print(f"wall: {wall}", style="red")
-
-
-def bytes_of(value: float) -> str:
-    """Return an amount in the largest unit that leaves at least 1.
-
-    Examples
-    --------
-    >>> bytes_of(445_000_000), bytes_of(12)
-    ('445 MB', '12 B')
-    """
-    for unit in _UNITS[:-1]:
-        if value < 1000:
-            return f"{value:.3g} {unit}"
-        value /= 1000
-    return f"{value:,.3g} {_UNITS[-1]}"

@@ -35,12 +35,15 @@ def run(settings: Settings) -> int:
     The connection is kept: making one costs both sides milliseconds of processor time.
     """
     stopping = stop_on_signal()
+    swept = False
     while not stopping.wait(_EVERY):
         try:
             with psycopg.connect(
                 settings.postgres_dsn, connect_timeout=5, autocommit=True
             ) as connection:
-                uploads.sweep(connection, settings.paths.uploads)
+                if not swept:
+                    uploads.sweep(connection, settings.paths.uploads)
+                    swept = True
                 while not stopping.is_set():
                     if not work_one(settings, connection, stopping):
                         stopping.wait(_EVERY)

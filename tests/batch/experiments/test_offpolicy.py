@@ -32,9 +32,9 @@ def log(rng: np.random.Generator, lists: int, share: float) -> Places:
 
 
 def truth(policy: Exploring) -> float:
-    """Return the hits a place of a policy, by making many lists of it.
+    """Return the expected hits per place of a policy.
 
-    A track drawn is gone: the mean of what is left in line stays the mean of the line.
+    A track that was drawn leaves the line, but the expected mean of the others does not change.
     """
     return (1 - policy.share) * OWN + policy.share * float(DOWN[: policy.line].mean())
 

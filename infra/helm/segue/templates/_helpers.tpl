@@ -43,7 +43,8 @@ app.kubernetes.io/component: {{ index . 1 }}
 {{- end }}
 {{- end }}
 
-{{- /* Call with the root, the user's role and the key of the Secret: (list $ "LOADER" "loader") */ -}}
+{{- /* Call with the root, the user's role, the key of the Secret and the prefix of the user's variables
+("": SEGUE_SNOWFLAKE): (list $ "LOADER" "loader" "") */ -}}
 {{- define "segue.snowflakeEnv" -}}
 {{- $values := (index . 0).Values.snowflake -}}
 {{- if $values.enabled }}
@@ -105,7 +106,7 @@ is read-only: so they are copied into a folder that is writable and mounted in t
 - {name: kernels, mountPath: "{{ .Values.image.packages }}/online_model/__pycache__"}
 {{- end }}
 
-{{- /* A worker's container: (dict "root" $ "name" "lake-sink" "login" "sink" "values" .Values.lakeSink) */ -}}
+{{- /* A worker's container: (dict "root" $ "name" "lake-sink" "values" .Values.lakeSink) */ -}}
 {{- define "segue.container" -}}
 {{- $root := .root -}}
 - name: {{ .name }}
