@@ -119,12 +119,15 @@ def find(path: Path, source: str) -> Iterator[Finding]:
     --------
     >>> [(f.line, f.phrase) for f in find(Path("a.md"), "A fine page.\\nIt was told so.")]
     [(2, 'told')]
+    >>> [f.line for f in find(Path("a.md"), "`code` is long.\\nIt was told so.")]
+    [2]
     """
     instead = list(rules().values())
     for line, text in prose(path, source):
-        for match in _expression().finditer(_blank(_CODE, text)):
+        words = _blank(_CODE, text)
+        for match in _expression().finditer(words):
             number = int((match.lastgroup or "r0")[1:])
-            start = line + text[: match.start()].count("\n")
+            start = line + words[: match.start()].count("\n")
             yield Finding(path, start, match[0], instead[number])
 
 
