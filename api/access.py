@@ -153,7 +153,7 @@ _OPERATIONS: dict[frozenset[str], tuple[str, ...]] = {
 ROLES_OF: dict[str, frozenset[str]] = {
     operation: roles for roles, operations in _OPERATIONS.items() for operation in operations
 }
-#: What needs no token: it tells nothing of anybody, or the request carries its own proof.
+#: Operations without a token: they expose no listener's data, or the request has its own proof.
 OPEN = frozenset(
     {
         "GET /1/validate-token",

@@ -2,7 +2,7 @@
 
 A base that ends in a slash gives a double one, and some clients end the address with one. In the
 scrobbling protocols neither means anything; Segue's own addresses under ``/v1`` stay exact. A
-listener's name is taken in whatever Unicode form it comes.
+listener's name may have any Unicode form.
 """
 
 from __future__ import annotations

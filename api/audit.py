@@ -46,7 +46,7 @@ class AuditTrail:
     async def note_refusal(self, actor: str, subject: str, origin: str, route: str) -> None:
         """Put on record, once an hour, that an account asked for what it may not.
 
-        The answer is a refusal anyhow: a trail that cannot be written does not change it.
+        If the audit trail cannot be written, the answer is the same refusal.
         """
         key = (actor, f"{subject} {route}")
         now = time.monotonic()

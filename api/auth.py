@@ -1,8 +1,8 @@
 """Who calls: tokens, the accounts behind them and what they may do.
 
-Only a token's SHA-256 is stored, and only that is compared, by PostgreSQL's index: the time it
-takes tells nothing about a token. Answers are remembered for two seconds, which bounds the load on
-PostgreSQL; a token that is revoked is forgotten at once (:mod:`api.revocations`).
+PostgreSQL stores a token's SHA-256 and compares only that, by an index. The duration of a look-up
+therefore reveals nothing about a token. Each process caches answers for two seconds, which bounds
+the load on PostgreSQL; it drops a revoked token at once (:mod:`api.revocations`).
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _FIND = """
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """The account a token stands for, with the token's roles.
+    """The account of a token, with the token's roles.
 
     Attributes
     ----------
@@ -118,7 +118,7 @@ class Accounts:
         self._changes = 0
 
     def forget(self, digest: bytes) -> None:
-        """Believe no earlier answer about a token, nor one that is under way."""
+        """Invalidate the cached answer for a token, and a look-up that is in flight."""
         self._changes += 1
         entry = self._entries.get(digest)
         if entry is not None:
@@ -134,14 +134,14 @@ class Accounts:
             entry.asked_at = min(entry.asked_at, now - TTL)
 
     def recall(self, token: str) -> Identity | None:
-        """Return who a token stands for if that was found out a moment ago and holds."""
+        """Return the identity of a token if it was looked up less than ``TTL`` seconds ago."""
         entry = self._entries.get(token_hash(token))
         if entry is None or time.monotonic() - entry.asked_at >= TTL:
             return None
         return _unexpired(entry.identity)
 
     async def identify(self, token: str) -> Identity | None:
-        """Return who a token stands for, ``None`` for a token that is not (or no longer) good.
+        """Return the identity of a token; ``None`` for an unknown, expired or revoked one.
 
         Raises
         ------
@@ -197,7 +197,7 @@ class Accounts:
 
     def _remember(self, digest: bytes, identity: Identity | None, changes: int) -> None:
         if changes != self._changes:
-            return  # something changed while this was asked: the answer may be of before
+            return  # an account changed during the look-up: the answer may be out of date
         self._entries[digest] = _Entry(identity, time.monotonic())
         self._entries.move_to_end(digest)
         while len(self._entries) > _CACHED:

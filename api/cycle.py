@@ -12,7 +12,7 @@ from api.http import JSON, Headers
 
 
 class _Nobody:
-    """In place of the event by which an application learns that its request goes on."""
+    """Replaces the event that uvicorn sets to wake a waiting application; no one waits here."""
 
     def set(self) -> None:
         """Nobody waits."""
@@ -36,7 +36,7 @@ def answer(
     protocol: HttpToolsProtocol, cycle: Cycle, status: int, headers: Headers, body: bytes
 ) -> None:
     """Write an answer as the server writes the application's, unless the client is gone."""
-    # The protocol tells only the latest request that its client left, not those it was piped after.
+    # uvicorn reports a disconnect only to the latest of several pipelined requests.
     if cycle.disconnected or protocol.transport.is_closing():
         return
     head = [JSON, (b"content-length", b"%d" % len(body)), *headers]

@@ -98,6 +98,6 @@ def raise_limit() -> int:
         try:
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
             soft = hard
-        except (ValueError, OSError):  # a system that says "unlimited" and means less
+        except (ValueError, OSError):  # some systems report "unlimited" and refuse it
             log.warning("the limit of open files stays at %d", soft)
     return max(16, soft - _OTHERS) if soft != resource.RLIM_INFINITY else 1_000_000

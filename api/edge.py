@@ -37,7 +37,7 @@ def _one(_: Scope) -> int:
 class Hot:
     """A hot endpoint: its handler, its name in the metrics, its protocol.
 
-    ``price`` says how many requests one of its requests counts for in the rate limit.
+    ``price`` is the number of requests that one call counts for in the rate limit.
     """
 
     route: str

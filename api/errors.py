@@ -1,4 +1,4 @@
-"""What an HTTP caller can be told: one error class, rendered in the shape of the caller's protocol.
+"""Errors of the HTTP API: one class, rendered in the shape of the caller's protocol.
 
 Nothing else leaves the process: an unexpected exception is logged and answered as ``internal``.
 """

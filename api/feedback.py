@@ -1,4 +1,4 @@
-"""What a listener says of a track, on its way to the log, whichever protocol it came by."""
+"""Writes a listener's feedback on a track to the log, for every protocol."""
 
 from __future__ import annotations
 

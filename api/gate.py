@@ -27,9 +27,9 @@ _MESSAGE = (
     "You have exceeded your rate limit. See the X-RateLimit-* response headers for more "
     "information on your current rate limit."
 )
-#: Answers are about somebody: no proxy and no browser keeps one that does not say otherwise.
+#: Answers contain personal data: no proxy or browser may store them, unless an endpoint allows it.
 NOT_KEPT = (b"cache-control", b"no-store")
-#: What tells how the process is must answer whoever asks, however often.
+#: Health checks and metrics answer without a token and without a rate limit.
 OPEN = frozenset({"/healthz", "/readyz", "/metrics"})
 
 

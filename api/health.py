@@ -50,7 +50,7 @@ class Readiness(msgspec.Struct):
 
 @router.get("/healthz", responses=answers(Health), summary="Does the process live?")
 async def healthz() -> Response:
-    """Answer at once, whatever is down behind."""
+    """Answer at once, without a look at any dependency."""
     return json_reply(Health("ok"))
 
 
@@ -58,7 +58,7 @@ async def healthz() -> Response:
     "/readyz",
     responses={
         **answers(Readiness, text="Ready."),
-        **answers(Readiness, 503, "Not ready: the body says what is missing."),
+        **answers(Readiness, 503, "Not ready: the body names what is missing."),
     },
     summary="Is everything ready?",
 )

@@ -99,7 +99,7 @@ async def recommendations(
 ) -> Response:
     """Return what this listener may want to hear next.
 
-    ``discover`` leaves out the tracks of the last plays. ``explain`` says why each track is there;
+    ``discover`` leaves out the tracks of the last plays. ``explain`` adds each track's reasons;
     ``diversity`` gives up to all of the order for tracks unlike those above them. A list with
     either counts for one request, and one more for each five tracks, in the rate limit. The reasons
     of one track are at ``/v1/users/{user}/tracks/{track_id}/reasons``.

@@ -1,7 +1,7 @@
 """The id of every operation of the OpenAPI document: the name of its method in a generated client.
 
-An id must not change once a client was made from it. It is the name of the function that answers,
-or stands here where that name says too little away from its module.
+An id must not change once a client was generated from it. It is the name of the endpoint's
+function, or is listed here if that name is not clear outside its module.
 """
 
 from __future__ import annotations

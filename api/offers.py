@@ -14,7 +14,7 @@ from api.producer import LogRecord
 from contracts.settings import Settings
 
 LINGER_MS = 50.0
-#: How often failures are looked for while something is on its way (seconds).
+#: Seconds between two polls for failures while messages are in flight.
 TICK_SECONDS = 0.1
 #: Kilobytes that may wait for the broker; what comes then is lost, and counted.
 MOST_WAITING_KB = 32 * 1024

@@ -32,7 +32,7 @@ _ERRORS = {
     "503": "A dependency does not answer; try again.",
 }
 _OPEN = ("/healthz", "/readyz", "/metrics")
-#: Answers whose shape is told beside the endpoint.
+#: Answers whose shape is declared beside the endpoint.
 _ANSWERS = described.ANSWERS | shapes.ANSWERS
 #: Answers of Last.fm's Web Services, as XML and as JSON. What is in a success depends on the
 #: method, as in Last.fm's own documentation.
@@ -105,7 +105,7 @@ def describe(app: FastAPI) -> dict[str, Any]:
 
 
 def _describe_access(name: str, operation: dict[str, Any]) -> None:
-    """Say who may call an operation, what it answers and which limits it tells."""
+    """Describe who may call an operation, its answers and its rate-limit headers."""
     opened = name in access.OPEN
     operation["security"] = [] if opened else [{"bearer": []}, {"token": []}]
     operation["x-roles"] = sorted(access.ROLES_OF.get(name, ()))

@@ -1,6 +1,6 @@
 """A Kafka producer whose reports are collected on the event loop itself.
 
-While something is on its way, a timer polls. A polling thread or the library's asyncio producer
+While messages are in flight, a timer polls. A polling thread or the library's asyncio producer
 costs more (see the design notes on ingest).
 """
 
@@ -74,7 +74,7 @@ class PolledProducer:
         return len(self._producer)
 
     async def close(self, seconds: float = 8.0) -> int:
-        """Wait for what is on its way; return how many messages were given up."""
+        """Wait for messages in flight; return how many were given up."""
         deadline = time.monotonic() + seconds
         while len(self._producer) and time.monotonic() < deadline:
             self.poll()
@@ -97,14 +97,14 @@ class PolledProducer:
             self.poll()
             if self._fatal:
                 self._renew()
-        finally:  # whoever waits for a report goes on waiting for the next tick
+        finally:  # callers that wait for a report get it at a later tick
             if len(self._producer):
                 self._poll_soon()
 
     def poll(self) -> None:
         """Take in what the library has to report.
 
-        Also while nothing is on its way: its complaints of a broker that is down pile up else.
+        Call this even when idle: otherwise error callbacks accumulate while the broker is down.
         """
         try:
             self._producer.poll(0)

@@ -1,7 +1,7 @@
 """Connections to PostgreSQL: one pool for what people read, a small one for who may read it.
 
-A table that somebody has locked, or a question that takes long, may use up the first pool; tokens,
-logins and the audit trail then still have connections of their own. No statement waits longer than
+Slow queries, or a table locked by another session, can use up the first pool; tokens, logins and
+the audit trail then still have connections of their own. No statement waits longer than
 the limits of :class:`contracts.settings.Settings`.
 """
 

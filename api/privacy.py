@@ -38,8 +38,8 @@ class ErasureAsked(msgspec.Struct):
 class ErasureStatus(msgspec.Struct):
     """How far an erasure is.
 
-    ``state`` is ``pending``, ``running`` or ``done``; ``steps`` say what was removed from where,
-    ``waiting_for`` what keeps it from going on.
+    ``state`` is ``pending``, ``running`` or ``done``; ``steps`` list what was removed from each
+    store, ``waiting_for`` names what delays the next step.
     """
 
     id: str

@@ -38,7 +38,7 @@ class LogRecord(NamedTuple):
 
 
 class Waiting(Protocol):
-    """Who is told what became of messages: a future, or what does as one does."""
+    """Receives the result of a delivery: a future, or an object with the same interface."""
 
     def done(self) -> bool:
         """Whether nobody waits any more."""
@@ -170,14 +170,14 @@ class PlayLog(PolledProducer):
             raise BrokerUnavailable(str(error.args[0].str())) from None
 
     def submit(self, records: Sequence[LogRecord], future: Waiting | None) -> None:
-        """Append messages and return at once; ``future`` is told what becomes of them.
+        """Append messages and return at once; ``future`` receives the result of their delivery.
 
         Messages of requests that come together are sent together; their order stays.
 
         Raises
         ------
         BrokerUnavailable
-            Too much is waiting already; ``future`` is told nothing.
+            Too much is queued already; ``future`` receives nothing.
         """
         if self._fatal:
             self._renew()
@@ -206,8 +206,8 @@ class PlayLog(PolledProducer):
         for records, batch in gathered:
             try:
                 self._produce(records, batch)
-            except Exception:  # who cannot be told keeps no other waiting
-                log.exception("a request was not told that its messages are refused")
+            except Exception:  # one failing future must not delay the others
+                log.exception("a request did not learn that its messages were refused")
         self._poll_soon()
 
     def _produce(self, records: Sequence[LogRecord], batch: _Batch) -> None:
@@ -222,7 +222,7 @@ class PlayLog(PolledProducer):
             batch.refuse(len(records) - done, error)
 
     async def close(self, seconds: float = 8.0) -> int:
-        """Hand over what has gathered, then wait for what is on its way; see the base class."""
+        """Hand over gathered messages, then wait for those in flight; see the base class."""
         if self._gathering is not None:
             self._gathering.cancel()
             self._hand_over()
@@ -240,7 +240,7 @@ class PlayLog(PolledProducer):
 
     def _on_error(self, error: KafkaError) -> None:
         super()._on_error(error)
-        # A broker that is down says so hundreds of times a second.
+        # librdkafka reports an unreachable broker hundreds of times a second.
         now = time.monotonic()
         if error.str() != self._complaint or now - self._complained_at > 10:
             self._complaint, self._complained_at = error.str(), now

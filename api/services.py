@@ -47,8 +47,8 @@ log = logging.getLogger(__name__)
 class Services:
     """Everything one API process holds open.
 
-    Construct it anywhere; :meth:`open` and :meth:`close` belong on the event loop. Nothing that is
-    down keeps the process from starting: it says so at ``/readyz`` and answers what it can.
+    Construct it anywhere; call :meth:`open` and :meth:`close` on the event loop. The process starts
+    even if a dependency is down: ``/readyz`` reports it, and the API answers what it can.
     """
 
     def __init__(self, settings: Settings) -> None:

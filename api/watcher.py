@@ -29,7 +29,7 @@ class Watcher:
     state
         ``name -> "ok"`` or what is wrong.
     stopping
-        Set at shutdown: the process is no longer ready, whatever the rest says.
+        Set at shutdown: the process is no longer ready, regardless of its dependencies.
     """
 
     def __init__(self, looks: Mapping[str, Look]) -> None:

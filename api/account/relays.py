@@ -26,9 +26,9 @@ router = APIRouter(prefix="/v1", tags=["account"])
 class RelayOut(msgspec.Struct):
     """A relay and its queue; the secret is never shown.
 
-    ``state`` is ``active``, ``paused`` (by a person) or ``refused``: the service does not take the
-    secret; send another one. ``reason`` is what the service said last, where something keeps the
-    relay from sending. ``account`` is the name there, empty until the service has confirmed it.
+    ``state`` is ``active``, ``paused`` (by a person) or ``refused``: the service rejects the
+    secret; send another one. ``reason`` is the service's last error while the relay cannot send.
+    ``account`` is the name there, empty until the service has confirmed it.
     ``waiting`` plays are in the queue; ``refused`` ones the service will never take.
     """
 
@@ -65,7 +65,7 @@ class RelayIn(msgspec.Struct, kw_only=True):
     """What to change: the secret, the state, or both.
 
     ``secret`` is the user token of ListenBrainz or the session key of Last.fm. A new secret makes
-    the relay active unless ``state`` says ``paused``.
+    the relay active unless ``state`` is ``paused``.
     """
 
     secret: Annotated[str, Meta(min_length=1, max_length=LONGEST_SECRET)] | None = None

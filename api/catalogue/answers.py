@@ -37,7 +37,7 @@ class TagShare(msgspec.Struct):
 
 
 class AlikeArtist(msgspec.Struct):
-    """An artist like another; ``source`` is ``content`` or who else says so; ``score`` 0 .. 1."""
+    """A similar artist; ``source`` is ``content`` or the service; ``score`` is 0 .. 1."""
 
     artist_id: str
     name: str
@@ -54,7 +54,7 @@ class PublicId(msgspec.Struct):
 
 
 class Fact(msgspec.Struct):
-    """What is known of one field, who says so, and how far that source is trusted (0 .. 1)."""
+    """The value of one field, its source, and how far that source is trusted (0 .. 1)."""
 
     field: str
     value: Any
@@ -89,7 +89,7 @@ class TrackPage(msgspec.Struct):
 class Found(msgspec.Struct):
     """A page of a search, best first; ``next_offset`` where there is more.
 
-    ``hint`` says what to try where nothing was found.
+    ``hint`` suggests what to try if nothing was found.
     """
 
     query: str
@@ -102,7 +102,7 @@ class Found(msgspec.Struct):
 class Station(msgspec.Struct):
     """A page of a station; ``degraded``: the listener's taste could not be read.
 
-    ``hint`` says what to try where nothing fits.
+    ``hint`` suggests what to try if no track fits.
     """
 
     seeds: dict[str, str]

@@ -15,7 +15,7 @@ from api.errors import ApiError
 MOST = 600
 #: Artists a tag or an artist leads to.
 _ARTISTS = 1000
-#: What an artist's tag says of each track, beside 1 for a tag of the track itself.
+#: Weight of an artist's tag for each of the artist's tracks; a tag of the track itself weighs 1.
 _THROUGH_ARTIST = 0.7
 #: A track must match a mood's sound this well, 0 .. 1.
 _CLOSE = 0.6

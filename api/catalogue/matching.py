@@ -92,7 +92,7 @@ class Sought(msgspec.Struct, frozen=True):
     Attributes
     ----------
     need
-        Rows from the first on, with one that tells whether another page follows.
+        Rows from the first on, plus one that shows whether another page follows.
     best_known
         How many of the best-known rows are read; changes no answer.
     """

@@ -1,4 +1,4 @@
-"""GET /v1/artists/{id} and /v1/tracks/{id}: what is known, who says so, how far to trust it."""
+"""GET /v1/artists/{id} and /v1/tracks/{id}: fields, their sources, and the trust in each."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ _ARTIST_IDENTITIES = """
     select distinct scheme, value, source from catalogue_artist_identities_v1
     where artist_id = %(id)s order by 1, 2, 3
 """
-# What content says and what sources say, the best word on each artist.
+# Similar artists by content and by the sources; the highest score of each artist counts.
 _ALIKE = """
     select o.artist_id, o.name, f.score, f.source
     from (
@@ -208,7 +208,7 @@ async def _find_track(services: Services, text: str) -> tuple[Any, ...] | None:
 
 
 async def _find_named(services: Services, artist: str, title: str) -> tuple[Any, ...] | None:
-    if is_placeholder(artist, title):  # it names no song, whatever a source calls so
+    if is_placeholder(artist, title):  # such a name identifies no song in any source
         return None
     given: dict[str, Any] = {"artist": normalise(artist), "title": normalise(title)}
     spellings = await ask(services, "select catalogue_spellings(%(artist)s)", given)

@@ -36,10 +36,10 @@ postgres/*.jsonl                  the other tables: account, tokens (without wha
                                   feedback, imports, ...; one JSON object a line
 features.json                     your latest plays as recommendations are made from them, hidden
                                   tracks, and what plays now
-model.json                        the same as the model remembers it
-lake/*.jsonl                      what you said and what you were shown, as analysts see it
-audit.jsonl                       what was done to your data, by whom and when; accounts stand
-                                  there under pseudonyms
+model.json                        the same, as stored in the model
+lake/*.jsonl                      your feedback and the lists you were shown, as analysts see them
+audit.jsonl                       who read or changed your data, and when; accounts appear
+                                  under pseudonyms
 
 Not in here: the log of messages itself (Kafka), which holds the same plays and feedback as they
 came in, and lists you were shown for 30 days.

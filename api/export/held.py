@@ -52,7 +52,7 @@ async def plays_csv(connection: Connection, user: str) -> AsyncIterator[bytes]:
 
 
 async def audited(connection: Connection, user: str) -> AsyncIterator[bytes]:
-    """Yield what the audit trail says by and about a listener."""
+    """Yield the audit trail's entries by and about a listener."""
     async for page in _pages(connection, "select audited(%(user)s)", {"user": user}):
         yield b"".join(msgspec.json.encode(row[0]) + b"\n" for row in page)
 

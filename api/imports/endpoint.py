@@ -60,9 +60,9 @@ class ImportStatus(ImportProgress, kw_only=True):
 
     ``state`` is ``waiting``, ``running``, ``done`` or ``failed``; ``read_bytes`` of ``bytes`` were
     read. ``kept`` plays were accepted; ``dropped`` records were left out on purpose and
-    ``rejected`` ones could not be used, by reason. ``examples`` are the first of those, ``refused``
-    says whether all of them can be downloaded. ``problem`` says why an import failed, ``reason``
-    in a word (``unknown-format``, ``refused``, ``lost``, ``mistake``).
+    ``rejected`` ones could not be used, by reason. ``examples`` are the first rejected records;
+    ``refused`` is true if all of them can be downloaded. ``problem`` is the error of a failed
+    import, ``reason`` its kind (``unknown-format``, ``refused``, ``lost``, ``mistake``).
     """
 
     id: str
@@ -114,8 +114,8 @@ async def upload(
     """Take an export of another service as the body of the request; a worker imports its plays.
 
     The format is recognised by the content. `private` also takes plays of private sessions. The
-    same file is imported once: a second upload returns the first. An import that was interrupted
-    goes on where it stood.
+    same file is imported once: a second upload returns the first. An interrupted import resumes
+    at its last checkpoint.
     """
     check_own(caller, user)
     (waiting,) = (await run(services, _OPEN, {"user": user}))[0]

@@ -157,7 +157,7 @@ async def _artist(services: Services, params: Params) -> tuple[tuple[Any, ...] |
         if rows:
             return rows[0], rows[0][1]
     name = params.need("artist").strip()
-    if normalise(name) in ARTISTS:  # it stands for no artist
+    if normalise(name) in ARTISTS:  # a placeholder such as "Unknown Artist"
         return None, name
     rows = await ask(services, _ARTIST, {"name": name})
     return (rows[0], rows[0][1]) if rows else (None, name)

@@ -82,10 +82,10 @@ async def now_playing(request: Request, services: With) -> Response:
 
 @router.post(SUBMIT)
 async def submit(request: Request, services: With) -> Response:
-    """Record plays; ``OK`` means that all that can be used are in the log.
+    """Record plays; ``OK`` means that every valid play is in the log.
 
-    A refused play is kept as a dead letter and not told: the protocol has no word for it, and
-    after ``FAILED`` the player would send it for ever. A track rated ``L`` is loved.
+    A refused play becomes a dead letter, and the answer does not mention it: the protocol cannot
+    express it, and after ``FAILED`` the player would resend it forever. ``L`` loves a track.
     """
     try:
         params = await _read(request)

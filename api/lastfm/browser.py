@@ -22,7 +22,7 @@ from contracts.redis_client import UNAVAILABLE
 router = APIRouter(include_in_schema=False)
 #: How long a token waits for the listener's consent (seconds).
 LIFE = 3600
-#: What a token stands for before the consent: then comes the address that asked for it.
+#: Value of a token before the consent; the address that asked for it follows.
 _WAITING = b"waiting "
 
 _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8">
@@ -67,7 +67,7 @@ async def redeem_token(services: Services, token: str) -> Session:
         if agreed and agreed.startswith(_WAITING):
             agreed = None
         if agreed and not await services.redis.delete(_key(services, token)):
-            agreed = None  # somebody was faster with it
+            agreed = None  # another request has used it meanwhile
     except UNAVAILABLE:
         raise try_again() from None
     session = None
@@ -82,9 +82,9 @@ async def redeem_token(services: Services, token: str) -> Session:
 @router.get("/api/auth/")
 @router.get("/api/auth")
 async def ask(services: With, token: str = "") -> Response:
-    """Ask the listener for consent, and say where the request came from.
+    """Ask the listener for consent, and show the address that asks.
 
-    Anybody can begin a login and send its address on to another.
+    An attacker could start a login and send its link to a victim.
     """
     form = _FORM.format(token=escape(token, quote=True))
     try:
@@ -95,8 +95,8 @@ async def ask(services: With, token: str = "") -> Response:
         return _page("This request has expired or was used; start again in your player.", "")
     origin = waiting.removeprefix(_WAITING).decode("ascii", "replace")
     return _page(
-        f"A player at the address {origin} wants to send what you play. Go on only if you have "
-        "just begun this in your own player.",
+        f"A player at the address {origin} wants to send what you play. Continue only if you have "
+        "just started this login in your own player.",
         form,
     )
 

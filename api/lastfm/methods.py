@@ -47,7 +47,7 @@ async def get_session(services: Services, params: Params) -> Node:
 
 
 async def scrobble(services: Services, params: Params) -> Node:
-    """track.scrobble: up to 50; refused ones are told by ``ignoredMessage``."""
+    """track.scrobble: up to 50 plays; ``ignoredMessage`` gives the reason of each refused one."""
     identity = await require_session(services, params.get("sk"))
     items = params.items()
     if not items or len(items) > MAX_SCROBBLES:

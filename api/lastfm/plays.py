@@ -16,7 +16,7 @@ from api.services import Services
 from contracts.errors import BrokerUnavailable, InvalidEvent
 from contracts.events import Play
 
-#: What ``ignoredMessage`` says: artist, track, timestamp too old, too new.
+#: Codes of ``ignoredMessage``: artist, track, timestamp too old, too new.
 ARTIST_IGNORED, TRACK_IGNORED, TOO_OLD, TOO_NEW = 1, 2, 3, 4
 _CODES = {"too-old": TOO_OLD, "bad-time": TOO_OLD, "future": TOO_NEW}
 

@@ -87,12 +87,12 @@ def md5(text: str) -> str:
 
 
 async def require_session(services: Services, key: str) -> Identity:
-    """Return who a session key stands for.
+    """Return the identity of a session key.
 
     Raises
     ------
     LastfmError
-        9: log in again; 16: it cannot be told now.
+        9: the key is invalid, log in again; 16: the accounts cannot be read now, retry.
     """
     identity = await identify(services, key)
     if identity is None or not identity.may_scrobble_for(identity.user_id):
@@ -101,7 +101,7 @@ async def require_session(services: Services, key: str) -> Identity:
 
 
 async def identify(services: Services, token: str) -> Identity | None:
-    """Return who a token stands for; accounts that cannot be read are a 16."""
+    """Return the identity of a token; raise error 16 if accounts cannot be read."""
     try:
         return await services.accounts.identify(token) if token else None
     except ApiError:

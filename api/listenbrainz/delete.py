@@ -33,7 +33,7 @@ _AT = """
     where user_id = %(user)s and played_at >= to_timestamp(%(second)s)
         and played_at < to_timestamp(%(second)s + 1)
 """
-# A play two clients told of is one to the listener: whatever was merged into it goes with it.
+# The listener sees one play where two clients reported it: the merged reports are deleted with it.
 _MEMBERS = """
     select event_id from merged_listens_v1
     where user_id = %(user)s and head_id = any(%(events)s) and event_id <> all(%(events)s)
@@ -49,9 +49,9 @@ class ListenToDelete(msgspec.Struct):
 
 @router.post("/delete-listen", summary="Delete a listen", openapi_extra=body_of(ListenToDelete))
 async def delete_listen(request: Request, services: With) -> Response:
-    """Have one listen deleted; as with ListenBrainz, it is gone soon, not at once.
+    """Request the deletion of one listen. As with ListenBrainz, it takes effect soon, not at once.
 
-    Sending the same listen again afterwards brings it back: then it was submitted anew.
+    A later submission of the same listen stores it again.
     """
     identity = await authorize(services.accounts, request.scope)
     identity.check_acts_for(identity.user_id)

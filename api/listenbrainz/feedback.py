@@ -1,4 +1,4 @@
-"""Love and hate for recordings: saying it, and reading what was said."""
+"""Love and hate for recordings: give feedback, read it."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class RecordingsAsked(msgspec.Struct, kw_only=True):
 
 
 class SaidOut(msgspec.Struct, kw_only=True):
-    """What was said of one recording; ``created`` in seconds since the epoch."""
+    """Feedback on one recording; ``created`` in seconds since the epoch."""
 
     recording_mbid: str | None
     recording_msid: str | None
@@ -112,7 +112,7 @@ async def get_feedback(
 
 @router.get(
     "/user/{user}/get-feedback-for-recordings",
-    summary="What was said of these recordings",
+    summary="Feedback on these recordings",
 )
 async def get_feedback_for_recordings(
     request: Request,
@@ -122,7 +122,7 @@ async def get_feedback_for_recordings(
     recording_msids: str = "",
     recordings: str = "",
 ) -> Response:
-    """Return one entry for each recording asked for; score 0 where nothing was said.
+    """Return one entry for each requested recording; score 0 for one without feedback.
 
     ``recordings`` is the old name of ``recording_msids``.
     """
@@ -134,7 +134,7 @@ async def get_feedback_for_recordings(
 
 @router.post(
     "/user/{user}/get-feedback-for-recordings",
-    summary="What was said of these recordings",
+    summary="Feedback on these recordings",
     openapi_extra=body_of(RecordingsAsked),
 )
 async def get_feedback_for_many(request: Request, services: With, user: str) -> Response:

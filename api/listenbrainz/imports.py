@@ -1,4 +1,4 @@
-"""GET and POST /1/latest-import: where an importer stopped, so that it can go on from there."""
+"""GET and POST /1/latest-import: where an importer stopped, so that it can resume there."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ class RateWindow:
             self._counts = {}
 
     def headers(self, limit: int, remaining: int) -> Headers:
-        """Return the headers that tell a client where it stands."""
+        """Return the headers with the client's limit, remaining requests and reset time."""
         now = self._clock()
         reset = (int(now) // self._seconds + 1) * self._seconds
         return [

@@ -70,7 +70,7 @@ def source_of(info: dict[str, Any]) -> str:
 
 
 def duration_seconds(metadata: dict[str, Any]) -> float | None:
-    """Return how long a track lasts, where the client says so."""
+    """Return the length of a track in seconds; ``None`` if the client sent none."""
     info = metadata.get("additional_info") or {}
     _, duration = lengths(None, _ms(info, "duration_ms", "duration"))
     return None if duration is None else duration / 1000

@@ -141,7 +141,7 @@ async def followers(request: Request, services: With, user: str) -> Response:
     return await _nobody(request, services, user, {"followers": [], "user": user})
 
 
-@router.get("/user/{user}/similar-users", summary="Listeners alike (not told here)")
+@router.get("/user/{user}/similar-users", summary="Similar listeners (always empty)")
 async def similar_users(request: Request, services: With, user: str) -> Response:
     """Return an empty list: what others play is private here."""
     return await _nobody(request, services, user, {"payload": []})

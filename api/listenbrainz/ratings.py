@@ -1,6 +1,6 @@
 """Feedback on recommendations: five ratings, which are love, hate or hide to the recommender.
 
-A rating is a word on the track like any other: the last one counts, whichever way it was said.
+A rating is feedback like any other: the last one counts, regardless of the protocol.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ async def submit(request: Request, services: With) -> Response:
 
 @router.post("/delete", summary="Take a rating back", openapi_extra=body_of(RatedRecording))
 async def delete(request: Request, services: With) -> Response:
-    """Take back what was said of a recording."""
+    """Take back the feedback on a recording."""
     user, given = await _read(request, services, RatedRecording)
     await say(services, user, "undo", given.recording_mbid.lower(), _SOURCE)
     return json_reply({"status": "ok"})

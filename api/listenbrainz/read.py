@@ -105,7 +105,7 @@ async def listen_count(request: Request, services: With, user: str) -> Response:
 
 @router.get("/user/{user}/playing-now", responses=answers(PlayingNow), summary="What plays now")
 async def playing_now(request: Request, services: With, user: str) -> Response:
-    """Return the track a player said is playing, until it ends."""
+    """Return the track that a player reported as playing now, until it ends."""
     await reader_of(request, services, user, plays_only=True)
     await check_known(services, user)
     try:

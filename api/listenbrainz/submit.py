@@ -35,7 +35,7 @@ class SubmitListens:
     async def __call__(self, scope: Scope, receive: Receive) -> Reply:
         """Accept listens: all of a request, or none.
 
-        The body is read whatever its Content-Type; the reference client sends none.
+        The Content-Type is ignored; the reference client sends none.
 
         Raises
         ------

@@ -52,7 +52,7 @@ async def events(request: Request, services: With, user: str) -> StreamingRespon
 
     A `play` comes once lists reflect it. The `id` names the state of the listener's window: a
     reader that comes back with `Last-Event-ID` gets one `changed` at once if the window is another
-    by now. `changed` also stands for events that were missed. `signed-out` is the last event of a
+    by now. `changed` also replaces events that were missed. `signed-out` is the last event of a
     token that has ended.
     """
     caller = await reader_of(request, services, user)

@@ -18,10 +18,10 @@ from contracts.redis_client import UNAVAILABLE, subscriber
 
 log = logging.getLogger(__name__)
 
-#: Events one stream may have waiting; a reader slower than that is told only that much happened.
+#: Events that one stream may queue; a slower reader gets a single `changed` event instead.
 MOST_WAITING = 100
 _PAUSE = 1.0
-#: An event that stands for whatever was missed.
+#: The event that replaces all missed events.
 CHANGED = "changed"
 
 
@@ -63,7 +63,7 @@ def missed(user: str) -> ListenerEvent:
 
 
 class EventHub:
-    """Subscribes to the channel while somebody reads.
+    """Subscribes to the channel while at least one stream reads.
 
     Parameters
     ----------
@@ -142,7 +142,7 @@ class EventHub:
         try:
             self.deliver(decode(data))
         except msgspec.MsgspecError:
-            log.warning("events: a message that is none was published on %s", self._channel)
+            log.warning("events: ignored a message on %s that is not an event", self._channel)
 
 
 async def publish(redis: Redis, channel: str, event: ListenerEvent) -> None:

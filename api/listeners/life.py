@@ -38,8 +38,8 @@ _FOLDS = (
 class LifeStage(msgspec.Struct):
     """One place a play goes to.
 
-    ``done`` is ``None`` where nobody can say now, and ``detail`` says why. ``at`` is known of the
-    acknowledgement and of the warehouse.
+    ``done`` is ``None`` if it is unknown now; ``detail`` gives the reason. Only the
+    acknowledgement and the warehouse have a time (``at``).
     """
 
     name: str
@@ -68,7 +68,7 @@ async def life(request: Request, services: With, user: str, event_id: UUID) -> R
     place = f"partition {partition}, offset {offset:,}" if offset is not None else ""
     stages = [
         LifeStage("acknowledged", True, stamp(received), "the log has it; the client got its 2xx"),
-        LifeStage("log", True, None, place or "an entry of before places were kept"),
+        LifeStage("log", True, None, place or "the place was not recorded at that time"),
         *(_fold(services, name, spec, text, log_id, partition, offset)
           for name, spec, text in _FOLDS),
         LifeStage("history", True, None, "PostgreSQL: this page shows it from there"),
@@ -91,7 +91,7 @@ def _fold(
         return LifeStage(name, True, None, f"{text}; it came with an earlier log")
     position = beat.offsets.get(services.topics.of(Kind.PLAYS).place(partition))
     if position is None:
-        return LifeStage(name, None, None, f"the worker {spec.name} has not said where it is")
+        return LifeStage(name, None, None, f"the worker {spec.name} has not reported its offset")
     if position > offset:
         return LifeStage(name, True, None, text)
     behind = offset - position + 1

@@ -1,4 +1,4 @@
-"""GET /v1/users/{user}/feedback: what a listener has said of tracks, as it stands."""
+"""GET /v1/users/{user}/feedback: a listener's current feedback on tracks."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ async def opinions(
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
     offset: Annotated[int, Query(ge=0, le=100_000)] = 0,
 ) -> Response:
-    """Return what the listener has said and not taken back."""
+    """Return the listener's feedback that has not been taken back."""
     await reader_of(request, services, user)
     values = {"user": user, "kind": kind, "limit": limit, "offset": offset}
     rows = await rows_of(services, _SAID, values)

@@ -40,7 +40,7 @@ _PAGE = f"""
     order by played_at desc, event_id limit %(limit)s
 """  # noqa: S608  the columns are ours
 _ONE = f"select {_COLUMNS} from listens_v1 where user_id = %(user)s and event_id = %(event)s"  # noqa: S608
-# A play two clients told of is one to the listener: whatever was merged into it goes with it.
+# The listener sees one play where two clients reported it: the merged reports are deleted with it.
 _DELETE = """
     with members as (
         select %(event)s::uuid as event_id

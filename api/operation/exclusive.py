@@ -22,7 +22,7 @@ async def alone(services: Services, name: str, doing: str) -> AsyncIterator[list
     Parameters
     ----------
     doing
-        What the lock stands for, for the message to somebody who comes second.
+        What the holder of the lock does, for the message to a second caller.
 
     Raises
     ------

@@ -11,7 +11,7 @@ from contracts.workers import WORKERS
 
 
 class PartitionLag(msgspec.Struct):
-    """``lag`` is in messages; ``None``: nobody knows, and ``why`` says why."""
+    """``lag`` is in messages; ``None`` if it is unknown, with the reason in ``why``."""
 
     topic: str
     partition: int
@@ -36,9 +36,9 @@ def lags(services: Services, worker: str, ends: dict[str, list[int]]) -> list[Pa
             if not fresh:
                 why = "the worker does not report"
             elif position is None:
-                why = "the worker has not said where it is"
+                why = "the worker has not reported its offset"
             elif end is None:
-                why = "the broker did not say in time where the topic ends"
+                why = "the broker did not report the end of the topic in time"
             lag = None
             if not why and end is not None and position is not None:
                 end = max(end, position)  # ends are looked up less often than heartbeats arrive

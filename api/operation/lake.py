@@ -63,7 +63,7 @@ async def _tables(services: Services) -> list[LakeTable]:
 
 
 async def _look(*about: str) -> bytes:
-    """Return what the program says; one look at a time, believed for ten seconds."""
+    """Return the program's output, cached for ten seconds; one run at a time."""
     async with _lock:
         at, text = _kept.get(about, (-_GOOD_FOR, b""))
         if time.monotonic() - at < _GOOD_FOR:

@@ -32,7 +32,7 @@ router = APIRouter(prefix="/v1", tags=["operation"])
 NEWEST = 5_000
 #: Letters of one list, and of one replay, at most.
 MOST = 500
-#: What a request says when it means every letter of a filter.
+#: A value of the filter; left out, it matches every letter.
 _Word = Annotated[str, Query(max_length=256)]
 
 
@@ -67,7 +67,7 @@ class LetterGroup(msgspec.Struct):
 class Letters(msgspec.Struct):
     """Letters, the newest first, at most 500; ``total`` counts all that match.
 
-    ``groups`` count every letter that waits, whatever the filter. ``looked_at`` is the number of
+    ``groups`` count every waiting letter, regardless of the filter. ``looked_at`` is the number of
     messages of each partition that were read, the newest; older ones are found by `segue dlq`.
     """
 
@@ -97,7 +97,7 @@ class ReplayIn(msgspec.Struct, kw_only=True):
 
 
 class Replayed(msgspec.Struct):
-    """What became of a letter; ``sent`` is false where it still waits and ``outcome`` says why."""
+    """Result of a replay; ``sent`` is false if the letter still waits, ``outcome`` is why."""
 
     id: str
     sent: bool

@@ -75,7 +75,7 @@ class ErasureRow(msgspec.Struct):
 
 
 class Erasures(msgspec.Struct):
-    """Erasures: those under way first."""
+    """Erasures: unfinished ones first."""
 
     erasures: list[ErasureRow]
 

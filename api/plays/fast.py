@@ -1,8 +1,8 @@
 """Plays taken where the server has parsed the request, without a task of their own.
 
 For requests that hold nothing but good plays of a caller known from a moment ago: they are written
-to the log at once, and the answer follows from the delivery report. Everything else goes the way
-of every request, through :class:`api.edge.Edge`, which answers the same bytes.
+to the log at once, and the answer follows from the delivery report. Every other request falls back
+to :class:`api.edge.Edge`, which answers the same bytes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from contracts.errors import BrokerUnavailable
 
 
 class Posted:
-    """A request whose plays are on their way into the log; the log tells it what became of them."""
+    """A request whose plays are in flight to the log; the producer reports each delivery to it."""
 
     __slots__ = ("_cycle", "_headers", "_parsed", "_posts", "_protocol", "_started")
 
@@ -43,7 +43,7 @@ class Posted:
         self._started = time.perf_counter()
 
     def done(self) -> bool:
-        """Whether it has been told (as a future would say)."""
+        """Whether the result is known (the interface of a future)."""
         return self._cycle.response_complete
 
     def set_result(self, _: None) -> None:

@@ -1,4 +1,4 @@
-"""Refused plays as dead letters: told to the client, and kept for the operator."""
+"""Refused plays as dead letters: reported to the client, and kept for the operator."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def dead_letters(
     Parameters
     ----------
     route
-        Where the plays came in; stands for the topic as ``http:<route>``.
+        Where the plays came in; recorded as the topic ``http:<route>``.
     user
         The account that sent them.
     stage

@@ -15,7 +15,7 @@ from contracts.listener_events import REFUSED, ListenerEvent
 log = logging.getLogger(__name__)
 #: Stage of their dead letters: nothing in them can be sent again but by who made them.
 STAGE = "api-body"
-#: Who may not do what it asks for is told so; its body is none of our business.
+#: Statuses whose request bodies are not kept: the caller may not make the request.
 _NOT_KEPT = (401, 403, 503)
 
 
@@ -24,7 +24,7 @@ async def keep_refused(
 ) -> None:
     """Count a request that breaks the protocol and keep it as a dead letter.
 
-    The caller is told of the error either way; while the broker is down it is only counted.
+    The caller gets the error in either case. While the broker is down the request is only counted.
 
     Parameters
     ----------

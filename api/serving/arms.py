@@ -1,6 +1,7 @@
 """Which experiments run, and what the arms of a listener change of a list.
 
-Definitions are read from PostgreSQL every few seconds; while it does not answer, those known go on.
+Each process reads the definitions from PostgreSQL every few seconds; while PostgreSQL does not
+answer, it keeps the last ones.
 An arm is a function of the listener's name, so every API process gives a listener the same one.
 """
 

@@ -85,7 +85,7 @@ async def model(services: With, _: Caller) -> Response:
 
 
 def _drift(quality: dict[str, float]) -> dict[str, Any]:
-    """Return what the learner last said of drift: null before its first report."""
+    """Return the learner's latest drift report; ``{"drift": null}`` before the first one."""
     if "drift_found" not in quality:
         return {"drift": None}
     found = bool(quality["drift_found"])

@@ -1,7 +1,7 @@
 """Where lists are made: the requests that wait are answered together.
 
 One read of the feature store, one call of the ranking kernel, one look at the model's offsets for
-all of them. A lone request waits for nobody; under load the requests that arrive while the store
+all of them. A lone request is answered at once; under load the requests that arrive while the store
 is being read form the next batch.
 """
 
@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 #: Requests answered together at most: the event loop does nothing else meanwhile.
 MOST = 32
-#: Batches under way: while one waits for the store another is ranked.
+#: Batches in flight: while one waits for the store, another is ranked.
 AT_ONCE = CONNECTIONS
 
 
@@ -72,7 +72,7 @@ class Desk:
     def put(self, user: str, asked: Asked, answer: Callable[[bytes | Exception], None]) -> None:
         """Have a list made and handed to ``answer``, or what went wrong."""
         self._waiting.append(Question(user, asked, answer))
-        # The first in line calls for somebody; those behind are taken along.
+        # Start a worker task when the queue becomes non-empty; later requests join its batch.
         if self._working == 0 or (self._working < AT_ONCE and len(self._waiting) == 1):
             self._working += 1
             task = asyncio.get_running_loop().create_task(self._work())
@@ -144,7 +144,7 @@ class Desk:
 
 
 def _tell(question: Question, made: bytes | Exception) -> None:
-    """Answer one; whatever becomes of that, the others of the batch get theirs."""
+    """Answer one question; an error here must not keep the others of the batch from theirs."""
     try:
         question.answer(made)
     except Exception:

@@ -15,7 +15,7 @@ from online_model.explaining import OTHER, Reason
 class Because(msgspec.Struct):
     """A play of the listener that led to the track; ``count`` plays support the step from it.
 
-    For ``batch`` and ``content``, ``count`` is how alike that view says the two tracks are.
+    For ``batch`` and ``content``, ``count`` is the similarity of the two tracks in that view.
     """
 
     track_id: str
@@ -25,7 +25,7 @@ class Because(msgspec.Struct):
 
 
 class ReasonOut(msgspec.Struct):
-    """What one source of candidates did to a track's score (a logit); ``text`` says it in words.
+    """Contribution of one source of candidates to a track's score (a logit), with a sentence.
 
     A contribution below 0 counts against the track. The source ``other`` holds what no single
     source accounts for; with it the contributions add up to the score.

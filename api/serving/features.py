@@ -176,7 +176,7 @@ class FeatureReader:
         self.share.note(failed=False)
 
     async def _redirected(self, groups: list[list[str]]) -> list[list[bytes | None]]:
-        """Read keys whose slot has another node than we knew, or is on its way to one.
+        """Read keys whose slot is on another node than we knew, or is being moved to one.
 
         The client of the Cluster follows each redirection; next time the node is known.
         """

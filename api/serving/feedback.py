@@ -24,10 +24,10 @@ MAX_BODY = 65_536
 
 
 class FeedbackIn(msgspec.Struct, kw_only=True):
-    """What a listener says of a track, named by id, or by artist and title.
+    """A listener's feedback on a track, named by id, or by artist and title.
 
-    ``hate`` and ``hide`` keep the track out of every later list; ``undo`` takes back all that was
-    said of it. ``user`` defaults to the account of the token.
+    ``hate`` and ``hide`` keep the track out of every later list; ``undo`` takes back all feedback
+    on it. ``user`` defaults to the account of the token.
     """
 
     kind: Literal["love", "hate", "hide", "undo"]

@@ -31,7 +31,7 @@ class Known(NamedTuple):
 
 
 class KnownTracks:
-    """Remembers documents by row; a row that was given to another track is read anew."""
+    """Caches documents by row; reads a row again after it was given to another track."""
 
     def __init__(self) -> None:
         self._known: dict[int, Known] = {}

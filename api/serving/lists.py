@@ -60,7 +60,7 @@ def rank(
     Parameters
     ----------
     share
-        Probability with which a place explores where no experiment says otherwise. The id of the
+        Probability with which a place explores, unless an experiment overrides it. The id of the
         impression is the seed of its draws: a list can be made again.
     """
     found: list[Ranking | None] = [None] * len(asked)

@@ -66,7 +66,7 @@ class Node:
                 except _ELSEWHERE as error:
                     found.append(error)
         except BaseException:
-            # Replies may be under way still: nobody else must take them for its own.
+            # Replies may still be in flight: no later request must read them as its own.
             self._connect(connection)
             raise
         self._ready.put_nowait(connection)
@@ -76,7 +76,7 @@ class Node:
         """Return a connection that is there, however long ago it was begun.
 
         Connecting takes several round trips. A store 100 ms away is not connected within the time
-        of a read, and each timeout would begin anew: it would never be read.
+        of a read, and each timeout would start over: it would never be read.
         """
         while self._resting:
             self._connect(self._resting.pop())

@@ -54,7 +54,7 @@ async def reasons(
 ) -> Response:
     """Explain one track of the list that this listener would get now.
 
-    A list shown earlier may rest on fewer plays than are known now. ``discover`` says that the
+    A list shown earlier may rest on fewer plays than are known now. Set ``discover`` if the
     track is from a list made with ``discover``. A track that was just played, or that the listener
     hides, is explained as well. 404 with ``not-proposed``: no source proposes this track to the
     listener any more. Reading the reasons of another listener is noted in the audit trail.

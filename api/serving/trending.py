@@ -47,7 +47,7 @@ class Trends(msgspec.Struct):
     """Tracks or artists played most in a window.
 
     ``source`` is ``flink`` (counted by event time; the window ended at ``window_end``, milliseconds
-    since the epoch) or ``model`` (what rises in the online model just now, whatever the window).
+    since the epoch) or ``model`` (what rises in the online model now, regardless of ``window``).
     """
 
     source: str

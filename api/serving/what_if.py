@@ -131,7 +131,8 @@ def _imagine(listener: Listener, change: Change, now: int) -> tuple[Listener, in
         out = (tracks == np.uint64(key)) & (seconds == second)
         if not out.any():
             raise ApiError(
-                404, "not-in-window", "Lists are made from the last plays; this is none of them.",
+                404, "not-in-window",
+                "Lists are made from a listener's last plays; this play is not one of them.",
                 field="without",
             )  # fmt: skip
         kept &= ~out

@@ -33,7 +33,7 @@ def _listener() -> Listener:
 def test_a_play_that_had_not_happened() -> None:
     found, then = _imagine(_listener(), Change(without=(2**63 + 5, NOW - 10)), NOW)
     assert (found.tracks.tolist(), then) == ([1, 2], NOW)
-    with pytest.raises(ApiError, match="none of them"):
+    with pytest.raises(ApiError, match="not one of them"):
         _imagine(_listener(), Change(without=(2, NOW - 10)), NOW)
 
 

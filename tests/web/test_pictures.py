@@ -59,7 +59,7 @@ async def test_the_life_of_a_play_and_what_it_does() -> None:
     world.fake.refuse("GET .*/what-if", 404, "not-in-window", "Not there.")
     page = read_whole((await world.client.get(f"/ui/plays/{EVENT}")).text)
     assert "The play is safe." in page.text
-    assert "none of them any more" in page.text
+    assert "not one of them any more" in page.text
 
 
 async def test_an_album_from_catalogue_or_history() -> None:
