@@ -4,8 +4,8 @@ What Faust does here: consume in a group, heartbeat, rebalance, hand over messag
 not: decide what was processed. Its acknowledgements are per message, given in ``finally`` even
 when an agent raises, and its commit skips one message that was not acknowledged before one that
 was. So streams run without acknowledgements; each fold commits what its own state durably holds
-(:func:`commit`), and after every rebalance reading goes on where that *state* stands
-(:class:`FoldConsumer`), not where Kafka's committed offset does.
+(:func:`commit`). After every rebalance the consumer resumes at the offset of that *state*
+(:class:`FoldConsumer`), not at Kafka's committed offset.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from streams.fetching import FetchGate
 
 log = logging.getLogger(__name__)
 
-#: Where reading goes on: takes the assigned partitions, returns the next offset of each.
+#: Where to resume: takes the assigned partitions, returns the next offset of each.
 Positions = Callable[[set[TP]], Awaitable[dict[TP, int]]]
 
 #: A dead member's partitions are free again after this long, seconds.
@@ -151,7 +151,7 @@ def make_app(settings: Settings, group: str, positions: Positions) -> FoldApp:
     group
         Consumer group.
     positions
-        Where reading goes on after each assignment.
+        Where to resume after each assignment.
     """
     brokers = [URL(f"kafka://{each}") for each in kafka_client.addresses(settings)]
     app = FoldApp(
@@ -203,7 +203,7 @@ def _credentials(settings: Settings) -> faust.SASLCredentials | faust.SSLCredent
 
 
 async def commit(app: faust.App, offsets: dict[TP, int]) -> bool:
-    """Tell Kafka what the fold durably holds; return whether it took note.
+    """Commit to Kafka the offsets that the fold durably holds; return whether Kafka accepted them.
 
     Only lag monitors read it, so a broker that is away or busy rebalancing is no error.
     """

@@ -1,8 +1,9 @@
-"""Where reading may begin: a log that is not kept for ever has lost its oldest messages.
+"""Checks that the log still holds a fold's next message: bounded retention deletes the oldest.
 
-A fold that stands before the beginning of its log cannot say any more that its state is a function
-of a prefix of the log: what lies between is gone. It refuses to start and says what to do, unless
-it was told to accept the loss (``SEGUE_ACCEPT_CUT_LOG=1``); then it begins where the log does.
+If a fold's offset is lower than the first offset in Kafka, the messages in between are lost, and
+its state is no longer a function of a prefix of the log. The worker then refuses to start and
+states what to do. With ``SEGUE_ACCEPT_CUT_LOG=1`` it accepts the loss and begins at the first
+offset.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 class LogCutOff(Terminal):
-    """The log does not reach back to where a fold stands."""
+    """The log no longer holds the next message of a fold."""
 
 
 def reading_from(worker: Worker, topic: str, positions: Mapping[int, int]) -> dict[int, int]:
@@ -30,21 +31,23 @@ def reading_from(worker: Worker, topic: str, positions: Mapping[int, int]) -> di
     Raises
     ------
     LogCutOff
-        Messages the fold has not applied are gone and nobody said that this is accepted.
+        Messages that the fold has not applied are gone, and the settings do not accept that.
     """
     settings = worker.settings
     begins = worker.patiently(lambda: begin_offsets(settings, topic, list(positions)), topic)
     gaps = {p: begins[p] - at for p, at in positions.items() if begins[p] > at}
     if gaps:
         lost = ", ".join(f"{count} of partition {p}" for p, count in sorted(gaps.items()))
-        told = f"{topic} begins after the place where {worker.name} stands; gone: {lost} messages"
+        missing = (
+            f"{topic} no longer holds the next message of {worker.name}; gone: {lost} messages"
+        )
         bounded = {worker.topics.impressions, *worker.topics.results.values()}
         if topic not in bounded and not settings.accept_cut_log:
             raise LogCutOff(
-                f"{told}. Bring back a store that stands further on (a backup, a snapshot of the "
+                f"{missing}. Restore a store with a higher offset (a backup, a snapshot of the "
                 "model), fold the lake into a new namespace (docs/retention.md), or set "
-                "SEGUE_ACCEPT_CUT_LOG=1 to go on without them"
+                "SEGUE_ACCEPT_CUT_LOG=1 to continue without them"
             )
-        log.warning("%s; going on without them", told)
+        log.warning("%s; continuing without them", missing)
         worker.status.add(messages_lost=sum(gaps.values()))
     return {p: max(at, begins[p]) for p, at in positions.items()}

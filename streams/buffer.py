@@ -42,7 +42,7 @@ class Buffer:
         self._taken = 0.0
 
     def seek(self, positions: dict[TP, int]) -> None:
-        """Reading goes on at these offsets: drop what waits, it will be delivered again."""
+        """Resume at these offsets: drop the buffered messages, they will be delivered again."""
         self._records.clear()
         self._messages = self._bytes = 0
         self._room.set()
@@ -58,7 +58,7 @@ class Buffer:
             await self._room.wait()
 
     def add(self, tp: TP, run: list[Record]) -> None:
-        """Take a run; repeated messages are dropped, a hole is an error told by :meth:`take`."""
+        """Take a run; drop repeated messages. :meth:`take` raises the error for a gap."""
         expected = self.next.get(tp)
         if expected is None:
             return  # not ours any more

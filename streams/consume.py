@@ -1,4 +1,4 @@
-"""The loop of the sinks: a plain consumer that asks the store itself where to go on.
+"""The loop of the sinks: a plain consumer that resumes at the offset in the store itself.
 
 There is no consumer group. The store's own transaction holds the offset beside the rows, so after
 a crash at any point the two agree, and the log is read from there.
@@ -61,9 +61,9 @@ class Sink(Protocol[T]):
         Raises
         ------
         StoreUnavailable
-            Nothing was written, or it cannot be told; writing again is safe.
+            Nothing was written, or that is unknown; writing again is safe.
         PositionLost
-            The store stands elsewhere than this process believed.
+            The store's offset is not the one that this process expected.
         """
         ...
 
@@ -72,7 +72,7 @@ class Part(Protocol):
     """A part of a worker that runs in a thread of its own."""
 
     def run(self) -> None:
-        """Run until the worker is told to stop."""
+        """Run until the worker has to stop."""
         ...
 
 
@@ -114,7 +114,7 @@ class Follower(Generic[T]):
         self._watched = 0.0
 
     def run(self) -> None:
-        """Follow until the worker is told to stop; what was read by then is flushed.
+        """Follow until the worker has to stop; then flush what was read.
 
         Raises
         ------
@@ -154,7 +154,7 @@ class Follower(Generic[T]):
                     self._check_log()
             self.flush()
         except Stopped:
-            log.info("stopped while the store was away; the next start goes on from its offsets")
+            log.info("stopped while the store was away; the next start resumes at its offsets")
         finally:
             worker.status.rests(self.topic)
             consumer.close()
@@ -234,7 +234,7 @@ class Follower(Generic[T]):
 
 
 def follow_together(worker: Worker, followers: Sequence[Part]) -> None:
-    """Run followers, and what else a worker does, until the worker is told to stop, a thread each.
+    """Run followers and other parts of a worker, each in a thread, until the worker has to stop.
 
     Should one of them have to end, the others flush and end too, and the worker starts again as a
     whole. Raises as :meth:`Follower.run`.

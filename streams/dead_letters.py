@@ -2,7 +2,7 @@
 
 At least once: a worker killed between the letter and its own progress writes the letter again. Its
 key is ``topic:partition:offset``, so readers see one message however often it was refused, and
-``stage`` says by whom.
+``stage`` names the consumer.
 """
 
 from __future__ import annotations

@@ -165,7 +165,7 @@ class Decoder:
             _check_user(feedback.user_id, partition, self.partitions)
             if feedback.kind not in FEEDBACK_KINDS:
                 _refuse(
-                    f"kind {feedback.kind[:60]!r} is none of {', '.join(sorted(FEEDBACK_KINDS))}"
+                    f"kind {feedback.kind[:60]!r} is not one of {', '.join(sorted(FEEDBACK_KINDS))}"
                 )
             if not 0 <= feedback.at <= _LAST_MILLISECOND:
                 _refuse(f"at {feedback.at} is not a time in milliseconds")

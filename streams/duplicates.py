@@ -13,7 +13,7 @@ import msgspec
 from streams.fills import FILLS
 
 
-class Told(msgspec.Struct, kw_only=True, array_like=True):
+class ReportedPlay(msgspec.Struct, kw_only=True, array_like=True):
     """A report of a play: a row of ``plays``, columns in this order.
 
     Attributes
@@ -48,7 +48,7 @@ class Told(msgspec.Struct, kw_only=True, array_like=True):
 FILLED = ("album", "ms_played", "duration_ms", "skipped", "extra")
 
 
-def fill(first: Told, later: Told) -> Told:
+def fill(first: ReportedPlay, later: ReportedPlay) -> ReportedPlay:
     """Return two reports of one event as one, by :data:`streams.fills.FILLS`."""
     merged = {
         column: rule.merge(getattr(first, column), getattr(later, column))
@@ -57,8 +57,8 @@ def fill(first: Told, later: Told) -> Told:
     return msgspec.structs.replace(first, **merged)
 
 
-def enrich(members: list[Told]) -> Told:
-    """Return the one play a group stands for: its head, filled from the others in order."""
+def enrich(members: list[ReportedPlay]) -> ReportedPlay:
+    """Return the play that represents a group: its head, filled from the others in order."""
     head = members[0]
     changes: dict[str, Any] = {"clients": sorted({c for m in members for c in m.clients})}
     for name in FILLED:

@@ -65,7 +65,7 @@ class ErasureFollower(TopicFollower):
             The topic cannot be read: without it nothing may be folded.
         """
         self._erased.logs = dict(logs)
-        if self.ident is None:  # called again after a failure, it goes on with what it has read
+        if self.ident is None:  # a call after a failure keeps what was read and resumes there
             self._erased.clear()
         self.read_whole()
 

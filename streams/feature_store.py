@@ -1,9 +1,8 @@
 """The feature store's writer: one script call applies a batch and advances the fence.
 
-A fence says, for one log and partition, up to which offset the store stands. The script skips what
-is at or below it, so redelivery is harmless; and it refuses a batch that starts beyond it, so a
-store that lost data (a restart from an older file, a flush) is noticed and rebuilt, not papered
-over.
+A fence is the last offset that the store has applied, for one log and partition. The script skips
+messages at or below it, so redelivery is harmless. It refuses a batch that starts beyond it: so the
+worker notices a store that lost data (a restart from an older file, a flush), and folds it again.
 """
 
 from __future__ import annotations
@@ -131,7 +130,7 @@ class FeatureStore:
         StoreUnavailable
             Redis does not answer; nothing is lost by trying again.
         PositionLost
-            The store stands before the batch: it lost data and must be read from its fence again.
+            The store's fence is before the batch: it lost data; fold again from its fence.
         IncompatibleState
             A blob is of another layout.
         """
@@ -185,7 +184,7 @@ class FeatureStore:
             raise trouble(error) from None
         if result[0] + 1 < batch.start:
             raise PositionLost(
-                f"the feature store stands at offset {result[0]} of partition {p}, before "
-                f"{batch.start}: it lost data and is folded again from there"
+                f"the feature store has applied partition {p} up to offset {result[0]}, and the "
+                f"next batch starts at {batch.start}: it lost data; it is folded again from there"
             )
         return result

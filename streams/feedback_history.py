@@ -1,7 +1,7 @@
 """What listeners say of tracks, as it stands now, in PostgreSQL: a fold of the topic ``feedback``.
 
-Of several words on one track the last in the log counts; ``undo`` takes the word back. One flush is
-one transaction with the fence that says up to which offset the table stands.
+Of several feedbacks on one track the last in the log counts; ``undo`` removes it. One flush is one
+transaction that also moves the fence, the last applied offset.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """How often a worker asks the broker for messages: at once when there may be some, else rarely.
 
 Apache Kafka holds a fetch until a message arrives, so a worker may ask it to wait long. Tansu
-answers when half of the waiting time or all of it has passed, whatever arrives meanwhile. To see a
+answers when half of the waiting time or all of it has passed, even if messages arrive. To see a
 play within 25 ms there, a worker has to ask again every 20 ms, and each time costs both sides some
 0.4 ms of processor time: two idle workers cost a tenth of a core. So the worker asks that often
 only while messages come. Else it rests, and the API wakes it when it has posted something.

@@ -64,8 +64,8 @@ def expressions(known: str, later: str) -> dict[str, str]:
 
     Examples
     --------
-    >>> expressions("known", "told")["album"]
-    'coalesce(known.album, told.album)'
+    >>> expressions("known", "reported")["album"]
+    'coalesce(known.album, reported.album)'
     """
     return {
         column: fill.sql.format(known=f"{known}.{column}", later=f"{later}.{column}")

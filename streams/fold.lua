@@ -5,7 +5,7 @@
 --       window, then one run of packed plays per listener: distinct, ascending
 --
 -- Returns {fence}                                when the batch is (partly) applied already,
---                                                or when the store stands before `start`,
+--                                                or when the fence is before `start` - 1,
 --         {fence, kept, duplicate, late}         after applying it.
 --
 -- Numbers are compared as numbers: Lua compares strings by the server's locale. The 64-bit track

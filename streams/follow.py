@@ -1,6 +1,6 @@
 """Runs a fold on a Faust app: positions in, batches through, offsets out.
 
-How :class:`FaustFollower` ends, whatever the reason:
+How :class:`FaustFollower` ends, by reason:
 
 ========================  ==========================  ===========================================
 reason                    what `run` raises           before it does
@@ -91,7 +91,7 @@ class Fold(Protocol):
 
 
 class FaustFollower:
-    """Follows a fold's topics in a consumer group until the worker is told to stop."""
+    """Follows a fold's topics in a consumer group until the worker has to stop."""
 
     def __init__(self, worker: Worker, fold: Fold, group: str, log_ids: dict[str, str]) -> None:
         self.worker = worker
@@ -126,7 +126,7 @@ class FaustFollower:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._told_to_stop)
-        if self.worker.stopping.is_set():  # told so while the fold was made
+        if self.worker.stopping.is_set():  # a signal came while the fold was made
             raise Stopped
         self._known = await self._patiently(self.fold.positions)
         await asyncio.to_thread(self._check_beginning)
@@ -163,9 +163,9 @@ class FaustFollower:
         return self._stop.is_set()
 
     async def _positions(self, assigned: set[TP]) -> dict[TP, int]:
-        """Where reading goes on: where the fold stands, or stood when its store last answered.
+        """Return where to resume: the fold's offsets, or those of its store's last answer.
 
-        An earlier place is as good: what the fold has already is skipped.
+        An earlier offset does no harm: the fold skips what it has applied.
         """
         with contextlib.suppress(StoreUnavailable):
             self._known.update(await self.fold.positions())

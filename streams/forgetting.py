@@ -1,8 +1,8 @@
 """The learner's half of an erasure: the arrays first, then every file that still held the rows.
 
-The place in the topic ``erasures`` stands in the model's own offsets, so a learner that starts
-from an older snapshot forgets again, and one that is up to date does not touch a listener who has
-come back since.
+The model stores the offset of the last erasure it applied. A learner restored from an older
+snapshot therefore applies later erasures again; an up-to-date one skips them, so a listener who
+registered again is not erased again.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ log = logging.getLogger(__name__)
 class Forgetting:
     """Applies erasures to one model.
 
-    The heartbeat's offset ``"<erasures topic>:<partition>:model"`` says up to which erasure
-    neither the served arrays nor any snapshot on this host knows the listeners.
+    The heartbeat's offset ``"<erasures topic>:<partition>:model"`` is that of the last erasure
+    that both the served arrays and every snapshot on this host reflect.
 
     Parameters
     ----------

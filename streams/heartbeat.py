@@ -1,4 +1,4 @@
-"""Tells the rest of the deployment, once a second, that this worker lives and how far it is."""
+"""Reports to Redis, once a second, that this worker lives, with its state and offsets."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _KEPT_SECONDS = 86_400.0
 
 
 class Status:
-    """What a worker says of itself; it writes these fields, the reporter reads them.
+    """State of a worker: the worker writes these fields, the reporter reads them.
 
     Attributes
     ----------
@@ -90,7 +90,7 @@ class Status:
     def goes_on(self, part: str) -> None:
         """Say that a part does not wait, or not any more."""
         if self._waiting.pop(part, None) is not None:
-            log.info("%s goes on", part)
+            log.info("%s resumes", part)
 
     def turns(self, part: str) -> None:
         """Say that a loop has begun a turn: it must say so again, or :meth:`rests`, in time."""

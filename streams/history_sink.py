@@ -1,9 +1,9 @@
 """The history sink: every play once in PostgreSQL, with exact counts, in the log's own order.
 
-One flush is one transaction: the rows, the merges of what two clients told of one play
-(:mod:`contracts.same_play`), the counts of what was really new, and the fence that says up to which
-offset the table stands. PostgreSQL's text has no NUL, so NUL characters in names
-become U+FFFD here; the log and the lake keep them.
+One flush is one transaction: the rows, the merges of two clients' reports of one play
+(:mod:`contracts.same_play`), the counts of new plays, and the fence, the last applied offset.
+PostgreSQL's text has no NUL, so NUL characters in names become U+FFFD here; the log and the lake
+keep them.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from contracts.topics import Topic
 from contracts.workers import HISTORY_SINK
 from streams.consume import Follower, follow_together
 from streams.decode import Batch
-from streams.duplicates import Told, fill
+from streams.duplicates import ReportedPlay, fill
 from streams.feedback_history import FeedbackSink
 from streams.postgres_sink import Connection, PostgresSink, place
 from streams.rekey import rekey
-from streams.tell import tell
+from streams.upsert import upsert
 from streams.worker import Worker, run_worker
 
 log = logging.getLogger(__name__)
@@ -47,32 +47,36 @@ class HistorySink(PostgresSink[Submission]):
         """Return ``partition -> next offset``; rows of an older version get their keys first."""
         with self._transaction() as connection:
             if rekey(connection):
-                log.info("the keys of all plays were computed anew: they compare names as now")
+                log.info(
+                    "recomputed the keys of all plays: the rule that compares names has changed"
+                )
         return super().positions()
 
     def apply(self, connection: Connection, batches: list[Batch[Submission]]) -> int:
         """Insert the plays of the batches; return how many were new."""
-        return tell(connection, _told_once(batches, self.numbers))
+        return upsert(connection, _reported_once(batches, self.numbers))
 
 
-def _told_once(batches: list[Batch[Submission]], numbers: dict[int, int]) -> Iterable[Told]:
+def _reported_once(
+    batches: list[Batch[Submission]], numbers: dict[int, int]
+) -> Iterable[ReportedPlay]:
     """Return the plays of the batches, those of one event as one."""
-    events: dict[tuple[str, str], Told] = {}
+    events: dict[tuple[str, str], ReportedPlay] = {}
     for batch in batches:
         for offset, submission in batch.messages:
             at = place(numbers[batch.partition], offset)
             for play in submission.plays:
-                told = to_told(submission.user_id, play, at)
+                told = to_reported(submission.user_id, play, at)
                 key = told.user_id, told.event_id
                 known = events.get(key)
                 events[key] = told if known is None else fill(known, told)
     return events.values()
 
 
-def to_told(user_id: str, play: Play, at: int) -> Told:
+def to_reported(user_id: str, play: Play, at: int) -> ReportedPlay:
     """Return a play as the columns of ``plays``; ``extra`` is JSON text, ``at`` its place."""
     source = _clean(play.source) or ""
-    return Told(
+    return ReportedPlay(
         user_id=user_id,
         played_at=_EPOCH + timedelta(milliseconds=play.played_at),
         event_id=play.event_id.lower(),
@@ -101,7 +105,7 @@ def _clean(text: str | None) -> str | None:
 
 
 def body(worker: Worker) -> None:
-    """Follow ``plays`` and ``feedback`` into PostgreSQL until told to stop."""
+    """Follow ``plays`` and ``feedback`` into PostgreSQL until the worker has to stop."""
     settings, logs, topics = worker.settings, worker.find_logs(), worker.topics
     kinds: dict[Topic, type[PostgresSink[Any]]] = {
         topics.plays: HistorySink,

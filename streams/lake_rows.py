@@ -91,7 +91,7 @@ def impressions(batches: list[Batch[Impression]]) -> dict[str, Any]:
     of = np.repeat(np.arange(len(told)), rows)
     first = np.cumsum(rows) - rows
     nothing = (shown == 0)[of]
-    # A list of none stands in every column as a row of no features, made null by the mask.
+    # An empty list is one row without features in every column; the mask makes it null.
     matrices = [m.matrix() if m.tracks else _NO_TRACK for m in told]
     features = np.repeat([matrix.shape[1] - 2 for matrix in matrices], rows)
     ends = np.concatenate([[0], np.cumsum(features, dtype=np.int32)])

@@ -45,7 +45,7 @@ class LakeSink(Generic[T]):
         self.partitions = partitions
 
     def positions(self) -> dict[int, int]:
-        """Return ``partition -> next offset`` as the table's newest version says."""
+        """Return ``partition -> next offset`` of the table's newest version."""
         try:
             table = DeltaTable(self.path)
             found = [
@@ -71,7 +71,7 @@ class LakeSink(Generic[T]):
         if all(standing[b.partition] == b.last + 1 for b in batches):
             return 0  # an earlier attempt did get through although it reported an error
         if any(standing[b.partition] != b.start for b in batches):
-            raise PositionLost(f"the lake stands at {standing}, another sink may be writing to it")
+            raise PositionLost(f"the lake has offsets {standing}: another sink may write to it")
         rows = to_table(self.path.name, batches, self.log_id, int(time.time() * 1000))
         marks = [Transaction(app_id(self.log_id, b.partition), b.last) for b in batches]
         try:
@@ -90,7 +90,7 @@ class LakeSink(Generic[T]):
 
 
 def body(worker: Worker) -> None:
-    """Follow the three topics into the lake until told to stop.
+    """Follow the three topics into the lake until the worker has to stop.
 
     A thread each, since each has a table, and so a commit, of its own. Should one of them have to
     end, the others flush and end too, and the worker starts again as a whole.

@@ -293,7 +293,7 @@ class ModelFold:
 
 
 def body(worker: Worker) -> None:
-    """Follow ``plays`` until told to stop."""
+    """Follow ``plays`` until the worker has to stop."""
     log_ids = worker.find_logs()
     ids = log_ids[worker.topics.plays], log_ids[worker.topics.erasures]
     worker.status.set_state("starting", "compiling the model")

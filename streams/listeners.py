@@ -108,7 +108,7 @@ class ListenersFold:
             await self._publish(of_feedback(message for _, message in batch.messages))
 
     async def _publish(self, events: list[ListenerEvent]) -> None:
-        """Tell the pages that watch; a listener nobody watches costs nothing further."""
+        """Publish events to open pages; a listener without one costs nothing further."""
         if events:
             with contextlib.suppress(*UNAVAILABLE):  # the next event, or a reload, mends it
                 await self._client.publish(self._channel, encode(events))
@@ -128,7 +128,7 @@ class ListenersFold:
         Raises
         ------
         PositionLost
-            The store stands before what was applied.
+            The store's fence is before what was applied.
         """
         before = dict(self._applied)
         with contextlib.suppress(StoreUnavailable):
@@ -174,7 +174,7 @@ def pieces(records: list[Record], most_bytes: int) -> Iterator[list[Record]]:
 
 
 def body(worker: Worker) -> None:
-    """Follow ``plays`` and ``feedback`` until told to stop."""
+    """Follow ``plays`` and ``feedback`` until the worker has to stop."""
     log_ids = worker.find_logs()
     group = f"{worker.settings.namespace}.listeners"
     follow(worker, lambda: ListenersFold(worker, log_ids), group, log_ids)

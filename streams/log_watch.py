@@ -1,7 +1,7 @@
-"""Notices that a topic was made anew: an in-memory broker restarted, or somebody deleted it.
+"""Detects a recreated topic: an in-memory broker restarted, or an operator deleted the topic.
 
-Offsets of the old log mean nothing in the new one. A worker that goes on would skip new plays
-because it has "seen" their offsets; so it ends, and the next one starts under the new log id.
+Offsets of the old log mean nothing in the new one. A worker that continued would skip new plays
+whose offsets it has already passed; so it ends, and the next one starts under the new log id.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class LogWatch:
         LogChanged
             One is another now, or gone.
         BrokerUnavailable
-            The broker does not answer: nothing can be said.
+            The broker does not answer: the ids are unknown.
         """
         if self._admin is None:
             timeout = {"socket.timeout.ms": int(_TIMEOUT * 1000)}

@@ -1,6 +1,6 @@
 """A fold kept in PostgreSQL: its rows and its fence move in one transaction.
 
-The fence says, by log and partition, up to which offset the rows stand: there the sink resumes.
+The fence is the last applied offset of each log and partition: the sink resumes behind it.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ class PostgresSink(PostgresStore, ABC, Generic[T]):
         """Write what is new, inside the transaction that moves the fence; return how much."""
 
     def positions(self) -> dict[int, int]:
-        """Return ``partition -> next offset`` as the fence says."""
+        """Return ``partition -> next offset`` from the fence."""
         with self._transaction() as connection:
             found = self._standing(connection, list(range(self.partitions)))
         return {p: found[p] + 1 for p in range(self.partitions)}
@@ -136,14 +136,14 @@ class PostgresSink(PostgresStore, ABC, Generic[T]):
         Raises
         ------
         PositionLost
-            The fence stands before the batches: the table was replaced by an older one.
+            The fence is before the batches: the table was replaced by an older one.
         StoreUnavailable
             PostgreSQL does not answer.
         """
         with self._transaction() as connection:
             fence = self._standing(connection, [b.partition for b in batches])
             if any(fence[b.partition] + 1 < b.start for b in batches):
-                raise PositionLost(f"{self.fence} stands at {fence}, before what was read")
+                raise PositionLost(f"{self.fence} has offsets {fence}, lower than those read")
             fresh = [b.after(fence[b.partition]) for b in batches if b.last > fence[b.partition]]
             done = self.apply(connection, fresh)
             reach(ROWS_WRITTEN)

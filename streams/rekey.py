@@ -2,7 +2,7 @@
 
 The rule for one play compares reports by :func:`contracts.recordings.recording_number`. When that
 function changes, rows written before have other keys, and a play reported again would not find its
-first report. The sink therefore computes all keys anew once, before it writes.
+first report. The sink therefore recomputes all keys once, before it writes.
 """
 
 from __future__ import annotations

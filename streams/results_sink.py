@@ -1,7 +1,7 @@
 """The results sink: keeps the newest trending list of each window in Redis, for the API.
 
-Lists and position are written in one transaction. A list that is older than the one held (a job
-that started again publishes some twice) is passed over, so a repeat changes nothing.
+Lists and position are written in one transaction. The sink skips a list that is older than the
+stored one (a restarted job publishes some twice), so a repeat changes nothing.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def _forget(client: redis.Redis, keys: Keys) -> None:
 
 
 def body(worker: Worker) -> None:
-    """Follow the topic of trending lists until told to stop."""
+    """Follow the topic of trending lists until the worker has to stop."""
     settings, logs = worker.settings, worker.find_logs()
     topic = worker.topics.of(Kind.TRENDING)
     client = worker.patiently(lambda: redis_client.client(settings.redis_url, socket_timeout=5.0))

@@ -1,8 +1,8 @@
-"""Keeps `plays` at one row a play: merges what two clients told, and takes it apart again.
+"""Keeps `plays` at one row a play: merges the reports of two clients, and separates them again.
 
-`merged_plays` holds every member of a group as it was told, `plays` the group's head, enriched, and
-`merges` what was done and why. All of it is computed anew for the plays in reach of those that
-changed, so it depends on the set of plays alone.
+`merged_plays` holds every member of a group as it was reported, `plays` the group's head, enriched,
+and `merges` each merge with its reason. All of it is recomputed for the plays in reach of those
+that changed, so it depends on the set of plays alone.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from contracts.same_play import group, why
-from streams.duplicates import Told, enrich
+from streams.duplicates import ReportedPlay, enrich
 from streams.nearby import nearby
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 Key = tuple[str, str]
 
-COLUMNS = ", ".join(Told.__struct_fields__)
+COLUMNS = ", ".join(ReportedPlay.__struct_fields__)
 #: Whoever writes plays holds this until the end of the transaction: one writer at a time.
 LOCK = "lock table kept_apart in share row exclusive mode"
 _OF = "where (user_id, event_id) in (select * from unnest(%s::text[], %s::uuid[]))"
@@ -53,7 +53,7 @@ def settle(connection: Connection, seeds: str, arguments: Mapping[str, Any] | No
         return 0
     where = ([user for user, _ in reached], [event for _, event in reached])
     shown = {(t.user_id, t.event_id): t for t in _read(connection, _SHOWN, where)}
-    told: dict[Key, Told] = dict(shown)
+    told: dict[Key, ReportedPlay] = dict(shown)
     heads: dict[Key, str] = {}
     for *columns, head in connection.execute(_MERGED.encode(), where):
         play = _told(columns)
@@ -62,7 +62,7 @@ def settle(connection: Connection, seeds: str, arguments: Mapping[str, Any] | No
     apart: dict[str, set[str]] = defaultdict(set)
     for user, event in connection.execute(_APART.encode(), where):
         apart[user].add(event)
-    tracks: dict[tuple[str, int | None], list[Told]] = defaultdict(list)
+    tracks: dict[tuple[str, int | None], list[ReportedPlay]] = defaultdict(list)
     for play in told.values():
         tracks[play.user_id, play.name_key].append(play)
     changes = _Changes()
@@ -78,12 +78,14 @@ class _Changes:
 
     def __init__(self) -> None:
         self.events: list[Key] = []
-        self.show: list[Told] = []
-        self.merge: list[tuple[Told, str]] = []
+        self.show: list[ReportedPlay] = []
+        self.merge: list[tuple[ReportedPlay, str]] = []
         self.notes: list[tuple[str, str, str | None, str]] = []
         self.counts: dict[str, int] = defaultdict(int)
 
-    def note(self, members: list[Told], shown: dict[Key, Told], heads: dict[Key, str]) -> None:
+    def note(
+        self, members: list[ReportedPlay], shown: dict[Key, ReportedPlay], heads: dict[Key, str]
+    ) -> None:
         """Take note of a group unless the tables have it exactly so."""
         head, merged = members[0], len(members) > 1
         user, visible = head.user_id, enrich(members)
@@ -101,8 +103,8 @@ class _Changes:
             if heads.get(key) != head.event_id:
                 self.notes.append((user, member.event_id, head.event_id, why(head, member)))
         if heads.get(keys[0], head.event_id) != head.event_id:
-            told = "stands for itself: kept apart, or no earlier report is in reach"
-            self.notes.append((user, head.event_id, None, told))
+            reason = "a play of its own: kept apart, or no earlier report is in reach"
+            self.notes.append((user, head.event_id, None, reason))
 
     def write(self, connection: Connection) -> None:
         """Write them."""
@@ -124,18 +126,20 @@ class _Changes:
             cursor.executemany(_COUNT, counts)
 
 
-def _read(connection: Connection, query: str, where: tuple[list[str], list[str]]) -> list[Told]:
+def _read(
+    connection: Connection, query: str, where: tuple[list[str], list[str]]
+) -> list[ReportedPlay]:
     return [_told(columns) for columns in connection.execute(query.encode(), where)]
 
 
-def _told(columns: Sequence[Any]) -> Told:
-    play = Told(**dict(zip(Told.__struct_fields__, columns, strict=True)))
+def _told(columns: Sequence[Any]) -> ReportedPlay:
+    play = ReportedPlay(**dict(zip(ReportedPlay.__struct_fields__, columns, strict=True)))
     play.event_id = str(play.event_id)
     return play
 
 
-def _row(play: Told) -> tuple[Any, ...]:
-    columns = {name: getattr(play, name) for name in Told.__struct_fields__}
+def _row(play: ReportedPlay) -> tuple[Any, ...]:
+    columns = {name: getattr(play, name) for name in ReportedPlay.__struct_fields__}
     if play.extra is not None:
         columns["extra"] = Jsonb(play.extra)
     return tuple(columns.values())

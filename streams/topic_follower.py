@@ -59,7 +59,7 @@ class TopicFollower(threading.Thread):
     def read_whole(self) -> None:
         """Start, and return once everything that is in the topic now was taken.
 
-        Called again after a failure, it goes on with what was read.
+        A call after a failure keeps what was read and resumes there.
 
         Raises
         ------

@@ -73,7 +73,7 @@ class Views:
 def _current(folder: Path) -> int | None:
     try:
         return batch_view.current(folder)
-    except (OSError, ValueError) as error:  # somebody else's file, or a disk that fails
+    except (OSError, ValueError) as error:  # a file of another program, or a disk that fails
         log.warning("%s: %s", folder.name, error)
         return None
 

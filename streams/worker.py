@@ -1,4 +1,4 @@
-"""What every worker does around its work: report, wait for what is down, stop when told."""
+"""What every worker does around its work: report, wait for dependencies, stop on a signal."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 _THREAD_SECONDS = 2.0
-#: A worker that was told to stop ends after so long at the latest; longer than all orderly waits.
+#: A stopping worker ends after so long at the latest; longer than all orderly waits, seconds.
 STOP_SECONDS = 25.0
 #: Between attempts while a store or the broker is down.
 PAUSES = Backoff(0.1, 3.0)
@@ -49,7 +49,7 @@ class Worker:
     name
         ``listeners``, ``learner``, ``lake-sink``, ``history-sink``.
     status
-        What the heartbeat says.
+        Content of the heartbeat.
     erasures
         Follows what is to be forgotten.
     decoder
@@ -69,7 +69,7 @@ class Worker:
         self.stopping = threading.Event()
 
     def stop(self) -> None:
-        """Have the worker end. The process ends within :data:`STOP_SECONDS`, whatever hangs."""
+        """Have the worker end, within :data:`STOP_SECONDS` even if a call hangs."""
         if not self.stopping.is_set():
             self.stopping.set()
             threading.Thread(target=_end_in_time, name="stopping", daemon=True).start()
@@ -85,7 +85,7 @@ class Worker:
         Raises
         ------
         Stopped
-            The worker was told to stop meanwhile.
+            The worker has to stop.
         """
         who = part or self.name
         call = Retrying(
@@ -117,7 +117,7 @@ class Worker:
 
 
 def run_worker(settings: Settings, name: str, body: Callable[[Worker], None]) -> int:
-    """Run a worker until it is told to stop; return its exit code (:mod:`streams.errors`)."""
+    """Run a worker until it has to stop; return its exit code (:mod:`streams.errors`)."""
     for handler in logging.getLogger().handlers:  # set up by whoever started this process
         handler.addFilter(LogLimit())
     worker = Worker(settings, name)
@@ -175,7 +175,7 @@ def _end_in_time() -> None:
     That is as safe as SIGKILL: what is not committed is read from the log again.
     """
     time.sleep(STOP_SECONDS)
-    log.error("told to stop %g s ago and still here; ending now", STOP_SECONDS)
+    log.error("still running %g s after the request to stop; ending now", STOP_SECONDS)
     logging.shutdown()
     os._exit(CUT_SHORT)
 

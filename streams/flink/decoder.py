@@ -40,7 +40,7 @@ def _erased(settings: Settings) -> Erased:
 
 
 class DecodePlays(ProcessFunction):
-    """Reads messages ``(key, value, partition, offset)``; writes dead letters before it goes on."""
+    """Reads ``(key, value, partition, offset)``; writes a dead letter before the next message."""
 
     def __init__(self, settings: Settings, bound: int) -> None:
         self._settings = settings

@@ -44,10 +44,10 @@ def configuration(options: Options) -> Configuration:
         "parallelism.default": str(options.parallelism),
         "python.executable": sys.executable,
         "python.client.executable": sys.executable,
-        # Days and hours are those of UTC, whatever the host thinks.
+        # Days and hours are those of UTC, regardless of the host's time zone.
         "table.local-time-zone": "UTC",
         # A second delivery comes within the bound or is late; a day more is the longest outage
-        # after which the job goes on as if nothing had been.
+        # after which the job resumes without an effect on the results.
         "table.exec.state.ttl": f"{options.bound + _DAY} s",
         "table.exec.source.idle-timeout": f"{options.idle} s",
         "table.exec.uid.generation": "DISABLED",  # streams.flink.uids names the operators

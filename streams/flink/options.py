@@ -1,4 +1,4 @@
-"""What a run of the jobs is told: on the command line, beside the ``SEGUE_*`` settings."""
+"""Options of a run of the jobs: on the command line, in addition to the ``SEGUE_*`` settings."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def parse(arguments: Sequence[str], bound: int = 900) -> Options:
     Parameters
     ----------
     bound
-        Seconds after which a play is late, unless the command line says otherwise.
+        Seconds after which a play is late, unless the command line gives another number.
 
     Examples
     --------

@@ -1,7 +1,7 @@
 """From one message of ``plays`` to the rows that the SQL statements read.
 
-The rules are those of every other fold (:mod:`streams.decode`): what is no submission becomes a
-dead letter, what is erased is passed over.
+The rules are those of every other fold (:mod:`streams.decode`): a message that is no submission
+becomes a dead letter, an erased one is skipped.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Row(NamedTuple):
     Attributes
     ----------
     heard
-        It was heard for half a minute or more, as far as the client says.
+        It was heard for half a minute or more, according to the client.
     trace
         Hash of the track and the second in which it began.
     late
@@ -60,7 +60,7 @@ def is_late(played_at: int, received_at: int, bound: int) -> bool:
 
 
 def is_heard(play: Play) -> bool:
-    """Return whether a play was heard for half a minute; a client that says nothing means yes."""
+    """Return whether a play was heard for half a minute; if the client sent no length, yes."""
     return not play.skipped and (play.ms_played is None or play.ms_played >= COUNTED_MS)
 
 

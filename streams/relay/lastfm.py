@@ -12,7 +12,7 @@ from contracts.events import Play
 from streams.relay.payload import scrobble
 from streams.relay.service import TIMEOUT, Answer, BatchRefused, SecretRefused, TryLater, call
 
-#: Error codes after which the session key, or our API key, is of no use any more.
+#: Error codes after which the session key, or our API key, no longer works.
 _REFUSED = {4, 9, 10, 13, 14, 15, 17, 26}
 #: Error codes after which the same call may succeed. Of one account only: 29, the rate limit.
 _LATER = {8, 11, 16, 29}
@@ -93,7 +93,7 @@ class Lastfm:
 
 
 def call_with_code(client: httpx.Client, request: httpx.Request) -> dict[str, Any]:
-    """Return what Last.fm says; an error is said in the body, whatever the HTTP status."""
+    """Return Last.fm's answer; an error is in the body, regardless of the HTTP status."""
     answer = call(client, request)
     try:
         said = msgspec.json.decode(answer.content)

@@ -51,7 +51,7 @@ class ListenBrainz:
         raise TryLater(f"HTTP {answer.status_code} from {self._base}")
 
     def send(self, secret: str, plays: list[Play]) -> Answer:
-        """Submit listens, as ``single`` or ``import`` (which only says that there are several)."""
+        """Submit listens, as ``single``, or as ``import`` if there are several."""
         body = {
             "listen_type": "single" if len(plays) == 1 else "import",
             "payload": [listen(play) for play in plays],

@@ -1,7 +1,7 @@
 """The queues of the relays, in PostgreSQL: filled from the log, emptied as services accept plays.
 
 The topic ``plays`` is folded into the queues: rows and position move in one transaction, so each
-play of a relay is queued once. From then on each relay has a pace of its own, whatever others do.
+play of a relay is queued once. From then on each relay proceeds independently of the others.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _DUE = """
                 and p.queued_at <= now() - make_interval(secs => %s)))
     order by r.retry_at nulls first, r.last_sent_at nulls first
 """
-# What two clients reported is one play: whichever report is sent first stands for the others.
+# Several clients' reports of one play are sent once: the first one sent represents the others.
 _WAITING = """
     select p.event_id::text, p.play, coalesce(m.head_id, p.event_id)::text,
         exists (
@@ -186,7 +186,7 @@ class RelayStore(PostgresStore):
             connection.execute(_POSTPONE.encode(), values)
 
     def refuse(self, relay: DueRelay, reason: str) -> None:
-        """Stop a relay whose secret is of no use, unless it has another one by now."""
+        """Stop a relay whose secret was refused, unless it has another one by now."""
         values = {**_key(relay), "reason": reason[:500], "secret": relay.secret}
         with self._transaction() as connection:
             connection.execute(_REFUSE.encode(), values)

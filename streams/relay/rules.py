@@ -9,7 +9,7 @@ from contracts.same_play import client_of
 
 #: What our own submissions call themselves; a play with this client has been relayed once already.
 CLIENT = "Segue"
-#: Last.fm takes no older scrobbles; an older play is history that somebody loads, ms.
+#: Last.fm takes no older scrobbles; an older play comes from an import, ms.
 OLDEST_MS = 14 * 24 * 3_600_000
 #: Both services ask for half of the track or this time, ms; Last.fm for a track longer than 30 s.
 _ENOUGH_MS = 240_000

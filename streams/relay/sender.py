@@ -44,7 +44,7 @@ class Sender:
     pause: float = _PAUSE
 
     def run(self) -> None:
-        """Send until the worker is told to stop."""
+        """Send until the worker has to stop."""
         stopping = self.worker.stopping
         pruned = float("-inf")
         try:
@@ -80,7 +80,7 @@ class Sender:
             waiting = self._patiently(
                 lambda: self.store.waiting(relay, self.hold_seconds, service.most)
             )
-            self._send(relay, service, self._told_once(relay, waiting))
+            self._send(relay, service, self._reported_once(relay, waiting))
         except TryLater as later:
             self._postpone(relay, later)
             return not later.service_down
@@ -92,7 +92,7 @@ class Sender:
             self._postpone(relay, TryLater(str(error)))
         return True
 
-    def _told_once(self, relay: DueRelay, waiting: list[Waiting]) -> list[Waiting]:
+    def _reported_once(self, relay: DueRelay, waiting: list[Waiting]) -> list[Waiting]:
         """Return one report of each play; the others are written down as merged."""
         heads: set[str] = set()
         first: list[Waiting] = []

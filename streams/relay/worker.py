@@ -21,7 +21,7 @@ _SECONDS, _ROWS = 0.5, 5_000
 
 
 def body(worker: Worker) -> None:
-    """Follow ``plays`` and send until told to stop."""
+    """Follow ``plays`` and send until the worker has to stop."""
     settings, logs, plays = worker.settings, worker.find_logs(), worker.topics.plays
     targets = read(RelayTargets)
     logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for each request

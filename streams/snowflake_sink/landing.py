@@ -110,7 +110,7 @@ class Landing:
         StoreUnavailable
             Snowflake does not answer; calling again is safe.
         IncompatibleState
-            RAW holds a part of a file: somebody changed the pipe's ON_ERROR.
+            RAW holds a part of a file: the pipe's ON_ERROR was changed.
         Stopped
             The worker has to end; the next one finishes.
         """

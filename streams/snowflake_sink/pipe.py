@@ -17,7 +17,7 @@ _REFUSED = {400, 401, 403, 404}
 
 @dataclass(frozen=True, slots=True)
 class LoadReport:
-    """What Snowpipe says of one load.
+    """Snowpipe's report of one load.
 
     Attributes
     ----------
@@ -53,7 +53,7 @@ class Pipe:
             raise ConfigurationError(
                 "Snowpipe needs a key: set SEGUE_SNOWFLAKE_PRIVATE_KEY_FILE (docs/snowflake.md)"
             )
-        snowflake.key_bytes()  # a bad key is told now, not at the first file
+        snowflake.key_bytes()  # report a bad key now, not at the first file
         self.name = snowflake.pipe(table)
         self.remote = remote
         self._manager = SimpleIngestManager(

@@ -12,7 +12,7 @@ from streams.worker import Stopped
 
 T = TypeVar("T")
 _TICK = 0.05
-#: A worker told to stop gives a call in flight this long.
+#: A stopping worker waits this long for a call in flight, seconds.
 GRACE = 8.0
 
 
@@ -20,13 +20,13 @@ class Remote:
     """Runs blocking calls in a thread, with a limit of time.
 
     The Snowpipe SDK sets no limit on a request and repeats failed ones for a minute; a worker must
-    end within seconds of SIGTERM. A call that is given up goes on in its daemon thread: every
-    call made here may be repeated.
+    end within seconds of SIGTERM. An abandoned call continues in its daemon thread: every call made
+    here may be repeated.
 
     Parameters
     ----------
     stopping
-        Set when the worker is told to stop.
+        Set when the worker has to stop.
     limit
         Longest time a call may take, seconds.
     """

@@ -1,8 +1,8 @@
 """The sink of one topic: what :class:`streams.consume.Follower` writes to.
 
-It keeps no place in the log of its own. The newest file of each partition in the stage says what
-has been cut and put; whoever starts next finishes it, byte for byte the same range, and goes on
-behind it. Files that newer ones follow, and that RAW holds, are deleted.
+It stores no offset of its own. The newest file of each partition in the stage shows what has been
+cut and put; the next process finishes it, byte for byte the same range, and continues behind it.
+The sink deletes files that newer ones follow and that RAW holds.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class SnowflakeSink(Generic[T]):
     size
         How many rows a message makes.
     landed
-        Told the outcome of every flush, and the next offset of its partitions.
+        Called with the outcome of every flush, and the next offset of its partitions.
     """
 
     def __init__(
@@ -85,9 +85,9 @@ class SnowflakeSink(Generic[T]):
         Raises
         ------
         PositionLost
-            The stage stands elsewhere: another sink is writing, or files were deleted.
+            The stage has other offsets: another sink is writing, or files were deleted.
         StoreUnavailable
-            Snowflake does not answer; what was put is taken up by the next call.
+            Snowflake does not answer; the next call resumes with the files that were put.
         """
         present = self.stage.files(self.topic, self.log_id)
         standing = newest(present)
@@ -98,8 +98,8 @@ class SnowflakeSink(Generic[T]):
                 continue  # an earlier attempt got that far
             if (last.last + 1 if last else 0) != file.first:
                 raise PositionLost(
-                    f"the stage stands at {last and last.path}, not before {file.path}: "
-                    "another sink may be writing to it"
+                    f"the newest file of the stage is {last and last.path}, and {file.path} does "
+                    "not follow it: another sink may be writing to it"
                 )
             self.stage.put(file, self._encode(file, batch))
         outcome = self.landing.finish(files, resumed=any(f in present for f in files))

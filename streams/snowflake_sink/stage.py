@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Stage:
-    """The files of one topic's log, and what RAW says of them.
+    """The files of one topic's log, and whether RAW holds them.
 
     Parameters
     ----------

@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 
 def body(worker: Worker) -> None:
-    """Follow the topics until told to stop, a thread each.
+    """Follow the topics, each in a thread, until the worker has to stop.
 
     Should one of them have to end, the others flush and end too, and the worker starts again as a
     whole.

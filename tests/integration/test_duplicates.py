@@ -12,28 +12,30 @@ import pytest
 from contracts.same_play import group
 from infra.operations.duplicates import merged, unmerge
 from infra.stack.postgres import Postgres
-from streams.duplicates import Told, enrich
+from streams.duplicates import ReportedPlay, enrich
 from streams.settle import COLUMNS, Connection
-from streams.tell import tell
+from streams.upsert import upsert
 from tests.streams.test_duplicates import known, told
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 
 
-def shown(connection: Connection, user: str) -> dict[str, Told]:
+def shown(connection: Connection, user: str) -> dict[str, ReportedPlay]:
     """Return the plays of a listener as every reader sees them."""
     rows = connection.execute(f"select {COLUMNS} from plays where user_id = %s".encode(), (user,))
-    found = [Told(**dict(zip(Told.__struct_fields__, row, strict=True))) for row in rows]
+    found = [
+        ReportedPlay(**dict(zip(ReportedPlay.__struct_fields__, row, strict=True))) for row in rows
+    ]
     for play in found:
         play.event_id = str(play.event_id)
     return {play.event_id: play for play in found}
 
 
 def check(
-    connection: Connection, user: str, reports: list[Told], apart: tuple[str, ...] = ()
+    connection: Connection, user: str, reports: list[ReportedPlay], apart: tuple[str, ...] = ()
 ) -> None:
     """Compare the tables with the rule applied to everything that was told."""
-    tracks: dict[int | None, list[Told]] = {}
+    tracks: dict[int | None, list[ReportedPlay]] = {}
     for play in known(reports):
         tracks.setdefault(play.name_key, []).append(play)
     groups = [members for plays in tracks.values() for members in group(plays, apart)]
@@ -79,13 +81,13 @@ def test_any_order_any_parts_any_repetition(postgres: Postgres, seed: int) -> No
             part, queue = queue[: draw.randrange(1, 20)], queue[20:]
             part += queue[: draw.randrange(3)]
             with connection.transaction():
-                tell(connection, known(part))
+                upsert(connection, known(part))
         with connection.transaction():
-            assert tell(connection, known(reports)) in range(len(reports))
+            assert upsert(connection, known(reports)) in range(len(reports))
         check(connection, user, reports)
         with connection.transaction():
             before = connection.execute("select count(*) from merges").fetchone()
-            assert tell(connection, known(reports)) == 0
+            assert upsert(connection, known(reports)) == 0
             assert connection.execute("select count(*) from merges").fetchone() == before
 
 
@@ -96,14 +98,14 @@ def test_the_later_and_richer_report_enriches_the_first(postgres: Postgres) -> N
     with psycopg.connect(postgres.address) as connection:
         for report in (first, later):
             with connection.transaction():
-                tell(connection, [report])
+                upsert(connection, [report])
         (one,) = shown(connection, user).values()
         assert (one.event_id, one.source) == (first.event_id, "navidrome/1")
         assert (one.album, one.ms_played, one.skipped) == ("X", 1000, True)
         # An earlier report comes last, and becomes the head.
         earliest = told(-5, "lastfm", user_id=user, event_id=str(uuid.uuid4()))
         with connection.transaction():
-            tell(connection, [earliest])
+            upsert(connection, [earliest])
         (one,) = shown(connection, user).values()
         assert (one.event_id, one.album, one.skipped) == (earliest.event_id, "X", True)
         assert one.clients == ["lastfm", "navidrome", "spotify-export"]
@@ -113,7 +115,7 @@ def test_un_merged_stays_un_merged(postgres: Postgres) -> None:
     user = f"undo-{uuid.uuid4().hex[:8]}"
     reports = [told(0, "a", user_id=user), told(5, "b", user_id=user, album="X")]
     with psycopg.connect(postgres.address) as connection, connection.transaction():
-        tell(connection, reports)
+        upsert(connection, reports)
     (only,) = merged(postgres.address, user)
     assert only.event_id == reports[1].event_id
     assert only.into == reports[0].event_id
@@ -125,7 +127,7 @@ def test_un_merged_stays_un_merged(postgres: Postgres) -> None:
         check(connection, user, reports, (only.event_id,))
         assert shown(connection, user)[reports[0].event_id].album is None  # its own again
         with connection.transaction():
-            tell(connection, reports)  # the log is read once more
+            upsert(connection, reports)  # the log is read once more
         check(connection, user, reports, (only.event_id,))
         notes = connection.execute(
             "select event_id::text, head_id::text from merges where user_id = %s order by id",
@@ -146,7 +148,7 @@ def test_a_long_evening_of_one_song(postgres: Postgres) -> None:
     with psycopg.connect(postgres.address) as connection:
         for at in range(0, len(reports), 200):
             with connection.transaction():
-                tell(connection, reports[at : at + 200])
+                upsert(connection, reports[at : at + 200])
         assert len(shown(connection, user)) == 540
         check(connection, user, reports)
 
@@ -159,5 +161,5 @@ def test_clients_are_counted_by_listener(postgres: Postgres) -> None:
         for user, client in zip(users, "ab", strict=True)
     ]
     with psycopg.connect(postgres.address) as connection, connection.transaction():
-        tell(connection, plays)
+        upsert(connection, plays)
         assert Counter(len(shown(connection, user)) for user in users) == {1: 2}

@@ -15,15 +15,15 @@ from batch.lake import Lake
 from contracts.settings import Settings
 from infra.operations.duplicates import merged, unmerge
 from infra.stack.postgres import Postgres
-from streams.duplicates import Told
-from streams.tell import tell
+from streams.duplicates import ReportedPlay
+from streams.upsert import upsert
 from tests.batch.lakes import append, delivery
 from tests.streams.test_duplicates import told
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
 
-def as_delivery(play: Told, **fields: Any) -> dict[str, Any]:
+def as_delivery(play: ReportedPlay, **fields: Any) -> dict[str, Any]:
     """Return a report as the lake holds it."""
     held = {name: getattr(play, name) for name in ("event_id", "user_id", "artist", "title")}
     held |= {"played_at": play.played_at, "received_at": play.played_at, "album": play.album}
@@ -55,7 +55,7 @@ def test_merged_taken_apart_and_built_anew(postgres: Postgres, tmp_path: Path) -
     assert [row[0] for row in plays(settings, user)] == [p.event_id for p in (first, later, other)]
 
     with psycopg.connect(postgres.address) as connection, connection.transaction():
-        tell(connection, [first, later, other])
+        upsert(connection, [first, later, other])
     one = [(first.event_id, "navidrome/1", 1, False), (other.event_id, "lastfm/1", 2, True)]
     assert plays(settings, user) == one
 

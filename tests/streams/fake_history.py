@@ -15,13 +15,13 @@ from typing import Any
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from streams import postgres_sink, settle, tell
-from streams.duplicates import Told, fill
+from streams import postgres_sink, settle, upsert
+from streams.duplicates import ReportedPlay, fill
 from streams.nearby import nearby
 from tests.streams.fakes import Steps
 
 Key = tuple[str, str]
-_COLUMNS = Told.__struct_fields__
+_COLUMNS = ReportedPlay.__struct_fields__
 
 
 @dataclass
@@ -38,13 +38,13 @@ class Tables:
         Partition -> last offset applied.
     """
 
-    plays: dict[Key, Told] = field(default_factory=dict)
-    merged: dict[Key, tuple[Told, str]] = field(default_factory=dict)
+    plays: dict[Key, ReportedPlay] = field(default_factory=dict)
+    merged: dict[Key, tuple[ReportedPlay, str]] = field(default_factory=dict)
     apart: set[Key] = field(default_factory=set)
     counts: dict[str, int] = field(default_factory=dict)
     notes: list[tuple[Any, ...]] = field(default_factory=list)
     fence: dict[int, int] = field(default_factory=dict)
-    incoming: list[Told] = field(default_factory=list)
+    incoming: list[ReportedPlay] = field(default_factory=list)
     touched: set[Key] = field(default_factory=set)
 
 
@@ -88,10 +88,10 @@ class FakeHistory:
             return self._do("read the fence", self._read_fence, arguments)
         known: dict[Any, tuple[str, Callable[[Any], list[Any]]]] = {
             settle.LOCK: ("lock", lambda _: []),
-            tell._STAGE: ("stage", lambda _: []),
-            tell._FILL_MERGED: ("fill merged", self._fill_merged),
-            tell._INSERT: ("insert", self._insert),
-            nearby(tell._SEEDS): ("nearby", self._nearby),
+            upsert._STAGE: ("stage", lambda _: []),
+            upsert._FILL_MERGED: ("fill merged", self._fill_merged),
+            upsert._INSERT: ("insert", self._insert),
+            nearby(upsert._SEEDS): ("nearby", self._nearby),
             settle._SHOWN: ("shown", self._shown),
             settle._MERGED: ("merged", self._merged),
             settle._APART: ("apart", self._apart),
@@ -213,7 +213,7 @@ class _Copy:
         self.write_row = take
 
 
-def _key(told: Told) -> Key:
+def _key(told: ReportedPlay) -> Key:
     return told.user_id, told.event_id
 
 
@@ -221,10 +221,10 @@ def _keys(where: tuple[list[str], list[str]]) -> list[Key]:
     return list(zip(*where, strict=True))
 
 
-def _row(told: Told) -> tuple[Any, ...]:
+def _row(told: ReportedPlay) -> tuple[Any, ...]:
     return tuple(getattr(told, name) for name in _COLUMNS)
 
 
-def _told(columns: Any) -> Told:
+def _told(columns: Any) -> ReportedPlay:
     plain = (value.obj if isinstance(value, Jsonb) else value for value in columns)
-    return Told(**dict(zip(_COLUMNS, plain, strict=True)))
+    return ReportedPlay(**dict(zip(_COLUMNS, plain, strict=True)))

@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 from contracts.ids import event_id, track_id
 from contracts.recordings import recording_number
 from contracts.same_play import group
-from streams.duplicates import Told, enrich, fill
+from streams.duplicates import ReportedPlay, enrich, fill
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 
 
-def told(second: float, client: str = "a", title: str = "One", **changes: Any) -> Told:
+def told(second: float, client: str = "a", title: str = "One", **changes: Any) -> ReportedPlay:
     """Return a report of a play that began so many seconds after :data:`START`."""
     at = START + timedelta(seconds=second)
-    return Told(
+    return ReportedPlay(
         **{
             "user_id": "ada",
             "played_at": at,
@@ -43,16 +43,16 @@ def told(second: float, client: str = "a", title: str = "One", **changes: Any) -
     )
 
 
-def known(reports: Iterable[Told]) -> list[Told]:
+def known(reports: Iterable[ReportedPlay]) -> list[ReportedPlay]:
     """Return reports as the store has them: one a event, filled."""
-    events: dict[str, Told] = {}
+    events: dict[str, ReportedPlay] = {}
     for report in reports:
         before = events.get(report.event_id)
         events[report.event_id] = report if before is None else fill(before, report)
     return list(events.values())
 
 
-def seconds(groups: list[list[Told]]) -> list[list[float]]:
+def seconds(groups: list[list[ReportedPlay]]) -> list[list[float]]:
     return [[(t.played_at - START).total_seconds() for t in members] for members in groups]
 
 
@@ -77,18 +77,22 @@ def test_two_clients_and_one_play() -> None:
 
 
 @given(st.lists(reports, max_size=12), st.randoms(use_true_random=False))
-def test_neither_order_nor_repetition_matters(told_: list[Told], draw: random.Random) -> None:
+def test_neither_order_nor_repetition_matters(
+    told_: list[ReportedPlay], draw: random.Random
+) -> None:
     again = told_ + draw.choices(told_, k=5) if told_ else []
     draw.shuffle(again)
 
-    def shape(reports_: list[Told]) -> list[list[tuple[str, list[str]]]]:
+    def shape(reports_: list[ReportedPlay]) -> list[list[tuple[str, list[str]]]]:
         return [[(t.event_id, t.clients) for t in members] for members in group(known(reports_))]
 
     assert shape(again) == shape(told_)
 
 
 @given(reports, reports)
-def test_filling_keeps_what_was_there_and_is_idempotent(one: Told, other: Told) -> None:
+def test_filling_keeps_what_was_there_and_is_idempotent(
+    one: ReportedPlay, other: ReportedPlay
+) -> None:
     other.event_id = one.event_id
     both = fill(one, other)
     assert fill(both, other) == fill(both, one) == both

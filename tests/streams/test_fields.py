@@ -18,7 +18,7 @@ from contracts.topics import Topics
 from online_model import ModelConfig, Recommender
 from streams.decode import Batch, Decoder, Record
 from streams.fold import pack_plays
-from streams.history_sink import to_told
+from streams.history_sink import to_reported
 from streams.lake_rows import to_table
 from streams.learner import columns, document, learn
 from tests.streams.reference import reference_fold
@@ -109,7 +109,7 @@ def test_of_two_equal_hearings_the_one_that_was_not_skipped_stands() -> None:
 
 
 def test_history_columns() -> None:
-    told = to_told("ada", PLAY, 7)
+    told = to_reported("ada", PLAY, 7)
     assert msgspec.structs.asdict(told) | {"name_key": None} == {
         "user_id": "ada",
         "played_at": datetime(2023, 11, 14, 22, 13, 21, 234000, UTC),
@@ -131,9 +131,12 @@ def test_history_columns() -> None:
 
 
 def test_songs_of_one_title_have_keys_of_their_own_in_the_history() -> None:
-    keys = {to_told("ada", changed(artist=a, title=t), 7).name_key for a in "xy" for t in "xy"}
+    keys = {to_reported("ada", changed(artist=a, title=t), 7).name_key for a in "xy" for t in "xy"}
     assert len(keys) == 4
-    assert to_told("ada", changed(artist="AIR"), 7).name_key == to_told("ada", PLAY, 7).name_key
+    assert (
+        to_reported("ada", changed(artist="AIR"), 7).name_key
+        == to_reported("ada", PLAY, 7).name_key
+    )
     assert all(key is not None and -(2**63) <= key < 2**63 for key in keys)
 
 

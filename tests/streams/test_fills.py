@@ -9,7 +9,7 @@ import duckdb
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.duplicates import Told, fill
+from streams.duplicates import ReportedPlay, fill
 from streams.fills import FILLS, expressions
 from tests.streams.test_duplicates import START, told
 
@@ -39,7 +39,7 @@ _reports = st.builds(
 )
 
 
-def by_sql(known: Told, later: Told) -> dict[str, Any]:
+def by_sql(known: ReportedPlay, later: ReportedPlay) -> dict[str, Any]:
     """Evaluate the expressions of the sink on two rows, in an engine without a server."""
     row = ", ".join(f"?::{kind} as {column}" for column, kind in _TYPES.items())
     shown = ", ".join(f"{sql} as {name}" for name, sql in expressions("known", "later").items())
@@ -60,6 +60,6 @@ def test_every_merged_column_is_tried() -> None:
 
 
 @given(_reports, _reports)
-def test_the_sink_merges_in_sql_as_in_python(known: Told, later: Told) -> None:
+def test_the_sink_merges_in_sql_as_in_python(known: ReportedPlay, later: ReportedPlay) -> None:
     merged = fill(known, later)
     assert by_sql(known, later) == {column: getattr(merged, column) for column in FILLS}

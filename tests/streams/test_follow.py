@@ -198,7 +198,7 @@ raise SystemExit(worker.run_worker(settings, "history-sink", body))
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60
     )
     assert done.returncode == CUT_SHORT
-    assert "told to stop 0.5 s ago and still here" in done.stderr
+    assert "still running 0.5 s after the request to stop" in done.stderr
 
 
 @pytest.mark.parametrize("part", ["store", "loop"])

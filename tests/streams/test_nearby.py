@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.same_play import MINUTE_MS, REACH_MS, far, group
-from streams.duplicates import Told
+from streams.duplicates import ReportedPlay
 from streams.nearby import SEED_COLUMNS, nearby
 from tests.streams.test_duplicates import START, known, reports, told
 
@@ -22,7 +22,9 @@ _ENGINE = duckdb.connect()
 _SEEDS = f"select {SEED_COLUMNS} from seeds where user_id = %(user)s"
 
 
-def found(plays: Iterable[Told], merged: Iterable[Told], seeds: Iterable[Told]) -> set[str]:
+def found(
+    plays: Iterable[ReportedPlay], merged: Iterable[ReportedPlay], seeds: Iterable[ReportedPlay]
+) -> set[str]:
     """Run the query in an engine without a server, whose parameters are written differently."""
     for table, rows in (("plays", plays), ("merged_plays", merged), ("seeds", seeds)):
         values = [
@@ -40,7 +42,7 @@ def found(plays: Iterable[Told], merged: Iterable[Told], seeds: Iterable[Told]) 
 
 @given(st.lists(reports, max_size=8), st.data())
 def test_it_finds_every_member_of_every_group_of_a_changed_play(
-    told_: list[Told], data: st.DataObject
+    told_: list[ReportedPlay], data: st.DataObject
 ) -> None:
     plays = known(told_)
     seeds = data.draw(st.lists(st.sampled_from(plays), unique_by=id) if plays else st.just([]))

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import pytest
 
-from streams.duplicates import Told, enrich
+from streams.duplicates import ReportedPlay, enrich
 from streams.settle import Key, _Changes
 from tests.streams.test_duplicates import told
 
 FIRST, SECOND, THIRD = told(0, "a"), told(4, "b", ms_played=200_000), told(9, "c")
 
 
-def key(play: Told) -> Key:
+def key(play: ReportedPlay) -> Key:
     return play.user_id, play.event_id
 
 
-def rows(*plays: Told) -> dict[Key, Told]:
+def rows(*plays: ReportedPlay) -> dict[Key, ReportedPlay]:
     return {key(play): play for play in plays}
 
 
 def note(
-    members: list[Told], shown: dict[Key, Told], heads: dict[Key, str] | None = None
+    members: list[ReportedPlay], shown: dict[Key, ReportedPlay], heads: dict[Key, str] | None = None
 ) -> _Changes:
     changes = _Changes()
     changes.note(members, shown, heads or {})
@@ -70,7 +70,7 @@ def test_an_earlier_report_that_arrives_late_becomes_the_head() -> None:
 
 
 @pytest.mark.parametrize("alone", [FIRST, SECOND])
-def test_what_is_kept_apart_stands_for_itself_again(alone: Told) -> None:
+def test_what_is_kept_apart_stands_for_itself_again(alone: ReportedPlay) -> None:
     """Both rows of a merge are taken apart: one is shown again, and the other as it was told."""
     heads = {key(FIRST): FIRST.event_id, key(SECOND): FIRST.event_id}
     changes = note([alone], rows(enrich([FIRST, SECOND])), heads)

@@ -84,7 +84,7 @@ def test_waiting_is_logged_when_it_begins_and_when_it_ends(
     for attempt in range(5):
         status.waits("broker", f"attempt {attempt}")
     status.goes_on("broker")
-    assert caplog.messages == ["broker waits: attempt 0", "broker goes on"]
+    assert caplog.messages == ["broker waits: attempt 0", "broker resumes"]
 
 
 def test_a_log_line_repeated_without_end_is_left_out_and_counted() -> None:

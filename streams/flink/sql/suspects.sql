@@ -1,4 +1,4 @@
--- Patterns no person produces (contracts/suspects.py says what each means).
+-- Patterns no person produces (contracts/suspects.py defines each).
 CREATE TEMPORARY TABLE suspects (
   `key` STRING,
   user_id STRING,

@@ -191,7 +191,7 @@ def test_the_texts_are_found() -> None:
         ("contracts/accounts.py", "tokens"),
         ("contracts/audit.py", "audit"),
         ("streams/settle.py", "merged_plays"),
-        ("streams/tell.py", "plays"),
+        ("streams/upsert.py", "plays"),
         ("batch/staging/runs.py", "collection_runs"),
         ("infra/operations/erasure/requests.py", "erasures"),
     } <= seen
@@ -201,7 +201,7 @@ def test_a_renamed_column_is_found() -> None:
     changed = deepcopy(schema())
     changed.apply("alter table plays rename column artist to performer")
     wrong = found_wrong(changed)
-    assert any(line.startswith("streams/tell.py") and "artist" in line for line in wrong)
+    assert any(line.startswith("streams/upsert.py") and "artist" in line for line in wrong)
     assert any(line.startswith("streams/settle.py") and "artist" in line for line in wrong)
     assert not any(line.startswith("api/") for line in wrong)  # the view hides it
 

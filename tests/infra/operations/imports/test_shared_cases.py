@@ -32,8 +32,8 @@ from batch.collectors.tally import Tally
 from contracts.posted import PostedPlay
 from contracts.same_play import group
 from infra.operations.imports.rows import Options
-from streams.duplicates import Told, fill
-from streams.history_sink import to_told
+from streams.duplicates import ReportedPlay, fill
+from streams.history_sink import to_reported
 from tests.infra.operations.imports.reading import read
 
 CASES = Path(os.environ.get("SEGUE_CASES", Path(__file__).parents[5] / "shared" / "cases"))
@@ -48,16 +48,16 @@ def inputs(pattern: str, names: Collection[str] = ()) -> list[Any]:
     return found or [pytest.param(CASES / "none", marks=why)]
 
 
-def posted(plays: list[dict[str, Any]]) -> tuple[Counter[str], Counter[str], list[Told]]:
+def posted(plays: list[dict[str, Any]]) -> tuple[Counter[str], Counter[str], list[ReportedPlay]]:
     """Return plays a listener, refusals by reason, and what the history would be told."""
     parsed = parse_plays(json.dumps({"plays": plays}).encode(), PLAYER, NOW)
-    told: dict[tuple[str, str], Told] = {}
+    told: dict[tuple[str, str], ReportedPlay] = {}
     for user, theirs in parsed.by_listener.items():
         for number, play in enumerate(theirs):
-            one = to_told(user, play, number)
+            one = to_reported(user, play, number)
             known = told.get((user, one.event_id))
             told[user, one.event_id] = one if known is None else fill(known, one)
-    songs: dict[tuple[str, int | None], list[Told]] = defaultdict(list)
+    songs: dict[tuple[str, int | None], list[ReportedPlay]] = defaultdict(list)
     for one in told.values():
         songs[one.user_id, one.name_key].append(one)
     counted: Counter[str] = Counter()

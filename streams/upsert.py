@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import msgspec
 
-from streams.duplicates import Told
+from streams.duplicates import ReportedPlay
 from streams.fills import expressions
 from streams.nearby import SEED_COLUMNS
 from streams.settle import COLUMNS, LOCK, Connection, settle
@@ -35,35 +35,35 @@ def _news(later: str) -> str:
     )
 
 
-_MEMBER = "known.user_id = told.user_id and known.event_id = told.event_id"
+_MEMBER = "known.user_id = reported.user_id and known.event_id = reported.event_id"
 _FILL_MERGED = f"""
 with filled as (
-    update merged_plays as known set {_set("told")} from incoming as told
-    where {_MEMBER} and {_news("told")}
+    update merged_plays as known set {_set("reported")} from incoming as reported
+    where {_MEMBER} and {_news("reported")}
     returning known.user_id, known.event_id
 )
 insert into touched select user_id, event_id from filled
 """  # noqa: S608  our own words
 _INSERT = f"""
-with told as (
-    insert into plays as known ({COLUMNS}) select {COLUMNS} from incoming as told
+with reported as (
+    insert into plays as known ({COLUMNS}) select {COLUMNS} from incoming as reported
     where not exists (select from merged_plays as known where {_MEMBER})
     on conflict (user_id, event_id) do update set {_set("excluded")}
     where {_news("excluded")}
     returning user_id, event_id, xmax = 0 as is_new
 ), noted as (
-    insert into touched select user_id, event_id from told
+    insert into touched select user_id, event_id from reported
 ), counted as (
     insert into listen_counts as c (user_id, plays)
-    select user_id, count(*) from told where is_new group by user_id
+    select user_id, count(*) from reported where is_new group by user_id
     on conflict (user_id) do update set plays = c.plays + excluded.plays
 )
-select count(*) from told where is_new
+select count(*) from reported where is_new
 """  # noqa: S608
 _SEEDS = f"select {SEED_COLUMNS} from incoming join touched using (user_id, event_id)"  # noqa: S608
 
 
-def tell(connection: Connection, plays: Iterable[Told]) -> int:
+def upsert(connection: Connection, plays: Iterable[ReportedPlay]) -> int:
     """Write plays, each event once; return how many events were new.
 
     To be called in the transaction that moves the fence. The same plays again, in any order

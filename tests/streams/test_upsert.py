@@ -19,9 +19,9 @@ from contracts.events import Submission
 from contracts.same_play import group
 from streams import history_sink
 from streams.decode import Batch
-from streams.duplicates import Told, enrich, fill
+from streams.duplicates import ReportedPlay, enrich, fill
 from streams.errors import PositionLost
-from streams.history_sink import HistorySink, to_told
+from streams.history_sink import HistorySink, to_reported
 from streams.postgres_sink import place
 from tests.streams.fake_history import FakeHistory, Tables
 from tests.streams.fakes import Killed, Steps
@@ -75,15 +75,15 @@ def _patiently(call: Callable[[], T]) -> T:
         return call()
 
 
-def wanted() -> tuple[dict[tuple[str, str], Told], int]:
+def wanted() -> tuple[dict[tuple[str, str], ReportedPlay], int]:
     """Return the plays of the log by the rule alone, and how many reports were merged away."""
-    events: dict[tuple[str, str], Told] = {}
+    events: dict[tuple[str, str], ReportedPlay] = {}
     for offset, each in enumerate(LOG):
         for one in each.plays:
-            told = to_told(each.user_id, one, place(0, offset))
+            told = to_reported(each.user_id, one, place(0, offset))
             key = told.user_id, told.event_id
             events[key] = fill(events[key], told) if key in events else told
-    songs: dict[tuple[str, int | None], list[Told]] = {}
+    songs: dict[tuple[str, int | None], list[ReportedPlay]] = {}
     for told in events.values():
         songs.setdefault((told.user_id, told.name_key), []).append(told)
     groups = [members for reports in songs.values() for members in group(reports)]
