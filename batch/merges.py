@@ -12,7 +12,7 @@ import pyarrow as pa
 from batch.postgres_tables import replace, rows_of, table_of
 from contracts.settings import Settings
 
-#: Table ``raw.play_merges``; ``head_id`` is null where a play stands for itself again.
+#: Table ``raw.play_merges``; ``head_id`` is null for a play that was separated again.
 PLAY_MERGES = pa.schema(
     [
         pa.field("id", pa.int64(), nullable=False),

@@ -1,8 +1,8 @@
 """The nightly: land a lake snapshot, check it, build, retrain, publish reports, tend the catalogue.
 
 Each step can be run again without harm, and all of them read the lake version that the first one
-pinned. A run that was killed is taken up where it stopped; one that failed is started anew, since
-what failed it may have been repaired by a newer version.
+pinned. A killed run resumes where it stopped. A failed one starts from scratch, because a newer
+version may have repaired the cause.
 """
 
 from __future__ import annotations
@@ -55,12 +55,12 @@ COUNTED = (
 #: 3: namesakes apart.
 DEFINITIONS = 3
 
-#: The test of the dbt project that finds plays which an incremental build has passed over.
+#: The test of the dbt project that finds plays which an incremental build has skipped.
 COUNTS_EVERY_PLAY = "every_accepted_play_is_staged_and_in_fct_plays"
 
 
 class StepFailed(Terminal):
-    """A step refused its input; the message says what to look at."""
+    """A step refused its input; the message states what to look at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class NightlyState:
     settings: Settings
     run: NightlyRun
     day: date
-    tell: Callable[[str, str], None]
+    progress: Callable[[str, str], None]
 
     @property
     def warehouse(self) -> Target:
@@ -85,7 +85,7 @@ def nightly(
     day: date | None = None,
     full_refresh: bool = False,
     until: str | None = None,
-    tell: Callable[[str, str], None] = lambda step, word: None,
+    progress: Callable[[str, str], None] = lambda step, word: None,
 ) -> NightlyRun:
     """Run every step and return the record, which is also written to ``<home>/runs``.
 
@@ -94,13 +94,13 @@ def nightly(
     day
         The day reports look back from; today (UTC) by default.
     full_refresh
-        Build incremental tables from nothing: after rows were taken out of the lake, say. A run
-        that was killed is then begun anew unless it was to do the same.
+        Build incremental tables from scratch, for example after rows were removed from the lake.
+        A killed run then resumes only if it was a full refresh too.
     until
-        The last step to run; the run stays open, and the next call takes it up there. So an
+        The last step to run; the run stays open, and the next call resumes it there. So an
         orchestrator runs the steps one by one.
-    tell
-        Called with (step, word) as the run goes on, for progress bars.
+    progress
+        Called with (step, word) as the run proceeds, for progress bars.
 
     Raises
     ------
@@ -126,7 +126,7 @@ def nightly(
             definitions=DEFINITIONS,
             steps=[Step(name=name) for name in STEPS],
         )
-        _go(NightlyState(settings, run, day, tell), runs, until, price)
+        _go(NightlyState(settings, run, day, progress), runs, until, price)
     return run
 
 
@@ -139,7 +139,7 @@ def _is_redefined(runs: Runs, target: str) -> bool:
 def _resume(
     settings: Settings, last: NightlyRun | None, day: date, full_refresh: bool
 ) -> NightlyRun | None:
-    """Return the last run if it was killed and what it had finished still stands."""
+    """Return the last run if it was killed and its finished steps are still valid."""
     if last is None or last.status != "running" or last.date != day.isoformat():
         return None
     if [step.name for step in last.steps] != list(STEPS):
@@ -151,7 +151,7 @@ def _resume(
     here = last.target != "duckdb" or settings.paths.warehouse_file.exists()
     if last.step("land").status == "ok" and not here:
         return None
-    log.info("taking up run %s", last.id)
+    log.info("resuming run %s", last.id)
     return last
 
 
@@ -160,7 +160,7 @@ def _go(night: NightlyState, runs: Runs, until: str | None, price: float | None)
     for name, act in STEPS.items():
         step = run.step(name)
         if step.status == "ok":
-            night.tell(name, "finished before")
+            night.progress(name, "finished before")
             if name == until:
                 return
             continue
@@ -169,12 +169,12 @@ def _go(night: NightlyState, runs: Runs, until: str | None, price: float | None)
             continue
         step.status, step.started_at = "running", _now()
         runs.save(run)
-        night.tell(name, "running")
+        night.progress(name, "running")
         started, busy = time.monotonic(), time.process_time()
         try:
             step.detail, step.rows = act(night)
             step.status = "ok"
-        except Exception as error:  # whatever it is, the record must show it
+        except Exception as error:  # the record must show every error
             known = isinstance(error, SegueError)
             if not known:
                 log.exception("step %s broke", name)
@@ -185,7 +185,7 @@ def _go(night: NightlyState, runs: Runs, until: str | None, price: float | None)
         step.cpu_seconds = round(time.process_time() - busy, 3)
         step.peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
         log.info("step %s %s in %.1f s", name, step.status, step.seconds)
-        night.tell(name, step.status)
+        night.progress(name, step.status)
         if name == until and run.status == "running" and name != list(STEPS)[-1]:
             runs.save(run)
             return
@@ -235,7 +235,7 @@ def _judge(night: NightlyState, checks: list[quality.QualityCheck]) -> str:
     night.run.checks = [c for c in night.run.checks if c.table not in {k.table for k in checks}]
     night.run.checks += checks
     broken = [check for check in checks if not check.ok]
-    words = [quality.tell(check) for check in broken]
+    words = [quality.describe(check) for check in broken]
     points = quality.score(checks)
     if any(check.severity == "error" for check in broken) or min(points.values()) < quality.GATE:
         raise StepFailed("; ".join(words))
@@ -244,7 +244,7 @@ def _judge(night: NightlyState, checks: list[quality.QualityCheck]) -> str:
 
 def _build(night: NightlyState) -> tuple[str, dict[str, int]]:
     def heard(node: Node) -> None:
-        night.tell("build", node.name)
+        night.progress("build", node.name)
 
     result = night.warehouse.build(
         night.settings, full_refresh=night.run.full_refresh, progress=heard
@@ -294,7 +294,7 @@ def _reports(night: NightlyState) -> tuple[str, dict[str, int]]:
             publish(report, paths.reports, night.day)
             rows[kind.name] = len(report.tables[0].rows)
             drawn.append((report, list(recording.tables)))
-            night.tell("reports", kind.name)
+            night.progress("reports", kind.name)
         described.publish_figures(ask, paths, night.run, _now())
     artifacts = night.warehouse.folder(night.settings) / "target"
     described.publish_warehouse(paths, night.run, artifacts, drawn)
@@ -304,7 +304,9 @@ def _reports(night: NightlyState) -> tuple[str, dict[str, int]]:
 def _catalogue(night: NightlyState) -> tuple[str, dict[str, int]]:
     from batch.catalogue import night as catalogue  # scipy: only when it is this step's turn
 
-    done = catalogue.night(night.settings, night.day, lambda word: night.tell("catalogue", word))
+    done = catalogue.night(
+        night.settings, night.day, lambda word: night.progress("catalogue", word)
+    )
     night.run.checks = [c for c in night.run.checks if not c.table.startswith("source.")]
     night.run.checks += done.checks
     return done.detail, done.rows

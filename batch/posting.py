@@ -61,7 +61,7 @@ class Poster:
     Attributes
     ----------
     give_up_after
-        Seconds one request may keep failing. A server that says 429 is well and may take its time.
+        Seconds one request may keep failing; an answer 429 counts as working and restarts them.
     retries
         Requests that had to be sent again.
     """
@@ -78,7 +78,7 @@ class Poster:
         StoreUnavailable
             The API did not come back in time.
         ConfigurationError
-            It refuses us for good (wrong token, wrong address).
+            It refuses permanently (wrong token, wrong address).
         """
         send = AsyncRetrying(
             retry=retry_if_exception_type(TryAgain),

@@ -22,7 +22,7 @@ _COST = {"error": 50.0, "warn": 2.5, "note": 0.0}
 
 #: Share of deliveries that may break a rule before something upstream must be wrong.
 MOST_REJECTED = 0.05
-#: Of fewer plays than this no share and no change says anything: a small house has quiet days.
+#: Below this number of plays, shares and changes are noise: a small household has quiet days.
 ENOUGH = 100
 #: A log nobody wrote to for this long is worth a word.
 STALE_AFTER = timedelta(hours=48)
@@ -43,8 +43,8 @@ ADVICE = {
     "`segue lake history`, take its rows out, and run with --full-refresh",
     "completeness": "a writer other than the sink appended: find it by `segue lake history`",
     "freshness": "is the lake sink alive? See `segue status`",
-    "volume": "compare the counts of `segue status` with what clients say they sent",
-    "distribution": "did a client change how it tells of skips? See `source` in raw.plays",
+    "volume": "compare the counts of `segue status` with the counts of the clients",
+    "distribution": "did a client change how it reports skips? See `source` in raw.plays",
     "fields": "they are kept in `extra` of raw.plays and in the history; to use one, name it in "
     "contracts/events.py",
     "history": "an erasure in progress differs for one night; else a store lost plays (see `segue "
@@ -70,7 +70,7 @@ class QualityCheck(msgspec.Struct, kw_only=True, frozen=True):
     detail: str = ""
 
 
-def tell(check: QualityCheck) -> str:
+def describe(check: QualityCheck) -> str:
     """Return a broken check in words: where, what was found, what to do."""
     return f"{check.table} {check.name}: {check.detail}; {ADVICE[check.name]}"
 
@@ -192,7 +192,7 @@ with days as (
         landed_date as day,
         count(*) as plays,
         avg(case when skipped then 1.0 when not skipped then 0.0 end) as skips,
-        count(skipped) as told,
+        count(skipped) as reported,
         max(landed_date) over () as newest
     from raw.plays
     group by landed_date
@@ -205,7 +205,7 @@ before as (
 )
 select coalesce((select plays from days where day = newest - 1), 0),
     (select skips from days where day = newest - 1),
-    (select told from days where day = newest - 1),
+    (select reported from days where day = newest - 1),
     before.plays, before.skips, before.days
 from before
 """  # noqa: S608

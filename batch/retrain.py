@@ -134,8 +134,8 @@ def retrain(
     Parameters
     ----------
     run
-        The nightly run this belongs to. Killed between writing a generation and putting it into
-        service, the run does only the latter when it is taken up.
+        The nightly run this belongs to. If it was killed between writing a generation and putting
+        it into service, the resumed run does only the latter.
     target
         The warehouse whose marts are read.
     """

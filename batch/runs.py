@@ -1,7 +1,7 @@
 """The record of a nightly run, and the lock that keeps two from overlapping.
 
-A record is a JSON file ``<home>/runs/<id>.json``, replaced as a whole after every step: a run that
-was killed shows what it had finished, and the next one goes on from there.
+A record is a JSON file ``<home>/runs/<id>.json``, replaced as a whole after every step: the record
+of a killed run shows what it had finished, and the next run resumes there.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Model(msgspec.Struct, kw_only=True):
     table
         ``schema.name``.
     inputs
-        Tables it was built from, likewise.
+        Tables it was built from, as ``schema.name``.
     columns
         Name -> type, as its contract promises; empty where there is none.
     made_of
@@ -83,10 +83,10 @@ class NightlyRun(msgspec.Struct, kw_only=True):
     definitions
         Version of the warehouse's definitions (:data:`batch.nightly.DEFINITIONS`).
     full_refresh
-        Incremental tables are built from nothing, also when the run is taken up after a kill.
+        Incremental tables are built from scratch, also when the run resumes after a kill.
     seconds, cpu_seconds, cost
         Wall clock and processor time, and what the latter cost at ``SEGUE_CPU_HOUR_PRICE``, in
-        whatever currency that is; without a price there is no cost.
+        the currency of that price; without a price there is no cost.
     models
         What dbt built: inputs, outputs, times; the lineage is made of it.
     checks
@@ -147,7 +147,7 @@ class Runs:
                 runs.append(msgspec.json.decode(path.read_bytes(), type=NightlyRun))
             except msgspec.DecodeError as error:
                 raise IncompatibleState(
-                    f"run record {path}: {error}; move it away to go on"
+                    f"run record {path}: {error}; move it away to continue"
                 ) from None
         return sorted(runs, key=lambda run: run.started_at)
 

@@ -87,7 +87,7 @@ def _arms(cursor: SnowflakeCursor, arms: pa.Table) -> int:
 
 
 def _catalogue(cursor: SnowflakeCursor, table: str, snapshot: Snapshot) -> int:
-    """Append a version of a catalogue table; ``landed_at`` is what tells versions apart."""
+    """Append a version of a catalogue table; ``landed_at`` distinguishes versions."""
     data = ds.dataset(list(snapshot.files), format="parquet", partitioning=_BY_DAY)
     version = pc.max(data.to_table(columns=["landed_at"])["landed_at"]).as_py()
     cursor.execute(

@@ -98,10 +98,10 @@ class Desk:
             bodies = self._bodies(batch, blobs, missing)
         except Exception as error:
             for question in batch:
-                _tell(question, error)
+                _answer(question, error)
             return
         for question, body in zip(batch, bodies, strict=True):
-            _tell(question, body)
+            _answer(question, body)
 
     def _bodies(
         self, batch: list[Question], blobs: Sequence[bytes | None], missing: bool
@@ -143,7 +143,7 @@ class Desk:
         return bodies
 
 
-def _tell(question: Question, made: bytes | Exception) -> None:
+def _answer(question: Question, made: bytes | Exception) -> None:
     """Answer one question; an error here must not keep the others of the batch from theirs."""
     try:
         question.answer(made)

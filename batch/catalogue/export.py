@@ -27,7 +27,7 @@ _ARTISTS = f"""
         select artist_id, tag, weight,
             row_number() over (partition by artist_id order by weight desc, tag) as place
         from catalogue_artist_tags
-    ), told as (
+    ), best as (
         select artist_id,
             jsonb_agg(jsonb_build_array(tag, round(weight::numeric, 4)) order by place)
                 filter (where place <= {_TAGS}) as tags,
@@ -48,7 +48,7 @@ _ARTISTS = f"""
         coalesce(s.sources, '')
     from catalogue_artists a
     join catalogue_artist_cards c on c.artist_id = coalesce(a.merged_into, a.artist_id)
-    left join told t on t.artist_id = c.artist_id
+    left join best t on t.artist_id = c.artist_id
     left join spoken s on s.artist_id = a.artist_id
     order by a.name_key
 """  # noqa: S608  a number of ours
@@ -76,7 +76,7 @@ _QUERIES = {"catalogue_artists": _ARTISTS, "catalogue_tracks": _TRACKS}
 def export(connection: psycopg.Connection[Any], lake: Path) -> dict[str, int]:
     """Replace the lake's catalogue tables where the catalogue has changed; return rows by table.
 
-    A table that says the same as the newest version is left alone, so nights without news make
+    A table equal to its newest version is left alone, so nights without changes make
     no versions. An empty catalogue writes nothing.
 
     Raises

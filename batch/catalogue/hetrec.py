@@ -70,7 +70,7 @@ def artists(folder: Path) -> Iterator[Row]:
 
 
 def rows(folder: Path) -> Iterator[tuple[Table, Row]]:
-    """Yield everything the set says of artists: themselves, then their tags."""
+    """Yield all rows of the data set: artists, then their tags."""
     yield from ((ARTISTS, row) for row in artists(folder))
     yield from ((TAGS, row) for row in tags(folder))
 

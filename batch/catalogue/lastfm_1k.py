@@ -15,7 +15,7 @@ from contracts.ids import normalise
 
 SOURCE = "lastfm-1k"
 AT = datetime(2009, 6, 19, tzinfo=UTC)
-#: Rows that are none, kept with their reason; of more, only the number matters.
+#: Invalid rows that are kept with their reason; further ones are only counted.
 _MOST_REFUSED = 10_000
 # No header and no quoting: a quotation mark is part of a name. A column nobody asks for would not
 # be checked, hence the condition on the time.

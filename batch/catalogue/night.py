@@ -1,7 +1,7 @@
-"""The catalogue's part of the nightly: collect, settle, publish, export, and say how sources are.
+"""The catalogue's part of the nightly: collect, settle, publish, export, report on the sources.
 
-PostgreSQL may be away, or a source: the night goes on with the catalogue of the night before, and
-the record says so.
+If PostgreSQL or a source does not answer, the nightly uses the catalogue of the night before, and
+the run record states it.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class CatalogueOutcome(msgspec.Struct):
 
 
 def night(
-    settings: Settings, day: date, tell: Callable[[str], None] = lambda word: None
+    settings: Settings, day: date, progress: Callable[[str], None] = lambda word: None
 ) -> CatalogueOutcome:
     """Run the step; see the module. Never raises for a source or PostgreSQL that is away."""
     words: list[str] = []
@@ -51,13 +51,13 @@ def night(
                     "PostgreSQL has no catalogue yet (segue init makes its tables)"
                 )
             for source in configured(settings.home):
-                tell(f"collecting from {source}")
+                progress(f"collecting from {source}")
                 words.append(_collect(settings, source))
             with alone(connection):
-                settle(connection, settings.home, progress=tell)
-                tell("content view")
+                settle(connection, settings.home, progress=progress)
+                progress("content view")
                 view = publish(connection, settings.home)
-                tell("lake")
+                progress("lake")
                 rows = export(connection, settings.paths.lake)
             figures = measure(connection)
     except psycopg.Error as error:

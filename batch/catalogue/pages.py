@@ -17,7 +17,7 @@ VIEWS = (
 
 
 def refresh(connection: psycopg.Connection[Any]) -> None:
-    """Fill the views of the API anew, all in one transaction; readers keep the old ones meanwhile.
+    """Refresh the API's views in one transaction; readers see the old content meanwhile.
 
     Parameters
     ----------

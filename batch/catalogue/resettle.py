@@ -56,7 +56,7 @@ def settle(
     connection
         In autocommit mode.
     progress
-        Told what is being done.
+        Called with a description of each step.
     """
     with alone(connection):
         return _settle(connection, home, progress)

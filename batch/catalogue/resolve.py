@@ -1,4 +1,4 @@
-"""Resolution: staged rows become entities, each with one id whatever the source."""
+"""Resolution: staged rows become entities, each with one id across all sources."""
 
 from __future__ import annotations
 

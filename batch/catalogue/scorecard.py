@@ -50,7 +50,7 @@ def draw(figures: Sequence[SourceFigures], occasion: Occasion) -> Report:
     return Report(
         name=NAME,
         title="Sources",
-        summary="What each source told the catalogue, how complete and how fresh it is.",
+        summary="What each source contributed to the catalogue, how complete and fresh it is.",
         facts={
             "Sources": len(figures),
             "Staged rows": sum(sum(each.rows.values()) for each in figures),

@@ -165,7 +165,7 @@ def days(folder: Path) -> list[Path]:
 def read(path: Path, offset: int = 0) -> Iterator[tuple[int, ArchivedAnswer]]:
     """Yield ``(end, record)`` of a day's file from a byte offset on; stops at a torn tail.
 
-    ``end`` is the offset after the record: a reader that notes it can go on there later.
+    ``end`` is the offset after the record: a reader that stores it can resume there later.
     """
     for _, end, record in _members_with_end(path, offset):
         yield end, record

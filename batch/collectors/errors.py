@@ -5,7 +5,7 @@
     Retryable
     └── SourceUnavailable   rests, throttles or is down: the run stops and resumes later
     Terminal
-    ├── SourceRefused       said no for good (bad key, forbidden, withdrawn)
+    ├── SourceRefused       refused permanently (bad key, forbidden, withdrawn)
     └── ShapeBroken         answered something the contract cannot read
 """
 
@@ -15,11 +15,11 @@ from contracts.errors import Retryable, Terminal
 
 
 class SourceUnavailable(Retryable):
-    """The source does not answer well now; what was collected is kept and a later run goes on."""
+    """The source fails now; what was collected is kept, and a later run resumes."""
 
 
 class SourceRefused(Terminal):
-    """The source refuses this call for good; the message says what it said and what to do."""
+    """The source refuses this call permanently; the message has its answer and what to do."""
 
 
 class ShapeBroken(Terminal):

@@ -1,9 +1,8 @@
-"""What to ask each source about the catalogue: what nobody has told yet, the best source first.
+"""Which facts to request from which source: missing ones only, from the best source first.
 
-A field has an order of sources (the table is in docs/sources.md). Each is asked about the things
-whose field none before it has told, so a later one fills what an earlier one lacks, and no question
-is asked for an answer that is there already. What is asked first turns with the day: names a source
-does not know must not fill every run.
+A field has an order of sources (the table is in docs/sources.md). A source is asked about an item
+only if no earlier source has provided the field, so no request repeats a known answer. The order of
+requests depends on the day: otherwise names that a source does not know would fill every run.
 """
 
 from __future__ import annotations
@@ -54,7 +53,7 @@ _TAGS = """
     select tag from catalogue_artist_tags group by tag having count(*) >= 5
     order by md5(tag || current_date::text) limit %(limit)s
 """
-# Tracks of which nobody has told how long they are, or what people call them.
+# Tracks without a length, or without tags.
 _TRACKS_LACKING = """
     select a.name, t.title
     from catalogue_tracks t
@@ -123,7 +122,7 @@ def _lastfm(connection: psycopg.Connection[Any], limit: int) -> Iterator[Questio
 def _heard(
     connection: psycopg.Connection[Any], most_artists: int, most_tracks: int
 ) -> tuple[dict[str, str], dict[str, tuple[str, str]]]:
-    """Return what is heard here most and Last.fm has not told of; a half of what may be asked."""
+    """Return what is heard most and lacks Last.fm's facts, for half of the allowed requests."""
     day = datetime.now(UTC).date().isoformat()
     artists: dict[str, str] = {}
     tracks: dict[str, tuple[str, str]] = {}

@@ -75,14 +75,14 @@ class Fetcher:
         Returns
         -------
         ArchivedAnswer or None
-            ``None``: the source says there is no such thing.
+            ``None``: the source does not know the item.
 
         Raises
         ------
         SourceUnavailable
             No good answer after all attempts, or the source is being left alone.
         SourceRefused
-            The source says no for good.
+            The source refuses permanently.
         """
         known = self.archive.find(what)
         if known is not None:
@@ -168,7 +168,7 @@ class Fetcher:
             count(self.tally.failed, "breaker-open")
             raise SourceUnavailable(
                 f"{self.source.name} keeps failing or asks for a rest of {rest:.0f} s; "
-                "run the same command again later, it goes on where it stopped"
+                "run the same command again later: it resumes where it stopped"
             )
         await self._pace.slot()
         self.tally.attempts += 1

@@ -39,7 +39,7 @@ class Question:
 
 
 class LookupRun(msgspec.Struct):
-    """A run of look-ups, as its checkpoint says."""
+    """Checkpoint of a run of look-ups."""
 
     run: str
     begun: float
@@ -61,9 +61,9 @@ async def look_up(
     Raises
     ------
     SourceUnavailable
-        The source is being left alone; the next call goes on.
+        The circuit breaker is open; the next call resumes.
     SourceRefused
-        The source says no for good.
+        The source refuses permanently.
     """
     run = checkpoints.load(name, LookupRun)
     if run is None or run.finished or time.time() - run.begun > _STALE:

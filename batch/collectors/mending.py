@@ -1,9 +1,9 @@
 """Reading an answer by its contract so that one odd row costs one row.
 
 An answer is a document of thousands of rows, and services send odd ones: a null where an object
-was, a text where a number was, a field that is gone. Here a field that nobody needs is dropped when
-it is not what the contract says, a row that lacks what it needs is left out with its path and the
-reason, and a single object in place of a list is a list of one. Only an answer that lacks its list
+was, a text where a number was, a field that is gone. This module drops an optional field that does
+not match the contract, leaves out a row that lacks a required field (with its path and the reason),
+and reads a single object in place of a list as a list of one. Only an answer that lacks its list
 cannot be read.
 """
 

@@ -1,4 +1,4 @@
-"""Which collected plays are one, whatever the source, and how rows that are none are refused."""
+"""Which collected plays are the same across sources, and how invalid rows are refused."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def begin(since: int | None, checkpoint: int | None) -> int:
     Parameters
     ----------
     since
-        What a person asked for; ``None``: go on at the checkpoint.
+        What a person asked for; ``None``: resume at the checkpoint.
     checkpoint
         Everything up to here was delivered; ``None`` where nothing was yet.
 

@@ -17,7 +17,7 @@ class Policy:
     rate
         Requests a second, over all tasks of the process.
     concurrency
-        Requests under way at once.
+        Requests in flight at once.
     timeout
         Seconds one attempt may take from first byte sent to last byte read: a body that drips
         slowly runs out of it too.

@@ -53,7 +53,7 @@ Progress = Callable[[str, int, int], None]
 class Outcome(msgspec.Struct):
     """What ``segue collect --json`` prints.
 
-    ``outcome`` is ``finished``, ``open`` (the same command goes on) or ``failed``; ``staged`` and
+    ``outcome`` is ``finished``, ``open`` (the same command resumes) or ``failed``; ``staged`` and
     ``refused`` count rows by table and by reason.
     """
 

@@ -21,7 +21,7 @@ class Outcome(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """An outcome, a short word for counting, and what to tell a person."""
+    """An outcome, a short word for counting, and a message for a person."""
 
     outcome: Outcome
     cause: str = ""

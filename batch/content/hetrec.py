@@ -1,8 +1,8 @@
 """Experiments on HetRec 2011 Last.fm-2k: does knowing the tags help, and where nothing else can?
 
-No tag tells on the test: what a listener tagged is removed wherever that very listener's artist is
-held out (leave-one-out), and in the cold-start split the listeners who give tags and the ones who
-are tested are different people.
+Tags do not leak into the test: with leave-one-out, a listener's own tags of the held-out artist are
+removed; in the cold-start split, the listeners who tag and the listeners who are tested are
+different people.
 """
 
 from __future__ import annotations

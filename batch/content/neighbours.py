@@ -20,7 +20,7 @@ _BLOCK = 512
 
 @dataclass(frozen=True, slots=True)
 class ContentNeighbours:
-    """A table of neighbours, the same layout whatever they come from.
+    """A table of neighbours, with one layout for every origin.
 
     Attributes
     ----------

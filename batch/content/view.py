@@ -75,7 +75,7 @@ class Tracks:
 
 
 def publish(connection: psycopg.Connection[Any], home: Path) -> Published | None:
-    """Write the view of the catalogue and put it into service, unless the one there says the same.
+    """Write the view of the catalogue and put it into service, unless it equals the current one.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Says once a night whether plays have landed, which starts `segue_nightly`.
+"""Reports once a night whether plays have landed, which starts `segue_nightly`.
 
 The lake is written all day long, so there is no moment at which "the file is there". What is asked
 is whether the day that has just ended is in: a commit after midnight shows that the sink has passed

@@ -1,8 +1,8 @@
 """The nightly under Airflow 3: the same steps as `segue nightly`, one task each.
 
-A task runs `segue nightly --until STEP`, which takes up the run where the task before left it, so a
+A task runs `segue nightly --until STEP`, which resumes the run where the task before left it, so a
 task that is retried, cleared or killed repeats nothing that had finished. Starts when
-`segue_landing` says that plays have landed; for a past day give the date:
+`segue_landing` reports that plays have landed; for a past day give the date:
 ``airflow dags trigger segue_nightly --logical-date 2025-03-04``.
 
 ``SEGUE_BIN`` is the command (default ``segue``); the deployment is that of the ``SEGUE_*``

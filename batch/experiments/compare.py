@@ -2,9 +2,9 @@
 
 A metric is a ratio of two sums over listeners, such as hits over lists. Its variance comes from the
 delta method over listeners: lists of one listener are not independent, and a test that takes them
-for independent reports false effects several times as often as it says. The time before the first
-list lowers the variance (CUPED; Deng et al., "Improving the sensitivity of online controlled
-experiments by utilizing pre-experiment data", WSDM 2013).
+for independent reports false effects several times as often as its nominal rate. The time before
+the first list lowers the variance (CUPED; Deng et al., "Improving the sensitivity of online
+controlled experiments by utilizing pre-experiment data", WSDM 2013).
 
 Looking every day is safe with a confidence sequence: an interval that covers the true difference at
 all looks together with the stated probability (Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas,
@@ -52,7 +52,7 @@ class Interval:
 
     @property
     def excludes_zero(self) -> bool:
-        """Whether the interval says in which direction the difference goes."""
+        """Whether the interval shows the direction of the difference."""
         return self.low > 0.0 or self.high < 0.0
 
 

@@ -34,7 +34,7 @@ EXPERIMENT_ARMS = pa.schema(
 
 
 def experiment_arms(settings: Settings) -> pa.Table | None:
-    """Return the arms as they are now; ``None`` where PostgreSQL does not tell."""
+    """Return the current arms; ``None`` if PostgreSQL does not answer."""
     rows = rows_of(settings, LIST, "the experiments are")
     if rows is None:
         return None

@@ -1,4 +1,4 @@
-"""What may be said of an experiment: in words that claim no more than the interval allows."""
+"""The conclusion of an experiment, in words that claim no more than the interval allows."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What may be said, and the figures behind it."""
+    """The conclusion, and the figures behind it."""
 
     sentences: tuple[str, ...]
     judged: tuple[Judged, ...]
@@ -166,7 +166,7 @@ def _of_primary(primary: Judged, at_end: bool) -> str:
 
 
 def _of_guardrail(judged: Judged) -> str | None:
-    """Return a sentence where a guardrail is hurt, or cannot be said to be safe."""
+    """Return a sentence if a guardrail is violated, or if that cannot be excluded."""
     base = abs(judged.comparison.control.value)
     worse = judged.interval.high if judged.metric in LESS_IS_BETTER else -judged.interval.low
     least = judged.interval.low if judged.metric in LESS_IS_BETTER else -judged.interval.high

@@ -29,7 +29,7 @@ limit 50
 
 
 def draw(ask: Ask, occasion: Occasion) -> Report:
-    """Draw the report; the checks are asked anew, so it tells the state it was drawn from."""
+    """Draw the report; the checks run again, so it shows the state from which it was drawn."""
     checks = check_raw(ask, occasion.generated_at) + check_built(ask)
     points = score(checks)
     rows: list[tuple[Cell, ...]] = [

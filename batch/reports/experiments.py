@@ -28,7 +28,7 @@ _COMPARISONS = (
 )
 _VERDICTS = (
     Column("experiment", "Experiment", "name"),
-    Column("verdict", "What may be said"),
+    Column("verdict", "Conclusion"),
 )
 _ARMS = (
     Column("experiment", "Experiment", "name"),
@@ -66,7 +66,7 @@ def draw(ask: Ask, occasion: Occasion) -> Report:
             ),
             Table(
                 "verdicts",
-                "What may be said",
+                "Conclusion",
                 _VERDICTS,
                 [(f.experiment, text) for f, verdict in found for text in verdict.sentences],
             ),

@@ -72,7 +72,7 @@ def by_date(axes: Any) -> None:
 def by_day(
     days: Sequence[date], lines: Mapping[str, Sequence[float]], *, day: str, axis: str, title: str
 ) -> str:
-    """Draw a line a name over days, the first strongest; several are told apart by a legend."""
+    """Draw a line for each name over days, the first strongest; several get a legend."""
     with drawing(height=2.6) as (canvas, axes):
         # Backwards, so that the first lies on top.
         for place, (name, values) in reversed(list(enumerate(lines.items()))):

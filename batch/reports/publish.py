@@ -35,7 +35,7 @@ def published(folder: Path, name: str, form: str) -> bytes:
     Raises
     ------
     ConfigurationError
-        It was never published; the message says what to run.
+        It was never published; the message names the command to run.
     """
     path = folder / name / f"latest.{form}"
     try:

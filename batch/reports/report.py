@@ -85,7 +85,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class NightSummary:
-    """A nightly run as a report tells it; times in seconds."""
+    """Summary of a nightly run in a report; times in seconds."""
 
     run: str
     status: str

@@ -1,1 +1,1 @@
-"""Staging: what sources told us, in PostgreSQL tables whose constraints do the validating."""
+"""Staging: facts from the sources, in PostgreSQL tables whose constraints validate them."""

@@ -1,10 +1,11 @@
-"""What each source promises its rows to be: fields, how complete, how fresh.
+"""Expectations of each source's rows: fields, completeness, freshness.
 
-Three rules stand at the door, and each names what broke it. The *shape* of an API's answer is its
-contract in ``batch/collectors/*/contract.py``; what differs is counted as drift, and what cannot be
-read is refused. *Types and ranges* are the constraints of the staging tables; a row that breaks one
-lies in ``rejected_records`` under the constraint's name. *Completeness and freshness* are here: no
-single row can break them, so they are measured over all rows of a source and become warnings.
+Three rules check incoming rows, and each names what broke it. The *shape* of an API's answer is its
+contract in ``batch/collectors/*/contract.py``; differences are counted as drift, and an unreadable
+answer is refused. *Types and ranges* are the constraints of the staging tables; a row that breaks
+one is stored in ``rejected_records`` under the constraint's name. *Completeness and freshness* are
+here: no single row can break them, so they are measured over all rows of a source and become
+warnings.
 """
 
 from __future__ import annotations

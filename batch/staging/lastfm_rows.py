@@ -22,7 +22,7 @@ Staged = tuple[Table, Row] | Refused
 
 
 def rows_of(record: ArchivedAnswer) -> Iterator[Staged]:
-    """Yield what an answer says: rows by table, and records that cannot be used."""
+    """Yield the content of an answer: rows by table, and records that cannot be used."""
     if record.status in (204, 404):
         return
     method = record.params["method"]
@@ -124,7 +124,7 @@ def _track(row: c.TrackRow | c.TrackInfo, at: datetime, **values: object) -> tup
 
 def _tags(kind: str, key: str, tags: c.Tags, at: datetime) -> Iterator[tuple[Table, Row]]:
     for tag in c.rows(tags.tag):
-        # track.getInfo lists tags without counts: being listed weighs as little as it says.
+        # track.getInfo lists tags without counts: a listed tag gets the least weight.
         yield _tag(kind, key, tag.name, _whole(tag.count) or 1, at)
 
 

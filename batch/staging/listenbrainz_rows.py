@@ -18,7 +18,7 @@ SOURCE = "listenbrainz"
 
 
 def rows_of(record: ArchivedAnswer) -> Iterator[tuple[Table, Row] | Refused]:
-    """Yield what an answer says. Listens went to the platform when they were collected."""
+    """Yield the facts of an answer; its listens were posted to the API at collection."""
     if record.path != PATH or record.status in (204, 404):
         return
     try:

@@ -28,9 +28,9 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 
 @dataclass(slots=True)
 class Loaded:
-    """What became of rows: `written` were new or changed, `rejected` by reason.
+    """Result of a load: `written` rows were new or changed, `rejected` counts by reason.
 
-    ``read`` also counts rows that said nothing new and rows repeated within a batch.
+    ``read`` also counts unchanged rows and rows repeated within a batch.
     """
 
     read: int = 0
@@ -210,7 +210,7 @@ class Loader:
 
 
 def unsettled(connection: psycopg.Connection[Any]) -> None:
-    """Note, in the transaction at hand, that the catalogue has something new to settle."""
+    """Record, in the current transaction, that the catalogue has new rows to settle."""
     connection.execute("update catalogue_state set staged = staged + 1")
 
 

@@ -22,7 +22,7 @@ _CONTRACTS: dict[str, Any] = {"tracks": Track, "artists": Artist}
 
 
 def rows_of(record: ArchivedAnswer) -> Iterator[Staged]:
-    """Yield what an answer says: rows by table, and records that cannot be used."""
+    """Yield the content of an answer: rows by table, and records that cannot be used."""
     if record.status in (204, 404):
         return
     at = datetime.fromtimestamp(record.fetched_at / 1000, UTC)

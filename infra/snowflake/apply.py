@@ -16,7 +16,7 @@ class NotApplied(Terminal):
 def apply(
     snowflake: Snowflake,
     env: Mapping[str, str] | None = None,
-    tell: Callable[[Statement], None] = lambda statement: None,
+    progress: Callable[[Statement], None] = lambda statement: None,
 ) -> int:
     """Run every statement and return how many there were.
 
@@ -24,7 +24,7 @@ def apply(
     ----------
     snowflake
         A user who may take the roles ACCOUNTADMIN, SECURITYADMIN, USERADMIN and SYSADMIN.
-    tell
+    progress
         Called before each statement.
 
     Raises
@@ -38,7 +38,7 @@ def apply(
     connection = snowflake.connect(in_database=False)
     try:
         for statement in todo:
-            tell(statement)
+            progress(statement)
             try:
                 connection.cursor().execute(statement.sql)
             except Error as error:

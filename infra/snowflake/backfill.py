@@ -51,7 +51,7 @@ class Moved:
 def backfill(
     settings: Settings,
     snowflake: Snowflake,
-    tell: Callable[[RangeFile], None] = lambda file: None,
+    progress: Callable[[RangeFile], None] = lambda file: None,
 ) -> list[Moved]:
     """Land the newest version of every table of the lake; running again changes nothing.
 
@@ -74,7 +74,7 @@ def backfill(
         landed = quarantined = 0
         try:
             for file, rows in _ranges(snapshot, topic, stage):
-                tell(file)
+                progress(file)
                 stage.put(file, _encode(file, rows))
                 outcome = landing.finish([file], resumed=True)
                 landed, quarantined = landed + outcome.rows, quarantined + outcome.quarantined

@@ -24,7 +24,7 @@ def _die(*_: object) -> None:
 def main(point: str) -> None:
     """Run until the point is reached; the process does not return from there."""
 
-    def tell(step: str, word: str) -> None:
+    def progress(step: str, word: str) -> None:
         if f"{step}:{word}" == point:
             _die()
 
@@ -35,7 +35,7 @@ def main(point: str) -> None:
             _die()
 
         batch_view.promote = promote
-    nightly(Settings.from_env(), day=date(2025, 3, 4), tell=tell)
+    nightly(Settings.from_env(), day=date(2025, 3, 4), progress=progress)
 
 
 if __name__ == "__main__":

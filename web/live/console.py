@@ -47,9 +47,9 @@ class ConsoleFeed:
         while self.tabs:
             await asyncio.sleep(EVERY)
             for token in {tab.token for tab in self.tabs}:
-                await self._tell([tab for tab in self.tabs if tab.token == token], token)
+                await self._send([tab for tab in self.tabs if tab.token == token], token)
 
-    async def _tell(self, tabs: list[Tab], token: str) -> None:
+    async def _send(self, tabs: list[Tab], token: str) -> None:
         try:
             state = await self._api.call("GET", "/v1/operations", token)
         except Away:

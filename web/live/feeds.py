@@ -55,7 +55,7 @@ class Feed:
         """Have the list made now: a tab came back and does not know what it missed."""
         self._changed.set()
 
-    def _tell(self, event: Event) -> None:
+    def _send(self, event: Event) -> None:
         for tab in self.tabs:
             tab.put(event)
 
@@ -69,7 +69,7 @@ class Feed:
             try:
                 async with self._api.stream(path, token, last) as answer:
                     if failures:
-                        self._tell(_state("live"))
+                        self._send(_state("live"))
                         self._changed.set()
                     failures = 0
                     async for event in read(lines_of(answer.aiter_text())):
@@ -87,7 +87,7 @@ class Feed:
             except Exception:
                 log.exception("events cannot be read")
             if failures:
-                self._tell(_state("away"))
+                self._send(_state("away"))
             await asyncio.sleep(_PAUSES.pause(failures) if failures else 0.1)
             failures += 1
 
@@ -108,7 +108,7 @@ class Feed:
             for tab in self.tabs:
                 tab.put(Event("now", self._render("now.html", tab.wants, now=about)))
         if event.name == "play":
-            self._tell(Event("play", ""))
+            self._send(Event("play", ""))
         if event.name in _CHANGES:
             if event.name != "changed":
                 self._last = about

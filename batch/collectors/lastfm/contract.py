@@ -55,7 +55,7 @@ class PlayRow(msgspec.Struct):
 
 
 class PageOf(msgspec.Struct, rename="camel"):
-    """Where a page stands in its list."""
+    """Position of a page in its list."""
 
     total: int
     total_pages: int = 0

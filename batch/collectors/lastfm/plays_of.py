@@ -40,12 +40,12 @@ async def collect_plays(
     ----------
     since
         Read again from this second on (for plays scrobbled late, which lie before the
-        checkpoint); ``None`` goes on at the checkpoint, and so does a later moment than that.
+        checkpoint); ``None``, or a moment after the checkpoint, resumes at the checkpoint.
 
     Raises
     ------
     SourceUnavailable, SourceRefused, ShapeBroken
-        The walk stands at its checkpoint; the next call goes on there.
+        The checkpoint is stored; the next call resumes there.
     """
     name = f"plays/{user}"
     walk = checkpoints.load(name, Walk)
@@ -56,18 +56,18 @@ async def collect_plays(
     refused: set[str] = set()
     while not walk.finished:
         record = await fetcher.get(str(walk.step), PATH, walk.params(user))
-        # An answer that ends the run lies in the archive, but is not to be read again: the next
-        # call asks anew.
-        asked_anew = msgspec.structs.replace(walk, step=walk.step + 1)
+        # The archive keeps an answer that ends the run, but the next call must not read it: it
+        # requests the page again.
+        asked_again = msgspec.structs.replace(walk, step=walk.step + 1)
         if record is None:
-            checkpoints.save(name, asked_anew)
+            checkpoints.save(name, asked_again)
             raise SourceRefused(f"Last.fm knows no listener {user!r}")
         try:
             answer = read(record.body, RecentTracksAnswer, fetcher.tally).recenttracks
             if answer.track is None and answer.attr.total:
                 raise ShapeBroken(f"{answer.attr.total} plays, and no list of them")
         except ShapeBroken:
-            checkpoints.save(name, asked_anew)
+            checkpoints.save(name, asked_again)
             raise
         read_rows = [read_row(row) for row in rows(answer.track)]
         plays = [row for row in read_rows if isinstance(row, PostedPlay)]

@@ -78,7 +78,7 @@ def advance(walk: Walk, place: PageOf, plays: list[PostedPlay]) -> tuple[list[Po
     Parameters
     ----------
     place
-        What the answer says of the list.
+        Position of the answer's page in the list.
     plays
         Of the page, newest first as it shows them, without the one playing now.
     """

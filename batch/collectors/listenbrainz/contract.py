@@ -25,7 +25,7 @@ class Mapping(msgspec.Struct):
 
 
 class Metadata(msgspec.Struct):
-    """Names as the player sent them; ``additional_info`` holds whatever it liked."""
+    """Names as the player sent them; ``additional_info`` may hold anything."""
 
     artist_name: str
     track_name: str

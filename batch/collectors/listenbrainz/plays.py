@@ -85,6 +85,6 @@ def _row(listen: Listen) -> PostedPlay | Refused:
 
 
 def length(info: dict[str, Any], exact: str, in_seconds: str) -> int | None:
-    """Return a length in milliseconds: players tell it exactly, in whole seconds, or not at all."""
-    told, seconds = milliseconds(info.get(exact)), milliseconds(info.get(in_seconds))
-    return told if told is not None or seconds is None else milliseconds(seconds * 1000)
+    """Return a length in milliseconds: players send it exactly, in whole seconds, or not at all."""
+    sent, seconds = milliseconds(info.get(exact)), milliseconds(info.get(in_seconds))
+    return sent if sent is not None or seconds is None else milliseconds(seconds * 1000)

@@ -33,7 +33,7 @@ def check(path: str) -> None:
     Raises
     ------
     ConfigurationError
-        It was withdrawn; the message says when and what to use instead.
+        It was withdrawn; the message states when, and what to use instead.
     """
     for pattern, what, when, instead in _GONE:
         if re.fullmatch(pattern, path):

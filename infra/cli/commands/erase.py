@@ -56,14 +56,14 @@ def erase(
     ) as progress:
         task = progress.add_task("erasing")
 
-        def tell(step: str, word: str) -> None:
+        def show(step: str, word: str) -> None:
             progress.update(task, description=f"{step}: {word}")
 
         settings = running(home).settings
-        found, done = run_pending(settings, actor=ADMIN, origin=origin, settle=0, tell=tell)
+        found, done = run_pending(settings, actor=ADMIN, origin=origin, settle=0, progress=show)
         while asked is not None and not _finished(home, asked) and not found:
             time.sleep(0.5)  # the stack's own eraser is at it
-            found, done = run_pending(settings, actor=ADMIN, origin=origin, settle=0, tell=tell)
+            found, done = run_pending(settings, actor=ADMIN, origin=origin, settle=0, progress=show)
     report = _report(home, asked, found, done)
     if json:
         typer.echo(jsonlib.dumps(report))

@@ -49,7 +49,7 @@ def nightly(
     )
     tasks: dict[str, TaskID] = {}
 
-    def tell(step: str, word: str) -> None:
+    def show(step: str, word: str) -> None:
         if step not in tasks:
             tasks[step] = screen.add_task(step, total=1, word=word)
         screen.update(tasks[step], word=word)
@@ -63,7 +63,7 @@ def nightly(
             day=date and date.date(),
             full_refresh=full_refresh,
             until=until,
-            tell=tell,
+            progress=show,
         )
     if json:
         typer.echo(msgspec.json.format(msgspec.json.encode(run), indent=2).decode())

@@ -60,7 +60,7 @@ def apply(
     screen = Console(stderr=True)
     with screen.status("applying") as status:
         done = run_apply(
-            Snowflake.required(), tell=lambda s: status.update(f"{s.file}: {s.sql[:60]}")
+            Snowflake.required(), progress=lambda s: status.update(f"{s.file}: {s.sql[:60]}")
         )
     _print([{"statements": done}], json)
 

@@ -30,7 +30,7 @@ from infra.operations.erasure.requests import Connection, Request
 from infra.operations.erasure.target import Target
 
 _LOG = logging.getLogger(__name__)
-Tell = Callable[[str, str], None]
+Progress = Callable[[str, str], None]
 #: Steps that write whole files anew.
 _FILES: dict[str, Callable[[Settings], dict[str, int]]] = {
     "redis-file": features.rewrite,
@@ -49,7 +49,7 @@ class Work:
         Autocommit: every finished step is on record at once.
     patience
         Seconds to wait for the workers.
-    tell
+    progress
         Called with (step, word), for people who watch.
     """
 
@@ -61,14 +61,14 @@ class Work:
         actor: str,
         origin: str,
         patience: float = 60.0,
-        tell: Tell = lambda step, word: None,
+        progress: Progress = lambda step, word: None,
     ) -> None:
         self._settings = settings
         self._connection = connection
         self._actor = actor
         self._origin = origin
         self._patience = patience
-        self._tell = tell
+        self._progress = progress
 
     def run(self, found: list[Request]) -> int:
         """Work on requests; return how many are finished. What must wait says why on record."""
@@ -83,7 +83,7 @@ class Work:
                 request, lambda request: self._rewrite(request, files)
             ) and self._attempt(request, self._finish):
                 requests.finish(self._connection, request, actor=self._actor, origin=self._origin)
-                self._tell("erasure", "done")
+                self._progress("erasure", "done")
                 done += 1
         return done
 
@@ -92,7 +92,7 @@ class Work:
             work(request)
         except (StoreUnavailable, psycopg.OperationalError) as error:
             _LOG.info("erasure %s waits: %s", request.id, error)
-            self._tell("waiting", str(error))
+            self._progress("waiting", str(error))
             requests.wait(self._connection, request, str(error))
             return False
         return True
@@ -167,10 +167,10 @@ class Work:
     def _step(self, request: Request, name: str, act: Callable[[], dict[str, int]]) -> None:
         if name in request.steps:
             return
-        self._tell(name, "running")
+        self._progress(name, "running")
         removed = act()
         requests.note(self._connection, request, name, removed)
-        self._tell(name, ", ".join(f"{key} {value}" for key, value in removed.items()) or "ok")
+        self._progress(name, ", ".join(f"{key} {value}" for key, value in removed.items()) or "ok")
 
 
 def run_pending(
@@ -180,7 +180,7 @@ def run_pending(
     origin: str = "eraser",
     patience: float = 60.0,
     settle: float = requests.SETTLE_SECONDS,
-    tell: Tell = lambda step, word: None,
+    progress: Progress = lambda step, word: None,
 ) -> tuple[int, int]:
     """Work off every open request; return how many were found and how many are finished.
 
@@ -205,7 +205,12 @@ def run_pending(
                 return 0, 0
             found = requests.pending(connection, settle)
             work = Work(
-                settings, connection, actor=actor, origin=origin, patience=patience, tell=tell
+                settings,
+                connection,
+                actor=actor,
+                origin=origin,
+                patience=patience,
+                progress=progress,
             )
             return len(found), work.run(found)
     except psycopg.OperationalError as error:
