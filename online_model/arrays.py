@@ -25,7 +25,7 @@ class ModelArrays:
         self.adopt(config, state)
 
     def adopt(self, config: ModelConfig, state: State) -> None:
-        """Go on with other arrays, as a reader does when a new live file is published."""
+        """Switch to other arrays, as a reader does when a new live file is published."""
         self._config = config
         self._state = state
         self._reading = as_readonly(state)

@@ -92,7 +92,7 @@ def promote(state: State, artist: int, row: int) -> None:
 def learn_artists(
     state: State, scratch: Scratch, plays: int, track: int, second: int, weight: float
 ) -> None:
-    """Learn what a play says of its artist; call after the track's own plays were counted."""
+    """Update a play's artist; call after the track's own plays were counted."""
     artist = state.track_artist[track] - 1
     if artist < 0:
         return

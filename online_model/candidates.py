@@ -1,6 +1,6 @@
 """Gather the tracks worth ranking and the raw evidence for each, from bounded tables only.
 
-Cost does not grow with the catalogue: a few dozen neighbour rows are read, whatever their number.
+Cost does not grow with the catalogue: a few dozen neighbour rows are read.
 Sources: what follows (next and directed window), what shares a session and a listener (cosine),
 the listener's own
 plays (base-level activation of ACT-R, Anderson and Schooler 1991), the batch view, content, and

@@ -20,8 +20,8 @@ class Catalogue:
         The stream. Without artists nothing is registered here: the model learns bare keys.
     whole_artists
         At the first play of an artist, register all of its tracks that the stream holds, as a
-        service does that fetches an artist's tracks. Their order is arbitrary: it says nothing
-        of what is played later.
+        service does that fetches an artist's tracks. Their order is arbitrary: it reveals nothing
+        about later plays.
     """
 
     def __init__(self, data: Interactions, *, whole_artists: bool = False) -> None:

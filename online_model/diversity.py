@@ -2,9 +2,9 @@
 
 Each place goes to the track with the highest ``(1 - d) * relevance - d * likeness``, where likeness
 is that to the most alike track above it (Carbonell and Goldstein, SIGIR 1998). Relevance is the
-score, scaled to 0..1 over the tracks at hand. Two tracks are wholly alike by the same artist, else
-by the cosine of how often they share a session or a listener, shrunk by a few plays: what one
-listener played in one evening is not alike for that.
+score, scaled to 0..1 over the candidates. The likeness of two tracks is 1 if they have the same
+artist, otherwise the cosine of how often they share a session or a listener. A few plays are added
+to its denominator, so that one evening of one listener does not make two tracks alike.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from online_model.state import N_SESSION, N_TASTE, State, weight_now
 
 Matrix = npt.NDArray[np.float64]
 
-#: Plays of today added below the cosine: likeness told by fewer counts less than half.
+#: Plays of today added to the denominator: likeness from fewer plays counts less than half.
 SHRINKAGE = 5.0
 
 

@@ -30,8 +30,8 @@ _SHARE = 16
 def make_room(state: State) -> None:
     """Free rows of whichever kind has none left.
 
-    Tracks go by the oldest last play, listeners likewise; equal ones by row, so the outcome
-    depends on the plays alone.
+    The track or listener with the oldest last play is evicted first; of equal ones the lowest row,
+    so the outcome depends on the plays alone.
     """
     tracks, listeners = len(state.track_key), len(state.listener_key)
     if state.counters[FREE_TRACKS] == 0 and state.counters[TRACKS] >= tracks:

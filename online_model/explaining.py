@@ -44,8 +44,8 @@ class PlayedBefore(NamedTuple):
         Row of the track played.
     support
         How many plays of all listeners, recent ones counting more, support the step from it; for
-        ``history`` how often the listener played it, for ``batch`` and ``content`` how alike that
-        view says the two are.
+        ``history`` how often the listener played it, for ``batch`` and ``content`` the similarity
+        of the two in that view.
     """
 
     track: int
@@ -133,7 +133,7 @@ def contribute(
     now
         The second for which the list was made.
     evidence_of, facts_of
-        What each source says, bool, shapes (sources, EVIDENCE) and (sources, FEATURES).
+        Evidence and features of each source, bool, shapes (sources, EVIDENCE), (sources, FEATURES).
     out
         f32, shape (n, sources).
     """

@@ -14,7 +14,7 @@ import numpy as np
 TASKS = 2
 """Any next play (0), or discovery: a track this listener has not had (1)."""
 
-# Numpy integers: numba compiles a function anew for every literal it is called with.
+# Numpy integers: numba compiles a function again for every literal it is called with.
 ANY: int = np.int64(0)  # type: ignore[assignment]
 NEW: int = np.int64(1)  # type: ignore[assignment]
 
@@ -130,7 +130,7 @@ ARTIST_FEATURES = (
 # Columns of a mood: how this listener stands to an artist now (:mod:`online_model.moods`). The
 # first seven are in the order of the features that are made of them, from "artist_session" on.
 M_SESSION = 0  # plays of the running session, newer ones weighing more
-M_TASTE = 1  # plays of the window, likewise
+M_TASTE = 1  # plays of the window, newer ones weighing more
 M_RECENCY = 2  # 1 / plays since the artist was last played
 M_NEXT = 3  # share of plays that went to the artist after one of the last artist
 M_KIN = 4  # shared sessions and listeners with the newest artists (cosine)
@@ -144,7 +144,7 @@ MAX_MOODS = 512
 
 
 class Source(NamedTuple):
-    """What one source of candidates says of a track.
+    """Evidence and features that one source of candidates gives a track.
 
     Attributes
     ----------
@@ -182,7 +182,7 @@ SOURCES = {
     "content": Source((E_CONTENT,)),
     "artist": Source((E_ARTIST, E_ARTIST_RANK), ("same_artist", *ARTIST_FEATURES)),
 }
-"""Which source says what. A source is taken out of a score by setting all of it to 0."""
+"""Evidence and features of each source. Setting all of them to 0 removes a source from a score."""
 
 CONTEXT_NAMES = (
     "bias",

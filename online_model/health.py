@@ -41,7 +41,7 @@ def recent_trials(state: State) -> npt.NDArray[np.int32]:
 
 
 def quality(ranks: npt.NDArray[np.int32]) -> dict[str, float]:
-    """Return HR@10 and NDCG@10 of ranks; 0 stands for a miss."""
+    """Return HR@10 and NDCG@10 of ranks; rank 0 is a miss."""
     if not len(ranks):
         return {"events": 0, "hr@10": 0.0, "ndcg@10": 0.0}
     hit = (ranks > 0) & (ranks <= 10)
@@ -58,8 +58,8 @@ def health(state: State, *, drift: bool = True) -> dict[str, Any]:
 
     ``coverage@10`` is the share of all tracks that stood among the ten best of some trial,
     ``novelty@10`` the mean surprise of these ten in bits, ``-log2`` of a track's share of the last
-    fortnight's plays. ``drift`` says whether ADWIN (Bifet and Gavaldà 2007) finds a change of the
-    hit rate within the newest trials, and how many trials ago the last change was; looking for it
+    fortnight's plays. ``drift`` reports whether ADWIN (Bifet and Gavaldà 2007) finds a change of
+    the hit rate within the newest trials, and how many trials ago the last change was; the search
     costs seconds the first time, so a reader may leave it to the learner.
     """
     trials = recent_trials(state)

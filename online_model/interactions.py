@@ -51,7 +51,7 @@ _UNITS = ((1e17, 1_000_000_000), (1e14, 1_000_000), (1e11, 1_000))
 
 
 class UnreadableInteractions(ModelError):
-    """The file cannot be read as a table of interactions; the message says what is missing."""
+    """The file cannot be read as a table of interactions; the message names what is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Interactions:
     columns
         The names of the columns used: user, item, time.
     incomplete
-        Rows of the file that were passed over, by what they lack: ``user``, ``item``, ``time``,
+        Counts of skipped rows of the file, by what they lack: ``user``, ``item``, ``time``,
         and with an artist column ``artist`` and ``name`` (a placeholder such as "Unknown Artist").
     artists
         Number of each play's artist from 0, i64, shape (n,); ``None`` without an artist column.
@@ -115,8 +115,8 @@ def read_interactions(
     ----------
     artist
         Column of the artist's name. The item is then a title, and a track is both names as
-        :func:`contracts.ids.track_key` folds them. Placeholder names are passed over, as the
-        learner passes them over. Never looked for: without it items are taken as they are.
+        :func:`contracts.ids.track_key` folds them. Rows with placeholder names are skipped, as the
+        learner skips them. There is no default: without it items are taken as they are.
     heard_ms
         Column of the time heard, milliseconds; by default ``ms_played`` where the file has it.
 
@@ -182,7 +182,7 @@ def _column(table: pa.Table, name: str, what: str) -> pa.ChunkedArray:
 
 
 def _encoded(column: pa.ChunkedArray) -> tuple[npt.NDArray[np.int64], list[str]]:
-    """Return a code for each row, and the text each code stands for."""
+    """Return a code for each row, and the text of each code."""
     codes = column.cast(pa.large_string()).combine_chunks().dictionary_encode()
     if isinstance(codes, pa.ChunkedArray):
         codes = codes.combine_chunks()
@@ -223,7 +223,7 @@ def _by_appearance(codes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 
 
 def _present(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return where a column says something: not null, not empty text, not NaN."""
+    """Return where a column has a value: not null, not empty text, not NaN."""
     kind = column.type
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         return pc.fill_null(pc.not_equal(pc.utf8_trim_whitespace(column), ""), False)
@@ -281,7 +281,7 @@ def _numbered(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
 
 
 def _ratios(table: pa.Table, heard_ms: str | None = None) -> npt.NDArray[np.uint8]:
-    """Return how much was heard of each row, as :func:`contracts.plays.heard` says."""
+    """Return how much was heard of each row, by :func:`contracts.plays.heard`."""
     if heard_ms is not None:
         heard_ms = _choose(table, heard_ms, (), "heard")
     flags = "skipped" in table.column_names and pa.types.is_boolean(table["skipped"].type)

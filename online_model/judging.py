@@ -24,7 +24,7 @@ def judge(
     """Fill ``ranks`` with the position of the true track among any tracks, and among new ones.
 
     Call right after a list was composed: the candidates and their features are in ``scratch``.
-    Every track that is no candidate stands below all candidates, by popularity. Ties count
+    Every track that is no candidate ranks below all candidates, by popularity. Ties count
     against the model.
 
     Parameters

@@ -69,7 +69,7 @@ _WINDOW = 5
 _SESSION_REACH = 10
 # Two plays of a session this many seconds apart belong together half as much as neighbours do.
 _CLOSE = 600.0
-#: From this code on a track was heard long enough for the next play to tell its length.
+#: From this code on a track was heard long enough for the next play to show its length.
 _HALF = 50
 
 

@@ -48,7 +48,7 @@ def fill_table(ids: Array, weights: Array, rows: npt.NDArray[np.int32], view: Ba
 def room_for_unheard(state: State) -> int:
     """Return how many tracks may be added that nobody has played.
 
-    They never push out a track that somebody has played: once rows have been used up, none is.
+    They never evict a track that was played: once all rows were in use, none is added.
     """
     if state.counters[FREE_TRACKS] > 0:
         return 0

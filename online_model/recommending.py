@@ -49,7 +49,7 @@ class RecommendingModel(Model):
     """Makes lists; nothing here changes the arrays."""
 
     def adopt(self, config: ModelConfig, state: State) -> None:
-        """Go on with other arrays, as a reader does when a new live file is published."""
+        """Switch to other arrays, as a reader does when a new live file is published."""
         super().adopt(config, state)
         self._rooms: dict[tuple[int, int], ListRoom] = {}
 
@@ -86,7 +86,7 @@ class RecommendingModel(Model):
         hidden
             Keys of tracks never to show.
         seed
-            Key of a track to go on from, as if it had just been played.
+            Key of a track from which the list continues, as if it had just been played.
         artist_cap
             Most tracks of one artist; None for no limit.
         just_played

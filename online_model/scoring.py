@@ -159,7 +159,7 @@ _OF_ARTIST = 7  # decayed plays of the artist, -1 unknown
 _LEAST_SHARE = 8  # what a lift compares with
 _OWN = 9  # a column of what the listener's own plays say
 # Evidence that becomes the feature ``by * log2(1 + scale * evidence)``. A table, because numba
-# compiles a function anew for every constant it is called with.
+# compiles a function again for every constant it is called with.
 _LOGARITHM = [("evidence", "i8"), ("feature", "i8"), ("scale", "f4"), ("by", "f4")]
 _LOGARITHMS = np.array(
     [

@@ -75,7 +75,7 @@ def decode(data: memoryview, path: Path, state: State | None = None) -> tuple[Mo
     if [s.name for s in header.sections] != [f.name for f in layout.fields]:
         raise TornSnapshot(path, "other arrays than this version of the model has")
     if at + sum(s.nbytes for s in header.sections) != len(data):
-        raise TornSnapshot(path, "its length is not what its header says")
+        raise TornSnapshot(path, "its length differs from that in its header")
     starts = []
     for section in header.sections:
         if zlib.crc32(data[at : at + section.nbytes]) != section.crc:

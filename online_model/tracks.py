@@ -86,7 +86,7 @@ class FilledTables(NamedTracks):
 
     @property
     def views(self) -> dict[str, int]:
-        """Generations of the views the tables ``batch`` and ``content`` came from; 0 is none."""
+        """Generations of the views in the tables ``batch`` and ``content``; 0: no view."""
         counters = self._state.counters
         return {"batch": int(counters[BATCH_VIEW]), "content": int(counters[CONTENT_VIEW])}
 

@@ -1,7 +1,7 @@
 """Teach the ranker from one play: softmax cross-entropy over the candidates, steps by Adagrad.
 
 Gradients run over all alternatives: leaving out the many small chances would bias the weights
-towards whatever unlikely tracks have in common. Adagrad is of Duchi, Hazan and Singer (2011).
+towards common properties of unlikely tracks. Adagrad is by Duchi, Hazan and Singer (2011).
 """
 
 from __future__ import annotations

@@ -18,12 +18,12 @@ _SLOW = ("/v1/dead-letters", "/v1/lake", "/v1/operations", "/v1/audit/verify")
 
 
 class Away(SegueError):
-    """The API does not answer, or says that it cannot now.
+    """The API does not answer, or answers that it cannot now.
 
     Parameters
     ----------
     message
-        What it said, for a person.
+        Its message, for a person.
     """
 
     def __init__(self, message: str = "The API does not answer.") -> None:
@@ -32,14 +32,14 @@ class Away(SegueError):
 
 
 class Refused(SegueError):
-    """The API refused: the message is the API's own and says why.
+    """The API refused: the message is the API's own and gives the reason.
 
     Attributes
     ----------
     status, code, field
         As in the API's error body.
     retry_after
-        Seconds, where the API says so.
+        Seconds, if the API named them.
     """
 
     def __init__(
@@ -157,7 +157,7 @@ def _failure(answer: httpx.Response) -> Away | Refused:
     try:
         said = answer.json()
         error = said.get("error", said)
-        if isinstance(error, str):  # as the ListenBrainz protocol says it
+        if isinstance(error, str):  # the form of the ListenBrainz protocol
             message = error
         else:
             code, message = str(error.get("code", "")), str(error.get("message", ""))

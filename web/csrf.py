@@ -1,8 +1,8 @@
 """Whether a POST comes from one of our own pages.
 
-Two independent proofs: the browser's word on where the request comes from (``Sec-Fetch-Site``, or
-``Origin`` where it does not send that), and the secret of the session, which only our pages know.
-The secret is masked anew on each page, so that compression does not give it away byte by byte.
+Two independent proofs: the browser's header on the origin of the request (``Sec-Fetch-Site``, or
+``Origin`` if the browser does not send it), and the secret of the session, which only our pages
+know. Each page masks the secret differently, so that compression does not reveal it byte by byte.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def unmask(text: str) -> str:
 
 
 def same_origin(request: Request) -> bool:
-    """Whether the browser says that one of our own pages sent this request."""
+    """Whether, according to the browser, one of our own pages sent this request."""
     site = request.headers.get("sec-fetch-site")
     if site is not None:
         return site == "same-origin"

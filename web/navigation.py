@@ -28,7 +28,7 @@ class Group(NamedTuple):
             if path == entry.address or path.startswith(entry.address.rstrip("/") + "/")
         ]
         best = max(found, key=len, default="")
-        # What next stands at the root, which everything begins with.
+        # The page What next is at the root, a prefix of every other path.
         return best if best.count("/") > 2 or path == best or not best.endswith("/") else ""
 
 

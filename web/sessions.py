@@ -1,7 +1,7 @@
 """Who has signed in: kept in Redis, so that any process can answer and a restart ends nobody.
 
-The browser holds a random id. Redis holds what the id stands for under the SHA-256 of it, so that
-whoever reads the keys of Redis cannot sign in with them.
+The browser holds a random id. Redis holds the session under the SHA-256 of the id, so a person who
+reads Redis cannot sign in with its keys.
 """
 
 from __future__ import annotations
@@ -167,7 +167,7 @@ class Sessions:
             raise StoreUnavailable(f"Redis: {type(error).__name__}") from None
 
     async def linked(self, code: str) -> str:
-        """Return the token a sign-in link stands for (``segue up`` makes them); empty: none."""
+        """Return the token of a sign-in link (``segue up`` makes them); empty if it has expired."""
         try:
             value: bytes | None = await self._redis.get(self._keys.web_link(code[:100]))  # type: ignore[assignment]  # not decoded
         except (*UNAVAILABLE, UnicodeError) as error:

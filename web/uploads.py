@@ -58,7 +58,7 @@ class UploadForm:
         Raises
         ------
         NoForm
-            The body is none of our forms.
+            The body is not one of our forms.
         """
         while not self._in_file and not self._ended and await self._more():
             pass

@@ -109,7 +109,7 @@ def hue(name: str) -> int:
 
 
 def initial(name: str) -> str:
-    """Return the letter that stands for a name.
+    """Return the letter shown for a name without a picture.
 
     Examples
     --------
@@ -137,7 +137,7 @@ def plural(count: float, one: str, many: str = "") -> str:
 
 
 def tile(name: str) -> Markup:
-    """Return the square that stands in for a picture of an artist."""
+    """Return the square shown in place of a picture of an artist."""
     return Markup('<span class="tile hue-{}" aria-hidden="true">{}</span>').format(
         hue(name), escape(initial(name))
     )

@@ -22,7 +22,7 @@ async def page(visit: Visit) -> Response:
 
 
 async def one(visit: Visit, experiment: str) -> Response:
-    """GET /ui/analytics/experiments/...: the hypothesis, the arms, what may be said."""
+    """GET /ui/analytics/experiments/...: the hypothesis, the arms, the conclusion."""
     found = await visit.get(f"/v1/experiments/{part(experiment)}")
     made = found["experiment"]["definition"]
     return visit.page(

@@ -20,7 +20,7 @@ BY = {"day": "by day", "week": "by week", "month": "by month"}
 
 
 class Shown(NamedTuple):
-    """A figure as a page shows it; ``sign`` says in words whether a change is good."""
+    """A figure as a page shows it; ``sign`` is a word for whether a change is good."""
 
     metric: dict[str, Any]
     value: str

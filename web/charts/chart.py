@@ -22,7 +22,7 @@ class Chart:
     Attributes
     ----------
     title
-        The finding in a sentence: what somebody hears who does not see the picture.
+        The finding in a sentence: what a screen reader reads instead of the picture.
     wide, narrow
         The two drawings.
     columns, rows

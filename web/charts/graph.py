@@ -41,7 +41,7 @@ def _wide(centre: str, found: Sequence[Neighbour], title: str) -> Markup:
     top = max((n.score for n in found), default=1) or 1
     parts, names = [], []
     for i, near in enumerate(found):
-        # Left and right in turn, so that names have room.
+        # Alternately left and right, so that names have room.
         side = 1 if i % 2 else -1
         rows = math.ceil(len(found) / 2)
         row = i // 2

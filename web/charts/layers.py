@@ -26,7 +26,7 @@ class Box(NamedTuple):
 def layered(boxes: Sequence[Box], title: str) -> Chart:
     """Return the graph of nodes given with what each is made from first.
 
-    A node stands in the layer after the last of its inputs.
+    A node is drawn in the layer after the last of its inputs.
     """
     layer: dict[str, int] = {}
     for box in boxes:

@@ -10,7 +10,7 @@ from web.visit import Visit
 
 
 async def change(visit: Visit, service: str) -> Response:
-    """POST /ui/me/relays/...: keep a secret, pause, go on, or remove."""
+    """POST /ui/me/relays/...: keep a secret, pause, resume, or remove."""
     form, field = visit.form, f"relay-{service}"
     path = visit.of_subject(f"/relays/{part(service)}")
     action, secret = form.get("action", ""), form.get("secret", "").strip()
@@ -33,5 +33,5 @@ async def change(visit: Visit, service: str) -> Response:
         "remove": "The relay is removed, its secret and its queue with it.",
         "keep": "Kept: plays from now on are sent on.",
         "pause": "Paused: plays wait.",
-    }.get(action, "The relay goes on.")
+    }.get(action, "The relay resumes.")
     return visit.go(f"{visit.base}/me", said=said)

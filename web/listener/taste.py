@@ -11,7 +11,7 @@ from web.words import plural
 _SAID = {
     "love": "Loved: “{title}”. It counts from the next list on.",
     "hide": "Hidden: “{title}” has left your lists. Take it back under Taste.",
-    "hate": "Hidden for good: “{title}”. Take it back under Taste.",
+    "hate": "Hidden permanently: “{title}”. Take it back under Taste.",
     "undo": "Taken back: “{title}” may be in your lists again.",
 }
 _PAGE = 100
@@ -79,6 +79,6 @@ def _back(visit: Visit) -> str:
 
 
 def _answer(visit: Visit, back: str, said: str, status: int = 200) -> Response:
-    if visit.scripted:  # htmx shows the text whatever the status is
+    if visit.scripted:  # htmx shows the text regardless of the status
         return visit.fragment("said.html", said=said, ok=status == 200)
     return visit.go(back, said=said)

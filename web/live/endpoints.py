@@ -48,7 +48,7 @@ async def console(visit: Visit) -> Response:
 def _busy(visit: Visit) -> Response | None:
     if visit.site.feeds.count < MOST and _open[visit.secret] < MOST_OF_SESSION:
         return None
-    why = "Too many pages are open at once: close one, this one goes on then."
+    why = "Too many pages are open at once: close one, then this one continues."
     return PlainTextResponse(why, 503, {"retry-after": "5"})
 
 

@@ -1,4 +1,4 @@
-"""One feed for each listener somebody watches: an upstream stream, shared by all tabs.
+"""One feed for each listener with an open page: an upstream stream, shared by all tabs.
 
 A play is one event upstream. After it the list is asked for once for each kind of tab and rendered
 once; each list asked for is an impression, so nothing is asked for a tab that is hidden (the
@@ -92,7 +92,7 @@ class Feed:
             failures += 1
 
     def _sign_out(self, token: str) -> None:
-        """End the tabs of a token that has ended; others go on with their own."""
+        """End the tabs of a token that has ended; tabs with other tokens stay."""
         for tab in [tab for tab in self.tabs if tab.token == token]:
             tab.put(Event("signed-out", "/ui/login?ended=1"))
             tab.end()

@@ -46,7 +46,7 @@ async def lines_of(pieces: AsyncIterator[str]) -> AsyncIterator[str]:
 
 
 async def read(lines: AsyncIterator[str]) -> AsyncIterator[Event]:
-    """Yield the events of a stream, line by line as HTML's standard says."""
+    """Yield the events of a stream, parsed by the rules of the HTML standard."""
     name, last = "message", ""
     data: list[str] = []
     async for line in lines:

@@ -6,7 +6,7 @@ from typing import Any
 
 _WORDS = {
     "kafka": "Kafka does not answer: plays are refused with 503, and players keep them",
-    "postgres": "PostgreSQL does not answer: history cannot be read, known tokens go on",
+    "postgres": "PostgreSQL does not answer: history cannot be read, known tokens still work",
     "redis": "Redis does not answer: lists are popular tracks, plays are safe",
     "model": "there is no model yet: lists are empty",
 }
