@@ -63,7 +63,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "duplicates": (
         "infra.cli.commands.duplicates",
         "duplicates",
-        "Plays told by two clients: what was merged, and undoing it.",
+        "Plays that two clients reported: list the merged ones, separate them.",
     ),
     "collect": (
         "infra.cli.commands.collect",
@@ -158,7 +158,7 @@ def main() -> None:
     except SegueError as error:
         _end(str(error), 2 if isinstance(error, Retryable) else 1)
     except OSError as error:
-        if error.filename is not None:  # may not be read or written, is a folder, is none
+        if error.filename is not None:  # no permission, a folder, or no such file
             _end(f"{error.filename}: {error.strerror}", 1)
         if error.errno == errno.ENOSPC:
             _end("no space left on the disk; make room and run the same command again", 1)

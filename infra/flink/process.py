@@ -1,4 +1,4 @@
-"""The jobs as one process on this machine: where it goes on, and with which settings."""
+"""The jobs as one process on this machine: where it resumes, and with which settings."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def forget(settings: Settings) -> dict[str, int]:
 
 
 def arguments(settings: Settings, *, rest: int, every: int = 10) -> list[str]:
-    """Return what the jobs are told, going on from the newest checkpoint or savepoint.
+    """Return the command line of the jobs, which resume from the newest checkpoint or savepoint.
 
     Parameters
     ----------

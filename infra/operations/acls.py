@@ -108,7 +108,7 @@ def writes(spec: WorkerSpec) -> tuple[Kind, ...]:
 def grants(settings: Settings) -> Iterator[Grant]:
     """Yield what every worker of a deployment needs; one that uses no topic gets nothing.
 
-    Each may see every topic of the namespace, to notice a log that was made anew, and use the
+    Each may see every topic of the namespace, to notice a recreated log, and use the
     consumer groups of the namespace: no worker trusts what is committed there (docs/adr/0004).
     """
     topics, prefix = Topics(settings.namespace), f"{settings.namespace}."

@@ -20,7 +20,7 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 
 @contextmanager
 def postgres(dsn: str, *, autocommit: bool = False) -> Iterator[Connection]:
-    """Yield a connection; unless told otherwise in a transaction that ends with the block.
+    """Yield a connection, by default in a transaction that ends with the block.
 
     Raises
     ------

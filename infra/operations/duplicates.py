@@ -47,7 +47,7 @@ class Merge(msgspec.Struct):
     into
         The event it is counted as.
     source, into_source
-        Who told of the two.
+        The clients that reported the two.
     played_at, at
         Start of the play, and when it was merged: milliseconds since the epoch, UTC.
     seconds_apart
@@ -79,7 +79,7 @@ def merged(dsn: str, user: str) -> list[Merge]:
 
 
 def unmerge(dsn: str, user: str, event_id: str) -> bool:
-    """Let a play stand for itself from now on, also when the log is read anew.
+    """Separate a play permanently, also when the log is read again.
 
     Returns
     -------

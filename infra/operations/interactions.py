@@ -28,7 +28,7 @@ class InteractionLog:
     artists, titles
         Names where the file has them, else ``None``.
     incomplete
-        Rows of the file that were passed over, by what they lack: ``user``, ``item``, ``time``.
+        Counts of skipped rows of the file, by what they lack: ``user``, ``item``, ``time``.
     """
 
     users: list[str]

@@ -95,7 +95,7 @@ class Poster:
             log.warning("API away, will try again: %s", error)
             return False
         if answer.status_code >= 500 or answer.status_code == 429:
-            log.warning("API says %d, will try again", answer.status_code)
+            log.warning("the API answered %d, will retry", answer.status_code)
             return False
         if answer.is_success:
             outcome = answer.json()

@@ -135,7 +135,7 @@ class Listener:
         share = rng.betavariate(1.2, 5.0) if skipped else 1.0
         ms_played = max(1000, int(track.duration_ms * share))
         heard = Heard(self.user, index, now, ms_played, skipped, impression)
-        # After a skip the session goes on from what was playing before: a dislike leads nowhere.
+        # After a skip the session continues from the track before: a dislike leads nowhere.
         if not skipped or self._current is None:
             self._current = index
         self._left -= 1

@@ -1,4 +1,4 @@
--- A warehouse each, so that one cannot slow another down and cost is told apart. All sleep after
+-- A warehouse each, so that none slows another down and the cost of each is visible. All sleep after
 -- a minute; a monitor stops them before a mistake becomes expensive.
 use role SYSADMIN;
 

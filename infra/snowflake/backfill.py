@@ -1,7 +1,7 @@
-"""Moves an embedded deployment to Snowflake: what lies in the lake lands in RAW, exactly once.
+"""Moves an embedded deployment to Snowflake: the rows of the lake land in RAW, exactly once.
 
-The files are those the landing sink would have made, so it goes on behind them: no play of the log
-is landed twice because both were used.
+The files are those the landing sink would have made, so the sink continues behind them: no play of
+the log lands twice when both are used.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def backfill(
     Raises
     ------
     StoreUnavailable
-        Snowflake or the lake cannot be reached; running again goes on.
+        Snowflake or the lake cannot be reached; the next run resumes.
     """
     remote = Remote(threading.Event())
     moved = []

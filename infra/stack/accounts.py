@@ -54,7 +54,7 @@ def ensure_admin(dsn: str, home: Path) -> str:
 
 
 def sole_admin(settings: Settings, *, rotate: bool = False) -> str | None:
-    """Make the one administrator of a deployment, whatever host asks and however often.
+    """Create the one administrator of a deployment; safe to repeat, on any host.
 
     The token is that of ``SEGUE_ADMIN_TOKEN``, else that of the home.
 

@@ -1,4 +1,4 @@
-"""Whether the topics survive the loss of a broker, and go on taking plays meanwhile."""
+"""Whether the topics survive the loss of a broker, and still take plays meanwhile."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def java() -> str:
 
 
 def java_version(text: str) -> int | None:
-    """Return the major version in what ``java -version`` prints; ``None`` where it says none.
+    """Return the major version in what ``java -version`` prints; ``None`` if there is none.
 
     Examples
     --------
@@ -66,7 +66,7 @@ def check_java() -> None:
     version = java_version(done.stderr + done.stdout)
     if version is None or version < MIN_JAVA:
         raise ConfigurationError(
-            f"Apache Kafka needs Java {MIN_JAVA} or newer; {program} says version {version}; "
+            f"Apache Kafka needs Java {MIN_JAVA} or newer; {program} is version {version}; "
             "install a newer one, or use --broker tansu"
         )
 

@@ -23,7 +23,7 @@ _MARK = f"kernels-{sys.implementation.cache_tag}"
 
 
 def marker() -> Path:
-    """Return the file that says that these sources have been compiled by these versions."""
+    """Return the file that marks these sources as compiled by these versions."""
     mark = hashlib.sha256(f"{sys.version} {version('numba')} {version('numpy')}".encode())
     for source in sorted(_PACKAGE.rglob("*.py")):
         mark.update(source.read_bytes())

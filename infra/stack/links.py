@@ -1,4 +1,4 @@
-"""Ready sign-in links of a stack on this machine: a code stands for a token, for a day.
+"""Sign-in links of a stack on this machine: Redis maps a code to a token, for a day.
 
 The link carries the code, not the token, and the page behind it asks before it signs anybody in.
 """

@@ -1,4 +1,4 @@
-"""How long a server that is starting may go on without an answer."""
+"""How long a starting server may stay without an answer."""
 
 from __future__ import annotations
 
@@ -19,15 +19,14 @@ class Patience:
     """Ends after some seconds without an answer, later while the process shows that it works.
 
     A broker that was killed reads its log again before it answers. On a busy machine that takes
-    minutes, and to kill it for that only makes it begin anew.
+    minutes, and a killed broker would only start from scratch.
 
     Parameters
     ----------
     process
         The process that is starting.
     seconds
-        The patience. It begins anew when the process wrote to its log or used the processor
-        meanwhile.
+        The patience. It restarts if the process wrote to its log or used the processor meanwhile.
     clock
         Monotonic seconds.
     """

@@ -15,7 +15,7 @@ def trouble(port: int, host: str = LOOPBACK) -> str:
         try:
             probe.bind((host, port))
         except OverflowError:
-            return "is none: ports are 0 to 65535"
+            return "is not a port: ports are 0 to 65535"
         except OSError as error:
             taken = error.errno == errno.EADDRINUSE
             return "is taken" if taken else f"cannot be used: {error.strerror or error}"
@@ -49,7 +49,7 @@ def free_ports(count: int) -> list[int]:
 
 
 def answers(port: int, host: str = LOOPBACK, timeout: float = 0.5) -> bool:
-    """Whether somebody accepts connections on a port."""
+    """Whether a server accepts connections on a port."""
     try:
         with socket.create_connection((host, port), timeout):
             return True

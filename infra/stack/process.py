@@ -58,7 +58,7 @@ def _boot_id() -> str:
 
 
 def birth(pid: int) -> str | None:
-    """Return what tells a process from every other that ever had its pid on this machine.
+    """Return an identifier of a process that stays unique even if its pid is reused.
 
     ``None`` when there is none, or only the remains of one that nobody has waited for.
     """
@@ -67,7 +67,7 @@ def birth(pid: int) -> str | None:
         if process.status() == psutil.STATUS_ZOMBIE:
             return None
         if sys.platform == "linux":
-            # Clock ticks since boot: unmoved by changes of the clock, but begun anew by a reboot.
+            # Clock ticks since boot: unaffected by changes of the clock, but reset by a reboot.
             stat = Path(f"/proc/{pid}/stat").read_text()
             return f"{_boot_id()} {stat.rpartition(')')[2].split()[19]}"
         return str(process.create_time())
@@ -179,7 +179,7 @@ class Process:
 
 
 def wait_until(ready: Callable[[], bool], timeout: float, every: float = 0.05) -> bool:
-    """Ask `ready` until it says yes (``True``) or `timeout` seconds have passed (``False``)."""
+    """Call `ready` until it is true (return ``True``) or `timeout` seconds pass (``False``)."""
     end = time.monotonic() + timeout
     while not ready():
         if time.monotonic() >= end:

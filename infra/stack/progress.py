@@ -111,7 +111,7 @@ def wait_applied(
     workers: tuple[str, ...] = CORE_FOLDS,
     give_up: Callable[[], bool] = lambda: False,
 ) -> list[Lag]:
-    """Wait until every worker stands at the end of the log as it was when this was called.
+    """Wait until every worker has applied the log up to its end at the time of this call.
 
     Parameters
     ----------

@@ -22,7 +22,7 @@ class Part:
     Attributes
     ----------
     state
-        ``running``, ``gone``, or what the worker's heartbeat says; ``silent`` without a fresh one.
+        ``running``, ``gone``, or the state in the heartbeat; ``silent`` without a fresh one.
     offset
         Messages applied, summed over partitions, for workers that fold the log.
     lag
@@ -87,7 +87,7 @@ def parts_of(run: StackRecord) -> list[Part]:
 
 
 def tell_of_flink(part: Part, settings: Settings) -> None:
-    """Say what Flink's own REST interface says of the job."""
+    """Fill in the job's state from Flink's REST interface."""
     try:
         job = Rest(settings.flink).job()
     except SegueError as error:
@@ -101,7 +101,7 @@ def tell_of_flink(part: Part, settings: Settings) -> None:
 def _fold(
     part: Part, beat: Heartbeat | None, true_ends: dict[str, int] | None, trouble: str
 ) -> None:
-    """Fill in what a worker's heartbeat says."""
+    """Fill in the content of a worker's heartbeat."""
     behind = None if true_ends is None else lag(beat, true_ends)
     if beat is None or (true_ends is not None and behind is None):
         part.state, part.detail = "silent", trouble or "no fresh heartbeat; see its log"

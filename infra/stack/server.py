@@ -56,7 +56,7 @@ class Server(ABC):
         """Return the process to start; called after :meth:`prepare`."""
 
     def prepare(self) -> None:
-        """Make the folders, and whatever must be there before the first start."""
+        """Make the folders and everything else that the first start needs."""
         self.folder.mkdir(parents=True, exist_ok=True)
 
     def launch(self) -> None:

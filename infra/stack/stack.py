@@ -115,7 +115,7 @@ class Stack:
         Parameters
         ----------
         launched
-            Told the name of each server whose process exists.
+            Called with the name of each server whose process exists.
 
         Raises
         ------
@@ -146,7 +146,7 @@ class Stack:
             settings.plays_retention_days, flink=bool(settings.flink)
         )
         self.log_ids = ensure_topics(settings, configs)
-        if settings.plays_retention_days:  # else a topic keeps what somebody gave it
+        if settings.plays_retention_days:  # otherwise a topic keeps its present retention
             set_retention(settings, configs)
 
     def start_worker(self, name: str, **environ: str) -> Process:
@@ -185,7 +185,7 @@ class Stack:
         except StoreUnavailable as error:
             return str(error)
         if status != 200:
-            return f"{self.api}/readyz says {said}"
+            return f"{self.api}/readyz answers {said}"
         for name, worker in self.workers.items():
             beat = beats.get(name)
             if name in CORE_FOLDS and not (

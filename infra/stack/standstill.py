@@ -1,7 +1,7 @@
 """Finds workers whose loop stands still although they report that they live.
 
 A heartbeat is written by a thread of its own, so a lock in a database or a deadlock does not stop
-it. The heartbeat says ``stuck`` then (:class:`streams.heartbeat.Status`).
+it. The heartbeat then reports ``stuck`` (:class:`streams.heartbeat.Status`).
 """
 
 from __future__ import annotations

@@ -83,7 +83,7 @@ def _copy(source: Path, parts: tuple[str, ...], version: str) -> Path:
     if not target.exists():
         aside = _SHARED / f".{target.name}.{os.getpid()}"
         aside.mkdir()
-        aside.chmod(0o755)  # whatever the umask
+        aside.chmod(0o755)  # regardless of the umask
         for part in parts:
             shutil.copytree(source / part, aside / part, symlinks=True)
         try:
@@ -95,7 +95,7 @@ def _copy(source: Path, parts: tuple[str, ...], version: str) -> Path:
 
 
 def _must_be_ours(folder: Path) -> None:
-    # Everybody may create names in /var/tmp: never run or trust what somebody else put there.
+    # Every user may create names in /var/tmp: never run or trust another user's files.
     stat = folder.lstat()
     if stat.st_uid != os.geteuid() or stat.st_mode & 0o022:
         raise ConfigurationError(f"{folder} belongs to another user; remove it and start again")

@@ -18,7 +18,7 @@ from infra.stack.server import Server
 
 class Valkey(Server):
     """Append-only file, synced every second: a crash of the machine loses at most that second,
-    a crash of the process nothing; the fence then says from where the log is applied again.
+    a crash of the process nothing; the workers then resume behind the fence.
     """
 
     name = "valkey"

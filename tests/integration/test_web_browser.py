@@ -170,7 +170,7 @@ def test_focus_and_open_reasons_survive(pages: Pages, token: str) -> None:
     pages.play(token, "Song 10", "Artist 3")
     page.wait_for_timeout(1500)
     expect(page.locator("[data-head]")).not_to_contain_text("Song 10")
-    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Resume updates").click()
     live(page)
     expect(page.locator("[data-head]")).to_contain_text("model")
     page.context.close()

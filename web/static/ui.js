@@ -178,7 +178,7 @@
   const showPause = () => {
     if (!pause) return;
     pause.setAttribute("aria-pressed", String(paused));
-    pause.textContent = paused ? "Go on" : "Pause updates";
+    pause.textContent = paused ? "Resume updates" : "Pause updates";
   };
   pause?.addEventListener("click", () => { paused = !paused; keep("paused", paused ? "1" : ""); showPause(); open(); });
   showPause();

@@ -62,7 +62,7 @@ def review(
 ) -> None:
     """List artists that may be one, likeliest first, or decide on pairs of the list.
 
-    A decision stands in later runs, and another one takes it back.
+    A decision applies to later runs until another decision replaces it.
     """
     from batch.catalogue.pages import refresh
     from batch.catalogue.review import decide, pending

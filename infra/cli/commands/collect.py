@@ -33,9 +33,9 @@ def collect(
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Collect from SOURCE; a run that was interrupted goes on where it stopped.
+    """Collect from SOURCE; an interrupted run resumes where it stopped.
 
-    Exit 0: finished. 2: open, the same command goes on later. 1: failed for good.
+    Exit 0: finished. 2: open, the same command resumes it later. 1: failed permanently.
     """
     moment = _second(since) if since else None
     stack = running(home)

@@ -1,4 +1,4 @@
-"""`segue duplicates`: which plays two clients told, and taking them apart."""
+"""`segue duplicates`: which plays two clients reported, and separating them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from infra.stack.running import running
 def duplicates(
     user: Annotated[str, typer.Argument(help="The listener.")],
     unmerge: Annotated[
-        str | None, typer.Option(metavar="ID", help="Let this play stand for itself, for good.")
+        str | None, typer.Option(metavar="ID", help="Separate this play permanently.")
     ] = None,
     home: HomeOption = None,
     json: JsonOption = False,
@@ -31,7 +31,7 @@ def duplicates(
             typer.echo(msgspec.json.encode({"event_id": unmerge, "undone": undone}).decode())
         else:
             typer.echo(
-                f"{unmerge} stands for itself now"
+                f"{unmerge} is a play of its own now"
                 if undone
                 else f"{unmerge} was not merged, and never will be"
             )
@@ -46,4 +46,4 @@ def duplicates(
         what = f"{merge.artist}: {merge.title}\n{at}"
         table.add_row(f"{merge.event_id}\n{merge.into}", what, merge.why)
     table.columns[0].no_wrap = True
-    Console().print(table if merged else f"No play of {user} was told by two clients.")
+    Console().print(table if merged else f"No play of {user} was reported by two clients.")

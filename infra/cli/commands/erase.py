@@ -31,7 +31,7 @@ def erase(
 ) -> None:
     """Forget a listener: account, plays, features, lake, warehouses, model; exit 2 if it must wait.
 
-    A killed run goes on where it stopped. What must wait is taken up by the running stack.
+    A killed run resumes where it stopped. The running stack finishes what has to wait.
     """
     from infra.operations.erasure.run import run_pending  # every store's library: not for `--help`
 

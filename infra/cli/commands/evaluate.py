@@ -117,7 +117,7 @@ def _print(console: Console, file: Path, result: dict[str, Any]) -> None:
     )
     if passed := {what: n for what, n in result["incomplete"].items() if n}:
         lacking = ", ".join(f"{n:,} without {what}" for what, n in passed.items())
-        console.print(f"[yellow]Rows passed over: {lacking}.[/yellow]")
+        console.print(f"[yellow]Skipped rows: {lacking}.[/yellow]")
     for part, title in _PARTS.items():
         if part not in result:
             continue

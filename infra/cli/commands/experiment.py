@@ -118,7 +118,7 @@ def list_(home: HomeOption = None, as_json: JsonOption = False) -> None:
 
 @app.command()
 def show(key: Key, home: HomeOption = None, as_json: JsonOption = False) -> None:
-    """Show an experiment and what the newest nightly run says of it."""
+    """Show an experiment and its newest nightly result."""
     found = _call(home, "GET", f"/{key}")
     if as_json:
         typer.echo(json.dumps(found, indent=2))

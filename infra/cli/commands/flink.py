@@ -61,13 +61,13 @@ def status(home: HomeOption = None, json: JsonOption = False) -> None:
 
 @app.command()
 def savepoint(home: HomeOption = None) -> None:
-    """Write the job's state to a savepoint while it goes on."""
+    """Write the job's state to a savepoint; the job continues."""
     typer.echo(_rest(home).savepoint(stop=False))
 
 
 @app.command()
 def stop(home: HomeOption = None) -> None:
-    """Write a savepoint and end the job; segue up --flink goes on from there."""
+    """Write a savepoint and end the job; segue up --flink resumes from it."""
     typer.echo(_rest(home).savepoint(stop=True))
 
 

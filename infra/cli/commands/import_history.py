@@ -25,13 +25,13 @@ def import_history(
         Path, typer.Argument(help="Spotify, Last.fm, ListenBrainz export; csv, jsonl, parquet.")
     ],
     user: Annotated[
-        str, typer.Option(help="Whose plays they are. Default: as the file or the token says.")
+        str, typer.Option(help="Whose plays they are. Default: as in the file or the token.")
     ] = "",
     token: Annotated[
         str, typer.Option(envvar="SEGUE_TOKEN", help="Default: the stack's admin token.")
     ] = "",
     api: Annotated[str, typer.Option(help="Address of another API than the home's.")] = "",
-    format_: Annotated[str, typer.Option("--format", help="auto: told from the content.")] = "auto",
+    format_: Annotated[str, typer.Option("--format", help="auto: by the content.")] = "auto",
     column: Annotated[
         list[str] | None, typer.Option(help="artist=NAME, title=NAME, time=NAME, ...: of a table.")
     ] = None,
@@ -44,9 +44,9 @@ def import_history(
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Import FILE through the API; one that was interrupted goes on where it stood.
+    """Import FILE through the API; an interrupted import resumes where it stopped.
 
-    Exit 0: done. 2: the API is away, the same command goes on later. 1: failed for good.
+    Exit 0: done. 2: the API is away, the same command resumes later. 1: failed permanently.
     """
     if api and not token:
         raise ConfigurationError("--api needs a --token (or SEGUE_TOKEN) of that API")
@@ -109,7 +109,7 @@ def _print(report: ImportReport) -> None:
     console.print(table)
     lines = [f"{report.seconds:.1f} s, {report.plays_per_s:,.0f} plays/s"]
     if report.resumed_from:
-        lines.append(f"went on after {report.resumed_from:,} records of an interrupted import")
+        lines.append(f"resumed after {report.resumed_from:,} records of an interrupted import")
     if report.retries:
         lines.append(f"{report.retries} requests were sent again")
     if report.ignored:

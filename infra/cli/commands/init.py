@@ -38,7 +38,7 @@ def init(
         typer.echo(f"min.insync.replicas: {IN_SYNC}, now also in {', '.join(safer)}")
     for fault, todo in copies.faults(settings, list(topics)):
         typer.echo(f"kafka: {fault} -> {todo}", err=True)
-    if settings.plays_retention_days:  # else a topic keeps what somebody gave it
+    if settings.plays_retention_days:  # otherwise a topic keeps its present retention
         changed = set_retention(settings, configs)
         days = f"plays are kept {settings.plays_retention_days} days"
         typer.echo(f"retention: {days}{', now also in ' if changed else ''}{', '.join(changed)}")

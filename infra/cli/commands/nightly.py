@@ -29,7 +29,7 @@ def nightly(
     ] = False,
     until: Annotated[
         str | None,
-        typer.Option(help="Stop after this step; the next call goes on from there."),
+        typer.Option(help="Stop after this step; the next call resumes there."),
     ] = None,
     home: HomeOption = None,
     json: Annotated[bool, typer.Option("--json", help="Print the run record.")] = False,

@@ -75,7 +75,7 @@ def pause(user: User, service: Service, home: HomeOption = None) -> None:
 
 @app.command()
 def resume(user: User, service: Service, home: HomeOption = None) -> None:
-    """Let a paused relay go on with what waits."""
+    """Resume a paused relay with the plays that wait."""
     _change(home, "relay.resume", relays.SET_STATE, user, service, "active")
 
 

@@ -61,7 +61,7 @@ def replay(
         )
     if passed := {what: n for what, n in data.incomplete.items() if n}:
         lacking = ", ".join(f"{n:,} without {what}" for what, n in passed.items())
-        console.print(f"[yellow]Rows of {file.name} passed over: {lacking}.[/yellow]")
+        console.print(f"[yellow]Skipped rows of {file.name}: {lacking}.[/yellow]")
     if json:
         printed = {**msgspec.to_builtins(outcome), "incomplete": data.incomplete}
         typer.echo(msgspec.json.encode(printed).decode())

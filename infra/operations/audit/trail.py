@@ -22,7 +22,7 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row as it stands in the table."""
+    """One row of the table."""
 
     seq: int
     at: datetime
@@ -121,5 +121,5 @@ def _head(row: Row) -> str:
 
 
 def names(connection: Connection) -> dict[str, str]:
-    """Return ``pseudonym -> name`` of the accounts that exist; erased ones cannot be told."""
+    """Return ``pseudonym -> name`` of the existing accounts; erased ones have no name."""
     return dict(connection.execute("select pseudonym(user_id), user_id from accounts").fetchall())

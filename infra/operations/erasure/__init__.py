@@ -1,1 +1,1 @@
-"""Forgetting a listener, or one play, in every store; what remains where is told in ADR 15."""
+"""Erases a listener, or one play, from every store; ADR 15 lists what remains where."""

@@ -101,7 +101,7 @@ def _without(blob: bytes, identity: bytes) -> bytes:
 
 
 def rewrite(settings: Settings) -> dict[str, int]:
-    """Have the append-only file written anew, so that old commands are gone from it too.
+    """Have the append-only file rewritten, so that it holds no old commands.
 
     A managed Redis may not allow it; its own persistence then keeps old bytes as long as it does.
     """
@@ -110,7 +110,7 @@ def rewrite(settings: Settings) -> dict[str, int]:
 
 
 def _rewritten(client: redis.Redis) -> bool:
-    """Have one server write its file anew; return whether it has one and may."""
+    """Have one server rewrite its file; return whether it has one and may."""
     try:
         if not client.info("persistence").get("aof_enabled"):
             return False

@@ -26,7 +26,7 @@ _FENCES = {
     "merged_plays": "history_fence",
     "feedback": "feedback_fence",
 }
-#: Requests keep the name until they are done; counts are counted anew; tokens go before accounts;
+#: Requests keep the name until they are done; counts are recounted; tokens go before accounts;
 #: merges go with the plays they are about, whenever the sink wrote them.
 _APART = ("erasures", "listen_counts", "accounts", "merges")
 _MERGES = """

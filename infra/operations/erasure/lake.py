@@ -76,7 +76,10 @@ def _holders(settings: Settings, target: Target) -> Iterator[Path]:
         if path.name in CATALOGUE or "user_id" not in RESULTS.get(path.name, _NAMED).names:
             continue  # it speaks of music, not of people
         if path.name not in TABLES and path.name not in RESULTS:
-            raise StoreUnavailable(f"nobody has said how to erase from the lake table {path.name}")
+            raise StoreUnavailable(
+                f"this version does not know the lake table {path.name} and cannot erase from it: "
+                "run the version that wrote it"
+            )
         if target.event_id is None or path.name == "plays":
             yield path
 
@@ -91,13 +94,13 @@ def _predicate(target: Target) -> str:
 def purge(settings: Settings) -> dict[str, int]:
     """Make every version but the newest unreadable and delete its files; returns how many.
 
-    Deleted rows lie in files of older versions, and a listener's name can stand in the statistics
-    of the transaction log. So time travel begins anew here, for all tables: that is the price.
+    Files of older versions still hold deleted rows, and the statistics in the transaction log can
+    hold a listener's name. So time travel to earlier versions ends here, for all tables.
 
     Raises
     ------
     StoreUnavailable
-        A table cannot be written; calling again goes on where this stopped.
+        A table cannot be written; the next call resumes where this one stopped.
     """
     files = 0
     for path in _tables(settings):

@@ -89,7 +89,7 @@ def wait_until_known(
     Raises
     ------
     StoreUnavailable
-        Somebody does not get there in time; the message says who.
+        A worker does not get there in time; the message names it.
     """
     place = Topics(settings.namespace).erasures.place(partition)
     deadline = time.monotonic() + seconds

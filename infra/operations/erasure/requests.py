@@ -105,14 +105,14 @@ def repeat(connection: Connection, request: Request, steps: Iterable[str]) -> No
 
 
 def wait(connection: Connection, request: Request, reason: str) -> None:
-    """Write down what keeps a request from going on."""
+    """Record what a request waits for."""
     connection.execute(
         "update erasures set waiting_for = %s where id = %s", (reason[:500], request.id)
     )
 
 
 def finish(connection: Connection, request: Request, *, actor: str, origin: str) -> None:
-    """Close a request: the name leaves the table, the audit trail says that it is done."""
+    """Close a request: delete the name from the table, record the end in the audit trail."""
     action = "data.erase" if request.event_id is None else "play.delete"
     with connection.transaction():
         row = entry(actor, action, request.user_id, origin, "done", request=str(request.id))

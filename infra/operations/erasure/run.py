@@ -1,8 +1,8 @@
 """Working off requests: step by step, each written down, each harmless to repeat.
 
-The order is what makes it final. First the log says that the listener is forgotten and every
-worker has heard it; only then rows are deleted, and nothing can bring them back. Last, whatever
-still keeps old bytes (versions of the lake, files) is written anew, once for all requests.
+The order makes the result final. First the erasure is appended to the log, and every worker has
+read it; only then rows are deleted, so no worker can write them again. Last, files that still hold
+old bytes (versions of the lake, files) are rewritten, once for all requests.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from infra.operations.erasure.target import Target
 
 _LOG = logging.getLogger(__name__)
 Progress = Callable[[str, str], None]
-#: Steps that write whole files anew.
+#: Steps that rewrite whole files.
 _FILES: dict[str, Callable[[Settings], dict[str, int]]] = {
     "redis-file": features.rewrite,
     "lake-versions": lake.purge,
@@ -41,7 +41,7 @@ _FILES: dict[str, Callable[[Settings], dict[str, int]]] = {
 
 
 class Work:
-    """One pass over the open requests.
+    """One round through the open requests.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ class Work:
     patience
         Seconds to wait for the workers.
     progress
-        Called with (step, word), for people who watch.
+        Called with (step, word), to show the progress.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Work:
         self._progress = progress
 
     def run(self, found: list[Request]) -> int:
-        """Work on requests; return how many are finished. What must wait says why on record."""
+        """Work on requests; return how many are finished. One that waits records its reason."""
         ready = [request for request in found if self._attempt(request, self._remove)]
         if not ready:
             return 0
@@ -129,7 +129,7 @@ class Work:
         return counts
 
     def _rewrite(self, request: Request, files: dict[str, dict[str, int]]) -> None:
-        """Write files anew, once for all requests of this pass."""
+        """Rewrite files, once for all requests of this pass."""
         settings = self._settings
         for step, act in _FILES.items():
 

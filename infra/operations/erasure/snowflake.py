@@ -63,7 +63,7 @@ def forget(settings: Settings, target: Target) -> dict[str, int]:
     try:
         snowflake = Snowflake.from_env(process=PROCESS)
         return _skip(settings) if snowflake is None else _forget(settings, snowflake, target)
-    except ConfigurationError as error:  # a request waits, whatever is wrong with our settings
+    except ConfigurationError as error:  # a request waits until the settings are corrected
         raise StoreUnavailable(str(error)) from None
 
 
@@ -144,7 +144,7 @@ def _put_instead(stage: Stage, file: RangeFile, kept: pa.Table, reason: str) -> 
     nor a file that it would load with the target in it.
     """
     loaded = not reason and file in stage.loaded([file])
-    # What RAW holds needs no rows any more: the name alone says how far the sink has got.
+    # A file that RAW holds needs no rows any more: the sink needs only the name, to resume.
     fresh = replace(file, rows=0 if loaded else kept.num_rows)
     rows = kept.slice(0, fresh.rows).drop_columns("source_file")
     out = io.BytesIO()

@@ -22,8 +22,8 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 def forget(settings: Settings, connection: Connection, target: Target) -> dict[str, int]:
     """Take a listener's answers out of every archive, and the checkpoints of the walks.
 
-    A source knows its own names; what was collected under another name than the listener's here
-    cannot be told apart from a stranger's and stays (see the ADR).
+    A source has its own names; data collected under another name than the listener's here cannot
+    be distinguished from a stranger's, and stays (see the ADR).
 
     Raises
     ------

@@ -1,6 +1,6 @@
 """The embedded warehouse: every row that names the listener, then the file without its old pages.
 
-Totals of tracks, artists and days name nobody; the next nightly counts them anew.
+Totals of tracks, artists and days name nobody; the next nightly recomputes them.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def rewrite(settings: Settings) -> dict[str, int]:
         return {"files": 0}
     warehouse.land(settings, {name: lake.snapshot() for name, lake in Lake.all(settings).items()})
     with warehouse.connect(settings, read_only=False):
-        pass  # says so if a nightly holds the file
+        pass  # raises if a nightly holds the file
     fresh = path.with_suffix(".rewritten")
     _clean(fresh)
     connection = duckdb.connect()

@@ -15,7 +15,7 @@ _SKIPS = re.compile(r"SKIP|TRACK_SKIPPED|MANUALLY_SELECTED_PLAYBACK", re.IGNOREC
 
 
 def kind_of(header: list[str]) -> str | None:
-    """Return the format of a csv file with this header, ``None`` if it is none of Apple's."""
+    """Return the format of a csv file with this header, ``None`` if it is not one of Apple's."""
     names = {column.strip().lower() for column in header}
     if "event end timestamp" in names and "play duration milliseconds" in names:
         return "apple-music-activity"

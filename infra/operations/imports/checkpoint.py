@@ -1,4 +1,4 @@
-"""Where an import stands, so that a killed one goes on there and doubles nothing.
+"""Checkpoint of an import, so that a killed one resumes there and doubles nothing.
 
 Each import has a folder ``<home>/imports/<key>.<n>``: ``state.json``, ``rejects.jsonl`` and a lock
 that dies with its process. The key is made of the file's size, beginning and end, and of what was
@@ -29,7 +29,7 @@ class State(msgspec.Struct, kw_only=True):
     Attributes
     ----------
     file, user
-        What is imported, and whose plays the caller said they are.
+        What is imported, and the listener that the caller named.
     member, record
         The member being read, from 0, and how many of its records are done.
     kept
@@ -109,7 +109,7 @@ class Slot:
         aside.replace(self._state)
 
     def forget(self) -> None:
-        """Begin anew next time."""
+        """Start from scratch next time."""
         self._state.unlink(missing_ok=True)
 
 

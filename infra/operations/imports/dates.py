@@ -1,8 +1,8 @@
 """Dates written with numbers alone: which is the day and which the month, decided by the file.
 
-``02/01/2023`` is a day of January or of February. One file has one order. It is told by a row whose
-first or second number exceeds 12, or else by the rows being in order of time under one reading
-only. Where nothing tells, such a date is refused: half of the plays would lie in wrong months.
+``02/01/2023`` is a day of January or of February. One file has one order. A row whose first or
+second number exceeds 12 decides it, otherwise the reading in which the rows are in order of time.
+If neither decides, such a date is refused: half of the plays would get a wrong month.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def moment_of(text: str, order: str) -> datetime:
     Raises
     ------
     ValueError
-        It is none, or the order is not decided and the date could be read both ways.
+        It is no date, or the order is undecided and the date could be read both ways.
     """
     match = _FORM.fullmatch(text.strip())
     if match is None:

@@ -53,7 +53,8 @@ def _forget(folder: Path, user: str) -> int:
     if len(kept) < len(lines):
         aside = rejects.with_suffix(".tmp")
         aside.write_bytes(b"".join(kept))
-        # The state first: a file longer than it says is cut to fit, never the other way round.
+        # The state first: the importer cuts a file that is longer than the recorded length, but
+        # cannot restore a shorter one.
         state.rejects_bytes = min(state.rejects_bytes, sum(map(len, kept)))
         path.write_bytes(msgspec.json.encode(state))
         aside.replace(rejects)

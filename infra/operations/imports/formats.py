@@ -1,4 +1,4 @@
-"""Which format a file has, told from its content, and what reads it."""
+"""Detects the format of a file from its content, and names its reader."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ FORMATS: dict[str, tuple[Parser, str]] = {
     name: (parser, about[name]) for name, parser in _PARSERS.items()
 }
 FORMATS["rejects"] = (rejects.reader(FORMATS), about["rejects"])
-#: What tells a JSON format: names of fields that must all be there.
+#: Signature of each JSON format: names of fields that must all be there.
 _JSON = (
     ("rejects", ("reason", "raw", "format", "record")),
     ("listenbrainz", ("track_metadata",)),
@@ -135,7 +135,7 @@ def _is_log(lines: list[str]) -> bool:
 
 
 def _has_columns(names: list[str], options: Options) -> bool:
-    """Whether names are those of a table of plays; a mapping by the caller says they are."""
+    """Whether names are those of a table of plays, as usual or as mapped by the caller."""
     if options.columns:
         return any(column in names for column in options.columns.values())
     present = {column.strip().lower() for column in names}

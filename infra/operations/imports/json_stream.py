@@ -25,7 +25,7 @@ IsRecord = Callable[[dict[str, Any]], bool]
 
 
 class Element(NamedTuple):
-    """A record and its text; ``torn`` says why nothing can be read from here on."""
+    """A record and its text; ``torn`` is the reason why nothing can be read from here on."""
 
     value: Any
     raw: str
@@ -71,7 +71,7 @@ class _Window:
                 return ""
 
     def expect(self, character: str) -> None:
-        """Pass over a character."""
+        """Skip a character."""
         if (found := self.peek()) != character:
             raise _Torn(f"{character!r} expected, found {found or 'the end'!r}")
         self.at += 1
@@ -82,7 +82,7 @@ class _Window:
         while True:
             try:
                 value, end = _DECODE(self.text, self.at)
-                # A number at the end of the window may go on in the next one.
+                # A number at the end of the window may continue in the next one.
                 if end < len(self.text) or not self.more():
                     raw = self.text[self.at : end]
                     self.at = end

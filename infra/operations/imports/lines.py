@@ -1,4 +1,4 @@
-"""Lines of text of bounded length, whatever the bytes are."""
+"""Lines of text of bounded length, from arbitrary bytes."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ CHUNK = 1 << 18
 
 
 class LongLine(str):
-    """The beginning of a line that is too long; the rest of it was passed over."""
+    """The beginning of a line that is too long; the rest of it was skipped."""
 
 
 def encoding_of(head: bytes) -> str:
-    """Return the encoding a byte order mark tells of; UTF-8 without one."""
+    """Return the encoding by the byte order mark; UTF-8 without one."""
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
     return "utf-8-sig"

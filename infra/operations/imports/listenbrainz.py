@@ -56,7 +56,7 @@ def is_listen(row: dict[str, Any]) -> bool:
 
 
 class _Reader:
-    """Reads listens; a file of several listeners gives one of them all if told whose it is."""
+    """Reads listens; if the caller names a listener, all plays of the file become theirs."""
 
     def __init__(self, options: Options) -> None:
         self._listener = Listeners(options.user)

@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from contracts.errors import ConfigurationError, Terminal
 
-#: Bytes at the beginning of a member that tell what it is.
+#: Bytes at the beginning of a member from which its format is detected.
 HEAD = 1 << 16
 #: Texts of plays shrink 10 to 50 times; deflate can do 1,032. Only judged beyond so many bytes.
 MOST_EXPANSION = 250
@@ -132,14 +132,14 @@ def _zip(file: BinaryIO, name: str) -> Iterator[Member]:
             except _DAMAGE as error:
                 opened = _Unreadable(error)
             with opened:
-                # What the header says of its size may be a lie: the file's own place is not.
+                # The size in the header may be wrong; the position in the file is right.
                 start = entry.header_offset
                 consumed = lambda start=start: file.tell() - start  # noqa: E731
                 yield Member(entry.filename, Stream(entry.filename, opened, consumed))
 
 
 class _Unreadable:
-    """Stands for a member that cannot even be opened."""
+    """Represents a member that cannot be opened."""
 
     def __init__(self, error: Exception) -> None:
         self._error = error

@@ -67,12 +67,12 @@ class ImportedRecord(msgspec.Struct, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the caller says about a file.
+    """The caller's options for a file.
 
     Attributes
     ----------
     user
-        Whose plays they are; empty: as the file says, else the token's account.
+        Whose plays they are; empty: the listener named in the file, else the token's account.
     private
         Take the plays of private sessions too.
     columns
@@ -203,7 +203,7 @@ class Listeners:
     Parameters
     ----------
     user
-        Given by the caller: the file is theirs, and what it says of a second listener is left out.
+        Given by the caller: the file is theirs, and plays of a second listener are left out.
 
     Examples
     --------
@@ -221,7 +221,7 @@ class Listeners:
         Raises
         ------
         Refused
-            ``other-listener``, or ``bad-text`` for a name that is none.
+            ``other-listener``, or ``bad-text`` for an invalid name.
         """
         if not isinstance(named, str) or not named:
             return self._user
@@ -229,6 +229,6 @@ class Listeners:
             return sound(named, "listener's name") if not named.isascii() else named
         if named != self._first:
             if self._first is not None:
-                raise Refused("other-listener", "the play of somebody else", dropped=True)
+                raise Refused("other-listener", "the play of another listener", dropped=True)
             self._first = named
         return self._user

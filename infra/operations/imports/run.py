@@ -23,11 +23,11 @@ from infra.operations.imports.rows import ImportedRecord, Options, Readable, Ref
 
 #: Records between two checkpoints.
 CHUNK = BATCH * LANES
-#: What says in a play that it was imported (relays send no history on).
+#: Value in a play that marks it as imported (relays send no history on).
 _FROM = "file"
 #: Names of members without plays that are remembered.
 _SHOWN = 50
-#: Said of a format where a reader of the report should know.
+#: Notes of the report on a format.
 _NOTES = {
     "spotify": "Spotify gives the end of a play; the start is that less the time heard.",
     "spotify-account-csv": "Account data give times to the minute, in UTC, and no track ids: the "
@@ -41,7 +41,7 @@ Progress = Callable[[int, int, State], None]
 
 
 class UnknownFormat(ConfigurationError):
-    """No part of the file is an export that we know; ``what`` says so without naming commands."""
+    """No part of the file is a known export; ``what`` is the message without commands."""
 
     def __init__(self, what: str) -> None:
         super().__init__(
@@ -106,14 +106,14 @@ class Request:
 
 
 def run(request: Request, progress: Progress = lambda done, total, state: None) -> ImportReport:
-    """Import a file; an import that was interrupted goes on where it stood.
+    """Import a file; an interrupted import resumes at its checkpoint.
 
     Raises
     ------
     ConfigurationError
-        There is no such file, its format is not known, or the API refuses us for good.
+        There is no such file, its format is not known, or the API refuses permanently.
     StoreUnavailable
-        The API is away; the same call goes on later.
+        The API is away; the same call resumes later.
     """
     if not request.file.is_file():
         raise ConfigurationError(f"there is no file {request.file} (a folder: give its zip)")

@@ -107,7 +107,7 @@ def youtube(row: Row, options: Options) -> PostedPlay:
     )
 
 
-#: Format -> (what tells a record, what reads it).
+#: Format -> (what recognises a record, what reads it).
 SHAPES: dict[str, tuple[IsRecord, Read]] = {
     "maloja": (
         lambda r: "time" in r and ("track" in r or "artists" in r) and "titleUrl" not in r,

@@ -207,7 +207,7 @@ def _records(rows: Iterable[Element], read: Any) -> Iterator[ImportedRecord]:
 
 
 def _without_addresses(row: object, raw: str) -> str:
-    """Return the text of a row without what says where and who."""
+    """Return the text of a row without addresses and user agents."""
     if not isinstance(row, dict):
         return raw if not any(f'"{field}"' in raw for field in _PRIVATE_FIELDS) else ""
     if not _PRIVATE_FIELDS & row.keys():

@@ -24,7 +24,7 @@ _EXTENDED = {name.replace("_", ""): name for name in (
 
 
 def kind_of(header: list[str]) -> str | None:
-    """Return the format of a csv file with this header, ``None`` if it is none of Spotify's."""
+    """Return the format of a csv file with this header, ``None`` if it is not one of Spotify's."""
     names = {_plain(column) for column in header}
     if {"endtime", "artistname", "trackname", "msplayed"} <= names:
         return "spotify-account-csv"

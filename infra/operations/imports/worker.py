@@ -26,7 +26,7 @@ _NOT_READ = "The file could not be imported: {}"
 
 
 class Stopping(SegueError):
-    """The process was told to stop; the import goes on at its checkpoint."""
+    """The process has to stop; the next one resumes the import at its checkpoint."""
 
 
 def run(settings: Settings) -> int:
@@ -60,7 +60,7 @@ def work_one(settings: Settings, connection: Connection, stopping: threading.Eve
     Raises
     ------
     StoreUnavailable
-        The API is away: the upload stays and its import goes on at the checkpoint.
+        The API is away: the upload stays, and its import resumes at the checkpoint.
     Stopping
         ``stopping`` was set.
     """
@@ -113,7 +113,7 @@ def _noting(connection: Connection, upload: Upload, stopping: threading.Event) -
     def note(read: int, _total: int, state: State) -> None:
         nonlocal noted
         if stopping.is_set():
-            raise Stopping("told to stop")
+            raise Stopping("the process has to stop")
         if time.monotonic() - noted >= _NOTE_EVERY:
             uploads.note_progress(connection, upload, read, state)
             noted = time.monotonic()

@@ -25,7 +25,7 @@ class Posted:
     rejected
         Count of refused plays by reason.
     retries
-        Requests that had to be sent again (the API was down, or said 429 or 503).
+        Requests that had to be sent again (the API was down, or answered 429 or 503).
     """
 
     accepted: set[str] = field(default_factory=set)
@@ -51,7 +51,7 @@ async def post(
     Parameters
     ----------
     collection
-        Stands in for the artist where the file has no names.
+        Used as the artist if the file has no names.
     rate
         Plays per second, or ``None`` for as fast as the API takes them.
     give_up_after
@@ -62,7 +62,7 @@ async def post(
     StoreUnavailable
         The API did not come back in time.
     ConfigurationError
-        The API refuses us for good (wrong token, wrong address).
+        The API refuses permanently (wrong token, wrong address).
     """
     posted = Posted()
     started = time.monotonic()

@@ -1,9 +1,8 @@
 """Counting a replay in every store: accepted = in Kafka = in Redis = in lake and warehouse.
 
-Two quantities are compared. *Deliveries* are plays as they lie in the log: a client that retries
-delivers a play twice, and every fold must have applied exactly the deliveries of the log.
-*Distinct plays* are event ids: there must be exactly those that were accepted, whatever was
-delivered twice.
+Two quantities are compared. *Deliveries* are the plays in the log: a client that retries delivers a
+play twice, and every fold must have applied exactly the deliveries of the log. *Distinct plays* are
+event ids: there must be exactly the accepted ones, regardless of repeated deliveries.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from infra.stack.progress import wait_applied
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Where the stores stood before the replay."""
+    """Offsets of the stores before the replay."""
 
     log_id: str
     offsets: list[int]
@@ -81,10 +80,10 @@ def wait_for_workers(
 def _wait_for_fences(
     settings: Settings, topic: Topic, log: str, ends: list[int], timeout: float = 120
 ) -> None:
-    """Wait until the feature store itself stands at the ends.
+    """Wait until the feature store itself has applied the log up to the ends.
 
-    A heartbeat says what its worker holds in memory: for up to a second after FLUSHALL that is more
-    than the store does, and counts read then belong to no place of the log.
+    A heartbeat reports the offsets in its worker's memory. For up to a second after FLUSHALL they
+    are higher than those of the store, and counts read then match no offset.
 
     Raises
     ------
@@ -101,7 +100,7 @@ def _wait_for_fences(
             return
         if time.monotonic() > deadline:
             raise StoreUnavailable(
-                f"the feature store stands at {found} of {topic}, whose ends are {ends}"
+                f"the feature store has applied {topic} up to {found}; the ends are {ends}"
             )
         time.sleep(0.2)
 

@@ -155,7 +155,7 @@ def _warehouse(settings: Settings, accepted: set[str]) -> Tally:
 def _differences(outcome: Outcome, posted: Posted, expected: set[str]) -> list[str]:
     found = []
     if strangers := len(posted.accepted - expected):
-        found.append(f"the API answered {strangers} event ids that are none of the file's plays")
+        found.append(f"the API answered {strangers} event ids that belong to no play of the file")
     refused = sum(posted.rejected.values())
     if len(posted.accepted) + refused < len(expected):
         found.append(
