@@ -71,7 +71,7 @@ class QualityCheck(msgspec.Struct, kw_only=True, frozen=True):
 
 
 def describe(check: QualityCheck) -> str:
-    """Return a broken check in words: where, what was found, what to do."""
+    """Return the message of a failed check: table, name, finding and what to do."""
     return f"{check.table} {check.name}: {check.detail}; {ADVICE[check.name]}"
 
 

@@ -1,4 +1,4 @@
-"""A circuit breaker: what keeps failing is left alone for a while."""
+"""A circuit breaker: callers stop calling a dependency that keeps failing, for a while."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 
 class Breaker:
-    """Opens after so many failures in a row; one trial attempt after the rest decides.
+    """Opens after ``after`` failures in a row; one trial attempt after ``rest`` seconds decides.
 
-    While it is open callers give up or degrade at once, and nothing piles up on a dependency that
-    does not answer.
+    While it is open, callers fail or degrade at once, so no requests accumulate on a dependency
+    that does not answer.
 
     Parameters
     ----------
@@ -50,12 +50,12 @@ class Breaker:
         return max(0.0, self._open_until - self._clock())
 
     def succeeded(self) -> None:
-        """Note a good answer: closed again."""
+        """Record a successful attempt; close the breaker."""
         self._failures = 0
         self._open_until = -float("inf")
 
     def failed(self) -> None:
-        """Note a failed attempt."""
+        """Record a failed attempt; open the breaker after ``after`` of them in a row."""
         self._failures += 1
         if self._failures >= self._after:
             # The count stays at the brink: the trial attempt after the rest opens it again.
@@ -63,6 +63,6 @@ class Breaker:
             self.open_for(self._rest)
 
     def open_for(self, seconds: float) -> None:
-        """Leave the dependency alone for so long, as it asks itself."""
+        """Open for this many seconds, as the dependency asked (``Retry-After``)."""
         self._open_until = self._clock() + seconds
         self.times_opened += 1

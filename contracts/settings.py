@@ -67,7 +67,7 @@ class Settings:
     kafka_replication: int = setting(
         0,
         "Copies of each topic. 0: three, or as many as there are brokers; -1: the "
-        "brokers' own default. Three or more are made with min.insync.replicas 2.",
+        "brokers' own default. A topic with three or more copies gets min.insync.replicas 2.",
         rule=Rule(low=-1),
     )
     kafka_compression: str = setting(
@@ -99,7 +99,7 @@ class Settings:
     )
     max_connections: int = setting(
         8_192,
-        "Connections one API process holds open; one address may hold half of them.",
+        "HTTP connections that one API process holds open; one address may hold half of them.",
         rule=Rule(low=2),
     )
     drain_seconds: float = setting(
@@ -134,8 +134,8 @@ class Settings:
     web_port: int = setting(8001, "Port of the pages.", rule=Rule(low=0, high=65_535))
     web_url: str = setting(
         "",
-        "Address people open the pages under; empty: this machine's. https makes the cookie of "
-        "the pages Secure.",
+        "Address under which people open the pages; empty: this machine's. With https the cookie "
+        "of the pages is Secure.",
     )
     api_url: str = setting(
         "",
@@ -154,10 +154,12 @@ class Settings:
         20.0, "Longest time between two model snapshots.", rule=Rule(above=0)
     )
     lake_seconds: float = setting(
-        2.0, "The lake sink commits when its oldest message has waited so long.", rule=Rule(above=0)
+        2.0,
+        "Seconds after which the lake sink commits its oldest message.",
+        rule=Rule(above=0),
     )
     lake_rows: int = setting(
-        50_000, "The lake sink commits when so many rows wait.", rule=Rule(low=1)
+        50_000, "The lake sink commits earlier if this many rows wait.", rule=Rule(low=1)
     )
     admin_token: str = setting(
         "",
@@ -166,19 +168,20 @@ class Settings:
     )
     plays_retention_days: int = setting(
         0,
-        "Days Kafka keeps plays and feedback; 0: for ever. The lake keeps them either way.",
+        "Days that Kafka keeps plays and feedback; 0: without limit. The lake keeps all of them.",
         rule=Rule(low=0, high=36_500),
     )
     accept_cut_log: bool = setting(
         False,
-        "1: a fold whose next message is gone from the log starts at the log's beginning.",
+        "1: a worker whose next message Kafka has deleted starts at the first offset, and loses "
+        "the messages in between (docs/retention.md).",
     )
     rate_per_token: int = setting(
-        100_000, "Requests the API takes in ten seconds from one token.", rule=Rule(low=1)
+        100_000, "Requests that the API accepts from one token in ten seconds.", rule=Rule(low=1)
     )
     rate_per_address: int = setting(
         3_000,
-        "Requests the API takes in ten seconds from one address without a token.",
+        "Requests without a token that the API accepts from one address in ten seconds.",
         rule=Rule(low=1),
     )
     explore_share: float = setting(
@@ -200,12 +203,12 @@ class Settings:
     flink: str = setting(
         "",
         "Address of Flink's REST interface, `http://127.0.0.1:8081`; empty: Flink does not run, "
-        "and nobody reads or makes its topics.",
+        "and no worker creates or reads its topics.",
     )
     flink_bound: int = setting(
         900,
-        "Seconds after which a play that arrives counts as late. Windows wait so long before they "
-        "close; late plays are in none of them.",
+        "A play that arrives more than so many seconds after it happened is late. Windows close "
+        "so long after their end; a late play is in no window.",
         rule=Rule(low=1, high=86_400),
     )
 

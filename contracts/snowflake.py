@@ -64,11 +64,15 @@ class Snowflake:
         "https", "Protocol of that address.", rule=Rule(choices=("https", "http"))
     )
     seconds: float = setting(
-        60.0, "The sink makes a file when its oldest message waits so long.", rule=Rule(above=0)
+        60.0,
+        "Seconds after which the sink writes a file with its oldest message.",
+        rule=Rule(above=0),
     )
-    rows: int = setting(200_000, "The sink makes a file when so many rows wait.", rule=Rule(low=1))
+    rows: int = setting(
+        200_000, "The sink writes a file earlier if this many rows wait.", rule=Rule(low=1)
+    )
     silence_seconds: float = setting(
-        120.0, "A file of which Snowpipe reports nothing for so long is looked for in RAW."
+        120.0, "Seconds without a report of Snowpipe after which the sink looks for a file in RAW."
     )
 
     @property

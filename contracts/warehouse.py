@@ -99,7 +99,7 @@ def tables_in(sql: str) -> list[str]:
 
 
 def upstream(nodes: dict[str, Node], names: Iterable[str]) -> list[str]:
-    """Return nodes and everything they are made from, the sources first."""
+    """Return the named nodes and all nodes they are built from, inputs before outputs."""
     order: list[str] = []
     seen: set[str] = set()
 
@@ -117,7 +117,7 @@ def upstream(nodes: dict[str, Node], names: Iterable[str]) -> list[str]:
 
 
 def downstream(nodes: dict[str, Node], name: str) -> list[str]:
-    """Return everything that is made from a node, nearest first, without the node itself."""
+    """Return all nodes that are built from a node, nearest first, without the node itself."""
     found: list[str] = []
     waiting = [name]
     while waiting:

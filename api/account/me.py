@@ -86,5 +86,5 @@ async def set_settings(request: Request, services: With, caller: Caller) -> Resp
 
 
 def stamp(moment: datetime | None) -> str | None:
-    """Return a moment as ISO 8601 in seconds."""
+    """Return a moment as ISO 8601 text with whole seconds; ``None`` stays ``None``."""
     return None if moment is None else moment.isoformat(timespec="seconds")

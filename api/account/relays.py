@@ -91,9 +91,9 @@ async def list_relays(request: Request, services: With, caller: Caller, user: st
 async def set_relay(
     request: Request, services: With, caller: Caller, user: str, service: str
 ) -> Response:
-    """Send the listener's plays on from now on, with a new secret, or pause that.
+    """Forward the listener's plays from now on; replace the secret; pause or resume.
 
-    Plays from before the relay was made, imported plays and skipped ones are not sent.
+    Plays from before the relay was created, imported plays and skipped ones are not sent.
     """
     check_own(caller, user)
     _check_service(service)

@@ -60,7 +60,7 @@ class Kind(NamedTuple):
         return self._statement(_SAME)
 
     def known(self) -> str:
-        """Return the query for best-known names with the words, those that begin so first."""
+        """Return the query among the best-known names that have the words."""
         return self._statement(_KNOWN)
 
     def beginning(self) -> str:

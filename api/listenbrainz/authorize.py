@@ -15,7 +15,7 @@ async def authorize(accounts: Accounts, scope: Scope) -> Identity:
     Raises
     ------
     ApiError
-        401, or 503 when accounts cannot be read.
+        401 without a valid token, 503 if accounts cannot be read.
     """
     known: Identity | None = scope.get(CALLER)
     if known is not None:

@@ -85,7 +85,7 @@ async def ratings(
     count: str | None = None,
     offset: str | None = None,
 ) -> Response:
-    """Return a listener's ratings, latest first."""
+    """Return a listener's ratings, latest first, of all kinds or of one (``rating``)."""
     await reader_of(request, services, user)
     if rating is not None and rating not in KINDS:
         raise ApiError(400, "bad-parameter", f"rating must be one of {', '.join(KINDS)}.")

@@ -61,12 +61,13 @@ class Recommend:
 
 
 def question(identity: Identity, user: str, query: bytes, arms: Arms) -> Asked:
-    """Return what a caller asks for: the rules of both ways a request can come.
+    """Return the list that a request asks for; the fast path and the ASGI path share these rules.
 
     Raises
     ------
     ApiError
-        400 for a parameter that makes no sense, 403, 404 for a name nobody can have.
+        400 for an invalid parameter, 403 if the caller may not read this listener's list, 404 for a
+        name that no listener can have.
     """
     identity.check_acts_for(user)
     check_name(user)

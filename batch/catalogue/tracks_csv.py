@@ -19,15 +19,15 @@ _NEEDED = {"track_id", "artists", "album_name", "track_name", "duration_ms", "tr
 
 
 def rows(path: Path) -> Iterator[tuple[Table, Row] | Refused]:
-    """Yield tracks and their genre tags; a track of several genres comes once a genre.
+    """Yield tracks and their genre tags; a track with several genres has a row for each of them.
 
-    The artist is the first of the list, which is what scrobblers send. PostgreSQL checks ranges;
-    what is no row at all is yielded as refused.
+    The artist is the first of the list, as scrobblers send it. PostgreSQL checks ranges; a line
+    with missing or surplus fields is yielded as refused.
 
     Raises
     ------
     ConfigurationError
-        The file cannot be read or is another one.
+        The file cannot be read or is not this data set.
     """
     try:
         with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:

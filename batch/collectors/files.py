@@ -55,7 +55,7 @@ FILES: dict[str, FileSource] = {
 
 
 class Staged(msgspec.Struct):
-    """Rows new or changed by table, and what was refused, by reason."""
+    """Counts of new or changed rows by table, and of refused ones by reason."""
 
     written: dict[str, int]
     refused: dict[str, int]
@@ -67,7 +67,7 @@ def load(connection: psycopg.Connection[Any], name: str, path: Path | None) -> S
     Raises
     ------
     ConfigurationError
-        There is no file, or it is another one.
+        There is no file, or it is not this data set.
     """
     known = FILES[name]
     if path is None:

@@ -64,15 +64,16 @@ class Vectors:
         return cls(unit_rows((left * scale).astype(np.float32)), known)
 
     def with_sound(self, sound: npt.NDArray[np.float32]) -> Vectors:
-        """Return vectors in which how items sound counts too.
+        """Return vectors to which audio features are added.
 
         Parameters
         ----------
         sound
             Audio features, one column each, NaN where unknown; shape ``(items, features)``.
 
-        Features become standard deviations from their mean and weigh :data:`_SOUND_SHARE` of the
-        tags; an item whose sound is not known keeps its tags, and one without tags gets a vector.
+        Features are standardised (mean 0, deviation 1) and weighted by :data:`_SOUND_SHARE`
+        relative to the tags. An item without features keeps the vector of its tags; one without
+        tags gets a vector of its features alone.
         """
         told = np.ma.masked_invalid(sound)
         centred = (told - told.mean(axis=0)) / np.maximum(told.std(axis=0).filled(1.0), 1e-6)

@@ -42,12 +42,12 @@ def _escaped(value: object) -> str:
 
 
 class ApacheKafka(Server):
-    """The real thing: keeps its log on disk and resumes with it.
+    """Apache Kafka as a child process; it keeps its log on disk and resumes with it.
 
     Parameters
     ----------
     controller_port
-        Second port, for the controller (nobody but the broker talks to it).
+        Second port, for the controller; only the broker connects to it.
     """
 
     name = "kafka"

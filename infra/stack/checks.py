@@ -241,7 +241,7 @@ def _store(name: str, look: Callable[[], list[tuple[str, str]]], well: str) -> I
 
 
 def everything(path: Path, settings: Settings) -> Iterator[Finding]:
-    """Yield every check, the quick ones first."""
+    """Yield the findings of every check for ``segue doctor``, the quick ones first."""
     yield Finding("machine", OK, f"{platform.platform()}, {os.cpu_count()} cores")
     yield from python()
     yield from packages()

@@ -35,7 +35,7 @@ class Lag:
 
 
 def heartbeats_by_host(settings: Settings) -> dict[str, Heartbeat]:
-    """Return the last report of every worker there has been, by ``name@host``.
+    """Return the latest heartbeat of every worker, also of stopped ones, by ``name@host``.
 
     Raises
     ------

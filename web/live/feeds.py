@@ -183,7 +183,7 @@ class Feeds:
 
     @property
     def count(self) -> int:
-        """Tabs that are open."""
+        """Number of open tabs."""
         return sum(len(feed.tabs) for feed in self._feeds.values())
 
     def open(self, user: str, wants: Wants, token: str, *, again: bool) -> Tab:

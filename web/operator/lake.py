@@ -9,7 +9,7 @@ from web.visit import Visit
 
 
 async def page(visit: Visit) -> Response:
-    """GET /ui/ops/lake."""
+    """GET /ui/ops/lake: the tables with rows and sizes."""
     found = await visit.get("/v1/lake")
     return visit.page(
         "lake.html", "Lake", tables=found["tables"], size=size,
@@ -19,7 +19,7 @@ async def page(visit: Visit) -> Response:
 
 
 async def one(visit: Visit, table: str) -> Response:
-    """GET /ui/ops/lake/...: the versions of a table."""
+    """GET /ui/ops/lake/TABLE: the versions of a table, newest first."""
     found = await visit.get(f"/v1/lake/{part(table)}/versions")
     return visit.page("lake_table.html", f"Lake table {table}", size=size, **found)
 

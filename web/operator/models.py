@@ -21,7 +21,7 @@ LINES = {
 
 
 async def page(visit: Visit) -> Response:
-    """GET /ui/ops/models."""
+    """GET /ui/ops/models: the generations, their hit rates, and a form to change the active one."""
     return await _page(visit)
 
 

@@ -37,7 +37,7 @@ def _question(method: str, key: str, **params: str) -> Question:
 
 
 def about_artists(artists: Iterable[str]) -> Iterator[Question]:
-    """Ask for the tags of each artist and the artists like it."""
+    """Yield the requests for the tags of each artist and for similar artists."""
     for artist in artists:
         # autocorrect=0: a correction is an opinion about identity, and those are ours to review.
         yield _question("artist.getTopTags", artist, artist=artist, autocorrect="0")
@@ -47,7 +47,7 @@ def about_artists(artists: Iterable[str]) -> Iterator[Question]:
 
 
 def about_tracks(tracks: Iterable[tuple[str, str]]) -> Iterator[Question]:
-    """Ask for everything about each track, given as artist and title."""
+    """Yield the request for all facts of each track, given as artist and title."""
     for artist, title in tracks:
         yield _question(
             "track.getInfo", f"{artist}\x1f{title}", artist=artist, track=title, autocorrect="0"
@@ -55,13 +55,13 @@ def about_tracks(tracks: Iterable[tuple[str, str]]) -> Iterator[Question]:
 
 
 def about_tags(tags: Iterable[str]) -> Iterator[Question]:
-    """Ask for the best-known artists of each tag."""
+    """Yield the request for the best-known artists of each tag."""
     for tag in tags:
         yield _question("tag.getTopArtists", tag, tag=tag, limit=_LIST)
 
 
 def charts(pages: int = 10) -> Iterator[Question]:
-    """Ask for the first pages of the charts of artists, tracks and tags."""
+    """Yield the requests for the first pages of the charts of artists, tracks and tags."""
     for method in ("chart.getTopArtists", "chart.getTopTracks", "chart.getTopTags"):
         for page in range(1, pages + 1):
             yield _question(method, str(page), page=str(page), limit=_LIST)

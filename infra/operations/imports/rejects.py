@@ -1,7 +1,7 @@
-"""Refused records on disk, and reading them again: one JSON object a line.
+"""The file of refused records (``rejects.jsonl``): one JSON object a line.
 
-Each line holds the original text and the format that reads it, so that a repaired line, or a
-repaired importer, can take it up later.
+Each line holds the original text and the format that reads it. A person corrects the text, or a
+newer importer reads it, with ``segue import --rejects FILE``.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _ARRAYS = frozenset({"spotify", "spotify-account", "lastfm-json", "listenbrainz-
 
 
 def reader(formats: Mapping[str, tuple[Parser, str]]) -> Parser:
-    """Return the parser of files of rejects."""
+    """Return the parser of a file of refused records; each line is read by its own format."""
 
     def read(stream: Readable, options: Options) -> Iterator[ImportedRecord]:
         for number, line in enumerate(lines(stream), 1):

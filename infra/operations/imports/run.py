@@ -101,7 +101,7 @@ class Request:
 
     @property
     def shown(self) -> str:
-        """Name of the file for people."""
+        """Name of the file in messages and reports."""
         return self.name or self.file.name
 
 
