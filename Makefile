@@ -51,23 +51,20 @@ $(STAMP): infra/requirements/dev.lock infra/requirements/installer.lock pyprojec
 demo: install
 	@$(BIN)/segue up --simulate 5
 
-# A hash seed of its own for each run, which is printed; give it to repeat a run.
-ifndef PYTHONHASHSEED
-PYTHONHASHSEED := $(shell od -An -N2 -tu2 /dev/urandom | tr -d ' ')
-endif
-export PYTHONHASHSEED
+# Tests run in random order and with a random hash seed. Both are printed; give them to repeat a run:
+# make test PYTHONHASHSEED=M PYTEST_ADDOPTS=--randomly-seed=N
+PYTHONHASHSEED ?= $(shell od -An -N2 -tu2 /dev/urandom | tr -d ' ')
+PYTEST = seed=$(PYTHONHASHSEED); echo "PYTHONHASHSEED=$$seed"; PYTHONHASHSEED=$$seed $(BIN)/python -m pytest
 
-# One more than there are processors: a test of servers mostly waits. In the order
-# of the files: some integration tests still depend on their neighbours. `make unit` is in random order.
+# One more than there are processors: a test of servers mostly waits. A file runs in one process, so
+# its tests share servers; files, and tests within a file, come in random order.
 WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
 test: install
-	@echo "PYTHONHASHSEED=$$PYTHONHASHSEED"
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --randomly-dont-reorganize --durations 40
+	@$(PYTEST) -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations 40
 
 UNIT := -m "not integration and not kafka and not slow and not airflow"
 unit: install
-	@echo "PYTHONHASHSEED=$$PYTHONHASHSEED"
-	@$(BIN)/python -m pytest $(UNIT)
+	@$(PYTEST) $(UNIT)
 
 # Environments beside .venv, filled from the same lock. A Python that is not here is named, not fetched.
 PYTHONS := 3.11 3.13
@@ -84,7 +81,8 @@ python-%: install
 	$(UV) sync --require-hashes --python .venv-$*/bin/python infra/requirements/dev.lock; \
 	$(UV) install --python .venv-$*/bin/python --no-deps --no-build-isolation -e .; \
 	.venv-$*/bin/python -m infra.stack.kernels; \
-	.venv-$*/bin/python -m pytest -q -n 2 --dist loadfile -p no:cacheprovider $(UNIT)
+	seed=$(PYTHONHASHSEED); echo "PYTHONHASHSEED=$$seed"; \
+	PYTHONHASHSEED=$$seed .venv-$*/bin/python -m pytest -q -n 2 --dist loadfile -p no:cacheprovider $(UNIT)
 
 lint: install
 	@$(BIN)/ruff format --check .

@@ -332,7 +332,7 @@ def test_a_track_nobody_has_played_is_recommended(
     stack: RunningStack, client: httpx.Client, music: Catalogue
 ) -> None:
     """From staged tags to a listener's list: the content view is on, the play log knows nothing."""
-    token = stack.token_for("nora")
+    token = stack.token_for("nell")
     headers = {"authorization": f"Bearer {token}"}
     folk = [music.tracks[i] for i in music.by_genre["folk"]]
     now = int(time.time() * 1000) - 7_200_000
@@ -349,7 +349,7 @@ def test_a_track_nobody_has_played_is_recommended(
 
     def shown() -> bool:
         answer = client.get(
-            "/v1/users/nora/recommendations", params={"limit": 30, "explain": True}, headers=headers
+            "/v1/users/nell/recommendations", params={"limit": 30, "explain": True}, headers=headers
         )
         unheard[:] = [
             track

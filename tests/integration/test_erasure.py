@@ -85,6 +85,7 @@ def tokens(stack: RunningStack) -> Iterator[dict[str, str]]:
 def build(stack: RunningStack) -> None:
     """Make a fact table and a history as dbt would: those of the real project cost a minute."""
     settings = stack.settings
+    settings.paths.warehouse_file.unlink(missing_ok=True)  # of another test's replay
     warehouse.land(settings, {name: lake.snapshot() for name, lake in Lake.all(settings).items()})
     with warehouse.connect(settings, read_only=False) as connection:
         for statement in (
