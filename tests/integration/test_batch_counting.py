@@ -13,7 +13,7 @@ from batch.lake import Lake
 from batch.reports import top_artists, weekly_listening
 from batch.reports.report import Occasion
 from contracts.settings import Settings
-from tests.batch.lakes import START, append, delivery
+from tests.batch.lakes import START, append, at, delivery
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
@@ -71,6 +71,12 @@ def plays() -> list[dict[str, Any]]:
         for n, extra in enumerate(map(said, NAMESAKES))
     ]
     rows += [
+        delivery(
+            "earlier", f"Of {n}", 5 * n, artist="Shared Name", album="Second", extra=said(mbid)
+        )
+        for n, mbid in enumerate((MBIDS[0], MBIDS[1], MBIDS[0], None))
+    ]
+    rows += [
         delivery("short", "Skipped Song", n / 10, artist="Skipper", ms_played=2_000,
                  duration_ms=200_000, skipped=True)
         for n in range(40)
@@ -100,6 +106,10 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Settings:
                 delivery("namesake", f"Of the late {n}", 9_010 + 5 * n, artist="COMMON name",
                          album="Debut", extra=said(mbid))
                 for n, mbid in enumerate((MBIDS[0], "d" * 8 + MBIDS[0][8:], MBIDS[1]))
+            ]  # fmt: skip
+            late += [  # landed late, but received before all others of its name
+                delivery("earlier", "Of before", -60, artist="Shared Name", album="Second",
+                         landed=9_020, received_at=at(-58), extra=said(MBIDS[2]))
             ]  # fmt: skip
             append(settings, late)
         warehouse.land(settings, Lake.newest(settings))
@@ -134,6 +144,22 @@ def test_namesakes_are_apart_where_players_send_their_ids(built: Settings) -> No
     assert rows(built, albums) == [(4,)]
 
 
+def test_an_incremental_night_can_give_a_name_to_another_artist(built: Settings) -> None:
+    """The artist whose id was received first, and the former first one, both change their keys."""
+    counted = (
+        "select artists.label, count(*), count(distinct album_key) from marts.fct_plays as plays "
+        "join marts.dim_artists as artists using (artist_key) where user_id = 'earlier' "
+        "group by all order by 1"
+    )
+    assert rows(built, counted) == [
+        ("Shared Name", 2, 1),
+        ("Shared Name (MusicBrainz aaaaaaaa)", 1, 1),
+        ("Shared Name (MusicBrainz cccccccc)", 2, 1),
+    ]
+    albums = "select artist, count(*) from marts.dim_albums where album = 'Second' group by all"
+    assert rows(built, albums) == [("Shared Name", 3)]
+
+
 def test_one_song_has_one_row_whatever_ids_it_has(built: Settings) -> None:
     ((track, plays_),) = rows(
         built, "select track_id, plays from marts.dim_tracks where artist = 'Split Band'"
@@ -150,7 +176,7 @@ def test_one_song_has_one_row_whatever_ids_it_has(built: Settings) -> None:
 def test_a_compilation_is_one_album_and_greatest_hits_are_many(built: Settings) -> None:
     albums = (
         "select album, artist, plays from marts.dim_albums"
-        " where album_key <> '-1' and album <> 'Debut' order by 1, 2"
+        " where album_key <> '-1' and album not in ('Debut', 'Second') order by 1, 2"
     )
     assert rows(built, albums) == [
         ("Big Compilation", "Various Artists", 4),

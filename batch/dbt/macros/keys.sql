@@ -11,6 +11,14 @@
     {%- if namesake != 'null' %} || coalesce('|' || {{ namesake }}, ''){% endif -%}
 {%- endmacro %}
 
+{# Joins `namesakes`: its artist_mbid is null for plays that keep the key of the artist's name. #}
+{% macro join_namesakes(plays) -%}
+    left join {{ ref('int_namesakes') }} as namesakes
+        on
+            {{ plays }}.artist_mbid = namesakes.artist_mbid
+            and {{ folded(plays ~ '.artist') }} = namesakes.artist_fold
+{%- endmacro %}
+
 {# One song under several public ids has one key; as unsure as its names are. #}
 {% macro song_key(artist, title) -%}
     md5({{ folded(artist) }} || '|' || {{ folded(title) }})

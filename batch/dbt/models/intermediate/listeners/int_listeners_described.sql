@@ -43,10 +43,7 @@ favourites as (
             from {{ ref('stg_segue__plays') }}
             group by user_id, artist, artist_mbid
         ) as spelled
-        left join {{ ref('int_namesakes') }} as namesakes
-            on
-                spelled.artist_mbid = namesakes.artist_mbid
-                and {{ folded('spelled.artist') }} = namesakes.artist_fold
+        {{ join_namesakes('spelled') }}
         group by
             spelled.user_id, {{ artist_key('spelled.artist', 'namesakes.artist_mbid') }}
     ) as counted

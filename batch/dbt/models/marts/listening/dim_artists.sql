@@ -23,10 +23,7 @@ keyed as (
         namesakes.artist_mbid is not null as is_namesake,
         spellings.*
     from spellings
-    left join {{ ref('int_namesakes') }} as namesakes
-        on
-            spellings.artist_mbid = namesakes.artist_mbid
-            and {{ folded('spellings.artist') }} = namesakes.artist_fold
+    {{ join_namesakes('spellings') }}
 
 ),
 

@@ -22,10 +22,7 @@ with spellings as (
         from {{ ref('stg_segue__plays') }}
         group by track_id, artist, artist_mbid, title
     ) as spelled
-    left join {{ ref('int_namesakes') }} as namesakes
-        on
-            spelled.artist_mbid = namesakes.artist_mbid
-            and {{ folded('spelled.artist') }} = namesakes.artist_fold
+    {{ join_namesakes('spelled') }}
 
 ),
 

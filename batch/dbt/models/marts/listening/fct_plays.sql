@@ -30,13 +30,25 @@ with sessions as (
                 inner join {{ ref('int_compilations') }} as compilations
                     on {{ folded('plays.album') }} = compilations.album_fold
             )
-            -- An erasure can make a namesake the first of its name.
+            -- An erasure, or a play that lands late, can make another artist the first of its name:
+            -- that one's former key is gone,
             or event_id in (
                 select written.event_id
                 from {{ this }} as written
                 left join {{ ref('dim_artists') }} as artists
                     on written.artist_key = artists.artist_key
                 where artists.artist_key is null
+            )
+            -- and the one that was the first is a namesake now, whose plays have the key of the name.
+            or event_id in (
+                select plays.event_id
+                from {{ ref('stg_segue__plays') }} as plays
+                inner join {{ ref('int_namesakes') }} as namesakes
+                    on plays.artist_mbid = namesakes.artist_mbid
+                inner join {{ this }} as written
+                    on
+                        plays.event_id = written.event_id
+                        and {{ artist_key('namesakes.artist_fold') }} = written.artist_key
             )
     {% endif %}
 
@@ -84,7 +96,4 @@ from {{ ref('stg_segue__plays') }} as plays
 inner join sessions on plays.event_id = sessions.event_id
 left join {{ ref('int_compilations') }} as compilations
     on {{ folded('plays.album') }} = compilations.album_fold
-left join {{ ref('int_namesakes') }} as namesakes
-    on
-        plays.artist_mbid = namesakes.artist_mbid
-        and {{ folded('plays.artist') }} = namesakes.artist_fold
+{{ join_namesakes('plays') }}
