@@ -20,19 +20,27 @@ LOOK_BACK = timedelta(days=28)
 _SHOWN = 3
 
 #: Hour since the epoch -> number of plays, and the sum of the first eight hexadecimal digits of
-#: their ids. An event that was delivered twice counts once; its first delivery counts, as in the
-#: history.
+#: their ids. An event that was delivered twice counts once, by its first delivery.
 Hours = dict[int, tuple[int, int]]
 
+#: Groups only what landed since then; of older rows it reads the ids, to leave out events that were
+#: delivered before. Memory grows with the plays of the window, not with the lake.
 _LAKE = """
+with recent as (
+    select user_id, lower(event_id) as event_id, arg_min(played_at, kafka_offset) as played_at,
+        min(received_at) as received_at
+    from raw.plays
+    where received_at >= $1 and landed_date >= cast($1 as date) - 1
+    group by 1, 2
+),
+earlier as (
+    select user_id, lower(event_id) as event_id from raw.plays where received_at < $1
+)
 select epoch(played_at)::bigint // 3600 as hour, count(*),
     sum(('0x' || substr(event_id, 1, 8))::bigint)
-from (
-    select lower(event_id) as event_id, arg_min(played_at, kafka_offset) as played_at
-    from raw.plays
-    group by user_id, lower(event_id)
-    having min(received_at) >= $1 and min(received_at) < $2
-)
+from recent
+anti join earlier using (user_id, event_id)
+where received_at < $2
 group by hour
 """
 #: ``plays`` holds the head of each group, ``merged_plays`` all its members.

@@ -24,11 +24,15 @@ pytestmark = pytest.mark.integration
 
 #: The plays of these tests were received around then; the history keeps those of other tests apart.
 THEN = datetime.fromtimestamp(START, UTC) + timedelta(days=1)
-#: Five hours of plays; the first delivery once more; one play reported by two clients.
+#: A play that was received before the days a night looks at, and is delivered again.
+OLD = (10, 500)
+#: Five hours of plays; the first delivery once more; one play reported by two clients; an old play.
 SENT = [
+    submission("hour", OLD, received_at=(START - 40 * 86_400) * 1000),
     *(submission("hour", (700 * i, i), (700 * i + 300, 1000 + i)) for i in range(26)),
     submission("hour", (0, 0), (300, 1000)),
     submission("hour", (703, 1), source="other/1"),
+    submission("hour", OLD),
 ]
 
 
@@ -70,7 +74,7 @@ def test_a_row_too_many_or_too_few_is_found_in_its_hour(
     ask: duckdb.DuckDBPyConnection, postgres: Postgres
 ) -> None:
     hour = f"{datetime.fromtimestamp(START, UTC):%Y-%m-%d %H}:00"
-    first = SENT[0].plays[0].event_id
+    first = SENT[1].plays[0].event_id
     by_hand = "00000000-0000-4000-8000-000000000000"
     with psycopg.connect(postgres.address, autocommit=True) as connection:
         connection.execute(
