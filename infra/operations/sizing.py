@@ -32,10 +32,10 @@ IMPRESSION_BYTES = 6_540
 TRACK_BYTES, LISTENER_BYTES = 2_900, 3_900
 #: Bytes of Redis for a listener whose window of plays is full, estimated.
 WINDOW_BYTES = 4_300
-#: A nightly on DuckDB: seconds and megabytes at no plays, and for each million plays of history.
-NIGHT_SECONDS, NIGHT_MB = (45.0, 14.4), (780.0, 357.0)
+#: Nightlies on DuckDB as measured: plays of history, seconds, bytes of memory.
+NIGHTS = ((1e6, 47.6, 1_032e6), (3e6, 88.7, 1_848e6), (10e6, 189.6, 4_344e6))
 #: More plays than this were never put through the embedded warehouse.
-NIGHT_MEASURED = 10_000_000
+NIGHT_MEASURED = NIGHTS[-1][0]
 #: Processes that share the partitions of the log, or the load in another way.
 _SHARED = ("api", "listeners")
 
@@ -109,13 +109,12 @@ def size(load: Load) -> Size:
     lists = plays * load.lists_per_play
     parts = [_part(name, plays, lists) for name in PLAY_US]
     history = load.plays_per_day * load.days
-    night = NIGHT_SECONDS[0] + NIGHT_SECONDS[1] * history / 1e6
-    night_bytes = (NIGHT_MB[0] + NIGHT_MB[1] * history / 1e6) * 1e6
+    night_seconds, night_bytes = _night(history)
     walls = [f"{part.name}: {part.wall}" for part in parts if part.wall]
     if history > NIGHT_MEASURED:
         walls.append(
             f"nightly: {history:,.0f} plays of history; the embedded warehouse was measured up to "
-            f"{NIGHT_MEASURED:,}: use Snowflake (docs/snowflake.md)"
+            f"{NIGHT_MEASURED:,.0f}: use Snowflake (docs/snowflake.md)"
         )
     impressions = load.plays_per_day * load.lists_per_play * IMPRESSION_BYTES
     return Size(
@@ -127,10 +126,19 @@ def size(load: Load) -> Size:
         log_bytes=(load.plays_per_day * PLAY_BYTES["kafka"] + impressions) * load.kept_days,
         lake_bytes=history * PLAY_BYTES["lake"],
         history_bytes=history * PLAY_BYTES["postgres"],
-        night_seconds=night,
+        night_seconds=night_seconds,
         night_bytes=night_bytes,
         walls=walls,
     )
+
+
+def _night(history: float) -> tuple[float, float]:
+    """Return seconds and bytes of a night: linear between, before and beyond those measured."""
+    after = next((n for n, night in enumerate(NIGHTS[1:-1], 1) if history <= night[0]), -1)
+    (plays, *low), (more, *high) = NIGHTS[after - 1], NIGHTS[after]
+    share = (history - plays) / (more - plays)
+    seconds, held = (a + share * (b - a) for a, b in zip(low, high, strict=True))
+    return seconds, held
 
 
 def _part(name: str, plays: float, lists: float) -> Part:
