@@ -1,16 +1,18 @@
-"""Publishes the JSON Schemas of the messages: ``python -m contracts.schema`` rewrites them.
+"""Publishes the JSON Schemas of the messages: ``python -m contracts.schema``.
 
-The files are in ``contracts/schemas/``; a test fails when they no longer match the classes.
-``contracts/schemas/published/`` keeps every shape that a message ever had. A class that could not
-read one of them is not published (:mod:`contracts.compatibility`): it needs a new version, such as
-``impression.v2``. Each file name contains the digest of the file, so that a change is detected.
+``contracts/schemas/published/`` keeps every shape that a message ever had; a test fails when the
+newest one does not match the class. A class that could not read one of them is not published
+(:mod:`contracts.compatibility`): it needs a new version, such as ``impression.v2``. Each file name
+contains the digest of the file, so that a change is detected.
+
+``python -m contracts.schema submission.v1`` prints the schema of a message with its descriptions.
 """
 
 from __future__ import annotations
 
 import hashlib
-import inspect
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +26,7 @@ from contracts.impressions import Impression, ImpressionV1
 from contracts.results import Late, Session, Trending, Uniques
 from contracts.suspects import Suspect
 
-FOLDER = Path(__file__).parent / "schemas"
-PUBLISHED = FOLDER / "published"
+PUBLISHED = Path(__file__).parent / "schemas" / "published"
 MESSAGES: dict[str, type[msgspec.Struct]] = {
     "submission.v1": Submission,
     "feedback.v1": Feedback,
@@ -39,27 +40,6 @@ MESSAGES: dict[str, type[msgspec.Struct]] = {
     "late.v1": Late,
     "suspect.v1": Suspect,
 }
-
-
-def render(message: type[msgspec.Struct]) -> str:
-    """Return the JSON Schema (draft 2020-12) of a message as text."""
-    schema = _unindented(msgspec.json.schema(message))
-    document = {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
-    return json.dumps(document, indent=2) + "\n"
-
-
-def _unindented(value: Any) -> Any:
-    """Return a schema whose descriptions have no indentation: Python 3.13 removes it, 3.12 not."""
-    if isinstance(value, list):
-        return [_unindented(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    return {
-        key: inspect.cleandoc(item)
-        if key == "description" and isinstance(item, str)
-        else _unindented(item)
-        for key, item in value.items()
-    }
 
 
 def shape(message: type[msgspec.Struct]) -> Schema:
@@ -132,12 +112,14 @@ def _file_name(number: int, text: str) -> str:
     return f"{number:03d}-{hashlib.sha256(text.encode()).hexdigest()[:12]}.json"
 
 
-def main() -> None:
-    """Publish every message and write its schema file."""
-    for name, message in MESSAGES.items():
-        publish(name, shape(message))
-        (FOLDER / f"{name}.json").write_text(render(message))
+def main(*names: str) -> None:
+    """Print the schemas of some messages; without a name, publish the shape of every message."""
+    for name in names:
+        print(json.dumps(msgspec.json.schema(MESSAGES[name]), indent=2))  # noqa: T201
+    if not names:
+        for name, message in MESSAGES.items():
+            publish(name, shape(message))
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])
