@@ -1,4 +1,7 @@
-"""The `segue` command: one Typer application, one module a command in `infra.cli.commands`."""
+"""The `segue` command: one Typer application, one module a command in `infra.cli.commands`.
+
+A module has an ``app``, or a function of its own name.
+"""
 
 from __future__ import annotations
 
@@ -17,77 +20,39 @@ from typer.core import TyperGroup
 from contracts.errors import Retryable, SegueError
 from infra.stack.groups import that_bring
 
-#: Command name -> (module, attribute, one line of help). Modules are imported only when their
-#: command runs: `segue --help` must not wait for numba and dbt.
-COMMANDS: dict[str, tuple[str, str, str]] = {
-    "up": ("infra.cli.commands.up", "up", "Start the whole stack on this machine."),
-    "down": ("infra.cli.commands.down", "down", "Stop the stack of a home, in order."),
-    "status": ("infra.cli.commands.status", "status", "Show what runs and how far each part is."),
-    "doctor": (
-        "infra.cli.commands.doctor",
-        "doctor",
-        "Say what is installed, reachable and wrong.",
-    ),
-    "replay": (
-        "infra.cli.commands.replay",
-        "replay",
-        "Post a file of plays and reconcile every store.",
-    ),
-    "evaluate": ("infra.cli.commands.evaluate", "evaluate", "Prequential evaluation, no servers."),
-    "nightly": ("infra.cli.commands.nightly", "nightly", "Quality, dbt build, retrain, reports."),
-    "report": ("infra.cli.commands.report", "report", "Print a published report."),
-    "model": ("infra.cli.commands.model", "app", "List, promote and roll back the nightly model."),
-    "lake": ("infra.cli.commands.lake", "app", "History of the lake, and any version of it."),
-    "keys": ("infra.cli.commands.keys", "app", "Create, list and revoke API tokens."),
-    "relay": (
-        "infra.cli.commands.relay",
-        "app",
-        "Send a listener's plays on to ListenBrainz or Last.fm.",
-    ),
-    "erase": ("infra.cli.commands.erase", "erase", "Forget a listener in every store."),
-    "audit": (
-        "infra.cli.commands.audit",
-        "app",
-        "Who did what to whose data; is the record whole?",
-    ),
-    "dlq": ("infra.cli.commands.dlq", "app", "List, show and replay dead letters."),
-    "bench": ("infra.cli.commands.bench", "app", "Measure, always beside a floor."),
-    "size": ("infra.cli.commands.size", "command", "What a deployment of a given load needs."),
-    "acls": ("infra.cli.commands.acls", "acls", "What each worker may do in Kafka."),
-    "init": ("infra.cli.commands.init", "init", "Prepare external servers: topics, tables, admin."),
-    "import": (
-        "infra.cli.commands.import_history",
-        "import_history",
-        "Import a history: Spotify, Last.fm, ListenBrainz, csv, parquet.",
-    ),
-    "duplicates": (
-        "infra.cli.commands.duplicates",
-        "duplicates",
-        "Plays that two clients reported: list the merged ones, separate them.",
-    ),
-    "collect": (
-        "infra.cli.commands.collect",
-        "collect",
-        "Fetch from Last.fm, Spotify, ListenBrainz.",
-    ),
-    "catalogue": ("infra.cli.commands.catalogue", "app", "Coverage, merges to review, content."),
-    "experiment": (
-        "infra.cli.commands.experiment",
-        "app",
-        "Experiments on the lists: define, start, read, size.",
-    ),
-    "flink": (
-        "infra.cli.commands.flink",
-        "app",
-        "Windows and patterns on the play log, on Apache Flink.",
-    ),
-    "snowflake": (
-        "infra.cli.commands.snowflake",
-        "app",
-        "Set a Snowflake account up, check, fill it.",
-    ),
-    "worker": ("infra.cli.commands.worker", "worker", "Run one process of the stack (used by up)."),
+#: Command -> one line of help. Modules are imported only when their command runs: `segue --help`
+#: must not wait for numba and dbt.
+COMMANDS = {
+    "up": "Start the whole stack on this machine.",
+    "down": "Stop the stack of a home, in order.",
+    "status": "Show what runs and how far each part is.",
+    "doctor": "Say what is installed, reachable and wrong.",
+    "replay": "Post a file of plays and reconcile every store.",
+    "evaluate": "Prequential evaluation, no servers.",
+    "nightly": "Quality, dbt build, retrain, reports.",
+    "report": "Print a published report.",
+    "model": "List, promote and roll back the nightly model.",
+    "lake": "History of the lake, and any version of it.",
+    "keys": "Create, list and revoke API tokens.",
+    "relay": "Send a listener's plays on to ListenBrainz or Last.fm.",
+    "erase": "Forget a listener in every store.",
+    "audit": "Who did what to whose data; is the record whole?",
+    "dlq": "List, show and replay dead letters.",
+    "bench": "Measure, always beside a floor.",
+    "size": "What a deployment of a given load needs.",
+    "acls": "What each worker may do in Kafka.",
+    "init": "Prepare external servers: topics, tables, admin.",
+    "import": "Import a history: Spotify, Last.fm, ListenBrainz, csv, parquet.",
+    "duplicates": "Plays that two clients reported: list the merged ones, separate them.",
+    "collect": "Fetch from Last.fm, Spotify, ListenBrainz.",
+    "catalogue": "Coverage, merges to review, content.",
+    "experiment": "Experiments on the lists: define, start, read, size.",
+    "flink": "Windows and patterns on the play log, on Apache Flink.",
+    "snowflake": "Set a Snowflake account up, check, fill it.",
+    "worker": "Run one process of the stack (used by up).",
 }
+#: Commands whose module has another name, since theirs is a word of Python.
+_MODULES = {"import": "import_history"}
 
 
 class _LazyGroup(TyperGroup):
@@ -97,8 +62,9 @@ class _LazyGroup(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in COMMANDS:
             return None
-        module, attribute, _ = COMMANDS[cmd_name]
-        target: Any = getattr(importlib.import_module(module), attribute)
+        name = _MODULES.get(cmd_name, cmd_name)
+        module = importlib.import_module(f"infra.cli.commands.{name}")
+        target: Any = getattr(module, "app", None) or getattr(module, name)
         if not isinstance(target, typer.Typer):
             single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
             single.command(name=cmd_name)(target)
@@ -113,7 +79,7 @@ class _LazyGroup(TyperGroup):
         formatter.write_paragraph()
         formatter.write_text(self.help or "")
         with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, _, text) in COMMANDS.items()])
+            formatter.write_dl(list(COMMANDS.items()))
         with formatter.section("Options"):
             formatter.write_dl([("--version", "Print the version.")])
 

@@ -22,7 +22,7 @@ _HEAD = b"GET /v1/me HTTP/1.1\r\nhost: x\r\nx-slow: "
 
 
 def run(*, connections: int = 2_000, logins: int = 80) -> dict[str, Any]:
-    """Attack an API and return what it cost.
+    """Return what half requests and made-up logins cost a good client.
 
     Parameters
     ----------

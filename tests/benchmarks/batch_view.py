@@ -1,14 +1,12 @@
 """What the nightly model is worth to the online one: prequential quality with its table, without.
 
-``python -m tests.benchmarks.batch_view FILE [LIMIT] [NIGHTS]`` plays the file twice. The second
-time the batch model is fitted anew at NIGHTS (default 4) moments, each time on the plays before
-the moment, and handed over as the learner would. Only plays after the first hand-over count.
+The file is played twice. The second time the batch model is fitted anew at some moments, each time
+on the plays before the moment, and handed over as the learner would. Only plays after the first
+hand-over count.
 """
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -58,19 +56,27 @@ def handed_over(data: Interactions, nights: list[int]) -> type[Recommender]:
     return HandedOver
 
 
-def main() -> None:
-    """Print one JSON object."""
-    file, *numbers = sys.argv[1:]
-    limit, count = ([int(n) for n in numbers] + [20_000, 4][len(numbers) :])[:2]
-    data = read_interactions(Path(file), limit=limit)
+def run(file: Path, limit: int = 20_000, nights: int = 4) -> dict[str, Any]:
+    """Measure the quality of the recommender with the nightly model's table and without.
+
+    Parameters
+    ----------
+    file
+        Interactions, parquet or csv.
+    limit
+        Plays of it.
+    nights
+        How often the batch model is fitted.
+    """
+    data = read_interactions(file, limit=limit)
     first = len(data) // 4
-    nights = [first + i * (len(data) - first) // count for i in range(count)]
+    fitted = [first + i * (len(data) - first) // nights for i in range(nights)]
     after = np.arange(len(data)) >= first
     new = evaluation.first_time(data) & after
     config = evaluation._roomy(ModelConfig(), data)
     evaluation.warm_up()
-    out: dict[str, Any] = {"events": len(data), "compared": int(after.sum()), "nights": nights}
-    for name, model in {"without": Recommender, "with": handed_over(data, nights)}.items():
+    out: dict[str, Any] = {"events": len(data), "compared": int(after.sum()), "nights": fitted}
+    for name, model in {"without": Recommender, "with": handed_over(data, fitted)}.items():
         setattr(evaluation, "Recommender", model)  # noqa: B010  it is not the evaluation's own
         ranks, _ = evaluation.run_model(data, config, lambda *_: None)
         out[name] = {
@@ -78,7 +84,7 @@ def main() -> None:
             "new": _quality(ranks.new[new]),
             "rank_us_p50": round(float(np.median(ranks.rank_ns[after])) / 1e3, 1),
         }
-    print(json.dumps(out))
+    return out
 
 
 def _quality(ranks: np.ndarray[Any, np.dtype[np.int64]]) -> dict[str, float]:
@@ -87,7 +93,3 @@ def _quality(ranks: np.ndarray[Any, np.dtype[np.int64]]) -> dict[str, float]:
         "hr@10": round(len(found) / len(ranks), 4),
         "mrr@10": round(float((1 / found).sum()) / len(ranks), 4),
     }
-
-
-if __name__ == "__main__":
-    main()

@@ -43,12 +43,16 @@ def run(
     wait_ms: int = 20,
     min_bytes: int = 1,
 ) -> dict[str, Any]:
-    """Measure ``messages`` single-message batches at each size of the log.
+    """Return the processor time the broker pays for a single-message batch as its log grows.
 
     Parameters
     ----------
     growth
         Messages by which the log grows between two rounds.
+    rounds
+        Sizes of the log to measure at.
+    messages
+        Batches measured at each size.
     followers
         Consumers that read all partitions.
     wait_ms, min_bytes

@@ -40,6 +40,7 @@ MODES = ("process", "thread")
 
 
 def run(
+    *,
     plays: int = 50_000,
     jobs: str = "",
     parallelism: str = "1,2",
@@ -48,7 +49,7 @@ def run(
     mode: str = MODES[0],
     minutes: float = 9.0,
 ) -> dict[str, Any]:
-    """Measure on an Apache Kafka of its own.
+    """Return the cost of a play beside a plain consumer, time to a result, size of state.
 
     Parameters
     ----------

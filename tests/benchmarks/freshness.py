@@ -28,7 +28,7 @@ _GIVE_UP = 5.0
 
 
 def run(*, broker: str = "tansu", plays: int = 200, history: int = 20_000) -> dict[str, Any]:
-    """Measure on an idle stack and return the figures.
+    """Measure from posting a play to the first recommendation that reflects it.
 
     Parameters
     ----------

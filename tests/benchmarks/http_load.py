@@ -45,7 +45,7 @@ def serve(
     connections: Sequence[int] = (64, 1000),
     history: int = 20_000,
 ) -> dict[str, Any]:
-    """Measure recommendations for listeners with a history, and the floor.
+    """Measure recommendations a second and their latency, beside a static answer.
 
     Parameters
     ----------
@@ -86,10 +86,21 @@ def ingest(
     seconds: float = 10,
     connections: Sequence[int] = (64, 1000),
 ) -> dict[str, Any]:
-    """Measure posting plays: one a request, and ``batch`` a request; all acked by the broker.
+    """Measure plays a second acknowledged by the broker and their latency, beside a static answer.
 
     First the API with the broker alone, then, on the same log, with the workers that follow it:
     on two cores the folds take theirs from the API.
+
+    Parameters
+    ----------
+    batch
+        Plays of a large request.
+    single_rate, batch_rate
+        Requests a second of the open loop, of one play and of ``batch`` plays.
+    seconds
+        Length of each of the runs.
+    connections
+        Keep-alive connections, one run of each kind for each number.
     """
     kinds = [(size, rate, count) for size, rate in ((1, single_rate), (batch, batch_rate))
              for count in connections]  # fmt: skip

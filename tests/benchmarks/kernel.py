@@ -73,19 +73,29 @@ def lists(
 
 
 def run(
-    *,
     file: Path | None = None,
+    *,
     artist: str | None = None,
     user: str | None = None,
     item: str | None = None,
     when: str | None = None,
-    plays: int = 40_000,
+    limit: int = 40_000,
 ) -> dict[str, Any]:
-    """Measure; parameters as those of ``segue evaluate``; without a file, plays are invented."""
+    """Return the processor time of a list by stage, and of a play learned, without servers.
+
+    Parameters
+    ----------
+    file
+        Interactions, parquet or csv; without one, plays are invented.
+    user, item, when, artist
+        Columns of the file, as of ``segue evaluate``.
+    limit
+        Plays learned first.
+    """
     if file is None:
-        data = _invented(plays)
+        data = _invented(limit)
     else:
-        data = read_interactions(file, user=user, item=item, time=when, artist=artist, limit=plays)
+        data = read_interactions(file, user=user, item=item, time=when, artist=artist, limit=limit)
     model = Recommender(ModelConfig())
     learn_us = _learn(model, data)
     users = (data.users + 1).astype(np.uint64)

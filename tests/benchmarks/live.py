@@ -32,7 +32,7 @@ def run(
     seconds: float = 5,
     connections: Sequence[int] = (64, 1000),
 ) -> dict[str, Any]:
-    """Measure both rounds.
+    """Measure single plays while every worker follows, on a young log and on a long one.
 
     Parameters
     ----------

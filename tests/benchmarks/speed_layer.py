@@ -32,7 +32,15 @@ _LAKE_ROWS, _LAKE_SECONDS = 10_000, 0.25
 def run(
     *, broker: str = "tansu", imports: int = 200_000, live: int = 60_000, plays_a_message: int = 100
 ) -> dict[str, Any]:
-    """Measure imports (many plays a message) and live single plays; return the figures."""
+    """Measure plays a second through each worker of the speed layer.
+
+    Parameters
+    ----------
+    imports, live
+        Plays that come in large messages, and plays that come one a message.
+    plays_a_message
+        Of the large messages.
+    """
     result: dict[str, Any] = {"broker": broker, "machine": machine()}
     for name, plays, size in (("imports", imports, plays_a_message), ("live", live, 1)):
         with servers(broker, lake_rows=_LAKE_ROWS, lake_seconds=_LAKE_SECONDS) as stack:

@@ -46,7 +46,15 @@ Row = dict[str, Any]
 
 
 def run(file: Path, limit: int = 50_000) -> dict[str, Any]:
-    """Return seconds by step and target, rows and whether each mart is the same."""
+    """Run the nightly on DuckDB and on an emulated Snowflake; exit code 1 if a mart differs.
+
+    Parameters
+    ----------
+    file
+        Interactions, parquet or csv.
+    limit
+        Plays of it.
+    """
     said: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as name, deployed(Path(name)) as snowflake:
         server = Postgres(Path(name), free_ports(1)[0])
@@ -76,6 +84,8 @@ def run(file: Path, limit: int = 50_000) -> dict[str, Any]:
         for each in found
     }
     said["same"] = bool(found) and all(each.same for each in found)
+    errors = [said[target]["error"] for target in ("duckdb", "snowflake")]
+    said["ok"] = said["same"] and not any(errors)
     said["empty"] = [each.table for each in found if not (each.duckdb and each.duckdb.rows)]
     return said
 

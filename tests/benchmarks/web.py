@@ -35,7 +35,7 @@ _PLAYED = 30
 
 
 def run(*, clients: int = 1_000, seconds: float = 15.0, plays_per_second: float = 20.0) -> Any:
-    """Measure and return the figures.
+    """Measure the pages: play to event, memory a client, and what live clients cost the lists.
 
     Parameters
     ----------
@@ -43,6 +43,8 @@ def run(*, clients: int = 1_000, seconds: float = 15.0, plays_per_second: float 
         Streams that are open at once.
     seconds
         Of each phase.
+    plays_per_second
+        Posted meanwhile.
     """
     with whole(rate_per_address=1_000_000, rate_per_token=1_000_000) as stack:
         stack.start_worker("web")

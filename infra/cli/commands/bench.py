@@ -1,40 +1,134 @@
 """`segue bench`: measurements, each beside a floor taken in the same run, printed as JSON.
 
-The benchmarks themselves live in ``tests/benchmarks`` of a checkout.
+The benchmarks live in ``tests/benchmarks`` of a checkout. The function of a benchmark is its
+command: positional parameters are arguments, the others are options, its docstring is the help.
 """
 
 from __future__ import annotations
 
+import ast
 import importlib
+import importlib.util
+import inspect
 import json
-import sys
+import re
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from types import ModuleType
-from typing import Annotated, Any
+from typing import Annotated, Any, get_type_hints
 
 import typer
+import typer.main
+from typer.core import TyperGroup
 
 from contracts.errors import ConfigurationError
 from infra.stack.brokers import default_broker
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
-app.info.help = "Measure, always beside a floor taken in the same run."
+_PACKAGE = "tests.benchmarks"
+#: Command -> module and function.
+BENCHMARKS = {
+    "freshness": ("freshness", "run"),
+    "speed": ("speed_layer", "run"),
+    "broker": ("broker_log", "run"),
+    "serve": ("http_load", "serve"),
+    "live": ("live", "run"),
+    "ingest": ("http_load", "ingest"),
+    "import": ("imports", "run"),
+    "search": ("search", "run"),
+    "staging": ("staging", "run"),
+    "nightly": ("nightly", "run"),
+    "kernel": ("kernel", "run"),
+    "batch-view": ("batch_view", "run"),
+    "two-targets": ("two_targets", "run"),
+    "experiments": ("experiments", "run"),
+    "attack": ("attack", "run"),
+    "idle": ("idle", "run"),
+    "web": ("web", "run"),
+    "flink": ("flink", "run"),
+}
+
+
+class _Benchmarks(TyperGroup):
+    """Commands that are imported when they run."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(BENCHMARKS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in BENCHMARKS:
+            return None
+        single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+        single.command(name=cmd_name)(_command(cmd_name))
+        return typer.main.get_command(single)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """List the benchmarks without importing any of them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, _summary(*BENCHMARKS[name])) for name in BENCHMARKS])
+
+
+app = typer.Typer(
+    cls=_Benchmarks, add_completion=False, no_args_is_help=True, rich_markup_mode=None,
+    pretty_exceptions_enable=False, help="Measure, always beside a floor taken in the same run.",
+)  # fmt: skip
+
+
+@app.callback()
+def _root() -> None:
+    """Measure, always beside a floor taken in the same run."""
+
+
+def _command(name: str) -> Callable[..., None]:
+    """Return the function that Typer makes the command of a benchmark from."""
+    module, function = BENCHMARKS[name]
+    measure: Callable[..., dict[str, Any]] = getattr(_load(module), function)
+
+    def run(**options: Any) -> None:
+        measured = measure(**options)
+        typer.echo(json.dumps({"benchmark": name, **measured}, indent=2))
+        if not measured.get("ok", True):
+            raise typer.Exit(1)
+
+    parameters = list(_parameters(measure))
+    run.__doc__ = (inspect.getdoc(measure) or "").partition("\nParameters\n")[0]
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {each.name: each.annotation for each in parameters}
+    return run
+
+
+def _parameters(measure: Callable[..., Any]) -> Iterator[inspect.Parameter]:
+    hints = get_type_hints(measure)
+    documented = _documented(measure)
+    for each in inspect.signature(measure).parameters.values():
+        kind = typer.Option if each.kind is each.KEYWORD_ONLY else typer.Argument
+        described = kind(help=documented.get(each.name, ""))
+        hint = list[int] if hints[each.name] == Sequence[int] else hints[each.name]
+        default = list(each.default) if isinstance(each.default, tuple) else each.default
+        if each.name == "broker":
+            hint, default = str | None, None
+            described = typer.Option(
+                help="tansu or kafka. Default: what a new home gets.", callback=_broker
+            )
+        yield each.replace(annotation=Annotated[hint, described], default=default)
+
+
+def _documented(measure: Callable[..., Any]) -> dict[str, str]:
+    """Return what a docstring says of each parameter."""
+    section = (inspect.getdoc(measure) or "").partition("Parameters\n----------\n")[2]
+    return {
+        name: " ".join(text.split())
+        for names, text in re.findall(r"^(\S.*)\n((?: {4}.*\n?)+)", section, re.MULTILINE)
+        for name in names.split(", ")
+    }
 
 
 def _broker(name: str | None) -> str | None:
-    """Take the broker a new home would get where none is named."""
+    """Take the broker that a new home would get if none is named."""
     return name or default_broker(lambda line: typer.echo(line, err=True))
 
 
-Broker = Annotated[
-    str | None,
-    typer.Option(help="tansu or kafka. Default: what a new home gets.", callback=_broker),
-]
-
-
-def _load(name: str) -> ModuleType:
+def _load(name: str) -> Any:
     try:
-        return importlib.import_module(f"tests.benchmarks.{name}")
+        return importlib.import_module(f"{_PACKAGE}.{name}")
     except ModuleNotFoundError as error:
         if error.name and error.name.startswith("tests"):
             raise ConfigurationError(
@@ -43,238 +137,14 @@ def _load(name: str) -> ModuleType:
         raise
 
 
-def _run(name: str, function: str = "run", **options: Any) -> dict[str, Any]:
-    measured: dict[str, Any] = getattr(_load(name), function)(**options)
-    typer.echo(
-        json.dumps({"benchmark": name if function == "run" else function, **measured}, indent=2)
-    )
-    return measured
-
-
-def _main(name: str, *arguments: object) -> None:
-    """Run a benchmark that is a program of its own: it prints its figures itself."""
-    module = _load(name)
-    sys.argv = [name, *map(str, arguments)]
-    raise typer.Exit(module.main() or 0)
-
-
-@app.command()
-def freshness(
-    broker: Broker = None,
-    plays: Annotated[int, typer.Option(help="How often to measure.")] = 200,
-) -> None:
-    """From posting a play to the first recommendation that reflects it."""
-    _run("freshness", broker=broker, plays=plays)
-
-
-@app.command()
-def speed(
-    broker: Broker = None,
-    imports: Annotated[int, typer.Option(help="Plays, 100 a message.")] = 200_000,
-    live: Annotated[int, typer.Option(help="Plays, one a message.")] = 60_000,
-) -> None:
-    """Plays per second through each worker of the speed layer."""
-    _run("speed_layer", broker=broker, imports=imports, live=live)
-
-
-@app.command("broker")
-def broker_log(
-    broker: Broker = None,
-    growth: Annotated[int, typer.Option(help="Messages between two rounds.")] = 20_000,
-    rounds: Annotated[int, typer.Option(min=1, help="Sizes of the log to measure at.")] = 4,
-    wait_ms: Annotated[int, typer.Option(help="How long a fetch may be held.")] = 20,
-    min_bytes: Annotated[int, typer.Option(help="For how much a fetch may be held.")] = 1,
-) -> None:
-    """Processor time the broker pays for a single-message batch as its log grows."""
-    _run(
-        "broker_log",
-        broker=broker,
-        growth=growth,
-        rounds=rounds,
-        wait_ms=wait_ms,
-        min_bytes=min_bytes,
-    )
-
-
-Seconds = Annotated[float, typer.Option(help="Length of each run.")]
-Connections = Annotated[list[int], typer.Option(help="Keep-alive connections; may be repeated.")]
-
-
-@app.command()
-def serve(
-    broker: Broker = None,
-    rate: Annotated[float, typer.Option(help="Requests a second of the open loop.")] = 2000,
-    seconds: Seconds = 10,
-    connections: Connections = [64, 1000],  # noqa: B006  # Typer reads it, nobody changes it
-) -> None:
-    """Recommendations a second and their latency, beside a static answer."""
-    _run("http_load", "serve", broker=broker, rate=rate, seconds=seconds, connections=connections)
-
-
-@app.command()
-def live(
-    broker: Broker = None,
-    grow: Annotated[int, typer.Option(help="Single plays between the rounds; 0: none.")] = 100_000,
-    rate: Annotated[float, typer.Option(help="Plays a second of the open loop.")] = 2000,
-    seconds: Seconds = 5,
-    connections: Connections = [64, 1000],  # noqa: B006
-) -> None:
-    """Single plays while every worker follows, on a young log and on a long one."""
-    _run("live", broker=broker, grow=grow, rate=rate, seconds=seconds, connections=connections)
-
-
-@app.command()
-def ingest(
-    broker: Broker = None,
-    single_rate: Annotated[float, typer.Option(help="Open loop, one play a request.")] = 2000,
-    batch_rate: Annotated[float, typer.Option(help="Open loop, 100 plays a request.")] = 200,
-    seconds: Seconds = 10,
-    connections: Connections = [64, 1000],  # noqa: B006
-) -> None:
-    """Plays a second acknowledged by the broker and their latency, beside a static answer."""
-    _run(
-        "http_load",
-        "ingest",
-        broker=broker,
-        single_rate=single_rate,
-        batch_rate=batch_rate,
-        seconds=seconds,
-        connections=connections,
-    )
-
-
-@app.command("import")
-def imports(
-    broker: Broker = None,
-    rows: Annotated[int, typer.Option(help="Of the generated file.")] = 5_000_000,
-    post: Annotated[int, typer.Option(help="Rows imported end to end; 0: none.")] = 200_000,
-    folds: Annotated[bool, typer.Option(help="Let the workers follow meanwhile.")] = True,
-) -> None:
-    """Rows per second of the importer beside reading lines, and its memory against file size."""
-    _run("imports", broker=broker, rows=rows, post=post, folds=folds)
-
-
-@app.command()
-def search(
-    tracks: Annotated[int, typer.Option(help="Of the invented catalogue.")] = 1_000_000,
-    questions: Annotated[int, typer.Option(help="Asked of each class.")] = 200,
-) -> None:
-    """Latency of /v1/search by class of question, beside a primary-key look-up."""
-    _run("search", tracks=tracks, questions=questions)
-
-
-@app.command()
-def staging(
-    rows: Annotated[int, typer.Option(help="Tracks of the generated file.")] = 1_000_000,
-) -> None:
-    """Rows a second into the staging tables, beside plain COPY without constraints; memory."""
-    _run("staging", rows=rows)
-
-
-@app.command()
-def nightly(
-    plays: Annotated[list[int], typer.Argument(help="Sizes of the lake, smallest first.")] = [  # noqa: B006
-        1_000_000
-    ],
-    again: Annotated[bool, typer.Option(help="Measure the next night too.")] = True,
-) -> None:
-    """Seconds and memory of a cold nightly by step, beside writing each play once."""
-    _run("nightly", plays=plays, again=again)
-
-
-File = Annotated[Path, typer.Argument(help="Interactions: parquet or csv.")]
-
-
-@app.command()
-def kernel(
-    file: Annotated[Path | None, typer.Argument(help="Interactions; default: invented.")] = None,
-    user: Annotated[str | None, typer.Option(help="Column, as of segue evaluate.")] = None,
-    item: Annotated[str | None, typer.Option(help="Likewise.")] = None,
-    time: Annotated[str | None, typer.Option(help="Likewise.")] = None,
-    artist: Annotated[str | None, typer.Option(help="Likewise.")] = None,
-    limit: Annotated[int, typer.Option(help="Plays learned first.")] = 40_000,
-) -> None:
-    """Processor time of a list by stage, and of a play learned, in one process without servers."""
-    _run("kernel", file=file, user=user, item=item, when=time, artist=artist, plays=limit)
-
-
-@app.command("batch-view")
-def batch_view(
-    file: File,
-    limit: Annotated[int, typer.Argument(help="Plays of it; 0: all.")] = 0,
-    nights: Annotated[int, typer.Argument(help="How often the batch model is fitted.")] = 4,
-) -> None:
-    """Quality of the recommender with the nightly model's table and without, prequential."""
-    _main("batch_view", file, limit, nights)
-
-
-@app.command("two-targets")
-def two_targets(
-    file: File, limit: Annotated[int, typer.Argument(help="Plays of it.")] = 50_000
-) -> None:
-    """The nightly on DuckDB and on an emulated Snowflake; exit code 1 where a mart differs."""
-    said = _run("two_targets", file=file, limit=limit)
-    if not said["same"] or said["duckdb"]["error"] or said["snowflake"]["error"]:
-        raise typer.Exit(1)
-
-
-@app.command()
-def experiments(
-    same: Annotated[int, typer.Option(help="Experiments without an effect.")] = 1_000,
-    rounds: Annotated[int, typer.Option(help="Lakes they are spread over.")] = 4,
-    parts: Annotated[str, typer.Option(help="What to look at.")] = (
-        "warehouse,interleaving,offpolicy"
-    ),
-) -> None:
-    """False alarms, power and coverage of experiments through the real code, beside theory."""
-    _run("experiments", same=same, rounds=rounds, parts=parts)
-
-
-@app.command()
-def attack(
-    connections: Annotated[int, typer.Option(help="That send half a request.")] = 2_000,
-    logins: Annotated[int, typer.Option(help="With made-up names, at once.")] = 80,
-) -> None:
-    """What half requests and made-up logins cost a good client."""
-    _run("attack", connections=connections, logins=logins)
-
-
-@app.command()
-def idle(
-    broker: Broker = None,
-    seconds: Annotated[float, typer.Option(min=1, help="How long to count.")] = 60.0,
-) -> None:
-    """Processor time of each process of a stack without traffic, in percent of one core."""
-    _run("idle", broker=broker, seconds=seconds)
-
-
-@app.command()
-def web(
-    clients: Annotated[int, typer.Option(min=1, help="Streams that are open at once.")] = 1_000,
-    seconds: Annotated[float, typer.Option(min=1, help="Of each phase.")] = 15.0,
-) -> None:
-    """The pages: play to event, memory a client, and what live clients cost the API's lists."""
-    _run("web", clients=clients, seconds=seconds)
-
-
-@app.command()
-def flink(
-    plays: Annotated[int, typer.Option(help="Plays of the log.", min=1)] = 50_000,
-    jobs: Annotated[str, typer.Option(help="Default: all in one, and each.")] = "",
-    parallelism: Annotated[str, typer.Option(help="Subtasks of each operator.")] = "1,2",
-    parts: Annotated[str, typer.Option(help="What to measure.")] = "jobs,latency,state",
-    listeners: Annotated[str, typer.Option(help="Sizes of state.")] = "1000,10000,100000",
-    mode: Annotated[str, typer.Option(help="Python as a process or a thread.")] = "process",
-    minutes: Annotated[float, typer.Option(help="Begin nothing after these.", min=1)] = 9.0,
-) -> None:
-    """The Flink jobs: cost of a play beside a plain consumer, time to a result, size of state."""
-    _run(
-        "flink",
-        plays=plays,
-        jobs=jobs,
-        parallelism=parallelism,
-        parts=parts,
-        listeners=listeners,
-        mode=mode,
-        minutes=minutes,
-    )
+def _summary(module: str, function: str) -> str:
+    """Return the first line of a benchmark's docstring, read from its file."""
+    try:
+        spec = importlib.util.find_spec(f"{_PACKAGE}.{module}")
+    except ModuleNotFoundError:
+        spec = None
+    if spec is None or spec.origin is None:
+        return "(part of a checkout)"
+    tree = ast.parse(Path(spec.origin).read_text())
+    (found,) = [n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == function]
+    return (ast.get_docstring(found) or "").partition("\n")[0]

@@ -13,10 +13,11 @@ from rich.table import Table
 
 from contracts.errors import ConfigurationError
 from infra.cli.options import JsonOption
-from infra.operations.sizing import Load, Size, size
+from infra.operations import sizing
+from infra.operations.sizing import Load, Size
 
 
-def command(
+def size(
     plays_per_day: Annotated[float, typer.Option(help="Plays of an average day.")],
     listeners: Annotated[float, typer.Option(help="Listeners the model knows.")],
     tracks: Annotated[float, typer.Option(help="Tracks the model knows.")],
@@ -29,7 +30,7 @@ def command(
     """Compute what a load needs: cores, processes, memory, disk, a night (docs/sizing.md)."""
     load = Load(plays_per_day, listeners, tracks, lists_per_play, peak, days, kept_days)
     try:
-        found = size(load)
+        found = sizing.size(load)
     except ValueError as error:
         raise ConfigurationError(str(error)) from None
     if as_json:
