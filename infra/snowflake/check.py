@@ -11,24 +11,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from batch.experiments.landing import EXPERIMENT_ARMS
-from batch.merges import PLAY_MERGES
-from contracts.lake import CATALOGUE, TABLES
+from contracts.lake import TABLES
 from contracts.snowflake import BATCH_STAGE, QUARANTINE, RAW, Snowflake
 from infra.snowflake.governance import governance
 from infra.snowflake.question import Judge, Question, Row, none_of
+from infra.snowflake.raw_tables import METADATA, OF_THE_NIGHTLY
 
 if TYPE_CHECKING:
     from snowflake.connector import SnowflakeConnection
-
-#: Columns of RAW besides those of the lake.
-METADATA = ("source_file", "file_row", "loaded_at")
-#: What the nightly appends to RAW; all else there is the sink's alone.
-OF_THE_NIGHTLY = {
-    "play_merges": PLAY_MERGES,
-    "experiment_arms": EXPERIMENT_ARMS,
-    **CATALOGUE,
-}
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from contracts import folding
 from contracts.environ import read, variables
 from contracts.errors import ConfigurationError
 from contracts.snowflake import Snowflake, SnowflakeSetup
+from infra.snowflake.raw_tables import raw_tables
 
 _FOLDER = Path(__file__).parent
 #: Enough to see what would be run.
@@ -47,6 +48,7 @@ def statements(snowflake: Snowflake, env: Mapping[str, str] | None = None) -> li
     """
     values = {
         "database": snowflake.database.upper(),
+        "raw_tables": raw_tables(f"{snowflake.database.upper()}.RAW"),
         "fold": Path(folding.__file__).read_text(),
         "fold_version": str(folding.FOLD_VERSION),
         **_parameters(env),

@@ -13,7 +13,8 @@ from contracts.errors import ConfigurationError
 from contracts.lake import TABLES
 from contracts.snowflake import Snowflake
 from infra.snowflake.backfill import what_next
-from infra.snowflake.check import METADATA, OF_THE_NIGHTLY, questions
+from infra.snowflake.check import questions
+from infra.snowflake.raw_tables import METADATA, OF_THE_NIGHTLY
 from infra.snowflake.scripts import DRY, split, statements
 
 RAW_TABLES = {**TABLES, **OF_THE_NIGHTLY}
