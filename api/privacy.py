@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -10,6 +11,7 @@ import psycopg
 from fastapi import APIRouter, Request, Response
 from psycopg_pool import PoolTimeout
 
+from api.account.me import stamp
 from api.audit import origin_of
 from api.auth import Identity
 from api.errors import ApiError, forbidden, unavailable
@@ -23,9 +25,9 @@ from contracts.errors import InvalidEvent
 from contracts.listeners import check_user
 
 router = APIRouter(prefix="/v1", tags=["privacy"])
-_STATUS = (
-    "select state, steps, waiting_for, requested_at, finished_at from erasures_v1 where id = %s"
-)
+#: Columns of :class:`ErasureStatus`.
+ERASURES = "select id, state, steps, waiting_for, requested_at, finished_at from erasures_v1"
+_STATUS = f"{ERASURES} where id = %s"
 
 
 class ErasureAsked(msgspec.Struct):
@@ -48,6 +50,12 @@ class ErasureStatus(msgspec.Struct):
     waiting_for: str
     requested_at: str
     finished_at: str | None = None
+
+    @classmethod
+    def of(cls, row: Sequence[Any]) -> ErasureStatus:
+        """Return a row of :data:`ERASURES`."""
+        id_, state, steps, waiting_for, asked, finished = row
+        return cls(str(id_), state, steps, waiting_for, stamp(asked) or "", stamp(finished))
 
 
 @router.delete(
@@ -84,17 +92,7 @@ async def status(services: With, request_id: UUID) -> Response:
         raise unavailable("The erasures cannot be read") from None
     if row is None:
         raise ApiError(404, "unknown-erasure", f"There is no erasure {request_id}.")
-    state, steps, waiting_for, asked, finished = row
-    return json_reply(
-        ErasureStatus(
-            str(request_id),
-            state,
-            steps,
-            waiting_for,
-            asked.isoformat(timespec="seconds"),
-            finished.isoformat(timespec="seconds") if finished else None,
-        )
-    )
+    return json_reply(ErasureStatus.of(row))
 
 
 def check_own(caller: Identity, user: str) -> None:

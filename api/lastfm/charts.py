@@ -19,13 +19,14 @@ from api.lastfm.tree import Node
 from api.listenbrainz.mapping import mbid_of
 from api.listenbrainz.stats import chart, zone_of
 from api.services import Services
+from contracts.plays import OLDEST_MS
 
 Method = Callable[[Services, Params], Awaitable[Node]]
 #: ``period`` -> days; ``None``: everything.
 PERIODS: dict[str, int | None] = {
     "overall": None, "7day": 7, "1month": 30, "3month": 90, "6month": 180, "12month": 365,
 }  # fmt: skip
-_FIRST = datetime(2002, 10, 1, tzinfo=UTC)
+_FIRST = datetime.fromtimestamp(OLDEST_MS / 1000, UTC)
 #: Weeks that user.getWeeklyChartList names, and where a week begins (Monday).
 _WEEKS = 520
 _WEEK = timedelta(days=7)

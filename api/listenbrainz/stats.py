@@ -18,11 +18,12 @@ from api.web import SCHEME, With, json_reply
 from contracts import plays_sql
 from contracts.ids import normalise
 from contracts.placeholders import ARTISTS, TITLES
+from contracts.plays import OLDEST_MS
 
 router = APIRouter(prefix="/1/stats/user", tags=["ListenBrainz"], dependencies=[SCHEME])
 
 HOURS = range(24)
-_FIRST = datetime(2002, 10, 1)  # noqa: DTZ001  in any zone
+_FIRST = datetime.fromtimestamp(OLDEST_MS / 1000, UTC)
 
 #: Entity -> the columns that identify it, and what they are called in the answer.
 _ENTITIES: dict[str, tuple[tuple[str, str], ...]] = {

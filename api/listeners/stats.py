@@ -16,16 +16,18 @@ from api.listenbrainz.queries import reader_of, rows_of
 from api.listenbrainz.stats import chart
 from api.services import Services
 from api.web import SCHEME, With, answers, json_reply
+from contracts import plays_sql
 
 router = APIRouter(prefix="/v1", tags=["listener"], dependencies=[SCHEME])
 
 #: Longest period (days): ten years.
 LONGEST = 3_660
 _IN = "user_id = %(user)s and played_at >= %(start)s and played_at < %(end)s"
+_LENGTHS = ("ms_played", "duration_ms", "skipped")
 _TOTALS = f"""
-    select count(*), coalesce(sum(ms_played), 0), count(distinct (lower(artist), lower(title))),
-        count(distinct lower(artist)), count(*) filter (where skipped), min(played_at),
-        max(played_at)
+    select count(*), coalesce(sum({plays_sql.heard_ms(*_LENGTHS)}), 0),
+        count(distinct (lower(artist), lower(title))), count(distinct lower(artist)),
+        count(*) filter (where {plays_sql.was_skipped(*_LENGTHS)}), min(played_at), max(played_at)
     from listens_v1 where {_IN}
 """  # noqa: S608  the conditions are ours
 # A discovery is a track whose first play ever lies in the period.
@@ -54,7 +56,11 @@ _TRACKS = f"""
 
 
 class Totals(msgspec.Struct):
-    """Sums of a period; hours are of the plays whose length heard is known."""
+    """Sums of a period, by the definitions of the warehouse.
+
+    ``hours`` are the time heard, at most the length of the track, and the length where only that is
+    known. ``skips`` are plays that the client reports as skipped or that ended early.
+    """
 
     plays: int
     hours: float

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Response
 
 from api.account.me import stamp
 from api.account.store import run
+from api.privacy import ERASURES, ErasureStatus
 from api.web import Caller, With, answers, json_reply
 from contracts.accounts import ADMIN_ROLE
 from contracts.audit import ACTIONS, VERIFY
@@ -27,10 +28,7 @@ _ROWS = """
         and (%(who)s::text is null or pseudonym(%(who)s) in (t.actor, t.subject))
     order by t.seq desc limit %(limit)s
 """
-_ERASURES = """
-    select id, state, steps, waiting_for, requested_at, finished_at from erasures_v1
-    order by finished_at is not null, requested_at desc limit 200
-"""
+_NEWEST = f"{ERASURES} order by finished_at is not null, requested_at desc limit 200"
 
 
 class TrailRow(msgspec.Struct):
@@ -63,21 +61,10 @@ class Verdict(msgspec.Struct):
     first_wrong: int | None
 
 
-class ErasureRow(msgspec.Struct):
-    """One erasure; it names nobody."""
-
-    id: str
-    state: str
-    steps: dict[str, dict[str, int]]
-    waiting_for: str
-    requested_at: str
-    finished_at: str | None
-
-
 class Erasures(msgspec.Struct):
     """Erasures: unfinished ones first."""
 
-    erasures: list[ErasureRow]
+    erasures: list[ErasureStatus]
 
 
 @router.get("/audit", responses=answers(Trail), summary="Who did what to whose data")
@@ -109,16 +96,8 @@ async def verify(services: With, caller: Caller) -> Response:
 async def erasures(services: With, caller: Caller) -> Response:
     """List the last two hundred erasures (administrators)."""
     caller.check_role(ADMIN_ROLE)
-    return json_reply(
-        Erasures(
-            [
-                ErasureRow(str(id_), state, steps, waiting, stamp(asked) or "", stamp(finished))
-                for id_, state, steps, waiting, asked, finished in await run(
-                    services, _ERASURES, {}
-                )
-            ]
-        )
-    )
+    rows = await run(services, _NEWEST, {})
+    return json_reply(Erasures([ErasureStatus.of(row) for row in rows]))
 
 
 def _row(row: tuple[Any, ...]) -> TrailRow:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import httpx
 import pytest
@@ -17,11 +18,13 @@ def test_other_contexts_the_life_of_a_play_and_months(stack: RunningStack) -> No
     token = stack.token_for("wanda")
     headers = {"authorization": f"Bearer {token}"}
     now = int(time.time() * 1000) - 600_000
-    plays = [
+    plays: list[dict[str, Any]] = [
         {"artist": f"Artist {i % 5}", "title": f"Song {i % 9}", "album": "One",
          "played_at": now - 86_400_000 * (40 if i < 5 else 0) + 10_000 * i}
         for i in range(40)
     ]  # fmt: skip
+    plays[0] |= {"ms_played": 86_400_000, "duration_ms": 200_000}
+    plays[1] |= {"ms_played": 2_000, "duration_ms": 200_000}
     with httpx.Client(base_url=stack.api, headers=headers, timeout=30) as client:
         answer = client.post("/v1/plays", json={"plays": plays})
         assert answer.json()["accepted"] == 40
@@ -58,6 +61,12 @@ def test_other_contexts_the_life_of_a_play_and_months(stack: RunningStack) -> No
             )
 
         assert wait_until(arrived, 60, 0.5), client.get(f"{base}/plays/{last}/life").text
+        first, second = (
+            time.strftime("%Y-%m-%d", time.gmtime(play["played_at"] / 1000)) for play in plays[:2]
+        )
+        totals = client.get(f"{base}/stats", params={"from": first, "to": second}).json()["totals"]
+        assert totals["hours"] == 0.1, "at most the length of the track"
+        assert totals["skips"] == 1, "what was left after a hundredth of it"
         months = client.get(f"{base}/stats/months", params={"tz": "Europe/Berlin"}).json()
         assert len(months["months"]) == 12
         assert sum(sum(row["plays"]) for row in months["artists"]) == 40
