@@ -23,6 +23,7 @@ from infra.stack.process import wait_until
 from infra.stack.server import Server
 from infra.stack.valkey import Valkey
 from tests import compose_file
+from tests.conftest import ROOT
 from tests.integration.installed import (
     PACKAGES,
     Installed,
@@ -34,6 +35,9 @@ from tests.integration.installed import (
 from tests.snowflake_emulator.deployment import Deployment, deployed
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
+
+#: Of use in a checkout or an image only (pyproject.toml, hatch).
+OUTSIDE = tuple(f"infra/{name}/" for name in ("clients", "docker", "documents", "helm", "observe"))
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +61,7 @@ def environment(
     tmp_path: Path,
 ) -> dict[str, str]:
     """Compose's own settings with the addresses of this machine's servers put in."""
+    port, web_port = free_ports(2)
     described = dict(services["api"]["environment"])
     described |= {
         "SEGUE_HOME": str(tmp_path / "data"),
@@ -69,7 +74,8 @@ def environment(
         "SEGUE_HOST": "127.0.0.1",
         "SEGUE_HOST_NAME": "compose",
         "SEGUE_WORKER_PORT": "0",  # here they share an address
-        "SEGUE_PORT": str(free_ports(1)[0]),
+        "SEGUE_PORT": str(port),
+        "SEGUE_WEB_PORT": str(web_port),
         "SEGUE_SNAPSHOT_SECONDS": "1",
         "SEGUE_LAKE_SECONDS": "1",
     }
@@ -108,6 +114,26 @@ def test_the_environment_holds_the_wheel_and_no_tools(installed: Installed, tmp_
     # `segue up` says what it needs instead of failing in the middle
     refused = run(installed, "up", "--port", "0", *home, environ=environ, code=1)
     assert "segue[embedded]" in refused.stderr
+    refused = run(installed, "bench", "serve", environ=environ, code=1)
+    assert "part of a checkout" in refused.stderr
+    assert "--operation" in run(installed, "acls", environ=environ).stdout
+    load = ("--plays-per-day", "1e6", "--listeners", "1e5", "--tracks", "1e5")
+    assert "Nightly, time" in run(installed, "size", *load, environ=environ).stdout
+
+
+def test_the_wheel_holds_what_runs_and_nothing_else(installed: Installed) -> None:
+    files = installed.files()
+    for name in PACKAGES:
+        code = {str(path.relative_to(ROOT)) for path in (ROOT / name).rglob("*.py")}
+        assert {path for path in code if not path.startswith(OUTSIDE)} <= files, name
+    assert not [path for path in files if path.startswith(OUTSIDE)]
+    for needed in (
+        "batch/dbt/dbt_project.yml", "batch/dbt/models/marts/listening/fct_plays.sql",
+        "contracts/py.typed", "infra/postgres/0001_accounts.sql", "infra/snowflake/040_raw.sql",
+        "infra/requirements/flink.lock", "streams/fold.lua", "streams/flink/sql/plays.sql",
+        "web/static/ui.css", "web/templates/base.html",
+    ):  # fmt: skip
+        assert needed in files
 
 
 @pytest.mark.filterwarnings("ignore:Arrow output on a DB-API result")
@@ -165,6 +191,8 @@ def test_init_then_workers_serve(
         answer = client.post("/v1/plays", json={"plays": plays})
         assert (answer.status_code, answer.json()["accepted"]) == (202, 12), answer.text
         _eventually(lambda: _listed(client, "ada"), log("learner"))
+        page = f"http://127.0.0.1:{environment['SEGUE_WEB_PORT']}/ui/"
+        _eventually(lambda: "API token" in _page(page), log("web"))
         # A deployment's simulated listeners are a client like any other.
         start("simulator", SEGUE_SIMULATE="20", SEGUE_ADMIN_TOKEN=token)
         _eventually(lambda: _listed(client, "sim-00000"), log("simulator"))
@@ -185,6 +213,13 @@ def test_init_then_workers_serve(
 def _listed(client: httpx.Client, user: str) -> bool:
     answer = client.get(f"/v1/users/{user}/recommendations", params={"limit": 5})
     return answer.status_code == 200 and len(answer.json()["recommendations"]) > 0
+
+
+def _page(address: str) -> str:
+    try:
+        return httpx.get(address, follow_redirects=True, timeout=5).text
+    except httpx.TransportError:
+        return ""
 
 
 def _eventually(check: Callable[[], bool], log: Path, seconds: float = 120) -> None:
