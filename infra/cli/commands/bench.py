@@ -38,6 +38,7 @@ BENCHMARKS = {
     "nightly": ("nightly", "run"),
     "kernel": ("kernel", "run"),
     "batch-view": ("batch_view", "run"),
+    "tags": ("hetrec", "run"),
     "two-targets": ("two_targets", "run"),
     "experiments": ("experiments", "run"),
     "attack": ("attack", "run"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
@@ -123,29 +122,6 @@ def content(home: HomeOption = None, json: JsonOption = False) -> None:
             else "no tracks to make a view of"
         )
     )
-
-
-@app.command()
-def experiment(
-    file: Annotated[Path, typer.Option(help="Folder of the HetRec tables (hetrec_*.parquet).")],
-    json: JsonOption = False,
-) -> None:
-    """Does knowing the tags help? HetRec: leave-one-out, and artists nobody has played. No servers.
-
-    About a minute.
-    """
-    from batch.content.hetrec import Data, cold_start, leave_one_out
-
-    data = Data.load(file)
-    found = {"leave-one-out": leave_one_out(data), "cold start": cold_start(data)}
-    if json:
-        typer.echo(msgspec.json.encode(found).decode())
-        return
-    for name, scores in found.items():
-        table = Table("model", "HR@10", "NDCG@10", title=name)
-        for model, score in scores.items():
-            table.add_row(model, f"{score.hr10:.4f}", f"{score.ndcg10:.4f}")
-        Console().print(table)
 
 
 def _ids(pair: str) -> tuple[str, str]:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from batch.content.hetrec import Data, _score, cold_start, leave_one_out
+from tests.benchmarks.hetrec import Data, _score, cold_start, leave_one_out
 
 
 def test_ties_count_against_the_model_and_heard_artists_are_no_answers() -> None:

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from batch.content.neighbours import ContentNeighbours
-from batch.content.tagged_ease import ease
 from batch.content.vectors import Vectors, weigh
 from contracts.errors import IncompatibleState
+from tests.benchmarks.tagged_ease import ease
 
 #: Items 0-2 are rock, 3-5 jazz, 6 has a tag nobody shares, 7 none.
 ITEMS = np.array([0, 1, 2, 3, 4, 5, 0, 1, 3, 4, 6])

@@ -36,7 +36,6 @@ OTHER_ENGINES = {
     "batch/catalogue/lastfm_1k.py": "duckdb",
     "batch/catalogue/mpd.py": "duckdb",
     "batch/collectors/cache.py": "sqlite",
-    "batch/content/hetrec.py": "duckdb",
     "batch/quality.py": "duckdb",
     "batch/reports/": "duckdb",
     "batch/retrain.py": "duckdb",
