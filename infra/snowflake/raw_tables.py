@@ -19,7 +19,7 @@ _COMMENTS = {
     "feedback": "One row a love, hate, hide or undo",
     "impressions": "One row a track shown",
     "play_merges": "Which play is counted as part of which other; the last row of an event counts",
-    "experiment_arms": "Arms of started experiments; landed_at tells versions apart",
+    "experiment_arms": "Arms of started experiments; landed_at distinguishes versions",
     "catalogue_artists": "Every name of an artist with genre, tags and popularity",
     "catalogue_tracks": "Every track of the catalogue with genre, year and audio features",
 }

@@ -108,7 +108,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Settings:
                 for n, mbid in enumerate((MBIDS[0], "d" * 8 + MBIDS[0][8:], MBIDS[1]))
             ]  # fmt: skip
             late += [  # landed late, but received before all others of its name
-                delivery("earlier", "Of before", -60, artist="Shared Name", album="Second",
+                delivery("earlier", "Of earlier", -60, artist="Shared Name", album="Second",
                          landed=9_020, received_at=at(-58), extra=said(MBIDS[2]))
             ]  # fmt: skip
             append(settings, late)

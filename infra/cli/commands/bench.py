@@ -113,7 +113,7 @@ def _parameters(measure: Callable[..., Any]) -> Iterator[inspect.Parameter]:
 
 
 def _documented(measure: Callable[..., Any]) -> dict[str, str]:
-    """Return what a docstring says of each parameter."""
+    """Return the descriptions of the parameters in a docstring."""
     section = (inspect.getdoc(measure) or "").partition("Parameters\n----------\n")[2]
     return {
         name: " ".join(text.split())
