@@ -19,6 +19,7 @@ Keys of one listener, the fence and the counters of a partition share the cluste
 from __future__ import annotations
 
 import hashlib
+import zlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,6 +82,19 @@ class Listener:
 
 
 EMPTY = bytes([LAYOUT_VERSION, 0, 0, 0])
+
+
+def window_id(blob: bytes | None) -> str:
+    """Return the name of a state of a listener's window; ``None`` is a stranger's.
+
+    A list and an event carry it, so a client sees whether its list is older than the window.
+
+    Examples
+    --------
+    >>> window_id(None)
+    '00000000'
+    """
+    return f"{zlib.crc32(blob or b''):08x}"
 
 
 def check(blob: bytes) -> int:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import AsyncIterator
 
 import msgspec
 from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 
-from api.auth import Identity, token_of
+from api.auth import token_of
 from api.errors import ApiError
 from api.listenbrainz.queries import reader_of
-from api.listeners.hub import Stream, missed
+from api.listeners.hub import CHANGED, FOLLOWING
 from api.services import Services
 from api.web import SCHEME, With
 from contracts.errors import StoreUnavailable
+from contracts.features import window_id
 from contracts.listener_events import ListenerEvent
 
 router = APIRouter(prefix="/v1", tags=["listener"], dependencies=[SCHEME])
@@ -27,7 +27,10 @@ KEEP_ALIVE = 20.0
 _RETRY_MS = 2_000
 _EXAMPLE = """\
 retry: 2000
-: following ada
+
+id: 00000000
+event: following
+data: {"user":"ada","kind":"following","at":0}
 
 id: 5f2a91c0
 event: play
@@ -50,33 +53,35 @@ data: {"user":"ada","kind":"play","at":1764150000000,"artist":"Air","title":"Sex
 async def events(request: Request, services: With, user: str) -> StreamingResponse:
     """Stream the listener's events: `play`, `feedback`, `playing-now`, `refused`, `changed`.
 
-    A `play` comes once lists reflect it. The `id` names the state of the listener's window: a
-    reader that comes back with `Last-Event-ID` gets one `changed` at once if the window is another
-    by now. `changed` also replaces events that were missed. `signed-out` is the last event of a
-    token that has ended.
+    The first event is `following`: no later event is missed. A `play` comes once lists reflect it.
+    The `id` of an event names the state of the listener's latest plays, like `window` of a list. A
+    list with another `window` than the `id` of `following` is outdated. `changed` means that events
+    may have been missed: after a reconnect with an outdated `Last-Event-ID`, after a connection of
+    the server was lost, or if the reader is slow. `signed-out` is the last event of a token that
+    has ended.
     """
-    caller = await reader_of(request, services, user)
+    await reader_of(request, services, user)
     if services.events.count >= MOST:
         raise ApiError(503, "too-many-streams", "This server has no more streams.", retry_after=10)
-    stream = services.events.open(user)
     last = request.headers.get("last-event-id", "")
-    body = _follow(services, stream, caller, token_of(request.scope) or "", last)
+    body = _follow(services, user, token_of(request.scope) or "", last)
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
     return StreamingResponse(body, media_type="text/event-stream", headers=headers)
 
 
-async def _follow(
-    services: Services, stream: Stream, caller: Identity, token: str, last: str
-) -> AsyncIterator[str]:
-    user = stream.user
+async def _follow(services: Services, user: str, token: str, last: str) -> AsyncIterator[str]:
+    # Opened here: a body that is never begun, because its client has gone, is never ended either.
+    stream = services.events.open(user)
     try:
-        yield f"retry: {_RETRY_MS}\n: following {_line(user)}\n\n"
-        if last and last != (state := await _state(services, user)):
-            yield _event(missed(user), state)
+        yield f"retry: {_RETRY_MS}\n\n"
         while not stream.ended:
             event = await stream.next(KEEP_ALIVE)
             if event is not None:
-                yield _event(event, await _state(services, user))
+                state = await _state(services, user)
+                yield _event(event, state)
+                if event.kind == FOLLOWING and last not in ("", state):
+                    yield _event(ListenerEvent(user=user, kind=CHANGED, at=0), state)
+                last = state or last
             elif not stream.ended:
                 if not await _still_good(services, token, user):
                     yield "event: signed-out\ndata: {}\n\n"
@@ -92,7 +97,7 @@ async def _state(services: Services, user: str) -> str:
         blob = await services.features.get(user)
     except StoreUnavailable:
         return ""
-    return f"{zlib.crc32(blob or b''):08x}"
+    return window_id(blob)
 
 
 async def _still_good(services: Services, token: str, user: str) -> bool:
@@ -106,7 +111,3 @@ async def _still_good(services: Services, token: str, user: str) -> bool:
 def _event(event: ListenerEvent, state: str) -> str:
     data = msgspec.json.encode(event).decode()
     return f"id: {state}\nevent: {event.kind}\ndata: {data}\n\n"
-
-
-def _line(text: str) -> str:
-    return text.replace("\n", " ").replace("\r", " ")

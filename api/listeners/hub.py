@@ -23,6 +23,8 @@ MOST_WAITING = 100
 _PAUSE = 1.0
 #: The event that replaces all missed events.
 CHANGED = "changed"
+#: From this event on a stream misses nothing.
+FOLLOWING = "following"
 
 
 class Stream:
@@ -38,7 +40,7 @@ class Stream:
         """Add an event; a full queue is replaced by one event that reports missed ones."""
         if len(self._waiting) >= MOST_WAITING:
             self._waiting.clear()
-            event = missed(self.user)
+            event = ListenerEvent(user=self.user, kind=CHANGED, at=0)
         self._waiting.append(event)
         self._arrived.set()
 
@@ -57,13 +59,12 @@ class Stream:
         return self._waiting.popleft() if self._waiting else None
 
 
-def missed(user: str) -> ListenerEvent:
-    """Return the event that asks a client to fetch again: it may have missed events."""
-    return ListenerEvent(user=user, kind=CHANGED, at=0)
-
-
 class EventHub:
     """Subscribes to the channel while at least one stream reads.
+
+    Redis keeps no event: one that is published before it has confirmed the subscription is lost.
+    Each confirmation, the first and those after a lost connection, gives every stream the event
+    :data:`FOLLOWING`, so that its reader can compare the state it knows with that of now.
 
     Parameters
     ----------
@@ -78,6 +79,7 @@ class EventHub:
         self._channel = channel
         self._streams: dict[str, set[Stream]] = {}
         self._task: asyncio.Task[None] | None = None
+        self._confirmed = False
         self.stopping = False
 
     @property
@@ -89,6 +91,8 @@ class EventHub:
         """Return a new stream of a listener; give it back with :meth:`close`."""
         stream = Stream(user)
         stream.ended = self.stopping
+        if self._confirmed:
+            stream.put(_following(user))
         self._streams.setdefault(user, set()).add(stream)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._subscribe())
@@ -102,7 +106,7 @@ class EventHub:
             self._streams.pop(stream.user, None)
         if not self._streams and self._task is not None:
             self._task.cancel()
-            self._task = None
+            self._task, self._confirmed = None, False
 
     def end(self) -> None:
         """End every stream, so that the server need not wait for their readers."""
@@ -124,16 +128,16 @@ class EventHub:
             try:
                 async with client.pubsub() as subscription:
                     await subscription.subscribe(self._channel)
-                    if lost:
-                        self.deliver([missed(user) for user in self._streams])
-                    lost = False
                     async for message in subscription.listen():
                         if message["type"] == "message":
                             self._take(message["data"])
+                        elif message["type"] == "subscribe":
+                            lost, self._confirmed = False, True
+                            self.deliver([_following(user) for user in self._streams])
             except UNAVAILABLE as error:
                 if not lost:
                     log.warning("events: %s", type(error).__name__)
-                lost = True
+                lost, self._confirmed = True, False
             finally:
                 await client.aclose()
             await asyncio.sleep(_PAUSE)
@@ -143,6 +147,10 @@ class EventHub:
             self.deliver(decode(data))
         except msgspec.MsgspecError:
             log.warning("events: ignored a message on %s that is not an event", self._channel)
+
+
+def _following(user: str) -> ListenerEvent:
+    return ListenerEvent(user=user, kind=FOLLOWING, at=0)
 
 
 async def publish(redis: Redis, channel: str, event: ListenerEvent) -> None:

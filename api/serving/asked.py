@@ -42,6 +42,8 @@ class Recommendations(msgspec.Struct):
     """A list for one listener.
 
     ``generation`` and ``offset`` say which model answered and how much of the log it had learned;
+    ``window`` names the state of the listener's latest plays, as the ids of live events do, and is
+    empty if they could not be read;
     ``degraded`` that something was missing (popular tracks, or none, instead of a personal list) or
     that the listener's latest plays may be (the worker that folds them stands still);
     ``stranger`` that no play of this listener is known. Send ``impression_id`` with a play that
@@ -51,6 +53,7 @@ class Recommendations(msgspec.Struct):
     user: str
     generation: int
     offset: int
+    window: str
     degraded: bool
     stranger: bool
     impression_id: str

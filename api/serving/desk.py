@@ -27,6 +27,7 @@ from api.serving.lists import (
 )
 from api.serving.nodes import CONNECTIONS
 from contracts.errors import StoreUnavailable
+from contracts.features import window_id
 
 log = logging.getLogger(__name__)
 
@@ -123,8 +124,8 @@ class Desk:
         )
         tracks = self._tracks.of(reader, np.concatenate([r.indices for r in rankings]))
         bodies, at = [], 0
-        for question, ranking, (_, torn), impression_id in zip(
-            batch, rankings, checked, ids, strict=True
+        for question, ranking, (_, torn), blob, impression_id in zip(
+            batch, rankings, checked, blobs, ids, strict=True
         ):
             shown = tracks[at : at + len(ranking)]
             at += len(ranking)
@@ -132,6 +133,7 @@ class Desk:
             made = MadeList(
                 moment,
                 question.user,
+                "" if missing else window_id(blob),
                 question.asked,
                 impression_id,
                 degraded,

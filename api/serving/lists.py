@@ -155,16 +155,23 @@ def _more(reader: Recommender, ranking: Ranking) -> list[bytes]:
 
 
 def body_of(
-    moment: Moment, user: str, degraded: bool, stranger: bool, impression_id: str, items: bytes
+    moment: Moment,
+    user: str,
+    window: str,
+    degraded: bool,
+    stranger: bool,
+    impression_id: str,
+    items: bytes,
 ) -> bytes:
     """Return the body of an answer (:class:`api.serving.asked.Recommendations`)."""
     return (
-        b'{"user":%b,"generation":%d,"offset":%d,"degraded":%b,"stranger":%b,'
+        b'{"user":%b,"generation":%d,"offset":%d,"window":"%b","degraded":%b,"stranger":%b,'
         b'"impression_id":"%b","recommendations":[%b]}'
     ) % (
         _ENCODER.encode(user),
         moment.generation,
         moment.offset,
+        window.encode(),
         b"true" if degraded else b"false",
         b"true" if stranger else b"false",
         impression_id.encode(),
@@ -173,10 +180,14 @@ def body_of(
 
 
 class MadeList(NamedTuple):
-    """A list with all that is answered and logged of it; ``items`` from :func:`items`."""
+    """A list with all that is answered and logged of it; ``items`` from :func:`items`.
+
+    ``window`` is the state of the listener's window that it was made from.
+    """
 
     moment: Moment
     user: str
+    window: str
     asked: Asked
     impression_id: str
     degraded: bool
@@ -250,6 +261,7 @@ class ListParts:
         return body_of(
             made.moment,
             made.user,
+            made.window,
             made.degraded,
             made.ranking.stranger,
             made.impression_id,
@@ -275,7 +287,7 @@ class ListParts:
     def without_model(self, user: str, impression_id: str) -> bytes:
         """Return the body of an answer while no model is mapped: an empty list."""
         self.count_degraded("model")
-        return body_of(Moment(0.0, 0, 0), user, True, True, impression_id, b"")
+        return body_of(Moment(0.0, 0, 0), user, "", True, True, impression_id, b"")
 
 
 def _impression_of(made: MadeList) -> Impression:

@@ -29,6 +29,7 @@ from api.serving.lists import (
 )
 from api.serving.tables import OtherTables
 from contracts.errors import StoreUnavailable
+from contracts.features import window_id
 from online_model import Ranking, Recommender
 
 #: Requests that may wait for the thread; the next one is refused (503).
@@ -77,7 +78,8 @@ class SlowLists:
 
         moment, ranking, shown, body = await self.run(live, make)
         degraded = parts.is_degraded(ranking, missing or torn)
-        made = MadeList(moment, user, asked, impression_id, degraded, ranking, shown, body)
+        window = "" if missing else window_id(blob)
+        made = MadeList(moment, user, window, asked, impression_id, degraded, ranking, shown, body)
         return parts.finish(made)
 
     def _rank(

@@ -113,7 +113,7 @@ def show(console: Console, addresses: dict[str, Any], simulated: bool = False) -
     console.print(line, markup=False, highlight=False, soft_wrap=True)
     console.print()
     for user, link in addresses["sign_in"].items():
-        console.print(f"pages as {user:<11}{link}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"pages as {user:<12}{link}", markup=False, highlight=False, soft_wrap=True)
     console.print()
     console.print(f"TOKEN={addresses['admin_token']}", soft_wrap=True, highlight=False)
     more = catalogue_calls(addresses["api"]) if simulated else []

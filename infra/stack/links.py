@@ -9,7 +9,7 @@ import hashlib
 import hmac
 import secrets
 
-from contracts.accounts import ADMIN, LISTENER_ROLE
+from contracts.accounts import ADMIN, ANALYST_ROLE, LISTENER_ROLE
 from contracts.errors import StoreUnavailable
 from contracts.features import Keys
 from contracts.redis_client import UNAVAILABLE
@@ -18,25 +18,25 @@ from infra.operations.database import feature_store
 from infra.stack.accounts import grant
 
 _SECONDS = 86_400
-#: A listener every simulation has.
-SIMULATED = "sim-00000"
+#: Accounts with a link where listeners are simulated: one of these listeners, and an analyst.
+SIMULATED = {"sim-00000": LISTENER_ROLE, "sim-analyst": ANALYST_ROLE}
 
 
 def sign_in_links(settings: Settings, address: str, *, simulated: bool) -> dict[str, str]:
-    """Return ``account -> link`` of the administrator and, where there is one, a listener.
+    """Return ``account -> link``: of a simulated listener and an analyst, and the administrator's.
 
     Raises
     ------
     StoreUnavailable
         Redis or PostgreSQL does not answer.
     """
-    tokens = {ADMIN: settings.admin_token}
-    if simulated:
-        # The same token at each start, known to nobody but the holder of the administrator's.
-        key = settings.admin_token.encode()
-        token = hmac.new(key, SIMULATED.encode(), hashlib.sha256).hexdigest()
-        grant(settings.postgres_dsn, SIMULATED, (LISTENER_ROLE,), token, "sign-in link")
-        tokens = {SIMULATED: token, **tokens}
+    tokens = {}
+    # The same tokens at each start, known to nobody but the holder of the administrator's.
+    key = settings.admin_token.encode()
+    for user, role in SIMULATED.items() if simulated else ():
+        tokens[user] = hmac.new(key, user.encode(), hashlib.sha256).hexdigest()
+        grant(settings.postgres_dsn, user, (role,), tokens[user], "sign-in link")
+    tokens[ADMIN] = settings.admin_token
     keys = Keys(settings.namespace, settings.partitions)
     links = {}
     try:

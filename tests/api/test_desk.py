@@ -19,7 +19,7 @@ from api.serving.impressions import ImpressionLog
 from api.serving.known import KnownTracks
 from api.serving.lists import ListParts, impression_ids, rank
 from api.serving.slow import SlowLists
-from contracts.features import Listener
+from contracts.features import Listener, window_id
 from contracts.impressions import decode
 from online_model import FEATURE_NAMES, Recommender
 from online_model.state import GENERATION
@@ -81,7 +81,9 @@ def desk_of(world: World) -> Desk:
     return Desk(ListParts(services.features, services.model, shown, degraded, 0.0))
 
 
-async def test_what_is_answered_is_what_is_logged(world: World, logged: Logged) -> None:
+async def test_what_is_answered_is_what_is_logged(
+    world: World, logged: Logged, learned: Recommender
+) -> None:
     users = ["ada", "bob-the-listener", "stranger"]
     asked = [Asked(5), Asked(7, discover=True), Asked()]
     lists = desk_of(world)
@@ -92,6 +94,9 @@ async def test_what_is_answered_is_what_is_logged(world: World, logged: Logged) 
         assert (answer["user"], record.key) == (user, user.encode())
         assert answer["impression_id"] == seen.impression_id
         assert UUID(seen.impression_id).version == 4
+        assert answer["window"] == window_id(
+            None if user == "stranger" else blob(learned, len(user))
+        )
         assert answer["stranger"] == (user == "stranger")
         assert not answer["degraded"]
         shown = answer["recommendations"]

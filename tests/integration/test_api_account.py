@@ -117,13 +117,15 @@ def test_tokens_settings_and_who_may_make_what(stack: RunningStack) -> None:
 
 @contextmanager
 def events(stack: RunningStack, user: str, token: str, last: str = "") -> Iterator[Iterator[Any]]:
-    """Follow a listener; yields ``(event, id, data)``."""
+    """Follow a listener; yields ``(event, id, data)`` of what follows the event ``following``."""
     headers = {"authorization": f"Bearer {token}"} | ({"last-event-id": last} if last else {})
     with httpx.stream(
         "GET", f"{stack.api}/v1/users/{user}/events", headers=headers, timeout=60
     ) as answer:
         assert answer.headers["content-type"].startswith("text/event-stream")
-        yield _parsed(answer.iter_lines())
+        parsed = _parsed(answer.iter_lines())
+        assert next(parsed)[0] == "following"
+        yield parsed
 
 
 def _parsed(lines: Iterator[str]) -> Iterator[Any]:
@@ -147,7 +149,9 @@ def test_what_happens_to_a_listener_comes_live(stack: RunningStack) -> None:
         assert (kind, about["artist"], about["source"]) == ("play", "Air", "test/1")
         # The event comes after the fold: the list knows the play already.
         path = "/v1/users/eva/recommendations"
-        assert call(stack, "GET", path, token).json()["stranger"] is False
+        listed = call(stack, "GET", path, token).json()
+        assert listed["stranger"] is False
+        assert listed["window"] == state
         bad = play | {"played_at": 5}
         call(stack, "POST", "/v1/plays", token, {"plays": [bad]})
         kind, _, about = next(stream)

@@ -132,14 +132,23 @@ def live(page: Page) -> None:
     expect(page.locator("[data-live-state]")).to_have_text("live")
 
 
+def keys(page: Page, also: str = "") -> set[str]:
+    """Return the tracks that the list shows."""
+    script = "all => all.map((li) => li.dataset.key)"
+    found: list[str] = page.locator(f"[data-key]{also}").evaluate_all(script)
+    return set(found)
+
+
 def test_a_play_changes_the_list(pages: Pages, token: str) -> None:
     page = pages.context().new_page()
     sign_in(page, token)
     live(page)
     page.evaluate("document.querySelector('[data-tracks] li').dataset.kept = 'yes'")
     kept = page.locator("[data-kept]").get_attribute("data-key")
+    before = keys(page)
     pages.play(token, "Song 3", "Artist 3")
     expect(page.locator("[data-head]")).to_contain_text("after “Song 3” by Artist 3")
+    assert keys(page, ".new") == keys(page) - before
     still = page.locator(f'[data-key="{kept}"]')
     if still.count():  # what stays keeps its element
         expect(still).to_have_attribute("data-kept", "yes")

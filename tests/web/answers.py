@@ -12,6 +12,7 @@ EVENT = "5f2a91c0-0000-5000-8000-000000000001"
 RUN = "2026-01-01-duckdb-1"
 IMPORT = "5f2a91c0-0000-4000-8000-000000000003"
 LETTER = "segue.plays:0:90"
+WINDOW = "5f2a91c0"
 ERASURE = "5f2a91c0-0000-4000-8000-000000000002"
 
 
@@ -33,7 +34,7 @@ def listing(name: str, **changed: Any) -> dict[str, Any]:
     ]  # fmt: skip
     return {
         "user": "ada", "generation": 3, "offset": 21807, "degraded": False, "stranger": False,
-        "impression_id": EVENT, "recommendations": tracks,
+        "window": WINDOW, "impression_id": EVENT, "recommendations": tracks,
     } | changed  # fmt: skip
 
 

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-import socket
-import threading
 from collections.abc import Iterator
 
 import pytest
-import uvicorn
 from playwright.sync_api import Browser
 
 from tests.web.axe import faults
 from tests.web.chromium import CHROMIUM, chromium
 from tests.web.doubles import ROLES, World, full
+from tests.web.served import give_session, served
 from tests.web.test_pages import ALL
 from tests.web.tour import LOOKS
-from web.app import create_app
 
 pytestmark = [
     pytest.mark.integration,  # a browser: not among the quick tests
@@ -35,40 +31,24 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def served() -> Iterator[tuple[str, World]]:
-    """The pages on a free port, over a double of the API that answers everything."""
+def pages() -> Iterator[tuple[str, World]]:
+    """The pages over a double of the API that answers everything."""
     world = World()
     full(world.fake, NAME)
-    # In a thread: the browser's library keeps an event loop in this one.
-    signing = threading.Thread(target=lambda: asyncio.run(world.sign_in(roles=ROLES)))
-    signing.start()
-    signing.join()
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        config = uvicorn.Config(create_app(world.site), log_level="error", ws="none")
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, args=([listening],))
-        thread.start()
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}", world
-        world.site.end_streams()
-        server.should_exit = True
-        thread.join(30)
-        assert not thread.is_alive()
+    with served(world, ROLES) as address:
+        yield address, world
 
 
 @pytest.mark.parametrize("look", ["wide-light", "phone-dark"])
-def test_every_page_filled(look: str, browser: Browser, served: tuple[str, World]) -> None:
-    address, world = served
+def test_every_page_filled(look: str, browser: Browser, pages: tuple[str, World]) -> None:
+    address, world = pages
     width, height, scheme = LOOKS[look]
     context = browser.new_context(
         viewport={"width": width, "height": height},
         color_scheme="dark" if scheme == "dark" else "light",
         reduced_motion="reduce",
     )
-    context.add_cookies([
-        {"name": name, "value": value, "url": address}
-        for name, value in world.client.cookies.items()
-    ])  # fmt: skip
+    give_session(context, address, world)
     page, found = context.new_page(), list[str]()
     page.on("console", lambda m: found.append(f"{look}: {m.text}") if m.type == "error" else None)
     for path in ALL:

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.web.answers import listing
+from contracts.retries import Backoff
+from tests.web.answers import WINDOW, listing
 from tests.web.doubles import World, full
 from web.live.endpoints import EventStream
 from web.live.sse import Event, lines_of, read, written
@@ -22,10 +23,14 @@ NEXT = Wants("next", "/ui")
 
 
 class Upstream:
-    """The API's stream of events: what is put comes out; it ends at ``None``."""
+    """The API's stream of events: what is put comes out; it ends at ``None``.
 
-    def __init__(self, world: World) -> None:
+    ``window`` is the state of the listener's plays when a stream begins.
+    """
+
+    def __init__(self, world: World, window: str = WINDOW) -> None:
         self.opened: list[str] = []
+        self.window = window
         self._queues: list[asyncio.Queue[str | None]] = []
         world.fake.on("GET /v1/users/[^/]+/events", self._answer)
 
@@ -35,6 +40,7 @@ class Upstream:
         self._queues.append(queue)
 
         async def body() -> AsyncIterator[bytes]:
+            yield f"id: {self.window}\nevent: following\ndata: {{}}\n\n".encode()
             while (text := await queue.get()) is not None:
                 yield text.encode()
 
@@ -45,7 +51,7 @@ class Upstream:
         while not self._queues:
             await asyncio.sleep(0.01)
         data = msgspec.json.encode({"user": "ada", "kind": kind, "at": 1, **about}).decode()
-        self._queues[-1].put_nowait(f"id: s1\nevent: {kind}\ndata: {data}\n\n")
+        self._queues[-1].put_nowait(f"id: {self.window}\nevent: {kind}\ndata: {data}\n\n")
 
     def end(self) -> None:
         self._queues[-1].put_nowait(None)
@@ -80,8 +86,8 @@ def asked(world: World) -> list[dict[str, str]]:
 async def test_a_play_is_one_list_for_all_tabs_alike(world: World) -> None:
     upstream = Upstream(world)
     feeds = world.site.feeds
-    alike = [feeds.open("ada", NEXT, "t", again=False) for _ in range(5)]
-    other = feeds.open("ada", NEXT._replace(discover=True), "t", again=False)
+    alike = [feeds.open("ada", NEXT, "t", window=WINDOW) for _ in range(5)]
+    other = feeds.open("ada", NEXT._replace(discover=True), "t", window=WINDOW)
     await upstream.send("play", artist="Air", title="Run", source="x")
     for tab in [*alike, other]:
         event = await taken(tab, "list")
@@ -93,7 +99,7 @@ async def test_a_play_is_one_list_for_all_tabs_alike(world: World) -> None:
 
 async def test_an_import_is_not_a_slide_show(world: World) -> None:
     upstream = Upstream(world)
-    tab = world.site.feeds.open("ada", NEXT, "t", again=False)
+    tab = world.site.feeds.open("ada", NEXT, "t", window=WINDOW)
     for i in range(200):
         await upstream.send("play", artist="Air", title=f"Song {i}", source="x")
     await taken(tab, "list")
@@ -101,37 +107,83 @@ async def test_an_import_is_not_a_slide_show(world: World) -> None:
     assert 1 <= len(asked(world)) <= 4
 
 
-async def test_what_is_new_is_marked(world: World) -> None:
+async def test_a_play_between_the_page_and_its_stream_is_not_lost(world: World) -> None:
+    """The list was made, a play came, then the stream began: nothing announces that play."""
+    Upstream(world, window="newer")
+    tab = world.site.feeds.open("ada", NEXT, "t", window="older")
+    world.fake.on("GET .*/recommendations", listing("Air", window="newer"))
+    await taken(tab, "list")
+    # A second page of this listener, whose list was made before that play.
+    other = world.site.feeds.open("ada", NEXT, "t", window="older")
+    await taken(other, "list")
+    assert len(asked(world)) == 2
+
+
+async def test_a_list_of_the_present_window_is_not_made_again(world: World) -> None:
     upstream = Upstream(world)
-    tab = world.site.feeds.open("ada", NEXT, "t", again=True)
-    first = await taken(tab, "list")
-    assert 'class="new"' not in first.data
-    track = {"track_id": "fresh", "artist": "New", "title": "One", "score": 1.0}
-    answer = listing("Air")
-    answer["recommendations"].insert(0, track)
-    world.fake.on("GET .*/recommendations", answer)
+    feeds = world.site.feeds
+    tabs = [feeds.open("ada", NEXT, "t", window=WINDOW)]
+    assert (await taken(tabs[0], "state")).data == "live"
+    tabs.append(feeds.open("ada", NEXT, "t", window=WINDOW))
+    assert (await taken(tabs[1], "state")).data == "live"
+    await asyncio.sleep(0.2)
+    assert not asked(world)  # each list is an impression
     await upstream.send("play", artist="Air", title="Run", source="x")
-    second = await taken(tab, "list")
-    assert second.data.count('class="new"') == 1
+    await taken(tabs[1], "list")
+    assert len(asked(world)) == 1
+
+
+async def test_a_page_is_live_only_once_no_event_can_be_missed(world: World) -> None:
+    held = asyncio.Event()
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"retry: 2000\n\n"
+        await held.wait()
+        yield b"id: 1\nevent: following\ndata: {}\n\n"
+        await asyncio.sleep(60)
+
+    world.fake.on("GET .*/events", lambda _: httpx.Response(200, content=body()))
+    tab = world.site.feeds.open("ada", NEXT, "t", window="1")
+    assert await tab.next(0.3) == []
+    held.set()
+    assert (await taken(tab, "state")).data == "live"
+
+
+async def test_a_list_that_cannot_be_made_is_asked_for_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("web.live.feeds._PAUSES", Backoff(0.01, 0.01))
+    Upstream(world)
+    world.fake.refuse("GET .*/recommendations", 503, "unavailable", "Too much.")
+    tab = world.site.feeds.open("ada", NEXT, "t", window="older")
+    async with asyncio.timeout(10):
+        while (await taken(tab, "state")).data != "away":
+            pass
+        world.fake.on("GET .*/recommendations", listing("Air"))
+        found: list[Event] = []
+        while not {Event("state", "live")} < set(found):
+            found += await tab.next(1.0)
+    assert "list" in {event.name for event in found}
 
 
 async def test_a_broken_stream_is_said_and_taken_up_where_it_was(world: World) -> None:
     upstream = Upstream(world)
-    tab = world.site.feeds.open("ada", NEXT, "t", again=False)
+    tab = world.site.feeds.open("ada", NEXT, "t", window=WINDOW)
     await upstream.send("play", artist="Air", title="Run", source="x")
     await taken(tab, "list")
     world.fake.away = True
     upstream.end()
     assert (await taken(tab, "state")).data == "away"
     world.fake.away = False
+    upstream.window = "newer"
     assert (await taken(tab, "state")).data == "live"
-    assert upstream.opened == ["", "s1"]
+    assert upstream.opened == ["", WINDOW]
     assert (await taken(tab, "list")).name == "list"  # what was missed is asked for
 
 
 async def test_a_token_that_has_ended_ends_its_tabs(world: World) -> None:
     world.fake.refuse("GET /v1/users/[^/]+/events", 401, "unauthorized", "No.")
-    tab = world.site.feeds.open("ada", NEXT, "t", again=False)
+    tab = world.site.feeds.open("ada", NEXT, "t", window=WINDOW)
     event = await taken(tab, "signed-out")
     assert event.data.startswith("/ui/login")
     assert tab.ended
@@ -139,7 +191,7 @@ async def test_a_token_that_has_ended_ends_its_tabs(world: World) -> None:
 
 async def test_plays_and_refusals_reach_who_connects_a_player(world: World) -> None:
     upstream = Upstream(world)
-    tab = world.site.feeds.open("ada", Wants("connect", "/ui"), "t", again=False)
+    tab = world.site.feeds.open("ada", Wants("connect", "/ui"), "t")
     await upstream.send("play", artist="Air", title="<b>Run\u2028\x85x", source="navidrome/0.53")
     assert "&lt;b&gt;Run\u2028\x85x" in (await taken(tab, "arrived")).data
     await upstream.send("refused", detail="played_at is before 2002", source="http:/v1/plays")
@@ -150,7 +202,7 @@ async def test_plays_and_refusals_reach_who_connects_a_player(world: World) -> N
 async def test_nobody_watches_nothing_is_asked(world: World) -> None:
     upstream = Upstream(world)
     feeds = world.site.feeds
-    tab = feeds.open("ada", NEXT, "t", again=False)
+    tab = feeds.open("ada", NEXT, "t", window=WINDOW)
     await upstream.send("play", artist="Air", title="Run", source="x")
     await taken(tab, "list")
     before = len(asked(world))
@@ -182,7 +234,7 @@ def test_events_are_read_as_they_were_written(lines: list[str], size: int) -> No
 
 async def test_a_stream_copies_nothing_and_ends_with_the_browser(world: World) -> None:
     feeds = world.site.feeds
-    tabs = [feeds.open("ada", NEXT, "t", again=False) for _ in range(2)]
+    tabs = [feeds.open("ada", NEXT, "t", window=WINDOW) for _ in range(2)]
     sent: list[list[bytes]] = [[], []]
     leaving = asyncio.Event()
 

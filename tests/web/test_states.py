@@ -27,7 +27,7 @@ from tests.web.answers import (
     operations,
     quality_point,
 )
-from tests.web.doubles import ROLES, World, full
+from tests.web.doubles import ROLES, FakeApi, World, full
 from tests.web.markup import read_whole
 from tests.web.test_pages import ALL
 from web.words import moment
@@ -258,6 +258,19 @@ CASES = [
 ]
 
 
+def set_up(fake: FakeApi, state: State) -> None:
+    """Have the API answer as in a state."""
+    for pattern, answer in state.answers:
+        if answer == 503:
+            fake.refuse(pattern, 503, "unavailable", "Away.")
+        elif answer == 404:
+            fake.refuse(pattern, 404, "unknown", "Not in the list. The nightly run does it.")
+        elif isinstance(answer, str):
+            fake.refuse(pattern, 404, answer, "Not there.")
+        else:
+            fake.on(pattern, answer)
+
+
 def test_every_page_is_in_the_table() -> None:
     assert set(TABLE) == set(ALL)
 
@@ -267,16 +280,7 @@ async def test_a_page_says_what_state_it_is_in(address: str, state: State) -> No
     world = World()
     await world.sign_in(roles=ROLES)
     full(world.fake)
-    for pattern, answer in state.answers:
-        if answer == 503:
-            world.fake.refuse(pattern, 503, "unavailable", "Away.")
-        elif answer == 404:
-            message = "Not in the list. The nightly run does it."
-            world.fake.refuse(pattern, 404, "unknown", message)
-        elif isinstance(answer, str):
-            world.fake.refuse(pattern, 404, answer, "Not there.")
-        else:
-            world.fake.on(pattern, answer)
+    set_up(world.fake, state)
     answer = await world.client.get(address)
     assert state.words in " ".join(read_whole(answer.text).text.split())
 

@@ -8,11 +8,14 @@ LISTENER = (
     "/ui/me/erase", "/ui/me/imports", "/ui/what-if",
     "/ui/stats/months", "/ui/albums?artist=Air&name=Moon+Safari", "/ui/keys", "/ui/nowhere",
 )  # fmt: skip
-ADMIN = (
+ANALYST = (
     "/ui/analytics", "/ui/analytics/metrics/plays", "/ui/analytics/model", "/ui/analytics/lineage",
-    "/ui/analytics/experiments", "/ui/analytics/quality", "/ui/ops",
+    "/ui/analytics/experiments", "/ui/analytics/quality", "/ui/ops/runs",
+)  # fmt: skip
+ADMIN = (
+    *ANALYST, "/ui/ops",
     "/ui/ops/dead-letters?all=on", "/ui/ops/models", "/ui/ops/catalogue", "/ui/ops/suspects",
-    "/ui/ops/lake", "/ui/ops/runs", "/ui/ops/audit?verify=1", "/ui/ops/erasures", "/ui/ops/tokens",
+    "/ui/ops/lake", "/ui/ops/audit?verify=1", "/ui/ops/erasures", "/ui/ops/tokens",
 )  # fmt: skip
 #: Name -> width, height, colour scheme.
 LOOKS = {

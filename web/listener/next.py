@@ -114,10 +114,10 @@ async def _list(visit: Visit, wants: Wants) -> dict[str, Any]:
         if kept is None:
             raise
         at, answer = kept
-        return {"answer": answer, "after": {}, "fresh": set(), "took": None, "age": at}
+        return {"answer": answer, "after": {}, "took": None, "age": at}
     visit.site.remember_list(key, answer)
     took = (time.perf_counter() - started) * 1000
-    return {"answer": answer, "after": {}, "fresh": set(), "took": took, "age": None}
+    return {"answer": answer, "after": {}, "took": took, "age": None}
 
 
 async def _ask(visit: Visit, wants: Wants) -> dict[str, Any]:

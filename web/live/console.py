@@ -26,6 +26,7 @@ class ConsoleFeed:
         """Return a new tab."""
         tab = Tab(Wants("ops", "/ui", zone), token)
         self.tabs.add(tab)
+        tab.put(Event("state", "live"))
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._look())
         return tab

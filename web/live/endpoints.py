@@ -10,7 +10,6 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from web.listener.next import wants_of
-from web.live.sse import Event
 from web.live.tabs import Tab, Wants
 from web.visit import Visit
 
@@ -18,7 +17,8 @@ from web.visit import Visit
 MOST = 3_000
 MOST_OF_SESSION = 6
 KEEP_ALIVE = 20.0
-_FIRST = b"retry: 1500\n" + Event("state", "live", "1").sent
+#: The id makes a browser that comes back send Last-Event-ID.
+_FIRST = b"retry: 1500\nid: 1\n\n"
 _open: Counter[str] = Counter()
 
 
@@ -32,7 +32,10 @@ async def live(visit: Visit) -> Response:
     if kind == "connect":
         wants = Wants("connect", visit.base, visit.who.time_zone)
     again = bool(visit.query("again")) or "last-event-id" in visit.request.headers
-    tab = site.feeds.open(visit.subject, wants, visit.who.token, again=again)
+    tab = site.feeds.open(
+        visit.subject, wants, visit.who.token,
+        window="" if again else visit.query("window"), again=again,
+    )  # fmt: skip
     return _streamed(visit, tab, lambda: site.feeds.close(visit.subject, tab))
 
 

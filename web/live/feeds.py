@@ -38,9 +38,10 @@ class Feed:
         self._templates = templates
         self._user = user
         self.tabs: set[Tab] = set()
+        #: State of the listener's plays by the last event; ``None`` while the stream is down.
+        self.window: str | None = None
         self._last: dict[str, Any] = {}
         self._changed = asyncio.Event()
-        self._shown: dict[Wants, set[str]] = {}
         self._tasks = [
             asyncio.create_task(self._follow()),
             asyncio.create_task(self._update()),
@@ -52,7 +53,7 @@ class Feed:
             task.cancel()
 
     def ask(self) -> None:
-        """Have the list made now: a tab came back and does not know what it missed."""
+        """Have the list made now: a tab may show an older one."""
         self._changed.set()
 
     def _send(self, event: Event) -> None:
@@ -68,9 +69,6 @@ class Feed:
             token = next(iter(self.tabs)).token if self.tabs else ""
             try:
                 async with self._api.stream(path, token, last) as answer:
-                    if failures:
-                        self._send(_state("live"))
-                        self._changed.set()
                     failures = 0
                     async for event in read(lines_of(answer.aiter_text())):
                         last = event.id or last
@@ -86,6 +84,7 @@ class Feed:
                 pass
             except Exception:
                 log.exception("events cannot be read")
+            self.window = None
             if failures:
                 self._send(_state("away"))
             await asyncio.sleep(_PAUSES.pause(failures) if failures else 0.1)
@@ -99,6 +98,14 @@ class Feed:
             self.tabs.discard(tab)
 
     def _take(self, event: Event) -> None:
+        if self.window is None:
+            self._send(_state("live"))
+        self.window = event.id
+        if event.name == "following":
+            # Events before this one are lost: a list of another window missed some.
+            if any(tab.window != event.id for tab in self.tabs if tab.wants.kind == "next"):
+                self._changed.set()
+            return
         about = json.loads(event.data)
         if event.name in ("play", "refused"):
             for tab in self.tabs:
@@ -117,18 +124,27 @@ class Feed:
     # -- lists --------------------------------------------------------------------------------
 
     async def _update(self) -> None:
+        failures = 0
         while True:
             await self._changed.wait()
             await asyncio.sleep(DEBOUNCE)
             self._changed.clear()
-            for wants in {tab.wants for tab in self.tabs if tab.wants.kind == "next"}:
-                await self._make(wants)
-            await asyncio.sleep(GAP)
+            wanted = {tab.wants for tab in self.tabs if tab.wants.kind == "next"}
+            if all([await self._make(wants) for wants in wanted]):
+                if failures and self.window is not None:
+                    self._send(_state("live"))
+                failures = 0
+                await asyncio.sleep(GAP)
+            else:
+                self._changed.set()
+                failures += 1
+                await asyncio.sleep(_PAUSES.pause(failures))
 
-    async def _make(self, wants: Wants) -> None:
+    async def _make(self, wants: Wants) -> bool:
+        """Send a new list to the tabs that want it; ``False`` if there is none at the moment."""
         tabs = [tab for tab in self.tabs if tab.wants == wants]
         if not tabs:
-            return
+            return True
         started = time.perf_counter()
         try:
             answer = await self._api.call(
@@ -142,26 +158,21 @@ class Feed:
         except (Away, Refused):
             for tab in tabs:
                 tab.put(_state("away"))
-            return
-        found = {track["track_id"] for track in answer["recommendations"]}
-        before = self._shown.get(wants)
-        self._shown[wants] = found
+            return False
         html = self._render(
             "list.html",
             wants,
             answer=answer,
             after=self._last,
-            fresh=found - before if before is not None else set(),
             took=(time.perf_counter() - started) * 1000,
             csrf="",
             age=None,
         )
+        event = Event("list", html)
         for tab in tabs:
-            tab.put(Event("list", html))
-
-    def remember(self, wants: Wants, tracks: set[str]) -> None:
-        """Note which tracks a tab shows, so that the next list can mark what is new."""
-        self._shown.setdefault(wants, tracks)
+            tab.window = answer["window"]
+            tab.put(event)
+        return True
 
     def _render(self, template: str, wants: Wants, **values: Any) -> str:
         return self._templates.render(
@@ -186,14 +197,26 @@ class Feeds:
         """Number of open tabs."""
         return sum(len(feed.tabs) for feed in self._feeds.values())
 
-    def open(self, user: str, wants: Wants, token: str, *, again: bool) -> Tab:
-        """Return a new tab; ``again``: it shows an older list and wants the present one."""
-        tab = Tab(wants, token)
+    def open(
+        self, user: str, wants: Wants, token: str, *, window: str = "", again: bool = False
+    ) -> Tab:
+        """Return a new tab.
+
+        Parameters
+        ----------
+        window
+            Of the list it shows; a list of another window is replaced.
+        again
+            It comes back and cannot know what it missed.
+        """
+        tab = Tab(wants, token, window)
         feed = self._feeds.get(user)
         if feed is None:
             feed = self._feeds[user] = Feed(self._api, self._templates, user)
         feed.tabs.add(tab)
-        if again:
+        if feed.window is not None:
+            tab.put(_state("live"))
+        if again or feed.window not in (None, window):
             feed.ask()
         return tab
 

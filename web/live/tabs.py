@@ -28,11 +28,18 @@ class Wants(NamedTuple):
 
 
 class Tab:
-    """The events for one tab."""
+    """The events for one tab.
 
-    def __init__(self, wants: Wants, token: str) -> None:
+    Attributes
+    ----------
+    window
+        State of the listener's plays that the list on the tab was made from; empty if unknown.
+    """
+
+    def __init__(self, wants: Wants, token: str, window: str = "") -> None:
         self.wants = wants
         self.token = token
+        self.window = window
         self.ended = False
         self._waiting: list[Event] = []
         self._arrived = asyncio.Event()

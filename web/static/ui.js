@@ -92,6 +92,7 @@
         if (closed && !closed.dataset.read) { const why = one(".why", fresh); closed.replaceWith(why); added.push(why); }
       } else {
         li = fresh;
+        li.classList.add("new");
         added.push(li);
       }
       if (from.children[place] !== li) from.insertBefore(li, from.children[place] ?? null);
