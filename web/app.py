@@ -120,7 +120,7 @@ class _Front:
             if page.streamed:
                 return await page.handler(visit, **values)
             if visit.session and not csrf.matches(request, visit.form, visit.session.csrf):
-                return visit.page("errors/stale.html", "This page was too old", 403)
+                return visit.page("errors/stale.html", "This form is outdated", 403)
         return await page.handler(visit, **values)
 
     async def _recognise(self, visit: Visit) -> None:
@@ -148,7 +148,7 @@ class _Front:
         if isinstance(error, Forbidden):
             return visit.page("errors/forbidden.html", "Not for you", 403, role=error.role)
         if isinstance(error, NoForm):
-            return visit.page("errors/stale.html", "This is no form of ours", 400)
+            return visit.page("errors/stale.html", "This form is not known", 400)
         if isinstance(error, Refused):
             return await self._refused(visit, error)
         if isinstance(error, StoreUnavailable):
@@ -163,7 +163,7 @@ class _Front:
             page.headers["retry-after"] = "3"
             return page
         log.error("%s failed", visit.request.url.path, exc_info=error)
-        return visit.page("errors/mistake.html", "A mistake of ours", 500)
+        return visit.page("errors/mistake.html", "Something went wrong", 500)
 
     async def _refused(self, visit: Visit, error: Refused) -> Response:
         if error.status == 401:  # the token has ended, and the session with it

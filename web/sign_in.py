@@ -33,9 +33,13 @@ async def sign_in(visit: Visit) -> Response:
     elif user and password:
         body = {"user": user, "password": password}
     else:
-        missing = "password" if user else "token"
-        text = "Type the password." if user else "Paste a token, or type name and password."
-        return _form(visit, 400, wrong={missing: text})
+        missing = "token" if "token" in given else "password" if user else "user"
+        text = {
+            "token": "Paste a token.",
+            "password": "Type the password.",
+            "user": "Type the name.",
+        }
+        return _form(visit, 400, wrong={missing: text[missing]})
     return await _start(visit, body, "token" if token else "password")
 
 

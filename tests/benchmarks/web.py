@@ -1,10 +1,23 @@
 """The pages with 100 and 1,000 live clients, beside the floor taken in the same run.
 
-Five tabs a listener, each an open stream, read as bytes in one process; requests are timed in
-another. While plays are posted at a steady rate, each tab of the listener must get its new list:
-timed from before the post to the first bytes of the event. Lists of the API are asked for at a
-steady rate before any client is there (the floor) and with all of them; pages likewise, beside
-``/healthz`` of the same process, which costs a request and nothing else.
+What is asked: how much longer do lists of the API take while many clients watch? Three situations
+take turns, so that no drift of the machine favours one of them. In all of them lists are asked for
+at 50 a second, and 20 plays a second are posted and learned:
+
+``plays``
+    Nobody watches.
+``static``
+    The clients watch a process that sends as many bytes as often, from memory. On few cores the
+    clients take processor time from the API, which in production they do not.
+``live``
+    The clients watch the pages: five tabs a listener, each an open stream.
+
+``lists_p99_live_to_static`` compares the last two. ``p99_by_round`` shows how far apart equal
+situations lie: a ratio within that is noise. ``cpu_ms_per_event`` is the processor time that the
+pages cost in each process for a list that reaches a tab, and does not depend on how the processes
+share the cores.
+
+From a play to its event: from before the post to the first bytes that the tab reads.
 """
 
 from __future__ import annotations
@@ -14,7 +27,10 @@ import gzip
 import random
 import secrets
 import time
+from collections import defaultdict
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
 from multiprocessing import get_context
 from typing import Any
 
@@ -25,32 +41,60 @@ from redis.asyncio import Redis
 from contracts.features import Keys
 from infra.stack.process import wait_until
 from infra.stack.stack import Stack
+from tests.benchmarks.cpu import CpuTimes, pids_of
 from tests.benchmarks.figures import latency, machine
 from tests.benchmarks.stack import whole
+from tests.benchmarks.tabs import OpenTabs, Tab, static_server
 from web.assets import Assets
 from web.sessions import Session, Sessions
 
 TABS = 5
+LISTS_A_SECOND = 50
+SITUATIONS = ("plays", "static", "live")
 _PLAYED = 30
+_LIST_BYTES = 17_000
 
 
+<<<<<<< HEAD
 def run(*, clients: int = 1_000, seconds: float = 15.0, plays_per_second: float = 20.0) -> Any:
     """Measure the pages: play to event, memory a client, and what live clients cost the lists.
+=======
+def run(
+    *,
+    clients: int = 1_000,
+    seconds: float = 10.0,
+    rounds: int = 4,
+    plays_per_second: float = 20.0,
+) -> Any:
+    """Measure and return the figures.
+>>>>>>> 13baf00 (Pages: the period's form keeps what was typed, plainer words, a link for the analyst, pictures of every state)
 
     Parameters
     ----------
     clients
         Streams that are open at once.
     seconds
+<<<<<<< HEAD
         Of each phase.
     plays_per_second
         Posted meanwhile.
+=======
+        Of each situation in each round.
+>>>>>>> 13baf00 (Pages: the period's form keeps what was typed, plainer words, a link for the analyst, pictures of every state)
     """
     with whole(rate_per_address=1_000_000, rate_per_token=1_000_000) as stack:
         stack.start_worker("web")
         healthz = f"{stack.web}/healthz"
         assert wait_until(lambda: _answers(healthz), 60), "the pages do not become ready"
-        return asyncio.run(_measure(stack, clients, seconds, plays_per_second))
+        users = [f"bench-{i}" for i in range(max(1, clients // TABS))]
+        # A listener plays at most once a second: lists are made no more often than twice.
+        rate = min(plays_per_second, float(len(users)))
+        with (
+            ProcessPoolExecutor(1, get_context("spawn")) as pool,
+            static_server(TABS, rate, _LIST_BYTES) as static,
+        ):
+            bench = Bench(stack, pool, users, clients, seconds, rate, static)
+            return asyncio.run(bench.run(rounds))
 
 
 def _answers(address: str) -> bool:
@@ -60,75 +104,141 @@ def _answers(address: str) -> bool:
         return False
 
 
-async def _measure(
-    stack: Stack, clients: int, seconds: float, plays_per_second: float
-) -> dict[str, Any]:
-    users = [f"bench-{i}" for i in range(max(1, clients // TABS))]
-    admin = {"authorization": f"Bearer {stack.settings.admin_token}"}
-    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-        return await _phases(stack, pool, users, admin, clients, seconds, plays_per_second)
+@dataclass
+class Bench:
+    """One run.
 
+    Attributes
+    ----------
+    lists
+        Seconds of each list, by situation, a round after the other.
+    cpu
+        Seconds of processor time by situation and process.
+    waited, missed
+        Seconds from a play to each of its events; events that did not come.
+    """
 
-async def _phases(
-    stack: Stack,
-    pool: ProcessPoolExecutor,
-    users: list[str],
-    admin: dict[str, str],
-    clients: int,
-    seconds: float,
-    plays_per_second: float,
-) -> dict[str, Any]:
-    async with httpx.AsyncClient(timeout=60) as http:
-        await _history(http, stack, admin, users)
-        cookies = await _sessions(stack, users)
-        lists = f"{stack.api}/v1/users/{users[0]}/recommendations"
-        page, health = f"{stack.web}/ui/", f"{stack.web}/healthz"
-        before = {
-            "lists_ms": await _asked(pool, lists, admin, seconds, 50),
-            "page_ms": await _asked(pool, page, cookies[users[0]], seconds, 20),
-            "healthz_ms": await _asked(pool, health, {}, seconds, 20),
+    stack: Stack
+    pool: ProcessPoolExecutor
+    users: list[str]
+    clients: int
+    seconds: float
+    rate: float
+    static: int
+    lists: dict[str, list[list[float]]] = field(default_factory=lambda: defaultdict(list))
+    cpu: dict[str, dict[str, float]] = field(default_factory=dict)
+    waited: list[float] = field(default_factory=list)
+    missed: int = 0
+
+    async def run(self, rounds: int) -> dict[str, Any]:
+        """Measure and return the figures."""
+        stack = self.stack
+        admin = {"authorization": f"Bearer {stack.settings.admin_token}"}
+        async with httpx.AsyncClient(timeout=60, headers=admin) as http:
+            await _history(http, stack, self.users)
+            cookies = await _sessions(stack, self.users)
+            tabs = [Tab(user, cookies[user]) for user in self.users for _ in range(TABS)]
+            tabs = tabs[: self.clients]
+            process = psutil.Process(stack.workers["web"].pid)
+            empty = process.memory_info().rss
+            opened, full = 0.0, empty
+            for _ in range(rounds):
+                for situation in SITUATIONS:
+                    async with AsyncExitStack() as watching:
+                        if situation != "plays":
+                            live = situation == "live"
+                            port = stack.settings.web_port if live else self.static
+                            watch = await watching.enter_async_context(OpenTabs(tabs, port))
+                            opened = watch.seconds
+                        await self._situation(http, admin, situation, tabs)
+                        full = max(full, process.memory_info().rss)
+            pages = await self._pages(cookies[self.users[0]], tabs)
+            first = await http.get(f"{stack.web}/ui/", headers=cookies[self.users[0]])
+        return {
+            "clients": self.clients,
+            **self._figures(),
+            **pages,
+            "play_to_event_ms": latency(self.waited),
+            "events_missed": self.missed,
+            "streams_refused_at_first": sum(tab.refused for tab in tabs),
+            "seconds_until_all_streams_opened": round(opened, 2),
+            "kb_a_client": round((full - empty) / 1000 / self.clients, 1),
+            "web_mb": round(full / 1e6, 1),
+            "page_gzip_bytes": len(gzip.compress(first.content)),
+            "scripts_and_style_gzip_bytes": _asset_bytes(),
+            "machine": machine(),
         }
-        process = psutil.Process(stack.workers["web"].pid)
-        empty = process.memory_info().rss
-        tabs = [Tab(user, cookies[user]) for user in users for _ in range(TABS)][:clients]
-        readers = [asyncio.create_task(tab.read(stack.settings.web_port)) for tab in tabs]
-        started = time.perf_counter()
-        async with asyncio.timeout(180):
-            await asyncio.gather(*(tab.opened.wait() for tab in tabs))
-        opened = time.perf_counter() - started
-        full = process.memory_info().rss
-        playing = asyncio.create_task(
-            _play(http, stack, admin, tabs, 3 * seconds, plays_per_second)
-        )
-        during = {
-            "lists_ms": await _asked(pool, lists, admin, seconds, 50),
-            "page_ms": await _asked(pool, page, cookies[users[0]], seconds, 20),
-            "healthz_ms": await _asked(pool, health, {}, seconds, 20),
+
+    async def _situation(
+        self, http: httpx.AsyncClient, admin: dict[str, str], situation: str, tabs: list[Tab]
+    ) -> None:
+        """Post plays, and ask for lists of a listener from a process of its own."""
+        await asyncio.sleep(1)  # what opening the streams has begun
+        address = f"{self.stack.api}/v1/users/{self.users[0]}/recommendations"
+        times = CpuTimes(pids_of(self.stack))
+        for tab in tabs:
+            tab.arrived.clear()
+        playing = asyncio.create_task(_play(http, self.stack, self.users, self.seconds, self.rate))
+        found = await self._asked(address, admin, LISTS_A_SECOND)
+        posted = await playing
+        await asyncio.sleep(1)
+        self.lists[situation].append(found)
+        spent = self.cpu.setdefault(situation, defaultdict(float))
+        for name, used in times.seconds().items():
+            spent[name] += used
+        if situation == "live":
+            self._events(tabs, posted)
+
+    def _events(self, tabs: list[Tab], posted: list[tuple[str, float]]) -> None:
+        by_user: dict[str, list[Tab]] = defaultdict(list)
+        for tab in tabs:
+            by_user[tab.user].append(tab)
+        for user, at in posted:
+            for tab in by_user[user]:
+                later = [moment for moment in tab.arrived if moment >= at]
+                if later:
+                    self.waited.append(later[0] - at)
+                else:
+                    self.missed += 1
+
+    async def _pages(self, cookie: dict[str, str], tabs: list[Tab]) -> dict[str, Any]:
+        """Time a page, and ``/healthz`` of the same process, which costs a request and no more."""
+        web = self.stack.web
+        found: dict[str, Any] = {}
+        async with OpenTabs(tabs, self.stack.settings.web_port):
+            await asyncio.sleep(1)
+            found["page_ms"] = latency(await self._asked(f"{web}/ui/", cookie, 20))
+            found["healthz_ms"] = latency(await self._asked(f"{web}/healthz", {}, 20))
+        return found
+
+    async def _asked(self, url: str, headers: dict[str, str], rate: float) -> list[float]:
+        """Ask from a process of its own: the loop that reads a thousand streams would be late."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self.pool, _ask, url, headers, self.seconds, rate)
+
+    def _figures(self) -> dict[str, Any]:
+        found = {
+            name: latency([each for one in rounds for each in one])
+            for name, rounds in self.lists.items()
         }
-        waited, missed = await playing
-        loaded = process.memory_info().rss
-        first = await http.get(page, headers=cookies[users[0]])
-        for reader in readers:
-            reader.cancel()
-        await asyncio.gather(*readers, return_exceptions=True)
-    assets = Assets()
-    sent = [asset for name in ("htmx.js", "ui.js", "ui.css") if (asset := assets.find(name))]
-    return {
-        "clients": clients,
-        "without_clients": before,
-        "with_clients": during,
-        "lists_p99_with_to_without": _ratio(during["lists_ms"], before["lists_ms"]),
-        "play_to_event_ms": latency(waited),
-        "events_missed": missed,
-        "streams_refused_at_first": sum(tab.refused for tab in tabs),
-        "seconds_until_all_streams_opened": round(opened, 2),
-        "kb_a_client": round((full - empty) / 1000 / clients, 1),
-        "kb_a_client_after_lists": round((loaded - empty) / 1000 / clients, 1),
-        "web_mb": round(loaded / 1e6, 1),
-        "page_gzip_bytes": len(gzip.compress(first.content)),
-        "scripts_and_style_gzip_bytes": sum(len(asset.packed) for asset in sent),
-        "machine": machine(),
-    }
+        events = len(self.waited) + self.missed
+        before, after = self.cpu["static"], self.cpu["live"]
+        return {
+            "lists_ms": found,
+            "lists_p99_live_to_static": _ratio(found["live"], found["static"]),
+            "lists_p99_live_to_plays": _ratio(found["live"], found["plays"]),
+            "p99_by_round": {
+                name: [latency(one)["p99"] for one in rounds] for name, rounds in self.lists.items()
+            },
+            "cpu_ms_per_event": {
+                name: round(1000 * (after[name] - before[name]) / max(1, events), 3)
+                for name in after
+            },
+            "cpu_seconds": {
+                name: {process: round(used, 2) for process, used in spent.items()}
+                for name, spent in self.cpu.items()
+            },
+        }
 
 
 def _ratio(loaded: dict[str, float], floor: dict[str, float]) -> float | None:
@@ -136,49 +246,13 @@ def _ratio(loaded: dict[str, float], floor: dict[str, float]) -> float | None:
     return round(loaded["p99"] / floor["p99"], 3) if floor.get("p99") else None
 
 
-class Tab:
-    """An open tab: notes when lists arrive."""
-
-    def __init__(self, user: str, cookie: dict[str, str]) -> None:
-        self.user = user
-        self.opened = asyncio.Event()
-        self.arrived: list[float] = []
-        self.refused = 0
-        self._cookie = cookie
-
-    async def read(self, port: int) -> None:
-        """Read until cancelled; one that is refused comes back as a browser does."""
-        while not await self._read(port):
-            self.refused += 1
-            await asyncio.sleep(0.5)
-
-    async def _read(self, port: int) -> bool:
-        """Read bytes as they come: parsing would cost more than serving. ``False``: refused."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=2**20)
-        head = (
-            "GET /ui/live HTTP/1.1\r\nhost: x\r\naccept-encoding: gzip, deflate, br\r\n"
-            f"cookie: {self._cookie['cookie']}\r\n\r\n"
-        )
-        writer.write(head.encode())
-        end = b""
-        try:
-            while piece := await reader.read(65_536):
-                if not self.opened.is_set():
-                    if not piece.startswith(b"HTTP/1.1 200"):
-                        return False
-                    self.opened.set()
-                # The mark may lie across two pieces.
-                if b"event: list\n" in end + piece:
-                    self.arrived.append(time.perf_counter())
-                end = piece[-11:]
-            return True
-        finally:
-            writer.close()
+def _asset_bytes() -> int:
+    assets = Assets()
+    sent = [asset for name in ("htmx.js", "ui.js", "ui.css") if (asset := assets.find(name))]
+    return sum(len(asset.packed) for asset in sent)
 
 
-async def _history(
-    http: httpx.AsyncClient, stack: Stack, admin: dict[str, str], users: list[str]
-) -> None:
+async def _history(http: httpx.AsyncClient, stack: Stack, users: list[str]) -> None:
     now, rng = int(time.time() * 1000) - 10_000_000, random.Random(3)
     plays = [
         {
@@ -190,7 +264,7 @@ async def _history(
     ]  # fmt: skip
     for at in range(0, len(plays), 1000):
         body = {"plays": plays[at : at + 1000]}
-        (await http.post(f"{stack.api}/v1/plays", headers=admin, json=body)).raise_for_status()
+        (await http.post(f"{stack.api}/v1/plays", json=body)).raise_for_status()
     await asyncio.sleep(5)
 
 
@@ -207,14 +281,6 @@ async def _sessions(stack: Stack, users: list[str]) -> dict[str, dict[str, str]]
         cookies[user] = {"cookie": f"segue={await sessions.make(session)}"}
     await redis.aclose()
     return cookies
-
-
-async def _asked(
-    pool: ProcessPoolExecutor, url: str, headers: dict[str, str], seconds: float, rate: float
-) -> dict[str, float]:
-    """Ask from a process of its own: the loop that reads a thousand streams would be late."""
-    loop = asyncio.get_running_loop()
-    return latency(await loop.run_in_executor(pool, _ask, url, headers, seconds, rate))
 
 
 def _ask(url: str, headers: dict[str, str], seconds: float, rate: float) -> list[float]:
@@ -241,20 +307,9 @@ async def _ask_steadily(
 
 
 async def _play(
-    http: httpx.AsyncClient,
-    stack: Stack,
-    admin: dict[str, str],
-    tabs: list[Tab],
-    seconds: float,
-    rate: float,
-) -> tuple[list[float], int]:
-    """Post plays of different listeners in turn; return what each of their tabs waited (s)."""
-    by_user: dict[str, list[Tab]] = {}
-    for tab in tabs:
-        by_user.setdefault(tab.user, []).append(tab)
-    users = list(by_user)
-    # A listener plays at most once a second: lists are made no more often than twice.
-    rate = min(rate, float(len(users)))
+    http: httpx.AsyncClient, stack: Stack, users: list[str], seconds: float, rate: float
+) -> list[tuple[str, float]]:
+    """Post plays of different listeners in turn; return who played when."""
     posted: list[tuple[str, float]] = []
 
     async def one(i: int, at: float) -> None:
@@ -263,17 +318,8 @@ async def _play(
         play = {"user": user, "artist": f"Artist {i % 40}", "title": f"Song {i % 400}"}
         body = {"plays": [play | {"played_at": int(time.time() * 1000)}]}
         posted.append((user, time.perf_counter()))
-        await http.post(f"{stack.api}/v1/plays", headers=admin, json=body)
+        (await http.post(f"{stack.api}/v1/plays", json=body)).raise_for_status()
 
     start = time.perf_counter()
     await asyncio.gather(*(one(i, start + i / rate) for i in range(int(seconds * rate))))
-    await asyncio.sleep(3)
-    waited, missed = [], 0
-    for user, at in posted:
-        for tab in by_user[user]:
-            later = [moment for moment in tab.arrived if moment >= at]
-            if later:
-                waited.append(later[0] - at)
-            else:
-                missed += 1
-    return waited, missed
+    return posted

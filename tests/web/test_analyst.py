@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import httpx
 import pytest
 
 from tests.web.answers import metrics
@@ -69,7 +70,28 @@ async def test_periods_of_the_address_reach_the_api(world: World) -> None:
     assert dict(asked[-1]) == {"start": "2026-01-01", "end": "2026-01-04", "by": "week"}
     wrong = await world.client.get("/ui/analytics?start=yesterday")
     assert wrong.status_code == 400
-    assert "is no day" in read_whole(wrong.text).text
+    assert "is not a day" in read_whole(wrong.text).text
+    assert 'name="start" value="yesterday" aria-invalid="true"' in wrong.text
+    message = "The period ends before it begins."
+
+    def judge(request: httpx.Request) -> httpx.Response:
+        if "end" not in request.url.params:
+            return httpx.Response(200, json=metrics("Air"))
+        error = {"code": "bad-parameter", "message": message, "field": "end"}
+        return httpx.Response(400, json={"error": error})
+
+    world.fake.on("GET /v1/metrics.*", judge)
+    for path in ("/ui/analytics", "/ui/analytics/metrics/plays"):
+        wrong = await world.client.get(f"{path}?start=2026-02-01&end=2026-01-01")
+        assert wrong.status_code == 400
+        assert message in read_whole(wrong.text).text
+        assert 'name="end" value="2026-01-01" aria-invalid="true"' in wrong.text
+
+
+async def test_what_does_not_exist_offers_an_analyst_no_search_of_tracks(world: World) -> None:
+    page = await world.client.get("/ui/analytics/lineage/nothing/at/all")
+    assert page.status_code == 404
+    assert "/ui/search" not in page.text
 
 
 async def test_nothing_was_counted_in_a_period(world: World) -> None:

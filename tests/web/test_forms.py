@@ -84,6 +84,8 @@ async def test_a_wrong_password_is_said_at_the_field() -> None:
     empty = await world.client.post("/ui/login", data={"user": "ada"})
     assert empty.status_code == 400
     assert "Type the password." in empty.text
+    nobody = await world.client.post("/ui/login", data={"user": " ", "password": "x"})
+    assert "Type the name." in nobody.text
     world.fake.away = True
     away = await world.client.post("/ui/login", data={"token": "x"})
     assert away.status_code == 503
@@ -203,7 +205,7 @@ async def test_a_play_added_by_hand() -> None:
     ("changed", "said"),
     [
         ({"artist": " "}, "Type the artist."),
-        ({"at": "soon"}, "This is no date and time"),
+        ({"at": "soon"}, "This is not a date and time"),
         ({"at": "2099-01-01T00:00"}, "This is in the future."),
         ({"at": "1999-01-01T00:00"}, "Plays before October 2002"),
         ({"title": "x" * 1001}, "At most 1,000 characters."),
@@ -227,6 +229,14 @@ async def test_a_play_that_makes_no_sense(changed: dict[str, str], said: str) ->
         assert 'aria-invalid="true"' in answer.text
         assert _shown(answer.text, "album") == "Premiers"
     assert not world.fake.bodies("(POST|PATCH) .*")
+
+
+async def test_a_day_that_no_calendar_goes_beyond() -> None:
+    world = World()
+    await world.sign_in()
+    full(world.fake)
+    page = await world.client.get("/ui/plays?day=9999-12-31")
+    assert "is not a date" in read_whole(page.text).text
 
 
 async def test_correcting_and_deleting_a_play() -> None:

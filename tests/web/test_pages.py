@@ -228,7 +228,7 @@ async def test_what_next_states() -> None:
         assert text in (await world.client.get("/ui/")).text
     world.fake.on("GET .*/recommendations", listing("Air", recommendations=[]))
     page = read_whole((await world.client.get("/ui/?discover=on")).text)
-    assert "Nothing that you have not heard" in page.text
+    assert "played or hidden every known track" in page.text
 
 
 @pytest.mark.parametrize("page", ["/ui/taste", "/ui/search?q=air", "/ui/ops/catalogue"])
@@ -261,7 +261,7 @@ async def test_a_track_that_exploration_drew_is_marked() -> None:
     html = (await world.client.get("/ui/")).text
     page = read_whole(html)
     assert "1 track chosen by exploration" in page.text
-    assert "with a chance of 0.04 %" in page.text
+    assert "with a probability of 0.04 %" in page.text
     assert html.count('class="drawn"') == 1
     usual = [{"track_id": TRACK, "artist": "B", "title": "C", "score": 1}]
     world.fake.on("GET .*/recommendations", listing("Air", recommendations=usual))
@@ -422,7 +422,7 @@ async def test_statistics_of_nonsense_and_of_nothing() -> None:
     full(world.fake)
     wrong = await world.client.get("/ui/stats?from=yesterday&to=2026-01-01")
     assert wrong.status_code == 400
-    assert "is no day" in read_whole(wrong.text).text
+    assert "is not a day" in read_whole(wrong.text).text
     world.fake.refuse("GET .*/stats", 400, "bad-period", "The period ends before it begins.", "to")
     refused = await world.client.get("/ui/stats?from=2026-02-01&to=2026-01-01")
     assert refused.status_code == 400

@@ -43,7 +43,7 @@ async def test_what_cannot_be_imagined_is_said_at_the_form() -> None:
     world = await _world()
     wrong = await world.client.get("/ui/what-if?at=soon")
     assert wrong.status_code == 400
-    assert "no date and time" in read_whole(wrong.text).text
+    assert "not a date and time" in read_whole(wrong.text).text
     world.fake.refuse("GET .*/what-if", 404, "not-in-window", "This is none of them.", "without")
     refused = await world.client.get(f"/ui/what-if?without={EVENT}")
     assert "This is none of them." in read_whole(refused.text).text
@@ -59,7 +59,7 @@ async def test_the_life_of_a_play_and_what_it_does() -> None:
     world.fake.refuse("GET .*/what-if", 404, "not-in-window", "Not there.")
     page = read_whole((await world.client.get(f"/ui/plays/{EVENT}")).text)
     assert "The play is safe." in page.text
-    assert "not one of them any more" in page.text
+    assert "no longer one of them" in page.text
 
 
 async def test_an_album_from_catalogue_or_history() -> None:

@@ -87,7 +87,7 @@ TABLE: dict[str, tuple[State | str, State | str, State | str]] = {
     f"/ui/plays/{EVENT}": (
         "there is a play or a 404",
         shows("The play is safe", ("GET .*/life", 503)),
-        shows("not one of them any more", ("GET .*/what-if", 404)),
+        shows("no longer one of them", ("GET .*/what-if", 404)),
     ),
     "/ui/stats": (shows("No play in this period", NO_STATS), WHOLE, LIVE),
     "/ui/stats/story/2026-01": (shows("No play in January 2026", NO_STATS), WHOLE, LIVE),

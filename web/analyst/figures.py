@@ -32,40 +32,62 @@ class Shown(NamedTuple):
 
 async def overview(visit: Visit) -> Response:
     """GET /ui/analytics: the figures, then the reports."""
-    asked = _asked(visit)
-    found, reports, runs = await visit.several(
-        visit.get("/v1/metrics", **asked),
+    (found, wrong), reports, runs = await visit.several(
+        _figures(visit, "/v1/metrics"),
         visit.get("/v1/reports"),
         visit.optional("/v1/runs", default={"runs": []}),
     )
     return visit.page(
-        "analytics.html", "Analytics", found=found, reports=reports["reports"],
+        "analytics.html", "Analytics", 400 if wrong else 200, found=found,
+        reports=reports["reports"], wrong=wrong, typed=_typed(visit, found),
         latest=next(iter(runs["runs"]), None), shown=[_shown(m) for m in found["metrics"]],
-        late=late(found["published_at"]), by=found["by"], ways=BY,
+        late=late(found["published_at"]), ways=BY,
     )  # fmt: skip
 
 
 async def one(visit: Visit, metric: str) -> Response:
     """GET /ui/analytics/metrics/...: one figure of any period."""
-    found = await visit.get(f"/v1/metrics/{part(metric)}", **_asked(visit))
+    found, wrong = await _figures(visit, f"/v1/metrics/{part(metric)}")
     shown = _shown(found["metrics"][0])
     return visit.page(
-        "metric.html", shown.metric["title"], found=found, shown=shown,
-        late=late(found["published_at"]), ways=BY,
+        "metric.html", shown.metric["title"], 400 if wrong else 200, found=found, shown=shown,
+        late=late(found["published_at"]), ways=BY, wrong=wrong, typed=_typed(visit, found),
     )  # fmt: skip
 
 
-def _asked(visit: Visit) -> dict[str, Any]:
-    """Return the parameters of the address; the API judges what they mean together."""
-    by = visit.query("by")
+async def _figures(visit: Visit, path: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return figures of the period in the address, or of the usual one with what is wrong."""
+    asked, wrong = _asked(visit)
+    if not wrong:
+        try:
+            return await visit.get(path, **asked), {}
+        except Refused as error:
+            if error.status != 400:
+                raise
+            wrong = {error.field if error.field in asked else "start": error.message}
+    return await visit.get(path, by=asked["by"]), wrong
+
+
+def _asked(visit: Visit) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the parameters of the address, and what is wrong with a day by its field."""
+    by, wrong = visit.query("by"), {}
     asked: dict[str, Any] = {"by": by if by in BY else None}
     for name in ("start", "end"):
         try:
             day = visit.query(name)
             asked[name] = date.fromisoformat(day).isoformat() if day else None
         except ValueError:
-            raise Refused(400, "bad-day", f"{day!r} is no day; write 2026-11-26.", name) from None
-    return asked
+            wrong[name] = f"{day[:40]!r} is not a day; write 2026-11-26."
+    return asked, wrong
+
+
+def _typed(visit: Visit, found: dict[str, Any]) -> dict[str, Any]:
+    """Return what the form of the period holds: what was typed, or the period that is shown."""
+    return {
+        "start": visit.query("start") or found["start"],
+        "end": visit.query("end") or found["end"],
+        "by": found["by"],
+    }
 
 
 def late(at: str | None) -> bool:

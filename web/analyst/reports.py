@@ -36,7 +36,8 @@ async def report(visit: Visit, report: str) -> Response:
     try:
         edition = date.fromisoformat(edition).isoformat() if edition else ""
     except ValueError:
-        raise Refused(404, "unknown-report", f"{edition!r} is no day; write 2026-11-26.") from None
+        message = f"{edition!r} is not a day; write 2026-11-26."
+        raise Refused(404, "unknown-report", message) from None
     document, listed, runs, lineage = await visit.several(
         visit.get(f"/v1/reports/{part(report)}", edition=edition or None),
         visit.get("/v1/reports"),

@@ -12,7 +12,7 @@ from web.api import Refused, part
 from web.passing import passed_on
 from web.visit import Visit
 
-_THEMES = (("", "As the browser likes"), ("light", "Light"), ("dark", "Dark"))
+_THEMES = (("", "Same as the system"), ("light", "Light"), ("dark", "Dark"))
 
 
 async def page(visit: Visit) -> Response:
@@ -60,7 +60,7 @@ async def set_settings(visit: Visit) -> Response:
         return await shown(visit, 400, {error.field or "time_zone": error.message})
     session = msgspec.structs.replace(visit.who, time_zone=kept["time_zone"], theme=kept["theme"])
     await visit.site.sessions.keep(visit.secret, session)
-    return visit.go(f"{visit.base}/me", said="Settings kept.")
+    return visit.go(f"{visit.base}/me", said="Settings saved.")
 
 
 async def make_token(visit: Visit) -> Response:

@@ -35,8 +35,8 @@ async def _page(
             start = datetime.fromisoformat(day).replace(tzinfo=zone)
             after = start.isoformat()
             before = before or (start + timedelta(days=1)).isoformat()
-        except ValueError:
-            wrong["day"] = f"{day!r} is no date; write 2026-11-26."
+        except (ValueError, OverflowError):
+            wrong["day"] = f"{day!r} is not a date; write 2026-11-26."
     found = await visit.get(visit.of_subject("/plays"), q=q, before=before, after=after, limit=SIZE)
     now = datetime.now(zone).strftime(_FORM)
     typed = {name: visit.form.get(name, now if name == "at" else "") for name in _FIELDS}
@@ -148,7 +148,7 @@ def _read(visit: Visit) -> tuple[dict[str, str], dict[str, Any]]:
         elif values["played_at"] < 1_033_430_400_000:
             wrong["at"] = "Plays before October 2002 are not kept: scrobbling began then."
     except (ValueError, OverflowError):
-        wrong["at"] = "This is no date and time; write 2026-11-26T20:15."
+        wrong["at"] = "This is not a date and time; write 2026-11-26T20:15."
     return wrong, values
 
 

@@ -41,7 +41,7 @@ async def upload(visit: Visit) -> Response:
     form = UploadForm(visit.request)
     await form.begin()
     if not csrf.matches(visit.request, form.fields, visit.who.csrf):
-        return visit.page("errors/stale.html", "This page was too old", 403)
+        return visit.page("errors/stale.html", "This form is outdated", 403)
     if not form.name:
         return await _page(visit, 400, {"file": "Choose a file."})
     try:

@@ -31,7 +31,7 @@ async def change(visit: Visit, service: str) -> Response:
         return await account.shown(visit, 503, {field: f"Nothing was changed: {error.message}"})
     said = {
         "remove": "The relay is removed, its secret and its queue with it.",
-        "keep": "Kept: plays from now on are sent on.",
+        "keep": "Saved: new plays are forwarded.",
         "pause": "Paused: plays wait.",
     }.get(action, "The relay resumes.")
     return visit.go(f"{visit.base}/me", said=said)

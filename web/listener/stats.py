@@ -31,7 +31,7 @@ async def page(visit: Visit) -> Response:
         for name, days in PERIODS
     ]
     wrong = {
-        name: f"{text!r} is no day; write 2026-11-26."
+        name: f"{text!r} is not a day; write 2026-11-26."
         for name, text in typed.items()
         if not _day(text)
     }

@@ -25,7 +25,7 @@ async def page(visit: Visit) -> Response:
             given = datetime.fromisoformat(typed)
             at = given if given.tzinfo else given.replace(tzinfo=zone_of(visit.who.time_zone))
         except ValueError:
-            wrong["at"] = f"{typed!r} is no date and time; write 2026-11-26T20:15."
+            wrong["at"] = f"{typed!r} is not a date and time; write 2026-11-26T20:15."
     elif not any(asked.values()):
         at = datetime.now(UTC) - timedelta(minutes=1)
     found, plays = None, await visit.optional(visit.of_subject("/plays"), limit=10)
