@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import AsyncIterator
 
 import msgspec
@@ -22,8 +23,9 @@ router = APIRouter(prefix="/v1", tags=["listener"], dependencies=[SCHEME])
 
 #: Streams one process holds open at most.
 MOST = 5_000
-#: Time between two comments, which keep proxies from closing a silent stream (seconds).
-KEEP_ALIVE = 20.0
+#: Time between two comments, which keep proxies from closing a silent stream (seconds): drawn anew
+#: each time, so that streams that were opened together do not ask for their tokens together.
+KEEP_ALIVE = (15.0, 20.0)
 _RETRY_MS = 2_000
 _EXAMPLE = """\
 retry: 2000
@@ -75,7 +77,7 @@ async def _follow(services: Services, user: str, token: str, last: str) -> Async
     try:
         yield f"retry: {_RETRY_MS}\n\n"
         while not stream.ended:
-            event = await stream.next(KEEP_ALIVE)
+            event = await stream.next(random.uniform(*KEEP_ALIVE))  # noqa: S311
             if event is not None:
                 state = await _state(services, user)
                 yield _event(event, state)

@@ -55,32 +55,25 @@ _PLAYED = 30
 _LIST_BYTES = 17_000
 
 
-<<<<<<< HEAD
-def run(*, clients: int = 1_000, seconds: float = 15.0, plays_per_second: float = 20.0) -> Any:
-    """Measure the pages: play to event, memory a client, and what live clients cost the lists.
-=======
 def run(
     *,
     clients: int = 1_000,
-    seconds: float = 10.0,
-    rounds: int = 4,
+    seconds: float = 20.0,
+    rounds: int = 2,
     plays_per_second: float = 20.0,
 ) -> Any:
-    """Measure and return the figures.
->>>>>>> 13baf00 (Pages: the period's form keeps what was typed, plainer words, a link for the analyst, pictures of every state)
+    """Pages: play to event, memory a client, and what live clients cost the API's lists.
 
     Parameters
     ----------
     clients
         Streams that are open at once.
     seconds
-<<<<<<< HEAD
-        Of each phase.
+        Of each situation in each round; 20 or more include the comments that keep streams open.
+    rounds
+        The situations take turns so often.
     plays_per_second
         Posted meanwhile.
-=======
-        Of each situation in each round.
->>>>>>> 13baf00 (Pages: the period's form keeps what was typed, plainer words, a link for the analyst, pictures of every state)
     """
     with whole(rate_per_address=1_000_000, rate_per_token=1_000_000) as stack:
         stack.start_worker("web")
@@ -179,7 +172,7 @@ class Bench:
         for tab in tabs:
             tab.arrived.clear()
         playing = asyncio.create_task(_play(http, self.stack, self.users, self.seconds, self.rate))
-        found = await self._asked(address, admin, LISTS_A_SECOND)
+        found = await self._asked(address, admin, self.seconds, LISTS_A_SECOND)
         posted = await playing
         await asyncio.sleep(1)
         self.lists[situation].append(found)
@@ -207,14 +200,16 @@ class Bench:
         found: dict[str, Any] = {}
         async with OpenTabs(tabs, self.stack.settings.web_port):
             await asyncio.sleep(1)
-            found["page_ms"] = latency(await self._asked(f"{web}/ui/", cookie, 20))
-            found["healthz_ms"] = latency(await self._asked(f"{web}/healthz", {}, 20))
+            found["page_ms"] = latency(await self._asked(f"{web}/ui/", cookie, 10, 20))
+            found["healthz_ms"] = latency(await self._asked(f"{web}/healthz", {}, 10, 20))
         return found
 
-    async def _asked(self, url: str, headers: dict[str, str], rate: float) -> list[float]:
+    async def _asked(
+        self, url: str, headers: dict[str, str], seconds: float, rate: float
+    ) -> list[float]:
         """Ask from a process of its own: the loop that reads a thousand streams would be late."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self.pool, _ask, url, headers, self.seconds, rate)
+        return await loop.run_in_executor(self.pool, _ask, url, headers, seconds, rate)
 
     def _figures(self) -> dict[str, Any]:
         found = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections import Counter
 from collections.abc import Callable
 
@@ -16,7 +17,9 @@ from web.visit import Visit
 #: Tabs one process serves, and one session may have.
 MOST = 3_000
 MOST_OF_SESSION = 6
-KEEP_ALIVE = 20.0
+#: Time between two comments, which keep proxies from closing a silent stream (seconds): drawn anew
+#: each time, so that tabs that were opened together do not get theirs together.
+KEEP_ALIVE = (15.0, 20.0)
 #: The id makes a browser that comes back send Last-Event-ID.
 _FIRST = b"retry: 1500\nid: 1\n\n"
 _open: Counter[str] = Counter()
@@ -96,7 +99,7 @@ class EventStream(Response):
 
     async def _send_next(self, send: Send) -> bool:
         """Send what comes next; return whether the tab has ended."""
-        events = await self._tab.next(KEEP_ALIVE)
+        events = await self._tab.next(random.uniform(*KEEP_ALIVE))  # noqa: S311
         for event in events:
             await _send(send, event.sent)
         if not events and not self._tab.ended:
