@@ -60,7 +60,7 @@ def redis(monkeypatch: pytest.MonkeyPatch) -> Subscription:
 
 
 async def kinds(stream: hub.Stream, count: int) -> list[str]:
-    found = []
+    found: list[str] = []
     async with asyncio.timeout(10):
         while len(found) < count:
             if (event := await stream.next(1.0)) is not None:
