@@ -23,8 +23,8 @@ router = APIRouter(prefix="/v1", tags=["listener"], dependencies=[SCHEME])
 
 #: Streams one process holds open at most.
 MOST = 5_000
-#: Time between two comments, which keep proxies from closing a silent stream (seconds): drawn anew
-#: each time, so that streams that were opened together do not ask for their tokens together.
+#: Time between two comments, which keep proxies from closing a silent stream (seconds): random,
+#: so that streams that were opened together do not ask for their tokens together.
 KEEP_ALIVE = (15.0, 20.0)
 _RETRY_MS = 2_000
 _EXAMPLE = """\

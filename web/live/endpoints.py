@@ -17,8 +17,8 @@ from web.visit import Visit
 #: Tabs one process serves, and one session may have.
 MOST = 3_000
 MOST_OF_SESSION = 6
-#: Time between two comments, which keep proxies from closing a silent stream (seconds): drawn anew
-#: each time, so that tabs that were opened together do not get theirs together.
+#: Time between two comments, which keep proxies from closing a silent stream (seconds): random,
+#: so that tabs that were opened together do not get theirs together.
 KEEP_ALIVE = (15.0, 20.0)
 #: The id makes a browser that comes back send Last-Event-ID.
 _FIRST = b"retry: 1500\nid: 1\n\n"
