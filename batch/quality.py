@@ -227,8 +227,8 @@ def _volume(ask: Ask) -> QualityCheck:
 
 
 def _skips(ask: Ask) -> QualityCheck:
-    _, now, told, _, usual, days = ask(_DAYS)[0]
-    judged = days >= FEWEST_DAYS and (told or 0) >= ENOUGH and usual is not None
+    _, now, reported, _, usual, days = ask(_DAYS)[0]
+    judged = days >= FEWEST_DAYS and (reported or 0) >= ENOUGH and usual is not None
     return QualityCheck(
         table="raw.plays",
         name="distribution",

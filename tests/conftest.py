@@ -14,7 +14,7 @@ from tests import synthetic
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# A busy machine is no failure; in CI hypothesis' own profile says the same.
+# A busy machine is no failure; in CI hypothesis' own profile has the same setting.
 settings.register_profile("here", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 if os.environ.get("CI") != "true":
     settings.load_profile("here")

@@ -1,21 +1,17 @@
-"""Counts words that our prose avoids: ``python -m tests.prose`` (part of ``make lint``).
+"""Finds words that our prose avoids: ``python -m tests.prose`` (part of ``make lint``).
 
 It reads Markdown, docstrings, comments, messages, the text of pages and comments of SQL. Code does
 not count: fences, code spans, doctests and SQL in strings are removed first. ``prose.toml`` has the
-words. ``prose_baseline.json`` has the count of each folder, which may only fall. ``--write`` stores
-the counts of now, ``--show FOLDER`` lists the places.
+words.
 """
 
 from __future__ import annotations
 
 import ast
-import json
 import re
 import subprocess
-import sys
 import tokenize
 import tomllib
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -24,7 +20,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 RULES = ROOT / "tests" / "prose.toml"
-BASELINE = ROOT / "tests" / "prose_baseline.json"
 # The rules quote what they forbid, as do the pairs of CONTRIBUTING.
 _NOT_READ = {Path("tests/test_prose.py"), Path("tests/prose.py")}
 # Each migration has a checksum: the text of one that was applied may never change.
@@ -58,11 +53,6 @@ class Finding:
     line: int
     phrase: str
     instead: str
-
-    @property
-    def folder(self) -> str:
-        """The top folder of the file, or ``.`` for files of the root."""
-        return self.path.parts[0] if len(self.path.parts) > 1 else "."
 
 
 @cache
@@ -152,38 +142,13 @@ def every_finding() -> list[Finding]:
     ]
 
 
-def too_many(counts: Counter[str], allowed: dict[str, int]) -> list[str]:
-    """Return a line for each folder with more findings than its baseline.
-
-    Examples
-    --------
-    >>> too_many(Counter(api=3, web=1), {"api": 3})
-    ['web: 1 phrase to avoid, the baseline is 0']
-    """
-    return [
-        f"{folder}: {count} phrase{'s' * (count > 1)} to avoid, the baseline is {most}"
-        for folder, count in sorted(counts.items())
-        if count > (most := allowed.get(folder, 0))
-    ]
-
-
-def main(arguments: list[str]) -> int:
-    """Run the command; return 1 if a folder is above its baseline."""
+def main() -> int:
+    """Print every finding; return 1 if there is one."""
     findings = every_finding()
-    counts = Counter(finding.folder for finding in findings)
-    if arguments == ["--write"]:
-        BASELINE.write_text(json.dumps(dict(sorted(counts.items())), indent=2) + "\n")
-        return 0
-    if arguments[:1] == ["--show"]:
-        for each in findings:
-            if not arguments[1:] or str(each.path).startswith(tuple(arguments[1:])):
-                print(f"{each.path}:{each.line}: {each.phrase!r}: write {each.instead}")
-        return 0
-    problems = too_many(counts, json.loads(BASELINE.read_text()))
-    for problem in problems:
-        print(f"{problem}; `python -m tests.prose --show {problem.partition(':')[0]}` lists them")
-    return 1 if problems else 0
+    for each in findings:
+        print(f"{each.path}:{each.line}: {each.phrase!r}: write {each.instead}")
+    return int(bool(findings))
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    raise SystemExit(main())

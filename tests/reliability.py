@@ -1,7 +1,7 @@
 """Which test shows which property; ``python -m tests.reliability`` writes the page of it.
 
 A property is *shown* when its tests fail without it. Where something of it is not shown,
-``missing`` says what. ``real`` means that a real process is killed, paused or slowed down.
+``missing`` names it. ``real`` means that a real process is killed, paused or slowed down.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A server that speaks the submitting half of ListenBrainz and of Last.fm, over a real socket.
 
 It checks what the real ones check (token, session key, signature, sizes), counts a play once by its
-start and names, and fails as it is told to.
+start and names, and fails as a test asks it to.
 """
 
 from __future__ import annotations

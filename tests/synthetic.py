@@ -72,7 +72,7 @@ def plays(count: int = 8_000, users: int = 200, seed: int = 1) -> dict[str, Ints
     follows = g.integers(0, songs, (scenes, songs))  # what usually comes after a song
     likes = g.integers(0, scenes, (users, 2))
     popular = _falling(songs)
-    numbers = g.permutation(TRACKS)  # the number of a song says nothing
+    numbers = g.permutation(TRACKS)  # the number of a song is arbitrary
     rows: list[tuple[int, int, int, int, int]] = []
     session = 0
     while len(rows) < count:

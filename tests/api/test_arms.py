@@ -1,4 +1,4 @@
-"""What an experiment's arm changes of a list, and what the impression says of it."""
+"""What an experiment's arm changes in a list, and what the impression records."""
 
 from __future__ import annotations
 

@@ -173,7 +173,7 @@ async def test_navidrome_wants_json_for_every_refusal(client: httpx.AsyncClient)
 
 
 def mpdscribble(number: int, values: dict[str, str], loved: bool = False) -> str:
-    """Return the fields of one track as mpdscribble orders them; love is said in a second ``r``."""
+    """Return the fields of one track as mpdscribble orders them; a second ``r`` means love."""
     fields = [f"{name}[{number}]={quote(values[name], safe='')}" for name in "atliorbnm"]
     return "&".join([*fields, f"r[{number}]=L"] if loved else fields)
 
@@ -265,7 +265,7 @@ async def test_pages_of_other_origins_may_submit(client: httpx.AsyncClient) -> N
 async def test_a_base_with_a_slash_at_its_end(
     world: World, client: httpx.AsyncClient, path: str
 ) -> None:
-    """Jellyfin and others join base and endpoint with a slash, whatever the base ends in."""
+    """Jellyfin and others join base and endpoint with a slash, even if the base ends in one."""
     _, headers, body = LISTENS["navidrome"]
     answer = await client.post(f"http://segue{path}", headers=headers, json=body)
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})

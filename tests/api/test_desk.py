@@ -61,7 +61,7 @@ class Logged:
 
 @pytest.fixture
 def logged(world: World, learned: Recommender, monkeypatch: pytest.MonkeyPatch) -> Logged:
-    """Give the application a model, and a store that holds what a listener's name says."""
+    """Give the application a model, and a store whose content depends on the listener's name."""
     log = Logged()
 
     async def get_many(user_ids: Sequence[str]) -> list[bytes | None]:
@@ -160,7 +160,7 @@ async def test_more_than_one_batch_and_clients_that_leave(world: World, logged: 
 async def test_nobody_is_left_waiting_whenever_they_come(
     world: World, logged: Logged, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Requests that arrive just as a batch starts, waits, ends: each finds somebody at the desk."""
+    """Requests that arrive just as a batch starts, waits or ends are all answered."""
     lists = desk_of(world)
     pauses = iter(range(10**6))
 

@@ -17,7 +17,7 @@ PLAY = ListenerEvent(user="ada", kind="play", at=1, title="Run")
 
 
 class Subscription:
-    """Redis as a subscriber sees it; the test says when a subscription is confirmed."""
+    """Redis as a subscriber sees it; the test decides when a subscription is confirmed."""
 
     def __init__(self) -> None:
         self.messages: asyncio.Queue[dict[str, Any] | Exception] = asyncio.Queue()

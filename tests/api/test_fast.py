@@ -247,7 +247,7 @@ def held_back(world: World, monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
 async def test_who_hangs_up_and_who_is_waited_for(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One client leaves, the server is told to stop, the other still gets its list."""
+    """One client leaves, the server has to stop, the other still gets its list."""
     gate = held_back(world, monkeypatch)
     async with serving(world) as (server, port), connection(port) as c:
         async with connection(port) as gone:

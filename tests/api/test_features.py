@@ -1,4 +1,4 @@
-"""The feature reader says once why it cannot connect, and goes on trying."""
+"""The feature reader logs once why it cannot connect, and keeps trying."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def plays(artist: str, title: str = "t") -> bytes:
     return json.dumps({"plays": [play]}).encode()
 
 
-#: Texts that are somebody's code: to us they are names like any other.
+#: Texts that are code elsewhere: to us they are names like any other.
 NAMES = (
     "Robert'); drop table plays;--",
     "' or '1'='1",

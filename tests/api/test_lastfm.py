@@ -24,7 +24,7 @@ URL = "/2.0/"
 
 
 def form(**fields: str) -> bytes:
-    """Return a form; ``x_0`` stands for ``x[0]``."""
+    """Return a form; ``x_0`` becomes ``x[0]``."""
     named = {}
     for name, value in fields.items():
         head, _, index = name.rpartition("_")

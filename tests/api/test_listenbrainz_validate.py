@@ -328,7 +328,7 @@ def test_one_bad_listen_refuses_all() -> None:
 
 
 def test_checks_come_in_the_protocols_order() -> None:
-    """Of several mistakes in one body the first in this order is told."""
+    """Of several mistakes in one body the first in this order is reported."""
     bad = listen(
         listened_at=5,
         user="ada",

@@ -65,7 +65,7 @@ async def test_lost_impressions_are_counted() -> None:
         await asyncio.sleep(0.05)
         if offers.lost:
             break
-    # Not `queued`: the library counts its reports of failed connections too, and goes on trying.
+    # Not `queued`: the library counts its reports of failed connections too, and keeps trying.
     assert offers.lost == 1
 
 

@@ -17,7 +17,7 @@ from api.auth import Identity
 from contracts.accounts import ROLES
 from tests.api.conftest import TOKENS, World
 
-#: Everybody also without a token, and every token, whatever its roles.
+#: Everybody, also without a token; and every token, regardless of its roles.
 OPEN, ANY = frozenset({"", *ROLES}), frozenset(ROLES)
 OWN = frozenset({"listener", "client", "admin"})
 SCROBBLES = OWN | {"scrobbler"}
@@ -146,7 +146,7 @@ RULES: dict[str, tuple[frozenset[str], Any]] = {
     "POST /v1/model/generations/{generation}/promote": (ADMIN, None),
     "POST /v1/model/rollback": (ADMIN, None),
 }
-#: Open to all: what asks for a key in the body or the address, and what tells nothing of anybody.
+#: Open to all: operations with a key in the body or the address, and those without personal data.
 OPEN_ROUTES = {
     "GET /openapi.json", "GET /docs", "GET /docs.js", "GET /docs/try", "GET /docs/try/{name}",
     "GET /favicon.ico", "GET /",

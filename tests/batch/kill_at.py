@@ -1,6 +1,6 @@
 """Run the nightly of the environment's deployment and ``kill -9`` it at a point.
 
-``python -m tests.batch.kill_at STEP:WORD`` (as the nightly tells its progress), or ``promote``:
+``python -m tests.batch.kill_at STEP:WORD`` (as the nightly reports its progress), or ``promote``:
 a generation is written and not yet in service.
 """
 

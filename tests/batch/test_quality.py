@@ -9,6 +9,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from batch import quality
 from batch.ask import Ask
 from batch.quality import (
     ADVICE,
@@ -17,6 +18,7 @@ from batch.quality import (
     check_built,
     check_fields,
     check_raw,
+    describe,
     score,
 )
 
@@ -72,6 +74,10 @@ def _ask(connection: duckdb.DuckDBPyConnection, now: datetime = NOW) -> list[Qua
     if landed[0].ok:  # as the nightly: without its columns nothing else is asked
         landed.append(check_fields(ask))
     return [*landed, *check_built(ask)]
+
+
+def _by_name(checks: list[QualityCheck]) -> dict[str, QualityCheck]:
+    return {check.name: check for check in checks}
 
 
 def test_a_healthy_warehouse_is_quiet_and_scores_full(
@@ -169,3 +175,167 @@ def test_quiet_days_of_a_small_house_do_not_stop_a_night(
     checks = check_raw(_asker(warehouse), NOW + timedelta(hours=72))
     assert [check.name for check in checks if not check.ok] == ["freshness"]
     assert min(score(checks).values()) >= GATE
+
+
+#: What each check reports of the healthy warehouse: table, severity, text.
+_QUIET = {
+    "schema": ("raw.plays", "error", "all columns are there"),
+    "exactly-once": (
+        "raw.plays", "error", "0 places of the play log lie in the lake more than once",
+    ),
+    "completeness": ("raw.plays", "error", "no required field is null"),
+    "freshness": ("raw.plays", "warn", "the newest play landed 1.0 hours ago"),
+    "volume": ("raw.plays", "warn", "100 plays landed on the last whole day; 100 is usual"),
+    "distribution": (
+        "raw.plays", "warn", "25.0% of plays were skipped on the last whole day; 25.0% is usual",
+    ),
+    "fields": ("raw.plays", "note", "no client began to send a field"),
+    "rejected-share": (
+        "stg_segue__plays", "error", "0 of 3,000 deliveries break a rule (0.00%)",
+    ),
+}  # fmt: skip
+#: What each reports of its defect.
+_FOUND = {
+    "schema": "columns missing: source",
+    "exactly-once": "1 places of the play log lie in the lake more than once",
+    "completeness": "null in: track_id (1)",
+    "volume": "11 plays landed on the last whole day; 100 is usual",
+    "distribution": "100.0% of plays were skipped on the last whole day; 25.0% is usual",
+    "fields": "1 new: s: mood (100 plays)",
+    "rejected-share": "200 of 3,000 deliveries break a rule (6.67%)",
+}
+
+
+def test_a_healthy_warehouse_is_described(warehouse: duckdb.DuckDBPyConnection) -> None:
+    checks = _ask(warehouse)
+    assert {c.name: (c.table, c.severity, c.detail) for c in checks} == _QUIET
+
+
+@pytest.mark.parametrize("name", _FOUND)
+def test_a_defect_is_described_with_what_to_do(
+    warehouse: duckdb.DuckDBPyConnection, name: str
+) -> None:
+    warehouse.execute(DEFECTS[name])
+    (broken,) = (check for check in _ask(warehouse) if not check.ok)
+    table, severity, _ = _QUIET[name]
+    assert (broken.table, broken.severity, broken.detail) == (table, severity, _FOUND[name])
+    assert describe(broken) == f"{table} {name}: {_FOUND[name]}; {ADVICE[name]}"
+
+
+def test_missing_columns_and_null_fields_are_all_named(
+    warehouse: duckdb.DuckDBPyConnection,
+) -> None:
+    warehouse.execute("update raw.plays set title = null where kafka_offset < 1200")
+    warehouse.execute("update raw.plays set artist = null where kafka_offset < 2")
+    assert _by_name(_ask(warehouse))["completeness"].detail == "null in: artist (2), title (1,200)"
+    warehouse.execute("alter table raw.plays drop column source")
+    warehouse.execute("alter table raw.plays drop column artist")
+    (schema,) = check_raw(_asker(warehouse), NOW)
+    assert schema.detail == "columns missing: artist, source"
+
+
+@pytest.mark.parametrize(
+    ("age", "ok", "words"),
+    [
+        (timedelta(hours=48), True, "48.0 hours"),
+        (timedelta(hours=48, seconds=1), False, "48.0 hours"),
+        (timedelta(hours=95), False, "95.0 hours"),
+        (timedelta(days=4), False, "4 days"),
+        (timedelta(days=1234), False, "1,234 days"),
+    ],
+)
+def test_the_age_of_the_newest_play(
+    warehouse: duckdb.DuckDBPyConnection, age: timedelta, ok: bool, words: str
+) -> None:
+    landed = datetime(2025, 3, 3, 11, tzinfo=UTC)
+    found = _by_name(check_raw(_asker(warehouse), landed + age))["freshness"]
+    assert (found.ok, found.detail) == (ok, f"the newest play landed {words} ago")
+
+
+def test_an_empty_warehouse_is_judged_without_a_division(
+    warehouse: duckdb.DuckDBPyConnection,
+) -> None:
+    warehouse.execute("delete from raw.plays")
+    checks = _by_name(_ask(warehouse))
+    assert [name for name, check in checks.items() if not check.ok] == ["freshness"]
+    empty = checks["freshness"]
+    assert (empty.table, empty.severity, empty.detail) == ("raw.plays", "warn", "empty")
+    assert checks["rejected-share"].detail == "0 of 0 deliveries break a rule (0.00%)"
+
+
+def _answers(*row: Any) -> Ask:
+    """Return a warehouse that gives one row to every question."""
+    return lambda sql, parameters=(): [row]
+
+
+@pytest.mark.parametrize(
+    ("plays", "usual", "days", "ok", "judged"),
+    [
+        (500, 100, 7, True, True),  # exactly five times, exactly enough days
+        (501, 100, 7, False, True),
+        (20, 100, 28, True, True),  # exactly a fifth, exactly enough plays
+        (19, 100, 28, False, True),
+        (501, 100, 6, True, False),
+        (10, 99, 28, True, False),
+        (100, 10, 28, False, True),  # enough plays on one of the two sides
+        (99, 10, 28, True, False),
+    ],
+)
+def test_the_bounds_of_the_volume(
+    plays: int, usual: float, days: int, ok: bool, judged: bool
+) -> None:
+    check = quality._volume(_answers(plays, None, None, usual, None, days))
+    assert check.ok is ok
+    assert check.detail == (
+        f"{plays:,} plays landed on the last whole day; {usual:,.0f} is usual"
+        if judged
+        else f"too little to judge by: {plays} plays, {days} days to compare with"
+    )
+
+
+@pytest.mark.parametrize(
+    ("now", "reported", "usual", "days", "ok", "judged"),
+    [
+        (0.5, 100, 0.25, 7, True, True),
+        (0.5625, 100, 0.25, 7, False, True),
+        (0.0, 100, 0.25, 7, True, True),
+        (0.0, 100, 0.3125, 7, False, True),
+        (1.0, 99, 0.25, 7, True, False),
+        (1.0, 100, 0.25, 6, True, False),
+        (1.0, 100, None, 7, True, False),
+        (None, None, 0.25, 7, True, False),
+    ],
+)
+def test_the_bounds_of_the_share_of_skips(
+    now: float | None, reported: int | None, usual: float | None, days: int, ok: bool, judged: bool
+) -> None:
+    check = quality._skips(_answers(0, now, reported, 0, usual, days))
+    assert check.ok is ok
+    assert check.detail == (
+        f"{now:.1%} of plays were skipped on the last whole day; {usual:.1%} is usual"
+        if judged
+        else "too few plays or days with known skips to compare"
+    )
+
+
+@pytest.mark.parametrize(
+    ("raw", "rejected", "ok"), [(4000, 200, True), (3999, 200, False), (1000, 99, True)]
+)
+def test_the_bounds_of_what_may_be_rejected(raw: int, rejected: int, ok: bool) -> None:
+    assert quality._rejected(_answers(raw, rejected)).ok is ok
+    assert not quality._rejected(_answers(1000, 100)).ok
+
+
+def test_of_many_new_fields_the_first_ten_are_named() -> None:
+    rows = [("s", f"f{i:02}", 1000 + i) for i in range(12)]
+    check = check_fields(lambda sql, parameters=(): rows)
+    named = ", ".join(f"s: f{i:02} ({1000 + i:,} plays)" for i in range(10))
+    assert check.detail == f"12 new: {named}"
+
+
+def test_points_are_lost_by_severity_and_table() -> None:
+    def broken(table: str, severity: str) -> QualityCheck:
+        return QualityCheck(table=table, name="x", ok=False, severity=severity)
+
+    checks = [broken("a", "error"), broken("a", "warn"), broken("b", "note"), broken("c", "warn")]
+    assert score(checks) == {"a": 47.5, "b": 100.0, "c": 97.5}

@@ -1,6 +1,6 @@
 """`segue bench broker`: what the embedded broker pays for a message as its log grows.
 
-Every message is a batch of its own, as single plays are, and a few are under way at a time. Each
+Every message is a batch of its own, as single plays are, and a few are in flight at a time. Each
 round measures the same number of messages twice, without followers and with them, then lets the log
 grow. What counts is the broker's processor time a message (valid on a busy machine); the first
 round, on a fresh log, is the floor of the later ones.

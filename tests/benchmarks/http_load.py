@@ -143,7 +143,7 @@ def _ingest_run(
 
 
 def _nobody_follows(_: Stack) -> None:
-    """Wait for nobody."""
+    """Do not wait."""
 
 
 def beside_floor(

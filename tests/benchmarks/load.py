@@ -1,6 +1,6 @@
 """A small HTTP load generator: open loop (a schedule) or closed loop (as fast as answered).
 
-In the open loop a request has a time at which it is due, whatever became of those before it, and
+In the open loop a request is due at a fixed time, even if earlier ones are unanswered, and
 its latency counts from that time: a server that stalls cannot hide it by slowing the generator.
 """
 

@@ -4,7 +4,7 @@ Names are invented words, as unevenly often used as words of a language are (Zip
 them with accents; so are plays. The catalogue's own tables are filled directly: staging and
 resolving have figures of their own (``segue bench staging``). Questions go over HTTP one at a time,
 each class of them apart; none is asked twice, so no answer is a kept one. The floor is the question
-PostgreSQL answers fastest: one row by its primary key. A page of a track says what HTTP costs.
+PostgreSQL answers fastest: one row by its primary key. A page of a track shows what HTTP costs.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A stack of its own for one benchmark run, in a temporary home, stopped whatever happens."""
+"""A stack of its own for one benchmark run, in a temporary home, stopped in every case."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """``segue bench two-targets``: one nightly on both targets over real plays, mart by mart.
 
 A file of interactions becomes a lake: its plays, and made from them, so that no mart is empty,
-lists that showed them, feedback, plays that two clients told and a catalogue. The lake moves to an
+lists that showed them, feedback, plays that two clients reported, a catalogue. The lake moves to an
 emulated Snowflake through stage and Snowpipe, ``segue nightly`` runs on both, and every mart is
 compared: rows and checksum. The seconds of the Snowflake side are those of an emulation: they say
 nothing about Snowflake.
@@ -34,7 +34,7 @@ from infra.stack.ports import free_ports
 from infra.stack.postgres import Postgres
 from tests.snowflake_emulator.deployment import deployed
 
-#: Every n-th play was told twice, came from a list, was loved.
+#: Every n-th play was reported twice, came from a list, was loved.
 TWICE, LISTED, LOVED = 100, 40, 200
 #: Length of every track, where the file names none.
 DURATION_MS = 200_000
@@ -153,7 +153,7 @@ def _plays(file: Path, limit: int) -> Iterator[Row]:
 
 
 def _end(number: int) -> Row:
-    """Return how a play ended: nobody says so of one in three, of the others 30 % were skipped."""
+    """Return how a play ended: unknown for one in three; of the others 30 % were skipped."""
     share = number * 37 % 100
     return {"ms_played": share * DURATION_MS // 100, "skipped": share < 30} if number % 3 else {}
 

@@ -304,7 +304,7 @@ async def _ask_steadily(
 async def _play(
     http: httpx.AsyncClient, stack: Stack, users: list[str], seconds: float, rate: float
 ) -> list[tuple[str, float]]:
-    """Post plays of different listeners in turn; return who played when."""
+    """Post plays of listeners, one after another; return who played when."""
     posted: list[tuple[str, float]] = []
 
     async def one(i: int, at: float) -> None:

@@ -1,4 +1,4 @@
-"""``python -m tests.compat.fold_on_faust BROKER NAMESPACE``: a fold on Faust, told as JSON.
+"""``python -m tests.compat.fold_on_faust BROKER NAMESPACE``: a fold on Faust that prints JSON.
 
 A process of its own, as in a deployment: Faust's consumer thread leaves tasks behind when it stops.
 """

@@ -1,4 +1,4 @@
-"""One address says which kind of Redis there is; a wrong one is named without its password."""
+"""One address names the kind of Redis; an error shows a wrong one without its password."""
 
 from __future__ import annotations
 

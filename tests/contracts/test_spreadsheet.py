@@ -1,4 +1,4 @@
-"""No name of a track becomes a formula in a CSV that somebody opens."""
+"""No name of a track becomes a formula in a CSV that a person opens."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ def scrobble(stack: RunningStack) -> Any:
 def test_workers_paused_beyond_their_session_neither_lose_nor_double(
     kafka_stack: RunningStack,
 ) -> None:
-    """A zombie: the group gave its partitions away, and then it goes on where it was."""
+    """A zombie: the group gave its partitions away, and then it continues where it was."""
     with under_load(kafka_stack, "pause-", rate=250):
         for worker in CORE_FOLDS:
             kafka_stack.workers[worker].send(signal.SIGSTOP)

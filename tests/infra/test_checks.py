@@ -1,4 +1,4 @@
-"""``segue doctor``: each line says what is there and what to do."""
+"""``segue doctor``: each line names a finding and what to do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the jobs go on, and what ages out."""
+"""Where the jobs resume, and what ages out."""
 
 from __future__ import annotations
 

@@ -55,11 +55,11 @@ def test_a_server_that_writes_to_its_log_is_given_more_time_but_not_for_ever(
 
 
 class Slow(Server):
-    """A program that says something and never answers."""
+    """A program that prints something and never answers."""
 
     name = "slow"
-    program = "import time; print({said!r}, flush=True); time.sleep(60)"
-    said = "reads its log"
+    program = "import time; print({text!r}, flush=True); time.sleep(60)"
+    text = "reads its log"
 
     @property
     def address(self) -> str:
@@ -69,7 +69,7 @@ class Slow(Server):
         return False
 
     def _build(self) -> Process:
-        code = self.program.format(said=self.said)
+        code = self.program.format(text=self.text)
         return Process(self.name, [sys.executable, "-c", code], self.log)
 
 

@@ -23,7 +23,7 @@ from infra.stack.supervisor import Supervisor
 
 
 class Part:
-    """A process or server that dies when told to."""
+    """A process or server that dies on request."""
 
     def __init__(self, journal: list[str], name: str, pid: int) -> None:
         self.journal, self.name, self.pid = journal, name, pid

@@ -27,7 +27,7 @@ class Installed:
     site
         Its ``site-packages``.
     folder
-        A project of somebody else: its packages have the names of ours.
+        A foreign project: its packages have the names of ours.
     """
 
     python: Path
@@ -39,7 +39,7 @@ class Installed:
         return self.python.with_name("segue")
 
     def environ(self, home: Path) -> dict[str, str]:
-        """Return variables that tell a process nothing of the checkout or its environment."""
+        """Return variables that reveal nothing of the checkout or its environment to a process."""
         return {"HOME": str(home), "PATH": f"{self.python.parent}:/usr/bin:/bin", "LANG": "C.UTF-8"}
 
     def files(self) -> set[str]:

@@ -163,7 +163,7 @@ def test_what_happens_to_a_listener_comes_live(stack: RunningStack) -> None:
         kind, hidden, about = next(stream)
         assert (kind, about["detail"]) == ("feedback", "hide")
         assert hidden != state
-    # Who comes back is told at once if the window is another, and not if it is the same.
+    # A returning reader gets an event at once if the window has changed, otherwise none.
     with events(stack, "eva", token, last=state) as stream:
         assert next(stream)[:2] == ("changed", hidden)
     with events(stack, "eva", token, last=hidden) as stream:

@@ -107,8 +107,8 @@ def test_a_track_is_found_by_the_names_of_a_player(client: httpx.Client, music: 
     for artist, title in (
         (track.artist, track.title),
         (plain.upper(), f"{track.title} - Remastered 2011"),
-        (f"{track.artist} feat. Somebody", f"  {track.title.upper()} "),
-        (track.artist, f"{track.title} (ft. Somebody Else) [2009 Remaster]"),
+        (f"{track.artist} feat. A Guest", f"  {track.title.upper()} "),
+        (track.artist, f"{track.title} (ft. Another) [2009 Remaster]"),
     ):
         answer = client.get("/v1/tracks", params={"artist": artist, "title": title})
         assert (answer.status_code, answer.json()) == (200, page)

@@ -81,7 +81,7 @@ async def mark(client: Redis) -> None:
 
 
 async def test_a_store_100_ms_away_is_read(valkey: Valkey) -> None:
-    """Connecting takes longer than a read may; it is done beforehand and not begun anew."""
+    """Connecting takes longer than a read may; it is done beforehand and not restarted."""
     client: Redis = Redis.from_url(valkey.address, socket_timeout=1.0)
     await mark(client)
     users = [f"far {n}" for n in range(20)]

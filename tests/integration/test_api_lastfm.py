@@ -244,7 +244,7 @@ def test_a_session_of_the_browser_ends_with_the_token_that_allowed_it(
     assert CliRunner().invoke(keys, ["revoke", key["id"]]).exit_code == 0
     assert sent(stack, method="auth.getSession", token=waiting)["error"] == 14
     assert wait_until(lambda: not scrobbles(stack, session), 5)
-    # One that expires: whatever ends it, and although nobody touched the session itself.
+    # One that expires: the session ends with it, although the session itself was not changed.
     other = token_of("paula")
     session = sent(stack, method="auth.getSession", token=consented(stack, other["token"]))
     session = session["session"]["key"]
@@ -359,7 +359,7 @@ def test_audioscrobbler_as_mpdscribble_speaks_it(stack: RunningStack, token_of: 
     assert wait_until(
         lambda: httpx.get(url, headers=headers).json()["payload"]["count"] == 3, 30, 0.3
     )
-    # Other roles end the session; the player that is told so logs in again, to another one.
+    # Other roles end the session; the player gets error 9 and logs in again, to another session.
     assert CliRunner().invoke(keys, ["roles", key["id"], "--role", "listener"]).exit_code == 0
     assert wait_until(lambda: httpx.post(submit, data=plays).text == "BADSESSION\n", 5)
     after = httpx.get(f"{stack.api}/", params=query).text.splitlines()[1]

@@ -1,4 +1,4 @@
-"""ListenBrainz on real stores: what was said is read back, a deleted listen is gone everywhere."""
+"""ListenBrainz on real stores: feedback is read back, a deleted listen is gone everywhere."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ START = int(time.time()) - 86_400
 
 
 def feedback(client: httpx.Client, query: str = "") -> dict[str, Any]:
-    """Return a page of what was said."""
+    """Return a page of feedback."""
     page: dict[str, Any] = client.get(f"/1/feedback/user/{USER}/get-feedback{query}").json()
     return page
 

@@ -44,7 +44,7 @@ def recommendations(stack: RunningStack, token: str, user: str, **query: Any) ->
 
 
 def store_info(stack: RunningStack, section: str, name: str) -> int:
-    """Return a number Valkey tells of itself."""
+    """Return a number from Valkey's own statistics."""
     with redis.Redis.from_url(stack.settings.redis_url) as client:
         return int(client.info(section)[name])
 

@@ -1,4 +1,4 @@
-"""The audit trail in a real PostgreSQL: append-only, chained, telling what was done to it."""
+"""The audit trail in a real PostgreSQL: append-only, chained; verification finds each change."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def database(schema: Connection) -> Connection:
 
 
 def tamper(connection: Connection, statement: str) -> list[str]:
-    """Do to the table what only its owner can, and return what verification says then."""
+    """Do to the table what only its owner can, and return the result of the verification."""
     connection.execute("alter table audit disable trigger user")
     connection.execute(statement)
     return trail.verify(trail.rows(connection)).problems

@@ -85,7 +85,7 @@ POINTS = {
 
 @pytest.fixture(scope="module")
 def killed(settings: Settings) -> list[NightlyRun]:
-    """Kill -9 the nightly at every point, each time taken up where it was; return what was left."""
+    """Kill -9 the nightly at every point, and resume it each time; return what was left."""
     left = []
     for point in POINTS:
         done = subprocess.run(
@@ -114,7 +114,7 @@ def first(settings: Settings, killed: list[NightlyRun]) -> dict[str, Any]:
 def test_a_killed_run_is_taken_up_at_the_step_it_was_in(
     settings: Settings, killed: list[NightlyRun], first: dict[str, Any]
 ) -> None:
-    assert {run.id for run in killed} == {first["id"]}, "taken up, never begun again"
+    assert {run.id for run in killed} == {first["id"]}, "resumed, never started again"
     steps = list(STEPS)
     assert set(POINTS.values()) == set(steps), "a step that nothing is killed in"
     for (point, step), run in zip(POINTS.items(), killed, strict=True):

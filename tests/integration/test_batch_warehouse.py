@@ -167,7 +167,7 @@ def test_incremental_nights_equal_one_full_refresh(built: Settings, tmp_path: Pa
     (tmp_path / "lake").symlink_to(built.paths.lake)
     _build(whole)
     nightly, at_once = _checksums(built), _checksums(whole)
-    # Versions of a listener tell which nights there were: the one table that remembers.
+    # Versions of a listener show which nights there were: the one table that remembers.
     assert nightly.pop("marts.dim_listeners") != at_once.pop("marts.dim_listeners")
     assert nightly == at_once
 

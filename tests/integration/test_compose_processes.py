@@ -111,7 +111,7 @@ def test_the_environment_holds_the_wheel_and_no_tools(installed: Installed, tmp_
     levels = {check["name"]: check["level"] for check in report["checks"]}
     assert levels["group embedded"] == "warn"
     assert levels["package faust-streaming"] == levels["package uvicorn"] == "ok"
-    # `segue up` says what it needs instead of failing in the middle
+    # `segue up` names what it needs instead of failing in the middle
     refused = run(installed, "up", "--port", "0", *home, environ=environ, code=1)
     assert "segue[embedded]" in refused.stderr
     refused = run(installed, "bench", "serve", environ=environ, code=1)

@@ -1,4 +1,4 @@
-"""What two clients tell of one play is one row of the history, whatever the order; and undone."""
+"""Two clients' reports of one play are one row of the history, in any order; and separable."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def shown(connection: Connection, user: str) -> dict[str, ReportedPlay]:
 def check(
     connection: Connection, user: str, reports: list[ReportedPlay], apart: tuple[str, ...] = ()
 ) -> None:
-    """Compare the tables with the rule applied to everything that was told."""
+    """Compare the tables with the rule applied to all reports."""
     tracks: dict[int | None, list[ReportedPlay]] = {}
     for play in known(reports):
         tracks.setdefault(play.name_key, []).append(play)
@@ -138,7 +138,7 @@ def test_un_merged_stays_un_merged(postgres: Postgres) -> None:
 
 
 def test_a_long_evening_of_one_song(postgres: Postgres) -> None:
-    """A jingle of 20 s for three hours, told by two clients: one row a play, in good time."""
+    """A jingle of 20 s for three hours, reported by two clients: one row a play, in good time."""
     user = f"loop-{uuid.uuid4().hex[:8]}"
     reports = [
         told(20 * n + late, client, user_id=user, duration_ms=20_000)

@@ -1,4 +1,4 @@
-"""A listener leaves: no store knows them, and folding the log anew brings nobody back."""
+"""A listener leaves: no store knows them, and folding the log again brings nobody back."""
 
 from __future__ import annotations
 

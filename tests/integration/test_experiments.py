@@ -143,7 +143,7 @@ def fill(settings: Settings, made: list[Definition]) -> None:
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Facts]:
-    """What the warehouse says of three hundred experiments without and three with an effect."""
+    """The warehouse's results for three hundred experiments without and three with an effect."""
     settings = Settings(home=tmp_path_factory.mktemp("experiments"))
     same = [definition(f"same-{n}") for n in range(SAME)]
     made = [*same, definition("better"), definition("broken"), definition("uneven")]

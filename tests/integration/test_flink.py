@@ -70,7 +70,7 @@ class Run:
 
 
 def plays(count: int) -> live_log.LiveLog:
-    """Return a log of real plays where they are to be had, else of made-up ones."""
+    """Return a log of real plays where they are available, else of made-up ones."""
     folder = Path(os.environ.get("SEGUE_DATA", ROOT.parent / "shared" / "data"))
     real = folder / "30music_dev.parquet"
     if real.is_file():
@@ -200,7 +200,7 @@ def test_killed_jobs_go_on_from_their_checkpoint_and_savepoints_survive_a_change
     assert not any(key[0].startswith("lone") for key in wanted)
     run.jobs = "sessions"
     assert set(run.wait_published(wanted)) == set(wanted)
-    # It went on reading where the savepoint stood: the log was not read again.
+    # It resumed at the savepoint: the log was not read again.
     assert wait_until(lambda: run.plays_read() > 0, 60)
     assert run.plays_read() < 1000
 

@@ -46,7 +46,7 @@ def layout(broker: Server, tmp_path: Path) -> Iterator[Layout]:
 
 
 def checkpoints(layout: Layout) -> dict[str, Any]:
-    """Return what Flink says of the job's checkpoints; nothing before there is a job."""
+    """Return Flink's statistics of the job's checkpoints; nothing before there is a job."""
     with suppress(StoreUnavailable, httpx.HTTPError, KeyError):
         job = layout.rest.job()
         found: dict[str, Any] = httpx.get(
@@ -97,7 +97,7 @@ def test_a_task_manager_and_a_python_worker_are_killed_and_no_row_differs(layout
     for worker in workers:
         worker.send_signal(signal.SIGKILL)
     wait(layout, lambda found: restored(found, before), "checkpoint after the worker's death")
-    assert task_manager.poll() is None, "the task manager itself goes on"
+    assert task_manager.poll() is None, "the task manager itself still runs"
 
     close_windows(settings, log)
     db = database(settings, {})

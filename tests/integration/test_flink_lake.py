@@ -1,4 +1,4 @@
-"""Sessions of two programs, Flink and dbt, held against each other in the warehouse."""
+"""Sessions of two programs, Flink and dbt, compared in the warehouse."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ def test_the_newest_window_is_served_and_repeats_change_nothing(
     assert names(api, limit=1) == [ARTISTS[0]]
     first = api.get("/v1/trending").json()["tracks"][0]
     assert (first["score"], first["listeners"], first["plays"]) == (9.0, 8, 20)
-    # A window that nobody has counted yet is answered by the model, and says so.
+    # A window that has not been counted yet is answered by the model, with `source` "model".
     assert api.get("/v1/trending", params={"window": "7d"}).json()["source"] == "model"
     assert api.get("/v1/trending", params={"window": "2h"}).status_code == 400
 

@@ -1,4 +1,4 @@
-"""The warehouse counts what two clients told of one play as one, and forgets it when undone."""
+"""The warehouse counts two clients' reports of one play once, and twice again when separated."""
 
 from __future__ import annotations
 

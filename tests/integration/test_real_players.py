@@ -315,7 +315,7 @@ console.log(JSON.stringify({ one, many, recent, top }));
 
 
 def test_lastfm_ts_api(world: World) -> None:
-    """The library of multi-scrobbler, which speaks https to port 443 unless told otherwise."""
+    """The library of multi-scrobbler, which speaks https to port 443 by default."""
     package = PLAYERS / "node_modules" / "lastfm-ts-api" / "dist" / "index.js"
     needs("node", str(package.relative_to(PLAYERS)))
     driver = world.folder / "driver.mjs"

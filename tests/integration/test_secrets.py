@@ -1,4 +1,4 @@
-"""Nothing secret reaches a log or a command line, whatever is asked and however wrongly."""
+"""Nothing secret reaches a log or a command line, with any request, valid or not."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def use(stack: RunningStack, token: str) -> None:
         client.post("/1/submit-listens", headers=headers, content=token)
         client.post("/v1/plays", headers=headers, json={"plays": [{"artist": token}]})
         client.post("/2.0/", data=login)
-        client.post("/2.0/", data={**login, "username": "somebody else"})
+        client.post("/2.0/", data={**login, "username": "another"})
         client.post("/2.0/", data={"method": "track.scrobble", "sk": token, "artist": "\x00"})
         client.post("/audioscrobbler/protocol_1.2", data={"s": token})
         client.post("/api/auth/", data={"token": "x", "key": token})

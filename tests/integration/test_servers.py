@@ -53,7 +53,7 @@ def test_a_pid_file_that_names_a_stranger_keeps_nobody_from_starting(tmp_path: P
     for content in ("", "no number\n"):
         lock.write_text(content)
         release_stale_lock(tmp_path)
-        assert lock.read_text() == content  # PostgreSQL says what it makes of it
+        assert lock.read_text() == content  # PostgreSQL decides what it means
     for folder, stranger in ((tmp_path.parent, True), (tmp_path, False)):
         with subprocess.Popen(["sleep", "60"], cwd=folder) as process:
             lock.write_text(f"{process.pid}\nrest\n")

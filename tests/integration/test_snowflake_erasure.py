@@ -1,4 +1,4 @@
-"""A listener leaves Snowflake: tables, staged files and what was set aside, whatever is killed."""
+"""A listener leaves Snowflake: tables, staged and quarantined files, after a kill at any point."""
 
 from __future__ import annotations
 

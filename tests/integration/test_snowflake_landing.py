@@ -47,7 +47,7 @@ def sinks(kit: Kit, snowflake: Deployment) -> Iterator[Sinks]:
 
 
 def assert_raw_exact(kit: Kit, snowflake: Deployment) -> None:
-    """Every delivered play lies in RAW once, at its own place, whatever was killed when."""
+    """Every delivered play is in RAW once, at its own place, after a kill at any point."""
     rows = snowflake.ask(
         "select kafka_partition, kafka_offset, position, user_id, event_id "
         f"from {{db}}.RAW.PLAYS where log_id = '{kit.log_id}'"
@@ -60,7 +60,7 @@ def assert_raw_exact(kit: Kit, snowflake: Deployment) -> None:
 def test_kills_at_every_step_neither_lose_nor_double(
     kit: Kit, sinks: Sinks, snowflake: Deployment
 ) -> None:
-    """Each start takes up what the kill before it left, and is killed one step further on."""
+    """Each start resumes after the kill before it, and is killed one step further on."""
     for number, point in enumerate(POINTS):
         kit.send_random(40, seed=100 + number)
         # The second file of a flush: some partitions are through and others are not.

@@ -40,7 +40,7 @@ def snowflake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
 
 @dataclass
 class Landed:
-    """A sink on a log of its own, and what it said."""
+    """A sink on a log of its own, and its output."""
 
     sink: SnowflakeSink[Submission]
     stopping: threading.Event
@@ -111,7 +111,7 @@ def test_a_flush_is_a_file_for_each_partition(
     assert [row[:4] for row in found] == [
         (0, 0, 0, 1), (0, 0, 1, 2), (0, 1, 0, 3), (1, 0, 0, 1), (1, 0, 1, 2), (1, 0, 2, 3),
     ]  # fmt: skip
-    assert all(row[5] is not None for row in found), "Snowpipe says when"
+    assert all(row[5] is not None for row in found), "Snowpipe records when"
     assert landed.sink.write([batch(0, 2, 4)]) == 4
     assert landed.files == [
         "00000000000000000002-00000000000000000002-4.parquet",

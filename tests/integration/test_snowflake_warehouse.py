@@ -86,7 +86,7 @@ def merge(settings: Settings, rows: list[dict[str, Any]], apart: bool = False) -
 
 
 def told_twice(start: int, pairs: int) -> list[dict[str, Any]]:
-    """Return pairs of plays that two clients told, the later with an album."""
+    """Return pairs of plays that two clients reported, the later with an album."""
     return [
         delivery("user-1", f"Both {number}", start + 7 * number + late / 10, album=album)
         for number in range(pairs)
@@ -405,6 +405,6 @@ def test_a_second_night_is_the_same_too(both: Both) -> None:
     assert run.step("retrain").rows == {"generation": 1}
     assert not differing(both.settings, both.snowflake)
     listeners = both.snowflake.ask("select max(version_number) from {db}.MARTS.DIM_LISTENERS")
-    assert listeners == [(2,)], "somebody's favourite changed"
+    assert listeners == [(2,)], "a listener's favourite changed"
     genres = both.snowflake.ask("select distinct genre from {db}.MARTS.DIM_ARTISTS")
     assert {genre for (genre,) in genres} == {None, "folk"}, "the newest catalogue alone counts"

@@ -131,7 +131,7 @@ def test_names_of_a_player_lead_to_the_track_but_not_past_a_persons_decision(
     decide(db, artist_id("MIA"), artist_id("M.I.A."), "distinct", "ada")
     assert find_track(db, "MIA", "Galang") is None
     assert find_track(db, "M.I.A.", "Galang") == track_id("M.I.A.", "Galang")
-    # Tracks of before there were such keys get theirs with the next run.
+    # Tracks from before there were such keys get theirs with the next run.
     db.execute("update catalogue_tracks set recording_key = null")
     resolve(db)
     assert find_track(db, "BEYONCE feat. Jay-Z", "crazy in love") == crazy
@@ -193,7 +193,7 @@ def test_the_catalogue_reaches_the_lake_when_it_says_something_new(
     stage(db, TRACKS, {"artist": "AIR", "title": "Run", "year": 2003, "source": "spotify"})
     settle(db, tmp_path)
     versions = [DeltaTable(tmp_path / "lake" / name).version() for name in CATALOGUE]
-    assert versions == [1, 1]  # the second time said the same; then a source and a year changed
+    assert versions == [1, 1]  # the second run changed nothing; then a source and a year changed
     assert batch_view.generations(tmp_path / "content_view") == [1]
 
 

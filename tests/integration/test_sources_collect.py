@@ -173,7 +173,7 @@ def test_lastfm_is_asked_about_what_is_heard_here_and_what_it_only_named(
     ]
     told = {name for run in asked for method, name in run if method == "artist.getTopTags"}
     assert told == {"Sigur Rós", "Air", "artist 0", "artist 1", "artist 2"}
-    assert asked[-1] == []  # everything that was named has been told of
+    assert asked[-1] == []  # every named item has its facts
     with psycopg.connect(dsn) as db:
         db.execute("truncate plays")
         tags = db.execute("select count(distinct artist_id) from catalogue_artist_tags").fetchone()

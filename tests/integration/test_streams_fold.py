@@ -1,4 +1,4 @@
-"""The Lua scripts on a real Valkey do exactly what the plain Python says, however plays arrive."""
+"""The Lua scripts on a real Valkey do exactly what the plain Python does, however plays arrive."""
 
 from __future__ import annotations
 

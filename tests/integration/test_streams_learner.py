@@ -1,4 +1,4 @@
-"""The learner as a real process: what a kill leaves, what readers see, what Kafka is told."""
+"""The learner as a real process: what a kill leaves, what readers see, what Kafka receives."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_a_lost_model_is_learned_again_whatever_kafka_has_committed(kit: Kit) ->
     for path in kit.settings.paths.model.iterdir():
         path.unlink()
     worker = kit.start("learner")
-    # Until the new worker reports, the old one's last heartbeat still says that it is level.
+    # Until the new worker reports, the old one's last heartbeat still shows no lag.
     beats = partial(heartbeats, kit.settings)
     assert wait_until(lambda: any(beat.pid == worker.pid for beat in beats().values()), 100)
     kit.wait_applied("learner", timeout=100)

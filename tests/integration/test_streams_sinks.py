@@ -293,7 +293,7 @@ def test_a_database_that_is_read_only_after_a_fail_over_is_waited_for(postgres: 
 @pytest.mark.kafka
 @pytest.mark.parametrize("worker", ["history-sink", "listeners"])
 def test_a_log_that_was_cut_off_is_not_passed_over_in_silence(kit: Kit, worker: str) -> None:
-    """Retention has taken what a fold from nothing needs: it says so, and goes on when told to."""
+    """Retention deleted what a fold from nothing needs: it reports that, and can continue."""
     kit.make_topics()
     kit.send_random(60, 1)
     admin = AdminClient({"bootstrap.servers": kit.settings.kafka})

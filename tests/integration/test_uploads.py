@@ -87,7 +87,7 @@ def test_an_upload_from_file_to_history(
     refused = client.get(f"imports/{made['id']}/refused")
     assert refused.status_code == 200
     assert b'"soon"' in refused.content or b"soon" in refused.content
-    # The same file once more does nothing, and says so.
+    # The same file once more does nothing, and the answer shows it.
     again = upload(client, text, "copy.csv", 200)
     assert again["id"] == made["id"]
     # What was refused can be mended and uploaded.

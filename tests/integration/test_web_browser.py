@@ -167,7 +167,7 @@ def test_focus_and_open_reasons_survive(pages: Pages, token: str) -> None:
     why.focus()
     before = page.locator("[data-head]").inner_text()
     pages.play(token, "Song 9", "Artist 2")
-    # Somebody is at the list: it waits, and says so.
+    # The reader points at the list: it waits, and shows that it does.
     expect(page.get_by_role("button", name="Your list has changed")).to_be_visible()
     assert page.locator("[data-head]").inner_text() == before
     assert page.evaluate("document.activeElement.tagName") == "SUMMARY"

@@ -15,7 +15,7 @@ from contracts.settings import Settings
 def traces(settings: Settings, user: str) -> set[str]:
     """Return the stores that know a listener by name or by key.
 
-    Files are searched as bytes, tables as rows. Kafka is left out: what it keeps is told in the
+    Files are searched as bytes, tables as rows. Kafka is left out: what it keeps is listed in the
     ADR on erasure; so are PostgreSQL's own files, whose rows are searched instead.
     """
     parts = ("valkey", "lake", "warehouse", "model", "reports", "staging", "runs", "flink")

@@ -172,7 +172,7 @@ def test_artists_are_evidence_on_real_plays(shared_data: Path, real_data: bool) 
         with_names.users, with_names.items, with_names.seconds, with_names.ratios, ("", "", "")
     )
     named, bare = evaluate_seeds(with_names, 2), evaluate_seeds(without, 2)
-    gain = 1.3 if real_data else 1.05  # invented listeners repeat more, so names tell less
+    gain = 1.3 if real_data else 1.05  # invented listeners repeat more, so names add less
     assert named["new"]["hr@10"] > gain * bare["new"]["hr@10"]
 
 

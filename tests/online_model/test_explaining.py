@@ -134,7 +134,7 @@ def test_a_contribution_is_the_score_less_that_without_the_source(
 def test_reasons_add_up_to_the_score(
     frozen: Recommender, first: int, plays: int, ago: int, k: int, discover: bool, diversity: float
 ) -> None:
-    """Also where the second stage did not look, and for somebody nobody knows."""
+    """Also where the second stage did not look, and for an unknown listener."""
     now = frozen.clock + ago
     ranking = frozen.recommend(
         *window(frozen, first, plays),

@@ -1,4 +1,4 @@
-"""Many lists in one call are the lists made one by one, whatever is written meanwhile."""
+"""Many lists in one call are the lists made one by one, even while the learner writes."""
 
 from __future__ import annotations
 

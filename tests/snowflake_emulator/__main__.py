@@ -1,4 +1,4 @@
-"""``python -m tests.snowflake_emulator [PORT]``: run it by hand; says how to reach it."""
+"""``python -m tests.snowflake_emulator [PORT]``: run it by hand; prints how to reach it."""
 
 from __future__ import annotations
 

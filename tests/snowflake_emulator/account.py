@@ -79,7 +79,7 @@ class Account:
         Returns
         -------
         str | None
-            What Snowflake says; ``None`` when the statement is none of ours.
+            Snowflake's answer; ``None`` when the statement is not one of ours.
         """
         with self.lock:
             if found := _PIPE.match(sql):

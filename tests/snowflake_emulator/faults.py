@@ -51,7 +51,7 @@ class Faults:
         self._unreported: dict[str, int] = {}
 
     def clear(self) -> None:
-        """Take all faults back and let held requests go on."""
+        """Take all faults back and let held requests continue."""
         with self._lock:
             held, self._holds = self._holds, []
             self._switches, self._broken, self._unreported = {}, {}, {}

@@ -1,6 +1,6 @@
 """Closes the gaps of fakesnow that dbt-snowflake falls into; importing this module is enough.
 
-Each patch says what a client saw without it. They hold for the whole process: fakesnow has no
+Each patch states what a client saw without it. They hold for the whole process: fakesnow has no
 other door.
 """
 
@@ -54,7 +54,7 @@ def _unpoisoned(self: Any, *args: Any, **options: Any) -> Any:
 
 
 def _without_metadata(self: Any, transformed: Any, params: Any = None) -> Any:
-    """Record no text lengths of the table that stands in for MERGE.
+    """Record no text lengths of the table that replaces MERGE.
 
     dbt merges inside a transaction, and DuckDB writes to one database in a transaction only.
     """
@@ -98,4 +98,4 @@ _transforms.merge = _qualified_merge
 _arrow: Any = fakesnow.arrow
 _arrow.timestamp_to_sf_struct = _with_nulls
 
-logging.getLogger("fakesnow.server").setLevel(logging.CRITICAL)  # it tells every statement
+logging.getLogger("fakesnow.server").setLevel(logging.CRITICAL)  # it logs every statement

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 
 class Refused(Exception):
-    """The token is not one of this user; the message says why."""
+    """The token is not one of this user; the message gives the reason."""
 
 
 def fingerprint(public_key: str) -> str:

@@ -62,7 +62,7 @@ class Snowpipe:
         while (announced := self._announced.get()) is not None:
             pipe, path, received = announced
             if (pipe.name, path) in self.loaded:
-                continue  # Snowpipe says nothing of a file it has loaded before
+                continue  # Snowpipe reports nothing on a file it has loaded before
             self.faults.meet("load:before")
             entry = self._load(pipe, path) | {"path": path, "timeReceived": received}
             self.faults.meet("load:after")

@@ -1,4 +1,4 @@
-"""Makes plays for tests: small, deterministic, valid unless a field says otherwise."""
+"""Makes plays for tests: small, deterministic, valid unless a test changes a field."""
 
 from __future__ import annotations
 

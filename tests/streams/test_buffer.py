@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
 
 import pytest
 from faust.types import TP
@@ -89,3 +91,128 @@ def test_pieces_keep_order_and_lose_nothing() -> None:
     assert [r for piece in cut for r in piece] == records
     assert all(sum(len(r.value or b"") for r in piece[:-1]) < 10 for piece in cut)
     assert list(pieces([], 10)) == []
+
+
+async def test_a_gap_is_named_and_later_runs_do_not_hide_it() -> None:
+    buffer = Buffer()
+    buffer.seek({TP0: 5})
+    buffer.add(TP0, run(5))
+    buffer.add(TP0, run(8, 9))
+    buffer.add(TP0, run(6))
+    words = r"expected offset 6, got 2 messages from 8 to 9$"
+    for _ in range(2):
+        with pytest.raises(PositionLost, match=words):
+            await taken(buffer)
+
+
+async def test_a_gap_wakes_a_fold_that_waits() -> None:
+    buffer = Buffer()
+    buffer.seek({TP0: 5})
+    buffer.add(TP0, run(5))
+    await taken(buffer)
+    waiting = asyncio.ensure_future(buffer.take())
+    await asyncio.sleep(0.01)
+    buffer.add(TP0, run(7))
+    with pytest.raises(PositionLost):
+        await asyncio.wait_for(waiting, 1)
+
+
+async def test_a_gap_inside_the_first_run_is_an_error_too() -> None:
+    buffer = Buffer()
+    buffer.seek({TP0: 0})
+    buffer.add(TP0, run(3, 5))
+    with pytest.raises(PositionLost, match="expected offset 3, got 2 messages from 3 to 5"):
+        await taken(buffer)
+
+
+async def test_only_the_first_run_after_a_seek_may_begin_later() -> None:
+    buffer = Buffer()
+    buffer.seek({TP0: 0, TP("plays", 1): 0})
+    buffer.add(TP0, run(4))
+    buffer.add(TP("plays", 1), run(9))
+    buffer.add(TP0, run(6))
+    with pytest.raises(PositionLost):
+        await buffer.take()
+
+
+async def test_a_repeated_run_right_after_a_seek_still_lets_the_log_begin_later() -> None:
+    buffer = Buffer()
+    buffer.seek({TP0: 5})
+    buffer.add(TP0, run(3, 4))
+    buffer.add(TP0, run(9))
+    assert await taken(buffer) == [9]
+    assert buffer.next == {TP0: 10}
+
+
+async def test_a_seek_makes_room_and_starts_counting_from_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(buffers, "_MOST_MESSAGES", 3)
+    monkeypatch.setattr(buffers, "_MOST_BYTES", 100)
+    buffer = Buffer()
+    buffer.seek({TP0: 0})
+    for _ in range(3):
+        buffer.add(TP0, run(0, 1, 2))
+        assert not buffer._room.is_set()
+        buffer.seek({TP0: 0})
+        assert buffer._room.is_set()
+    buffer.add(TP0, [Record(0, b"x" * 99), Record(1, None)])
+    assert buffer._room.is_set()
+    await buffer.take()
+    buffer.seek({TP0: 2})
+    buffer.add(TP0, [Record(2, b"x" * 100)])
+    assert not buffer._room.is_set()
+    buffer.seek({TP0: 2})
+    buffer.add(TP0, [Record(2, b"x" * 99)])
+    assert buffer._room.is_set()
+
+
+class Stream:
+    """A Faust stream of runs; it records how far the agent has read."""
+
+    def __init__(self, *runs: list[Record]) -> None:
+        self.runs = runs
+        self.enable_acks = True
+        self.read = 0
+
+    async def __aiter__(self) -> AsyncIterator[None]:
+        for each in self.runs:
+            self.read += 1
+            message = SimpleNamespace(tp=TP0, value=SimpleNamespace(records=each))
+            self.current_event = SimpleNamespace(message=message)
+            yield
+
+
+async def test_an_agent_stops_reading_while_the_buffer_is_full(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(buffers, "_MOST_MESSAGES", 2)
+    buffer, stream = Buffer(), Stream(run(0), run(1), run(2))
+    buffer.seek({TP0: 0})
+    agent = asyncio.ensure_future(buffer.fill(stream))
+    await asyncio.sleep(0.01)
+    assert (stream.read, agent.done(), stream.enable_acks) == (2, False, False)
+    assert await taken(buffer) == [0, 1]
+    await asyncio.wait_for(agent, 1)
+    assert await taken(buffer) == [2]
+
+
+async def test_under_load_a_batch_gets_a_moment_to_grow(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, slept = 100.0, []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    monkeypatch.setattr(buffers, "_BUSY", 0.25)
+    monkeypatch.setattr(buffers, "time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr(buffers, "asyncio", SimpleNamespace(sleep=sleep, Event=asyncio.Event))
+    buffer = Buffer()
+    buffer.seek({TP0: 0})
+    for offset, (moment, waits) in enumerate(
+        [(100.0, 0), (100.125, 1), (100.375, 0), (100.5, 1), (101.0, 0)]
+    ):
+        now = moment
+        buffer.add(TP0, run(offset))
+        slept.clear()
+        await buffer.take()
+        assert slept == [0.005] * waits, moment

@@ -52,7 +52,7 @@ class _Message:
 
 
 class _Nothing:
-    """A store that stands at offset 5."""
+    """A store that has applied offset 4."""
 
     def positions(self) -> dict[int, int]:
         return {0: 5}

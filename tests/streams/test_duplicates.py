@@ -98,3 +98,32 @@ def test_filling_keeps_what_was_there_and_is_idempotent(
     assert fill(both, other) == fill(both, one) == both
     assert both.album == (one.album or other.album)
     assert both.played_at == min(one.played_at, other.played_at)
+
+
+def test_a_group_is_filled_from_the_first_member_that_knows() -> None:
+    members = [
+        told(0, "b", ms_played=None, duration_ms=0, extra=None),
+        told(1, "a", album="One", ms_played=7, duration_ms=9, skipped=False),
+        told(2, "c", album="Two", ms_played=8, skipped=True, extra={"k": 1}),
+    ]
+    one = enrich(members)
+    head = members[0]
+    assert (one.album, one.ms_played, one.duration_ms, one.skipped, one.extra) == (
+        "One", 7, 0, False, {"k": 1},
+    )  # fmt: skip
+    assert one.clients == ["a", "b", "c"]
+    for name in ("user_id", "played_at", "event_id", "source", "received_at", "name_key", "place"):
+        assert getattr(one, name) == getattr(head, name)
+    assert enrich([head]) == head
+
+
+def test_two_reports_of_one_event_are_merged_by_column() -> None:
+    first = told(0, "b", album=None, ms_played=5, duration_ms=9, skipped=True, place=3)
+    later = told(0, "a", album="A", ms_played=7, duration_ms=8, skipped=False, extra={}, place=9)
+    one = fill(first, later)
+    assert (one.album, one.ms_played, one.duration_ms, one.skipped, one.extra) == (
+        "A", 7, 8, False, {},
+    )  # fmt: skip
+    assert (one.clients, one.source, one.place) == (["a", "b"], "b/1", 3)
+    assert fill(later, first).album == "A"
+    assert fill(first, told(0, "b")).ms_played == 5

@@ -1,4 +1,4 @@
-"""What is erased is passed over by every decoder, whatever the order of arrival."""
+"""Every decoder skips what is erased, in any order of arrival."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_where_the_erasure_names_the_log_offsets_decide_and_no_clock() -> None:
     assert erased.keep(behind, Place(Kind.PLAYS, 1, 3)) is behind
     assert erased.covers("ada", Place(Kind.FEEDBACK, 0, 1), FIRST + hour)
     assert not erased.covers("ada", Place(Kind.FEEDBACK, 0, 2), FIRST - hour)
-    erased.logs = {Kind.PLAYS: "log-3"}  # the log was made anew: only the time is left
+    erased.logs = {Kind.PLAYS: "log-3"}  # the log was recreated: only the time is left
     assert erased.keep(ahead, Place(Kind.PLAYS, 0, 6)) is ahead
     assert erased.keep(behind, Place(Kind.PLAYS, 0, 7)) is None
 

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import struct
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.events import Feedback
-from contracts.features import EMPTY, PLAY_BYTES, WINDOW, Listener
+from contracts.features import EMPTY, FLAG_SKIPPED, PLAY_BYTES, WINDOW, Listener
 from contracts.ids import track_key
+from contracts.plays import heard
 from streams.fold import pack_feedback, pack_plays
 from tests.blobs import pack_play
 from tests.streams.plays import START, submission
@@ -27,12 +30,12 @@ def test_listeners_of_a_batch_are_kept_apart() -> None:
 
 
 def test_the_longer_hearing_of_one_play_stands() -> None:
-    def heard(ms: int | None) -> bytes:
+    def play(ms: int | None) -> bytes:
         return pack_plays([submission("ada", (1, 1), ms_played=ms, duration_ms=1000)]).runs["ada"]
 
     for first, second in ((None, 300), (300, 700), (700, None), (700, 300)):
-        blob = reference_fold(reference_fold(None, heard(first)), heard(second))
-        assert blob == reference_fold(None, max(heard(first), heard(second), key=_known))
+        blob = reference_fold(reference_fold(None, play(first)), play(second))
+        assert blob == reference_fold(None, max(play(first), play(second), key=_known))
 
 
 def _known(play: bytes) -> int:
@@ -78,3 +81,50 @@ def test_the_fold_depends_on_the_set_of_plays_alone(
     for piece in range(pieces):
         blob = reference_fold(blob, b"".join(again[piece::pieces]))
     assert blob == whole
+
+
+def test_the_bytes_of_a_play() -> None:
+    def packed(**changes: object) -> bytes:
+        return pack_plays([submission("ada", (7, 2), **changes)]).runs["ada"]
+
+    head = struct.pack(">IQ", START + 7, track_key("Artist 2", "Title 2"))
+    assert packed() == head + b"\xff\x00"
+    assert packed(ms_played=60_000, duration_ms=240_000) == head + bytes([25, 0])
+    assert packed(played_at=(START + 7) * 1000 + 999) == head + b"\xff\x00"
+    skipped = packed(ms_played=60_000, duration_ms=240_000, skipped=True)
+    assert skipped == head + bytes([heard(60_000, 240_000, True), FLAG_SKIPPED])
+
+
+def test_of_equal_hearings_the_one_that_was_not_skipped_stands() -> None:
+    """In either order, so that the result does not depend on who reported first."""
+    one, other = (
+        submission("ada", (1, 1), ms_played=60_000, duration_ms=240_000, skipped=skipped)
+        for skipped in (False, True)
+    )
+    assert heard(60_000, 240_000, True) == heard(60_000, 240_000, False) == 25
+    unknown = submission("ada", (1, 1))
+    for both in ([one, other], [other, one], [one, unknown], [unknown, one]):
+        assert pack_plays(both).runs["ada"][-2:] == bytes([25, 0])
+
+
+def test_plays_and_repetitions_are_counted_over_listeners() -> None:
+    packed = pack_plays(
+        [submission("ada", (1, 1), (1, 1)), submission("bob", (1, 1)), submission("ada", (1, 1))]
+    )
+    assert (packed.plays, packed.repeated) == (4, 2)
+    assert list(packed.runs) == ["ada", "bob"]
+    assert pack_plays([]) == ({}, 0, 0)
+    assert {len(run) for run in packed.runs.values()} == {PLAY_BYTES}
+
+
+def test_the_bytes_of_feedback_keep_the_order_of_the_log() -> None:
+    def say(user: str, kind: str) -> Feedback:
+        return Feedback(user_id=user, kind=kind, at=0, source="t", artist="A", title=kind)
+
+    kinds = ("hate", "hide", "love", "undo")
+    packed = pack_feedback([say("ada", kind) for kind in kinds] + [say("bob", "love")])
+    assert packed["ada"] == b"".join(
+        struct.pack(">cQ", letter, track_key("A", kind))
+        for letter, kind in zip((b"H", b"H", b"U", b"U"), kinds, strict=True)
+    )
+    assert packed["bob"] == struct.pack(">cQ", b"U", track_key("A", "love"))

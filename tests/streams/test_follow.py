@@ -1,4 +1,4 @@
-"""A follower that is told to stop ends, whatever its fold and its store do."""
+"""A follower that has to stop ends, even if its fold or its store hangs."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def follower_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Fo
 
 
 async def stop_after_ticks(follower: FaustFollower, fold: Fold) -> None:
-    """Run a follower, tell it to stop once it works, and wait for its end."""
+    """Run a follower, ask it to stop once it works, and wait for its end."""
     running = asyncio.create_task(follower.run())
     while fold.ticks < 3:
         await asyncio.sleep(0.01)
@@ -205,7 +205,7 @@ raise SystemExit(worker.run_worker(settings, "history-sink", body))
 def test_a_fold_that_never_returns_is_reported_as_stuck(
     follower_of: Callable[[Fold], FaustFollower], monkeypatch: pytest.MonkeyPatch, part: str
 ) -> None:
-    """Whether it hangs in a batch or between two: the other loop goes on and must not hide it."""
+    """Whether it hangs in a batch or between two: the other loop runs on and must not hide it."""
     monkeypatch.setattr("streams.heartbeat.STUCK_AFTER", 0.3)
 
     class Hangs(Fold):

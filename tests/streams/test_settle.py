@@ -71,7 +71,7 @@ def test_an_earlier_report_that_arrives_late_becomes_the_head() -> None:
 
 @pytest.mark.parametrize("alone", [FIRST, SECOND])
 def test_what_is_kept_apart_stands_for_itself_again(alone: ReportedPlay) -> None:
-    """Both rows of a merge are taken apart: one is shown again, and the other as it was told."""
+    """Both rows of a merge are separated: one is shown again, and the other as it was reported."""
     heads = {key(FIRST): FIRST.event_id, key(SECOND): FIRST.event_id}
     changes = note([alone], rows(enrich([FIRST, SECOND])), heads)
     assert changes.show == [alone]

@@ -1,4 +1,4 @@
-"""What a worker says of itself, and how it ends."""
+"""What a worker reports, and how it ends."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Clock:
 
 
 def test_a_loop_that_stands_still_is_stuck_until_it_turns_or_rests() -> None:
-    """The heartbeat has a thread of its own: it goes on when the work does not."""
+    """The heartbeat has a thread of its own: it continues when the work does not."""
     clock = Clock()
     status = Status(clock)
     status.set_state("running")
@@ -61,7 +61,7 @@ def test_a_loop_that_stands_still_is_stuck_until_it_turns_or_rests() -> None:
     clock.now += 1
     status.turns("feedback")
     assert (status.state, status.detail) == (STUCK, f"plays for {STUCK_AFTER + 1:.0f} s")
-    status.waits("plays", "no broker")  # it waits for something, and says so at every attempt
+    status.waits("plays", "no broker")  # it waits for something, and reports it at every attempt
     assert status.state == "waiting"
     status.goes_on("plays")
     assert status.state == "running"

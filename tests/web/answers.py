@@ -63,7 +63,7 @@ def experiment(name: str, state: str = "running") -> dict[str, Any]:
 
 
 def judged(name: str, state: str = "running") -> dict[str, Any]:
-    """Return an experiment with what a report says of it."""
+    """Return an experiment with its result in a report."""
     row = {
         "experiment": "varied", "arm": name, "metric": "hit_through", "role": "primary",
         "control_value": 0.2, "arm_value": 0.22, "difference": 0.02, "low": -0.01, "high": 0.05,

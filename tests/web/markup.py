@@ -1,4 +1,4 @@
-"""Reads a page as a strict parser would, and says what is wrong with it."""
+"""Reads a page as a strict parser would, and reports what is wrong with it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pages of experiments: what may be said, and who starts and ends one."""
+"""The pages of experiments: the conclusion, and who starts and ends one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Forms: what is wrong is said at the field and what was typed stays; nothing without a proof."""
+"""Forms: an error is shown at its field and typed text stays; nothing happens without a proof."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ class Upstream:
         return httpx.Response(200, content=body(), headers={"content-type": "text/event-stream"})
 
     async def send(self, kind: str, **about: Any) -> None:
-        """Send an event once somebody listens."""
+        """Send an event once a client listens."""
         while not self._queues:
             await asyncio.sleep(0.01)
         data = msgspec.json.encode({"user": "ada", "kind": kind, "at": 1, **about}).decode()

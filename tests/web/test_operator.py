@@ -1,4 +1,4 @@
-"""The operator's pages do what their buttons say, once, and tell what came of it."""
+"""The operator's pages do what their buttons announce, once, and show the result."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ async def test_a_minute_ago_and_now() -> None:
     assert "A minute ago and now" in page.text
     asked = [r for r in world.fake.asked if r.url.path.endswith("/what-if")]
     assert list(asked[-1].url.params) == ["at", "limit"]
-    # Each track of either list stands in the table.
+    # Each track of either list is in the table.
     assert all(f"{title} · Air" in page.text for title in ("B", "C", "D"))
 
 
@@ -44,9 +44,9 @@ async def test_what_cannot_be_imagined_is_said_at_the_form() -> None:
     wrong = await world.client.get("/ui/what-if?at=soon")
     assert wrong.status_code == 400
     assert "not a date and time" in read_whole(wrong.text).text
-    world.fake.refuse("GET .*/what-if", 404, "not-in-window", "This is none of them.", "without")
+    world.fake.refuse("GET .*/what-if", 404, "not-in-window", "Not one of them.", "without")
     refused = await world.client.get(f"/ui/what-if?without={EVENT}")
-    assert "This is none of them." in read_whole(refused.text).text
+    assert "Not one of them." in read_whole(refused.text).text
 
 
 async def test_the_life_of_a_play_and_what_it_does() -> None:

@@ -44,7 +44,7 @@ POINTS: dict[str, tuple[Any, str]] = {
     "lake": (resettle, "export"),
 }
 QUICK = Policy(rate=2000.0, timeout=30.0, first_wait=0.001, longest_wait=0.01, breaker_after=50)
-#: Runs after the last kill; a run may find more to ask about what the one before has told.
+#: Runs after the last kill; a run may have more requests because of the answers of the one before.
 _MOST = 8
 
 
@@ -86,7 +86,7 @@ def _hurry(module: Any, name: str) -> None:
 
 
 def _collect(plan: Plan, point: str = "") -> int:
-    """Collect once, to the point if there is one; return 0 if it said nothing new."""
+    """Collect once, to the point if there is one; return 0 if nothing was new."""
     if point:
         _die_at(point)
     outcome = collect(Request(**plan.request))

@@ -96,7 +96,7 @@ class LastFm:
     def __call__(
         self, path: str, params: dict[str, str], body: bytes, headers: dict[str, str]
     ) -> Reply:
-        """Answer a request; also stands in for ``POST /v1/plays`` of the platform."""
+        """Answer a request; also serves ``POST /v1/plays`` in place of the API."""
         if path == "/v1/plays":
             results = []
             for play in msgspec.json.decode(body)["plays"]:

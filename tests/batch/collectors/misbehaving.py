@@ -24,7 +24,7 @@ CERTAIN = tuple(fault for fault in FAULTS if fault != "slow")
 
 
 class _Quiet(ThreadingHTTPServer):
-    """Says nothing of clients that were killed in the middle of a request."""
+    """Logs no error for clients that were killed in the middle of a request."""
 
     #: The usual 5 are soon full on a busy machine; the client's next attempt comes a second later.
     request_queue_size = 128

@@ -137,7 +137,7 @@ def track(n: int) -> dict[str, Any]:
 
 
 class Spotify:
-    """The service: 50 plays at most, whatever is asked."""
+    """The service: 50 plays at most, regardless of the request."""
 
     def __init__(self, count: int) -> None:
         self.plays = [

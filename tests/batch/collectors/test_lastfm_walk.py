@@ -1,4 +1,4 @@
-"""The walk's logic: whatever the list does meanwhile, what stays in it arrives once."""
+"""The walk's logic: while the list changes, each play that stays in it arrives once."""
 
 from __future__ import annotations
 

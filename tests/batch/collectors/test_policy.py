@@ -15,7 +15,7 @@ from contracts.breaker import Breaker
 
 
 class FakeTime:
-    """A clock that moves only when somebody sleeps."""
+    """A clock that moves only while the code sleeps."""
 
     def __init__(self) -> None:
         self.now = 1000.0

@@ -68,7 +68,7 @@ def problems(text: str, schema: Schema) -> Iterator[str]:
 
 
 def _wrong_columns(statement: exp.Expression, schema: Schema) -> Iterator[str]:
-    known: dict[str, set[str] | None] = {}  # alias -> columns; None: cannot be told
+    known: dict[str, set[str] | None] = {}  # alias -> columns; None: unknown
     for table in statement.find_all(exp.Table):
         columns = schema.columns(table.name)
         _add(known, table.alias_or_name, columns)

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parents[3]
 FOLDERS = ("api", "streams", "batch", "infra", "contracts", "web")
-#: Stands for a part of a text that is not known before the program runs.
+#: Replaces a part of a text that is not known before the program runs.
 HOLE = "a_hole"
 
 _STATEMENT = re.compile(
@@ -81,7 +81,7 @@ def _joined(node: ast.JoinedStr, namespace: dict[str, Any]) -> str:
                 code = compile(ast.Expression(part.value), "<sql>", "eval")
                 names = {"__builtins__": {}, **namespace}
                 parts.append(str(eval(code, names)))
-            except Exception:  # whatever it needs, it is not there yet
+            except Exception:  # something that it needs is not there yet
                 parts.append(HOLE)
     return "".join(parts)
 

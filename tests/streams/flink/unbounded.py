@@ -1,4 +1,4 @@
-"""The jobs over a log that goes on, as `segue up --flink` runs them."""
+"""The jobs over an unbounded log, as `segue up --flink` runs them."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ class Unbounded:
             time.sleep(every)
 
     def plays_read(self) -> int:
-        """Return how many records the busiest task has sent; Flink counts anew every second.
+        """Return how many records the busiest task has sent; Flink counts again every second.
 
         At least one for each play that was read since the start.
         """

@@ -67,7 +67,7 @@ def test_which_plays_are_sent_on() -> None:
         }
     short = play(duration_ms=20_000)
     assert [kept_back(short, s, since) for s in ("listenbrainz", "lastfm")] == ["", "short"]
-    # Half of the track or four minutes, and what the client says where nothing else tells.
+    # Half of the track or four minutes, else the client's own flag.
     heard = [(119_000, 240_000, "skipped"), (120_000, 240_000, ""), (240_000, 900_000, "")]
     for ms, length, why in heard:
         assert kept_back(play(ms_played=ms, duration_ms=length), "listenbrainz", since) == why

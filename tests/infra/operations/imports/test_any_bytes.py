@@ -1,4 +1,4 @@
-"""Whatever the bytes: every parser ends, with plays the API can take and refusals that are kept."""
+"""Any bytes: every parser ends, with plays that the API can take and refusals that are kept."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_exports_with_bytes_changed(sample_: object, draw: random.Random) -> Non
                 stream = file if found == "parquet" else member.stream
                 file.seek(0) if found == "parquet" else None
                 check(list(FORMATS[found][0](stream, Options())), found)
-    except Terminal:  # Damaged, or a parquet file that is none: told, not a traceback
+    except Terminal:  # Damaged, or no real parquet file: an error, not a traceback
         return
 
 

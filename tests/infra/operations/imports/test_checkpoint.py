@@ -35,7 +35,7 @@ def test_what_was_not_saved_is_undone(tmp_path: Path) -> None:
         slot.state.finished = True
         slot.save()
     with slot_for(tmp_path, "key") as slot:
-        assert slot.state.record == 0  # the next import of the file begins anew
+        assert slot.state.record == 0  # the next import of the file starts from scratch
 
 
 def test_a_torn_state_begins_anew(tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ def test_a_listener_who_leaves_takes_the_rejects_along(tmp_path: Path) -> None:
     assert forget(tmp_path, "ada") == 3
     left = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
     assert not any(b"ada" in content for content in left)
-    with slot_for(tmp_path, "many") as slot:  # goes on where it stood
+    with slot_for(tmp_path, "many") as slot:  # resumes at its checkpoint
         assert slot.state.record == 7
         assert b"bob" in slot.rejects.read_bytes()
         assert b"\0" not in slot.rejects.read_bytes()

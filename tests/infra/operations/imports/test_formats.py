@@ -37,7 +37,7 @@ def test_every_record_is_a_play_or_a_counted_refusal(sample: Sample) -> None:
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name)
 def test_a_refused_record_read_again_is_refused_for_the_same_reason(sample: Sample) -> None:
-    """Its raw text is whole: only what the file around it said (who, what came before) is lost."""
+    """Its raw text is whole: only the context of the file (who, what came before) is lost."""
     _, records = read(sample.content)
     lines = [
         msgspec.json.encode(

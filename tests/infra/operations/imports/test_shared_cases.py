@@ -1,6 +1,6 @@
 """The inputs from public fault reports, each at its right value.
 
-The inputs lie beside the repository and are not part of it. Copies of every kind, written anew, are
+The inputs lie beside the repository and are not part of it. Inputs of every kind that we wrote are
 in ``test_odd_exports.py``, ``tests/contracts/test_same_play.py``, ``tests/api/test_odd_plays.py``
 and ``tests/batch/collectors/test_odd_rows.py``, so nothing is missing where they are not there.
 """
@@ -49,7 +49,7 @@ def inputs(pattern: str, names: Collection[str] = ()) -> list[Any]:
 
 
 def posted(plays: list[dict[str, Any]]) -> tuple[Counter[str], Counter[str], list[ReportedPlay]]:
-    """Return plays a listener, refusals by reason, and what the history would be told."""
+    """Return plays by listener, refusals by reason, and the reports for the history."""
     parsed = parse_plays(json.dumps({"plays": plays}).encode(), PLAYER, NOW)
     told: dict[tuple[str, str], ReportedPlay] = {}
     for user, theirs in parsed.by_listener.items():
