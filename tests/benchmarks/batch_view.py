@@ -1,8 +1,8 @@
 """What the nightly model is worth to the online one: prequential quality with its table, without.
 
-The file is played twice. The second time the batch model is fitted from scratch at some moments, each time
-on the plays before the moment, and handed over as the learner would. Only plays after the first
-hand-over count.
+The file is played twice. The second time the batch model is fitted from scratch at some moments,
+each time on the plays before the moment, and handed over as the learner would. Only plays after the
+first hand-over count.
 """
 
 from __future__ import annotations
