@@ -1,0 +1,1 @@
+"""A home of an earlier version is read on."""
