@@ -6,6 +6,7 @@ from batch.ask import Ask
 from batch.experiments.moments import COLUMNS, PRODUCTS, Moments
 from batch.experiments.preference import Preferences
 from batch.experiments.verdict import Facts
+from contracts.experiments import PREFERENCE
 
 _ARMS = """
 select experiment, arm, weight, metric, guardrails, planned_end, ended_at
@@ -31,38 +32,35 @@ where metric = 'preference'
 group by experiment, planned_end, ended_at, started_at
 order by started_at desc, experiment
 """
-#: By experiment: preferences, first picks, lists; then the sums of :class:`Moments` with the
-#: columns credits of the arm, lists, credits of the control, lists.
-_CREDITED = ("credits_arm", "lists", "credits_control", "lists")
-_CREDITS = f"""
+#: By experiment: listeners who played more of either arm, first picks, lists.
+_DRAFTED = """
 select experiment, count(case when credits_control > credits_arm then 1 end),
     count(case when credits_arm > credits_control then 1 end), sum(first_control), sum(first_arm),
-    sum(lists), sum(lists_fell_back), count(case when lists > 0 then 1 end),
-    {", ".join(f"sum({a})" for a in _CREDITED)},
-    {", ".join(f"sum({a} * {b})" for i, a in enumerate(_CREDITED) for b in _CREDITED[i:])}
+    sum(lists), sum(lists_fell_back)
 from marts.fct_interleaved_listeners
 group by experiment
-"""  # noqa: S608  names of ours
+"""
 
 
 def interleaved(ask: Ask) -> list[Preferences]:
     """Return every started interleaved experiment, the newest first."""
-    found = {key: row for key, *row in ask(_CREDITS)}
+    known = moments(ask)
+    found = {key: row for key, *row in ask(_DRAFTED)}
     made = []
     for key, planned_end, ended_at, control, arm in ask(_INTERLEAVED):
-        row = [float(n) for n in found.get(key, [0.0] * 21)]
-        for_control, for_arm, first_control, first_arm, lists, fell_back, n = row[:7]
+        row = [int(n) for n in found.get(key, [0] * 6)]
+        for_control, for_arm, first_control, first_arm, lists, fell_back = row
         made.append(
             Preferences(
                 experiment=key,
                 control=control,
                 arm=arm,
-                moments=Moments.of(int(n), row[7:11], row[11:]),
-                prefer_control=int(for_control),
-                prefer_arm=int(for_arm),
-                first_control=int(first_control),
-                first_arm=int(first_arm),
-                fell_back=fell_back / max(lists + fell_back, 1.0),
+                moments=known.get(key, {}).get(PREFERENCE, {}).get(arm, Moments.none()),
+                prefer_control=for_control,
+                prefer_arm=for_arm,
+                first_control=first_control,
+                first_arm=first_arm,
+                fell_back=fell_back / max(lists + fell_back, 1),
                 planned_end=planned_end,
                 ended_at=ended_at,
             )

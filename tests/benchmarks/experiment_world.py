@@ -37,12 +37,14 @@ PARTITIONS = 4
 BEFORE, DURING = 6, 10
 #: Tastes are beta distributed: chance that a list is played.
 TASTE = (2.0, 6.0)
+#: Messages held before they are written to the lake.
+HELD = 40_000
 _DAY = 86_400_000
 _ARTIST = "Air"
 
 
-def definition(key: str, *, interleaved: bool = False) -> Definition:
-    """Return an experiment of two arms that change nothing."""
+def definition(key: str, *, arms: int = 2, interleaved: bool = False) -> Definition:
+    """Return an experiment whose arms change nothing."""
     drafted = {
         "design": INTERLEAVED, "layer": INTERLEAVED, "metric": PREFERENCE, "guardrails": [],
     }  # fmt: skip
@@ -52,7 +54,7 @@ def definition(key: str, *, interleaved: bool = False) -> Definition:
         "hypothesis": "None.",
         "metric": "hit_through",
         "planned_end": "2099-01-01T00:00:00Z",
-        "arms": [{"name": name, "weight": 0.5} for name in ("arm0", "arm1")],
+        "arms": [{"name": f"arm{n}", "weight": 1 / arms} for n in range(arms)],
     }
     return definition_of(json.dumps(made | (drafted if interleaved else {})))
 
@@ -64,15 +66,27 @@ class World:
     ----------
     started
         When the experiments started, milliseconds since the epoch.
+
+    Attributes
+    ----------
+    rows
+        Rows written to the lake so far.
     """
 
     def __init__(self, settings: Settings, seed: int, started: int) -> None:
         self.settings = settings
         self.started = started
         self._draw = random.Random(seed)
-        self._logs: dict[Kind, dict[int, list[bytes]]] = {
+        self.rows = 0
+        self._held: dict[Kind, dict[int, list[bytes]]] = {
             kind: defaultdict(list) for kind in (Kind.PLAYS, Kind.IMPRESSIONS)
         }
+        self._decoder = Decoder(Erased(), PARTITIONS)
+        self._sinks: dict[Kind, LakeSink[Any]] = {
+            kind: LakeSink(settings.paths.lake / kind.table, "log", PARTITIONS)
+            for kind in self._held
+        }
+        settings.paths.lake.mkdir(parents=True, exist_ok=True)
 
     def listen(
         self,
@@ -107,8 +121,10 @@ class World:
             ]
             taste = self._draw.betavariate(*TASTE)
             more = 1 + lift * (labels[-1] == f"{definitions[-1].key}=arm1")
-            for _ in range(4 + int(self._draw.expovariate(0.2))):
-                at = self.started + int(self._draw.uniform(-BEFORE, DURING) * _DAY)
+            for _ in range(2 + int(self._draw.expovariate(0.2)) + 2 * (not drafted)):
+                # A drafted list compares both arms itself: the time before would not be used.
+                since = 0 if drafted else -BEFORE
+                at = self.started + int(self._draw.uniform(since, DURING) * _DAY)
                 running = at >= self.started
                 self._list(
                     user,
@@ -167,25 +183,35 @@ class World:
             self._log(Kind.PLAYS, user, value)
 
     def _log(self, kind: Kind, user: str, value: bytes) -> None:
-        self._logs[kind][partition_of(user, PARTITIONS)].append(value)
+        held = self._held[kind]
+        held[partition_of(user, PARTITIONS)].append(value)
+        if sum(map(len, held.values())) >= HELD:
+            self._land(kind)
 
-    def land(self) -> dict[str, int]:
-        """Write every message to the lake as the sink does; return rows by table."""
-        decoder, landed = Decoder(Erased(), PARTITIONS), {}
-        for kind, log in self._logs.items():
-            sink: LakeSink[Any] = LakeSink(self.settings.paths.lake / kind.table, "log", PARTITIONS)
-            self.settings.paths.lake.mkdir(parents=True, exist_ok=True)
-            batches = [
-                decoder.of(kind)(_records(values), partition=partition, start=0)
-                for partition, values in sorted(log.items())
-            ]
-            assert not any(batch.rejected for batch in batches)
-            landed[kind.table] = sink.write(batches)
-        return landed
+    def land(self) -> None:
+        """Write the messages still held to the lake."""
+        for kind in self._held:
+            self._land(kind)
+
+    def _land(self, kind: Kind) -> None:
+        """Write the messages of one topic to the lake as its sink does."""
+        sink, held = self._sinks[kind], self._held[kind]
+        next_offset = sink.positions()
+        batches = [
+            self._decoder.of(kind)(
+                _records(values, next_offset[partition]),
+                partition=partition,
+                start=next_offset[partition],
+            )
+            for partition, values in sorted(held.items())
+        ]
+        assert not any(batch.rejected for batch in batches)
+        self.rows += sink.write(batches) if batches else 0
+        held.clear()
 
 
-def _records(values: list[bytes]) -> Iterator[Record]:
-    return (Record(offset, value) for offset, value in enumerate(values))
+def _records(values: list[bytes], start: int) -> Iterator[Record]:
+    return (Record(offset, value) for offset, value in enumerate(values, start))
 
 
 def now() -> int:

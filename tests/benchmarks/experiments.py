@@ -2,6 +2,7 @@
 
 - ``warehouse``: experiments without an effect, with a planted one, with lists that go missing, and
   interleaved ones, through assignment, log, decoder, sink, lake, dbt and report.
+- ``looks``: an interval that is looked at every day, the usual one and the confidence sequence.
 - ``interleaving``: listeners needed by drafted lists beside two groups, and false alarms.
 - ``offpolicy``: how often bounds cover the truth, and how often an estimate is refused.
 
@@ -11,7 +12,9 @@ Every rate comes with its Monte-Carlo error. Bound by the processor: no figure i
 from __future__ import annotations
 
 import math
+import sys
 import tempfile
+import time
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,35 +24,42 @@ import numpy as np
 from scipy import stats
 
 from batch import warehouse
-from batch.experiments.compare import SRM_ALPHA, compare, paired, sample_ratio
+from batch.experiments.compare import ALPHA, SRM_ALPHA, compare, paired, sample_ratio
 from batch.experiments.landing import EXPERIMENT_ARMS
 from batch.experiments.moments import Moments
 from batch.experiments.offpolicy import NAMES, Exploring, judge
 from batch.experiments.preference import sign_test
 from batch.experiments.reading import experiments, interleaved
+from batch.experiments.verdict import Facts
 from batch.lake import Lake
 from batch.postgres_tables import replace, table_of
 from batch.reports import KINDS
 from batch.reports.report import Occasion
+from contracts.errors import ConfigurationError
 from contracts.experiments import METRICS, Definition
 from contracts.settings import Settings
+from tests.batch.experiments.looks import Looks, look_daily
 from tests.batch.experiments.rankers import drawn, needed, pool
 from tests.batch.experiments.test_offpolicy import log, truth
-from tests.benchmarks.experiment_world import DURING, World, definition, now
+from tests.benchmarks.experiment_world import DURING, TASTE, World, definition, now
 
 #: Listeners of the experiments without an effect, and of each other experiment.
 EVERYBODY, GROUP = 600, 300
 #: How much more the planted arm's listeners play, and whom the uneven arm loses.
 LIFT, LOST = 0.35, 0.3
-#: By kind, experiments of a round.
-PLANTED, UNEVEN, DRAFTED = 50, 20, 50
+#: Listeners of an interleaved experiment.
+DRAFTERS = 200
+#: By kind, experiments of a round; those with several arms have no effect.
+PLANTED, UNEVEN, DRAFTED, SEVERAL = 40, 20, 75, 50
+#: What the report needs of the warehouse.
+MODELS = "+metrics_experiments"
 
 Counts = dict[str, list[float]]
 
 
 def run(
-    *, same: int = 1_000, rounds: int = 4, parts: str = "warehouse,interleaving,offpolicy"
-) -> Any:
+    *, same: int = 1_000, rounds: int = 10, parts: str = "warehouse,looks,interleaving,offpolicy"
+) -> dict[str, Any]:
     """Return false alarms, power and coverage of experiments, beside theory.
 
     Parameters
@@ -61,17 +71,27 @@ def run(
     parts
         What to look at, separated by commas.
     """
-    chosen, found = parts.split(","), {}
-    if "warehouse" in chosen:
-        seen: Counts = defaultdict(list)
-        for number in range(rounds):
-            _round(number, same // rounds, seen)
-        found["warehouse"] = _summary(seen)
-    if "interleaving" in chosen:
-        found["interleaving"] = interleaving()
-    if "offpolicy" in chosen:
-        found["offpolicy"] = offpolicy()
-    return found
+    known = {
+        "warehouse": lambda: through_the_warehouse(same, rounds),
+        "looks": looks,
+        "interleaving": interleaving,
+        "offpolicy": offpolicy,
+    }
+    chosen = parts.split(",")
+    if unknown := set(chosen) - set(known):
+        raise ConfigurationError(f"--parts {','.join(unknown)}: choose from {', '.join(known)}")
+    return {part: known[part]() for part in chosen}
+
+
+def through_the_warehouse(same: int, rounds: int) -> dict[str, Any]:
+    """Return rates over all rounds; every round reports its progress on stderr."""
+    seen: Counts = defaultdict(list)
+    for number in range(rounds):
+        started = time.process_time()
+        _round(number, same // rounds, seen)
+        seconds = time.process_time() - started
+        sys.stderr.write(f"round {number + 1} of {rounds}: {seconds:.0f} s of processor time\n")
+    return _summary(seen)
 
 
 def _round(number: int, same: int, seen: Counts) -> None:
@@ -80,21 +100,23 @@ def _round(number: int, same: int, seen: Counts) -> None:
         started = now() - (DURING + 2) * 86_400_000
         world = World(settings, number, started)
         equal = [definition(f"same-{n}") for n in range(same)]
+        several = [definition(f"several-{n}", arms=3) for n in range(SEVERAL)]
         uneven = [definition(f"uneven-{n}") for n in range(UNEVEN)]
         planted = [definition(f"planted-{number}-{n}") for n in range(PLANTED)]
         drafted = [definition(f"drafted-{number}-{n}", interleaved=True) for n in range(DRAFTED)]
         world.listen(
             [f"round-{number}-{n}" for n in range(EVERYBODY)],
-            [*uneven, *equal],
+            [*uneven, *several, *equal],
             lost=(frozenset(each.key for each in uneven), LOST),
         )
-        for each in (*planted, *drafted):
-            people = [f"{each.key}-{n}" for n in range(GROUP)]
-            world.listen(people, [each], lift=LIFT)
-        seen["rows"].append(sum(world.land().values()))
+        for group, size in ((planted, GROUP), (drafted, DRAFTERS)):
+            for each in group:
+                world.listen([f"{each.key}-{n}" for n in range(size)], [each], lift=LIFT)
+        world.land()
+        seen["rows"].append(world.rows)
         warehouse.land(settings, Lake.newest(settings))
-        _land_arms(settings, started, [*equal, *uneven, *planted, *drafted])
-        built = warehouse.build(settings)
+        _land_arms(settings, started, [*equal, *several, *uneven, *planted, *drafted])
+        built = warehouse.build(settings, select=MODELS)
         assert built.ok, built.failed
         _judge(settings, seen)
 
@@ -119,34 +141,21 @@ def _judge(settings: Settings, seen: Counts) -> None:
     with warehouse.asking(settings) as ask:
         split, drafted = experiments(ask), interleaved(ask)
         report = KINDS["experiments"].draw(ask, Occasion(today.date(), today))
-    said = {
-        row["experiment"]: row for row in report.tables[0].records() if row["role"] == "primary"
-    }
+    reported: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in report.tables[0].records():
+        if row["role"] == "primary":
+            reported[str(row["experiment"])].append(row)
     for facts in split:
-        kind = facts.experiment.split("-")[0]
-        counts = list(facts.listeners.values())
-        seen[f"{kind} uneven"].append(sample_ratio(counts, [0.5, 0.5]) < SRM_ALPHA)
+        kind, rows = facts.experiment.split("-")[0], reported[facts.experiment]
+        chance = sample_ratio(list(facts.listeners.values()), list(facts.arms.values()))
+        seen[f"{kind} uneven"].append(chance < SRM_ALPHA)
+        seen[f"{kind} uneven at 5 %"].append(chance < ALPHA)
         if kind == "uneven":
-            seen["uneven expected"].append(_uneven_power(sum(counts)))
-            continue
-        for metric in METRICS:
-            arms = facts.moments[metric]
-            made = compare(arms["arm0"], arms["arm1"])
-            if made is None or made.difference.error == 0.0:
-                continue
-            seen[f"{kind} {metric} fixed"].append(made.fixed.excludes_zero)
-            seen[f"{kind} {metric} always"].append(made.always.excludes_zero)
-            if metric != "hit_through":
-                continue
-            row = said[facts.experiment]
-            assert abs(float(str(row["difference"])) - made.difference.value) < 1e-12, (
-                "the report is the same"
-            )
-            seen[f"{kind} reported"].append(float(str(row["p"])) < 0.05)
-            if kind == "planted":
-                effect = LIFT * 2 / 8
-                seen["planted expected"].append(_power(effect, made.difference.error))
-                seen["planted covered"].append(made.fixed.low < effect < made.fixed.high)
+            seen["uneven expected"].append(_uneven_power(sum(facts.listeners.values())))
+        elif kind == "several":  # adjusted for the number of arms: one chance of error for all
+            seen["several reported"].append(min(float(row["p"]) for row in rows) < ALPHA)
+        else:
+            _compare(facts, kind, rows[0], seen)
     for preference in drafted:
         made = paired(preference.moments)
         assert made is not None
@@ -158,6 +167,25 @@ def _judge(settings: Settings, seen: Counts) -> None:
         seen["drafted coins"].append(
             sign_test(preference.first_control, preference.first_arm) < SRM_ALPHA
         )
+
+
+def _compare(facts: Facts, kind: str, row: dict[str, Any], seen: Counts) -> None:
+    """Count what the intervals of both kinds say of each metric, and what the report says."""
+    for metric in METRICS:
+        arms = facts.moments[metric]
+        made = compare(arms["arm0"], arms["arm1"])
+        if made is None or made.difference.error == 0.0:
+            continue
+        seen[f"{kind} {metric} fixed"].append(made.fixed.excludes_zero)
+        seen[f"{kind} {metric} always"].append(made.always.excludes_zero)
+        if metric != facts.metric:
+            continue
+        assert abs(row["difference"] - made.difference.value) < 1e-12, "the report is the same"
+        seen[f"{kind} reported"].append(row["p"] < ALPHA)
+        if kind == "planted":
+            effect = LIFT * TASTE[0] / sum(TASTE)
+            seen["planted expected"].append(_power(effect, made.difference.error))
+            seen["planted covered"].append(made.fixed.low < effect < made.fixed.high)
 
 
 def _power(effect: float, error: float) -> float:
@@ -190,6 +218,19 @@ def _error(values: list[float]) -> float:
     n = len(values)
     share = min(max(float(np.mean(values)), 1 / n), 1 - 1 / n)
     return math.sqrt(share * (1 - share) / n)
+
+
+def looks(runs: int = 1_000) -> dict[str, Any]:
+    """Return how often each interval excludes the truth at any of twenty daily looks."""
+    found: dict[str, Any] = {}
+    for name, lift in (("no effect", 0.0), ("effect of 15 %", 0.15)):
+        rng = np.random.default_rng(4)
+        made = [look_daily(rng, lift) for _ in range(runs)]
+        found[name] = {
+            field: {"share": round(float(np.mean(values)), 4), "error": round(_error(values), 4)}
+            for field, values in zip(Looks._fields, map(list, zip(*made, strict=True)), strict=True)
+        }
+    return found
 
 
 def interleaving(listeners: int = 20_000, runs: int = 2_000) -> dict[str, Any]:

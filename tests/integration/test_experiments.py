@@ -6,7 +6,7 @@ import json
 import math
 import random
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -31,6 +31,8 @@ from contracts.experiments import METRICS, Definition, arm_of, definition_of
 from contracts.labels import DRAFTED as DRAFTED_FROM
 from contracts.labels import label
 from contracts.settings import Settings
+from infra.operations.erasure.lake import forget
+from infra.operations.erasure.target import Target
 from online_model.exploration import IN_LINE, explore, seed_of
 from tests.batch.lakes import START, append, delivery, shown
 
@@ -85,12 +87,26 @@ def land_arms(settings: Settings, *definitions: Definition) -> None:
         replace(connection, "experiment_arms", table_of(rows, EXPERIMENT_ARMS))
 
 
-def fill(settings: Settings, made: list[Definition]) -> None:
-    """Write ten days of listening; tastes and arms decide whether a list is played."""
+class Truth(NamedTuple):
+    """What a listener did since their first list of the experiment ``better``."""
+
+    lists: int
+    hits: int
+    plays: int
+
+
+def fill(settings: Settings, made: list[Definition]) -> dict[str, Truth]:
+    """Write ten days of listening; tastes and arms decide whether a list is played.
+
+    Every play from a list arrives twice, some land three days late, one listener in ten changes
+    the arm of ``moved``, and one listener is erased.
+    """
+    truth: dict[str, Truth] = {}
     draw = random.Random(11)
     plays: list[dict[str, Any]] = []
     lists: list[dict[str, Any]] = []
-    for user in LISTENERS:
+    for who, user in enumerate(LISTENERS):
+        listed: list[tuple[float, bool]] = []
         taste = draw.betavariate(2, 4)
         arms = {d.key: arm.name for d in made if (arm := arm_of(d, user))}
         lost = arms["uneven"] == "arm1" and draw.random() < 0.4
@@ -108,7 +124,7 @@ def fill(settings: Settings, made: list[Definition]) -> None:
                 user,
                 tracks,
                 minute,
-                arm="default" if before else said,
+                arm="default" if before else _moved(said, who, number),
                 degraded=draw.random() < 0.1,
             )
             teams = {key: draw.randrange(2) for key in DRAFTED}
@@ -120,13 +136,18 @@ def fill(settings: Settings, made: list[Definition]) -> None:
             lists += rows
             # The track of arm 1 of the better of both is played two times in three.
             liked = (0 if teams["drafted-better"] else 1) ^ (draw.random() < 1 / 3)
-            if draw.random() < (taste if before else chance):
+            hit = draw.random() < (taste if before else chance)
+            if hit:
                 heard = 200_000 if number % 3 else 5_000
                 play = delivery(
-                    user, tracks[liked], minute + 5, ms_played=heard, duration_ms=210_000
-                )
+                    user, tracks[liked], minute + 5, ms_played=heard, duration_ms=210_000,
+                    impression_id=rows[0]["impression_id"],
+                    landed=minute + (3 * _DAY if number % 5 == 0 else 6),
+                )  # fmt: skip
                 plays += [play, dict(play, kafka_offset=play["kafka_offset"] + 10**6)]  # sent twice
             plays.append(delivery(user, f"O{draw.randrange(9)}", minute + 90, ms_played=100_000))
+            listed.append((minute, hit))
+        truth[user] = _truth(listed)
     for number in range(40):
         explored = shown("explorer", [f"T{n}" for n in range(4)], 6 * _DAY + number)
         chances = explore(4 + IN_LINE, 4, 0.25, seed_of(explored[0]["impression_id"]))[1]
@@ -137,8 +158,29 @@ def fill(settings: Settings, made: list[Definition]) -> None:
     first, second = shown("explorer", ["T1", "T2"], 7 * _DAY)
     lists += [first | {"propensity": 0.75}, second | {"propensity": 0.25 / 13}]
     lists += shown("tester", ["T1", "T2"], 5 * _DAY, arm="better=arm1?")
+    lists += shown("erased", ["T1", "T2"], 5 * _DAY, arm="better=arm1")
+    plays.append(delivery("erased", "T1", 5 * _DAY + 5))
     append(settings, plays)
     append(settings, lists, "impressions")
+    assert forget(settings, Target("erased", 0)) == {"impressions": 2, "plays": 1}
+    return truth
+
+
+def _moved(labels: str, who: int, number: int) -> str:
+    """Return the labels of a list; every second list of some listeners has the other arm."""
+    if who % 10 or number % 2:
+        return labels
+    own, other = ("arm0", "arm1") if "moved=arm0" in labels else ("arm1", "arm0")
+    return labels.replace(f"moved={own}", f"moved={other}")
+
+
+def _truth(listed: list[tuple[float, bool]]) -> Truth:
+    """Return what came of lists, ``(minute, hit)``, from the first one after the start."""
+    since = min((minute for minute, _ in listed if minute >= _DAY), default=math.inf)
+    hits = [hit for minute, hit in listed if minute >= since]
+    others = sum(minute + 90 >= since for minute, _ in listed)
+    from_lists = sum(hit and minute + 5 >= since for minute, hit in listed)
+    return Truth(len(hits), sum(hits), others + from_lists)
 
 
 @pytest.fixture(scope="module")
@@ -149,7 +191,8 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Facts]:
     made = [*same, definition("better"), definition("broken"), definition("uneven")]
     made += [drafted(key) for key in DRAFTED]
     made.append(definition("roken"))  # the end of another key: a label is compared whole
-    fill(settings, made)
+    made.append(definition("moved"))
+    _TRUTH.update(fill(settings, made))
     warehouse.land(settings, Lake.newest(settings))
     land_arms(settings, *made)
     built = warehouse.build(settings)
@@ -157,8 +200,8 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Facts]:
     with warehouse.asking(settings) as ask:
         facts = {f.experiment: f for f in experiments(ask)}
         drawn = KINDS["experiments"].draw(ask, Occasion(JUDGED.date(), JUDGED.replace(tzinfo=UTC)))
-        rows = ask("select user_id, arm, lists_hit, lists from marts.fct_experiment_listeners"
-                   " where experiment = 'better'")  # fmt: skip
+        rows = ask("select user_id, arm, lists_hit, lists, plays"
+                   " from marts.fct_experiment_listeners where experiment = 'better'")  # fmt: skip
         _PLACES.append(logged(ask))
         _SIZE.append(size(ask, "hit_through", 0.1))
         _DRAFTED.update({p.experiment: p for p in interleaved(ask)})
@@ -173,22 +216,40 @@ _SIZE: list[Size] = []
 _DRAFTED: dict[str, Preferences] = {}
 _REPORT: list[Report] = []
 _ROWS: list[tuple[Any, ...]] = []
+_TRUTH: dict[str, Truth] = {}
 
 
 def test_every_listener_is_in_the_arm_of_the_definition(found: dict[str, Facts]) -> None:
     made = definition("better")
     assert len(_ROWS) > 0.9 * len(LISTENERS)
-    for user, arm, hit, lists in _ROWS:
+    for user, arm, *_ in _ROWS:
         given = arm_of(made, user)
         assert given is not None
         assert given.name == arm
-        assert 0 <= hit <= lists
-    assert "tester" not in {row[0] for row in _ROWS}, "a forced list does not count"
+    users = {row[0] for row in _ROWS}
+    assert "tester" not in users, "a forced list does not count"
+    assert "erased" not in users
+
+
+def test_late_plays_count_and_repeated_ones_count_once(found: dict[str, Facts]) -> None:
+    """Lists, lists that were played and plays of every listener are those that were written."""
+    assert {u: Truth(lists, hits, plays) for u, _, hits, lists, plays in _ROWS} == {
+        user: truth for user, truth in _TRUTH.items() if truth.lists
+    }
+
+
+def test_listeners_whose_arm_changed_are_left_out_and_counted(found: dict[str, Facts]) -> None:
+    moved = found["moved"]
+    assert 40 <= moved.seen_twice <= 60, "nearly each tenth of 600 has lists of both kinds"
+    counted = sum(each.n for each in moved.moments["hit_through"].values())
+    assert counted == sum(moved.listeners.values()) == len(_ROWS) - moved.seen_twice
+    sentences = judge(moved, JUDGED).sentences
+    assert f"{moved.seen_twice} listeners saw lists of two arms and are left out." in sentences
 
 
 def test_sums_are_those_of_the_listeners(found: dict[str, Facts]) -> None:
     for arm in ("arm0", "arm1"):
-        rows = [(hit, lists, 0, 0) for _, name, hit, lists in _ROWS if name == arm]
+        rows = [(hit, lists, 0, 0) for _, name, hit, lists, _ in _ROWS if name == arm]
         expected, sums = Moments.from_rows(rows), found["better"].moments["hit_through"][arm]
         assert sums.n == expected.n
         np.testing.assert_allclose(sums.sums[:2], expected.sums[:2])

@@ -19,13 +19,20 @@ from sqlfluff.core import FluffConfig, Linter
 from sqlglot import exp
 
 from batch import dbt_runner, snowflake_warehouse, warehouse
+from batch.ask import Ask
+from batch.experiments.preference import Preferences
 from batch.experiments.reading import experiments, interleaved
-from batch.experiments.sizes import size
+from batch.experiments.sizes import Size, size
+from batch.experiments.verdict import Facts
 from batch.lake import Lake
 from batch.nightly import nightly
 from batch.snowflake_landing import land_batch_tables
 from contracts.experiments import METRICS
 from contracts.settings import Settings
+from infra.operations.erasure.lake import forget as erase_from_lake
+from infra.operations.erasure.snowflake import forget as erase_from_snowflake
+from infra.operations.erasure.target import Target
+from infra.operations.erasure.warehouse import forget as erase_from_warehouse
 from infra.snowflake.backfill import backfill
 from infra.snowflake.check import check, questions
 from infra.snowflake.compare import compare
@@ -119,6 +126,7 @@ def dbt(settings: Settings, *arguments: str) -> None:
 COUNTED = (
     "fct_plays", "fct_impressions", "fct_feedback", "fct_recommendation_outcomes",
     "fct_experiment_listeners", "fct_interleaved_listeners", "metrics_experiments",
+    "metrics_recommendations_daily",
 )  # fmt: skip
 MERGED = told_twice(28 * _DAY, 5)
 #: What PostgreSQL has of two experiments: one of two groups, one of drafted lists.
@@ -141,14 +149,21 @@ def lists() -> Iterator[dict[str, Any]]:
             drafted = "old+new!" if fell_back else ("old+", "new+")[(place + number // 4) % 2]
             look = f"look={('old', 'new')[number % 2]}{'!' * fell_back}"
             yield row | {"arm": f"draft={drafted};{look}"}
+    # The arm of one listener changed: user-2 had a list of `old` before.
+    for row in shown("user-2", ["T50"], 630, artist="A"):
+        yield row | {"arm": "draft=old+;look=new"}
 
 
 LISTS = list(lists())
-#: Plays from the lists.
+#: Plays from the lists; the last lands weeks late.
 HITS = [
     delivery(f"user-{n}", f"T{n // 2}", 300 * n + 10, artist="A", ms_played=60_000)
     for n in range(1, 12)
-]
+] + [delivery("user-3", "T0", 920, artist="A", ms_played=60_000, landed=29 * _DAY)]
+#: Plays from the lists that a client sent twice.
+HITS_AGAIN = [repeated(row) for row in HITS[::3]]
+#: The listener who is erased before the second night.
+ERASED = "user-4"
 
 
 def start_experiments(settings: Settings) -> None:
@@ -172,6 +187,16 @@ WORDS = [
 ]
 
 
+#: The experiment of two groups, the interleaved one, and the size of one to come.
+Known = tuple[Facts, Preferences, Size]
+
+
+def known(ask: Ask) -> Known:
+    """Return what a warehouse knows of both experiments."""
+    (facts,), (drafted,) = experiments(ask), interleaved(ask)
+    return facts, drafted, size(ask, "hit_through", 0.1)
+
+
 @dataclass(frozen=True)
 class Both:
     """A deployment whose plays were built on both targets.
@@ -182,6 +207,8 @@ class Both:
         Table -> its rows on DuckDB and on Snowflake after the first night.
     different
         Marts that were not the same on both then.
+    judged
+        What DuckDB and Snowflake knew of the experiments then.
     """
 
     settings: Settings
@@ -189,13 +216,14 @@ class Both:
     folder: Path
     counts: dict[str, tuple[int, int]]
     different: list[str]
+    judged: tuple[Known, Known]
 
 
 @pytest.fixture(scope="module")
 def both(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres) -> Iterator[Both]:
     folder = tmp_path_factory.mktemp("both")
     settings = Settings(home=folder / "home", postgres_dsn=postgres.address)
-    append(settings, plays() + MERGED + HITS)
+    append(settings, plays() + MERGED + HITS + HITS_AGAIN)
     append(settings, LISTS, "impressions")
     append(settings, WORDS, "feedback")
     replace_catalogue(settings, "ambient", ["ärtist 1", "ärtist 2", "Air"], ["T1", "t2", "T3"])
@@ -207,7 +235,7 @@ def both(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres) -> Iterat
         dbt(settings, *MODELS)
         moved = backfill(settings, snowflake.loader)
         assert {m.table: m.landed for m in moved} == {
-            "plays": len(plays()) + len(MERGED) + len(HITS),
+            "plays": len(plays()) + len(MERGED) + len(HITS) + len(HITS_AGAIN),
             "feedback": len(WORDS),
             "impressions": len(LISTS),
         }
@@ -224,7 +252,9 @@ def both(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres) -> Iterat
             )
             for table in COUNTED
         }  # fmt: skip
-        yield Both(settings, snowflake, folder, counts, differing(settings, snowflake))
+        with warehouse.asking(settings) as ask, snowflake_warehouse.asking(settings) as other:
+            judged = known(ask), known(other)
+        yield Both(settings, snowflake, folder, counts, differing(settings, snowflake), judged)
     with psycopg.connect(settings.postgres_dsn) as connection:
         connection.execute("delete from experiments")
 
@@ -244,14 +274,12 @@ def test_every_mart_is_the_same_on_both_targets(both: Both) -> None:
 
 def test_experiments_are_judged_alike_on_both_targets(both: Both) -> None:
     """The sums of which every estimate is made, and what follows from them."""
-    with warehouse.asking(both.settings) as ask, snowflake_warehouse.asking(both.settings) as other:
-        ((here,), (there,)), ((drafted,), (drafted_there,)) = (
-            (experiments(ask), experiments(other)),
-            (interleaved(ask), interleaved(other)),
-        )
-        assert size(ask, "hit_through", 0.1) == size(other, "hit_through", 0.1)
-    assert here.listeners == there.listeners == {"old": 5, "new": 6}
-    assert here.fell_back == there.fell_back == {"old": 0.0, "new": pytest.approx(1 / 6)}
+    (here, drafted, needed), (there, drafted_there, needed_there) = both.judged
+    assert needed == needed_there
+    assert here.listeners == there.listeners == {"old": 4, "new": 6}
+    assert here.seen_twice == there.seen_twice == 1, "user-2 saw both arms and is left out"
+    assert here.fell_back == there.fell_back
+    assert (here.fell_back["old"], here.fell_back["new"] > 0.0) == (0.0, True)
     assert set(here.moments) == set(METRICS)
     for metric, arms in here.moments.items():
         for arm, moments in arms.items():
@@ -261,7 +289,7 @@ def test_experiments_are_judged_alike_on_both_targets(both: Both) -> None:
     assert np.array_equal(drafted.moments.products, drafted_there.moments.products)
     assert drafted.moments.n == drafted_there.moments.n == 10
     assert drafted.moments.sums[[0, 2]].min() > 0, "plays are credited to both arms"
-    assert drafted.fell_back == drafted_there.fell_back == pytest.approx(1 / 11)
+    assert drafted.fell_back == drafted_there.fell_back == pytest.approx(1 / 12)
 
 
 def test_whole_numbers_come_by_column(both: Both) -> None:
@@ -384,14 +412,29 @@ def test_the_account_is_as_it_should_be(both: Both) -> None:
     assert wrong[0].name == "warehouses sleep and are watched"
 
 
-def test_a_second_night_is_the_same_too(both: Both) -> None:
+def erase(both: Both, patch: pytest.MonkeyPatch) -> int:
+    """Erase a listener from the lake and from both warehouses; return how many plays they had."""
+    patch.setenv("SEGUE_SNOWFLAKE_ERASER_USER", both.snowflake.eraser.user)
+    patch.setenv("SEGUE_SNOWFLAKE_ERASER_PRIVATE_KEY_FILE", str(both.snowflake.key_file))
+    target = Target(ERASED, 0)
+    assert erase_from_lake(both.settings, target)["impressions"] == 4
+    removed = erase_from_warehouse(both.settings, target)
+    assert removed["marts.fct_experiment_listeners"] == 2, "the experiment and everybody"
+    assert erase_from_snowflake(both.settings, target)["marts.fct_experiment_listeners"] == 2
+    return removed["marts.fct_plays"]
+
+
+def test_a_second_night_is_the_same_too(both: Both, monkeypatch: pytest.MonkeyPatch) -> None:
     """Incremental on both: late plays reopen sessions, the snapshot closes versions.
+
+    A listener was erased: both warehouses judge the experiments without them.
 
     On Snowflake the whole nightly runs: gates, dbt, retraining, reports.
     """
     more = [delivery("user-2", f"N{i}", 31 * _DAY + i, artist="New") for i in range(80)]
     more += [delivery("user-3", f"T{i}", 90 * i, landed=32 * _DAY) for i in range(30)]
     append(both.settings, more)
+    gone = erase(both, monkeypatch)
     merge(both.settings, MERGED[:4], apart=True)
     replace_catalogue(both.settings, "folk", ["ärtist 1", "New"], ["T1", "N2"])
     warehouse.land(both.settings, Lake.newest(both.settings))
@@ -401,9 +444,13 @@ def test_a_second_night_is_the_same_too(both: Both) -> None:
     run = nightly(both.settings, target="snowflake", until="reports")
     assert [(s.name, s.detail) for s in run.steps if s.status == "failed"] == []
     assert run.step("reports").status == "ok", run.error
-    assert run.step("build").rows["fct_plays"] == 620 + len(MERGED) // 2 + 2 + len(HITS)
+    assert run.step("build").rows["fct_plays"] == 620 + len(MERGED) // 2 + 2 + len(HITS) - gone
     assert run.step("retrain").rows == {"generation": 1}
     assert not differing(both.settings, both.snowflake)
+    with warehouse.asking(both.settings) as ask, snowflake_warehouse.asking(both.settings) as other:
+        for facts, drafted, _ in (known(ask), known(other)):
+            assert facts.listeners == {"old": 3, "new": 6}
+            assert drafted.moments.n == 9
     listeners = both.snowflake.ask("select max(version_number) from {db}.MARTS.DIM_LISTENERS")
     assert listeners == [(2,)], "a listener's favourite changed"
     genres = both.snowflake.ask("select distinct genre from {db}.MARTS.DIM_ARTISTS")

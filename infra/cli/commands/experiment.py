@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,13 +22,16 @@ from infra.stack.running import running
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 app.info.help = "Define, start, end and read experiments on the lists."
 
+#: Most days an experiment may be planned for.
+LONGEST = 366
+
 Key = Annotated[str, typer.Argument(help="Key of the experiment.")]
 
 
 @app.command()
 def create(
     key: Key,
-    hypothesis: Annotated[str, typer.Option(help="What is expected and why.")] = "",
+    hypothesis: Annotated[str | None, typer.Option(help="What is expected and why.")] = None,
     arm: Annotated[
         list[str] | None,
         typer.Option(
@@ -35,39 +39,39 @@ def create(
             "--arm control=0.5 --arm varied=0.5,diversity=0.4"
         ),
     ] = None,
-    metric: Annotated[str, typer.Option(help="What it is judged by.")] = "hit_through",
+    metric: Annotated[
+        str | None, typer.Option(help="What it is judged by. Default: hit_through")
+    ] = None,
     guardrail: Annotated[
         list[str] | None, typer.Option(help="What must not become worse; may be repeated.")
     ] = None,
-    days: Annotated[int, typer.Option(min=1, help="Days until the planned end.")] = 14,
-    layer: Annotated[str, typer.Option(help="One experiment runs in a layer.")] = "lists",
-    share: Annotated[float, typer.Option(help="Share of all listeners.")] = 1.0,
+    days: Annotated[
+        int | None,
+        typer.Option(min=1, max=LONGEST, help="Days until the planned end. Default: 14"),
+    ] = None,
+    layer: Annotated[
+        str | None, typer.Option(help="One experiment runs in a layer. Default: lists")
+    ] = None,
+    share: Annotated[
+        float | None, typer.Option(help="Share of all listeners. Default: 1, all of them")
+    ] = None,
     interleave: Annotated[
-        bool, typer.Option("--interleave", help="Draft each list from both arms.")
+        bool,
+        typer.Option("--interleave", help="Draft each list from both arms; sets metric and layer."),
     ] = False,
-    file: Annotated[Path | None, typer.Option(help="The whole definition as JSON.")] = None,
+    file: Annotated[
+        Path | None, typer.Option(help="The whole definition as JSON, instead of options.")
+    ] = None,
     home: HomeOption = None,
 ) -> None:
     """Define an experiment; it runs once it is started, and cannot be edited."""
-    if file is not None:
-        made = _read(file) | {"key": key}
-    else:
-        end = datetime.now(UTC) + timedelta(days=days)
-        made = {
-            "key": key,
-            "hypothesis": hypothesis,
-            "arms": [_arm(text) for text in arm or []],
-            "metric": metric,
-            "planned_end": end.isoformat(timespec="seconds"),
-            "layer": layer,
-            "share": share,
-        }
-        if guardrail is not None:
-            made["guardrails"] = guardrail
-        if interleave:
-            fixed = {"design": INTERLEAVED, "layer": INTERLEAVED, "metric": PREFERENCE}
-            made |= {"guardrails": [], **fixed}
-    _call(home, "POST", "", made)
+    options = {
+        "hypothesis": hypothesis, "arm": arm, "metric": metric, "guardrail": guardrail,
+        "days": days, "layer": layer, "share": share, "interleave": interleave or None,
+    }  # fmt: skip
+    given = {name: value for name, value in options.items() if value is not None}
+    made = _options(given) if file is None else _read(file, given)
+    _call(home, "POST", "", made | {"key": key})
     typer.echo(f"Experiment {key} is defined. Start it with: segue experiment start {key}")
 
 
@@ -75,14 +79,13 @@ def create(
 def clone(
     key: Key,
     new_key: Annotated[str, typer.Argument(help="Key of the new experiment.")],
-    days: Annotated[int, typer.Option(min=1, help="Days until its planned end.")] = 14,
+    days: Annotated[int, typer.Option(min=1, max=LONGEST, help="Days until its planned end.")] = 14,
     home: HomeOption = None,
 ) -> None:
     """Define an experiment like another; its listeners are in the same arms as there."""
     found = _call(home, "GET", f"/{key}")["experiment"]["definition"]
     found["salt"] = found["salt"] or key
-    end = datetime.now(UTC) + timedelta(days=days)
-    _call(home, "POST", "", found | {"key": new_key, "planned_end": end.isoformat()})
+    _call(home, "POST", "", found | {"key": new_key, "planned_end": _end(days)})
     typer.echo(f"Experiment {new_key} is defined. Start it with: segue experiment start {new_key}")
 
 
@@ -205,13 +208,52 @@ def replay(
         raise typer.Exit(1)
 
 
+def _options(given: dict[str, Any]) -> dict[str, Any]:
+    """Return a definition from the options that were given, by their names.
+
+    Raises
+    ------
+    ConfigurationError
+        ``--interleave`` sets what another option sets too.
+    """
+    made = {
+        "hypothesis": given.get("hypothesis", ""),
+        "arms": [_arm(text) for text in given.get("arm", [])],
+        "metric": given.get("metric", "hit_through"),
+        "planned_end": _end(given.get("days", 14)),
+        "layer": given.get("layer", "lists"),
+        "share": given.get("share", 1.0),
+    }
+    if "guardrail" in given:
+        made["guardrails"] = given["guardrail"]
+    if "interleave" in given:
+        if also := _names(name for name in given if name in ("metric", "guardrail", "layer")):
+            raise ConfigurationError(
+                f"--interleave sets {also} itself: leave {also} out. An interleaved experiment is "
+                f"judged by {PREFERENCE!r}, in the layer {INTERLEAVED!r}, without guardrails"
+            )
+        fixed = {"design": INTERLEAVED, "layer": INTERLEAVED, "metric": PREFERENCE}
+        made |= {"guardrails": [], **fixed}
+    return made
+
+
+def _names(given: Iterable[str]) -> str:
+    return ", ".join(f"--{name}" for name in given)
+
+
+def _end(days: int) -> str:
+    return (datetime.now(UTC) + timedelta(days=days)).isoformat(timespec="seconds")
+
+
 def _arm(text: str) -> dict[str, Any]:
     """Return an arm from ``NAME=WEIGHT[,override=value...]``."""
     head, *rest = text.split(",")
     name, _, weight = head.partition("=")
-    overrides = {}
+    overrides: dict[str, Any] = {}
     for part in rest:
         field, _, value = part.partition("=")
+        if field in overrides:
+            raise ConfigurationError(f"--arm {text}: {field} is given twice")
         try:
             overrides[field] = json.loads(value)
         except ValueError:
@@ -224,7 +266,16 @@ def _arm(text: str) -> dict[str, Any]:
         raise ConfigurationError(f"--arm {text}: write NAME=WEIGHT, such as control=0.5") from None
 
 
-def _read(file: Path) -> dict[str, Any]:
+def _read(file: Path, given: dict[str, Any]) -> dict[str, Any]:
+    """Return the definition in a file.
+
+    Raises
+    ------
+    ConfigurationError
+        It cannot be read, or options were given that it would override.
+    """
+    if also := _names(given):
+        raise ConfigurationError(f"--file is the whole definition: leave {also} out, or --file")
     try:
         made = json.loads(file.read_text("utf-8"))
     except (OSError, ValueError) as error:
@@ -244,11 +295,19 @@ def _call(home: Path | None, method: str, path: str, body: Any = None) -> Any:
     StoreUnavailable
         It does not answer, or cannot now.
     """
+    try:
+        content = None if body is None else json.dumps(body, allow_nan=False)
+    except ValueError:
+        raise ConfigurationError("a weight or share is not a finite number") from None
     stack = running(home)
     headers = {"authorization": f"Token {stack.admin_token}"}
     try:
         answer = httpx.request(
-            method, f"{stack.api}/v1/experiments{path}", json=body, headers=headers, timeout=10.0
+            method,
+            f"{stack.api}/v1/experiments{path}",
+            content=content,
+            headers=headers,
+            timeout=10.0,
         )
     except httpx.HTTPError as error:
         raise StoreUnavailable(f"the API does not answer: {error}") from None

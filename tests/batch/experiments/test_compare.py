@@ -23,6 +23,7 @@ from batch.experiments.compare import (
     sequence_width,
 )
 from batch.experiments.moments import PRODUCTS, Moments
+from tests.batch.experiments.looks import look_daily
 
 Rows = npt.NDArray[np.float64]
 
@@ -114,29 +115,18 @@ def test_an_effect_is_found_as_often_as_planned() -> None:
 
 
 def test_looking_every_day_keeps_the_promise() -> None:
-    """Listeners come over twenty days, and everybody's lists grow: no effect, few false alarms."""
-    rng, runs, days = np.random.default_rng(7), 400, 20
-    naive = always = 0
-    for _ in range(runs):
-        rows = [np.zeros((0, 4)), np.zeros((0, 4))]
-        rates = [np.zeros(0), np.zeros(0)]
-        alarm = crossed = False
-        for _ in range(days):
-            for arm in (0, 1):
-                new = rng.beta(2, 8, 60)
-                rates[arm] = np.append(rates[arm], new)
-                rows[arm] = np.vstack([rows[arm], np.zeros((60, 4))])
-                lists = rng.poisson(1.0, len(rates[arm]))
-                rows[arm][:, 1] += lists
-                rows[arm][:, 0] += rng.binomial(lists, rates[arm])
-            made = compare(of(rows[0]), of(rows[1]))
-            assert made is not None
-            alarm |= made.fixed.excludes_zero
-            crossed |= made.always.excludes_zero
-        naive += alarm
-        always += crossed
-    assert naive / runs > 0.15, "the usual interval is wrong when looked at every day"
-    assert always / runs <= 0.05
+    """No effect: the usual interval raises false alarms, the confidence sequence few."""
+    rng, runs = np.random.default_rng(7), 400
+    found = [look_daily(rng) for _ in range(runs)]
+    assert sum(looks.usual for looks in found) / runs > 0.15
+    assert sum(looks.sequence for looks in found) / runs <= 0.05
+
+
+def test_an_effect_is_covered_at_every_look() -> None:
+    rng, runs = np.random.default_rng(17), 100
+    found = [look_daily(rng, 0.15) for _ in range(runs)]
+    assert sum(looks.sequence_missed for looks in found) / runs <= 0.05
+    assert sum(looks.sequence for looks in found) > 0
 
 
 def test_a_sequence_is_wider_than_one_look() -> None:

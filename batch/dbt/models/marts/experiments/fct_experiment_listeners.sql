@@ -39,29 +39,45 @@ impressions as (
 
 ),
 
-exposed as (
+labels as (
 
+    -- A few labels name the arms of all lists: texts are compared once a label, not once a list.
     select
+        shown.arm as label,
         arms.experiment,
         arms.arm,
         arms.position,
+        arms.started_at,
         arms.ended_at,
+        contains(
+            ';' || shown.arm || ';', ';' || arms.experiment || '=' || arms.arm || '!;'
+        ) as fell_back
+    from (select distinct arm from impressions where arm <> 'default') as shown
+    inner join arms
+        -- A list that fell back to the usual one (`!`) counts for the arm that was meant.
+        on contains(
+            ';' || replace(shown.arm, '!', '') || ';',
+            ';' || arms.experiment || '=' || arms.arm || ';'
+        )
+
+),
+
+exposed as (
+
+    select
+        labels.experiment,
+        labels.arm,
+        labels.position,
+        labels.ended_at,
         impressions.user_id,
         impressions.shown_at,
-        contains(
-            ';' || impressions.arm || ';', ';' || arms.experiment || '=' || arms.arm || '!;'
-        ) as fell_back
+        labels.fell_back
     from impressions
-    inner join arms
+    inner join labels
         on
-            impressions.shown_at >= arms.started_at
-            and (arms.ended_at is null or impressions.shown_at < arms.ended_at)
-            -- A list that fell back to the usual one (`!`) counts for the arm that was meant.
-            and contains(
-                ';' || replace(impressions.arm, '!', '') || ';',
-                ';' || arms.experiment || '=' || arms.arm || ';'
-            )
-    where impressions.arm <> 'default'
+            impressions.arm = labels.label
+            and impressions.shown_at >= labels.started_at
+            and (labels.ended_at is null or impressions.shown_at < labels.ended_at)
 
 ),
 

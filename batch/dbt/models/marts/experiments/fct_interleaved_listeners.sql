@@ -18,45 +18,62 @@ with experiments as (
 
 ),
 
+labels as (
+
+    -- What each label of a place says of each experiment: texts are compared once a label.
+    select
+        shown.arm as label,
+        experiments.experiment,
+        experiments.started_at,
+        experiments.ended_at,
+        contains(shown.tagged, ';' || experiments.experiment || '=' || experiments.control || '+;') as of_control,
+        contains(shown.tagged, ';' || experiments.experiment || '=' || experiments.arm || '+;') as of_arm,
+        contains(
+            shown.tagged,
+            ';' || experiments.experiment || '=' || experiments.control || '+' || experiments.arm || '!;'
+        ) as fell_back
+    from (
+        select distinct
+            arm,
+            ';' || arm || ';' as tagged
+        from {{ ref('fct_recommendation_outcomes') }}
+        where contains(arm, '+')
+    ) as shown
+    cross join experiments
+
+),
+
 lists as (
 
     select
-        experiments.experiment,
+        labels.experiment,
         impressions.user_id,
         impressions.impression_id,
-        contains(
-            ';' || impressions.arm || ';',
-            ';' || experiments.experiment || '=' || experiments.control || '+' || experiments.arm || '!;'
-        ) as fell_back
+        labels.fell_back
     from {{ ref('fct_impressions') }} as impressions
-    inner join experiments
+    inner join labels
         on
-            impressions.shown_at >= experiments.started_at
-            and (experiments.ended_at is null or impressions.shown_at < experiments.ended_at)
-            and (
-                contains(';' || impressions.arm, ';' || experiments.experiment || '=' || experiments.control || '+')
-                or contains(';' || impressions.arm, ';' || experiments.experiment || '=' || experiments.arm || '+')
-            )
-    where impressions.tracks_shown > 0
+            impressions.arm = labels.label
+            and impressions.shown_at >= labels.started_at
+            and (labels.ended_at is null or impressions.shown_at < labels.ended_at)
+    where
+        impressions.tracks_shown > 0
+        and (labels.of_control or labels.of_arm or labels.fell_back)
 
 ),
 
 places as (
 
     select
-        experiments.experiment,
+        labels.experiment,
         outcomes.impression_id,
         outcomes.position,
         outcomes.is_hit,
-        contains(
-            ';' || outcomes.arm || ';', ';' || experiments.experiment || '=' || experiments.control || '+;'
-        ) as of_control,
-        contains(
-            ';' || outcomes.arm || ';', ';' || experiments.experiment || '=' || experiments.arm || '+;'
-        ) as of_arm
+        labels.of_control,
+        labels.of_arm
     from {{ ref('fct_recommendation_outcomes') }} as outcomes
-    inner join experiments
-        on contains(';' || outcomes.arm, ';' || experiments.experiment || '=')
+    inner join labels on outcomes.arm = labels.label
+    where labels.of_control or labels.of_arm
 
 ),
 

@@ -1,7 +1,11 @@
 {#-
     The sums over listeners from which each metric of each arm is judged (batch/experiments): of the
     numerator y and the denominator d since the first list, of both before it, and of their products.
-    Listeners who saw two arms are left out; the report says how many there are.
+    Listeners who saw two arms are left out; the report counts them.
+
+    Every metric of an experiment is defined here and nowhere else. That of an interleaved experiment,
+    `preference`, has one row: y and d are plays credited to the second arm and lists, y0 and d0 plays
+    credited to the control and lists, by the same listeners at the same time.
 -#}
 {%- set columns = ['y', 'd', 'y0', 'd0'] %}
 {%- set metrics = {
@@ -36,8 +40,21 @@ with figures as (
         cast({{ d0 }} as double) as d0
     from {{ ref('fct_experiment_listeners') }}
     where arms_seen = 1
-    {% if not loop.last %}union all{% endif %}
+    union all
     {% endfor %}
+    select
+        arms.experiment,
+        arms.arm,
+        arms.position,
+        'preference' as metric,
+        cast(listeners.credits_arm as double) as y,
+        cast(listeners.lists as double) as d,
+        cast(listeners.credits_control as double) as y0,
+        cast(listeners.lists as double) as d0
+    from {{ ref('fct_interleaved_listeners') }} as listeners
+    inner join {{ ref('stg_segue__experiment_arms') }} as arms
+        on listeners.experiment = arms.experiment and arms.position = 1
+    where listeners.lists > 0
 )
 
 select

@@ -4,7 +4,24 @@
     self-normalized estimator for counterfactual learning", NIPS 2015).
 -#}
 
-with lists as (
+with impressions as (
+
+    select
+        impression_id,
+        user_id,
+        shown_date,
+        -- A list drafted from two arms is of neither. Where the draft failed the label ends with `!`, and
+        -- the list was the usual one: it keeps its label.
+        case when contains(arm, '+') and not contains(arm, '!') then 'interleaved' else arm end as arm,
+        mode,
+        model_generation,
+        tracks_shown,
+        is_degraded
+    from {{ ref('fct_impressions') }}
+
+),
+
+lists as (
 
     select
         impression_id,
@@ -20,8 +37,7 @@ with lists as (
 
 select
     impressions.shown_date,
-    -- A list drafted from two arms is of neither.
-    case when contains(impressions.arm, '+') then 'interleaved' else impressions.arm end as arm,
+    impressions.arm,
     impressions.mode,
     impressions.model_generation,
     cast(count(*) as bigint) as lists,
@@ -35,10 +51,10 @@ select
     coalesce(sum(cast(1 as double) / (lists.first_hit + 1)), 0) / cast(count(*) as double)
         as mean_reciprocal_rank,
     cast(count(case when impressions.is_degraded then 1 end) as bigint) as lists_degraded
-from {{ ref('fct_impressions') }} as impressions
+from impressions
 left join lists on impressions.impression_id = lists.impression_id
 group by
     impressions.shown_date,
-    case when contains(impressions.arm, '+') then 'interleaved' else impressions.arm end,
+    impressions.arm,
     impressions.mode,
     impressions.model_generation
