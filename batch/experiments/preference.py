@@ -20,7 +20,7 @@ from batch.experiments.compare import (
     paired,
 )
 from batch.experiments.moments import Moments
-from batch.experiments.verdict import Judged, Verdict, differs
+from batch.experiments.verdict import OVERDUE, Judged, Verdict, differs
 from contracts.experiments import PREFERENCE
 
 
@@ -83,6 +83,8 @@ def judge_preference(facts: Preferences, now: datetime) -> Verdict:
             f"{100 * facts.fell_back:.1f} % of the lists could not be drafted; the listeners got "
             "the usual ones, which count for neither arm."
         )
+    if at_end and facts.ended_at is None:
+        sentences.append(OVERDUE)
     return Verdict(tuple(sentences), (judged,), readable=True)
 
 

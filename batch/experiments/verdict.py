@@ -18,6 +18,9 @@ from batch.experiments.compare import (
 from batch.experiments.moments import Moments
 from contracts.experiments import GUARDRAILS, LESS_IS_BETTER, METRICS
 
+#: Said of an experiment that still runs after its planned end.
+OVERDUE = "The planned end has passed and later lists do not count: end the experiment."
+
 
 @dataclass(frozen=True, slots=True)
 class Facts:
@@ -88,7 +91,8 @@ def judge(facts: Facts, now: datetime) -> Verdict:
     Parameters
     ----------
     now
-        When it is looked at; the experiment's end where that is earlier.
+        When it is looked at, UTC without zone. An experiment that was ended before its planned
+        end keeps the bounds that hold at every look.
     """
     control, *others = facts.arms
     at_end = min(now, facts.ended_at or now) >= facts.planned_end
@@ -98,6 +102,8 @@ def judge(facts: Facts, now: datetime) -> Verdict:
         return Verdict((trouble,), judged, readable=False)
     sentences = [sentence for arm in others for sentence in _of_arm(facts, arm, judged, at_end)]
     sentences += _asides(facts)
+    if at_end and facts.ended_at is None:
+        sentences.append(OVERDUE)
     return Verdict(tuple(sentences), judged, readable=True)
 
 

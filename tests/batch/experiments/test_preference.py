@@ -17,6 +17,7 @@ from batch.experiments.preference import (
     judge_preference,
     sign_test,
 )
+from batch.experiments.verdict import OVERDUE
 from tests.batch.experiments.rankers import Pool, drawn, needed, pool
 
 END = datetime(2025, 3, 20)  # noqa: DTZ001  the warehouse keeps UTC without zone
@@ -127,4 +128,5 @@ def test_coins_that_are_not_fair_are_seen(better: Pool) -> None:
 
 def test_lists_that_fell_back_are_reported(better: Pool) -> None:
     verdict = judge_preference(facts(better.drafted, fell_back=0.1), END)
-    assert "10.0 % of the lists could not be drafted" in verdict.sentences[-1]
+    assert "10.0 % of the lists could not be drafted" in verdict.sentences[-2]
+    assert verdict.sentences[-1] == OVERDUE

@@ -8,6 +8,9 @@
 
     The experiment '' has one arm, everybody who was here in the last 14 days, as if it had begun 14
     days ago: from its figures comes how many listeners an experiment needs.
+    Lists and plays count up to the planned end, or the end where that came first. So the figures stay the
+    same from then on, and every later report repeats one look.
+
     Rebuilt as a whole: late plays change the figures.
 -#}
 {#- Columns of the time since the first list, and of the time before it. #}
@@ -48,7 +51,7 @@ labels as (
         arms.arm,
         arms.position,
         arms.started_at,
-        arms.ended_at,
+        arms.judged_until,
         contains(
             ';' || shown.arm || ';', ';' || arms.experiment || '=' || arms.arm || '!;'
         ) as fell_back
@@ -68,7 +71,7 @@ exposed as (
         labels.experiment,
         labels.arm,
         labels.position,
-        labels.ended_at,
+        labels.judged_until,
         impressions.user_id,
         impressions.shown_at,
         labels.fell_back
@@ -77,7 +80,7 @@ exposed as (
         on
             impressions.arm = labels.label
             and impressions.shown_at >= labels.started_at
-            and (labels.ended_at is null or impressions.shown_at < labels.ended_at)
+            and impressions.shown_at < labels.judged_until
 
 ),
 
@@ -98,7 +101,7 @@ everybody as (
         '' as experiment,
         'everybody' as arm,
         cast(0 as bigint) as position,
-        cast(null as timestamp) as ended_at,
+        newest.newest_at as judged_until,
         here.user_id,
         {{ dbt.dateadd('day', -14, 'newest.newest_at') }} as shown_at,
         false as fell_back
@@ -131,7 +134,7 @@ listeners as (
         sum(case when all_exposed.fell_back then 1 else 0 end) as lists_fell_back,
         min(all_exposed.shown_at) as exposed_at,
         {{ dbt.dateadd('day', -28, 'min(all_exposed.shown_at)') }} as before_at,
-        coalesce(min(all_exposed.ended_at), min(newest.newest_at)) as until_at
+        least(min(all_exposed.judged_until), min(newest.newest_at)) as until_at
     from all_exposed
     cross join newest
     group by all_exposed.experiment, all_exposed.user_id

@@ -9,12 +9,12 @@ with experiments as (
     select
         experiment,
         started_at,
-        ended_at,
+        judged_until,
         max(case when position = 0 then arm end) as control,
         max(case when position = 1 then arm end) as arm
     from {{ ref('stg_segue__experiment_arms') }}
     where metric = 'preference'
-    group by experiment, started_at, ended_at
+    group by experiment, started_at, judged_until
 
 ),
 
@@ -25,7 +25,7 @@ labels as (
         shown.arm as label,
         experiments.experiment,
         experiments.started_at,
-        experiments.ended_at,
+        experiments.judged_until,
         contains(shown.tagged, ';' || experiments.experiment || '=' || experiments.control || '+;') as of_control,
         contains(shown.tagged, ';' || experiments.experiment || '=' || experiments.arm || '+;') as of_arm,
         contains(
@@ -55,7 +55,7 @@ lists as (
         on
             impressions.arm = labels.label
             and impressions.shown_at >= labels.started_at
-            and (labels.ended_at is null or impressions.shown_at < labels.ended_at)
+            and impressions.shown_at < labels.judged_until
     where
         impressions.tracks_shown > 0
         and (labels.of_control or labels.of_arm or labels.fell_back)

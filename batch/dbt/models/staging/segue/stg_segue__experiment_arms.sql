@@ -16,7 +16,10 @@ select
     cast(weight as double) as weight,
     {{ utc('started_at') }} as started_at,
     {{ utc('planned_end') }} as planned_end,
-    {{ utc('ended_at') }} as ended_at
+    {{ utc('ended_at') }} as ended_at,
+    -- What comes later is not judged.
+    least({{ utc('planned_end') }}, coalesce({{ utc('ended_at') }}, {{ utc('planned_end') }}))
+        as judged_until
 from {{ arms }}
 -- On Snowflake earlier versions lie there too.
 where landed_at = (select max(versions.landed_at) from {{ arms }} as versions)
@@ -32,6 +35,7 @@ select
     cast(null as double) as weight,
     cast(null as timestamp) as started_at,
     cast(null as timestamp) as planned_end,
-    cast(null as timestamp) as ended_at
+    cast(null as timestamp) as ended_at,
+    cast(null as timestamp) as judged_until
 where false
 {%- endif %}
