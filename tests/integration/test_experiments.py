@@ -42,6 +42,8 @@ _DAY = 24 * 60
 JUDGED = datetime(2025, 3, 21)  # noqa: DTZ001  the warehouse keeps UTC without zone
 #: Experiments of which no arm changes anything.
 SAME = 300
+#: Days after START at which the experiment ``over`` was planned to end.
+OVER = 5
 #: Interleaved experiments: one without a difference, one in which the arm's tracks are liked more.
 DRAFTED = ("drafted-same", "drafted-better")
 LISTENERS = [f"listener-{n}" for n in range(600)]
@@ -53,8 +55,8 @@ def drafted(key: str) -> Definition:
     return definition_of(json.dumps(made | fixed | {"guardrails": []}))
 
 
-def definition(key: str, weights: tuple[float, ...] = (0.5, 0.5)) -> Definition:
-    arms = [{"name": f"arm{n}", "weight": weight} for n, weight in enumerate(weights)]
+def definition(key: str, end: str = "2025-03-20T00:00:00Z") -> Definition:
+    arms = [{"name": f"arm{n}", "weight": 0.5} for n in range(2)]
     return definition_of(
         json.dumps(
             {
@@ -62,7 +64,7 @@ def definition(key: str, weights: tuple[float, ...] = (0.5, 0.5)) -> Definition:
                 "layer": key,
                 "hypothesis": "None.",
                 "metric": "hit_through",
-                "planned_end": "2025-03-20T00:00:00Z",
+                "planned_end": end,
                 "arms": arms,
             }
         )
@@ -71,14 +73,14 @@ def definition(key: str, weights: tuple[float, ...] = (0.5, 0.5)) -> Definition:
 
 def land_arms(settings: Settings, *definitions: Definition) -> None:
     """Land the arms as if the experiments had been started a day after START."""
-    times = (START + timedelta(days=1), datetime(2025, 3, 20, tzinfo=UTC), None, datetime.now(UTC))
+    start, now = START + timedelta(days=1), datetime.now(UTC)
     rows = [
         (
             *(d.key, d.layer, d.hypothesis, d.metric, ",".join(d.guardrails)),
             arm.name,
             at,
             arm.weight,
-            *times,
+            *(start, d.planned_end, None, now),
         )
         for d in definitions
         for at, arm in enumerate(d.arms)
@@ -88,11 +90,15 @@ def land_arms(settings: Settings, *definitions: Definition) -> None:
 
 
 class Truth(NamedTuple):
-    """What a listener did since their first list of the experiment ``better``."""
+    """What a listener did since their first list of the experiment ``better``.
+
+    ``early`` lists were shown before the planned end of ``over``.
+    """
 
     lists: int
     hits: int
     plays: int
+    early: int
 
 
 def fill(settings: Settings, made: list[Definition]) -> dict[str, Truth]:
@@ -180,7 +186,8 @@ def _truth(listed: list[tuple[float, bool]]) -> Truth:
     hits = [hit for minute, hit in listed if minute >= since]
     others = sum(minute + 90 >= since for minute, _ in listed)
     from_lists = sum(hit and minute + 5 >= since for minute, hit in listed)
-    return Truth(len(hits), sum(hits), others + from_lists)
+    early = sum(since <= minute < OVER * _DAY for minute, _ in listed)
+    return Truth(len(hits), sum(hits), others + from_lists, early)
 
 
 @pytest.fixture(scope="module")
@@ -192,6 +199,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Facts]:
     made += [drafted(key) for key in DRAFTED]
     made.append(definition("roken"))  # the end of another key: a label is compared whole
     made.append(definition("moved"))
+    made.append(definition("over", (START + timedelta(days=OVER)).isoformat()))
     _TRUTH.update(fill(settings, made))
     warehouse.land(settings, Lake.newest(settings))
     land_arms(settings, *made)
@@ -200,8 +208,11 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Facts]:
     with warehouse.asking(settings) as ask:
         facts = {f.experiment: f for f in experiments(ask)}
         drawn = KINDS["experiments"].draw(ask, Occasion(JUDGED.date(), JUDGED.replace(tzinfo=UTC)))
-        rows = ask("select user_id, arm, lists_hit, lists, plays"
-                   " from marts.fct_experiment_listeners where experiment = 'better'")  # fmt: skip
+        rows = ask("select b.user_id, b.arm, b.lists_hit, b.lists, b.plays, coalesce(o.lists, 0)"
+                   " from marts.fct_experiment_listeners as b"
+                   " left join marts.fct_experiment_listeners as o"
+                   " on b.user_id = o.user_id and o.experiment = 'over'"
+                   " where b.experiment = 'better'")  # fmt: skip
         _PLACES.append(logged(ask))
         _SIZE.append(size(ask, "hit_through", 0.1))
         _DRAFTED.update({p.experiment: p for p in interleaved(ask)})
@@ -232,10 +243,14 @@ def test_every_listener_is_in_the_arm_of_the_definition(found: dict[str, Facts])
 
 
 def test_late_plays_count_and_repeated_ones_count_once(found: dict[str, Facts]) -> None:
-    """Lists, lists that were played and plays of every listener are those that were written."""
-    assert {u: Truth(lists, hits, plays) for u, _, hits, lists, plays in _ROWS} == {
+    """Lists, lists that were played and plays of every listener are those that were written.
+
+    Lists after the planned end of an experiment do not count.
+    """
+    assert {u: Truth(lists, hits, *rest) for u, _, hits, lists, *rest in _ROWS} == {
         user: truth for user, truth in _TRUTH.items() if truth.lists
     }
+    assert sum(truth.early for truth in _TRUTH.values()) > len(LISTENERS)
 
 
 def test_listeners_whose_arm_changed_are_left_out_and_counted(found: dict[str, Facts]) -> None:
@@ -249,7 +264,7 @@ def test_listeners_whose_arm_changed_are_left_out_and_counted(found: dict[str, F
 
 def test_sums_are_those_of_the_listeners(found: dict[str, Facts]) -> None:
     for arm in ("arm0", "arm1"):
-        rows = [(hit, lists, 0, 0) for _, name, hit, lists, _ in _ROWS if name == arm]
+        rows = [(hit, lists, 0, 0) for _, name, hit, lists, *_ in _ROWS if name == arm]
         expected, sums = Moments.from_rows(rows), found["better"].moments["hit_through"][arm]
         assert sums.n == expected.n
         np.testing.assert_allclose(sums.sums[:2], expected.sums[:2])

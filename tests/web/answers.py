@@ -72,7 +72,8 @@ def judged(name: str, state: str = "running") -> dict[str, Any]:
     none = {"control_value": 0.0, "relative": None, "metric": "skip_rate", "role": "guardrail"}
     return {
         "experiment": experiment(name, state), "judged_at": "2026-01-01T03:00:00+00:00",
-        "verdict": [name], "arms": [], "comparisons": [row, row | none],
+        "verdict": [name], "comparisons": [row, row | none],
+        "arms": [{"arm": "control", "listeners": 1_201}, {"arm": "varied", "listeners": 1_187}],
     }  # fmt: skip
 
 

@@ -50,6 +50,7 @@ async def test_a_layer_that_is_taken_is_said(world: World) -> None:
 async def test_bounds_are_drawn_as_shares_of_the_control(world: World) -> None:
     page = (await world.client.get(ONE)).text
     assert "differs by -5.0 % to +25.0 %" in page
+    assert "1,187" in page, "listeners of each arm"
     assert "skip_rate" in page, "a metric whose control is 0 is in the table, not in the picture"
 
 
