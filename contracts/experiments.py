@@ -13,7 +13,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -209,9 +209,32 @@ def definition_of(text: str | bytes) -> Definition:
     try:
         definition = msgspec.json.decode(text, type=Definition)
     except msgspec.MsgspecError as error:
-        raise InvalidEvent("bad-experiment", f"{error}.") from None
+        raise _wrong(_unknown_override(text) or str(error)) from None
     check(definition)
     return definition
+
+
+class _AnyArm(msgspec.Struct):
+    overrides: dict[str, Any] = {}
+
+
+class _AnyDefinition(msgspec.Struct):
+    arms: list[_AnyArm] = []
+
+
+def _unknown_override(text: str | bytes) -> str:
+    """Return which override does not exist, and those that do; empty if another field is wrong."""
+    try:
+        arms = msgspec.json.decode(text, type=_AnyDefinition).arms
+    except msgspec.MsgspecError:
+        return ""
+    known = [name for name in Overrides.__struct_fields__ if name != "shadow_weights"]
+    for at, arm in enumerate(arms):
+        if unknown := [name for name in arm.overrides if name not in Overrides.__struct_fields__]:
+            return (
+                f"arms[{at}].overrides.{unknown[0]} does not exist: choose from {', '.join(known)}"
+            )
+    return ""
 
 
 def check(definition: Definition) -> None:

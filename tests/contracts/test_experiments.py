@@ -74,7 +74,7 @@ def names(definition: Definition) -> list[str | None]:
         ({"arms": [*arms(0.5), *arms(0.5)]}, "two arms have the same name"),
         (
             {"arms": [arms(0.5)[0], arms(0.5)[0] | {"name": "b", "overrides": {"colour": 1}}]},
-            "unknown field `colour`",
+            r"arms\[1\].overrides.colour does not exist: choose from explore_share, diversity",
         ),
         (
             {"arms": [arms(0.5)[0], arms(0.5)[0] | {"name": "b", "overrides": {"diversity": 2}}]},
@@ -110,6 +110,7 @@ def names(definition: Definition) -> list[str | None]:
         ({"planned_end": "2099-01-01T00:00:00"}, "no time zone"),
         ({"planned_end": "soon"}, "planned_end"),
         ({"unit": "list"}, "unknown field `unit`"),
+        ({"arms": "control"}, r"Expected `array`, got `str` - at `\$.arms`"),
     ],
 )
 def test_a_senseless_definition_is_refused(changes: dict[str, Any], says: str) -> None:
