@@ -18,7 +18,7 @@ from batch.experiments.compare import (
 from batch.experiments.moments import Moments
 from contracts.experiments import GUARDRAILS, LESS_IS_BETTER, METRICS
 
-#: Said of an experiment that still runs after its planned end.
+#: The sentence on an experiment that still runs after its planned end.
 OVERDUE = "The planned end has passed and later lists do not count: end the experiment."
 
 

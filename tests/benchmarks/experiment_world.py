@@ -189,7 +189,7 @@ class World:
             self._land(kind)
 
     def land(self) -> None:
-        """Write the messages still held to the lake."""
+        """Write the waiting messages to the lake."""
         for kind in self._held:
             self._land(kind)
 

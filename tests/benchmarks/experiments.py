@@ -170,7 +170,7 @@ def _judge(settings: Settings, seen: Counts) -> None:
 
 
 def _compare(facts: Facts, kind: str, row: dict[str, Any], seen: Counts) -> None:
-    """Count what the intervals of both kinds say of each metric, and what the report says."""
+    """Count the differences that intervals of both kinds show, and those that the report names."""
     for metric in METRICS:
         arms = facts.moments[metric]
         made = compare(arms["arm0"], arms["arm1"])

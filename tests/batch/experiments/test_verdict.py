@@ -1,4 +1,4 @@
-"""What is said of an experiment claims no more than its bounds allow."""
+"""The sentences on an experiment claim no more than its bounds allow."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ with experiments as (
 
 labels as (
 
-    -- What each label of a place says of each experiment: texts are compared once a label.
+    -- The team that each label of a place names: texts are compared once a label.
     select
         shown.arm as label,
         experiments.experiment,
