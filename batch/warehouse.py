@@ -106,7 +106,7 @@ def land(settings: Settings, snapshots: Mapping[str, Snapshot | None]) -> None:
         for table, schema in {**TABLES, **RESULTS, **CATALOGUE}.items():
             snapshot = snapshots.get(table)
             if snapshot is not None and snapshot.files:
-                connection.execute(f"create or replace view raw.{table} as {_files(snapshot)}")
+                connection.execute(f"create or replace view raw.{table} as {rows_sql(snapshot)}")
                 continue
             how = "create or replace view" if table in snapshots else "create view if not exists"
             connection.execute(f"{how} raw.{table} as {_nothing(connection, schema)}")
@@ -114,7 +114,8 @@ def land(settings: Settings, snapshots: Mapping[str, Snapshot | None]) -> None:
         land_arms(settings, connection)
 
 
-def _files(snapshot: Snapshot) -> str:
+def rows_sql(snapshot: Snapshot) -> str:
+    """Return DuckDB's SQL for every row of a snapshot of a lake table."""
     files = ", ".join(map(_text, snapshot.files))
     return (
         f"select * from read_parquet([{files}], "  # noqa: S608

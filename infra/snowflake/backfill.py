@@ -11,12 +11,12 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import duckdb
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from batch.lake import Lake, Snapshot
+from batch.warehouse import rows_sql
 from contracts.lake import TABLES
 from contracts.settings import Settings
 from contracts.snowflake import Snowflake
@@ -97,25 +97,31 @@ def what_next(plays: int) -> str:
 
 def _ranges(snapshot: Snapshot, topic: str, stage: Stage) -> Iterator[tuple[RangeFile, pa.Table]]:
     """Yield one file for each partition of each log: what lies behind the newest file there."""
-    by_day = ds.partitioning(pa.schema([pa.field("landed_date", pa.date32())]), flavor="hive")
-    data = ds.dataset(list(snapshot.files), format="parquet", partitioning=by_day)
-    places = data.to_table(columns=["log_id", "kafka_partition", "kafka_offset"])
-    ends = places.group_by(["log_id", "kafka_partition"]).aggregate([("kafka_offset", "max")])
-    for end in ends.sort_by("kafka_partition").to_pylist():
-        log_id, partition, last = end["log_id"], end["kafka_partition"], end["kafka_offset_max"]
-        landed = newest(stage.files(topic, log_id)).get(partition)
-        first = landed.last + 1 if landed else 0
-        rows = data.to_table(
-            filter=(pc.field("log_id") == log_id)
-            & (pc.field("kafka_partition") == partition)
-            & (pc.field("kafka_offset") >= first)
-        )
-        if rows.num_rows:
-            yield RangeFile(topic, log_id, partition, first, last, rows.num_rows), rows
+    # pyarrow can neither filter nor sort the string views in files that an erasure rewrote.
+    with duckdb.connect() as connection:
+        connection.execute("set TimeZone = 'UTC'")
+        connection.execute(f"create view rows as {rows_sql(snapshot)}")
+        ends = connection.execute(_ENDS).fetchall()
+        for log_id, partition, last in ends:
+            landed = newest(stage.files(topic, log_id)).get(partition)
+            first = landed.last + 1 if landed else 0
+            found = connection.sql(_ROWS, params=[log_id, partition, first])
+            rows = found.to_arrow_table()
+            if rows.num_rows:
+                yield RangeFile(topic, log_id, partition, first, last, rows.num_rows), rows
+
+
+_ENDS = """
+    select log_id, kafka_partition, max(kafka_offset) from rows
+    group by log_id, kafka_partition order by kafka_partition
+"""
+_ROWS = """
+    select * from rows where log_id = ? and kafka_partition = ? and kafka_offset >= ?
+    order by kafka_offset, position
+"""
 
 
 def _encode(file: RangeFile, rows: pa.Table) -> bytes:
     out = io.BytesIO()
-    whole = rows.sort_by([("kafka_offset", "ascending"), ("position", "ascending")])
-    pq.write_table(whole.append_column("source_file", pa.repeat(file.path, file.rows)), out)
+    pq.write_table(rows.append_column("source_file", pa.repeat(file.path, file.rows)), out)
     return out.getvalue()
