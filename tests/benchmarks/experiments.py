@@ -50,9 +50,9 @@ LIFT, LOST = 0.35, 0.3
 #: Listeners of an interleaved experiment.
 DRAFTERS = 200
 #: By kind, experiments of a round; those with several arms have no effect.
-PLANTED, UNEVEN, DRAFTED, SEVERAL = 40, 20, 75, 50
-#: What the report needs of the warehouse.
-MODELS = "+metrics_experiments"
+PLANTED, UNEVEN, DRAFTED, SEVERAL = 30, 20, 100, 50
+#: What the report needs of the warehouse; data tests of half a warehouse would fail.
+MODELS = "+metrics_experiments,resource_type:model"
 
 Counts = dict[str, list[float]]
 
