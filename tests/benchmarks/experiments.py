@@ -51,8 +51,6 @@ LIFT, LOST = 0.35, 0.3
 DRAFTERS = 200
 #: By kind, experiments of a round; those with several arms have no effect.
 PLANTED, UNEVEN, DRAFTED, SEVERAL = 30, 20, 100, 50
-#: What the report needs of the warehouse; data tests of half a warehouse would fail.
-MODELS = "+metrics_experiments,resource_type:model"
 
 Counts = dict[str, list[float]]
 
@@ -116,7 +114,7 @@ def _round(number: int, same: int, seen: Counts) -> None:
         seen["rows"].append(world.rows)
         warehouse.land(settings, Lake.newest(settings))
         _land_arms(settings, started, [*equal, *several, *uneven, *planted, *drafted])
-        built = warehouse.build(settings, select=MODELS)
+        built = warehouse.build(settings)
         assert built.ok, built.failed
         _judge(settings, seen)
 
