@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -69,7 +70,7 @@ def run(
     parts
         What to look at, separated by commas.
     """
-    known = {
+    known: dict[str, Callable[[], Any]] = {
         "warehouse": lambda: through_the_warehouse(same, rounds),
         "looks": looks,
         "interleaving": interleaving,
