@@ -15,7 +15,16 @@ from __future__ import annotations
 
 
 class SegueError(Exception):
-    """Base of every error Segue raises on purpose."""
+    """Base of every error Segue raises on purpose.
+
+    Examples
+    --------
+    >>> try:
+    ...     raise StoreUnavailable("Redis does not answer")
+    ... except Retryable as error:
+    ...     print("try again later:", error)
+    try again later: Redis does not answer
+    """
 
 
 class Retryable(SegueError):

@@ -133,6 +133,17 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     salt
         Decides with the listener's name who is in which arm. Empty: the key. Two experiments with
         one salt have the same listeners in arms of the same bounds.
+
+    Examples
+    --------
+    >>> varied = definition_of('''{"key": "varied", "hypothesis": "More variety, more plays.",
+    ...     "metric": "hit_through", "planned_end": "2027-01-01T00:00:00Z", "arms": [
+    ...         {"name": "control", "weight": 0.5},
+    ...         {"name": "varied", "weight": 0.5, "overrides": {"diversity": 0.4}}]}''')
+    >>> varied.control.name
+    'control'
+    >>> arm_of(varied, "ada") == arm_of(varied, "ada")  # every process computes the same arm
+    True
     """
 
     key: str

@@ -52,6 +52,16 @@ class Listener:
         How much was heard, :func:`contracts.plays.heard`; shape ``(n,)``, uint8.
     hidden
         Keys of tracks never to be shown; shape ``(h,)``, uint64.
+
+    Examples
+    --------
+    >>> stranger = Listener.unpack(None)
+    >>> len(stranger.tracks), len(stranger.hidden)
+    (0, 0)
+    >>> blob = EMPTY + np.array([(1_700_000_000, 42, 100, 0)], PLAY_DTYPE).tobytes()
+    >>> listener = Listener.unpack(blob)
+    >>> listener.seconds.tolist(), listener.tracks.tolist(), listener.ratios.tolist()
+    ([1700000000], [42], [100])
     """
 
     seconds: npt.NDArray[np.int64]

@@ -43,6 +43,17 @@ class Impression(msgspec.Struct, kw_only=True):
     teams
         Of a list drafted from two arms: one character a track, ``0`` or ``1``, the arm that picked
         it. Not set in any other list.
+
+    Examples
+    --------
+    >>> numbers = pack(np.array([2.0, 1.0], np.float32), np.ones(2, np.float32),
+    ...     np.array([[0.5], [0.25]], np.float32))
+    >>> shown = Impression(impression_id="00000000-0000-4000-8000-000000000000", user_id="ada",
+    ...     at=0, generation=1, offset=7, tracks=["a", "b"], numbers=numbers)
+    >>> shown.matrix().tolist()  # score, propensity, features
+    [[2.0, 1.0, 0.5], [1.0, 1.0, 0.25]]
+    >>> decode(encode(shown)) == shown
+    True
     """
 
     impression_id: str

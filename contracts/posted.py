@@ -25,6 +25,12 @@ class PostedPlay(msgspec.Struct, kw_only=True, omit_defaults=True):
     ``played_at`` is the start, milliseconds since the epoch, UTC; without ``user`` it is counted
     for the account of the token. ``imported_from`` names the export or the service that an importer
     read: such plays are history, and relays do not forward them.
+
+    Examples
+    --------
+    >>> play = PostedPlay(artist="Air", title="Run", played_at=1_700_000_000_000, source="me/1")
+    >>> msgspec.json.encode(play).decode()
+    '{"artist":"Air","title":"Run","played_at":1700000000000,"source":"me/1"}'
     """
 
     artist: str

@@ -73,6 +73,18 @@ class QualityHistory:
     ----------
     path
         Of the file; its folder is made when the first point is written.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> point = QualityPoint(at=1_700_000_000_000, generation=1, plays=9, trials=8, all=0.3,
+    ...     new=0.2, popularity=0.1, all_ndcg=0.3, new_ndcg=0.2, popularity_ndcg=0.1, coverage=0.5,
+    ...     novelty=7.0, drift=False)
+    >>> with TemporaryDirectory() as folder:
+    ...     history = QualityHistory(Path(folder) / "model.jsonl")
+    ...     history.add(point)
+    ...     [(each.plays, each.all) for each in history.read()]
+    [(9, 0.3)]
     """
 
     def __init__(self, path: Path) -> None:

@@ -89,6 +89,12 @@ class Session(msgspec.Struct, kw_only=True):
 
     Key: listener and start. Times are milliseconds since the epoch, UTC, of the first and the last
     play's start.
+
+    Examples
+    --------
+    >>> decode_session(b'{"user_id": "ada", "started_at": 0, "last_played_at": 240000,'
+    ...                b' "plays": 2, "tracks": 2}').plays
+    2
     """
 
     user_id: str
@@ -101,7 +107,13 @@ class Session(msgspec.Struct, kw_only=True):
 
 
 class Uniques(msgspec.Struct, kw_only=True):
-    """Number of different listeners of a track in an hour. Key: hour and track."""
+    """Number of different listeners of a track in an hour. Key: hour and track.
+
+    Examples
+    --------
+    >>> decode_uniques(b'{"hour": 0, "track_id": "t", "listeners": 3, "plays": 5}').listeners
+    3
+    """
 
     hour: int
     track_id: str

@@ -41,6 +41,14 @@ class Suspect(msgspec.Struct, kw_only=True):
         covers every finding that ended up to its own ``ended_at``.
     plays
         Number of plays in the finding.
+
+    Examples
+    --------
+    >>> found = Suspect(user_id="bot", pattern="too-fast", started_at=0, ended_at=60_000, plays=6)
+    >>> decode(encode(found)) == found
+    True
+    >>> message_key(found)
+    b'bot|too-fast|0'
     """
 
     user_id: str

@@ -74,7 +74,17 @@ class Node(msgspec.Struct, kw_only=True):
 
 
 class Warehouse(msgspec.Struct, kw_only=True):
-    """The warehouse after the last build."""
+    """The warehouse after the last build.
+
+    Examples
+    --------
+    >>> found = Warehouse(run="2026-01-31-duckdb-1", target="duckdb",
+    ...     built_at="2026-01-31T02:00:00Z", lake_version=7, nodes=[
+    ...         Node(name="raw.plays", kind="source"),
+    ...         Node(name="marts.fct_plays", kind="table", inputs=["raw.plays"])])
+    >>> upstream(found.by_name(), ["marts.fct_plays"])
+    ['raw.plays', 'marts.fct_plays']
+    """
 
     run: str
     target: str

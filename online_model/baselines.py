@@ -66,7 +66,16 @@ class Popularity(Baseline):
 
 
 class DecayedPopularity(Baseline):
-    """Most played lately: a play counts half after seven days."""
+    """Most played lately: a play counts half after seven days.
+
+    Examples
+    --------
+    >>> model, week = DecayedPopularity(items=2), 7 * 86_400.0
+    >>> nothing = np.array([], np.int64)
+    >>> model.learn(nothing, 0, 0.0); model.learn(nothing, 1, week)
+    >>> model.score(nothing, week).tolist()
+    [1.0, 2.0]
+    """
 
     half_life = 7 * 86_400.0
 
@@ -89,7 +98,16 @@ class DecayedPopularity(Baseline):
 
 
 class Markov(Baseline):
-    """What followed the last three items, weighted 1, .3, .1."""
+    """What followed the last three items, weighted 1, .3, .1.
+
+    Examples
+    --------
+    >>> model = Markov(items=3)
+    >>> for _ in range(2):
+    ...     model.learn(np.array([0]), 1, 0.0)
+    >>> int(model.score(np.array([0]), 0.0).argmax())
+    1
+    """
 
     def __init__(self, items: int) -> None:
         super().__init__(items)
@@ -114,7 +132,16 @@ class Markov(Baseline):
 
 
 class ItemNeighbours(Baseline):
-    """Items of the same listeners (cosine), recent items of the listener weighing more."""
+    """Items of the same listeners (cosine), recent items of the listener weighing more.
+
+    Examples
+    --------
+    >>> model = ItemNeighbours(items=3)
+    >>> model.learn(np.array([], np.int64), 0, 0.0)
+    >>> model.learn(np.array([0]), 2, 0.0)
+    >>> int(model.score(np.array([0]), 0.0).argmax())
+    2
+    """
 
     def __init__(self, items: int) -> None:
         super().__init__(items)

@@ -22,6 +22,16 @@ class Catalogue:
         At the first play of an artist, register all of its tracks that the stream holds, as a
         service does that fetches an artist's tracks. Their order is arbitrary: it reveals nothing
         about later plays.
+
+    Examples
+    --------
+    >>> data = Interactions(users=np.array([0, 0, 0]), items=np.array([0, 1, 2]),
+    ...     seconds=np.array([0, 1, 2]), ratios=np.full(3, 255, np.uint8),
+    ...     columns=("user", "item", "time"), artists=np.array([0, 0, 1]))
+    >>> sorted(Catalogue(data, whole_artists=True).meet(0))  # both tracks of the first artist
+    [0, 1]
+    >>> Catalogue(data).meet(0)
+    [0]
     """
 
     def __init__(self, data: Interactions, *, whole_artists: bool = False) -> None:

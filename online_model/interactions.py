@@ -73,6 +73,14 @@ class Interactions:
         and with an artist column ``artist`` and ``name`` (a placeholder such as "Unknown Artist").
     artists
         Number of each play's artist from 0, i64, shape (n,); ``None`` without an artist column.
+
+    Examples
+    --------
+    >>> data = Interactions(users=np.array([0, 0, 1]), items=np.array([0, 1, 0]),
+    ...     seconds=np.array([10, 250, 300]), ratios=np.full(3, 255, np.uint8),
+    ...     columns=("user", "item", "time"))
+    >>> len(data)
+    3
     """
 
     users: npt.NDArray[np.int64]
