@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -152,6 +153,19 @@ def _text(value: Any) -> str:
     return ("true" if value else "false") if isinstance(value, bool) else str(value)
 
 
+def _plain(message: str) -> str:
+    """Return a message in words that a form can show.
+
+    Examples
+    --------
+    >>> _plain("Expected `str` of length <= 256 - at `$.user`.")
+    'At most 256 characters.'
+    """
+    return re.sub(
+        r"Expected `str` of length <= ([0-9]+)( - at `[^`]*`)?", r"At most \1 characters", message
+    )
+
+
 def _failure(answer: httpx.Response) -> Away | Refused:
     code, message, field = "", "", ""
     try:
@@ -160,10 +174,13 @@ def _failure(answer: httpx.Response) -> Away | Refused:
         if isinstance(error, str):  # the form of the ListenBrainz protocol
             message = error
         else:
-            code, message = str(error.get("code", "")), str(error.get("message", ""))
+            refused = next((one for one in said.get("results", []) if one.get("message")), {})
+            code = str(error.get("code") or refused.get("reason", ""))
+            message = str(error.get("message") or refused.get("message", ""))
             field = str(error.get("field") or "")
     except (ValueError, AttributeError):
-        message = f"The API answered with status {answer.status_code}."
+        pass
+    message = _plain(message) or f"The API answered with status {answer.status_code}."
     if answer.status_code >= 500:
         return Away(message)
     after = answer.headers.get("retry-after", "")

@@ -172,6 +172,9 @@ class _Front:
             return _to_sign_in(visit, ended=True)
         if error.status == 404:
             return visit.page("errors/missing.html", "Not found", 404, message=error.message)
+        if error.status == 400 and error.field.endswith("_id") and visit.request.method == "GET":
+            # The address has something in the place of an id that cannot be one.
+            return visit.page("errors/missing.html", "Not found", 404, message="")
         if error.status == 429:
             return visit.page("errors/busy.html", "Too many requests", 429, error=error)
         if error.status == 403:

@@ -58,7 +58,7 @@ async def rows_of(
     Raises
     ------
     ApiError
-        503: PostgreSQL does not answer.
+        503: PostgreSQL does not answer. 400: a text it cannot compare.
     """
     if "\x00" in str(arguments.get("user", "")):
         raise ApiError(404, "unknown-user", "Cannot find user: its name contains NUL")
@@ -66,6 +66,8 @@ async def rows_of(
         async with services.pool.connection(timeout=1.0) as connection:
             cursor = await connection.execute(query.encode(), arguments)
             return await cursor.fetchall() if cursor.description else []
+    except psycopg.DataError:
+        raise ApiError(400, "bad-text", "A text contains the character NUL; remove it.") from None
     except (psycopg.Error, PoolTimeout, OSError):
         raise unavailable("The listens cannot be read") from None
 

@@ -104,6 +104,10 @@ def show(console: Console, addresses: dict[str, Any], simulated: bool = False) -
         Whether there are simulated listeners, and so their catalogue (seconds after the start).
     """
     console.print()
+    console.print("Open one of these in a browser:", highlight=False)
+    for user, link in addresses["sign_in"].items():
+        console.print(f"pages as {user:<12}{link}", markup=False, highlight=False, soft_wrap=True)
+    console.print()
     # Plain text, so that a line can be copied whole however narrow the terminal is.
     shown = {name.replace("_", " "): addresses[name] for name in _SHOWN}
     for name, address in {**shown, "docs": f"{addresses['api']}/docs"}.items():
@@ -111,9 +115,6 @@ def show(console: Console, addresses: dict[str, Any], simulated: bool = False) -
     console.print()
     line = exploration(addresses["explore_share"])
     console.print(line, markup=False, highlight=False, soft_wrap=True)
-    console.print()
-    for user, link in addresses["sign_in"].items():
-        console.print(f"pages as {user:<12}{link}", markup=False, highlight=False, soft_wrap=True)
     console.print()
     console.print(f"TOKEN={addresses['admin_token']}", soft_wrap=True, highlight=False)
     more = catalogue_calls(addresses["api"]) if simulated else []

@@ -195,6 +195,7 @@ def test_one_s_own_plays_are_read_corrected_and_deleted(stack: RunningStack) -> 
     assert [play["title"] for play in listed()] == [f"Song {i}" for i in (4, 3, 2, 1, 0)]
     assert [play["title"] for play in listed("?q=ong%203")] == ["Song 3"]
     assert not listed("?q=%25")  # a pattern of SQL is a text like any other
+    assert call(stack, "GET", "/v1/users/cor/plays?q=%00", token).status_code == 400
     page = call(stack, "GET", "/v1/users/cor/plays?limit=2", token).json()
     rest = httpx.get(
         f"{stack.api}/v1/users/cor/plays", params={"before": page["before"]},

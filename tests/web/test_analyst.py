@@ -37,7 +37,7 @@ async def test_before_the_first_nightly_pages_say_what_to_do(world: World) -> No
         assert answer.status_code == 200
         assert "segue nightly" in read_whole(answer.text).text
     answer = await world.client.get("/ui/analytics/lineage")
-    assert answer.status_code == 404
+    assert answer.status_code == 200
     assert "The nightly run does it." in read_whole(answer.text).text
 
 
@@ -92,6 +92,13 @@ async def test_what_does_not_exist_offers_an_analyst_no_search_of_tracks(world: 
     page = await world.client.get("/ui/analytics/lineage/nothing/at/all")
     assert page.status_code == 404
     assert "/ui/search" not in page.text
+
+
+async def test_an_address_with_what_is_no_id_does_not_exist(world: World) -> None:
+    world.fake.refuse("GET /v1/erasures/x", 400, "bad-parameter", "Not a UUID.", "request_id")
+    page = await world.client.get("/ui/erasures/x")
+    assert page.status_code == 404
+    assert "Page not found" in page.text
 
 
 async def test_nothing_was_counted_in_a_period(world: World) -> None:

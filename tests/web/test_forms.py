@@ -199,12 +199,20 @@ async def test_a_play_added_by_hand() -> None:
     (play,) = json.loads(world.fake.bodies("POST /v1/plays")[0])["plays"]
     assert play["played_at"] == 1_782_929_700_000  # 18:15 UTC
     assert play["user"] == "ada"
+    reason = "The play is older than the listener's erasure."
+    row = {"status": "rejected", "reason": "erased", "message": reason}
+    world.fake.on("POST /v1/plays", {"accepted": 0, "rejected": 1, "results": [row]}, 400)
+    refused = await world.post("/ui/plays", form)
+    assert refused.status_code == 400
+    assert reason in read_whole(refused.text).text
+    assert _shown(refused.text, "title") == "Run"
 
 
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
         ({"artist": " "}, "Type the artist."),
+        ({"album": "x" * 1001}, "At most 1,000 characters."),
         ({"at": "soon"}, "This is not a date and time"),
         ({"at": "2099-01-01T00:00"}, "This is in the future."),
         ({"at": "1999-01-01T00:00"}, "Plays before October 2002"),
@@ -227,7 +235,7 @@ async def test_a_play_that_makes_no_sense(changed: dict[str, str], said: str) ->
         page = read_whole(answer.text)
         assert said in page.text
         assert 'aria-invalid="true"' in answer.text
-        assert _shown(answer.text, "album") == "Premiers"
+        assert _shown(answer.text, "album") == form["album"]
     assert not world.fake.bodies("(POST|PATCH) .*")
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from web.api import part
+from web.api import Refused, part
 from web.charts.layers import Box, layered
 from web.visit import Visit
 
@@ -16,13 +16,18 @@ KINDS = {
     "report": "Reports",
     "model": "Tables built by dbt",
     "snapshot": "Histories kept by dbt",
-    "source": "What landed",
+    "source": "Raw tables, loaded from the log",
 }
 
 
 async def page(visit: Visit) -> Response:
     """GET /ui/analytics/lineage: everything, by kind."""
-    found = await visit.get("/v1/warehouse/models")
+    try:
+        found = await visit.get("/v1/warehouse/models")
+    except Refused as error:
+        if error.status != 404:
+            raise
+        return visit.page("lineage.html", "Lineage", found=None, trouble=error.message)
     kinds = {
         words: [row for row in found["tables"] if row["kind"] == kind]
         for kind, words in KINDS.items()
