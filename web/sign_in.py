@@ -51,7 +51,7 @@ async def link(visit: Visit, code: str) -> Response:
             visit,
             404,
             notice="This sign-in link is not known any more. "
-            "`segue up` prints new ones at each start.",
+            "“segue up” prints new ones at each start.",
         )
     me = await visit.site.api.call("GET", "/v1/me", token)
     return visit.page("link.html", "Sign in", who=me["user"], roles=me["roles"])

@@ -45,9 +45,9 @@ class Totals(NamedTuple):
         """Return hours and skips as a report shows them, each with the share that is known."""
         return {
             "Hours heard": self.hours,
-            "Hours are of": f"{_share(self.known_time, self.plays)} of the plays",
+            "Hours known for": f"{_share(self.known_time, self.plays)} of plays",
             "Skip rate": _share(self.skips, self.known_end),
-            "Skip rate is of": f"{_share(self.known_end, self.plays)} of the plays",
+            "Skips known for": f"{_share(self.known_end, self.plays)} of plays",
         }
 
 

@@ -202,4 +202,4 @@ def test_charts_count_what_was_heard_by_listeners_first(built: Settings) -> None
     shown |= {row[1] for row in artists.tables[0].rows}
     assert "Split Band" in shown
     assert not shown & {"Skipped Song", "Skipper", "Unknown Artist", "Tagless 1"}
-    assert {"Skip rate", "Skip rate is of", "Hours heard", "Hours are of"} <= week.facts.keys()
+    assert {"Skip rate", "Skips known for", "Hours heard", "Hours known for"} <= week.facts.keys()

@@ -54,7 +54,7 @@ async def test_the_life_of_a_play_and_what_it_does() -> None:
     page = read_whole((await world.client.get(f"/ui/plays/{EVENT}")).text)
     assert "Air not yet: Air" in page.text
     assert "Air not known: Air" in page.text
-    assert "Without this play 1 track would not be in your list, 1 would take" in page.text
+    assert "Without this play, 1 track would leave your list, 1 would come in" in page.text
     world.fake.refuse("GET .*/life", 503, "unavailable", "Away.")
     world.fake.refuse("GET .*/what-if", 404, "not-in-window", "Not there.")
     page = read_whole((await world.client.get(f"/ui/plays/{EVENT}")).text)

@@ -242,7 +242,7 @@ TABLE: dict[str, tuple[State | str, State | str, State | str]] = {
     "/ui/ops/lake/plays": ("there is a table or a 404", WHOLE, LIVE),
     "/ui/ops/audit?verify=1": (
         shows("Nothing has been done yet", ("GET /v1/audit", {"before": None, "rows": []})),
-        shows("The trail is not whole"), LIVE,
+        shows("The trail was changed"), LIVE,
     ),
     "/ui/ops/erasures": (
         shows("Nobody has asked to be forgotten", ("GET /v1/erasures", {"erasures": []})),

@@ -124,7 +124,7 @@ def worded(value: float | None, share: bool) -> str:
 def _change(metric: dict[str, Any]) -> tuple[str, str]:
     change = metric["change"]
     if change is None:
-        return "nothing to compare with", ""
+        return "no period before to compare with", ""
     unit = "points" if metric["unit"] == "share" else "%"
     text = f"{change:+.1f} {unit} against the period before"
     if metric["better"] == "neither" or abs(change) < 0.05:
@@ -150,5 +150,5 @@ def _chart(metric: dict[str, Any]) -> Chart | None:
 
     series = [line(metric["title"], "value")]
     if any(point["low"] is not None for point in points):
-        series += [line("95 % above", "high"), line("95 % below", "low")]
+        series += [line("upper bound", "high"), line("lower bound", "low")]
     return lines([moment(p["start"]) for p in points], series, title, unit=unit)

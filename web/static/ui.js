@@ -54,8 +54,8 @@
     }
   }, 1000);
 
-  // A graph that is wider than the page shows the place it is about.
-  one("svg .here")?.scrollIntoView({ block: "nearest", inline: "center" });
+  // What is wider than the page shows the place it is about.
+  for (const here of all("svg .here, nav [aria-current]")) here.scrollIntoView({ block: "nearest", inline: "center" });
 
   // Copying.
   document.addEventListener("click", async (event) => {
