@@ -44,6 +44,7 @@ BENCHMARKS = {
     "attack": ("attack", "run"),
     "idle": ("idle", "run"),
     "web": ("web", "run"),
+    "browser": ("browser", "run"),
     "flink": ("flink", "run"),
 }
 
