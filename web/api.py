@@ -174,7 +174,9 @@ def _failure(answer: httpx.Response) -> Away | Refused:
         if isinstance(error, str):  # the form of the ListenBrainz protocol
             message = error
         else:
-            refused = next((one for one in said.get("results", []) if one.get("message")), {})
+            refused: dict[str, Any] = next(
+                (one for one in said.get("results", []) if one.get("message")), {}
+            )
             code = str(error.get("code") or refused.get("reason", ""))
             message = str(error.get("message") or refused.get("message", ""))
             field = str(error.get("field") or "")
