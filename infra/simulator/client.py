@@ -175,6 +175,7 @@ def run(settings: Settings) -> int:
             arms.start(client, crowd.listeners)
         if chosen.simulate_lists:
             crowd.lists = Lists(client, catalogue)
+        crowd.hurry_first(int(time.time() * 1000))
         _live(crowd, poster, stop)
     return 0
 

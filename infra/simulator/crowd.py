@@ -16,6 +16,9 @@ SECONDS_PER_PLAY = 324.0
 #: More listeners are not made; beyond this rate they live faster instead.
 MAX_LISTENERS = 5_000
 MIN_LISTENERS = 20
+#: How much faster than real time the first listener lives once somebody may watch: about two
+#: plays a minute. The demo links to this listener's pages, where something must happen.
+HURRY = 8.0
 
 
 class Crowd:
@@ -44,7 +47,7 @@ class Crowd:
         self.lists: Callable[[str], Offered | None] | None = None
         #: How much faster than real time they live.
         self.speed = wanted / count
-        self._start = start
+        self._hurry = False
         self._rng = Random(f"crowd:{seed}:{run}")  # noqa: S311
         self.listeners = [Listener(seed, number, catalogue) for number in range(count)]
         # (end of the play, number, play): a play is known when it has ended, as with a scrobbler.
@@ -58,9 +61,24 @@ class Crowd:
 
     def _play(self, number: int, begin: int) -> None:
         heard, following = self.listeners[number].listen(begin, self._rng, self.lists)
-        self._next[number] = begin + int((following - begin) / self.speed)
-        end = begin + int(heard.ms_played / self.speed)
+        speed = max(self.speed, HURRY) if self._hurry and number == 0 else self.speed
+        self._next[number] = begin + int((following - begin) / speed)
+        end = begin + int(heard.ms_played / speed)
         heapq.heappush(self._pending, (end, number, heard))
+
+    def hurry_first(self, now: int) -> None:
+        """Have the first listener play from `now` on without a pause, and faster than the others.
+
+        Parameters
+        ----------
+        now
+            Milliseconds since the epoch.
+        """
+        self._hurry = True
+        self.listeners[0].stay()
+        self._pending = [play for play in self._pending if play[1] != 0]
+        heapq.heapify(self._pending)
+        self._play(0, now)
 
     def until(self, now: int) -> Iterator[Heard]:
         """Yield, in the order in which they end, the plays that have ended by `now`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
@@ -91,6 +92,10 @@ class Listener:
         if how == FAVOURITE:
             return rng.choice(self.favourites)
         return current if how == REPEAT else self._explore(rng)
+
+    def stay(self) -> None:
+        """Begin a session that does not end."""
+        self._left = sys.maxsize
 
     def _taken(self, offered: Offered, rng: Random) -> int | None:
         """Return the first track of a list that the listener takes."""

@@ -64,6 +64,20 @@ def test_people_are_the_same_in_every_run(catalogue: Catalogue) -> None:
     assert first.favourites != Listener(7, 4, catalogue).favourites
 
 
+def test_on_the_page_of_the_first_listener_something_happens(catalogue: Catalogue) -> None:
+    crowd = Crowd(catalogue, 7, 200 / SECONDS_PER_PLAY, 0)
+    began = _DAY // 4
+    list(crowd.until(began))
+    crowd.hurry_first(began)
+    plays = [play for play in crowd.until(began + 3_600_000) if play.user == "sim-00000"]
+    starts = [play.played_at for play in plays]
+    assert 60 < len(starts) < 300
+    assert max(after - before for before, after in pairwise(starts)) < 120_000
+    # Slow enough not to be taken for a bot (contracts.suspects).
+    heard = [play.played_at for play in plays if play.ms_played >= 30_000]
+    assert all(heard[i + 5] - heard[i] > 60_000 for i in range(len(heard) - 5))
+
+
 def test_listeners_take_what_they_like_from_lists(catalogue: Catalogue) -> None:
     """A list of good tracks is taken from more often than one of others, and the play names it."""
     taken = {}
