@@ -24,6 +24,7 @@ from api.passwords import PasswordChecks
 from api.plays.records import PlayRecords
 from api.pools import account_pool, reading_pool
 from api.producer import PlayLog
+from api.published_files import PublishedFiles
 from api.revocations import Revocations
 from api.serving.arms import Arms
 from api.serving.desk import Desk
@@ -86,6 +87,7 @@ class Services:
             self.workers.windows_stand_still,
         )
         self.arms = Arms(self.pool)
+        self.published = PublishedFiles(settings)
         self.desk = Desk(parts)
         self.slow = SlowLists(parts, settings.paths.batch_view)
         self.rates = RateWindow()
@@ -125,6 +127,7 @@ class Services:
         self.watcher.start()
         self.revocations.start()
         self.arms.start()
+        self.published.start()
 
     async def close(self) -> None:
         """Flush the log, then let go of everything."""
@@ -134,7 +137,9 @@ class Services:
             log.error("stopping: %d messages were never acknowledged", left)
         self.slow.close()
         self.passwords.close()
-        await asyncio.gather(self.watcher.stop(), self.revocations.stop(), self.arms.stop())
+        await asyncio.gather(
+            self.watcher.stop(), self.revocations.stop(), self.arms.stop(), self.published.stop()
+        )
         self._broker.close()
         await asyncio.gather(
             self.pool.close(timeout=2.0),

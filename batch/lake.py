@@ -8,7 +8,7 @@ when it has been out of the newest version for longer than the retention.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,12 @@ from urllib.parse import unquote
 import duckdb
 import pyarrow as pa
 from deltalake import DeltaTable
-from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.exceptions import CommitFailedError, DeltaError
 
-from contracts.errors import ConfigurationError, StoreUnavailable
+from batch.lake_copies import LakeCopies
+from contracts.errors import ConfigurationError
 from contracts.lake import CATALOGUE, RESULTS, TABLES
+from contracts.lake_tables import TablePlace, lake_table
 from contracts.settings import Settings
 
 #: How long a file stays after compaction replaced it: how far time travel reaches.
@@ -40,7 +42,8 @@ class Snapshot:
     version
         Delta version, from 0.
     files
-        Absolute paths of the Parquet files that make the version up, in a stable order.
+        The Parquet files that make the version up, in a stable order: paths, or addresses in object
+        storage, of which :meth:`Lake.fetch` makes copies.
     rows, bytes
         Of those files; ``rows`` counts deliveries, so a play sent twice counts twice.
     committed_at
@@ -70,35 +73,57 @@ class Lake:
 
     Parameters
     ----------
-    path
-        Folder of the table; it need not exist yet.
+    place
+        Where it lies; it need not exist yet.
+    copies
+        Copies of its files on this host's disk; ``None``: the files are on disk themselves.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path.absolute()
+    def __init__(self, place: TablePlace, copies: LakeCopies | None = None) -> None:
+        self.place = place
+        self._copies = copies
+
+    @classmethod
+    def of(cls, settings: Settings, name: str) -> Lake:
+        """Return a table of a deployment."""
+        return cls(lake_table(settings, name), LakeCopies.of(settings, name))
 
     @classmethod
     def plays(cls, settings: Settings) -> Lake:
-        """Return the table the lake sink appends plays to."""
-        return cls(settings.paths.lake / "plays")
+        """Return the table of plays."""
+        return cls.of(settings, "plays")
 
     @classmethod
     def all(cls, settings: Settings) -> dict[str, Lake]:
-        """Return every table of the contract by name, whether there is one yet or not."""
-        return {name: cls(settings.paths.lake / name) for name in (*TABLES, *RESULTS, *CATALOGUE)}
+        """Return every table that the warehouse reads, by name."""
+        return {name: cls.of(settings, name) for name in (*TABLES, *RESULTS, *CATALOGUE)}
 
     @classmethod
     def newest(cls, settings: Settings) -> dict[str, Snapshot | None]:
-        """Return the newest version of every table, ``None`` for those that are not there."""
-        return {name: lake.snapshot() for name, lake in cls.all(settings).items()}
+        """Return :meth:`on_disk` of every table."""
+        return {name: lake.on_disk() for name, lake in cls.all(settings).items()}
 
-    def _open(self) -> DeltaTable | None:
-        try:
-            return DeltaTable(str(self.path))
-        except TableNotFoundError:
-            return None
-        except DeltaError as error:
-            raise StoreUnavailable(f"lake table {self.path}: {error}") from None
+    def on_disk(self) -> Snapshot | None:
+        """Return the newest version with its files on disk; ``None`` if there is no table."""
+        snapshot = self.snapshot()
+        return None if snapshot is None else self.fetch(snapshot)
+
+    def fetch(self, snapshot: Snapshot) -> Snapshot:
+        """Return a version whose files are on disk: copied there if they are in object storage.
+
+        Raises
+        ------
+        StoreUnavailable
+            A file cannot be read.
+        """
+        if self._copies is None:
+            return snapshot
+        return replace(snapshot, files=self._copies.fetch(snapshot.files))
+
+    def drop_copies(self, keep: Snapshot | None) -> None:
+        """Delete the copies of files that a version does not have."""
+        if self._copies is not None:
+            self._copies.drop(() if keep is None else keep.files)
 
     def snapshot(
         self, *, version: int | None = None, as_of: datetime | None = None
@@ -119,7 +144,7 @@ class Lake:
         """
         if version is not None and as_of is not None:
             raise ConfigurationError("give a lake version or a time, not both")
-        table = self._open()
+        table = self.place.open()
         if table is None:
             return None
         newest = table.version()
@@ -129,7 +154,7 @@ class Lake:
             version = newest
         if not 0 <= version <= newest:
             raise ConfigurationError(
-                f"lake version {version} does not exist: {self.path.name} has 0 to {newest}"
+                f"lake version {version} does not exist: {self.place.name} has 0 to {newest}"
             )
         # Asked of the newest version: after load_as_version, history() misnumbers its entries. And
         # no further back than needed: a sink leaves tens of thousands of commits a day.
@@ -138,9 +163,9 @@ class Lake:
             try:
                 table.load_as_version(version)
             except DeltaError as error:
-                raise StoreUnavailable(f"lake version {version}: {error}") from None
+                raise self.place.trouble(error) from None
         actions = pa.table(table.get_add_actions(flatten=True))
-        files = sorted(str(self.path / unquote(p)) for p in actions["path"].to_pylist())
+        files = sorted(f"{self.place.uri}/{unquote(p)}" for p in actions["path"].to_pylist())
         return Snapshot(
             version=version,
             files=tuple(files),
@@ -157,7 +182,7 @@ class Lake:
 
     def history(self, limit: int | None = None) -> list[Commit]:
         """Return the commits, newest first; empty where there is no table."""
-        table = self._open()
+        table = self.place.open()
         return [] if table is None else [_commit(entry) for entry in table.history(limit)]
 
     def export(self, snapshot: Snapshot, target: Path) -> int:
@@ -166,13 +191,14 @@ class Lake:
         The file is there whole or not at all.
         """
         making = target.with_name(f".{target.name}.{os.getpid()}")
+        files = self.fetch(snapshot).files
         try:
             with duckdb.connect() as connection:
                 connection.execute("set TimeZone = 'UTC'")
                 connection.sql(
                     "select * from read_parquet($files, hive_partitioning = true, "
                     "hive_types = {'landed_date': date})",
-                    params={"files": list(snapshot.files)},
+                    params={"files": list(files)},
                 ).write_parquet(str(making), compression="zstd")
             making.replace(target)
         finally:
@@ -186,7 +212,7 @@ class Lake:
         sink win the race for a version often enough to exhaust the retries, nothing was changed
         and 0 is returned; the next nightly tries again.
         """
-        table = self._open()
+        table = self.place.open()
         if table is None:
             return 0
         sizes = pa.table(table.get_add_actions())["size_bytes"].to_pylist()
@@ -206,7 +232,7 @@ class Lake:
         """
         if retention < timedelta(days=1):
             raise ConfigurationError(f"lake retention of {retention} is below one day")
-        table = self._open()
+        table = self.place.open()
         if table is None:
             return []
         hours = int(retention / timedelta(hours=1))

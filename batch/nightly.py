@@ -25,9 +25,12 @@ from batch.reports.publish import publish
 from batch.reports.report import Occasion
 from batch.runs import NightlyRun, Runs, Step
 from batch.target import TARGETS, Target
+from contracts import object_store
 from contracts.environ import read
 from contracts.errors import ConfigurationError, SegueError, Terminal
+from contracts.lake_tables import lake_place
 from contracts.options import Costs
+from contracts.publication import RUNS, Publication
 from contracts.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -71,6 +74,7 @@ class NightlyState:
     run: NightlyRun
     day: date
     progress: Callable[[str, str], None]
+    publication: Publication
 
     @property
     def warehouse(self) -> Target:
@@ -105,9 +109,10 @@ def nightly(
     Raises
     ------
     StoreUnavailable
-        Another nightly of this home is running.
+        Another nightly of this home is running, or object storage does not answer.
     ConfigurationError
-        There is no such target or step, or the price of an hour is no number.
+        There is no such target or step, the price of an hour is no number, or object storage
+        refuses the key.
     """
     if until is not None and until not in STEPS:
         raise ConfigurationError(f"no step {until!r}; there are {', '.join(STEPS)}")
@@ -115,8 +120,11 @@ def nightly(
         raise ConfigurationError(f"target {target!r} is unknown: choose {' or '.join(TARGETS)}")
     price = read(Costs).cpu_hour_price
     day = day or datetime.now(UTC).date()
+    object_store.check(settings)
+    publication = Publication(settings)
     runs = Runs(settings.paths.runs)
     with runs.lock():
+        publication.pull()
         run = _resume(settings, runs.last(target), day, full_refresh) or NightlyRun(
             id=runs.next_id(day.isoformat(), target),
             date=day.isoformat(),
@@ -126,7 +134,7 @@ def nightly(
             definitions=DEFINITIONS,
             steps=[Step(name=name) for name in STEPS],
         )
-        _go(NightlyState(settings, run, day, progress), runs, until, price)
+        _go(NightlyState(settings, run, day, progress, publication), runs, until, price)
     return run
 
 
@@ -169,10 +177,12 @@ def _go(night: NightlyState, runs: Runs, until: str | None, price: float | None)
             continue
         step.status, step.started_at = "running", _now()
         runs.save(run)
+        night.publication.merge(RUNS)
         night.progress(name, "running")
         started, busy = time.monotonic(), time.process_time()
         try:
             step.detail, step.rows = act(night)
+            night.publication.merge()
             step.status = "ok"
         except Exception as error:  # the record must show every error
             known = isinstance(error, SegueError)
@@ -188,6 +198,7 @@ def _go(night: NightlyState, runs: Runs, until: str | None, price: float | None)
         night.progress(name, step.status)
         if name == until and run.status == "running" and name != list(STEPS)[-1]:
             runs.save(run)
+            night.publication.merge(RUNS)
             return
     if run.status == "running":
         run.status = "ok"
@@ -199,6 +210,7 @@ def _go(night: NightlyState, runs: Runs, until: str | None, price: float | None)
         run.cost = round(run.cpu_seconds / 3600 * price, 6)
     lineage.write(run, runs.lineage(run), night.settings)
     runs.save(run)
+    night.publication.merge()
 
 
 def _land(night: NightlyState) -> tuple[str, dict[str, int]]:
@@ -207,11 +219,12 @@ def _land(night: NightlyState) -> tuple[str, dict[str, int]]:
     for name, lake in Lake.all(night.settings).items():
         merged += lake.compact()
         removed += len(lake.vacuum())
-        snapshots[name] = lake.snapshot()
+        snapshots[name] = lake.on_disk()
+        lake.drop_copies(snapshots[name])
     plays = snapshots["plays"]
     if plays is None or plays.rows == 0:
         night.run.status = "empty"
-        return f"the lake {night.settings.paths.lake} holds no plays yet: nothing to do", {}
+        return f"the lake {lake_place(night.settings)} holds no plays yet: nothing to do", {}
     night.warehouse.land(night.settings, snapshots)
     night.run.lake_version, night.run.lake_rows = plays.version, plays.rows
     night.run.lake_versions = {name: s.version for name, s in snapshots.items() if s}

@@ -25,7 +25,7 @@ def suspects(settings: Settings, now: datetime | None = None) -> list[str]:
     StoreUnavailable
         The table cannot be read.
     """
-    snapshot = Lake(settings.paths.lake / "suspects").snapshot()
+    snapshot = Lake.of(settings, "suspects").on_disk()
     if snapshot is None or not snapshot.files:
         return []
     since = (now or datetime.now(UTC)) - timedelta(days=FINDING_DAYS)

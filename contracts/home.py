@@ -76,6 +76,11 @@ class HomePaths:
         return self.warehouse / "segue.duckdb"
 
     @property
+    def lake_copies(self) -> Path:
+        """Copies of the lake's files, if the lake is in object storage."""
+        return self.home / "lake_copies"
+
+    @property
     def reports(self) -> Path:
         """Published reports, a folder each."""
         return self.home / "reports"

@@ -1,4 +1,6 @@
-"""How the lake's tables are: ``python -m contracts.lake_state FOLDER [TABLE]`` prints it as JSON.
+"""The state of the lake's tables: ``python -m contracts.lake_state [TABLE]`` prints it as JSON.
+
+The settings say where the lake is (``SEGUE_HOME``, ``SEGUE_LAKE``).
 
 It is a program because opening a Delta table imports some 60 MB and holds the interpreter: the API
 must not wait for it, nor keep it.
@@ -8,9 +10,12 @@ from __future__ import annotations
 
 import sys
 from datetime import UTC, datetime
-from pathlib import Path
 
 import msgspec
+
+from contracts.errors import StoreUnavailable
+from contracts.lake_tables import TablePlace, lake_table, present
+from contracts.settings import Settings
 
 #: Files below this size (bytes) are small; the nightly merges them when there are many.
 SMALL_FILE_BYTES = 128 * 1024 * 1024
@@ -54,42 +59,45 @@ class LakeVersion(msgspec.Struct, kw_only=True):
     files: int
 
 
-def tables(folder: Path) -> list[LakeTable]:
+def tables(settings: Settings) -> list[LakeTable]:
     """Return the tables of a lake by name; an unreadable one has the reason."""
-    found = sorted(path.parent for path in folder.glob("*/_delta_log"))
-    return [_table(path) for path in found]
+    return [_table(place) for place in present(settings)]
 
 
-def versions(path: Path) -> list[LakeVersion]:
+def versions(place: TablePlace) -> list[LakeVersion]:
     """Return the newest commits of a table, the newest first."""
-    from deltalake import DeltaTable
+    table = place.open()
+    return (
+        []
+        if table is None
+        else [
+            LakeVersion(
+                version=int(entry["version"]),
+                at=_time(entry["timestamp"]),
+                operation=str(entry.get("operation", "")),
+                rows=int((entry.get("operationMetrics") or {}).get("num_added_rows", 0)),
+                files=_files(entry.get("operationMetrics") or {}),
+            )
+            for entry in table.history(MOST_VERSIONS)
+        ]
+    )
 
-    return [
-        LakeVersion(
-            version=int(entry["version"]),
-            at=_time(entry["timestamp"]),
-            operation=str(entry.get("operation", "")),
-            rows=int((entry.get("operationMetrics") or {}).get("num_added_rows", 0)),
-            files=_files(entry.get("operationMetrics") or {}),
-        )
-        for entry in DeltaTable(str(path)).history(MOST_VERSIONS)
-    ]
 
-
-def _table(path: Path) -> LakeTable:
+def _table(place: TablePlace) -> LakeTable:
     import pyarrow as pa
-    from deltalake import DeltaTable
     from deltalake.exceptions import DeltaError
 
     try:
-        table = DeltaTable(str(path))
+        table = place.open()
+        if table is None:
+            return LakeTable(name=place.name, trouble="the table is gone")
         actions = pa.table(table.get_add_actions(flatten=True))
         newest = table.history(1)[0]
-    except (DeltaError, OSError, IndexError) as error:
-        return LakeTable(name=path.name, trouble=str(error))
+    except (StoreUnavailable, DeltaError, OSError, IndexError) as error:
+        return LakeTable(name=place.name, trouble=str(error))
     sizes = actions["size_bytes"].to_pylist()
     return LakeTable(
-        name=path.name,
+        name=place.name,
         version=table.version(),
         committed_at=_time(newest["timestamp"]),
         files=len(sizes),
@@ -107,10 +115,10 @@ def _time(milliseconds: int) -> str:
     return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="seconds")
 
 
-def main(folder: str, table: str = "") -> None:
-    """Print the tables of a lake, or the versions of one of them."""
-    path = Path(folder)
-    found = versions(path / table) if table else tables(path)
+def main(table: str = "") -> None:
+    """Print the tables of the lake, or the versions of one of them."""
+    settings = Settings.from_env()
+    found = versions(lake_table(settings, table)) if table else tables(settings)
     sys.stdout.buffer.write(msgspec.json.encode(found))
 
 

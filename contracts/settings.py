@@ -33,6 +33,22 @@ class Settings:
         Path(".segue"),
         "Folder of the model, the lake, reports and (embedded) the servers' data.",
     )
+    lake: str = setting(
+        "",
+        "`s3://BUCKET/PREFIX`: the lake, reports and nightly models are kept in object storage "
+        "(docs/clusters.md); empty: in the home.",
+    )
+    s3_endpoint: str = setting(
+        "", "Address of a server that speaks the protocol of Amazon S3; empty: Amazon's."
+    )
+    s3_region: str = setting("us-east-1", "Region of the bucket.")
+    s3_key: str = setting(
+        "",
+        "Id of the access key to object storage; empty: that of the environment (`AWS_*` variables "
+        "or the role of the machine).",
+        secret=True,
+    )
+    s3_secret: str = setting("", "Secret of that key.", secret=True)
     model: str = setting(
         "",
         "Folder of the live model and its snapshots; empty: `model` in the home. Several hosts may "

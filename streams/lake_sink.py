@@ -7,14 +7,15 @@ One flush is one commit. It carries, per partition, the Delta transaction ``app_
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
-from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake import CommitProperties, Transaction, write_deltalake
+from deltalake.exceptions import CommitFailedError, DeltaError
 
+from contracts import object_store
 from contracts.errors import StoreUnavailable
 from contracts.lake import PARTITION_BY, RESULTS, app_id
+from contracts.lake_tables import TablePlace, lake_table
 from contracts.settings import Settings
 from contracts.workers import LAKE_SINK
 from streams.consume import Follower, follow_together
@@ -31,30 +32,30 @@ class LakeSink(Generic[T]):
 
     Parameters
     ----------
-    path
-        Folder of the table, named as in :data:`contracts.lake.TABLES`; made by the first write.
+    place
+        The table, named as in :data:`contracts.lake.TABLES`; made by the first write.
     log_id
         Identity of the log the offsets belong to.
     partitions
         Of that log.
     """
 
-    def __init__(self, path: Path, log_id: str, partitions: int) -> None:
-        self.path = path
+    def __init__(self, place: TablePlace, log_id: str, partitions: int) -> None:
+        self.place = place
         self.log_id = log_id
         self.partitions = partitions
 
     def positions(self) -> dict[int, int]:
         """Return ``partition -> next offset`` of the table's newest version."""
+        table = self.place.open()
+        if table is None:
+            return dict.fromkeys(range(self.partitions), 0)
         try:
-            table = DeltaTable(self.path)
             found = [
                 table.transaction_version(app_id(self.log_id, p)) for p in range(self.partitions)
             ]
-        except TableNotFoundError:
-            found = [None] * self.partitions
         except (DeltaError, OSError) as error:
-            raise StoreUnavailable(f"the lake at {self.path.name}: {error}") from None
+            raise self.place.trouble(error) from None
         return {p: 0 if last is None else last + 1 for p, last in enumerate(found)}
 
     def write(self, batches: list[Batch[T]]) -> int:
@@ -72,20 +73,21 @@ class LakeSink(Generic[T]):
             return 0  # an earlier attempt did get through although it reported an error
         if any(standing[b.partition] != b.start for b in batches):
             raise PositionLost(f"the lake has offsets {standing}: another sink may write to it")
-        rows = to_table(self.path.name, batches, self.log_id, int(time.time() * 1000))
+        rows = to_table(self.place.name, batches, self.log_id, int(time.time() * 1000))
         marks = [Transaction(app_id(self.log_id, b.partition), b.last) for b in batches]
         try:
             write_deltalake(
-                self.path,
+                self.place.uri,
                 rows,
                 mode="append",
                 partition_by=PARTITION_BY,
                 commit_properties=CommitProperties(app_transactions=marks),
+                storage_options=self.place.options or None,
             )
         except CommitFailedError as error:
             raise StoreUnavailable(f"another commit to the lake came first: {error}") from None
         except (DeltaError, OSError) as error:
-            raise StoreUnavailable(f"the lake at {self.path.name}: {error}") from None
+            raise self.place.trouble(error) from None
         return int(rows.num_rows)
 
 
@@ -95,12 +97,14 @@ def body(worker: Worker) -> None:
     A thread each, since each has a table, and so a commit, of its own. Should one of them have to
     end, the others flush and end too, and the worker starts again as a whole.
     """
-    settings, logs, topics = worker.settings, worker.find_logs(), worker.topics
+    settings, topics = worker.settings, worker.topics
+    worker.patiently(lambda: object_store.check(settings), "lake")
+    logs = worker.find_logs()
     followers = []
     results = tuple(topics.results[name] for name in RESULTS) if settings.flink else ()
     for topic in (*topics.landed, *results):
-        path = settings.paths.lake / topic.kind.table
-        sink = LakeSink[Any](path, logs[topic], settings.partitions)
+        place = lake_table(settings, topic.kind.table)
+        sink = LakeSink[Any](place, logs[topic], settings.partitions)
         followers.append(
             Follower(
                 worker,

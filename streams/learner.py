@@ -161,7 +161,7 @@ class ModelFold:
         self._partitions = settings.partitions
         self._letters = DeadLetters(settings, worker.name)
         self._directory = ModelDirectory(settings.paths.model)
-        self._views = Views(settings.paths)
+        self._views = Views(settings)
         # Policy: what no person played is not learned, so it is not popular either.
         self._suspects: SuspectFollower | None = None
         if settings.flink:

@@ -1,7 +1,8 @@
 """Brings the views that others publish into the model: the nightly batch view, and content.
 
 Both are folders of generations (:mod:`contracts.batch_view`). A generation is read in a thread and
-goes into the arrays between two batches; the arrays keep its number, so snapshots do too.
+goes into the arrays between two batches; the arrays keep its number, so snapshots do too. With the
+lake in object storage another thread fetches the folders from there (:mod:`contracts.publication`).
 """
 
 from __future__ import annotations
@@ -14,13 +15,16 @@ from pathlib import Path
 
 from contracts import batch_view
 from contracts.batch_view import BatchView
-from contracts.errors import IncompatibleState
-from contracts.home import HomePaths
+from contracts.errors import IncompatibleState, SegueError
+from contracts.publication import BATCH_VIEW, CONTENT_VIEW, Publication
+from contracts.settings import Settings
 from online_model import Recommender
 
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 2.0
+#: Between two looks into object storage.
+FETCH_SECONDS = 10.0
 #: A view may speak of tracks the model meets only later: it is mapped again after so long.
 AGAIN_SECONDS = 60.0
 
@@ -31,8 +35,12 @@ class Views:
     A generation that cannot be read is logged; the one before stays in force.
     """
 
-    def __init__(self, paths: HomePaths) -> None:
+    def __init__(self, settings: Settings) -> None:
+        paths = settings.paths
         self._folders = {"batch": paths.batch_view, "content": paths.content_view}
+        self._publication = Publication(settings) if settings.lake else None
+        self._fetching: asyncio.Future[None] | None = None
+        self._fetched = -FETCH_SECONDS
         self._looked = -LOOK_SECONDS
         self._mapped: dict[str, tuple[int, int, float]] = {}
         self._bad: dict[str, int] = {}
@@ -43,6 +51,7 @@ class Views:
         if now - self._looked < LOOK_SECONDS:
             return {}
         self._looked = now
+        self._fetch(now)
         loaded = {}
         for name, folder in self._folders.items():
             generation = _current(folder)
@@ -63,11 +72,26 @@ class Views:
             loaded[name] = generation
         return loaded
 
+    def _fetch(self, now: float) -> None:
+        """Begin to fetch what was published; learning does not wait for it."""
+        if self._publication is None or now - self._fetched < FETCH_SECONDS:
+            return
+        if self._fetching is None or self._fetching.done():
+            self._fetched = now
+            self._fetching = asyncio.ensure_future(asyncio.to_thread(_pull, self._publication))
+
     def _due(self, name: str, generation: int, model: Recommender, now: float) -> bool:
         if model.views[name] != generation or name not in self._mapped:
             return True
         mapped, tracks, at = self._mapped[name]
         return mapped != generation or (model.tracks > tracks and now - at >= AGAIN_SECONDS)
+
+
+def _pull(publication: Publication) -> None:
+    try:
+        publication.pull(BATCH_VIEW, CONTENT_VIEW)
+    except (SegueError, OSError) as error:
+        log.warning("%s", error)
 
 
 def _current(folder: Path) -> int | None:

@@ -20,7 +20,7 @@ from api.privacy import check_own
 from api.services import Services
 from api.web import Caller, With
 from contracts.audit import entry
-from contracts.errors import IncompatibleState
+from contracts.errors import ConfigurationError, IncompatibleState, StoreUnavailable
 from contracts.postgres import with_session
 from contracts.redis_client import UNAVAILABLE
 
@@ -70,6 +70,8 @@ async def export(request: Request, services: With, caller: Caller, user: str) ->
         first = await anext(parts)  # what is down shows before the answer begins
     except (psycopg.Error, OSError):
         raise unavailable("The history cannot be read") from None
+    except (StoreUnavailable, ConfigurationError):
+        raise unavailable("The lake cannot be read") from None
     headers = {
         "content-disposition": 'attachment; filename="segue-export.zip"',
         "cache-control": "no-store",
@@ -88,14 +90,14 @@ async def _stream(services: Services, user: str) -> AsyncIterator[bytes]:
         tables = await held.tables(connection)
         reader = services.model.reader
         features = await _features(services, user)
-        folder = services.settings.paths.lake
+        lake = await held.lake_tables(settings)
         members = [
             ("README.txt", _whole(_README.format(moment=moment[0] if moment else "now").encode())),
             ("plays.csv", held.plays_csv(connection, user)),
             *((f"postgres/{table}.jsonl", held.rows(connection, user, table)) for table in tables),
             ("features.json", _whole(features)),
             ("model.json", _whole(held.modelled(reader, user))),
-            *((f"lake/{t}.jsonl", held.lake(folder, t, user)) for t in held.lake_tables(folder)),
+            *((f"lake/{place.name}.jsonl", held.lake(place, user)) for place in lake),
             ("audit.jsonl", held.audited(connection, user)),
         ]
         async for part in zipped(members):

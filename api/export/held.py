@@ -6,7 +6,6 @@ import asyncio
 import csv
 import io
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -17,6 +16,8 @@ from contracts.features import Listener
 from contracts.history import Listen
 from contracts.ids import user_key
 from contracts.lake import TABLES
+from contracts.lake_tables import TablePlace, present
+from contracts.settings import Settings
 from contracts.spreadsheet import formula_safe
 from online_model import Recommender
 
@@ -91,9 +92,9 @@ def modelled(reader: Recommender | None, user: str) -> bytes:
     return _json({"plays": plays})
 
 
-async def lake(folder: Path, table: str, user: str) -> AsyncIterator[bytes]:
+async def lake(place: TablePlace, user: str) -> AsyncIterator[bytes]:
     """Yield a listener's rows of a lake table as JSON lines."""
-    batches = await asyncio.to_thread(_scan, folder / table, user)
+    batches = await asyncio.to_thread(_scan, place, user)
     while (batch := await asyncio.to_thread(next, batches, None)) is not None:
         if batch.num_rows:
             yield b"".join(
@@ -101,17 +102,26 @@ async def lake(folder: Path, table: str, user: str) -> AsyncIterator[bytes]:
             )
 
 
-def lake_tables(folder: Path) -> list[str]:
-    """Return the lake's tables that are on this host, but plays: the history holds them whole."""
-    return [t for t in TABLES if t != "plays" and (folder / t / "_delta_log").is_dir()]
+async def lake_tables(settings: Settings) -> list[TablePlace]:
+    """Return the lake's tables of listeners, but plays: the history holds them whole.
+
+    Raises
+    ------
+    StoreUnavailable, ConfigurationError
+        Object storage does not answer, or refuses the key.
+    """
+    found = await asyncio.to_thread(lambda: list(present(settings)))
+    return [place for place in found if place.name in TABLES and place.name != "plays"]
 
 
-def _scan(path: Path, user: str) -> Any:
+def _scan(place: TablePlace, user: str) -> Any:
     import pyarrow.compute as pc  # large, and needed for exports only
-    from deltalake import DeltaTable
 
-    dataset = DeltaTable(path).to_pyarrow_dataset()
-    return iter(dataset.scanner(filter=pc.field("user_id") == user).to_batches())
+    table = place.open()
+    if table is None:
+        return iter(())
+    found = table.to_pyarrow_dataset().scanner(filter=pc.field("user_id") == user)
+    return iter(found.to_batches())
 
 
 async def _pages(

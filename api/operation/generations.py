@@ -18,8 +18,9 @@ from api.web import Caller, With, answers, json_reply
 from contracts import generations as kept
 from contracts.accounts import ADMIN, ADMIN_ROLE, ANALYST_ROLE
 from contracts.audit import entry
-from contracts.errors import ConfigurationError
+from contracts.errors import ConfigurationError, StoreUnavailable
 from contracts.generations import Generation
+from contracts.publication import BATCH_VIEW, Publication
 
 router = APIRouter(prefix="/v1/model", tags=["model"])
 
@@ -94,9 +95,11 @@ async def _change(
     async with alone(services, "batch-view", "The model in service is changed") as trail:
         before = kept.in_service(folder)
         try:
-            found = await asyncio.to_thread(change, folder)
+            found = await asyncio.to_thread(_published, services, change)
         except ConfigurationError as error:
             raise ApiError(409, "not-possible", f"{error}.") from None
+        except StoreUnavailable as error:
+            raise unavailable(f"The change was not published ({error})") from None
         except OSError as error:
             raise unavailable(f"{folder} cannot be written ({error.strerror})") from None
         trail.append(
@@ -106,6 +109,12 @@ async def _change(
             )
         )  # fmt: skip
     return json_reply(PutIntoService(found, before))
+
+
+def _published(services: Services, change: Callable[[Path], Generation]) -> Generation:
+    settings = services.settings
+    with Publication(settings).changing(BATCH_VIEW):
+        return change(settings.paths.batch_view)
 
 
 def _in_use(services: Services) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import time
 
@@ -52,24 +53,26 @@ async def versions(services: With, caller: Caller, table: str) -> Response:
     found = next((one for one in await _tables(services) if one.name == table), None)
     if found is None:
         raise ApiError(404, "unknown-table", f"The lake has no table {table!r}.")
-    text = await _look(str(services.settings.paths.lake), table)
+    text = await _look(services, table)
     commits = msgspec.json.decode(text, type=list[LakeVersion])
     return json_reply(LakeVersions(found, commits))
 
 
 async def _tables(services: Services) -> list[LakeTable]:
-    text = await _look(str(services.settings.paths.lake))
+    text = await _look(services)
     return msgspec.json.decode(text, type=list[LakeTable])
 
 
-async def _look(*about: str) -> bytes:
+async def _look(services: Services, table: str = "") -> bytes:
     """Return the program's output, cached for ten seconds; one run at a time."""
     async with _lock:
+        about = str(services.settings.home), table
         at, text = _kept.get(about, (-_GOOD_FOR, b""))
         if time.monotonic() - at < _GOOD_FOR:
             return text
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "contracts.lake_state", *about,
+            sys.executable, "-m", "contracts.lake_state", *filter(None, [table]),
+            env={**os.environ, **services.settings.environ()},
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
         )  # fmt: skip
         try:

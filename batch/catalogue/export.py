@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -14,8 +13,9 @@ from deltalake import CommitProperties, DeltaTable, write_deltalake
 from deltalake.exceptions import DeltaError
 
 from batch.catalogue.report import GENRES
-from contracts.errors import StoreUnavailable
 from contracts.lake import CATALOGUE, PARTITION_BY
+from contracts.lake_tables import TablePlace, lake_table
+from contracts.settings import Settings
 
 #: Tags kept of an artist.
 _TAGS = 10
@@ -73,7 +73,7 @@ _TRACKS = """
 _QUERIES = {"catalogue_artists": _ARTISTS, "catalogue_tracks": _TRACKS}
 
 
-def export(connection: psycopg.Connection[Any], lake: Path) -> dict[str, int]:
+def export(connection: psycopg.Connection[Any], settings: Settings) -> dict[str, int]:
     """Replace the lake's catalogue tables where the catalogue has changed; return rows by table.
 
     A table equal to its newest version is left alone, so nights without changes make
@@ -89,29 +89,31 @@ def export(connection: psycopg.Connection[Any], lake: Path) -> dict[str, int]:
         rows = connection.execute(query.encode(), {"genres": sorted(GENRES)}).fetchall()
         if rows:
             written[name] = len(rows)
-            _replace(lake / name, rows)
+            _replace(lake_table(settings, name), rows)
     return written
 
 
-def _replace(path: Path, rows: list[tuple[Any, ...]]) -> None:
+def _replace(place: TablePlace, rows: list[tuple[Any, ...]]) -> None:
     digest = hashlib.blake2b(msgspec.json.encode(rows), digest_size=16).hexdigest()
     now = datetime.now(UTC)
-    fields = CATALOGUE[path.name]
+    fields = CATALOGUE[place.name]
     columns = [list(column) for column in zip(*rows, strict=True)]
     columns += [[now] * len(rows), [now.date()] * len(rows)]
     arrays = [pa.array(column, field.type) for column, field in zip(columns, fields, strict=True)]
+    before = place.open()
+    if before is not None and _held(before) == digest:
+        return
     try:
-        if DeltaTable.is_deltatable(str(path)) and _held(DeltaTable(path)) == digest:
-            return
         write_deltalake(
-            path,
+            place.uri,
             pa.Table.from_arrays(arrays, schema=fields),
             mode="overwrite",
             partition_by=PARTITION_BY,
             commit_properties=CommitProperties(custom_metadata={_DIGEST: digest}),
+            storage_options=place.options or None,
         )
     except (DeltaError, OSError) as error:
-        raise StoreUnavailable(f"lake table {path.name}: {error}") from None
+        raise place.trouble(error) from None
 
 
 def _held(table: DeltaTable) -> str | None:

@@ -54,11 +54,11 @@ def night(
                 progress(f"collecting from {source}")
                 words.append(_collect(settings, source))
             with alone(connection):
-                settle(connection, settings.home, progress=progress)
+                settle(connection, settings, progress=progress)
                 progress("content view")
                 view = publish(connection, settings.home)
                 progress("lake")
-                rows = export(connection, settings.paths.lake)
+                rows = export(connection, settings)
             figures = measure(connection)
     except psycopg.Error as error:
         what = next(iter(str(error).strip().splitlines()), type(error).__name__)
@@ -79,8 +79,7 @@ def night(
 def _collect(settings: Settings, source: str) -> str:
     request = Request(
         source=source,
-        home=settings.home,
-        dsn=settings.postgres_dsn,
+        settings=settings,
         api="",
         token="",
         limit=LOOK_UPS,

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -17,7 +16,8 @@ from batch.catalogue.resolve import Resolved, resolve
 from batch.catalogue.review import Review, propose
 from batch.content.build import Coverage, build
 from batch.content.view import Published, publish
-from contracts.home import HomePaths
+from contracts.publication import CONTENT, CONTENT_VIEW, Publication
+from contracts.settings import Settings
 
 
 class Settled(msgspec.Struct):
@@ -45,7 +45,7 @@ def alone(connection: psycopg.Connection[Any]) -> Iterator[None]:
 
 def settle(
     connection: psycopg.Connection[Any],
-    home: Path,
+    settings: Settings,
     *,
     progress: Callable[[str], None] = lambda what: None,
 ) -> Settled:
@@ -59,11 +59,11 @@ def settle(
         Called with a description of each step.
     """
     with alone(connection):
-        return _settle(connection, home, progress)
+        return _settle(connection, settings, progress)
 
 
 def _settle(
-    connection: psycopg.Connection[Any], home: Path, progress: Callable[[str], None]
+    connection: psycopg.Connection[Any], settings: Settings, progress: Callable[[str], None]
 ) -> Settled:
     row = connection.execute("select staged, settled from catalogue_state").fetchone()
     staged, settled = row or (1, 0)
@@ -76,10 +76,11 @@ def _settle(
         tagged = connection.execute("select exists (select from catalogue_artist_tags)").fetchone()
         if tagged and tagged[0]:
             progress("content vectors")
-            done.coverage = build(connection, home)
-            done.view = publish(connection, home)
+            with Publication(settings).changing(CONTENT, CONTENT_VIEW):
+                done.coverage = build(connection, settings.home)
+                done.view = publish(connection, settings.home)
         progress("lake")
-        export(connection, HomePaths(home).lake)
+        export(connection, settings)
         # What was staged meanwhile has a higher number, and waits for the next time.
         connection.execute("update catalogue_state set settled = greatest(settled, %s)", (staged,))
     return done

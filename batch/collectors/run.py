@@ -41,8 +41,8 @@ from batch.staging.from_archive import READERS, stage_archive
 from batch.staging.runs import note_run
 from contracts.environ import read
 from contracts.errors import ConfigurationError, Retryable, SegueError, StoreUnavailable
-from contracts.home import HomePaths
 from contracts.options import Sources
+from contracts.settings import Settings
 
 APIS = ("lastfm", "spotify", "listenbrainz")
 FILES = tuple(files.FILES)
@@ -91,8 +91,7 @@ class Request:
     """
 
     source: str
-    home: Path
-    dsn: str
+    settings: Settings
     api: str
     token: str
     user: str | None = None
@@ -122,7 +121,9 @@ def collect(request: Request, progress: Progress = lambda what, done, total: Non
     outcome = Outcome(request.source, f"plays of {request.user}" if request.user else "facts")
     started = datetime.now(UTC)
     try:
-        with psycopg.connect(request.dsn, autocommit=True, connect_timeout=10) as connection:
+        with psycopg.connect(
+            request.settings.postgres_dsn, autocommit=True, connect_timeout=10
+        ) as connection:
             if request.source in FILES:
                 outcome.what = "file"
                 progress(f"loading {request.file.name if request.file else ''}", 0, 0)
@@ -132,7 +133,7 @@ def collect(request: Request, progress: Progress = lambda what, done, total: Non
                 _run_api(connection, request, outcome, progress)
             done = settle(
                 connection,
-                request.home,
+                request.settings,
                 progress=lambda what: progress(what, 0, 0),
             )
             outcome.resolved, outcome.review = done.resolved, done.review
@@ -167,7 +168,7 @@ def _run_api(
     connection: psycopg.Connection[Any], request: Request, outcome: Outcome, progress: Progress
 ) -> None:
     asked = [] if request.user else questions_for(connection, request.source, request.limit)
-    folder = HomePaths(request.home).staging / request.source
+    folder = request.settings.paths.staging / request.source
     try:
         asyncio.run(_collect(request, folder, asked, outcome, progress))
     except ConfigurationError:
@@ -208,7 +209,7 @@ async def _collect(
 
 
 async def _source(request: Request) -> Source:
-    home, name = request.home, request.source
+    home, name = request.settings.home, request.source
     # Another address: a self-hosted ListenBrainz, a proxy, a test.
     places = read(Sources)
     url: str = getattr(places, f"{name}_url")

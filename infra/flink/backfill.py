@@ -21,6 +21,7 @@ from batch.lake import Lake
 from contracts import kafka_client
 from contracts.errors import BrokerUnavailable, ConfigurationError, SegueError
 from contracts.ids import artist_id
+from contracts.lake_tables import lake_place
 from contracts.plays import COUNTED_MS
 from contracts.settings import Settings
 from contracts.topics import Topics
@@ -66,9 +67,9 @@ def backfill(settings: Settings, begin: date, end: date, *, publish: bool = True
     """
     if end < begin:
         raise ConfigurationError(f"--from {begin} is after --to {end}")
-    snapshot = Lake.plays(settings).snapshot()
+    snapshot = Lake.plays(settings).on_disk()
     if snapshot is None or not snapshot.files:
-        raise ConfigurationError(f"the lake {settings.paths.lake} holds no plays yet")
+        raise ConfigurationError(f"the lake {lake_place(settings)} holds no plays yet")
     run = int(time.time() * 1000)
     settings.paths.flink.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="backfill-", dir=settings.paths.flink))

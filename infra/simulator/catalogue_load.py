@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from pathlib import Path
 
 import psycopg
 
@@ -14,6 +13,7 @@ from batch.collectors.lastfm.source import KEY
 from batch.staging.load import Loader
 from batch.staging.tables import ALL, Row
 from contracts.errors import SegueError
+from contracts.settings import Settings
 from infra.simulator.catalogue import Catalogue
 from infra.simulator.facts import SOURCE, facts
 
@@ -23,7 +23,7 @@ _OTHERS = "select exists (select from staged_artists where source <> %s)"
 _STAGED = "select count(*) from staged_tracks where source = %s"
 
 
-def load_catalogue(dsn: str, home: Path, catalogue: Catalogue, seed: int) -> bool:
+def load_catalogue(settings: Settings, catalogue: Catalogue, seed: int) -> bool:
     """Stage the invented catalogue, resolve it and build pages and vectors; once a home.
 
     Returns
@@ -31,10 +31,10 @@ def load_catalogue(dsn: str, home: Path, catalogue: Catalogue, seed: int) -> boo
     bool
         ``False``: there is a real source (rows of one, or a Last.fm key), or it is there already.
     """
-    with psycopg.connect(dsn, autocommit=True, connect_timeout=10) as connection:
+    with psycopg.connect(settings.postgres_dsn, autocommit=True, connect_timeout=10) as connection:
         others = connection.execute(_OTHERS, (SOURCE,)).fetchone()
         staged = connection.execute(_STAGED, (SOURCE,)).fetchone()
-        if (others and others[0]) or find(KEY, home) is not None:
+        if (others and others[0]) or find(KEY, settings.home) is not None:
             return False
         changed = not staged or staged[0] < len(catalogue.tracks)
         if changed:
@@ -43,15 +43,15 @@ def load_catalogue(dsn: str, home: Path, catalogue: Catalogue, seed: int) -> boo
                 rows[table.name].append(row)
             for table in ALL:
                 Loader(connection, table).load(rows[table.name])
-        done = settle(connection, home)
+        done = settle(connection, settings)
         return changed or done.resolved.linked > 0
 
 
-def load_in_background(dsn: str, home: Path, catalogue: Catalogue, seed: int) -> None:
+def load_in_background(settings: Settings, catalogue: Catalogue, seed: int) -> None:
     """Load the catalogue (see above) and say how it went; an error is logged, nothing ends."""
     started = time.monotonic()
     try:
-        if load_catalogue(dsn, home, catalogue, seed):
+        if load_catalogue(settings, catalogue, seed):
             log.info("catalogue of invented names in %.1f s", time.monotonic() - started)
     except (psycopg.Error, SegueError, OSError) as error:
         log.warning("the catalogue is not loaded, the next start tries again: %s", error)

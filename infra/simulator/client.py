@@ -184,7 +184,7 @@ def _catalogue(settings: Settings, catalogue: Catalogue, seed: int) -> None:
     """Load the invented catalogue while the plays flow."""
     from infra.simulator.catalogue_load import load_in_background  # scipy: nobody waits for it
 
-    load_in_background(settings.postgres_dsn, settings.home, catalogue, seed)
+    load_in_background(settings, catalogue, seed)
 
 
 def _live(crowd: Crowd, poster: Poster, stop: threading.Event) -> None:

@@ -65,7 +65,7 @@ def backfill(
     remote = Remote(threading.Event())
     moved = []
     for table in TABLES:
-        snapshot = Lake(settings.paths.lake / table).snapshot()
+        snapshot = Lake.of(settings, table).on_disk()
         if snapshot is None:
             continue
         stage = Stage(snowflake, remote, table)

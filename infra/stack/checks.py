@@ -16,6 +16,7 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
+from contracts import object_store
 from contracts.environ import variable
 from contracts.errors import SegueError
 from contracts.home import HomePaths
@@ -225,6 +226,17 @@ def redis(settings: Settings) -> Iterator[Finding]:
         yield from _store("redis", look, "answers")
 
 
+def lake(settings: Settings) -> Iterator[Finding]:
+    """The bucket that the environment names."""
+    if settings.lake:
+
+        def look() -> list[tuple[str, str]]:
+            object_store.check(settings)
+            return []
+
+        yield from _store("lake", look, f"{settings.lake} can be written")
+
+
 def _store(name: str, look: Callable[[], list[tuple[str, str]]], well: str) -> Iterator[Finding]:
     try:
         found = look()
@@ -248,5 +260,6 @@ def everything(path: Path, settings: Settings) -> Iterator[Finding]:
     yield from programs()
     yield from kafka(settings)
     yield from redis(settings)
+    yield from lake(settings)
     yield from home(path)
     yield from stack(path, settings)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import itertools
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 import pyarrow as pa
@@ -13,6 +12,7 @@ from deltalake import write_deltalake
 
 from contracts.ids import event_id, track_id
 from contracts.lake import CATALOGUE, IMPRESSIONS, PARTITION_BY, PLAYS, TABLES
+from contracts.lake_tables import lake_table
 from contracts.settings import Settings
 
 #: Noon of a Monday; every test counts minutes from here.
@@ -118,10 +118,8 @@ def said(user: str, kind: str, track: str, minutes: float, **fields: Any) -> dic
 
 def append(settings: Settings, rows: list[dict[str, Any]], name: str = "plays") -> None:
     """Append one commit to a table of the lake of a deployment."""
-    path: Path = settings.paths.lake / name
-    path.parent.mkdir(parents=True, exist_ok=True)
     table = pa.Table.from_pylist(rows, schema=TABLES[name])
-    write_deltalake(str(path), table, mode="append", partition_by=PARTITION_BY)
+    _write(settings, name, table, "append")
 
 
 def replace_catalogue(
@@ -143,9 +141,19 @@ def replace_catalogue(
             for number, title in enumerate(tracks)
         ],
     }
-    settings.paths.lake.mkdir(parents=True, exist_ok=True)
     for name, found in rows.items():
         table = pa.Table.from_pylist(found, schema=CATALOGUE[name])
-        write_deltalake(
-            str(settings.paths.lake / name), table, mode="overwrite", partition_by=PARTITION_BY
-        )
+        _write(settings, name, table, "overwrite")
+
+
+def _write(
+    settings: Settings, name: str, table: pa.Table, mode: Literal["append", "overwrite"]
+) -> None:
+    place = lake_table(settings, name)
+    write_deltalake(
+        place.uri,
+        table,
+        mode=mode,
+        partition_by=PARTITION_BY,
+        storage_options=place.options or None,
+    )

@@ -25,6 +25,7 @@ from contracts.experiments import INTERLEAVED, PREFERENCE, Definition, definitio
 from contracts.ids import event_id, partition_of, track_id
 from contracts.impressions import Impression, encode, pack
 from contracts.labels import NO_ARM
+from contracts.lake_tables import lake_table
 from contracts.settings import Settings
 from contracts.topics import Kind
 from online_model.exploration import seed_of
@@ -83,7 +84,7 @@ class World:
         }
         self._decoder = Decoder(Erased(), PARTITIONS)
         self._sinks: dict[Kind, LakeSink[Any]] = {
-            kind: LakeSink(settings.paths.lake / kind.table, "log", PARTITIONS)
+            kind: LakeSink(lake_table(settings, kind.table), "log", PARTITIONS)
             for kind in self._held
         }
         settings.paths.lake.mkdir(parents=True, exist_ok=True)

@@ -50,8 +50,8 @@ def music(stack: RunningStack) -> Catalogue:
     assert answer.status_code == 202
     stack.wait_applied(30, ("learner",))
     settings = stack.settings
-    assert load_catalogue(settings.postgres_dsn, settings.home, made, 11)
-    assert not load_catalogue(settings.postgres_dsn, settings.home, made, 11)
+    assert load_catalogue(settings, made, 11)
+    assert not load_catalogue(settings, made, 11)
     return made
 
 
@@ -418,7 +418,7 @@ def test_the_catalogue_command_says_what_is_covered(
         after = db.execute("select staged from catalogue_state").fetchone()
         assert before
         assert after == (before[0] + 1,)
-        settle(db, stack.settings.home)
+        settle(db, stack.settings)
         assert run("report")["merged"] == 1
         other_way = f"{path}/{other}+{one}"
         assert httpx.post(other_way, json={"decision": "distinct"}, headers=admin).is_success

@@ -23,6 +23,7 @@ from api.flink import FlinkLook
 from contracts import erasures
 from contracts.erased import Erased
 from contracts.errors import ConfigurationError
+from contracts.lake_tables import lake_table
 from contracts.results import KINDS, WINDOWS
 from contracts.settings import Settings
 from contracts.topics import Topics
@@ -282,7 +283,7 @@ def test_a_batch_run_counts_a_day_of_the_lake_with_its_late_plays(
     log = live_log.make(live_log.synthetic(1500, hourly=15))
     settings = fresh(broker, "backfill", log, tmp_path)
     found = kit.messages(settings.kafka, Topics(settings.namespace).plays)
-    sink = LakeSink[Any](settings.paths.lake / "plays", "log", 4)
+    sink = LakeSink[Any](lake_table(settings, "plays"), "log", 4)
     decoder = Decoder(Erased(), 4)
     for partition in range(4):
         records = [Record(o, v, k) for p, o, k, v in found if p == partition]

@@ -16,6 +16,7 @@ from batch.lake import Lake
 from contracts.erased import Erased
 from contracts.events import decode_submission
 from contracts.ids import partition_of
+from contracts.lake_tables import lake_table
 from contracts.results import Session, Uniques
 from contracts.settings import Settings
 from contracts.topics import Kind
@@ -41,7 +42,7 @@ class World:
 
     def land(self, kind: Kind, partition: int, values: list[bytes]) -> None:
         """Append messages of a topic to its table."""
-        sink = LakeSink[Any](self.settings.paths.lake / kind.table, f"log-{kind}", PARTITIONS)
+        sink = LakeSink[Any](lake_table(self.settings, kind.table), f"log-{kind}", PARTITIONS)
         start = sink.positions()[partition]
         records = [Record(start + n, value) for n, value in enumerate(values)]
         decode = Decoder(Erased(), PARTITIONS).of(kind)

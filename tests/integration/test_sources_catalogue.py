@@ -180,7 +180,7 @@ def test_the_catalogue_reaches_the_lake_when_it_says_something_new(
         *({"kind": "artist", "source_key": k, "tag": t, "weight": w} for k, t, w in tags),
     )  # fmt: skip
     stage(db, TRACKS, {"artist": "AIR", "title": "Run", "year": 2004, "energy": 0.4})
-    settle(db, tmp_path)
+    settle(db, Settings(home=tmp_path))
     lake = {name: DeltaTable(tmp_path / "lake" / name) for name in CATALOGUE}
     artists = lake["catalogue_artists"].to_pyarrow_table().to_pylist()
     assert {row["name"]: row["genre"] for row in artists} == {
@@ -189,9 +189,9 @@ def test_the_catalogue_reaches_the_lake_when_it_says_something_new(
     assert artists[0]["tags"].startswith('[["french", 1.0')
     (track,) = lake["catalogue_tracks"].to_pyarrow_table().to_pylist()
     assert (track["genre"], track["year"], round(track["energy"], 2)) == ("downtempo", 2004, 0.4)
-    settle(db, tmp_path)
+    settle(db, Settings(home=tmp_path))
     stage(db, TRACKS, {"artist": "AIR", "title": "Run", "year": 2003, "source": "spotify"})
-    settle(db, tmp_path)
+    settle(db, Settings(home=tmp_path))
     versions = [DeltaTable(tmp_path / "lake" / name).version() for name in CATALOGUE]
     assert versions == [1, 1]  # the second run changed nothing; then a source and a year changed
     assert batch_view.generations(tmp_path / "content_view") == [1]
@@ -215,7 +215,7 @@ def test_a_night_tends_the_catalogue_and_says_how_sources_are(
         *({"kind": "artist", "source_key": k, "tag": "downtempo", "weight": 9} for k in "01"),
     )  # fmt: skip
     stage(db, TRACKS, {"artist": "Air", "title": "Run"}, {"artist": "Zero 7", "title": "Home"})
-    settle(db, tmp_path)
+    settle(db, Settings(home=tmp_path))
     tally = Tally(calls=100, attempts=100, failed={"500": 9}, drift={"X.y unknown": 3})
     note_run(db, source="lastfm", what="facts", started_at=AT, outcome="finished", tally=tally)
     settings = Settings(home=tmp_path, postgres_dsn=postgres.address)

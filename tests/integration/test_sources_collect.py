@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,6 +18,7 @@ from batch.collectors.policy import Policy
 from batch.collectors.run import Outcome, Request, collect
 from batch.collectors.spotify import source as spotify
 from contracts.errors import ConfigurationError
+from contracts.settings import Settings
 from infra.cli.commands import collect as command
 from infra.cli.main import cli
 from infra.stack.postgres import Postgres
@@ -48,7 +50,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 
 def request(source: str, home: Path, dsn: str, url: str = "", **more: Any) -> Request:
-    return Request(source=source, home=home, dsn=dsn, api=url, token="t", **more)
+    settings = Settings(home=home, postgres_dsn=dsn)
+    return Request(source=source, settings=settings, api=url, token="t", **more)
 
 
 def test_facts_are_collected_staged_and_resolved(
@@ -262,7 +265,7 @@ def test_collected_plays_arrive_on_the_platform_once(
     with Misbehaving(service, share=0.2, slow=0.7) as server:
         quick.setenv("SEGUE_LASTFM_URL", server.url)
         ask = Request(
-            "lastfm", tmp_path, stack.settings.postgres_dsn, stack.api, stack.admin_token,
+            "lastfm", replace(stack.settings, home=tmp_path), stack.api, stack.admin_token,
             user="collected",
         )  # fmt: skip
         outcome = collect(ask)

@@ -25,6 +25,7 @@ from contracts.ids import partition_of
 from contracts.impressions import Impression, pack
 from contracts.impressions import encode as encode_impression
 from contracts.lake import TABLES
+from contracts.lake_tables import TablePlace
 from contracts.same_play import client_of
 from contracts.topics import Topics
 from infra.stack.ports import free_ports
@@ -241,7 +242,9 @@ def batch(offset: int, *tracks: int) -> Batch[Any]:
 
 
 def test_two_lake_sinks_cannot_both_write(tmp_path: Path) -> None:
-    one, other = (LakeSink[Any](tmp_path / "plays", "log", 1) for _ in range(2))
+    one, other = (
+        LakeSink[Any](TablePlace.in_folder(tmp_path / "plays"), "log", 1) for _ in range(2)
+    )
     assert one.write([batch(0, 1, 2)]) == 2
     assert other.positions() == {0: 1}
     assert other.write([batch(1, 3)]) == 1

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from batch.runs import Runs
 from contracts.errors import ConfigurationError
+from contracts.publication import RUNS, Publication
 from infra.cli.options import HomeOption, JsonOption
 from infra.operations.audit import trail
 from infra.operations.database import connected, postgres
@@ -90,6 +91,7 @@ def verify(
     if expect is not None and not re.fullmatch(r"\d+:[0-9a-f]{64}", expect):
         raise ConfigurationError("--expect takes what `segue audit verify` printed as its head")
     settings = running(home).settings
+    Publication(settings).pull(RUNS)
     noted = [run.audit_head for run in Runs(settings.paths.runs).all() if run.audit_head]
     with postgres(settings.postgres_dsn) as connection:
         verdict = trail.verify(trail.rows(connection), *noted, *([expect] if expect else []))

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from contracts.accounts import ADMIN
 from contracts.audit import INSERT, entry
+from contracts.publication import CONTENT, CONTENT_VIEW, Publication
 from infra.cli.options import HomeOption, JsonOption
 from infra.operations.audit.trail import here
 from infra.operations.database import connected, postgres
@@ -107,7 +108,11 @@ def content(home: HomeOption = None, json: JsonOption = False) -> None:
     from batch.content.view import publish
 
     settings = running(home).settings
-    with postgres(settings.postgres_dsn, autocommit=True) as db, alone(db):
+    with (
+        postgres(settings.postgres_dsn, autocommit=True) as db,
+        alone(db),
+        Publication(settings).changing(CONTENT, CONTENT_VIEW),
+    ):
         coverage = build(db, settings.home)
         view = publish(db, settings.home)
     if json:

@@ -41,8 +41,7 @@ def collect(
     stack = running(home)
     request = Request(
         source=source,
-        home=stack.settings.home,
-        dsn=stack.settings.postgres_dsn,
+        settings=stack.settings,
         api=stack.api,
         token=stack.admin_token,
         user=user,

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from contracts import object_store
 from contracts.database_roles import ADMIN, API, PARTS, RELAY, SINK, role_name
 from contracts.environ import read
 from contracts.kafka import IN_SYNC, ensure_topics, set_retention
@@ -30,6 +31,7 @@ def init(
     configs = Topics(settings.namespace).configs(
         settings.plays_retention_days, flink=bool(settings.flink)
     )
+    object_store.check(settings)
     for fault, todo in redis_look.faults(settings):
         typer.echo(f"redis: {fault} -> {todo}", err=True)
     topics = ensure_topics(settings, configs)

@@ -114,7 +114,7 @@ def _lake(home: Path | None, table: str) -> Lake:
 def _snapshot(lake: Lake, as_of: str | None) -> Snapshot:
     snapshot = lake.snapshot(**moment(as_of))
     if snapshot is None:
-        raise ConfigurationError(f"there is no lake at {lake.path} yet: run `segue up`")
+        raise ConfigurationError(f"there is no lake table {lake.place.uri} yet: run `segue up`")
     return snapshot
 
 

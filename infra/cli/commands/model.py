@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -11,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from contracts import generations as models
+from contracts.publication import BATCH_VIEW, Publication
 from infra.cli.options import HomeOption, JsonOption
 from infra.stack.running import settings_of
 
@@ -20,7 +20,9 @@ app = typer.Typer(help=__doc__, add_completion=False, no_args_is_help=True)
 @app.command("list")
 def list_(home: HomeOption = None, as_json: JsonOption = False) -> None:
     """List the generations that are kept, newest first."""
-    found = models.generations(_folder(home))
+    settings = settings_of(home)
+    Publication(settings).pull(BATCH_VIEW)
+    found = models.generations(settings.paths.batch_view)
     if as_json:
         _print(found)
         return
@@ -52,17 +54,19 @@ def promote(
     as_json: JsonOption = False,
 ) -> None:
     """Put a generation into service; the learner takes it over within seconds."""
-    _say(models.promote(_folder(home), generation), as_json)
+    settings = settings_of(home)
+    with Publication(settings).changing(BATCH_VIEW):
+        found = models.promote(settings.paths.batch_view, generation)
+    _say(found, as_json)
 
 
 @app.command()
 def rollback(home: HomeOption = None, as_json: JsonOption = False) -> None:
     """Put the generation before the one in service back into service."""
-    _say(models.roll_back(_folder(home)), as_json)
-
-
-def _folder(home: Path | None) -> Path:
-    return settings_of(home).paths.batch_view
+    settings = settings_of(home)
+    with Publication(settings).changing(BATCH_VIEW):
+        found = models.roll_back(settings.paths.batch_view)
+    _say(found, as_json)
 
 
 def _rate(metrics: dict[str, float], model: str) -> str:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from contracts.errors import ConfigurationError
+from contracts.publication import REPORTS, Publication
 from contracts.whole_files import write_whole
 from infra.cli.options import HomeOption
 from infra.stack.running import settings_of
@@ -31,6 +32,7 @@ def report(
     from batch.reports.render import FORMATS
 
     settings = settings_of(home)
+    Publication(settings).pull(REPORTS)
     if name is None:
         table = Table("report", "what it shows", "published")
         for kind in KINDS.values():

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import DeltaTable
-from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.exceptions import CommitFailedError, DeltaError
 from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_attempt
 
 from contracts.errors import StoreUnavailable
 from contracts.lake import CATALOGUE, PLAYS, RESULTS, TABLES
+from contracts.lake_tables import TablePlace, present
 from contracts.retries import Backoff
 from contracts.settings import Settings
 from infra.operations.erasure.target import Target
@@ -34,7 +34,7 @@ def forget(settings: Settings, target: Target) -> dict[str, int]:
         The sink commits faster than rows can be deleted, or a table cannot be read.
     """
     predicate = _predicate(target)
-    return {path.name: _delete(path, predicate) for path in _holders(settings, target)}
+    return {place.name: _delete(place, predicate) for place in _holders(settings, target)}
 
 
 def left(settings: Settings, target: Target) -> dict[str, int]:
@@ -46,20 +46,18 @@ def left(settings: Settings, target: Target) -> dict[str, int]:
         A table cannot be read.
     """
     found = {}
-    for path in _holders(settings, target):
+    for place in _holders(settings, target):
+        table = place.open()
+        if table is None:
+            continue
         try:
             named = (
-                DeltaTable(path)
-                .to_pyarrow_dataset()
-                .to_table(columns=_PLACE, filter=_of(target))
-                .to_pylist()
+                table.to_pyarrow_dataset().to_table(columns=_PLACE, filter=_of(target)).to_pylist()
             )
-        except TableNotFoundError:
-            continue
         except (DeltaError, OSError) as error:
-            raise StoreUnavailable(f"the lake table {path.name}: {error}") from None
+            raise place.trouble(error) from None
         if count := sum(not target.keeps(*row.values()) for row in named):
-            found[f"lake {path.name}"] = count
+            found[f"lake {place.name}"] = count
     return found
 
 
@@ -71,17 +69,17 @@ def _of(target: Target) -> pc.Expression:
     return named & (pc.field("event_id").cast(pa.string()) == target.event_id)
 
 
-def _holders(settings: Settings, target: Target) -> Iterator[Path]:
-    for path in _tables(settings):
-        if path.name in CATALOGUE or "user_id" not in RESULTS.get(path.name, _NAMED).names:
+def _holders(settings: Settings, target: Target) -> Iterator[TablePlace]:
+    for place in present(settings):
+        if place.name in CATALOGUE or "user_id" not in RESULTS.get(place.name, _NAMED).names:
             continue  # it speaks of music, not of people
-        if path.name not in TABLES and path.name not in RESULTS:
+        if place.name not in TABLES and place.name not in RESULTS:
             raise StoreUnavailable(
-                f"this version does not know the lake table {path.name} and cannot erase from it: "
+                f"this version does not know the lake table {place.name} and cannot erase from it: "
                 "run the version that wrote it"
             )
-        if target.event_id is None or path.name == "plays":
-            yield path
+        if target.event_id is None or place.name == "plays":
+            yield place
 
 
 def _predicate(target: Target) -> str:
@@ -103,52 +101,53 @@ def purge(settings: Settings) -> dict[str, int]:
         A table cannot be written; the next call resumes where this one stopped.
     """
     files = 0
-    for path in _tables(settings):
+    for place in present(settings):
+        if place.open() is None:
+            continue
         try:
             # Only files the log itself has given up: what a sink is writing now stays.
-            removed = DeltaTable(path).vacuum(
+            removed = _newest(place).vacuum(
                 retention_hours=0, enforce_retention_duration=False, dry_run=False
             )
             files += len(removed)
-            kept = DeltaTable(path).metadata().configuration.get(_KEEP_LOG, "interval 30 days")
-            _set(path, "interval 0 days")
+            kept = _newest(place).metadata().configuration.get(_KEEP_LOG, "interval 30 days")
+            _set(place, "interval 0 days")
             try:
-                table = DeltaTable(path)
+                table = _newest(place)
                 table.create_checkpoint()
                 table.cleanup_metadata()
             finally:
-                _set(path, "interval 30 days" if kept == "interval 0 days" else kept)
+                _set(place, "interval 30 days" if kept == "interval 0 days" else kept)
         except (DeltaError, OSError) as error:
-            raise StoreUnavailable(f"the lake table {path.name}: {error}") from None
+            raise place.trouble(error) from None
     return {"files": files}
 
 
-def _tables(settings: Settings) -> Iterator[Path]:
-    if not settings.paths.lake.is_dir():
-        return
-    for path in sorted(settings.paths.lake.iterdir()):
-        if (path / "_delta_log").is_dir():
-            yield path
+def _newest(place: TablePlace) -> DeltaTable:
+    table = place.open()
+    if table is None:
+        raise StoreUnavailable(f"lake table {place.name} is gone")
+    return table
 
 
-def _delete(path: Path, predicate: str) -> int:
-    try:
-        done = _between_commits(path, lambda: DeltaTable(path).delete(predicate))
-    except TableNotFoundError:
+def _delete(place: TablePlace, predicate: str) -> int:
+    if place.open() is None:  # its first commit was cut short
         return 0
+    try:
+        done = _between_commits(place, lambda: _newest(place).delete(predicate))
     except (DeltaError, OSError) as error:
-        raise StoreUnavailable(f"the lake table {path.name}: {error}") from None
+        raise place.trouble(error) from None
     return int(done["num_deleted_rows"] or 0)
 
 
-def _set(path: Path, retention: str) -> None:
+def _set(place: TablePlace, retention: str) -> None:
     def set_property() -> None:
-        DeltaTable(path).alter.set_table_properties({_KEEP_LOG: retention})
+        _newest(place).alter.set_table_properties({_KEEP_LOG: retention})
 
-    _between_commits(path, set_property)
+    _between_commits(place, set_property)
 
 
-def _between_commits(path: Path, change: Callable[[], T]) -> T:
+def _between_commits(place: TablePlace, change: Callable[[], T]) -> T:
     """Change a table; again where another writer committed meanwhile."""
     call = Retrying(
         retry=retry_if_exception_type(CommitFailedError),
@@ -159,7 +158,7 @@ def _between_commits(path: Path, change: Callable[[], T]) -> T:
         return call(change)
     except RetryError:
         raise StoreUnavailable(
-            f"the lake table {path.name} is written all the time; try again"
+            f"the lake table {place.name} is written all the time; try again"
         ) from None
 
 

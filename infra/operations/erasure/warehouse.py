@@ -5,12 +5,13 @@ Totals of tracks, artists and days name nobody; the next nightly recomputes them
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import duckdb
 
 from batch import warehouse
-from batch.lake import Lake
+from batch.lake import Lake, Snapshot
 from contracts.settings import Settings
 from infra.operations.erasure.target import Target
 
@@ -51,8 +52,11 @@ def rewrite(settings: Settings) -> dict[str, int]:
     """
     path = settings.paths.warehouse_file
     if not path.exists():
+        _drop_copies(settings, {})
         return {"files": 0}
-    warehouse.land(settings, {name: lake.snapshot() for name, lake in Lake.all(settings).items()})
+    newest = Lake.newest(settings)
+    warehouse.land(settings, newest)
+    _drop_copies(settings, newest)
     with warehouse.connect(settings, read_only=False):
         pass  # raises if a nightly holds the file
     fresh = path.with_suffix(".rewritten")
@@ -69,6 +73,11 @@ def rewrite(settings: Settings) -> dict[str, int]:
     fresh.replace(path)
     _clean(fresh)
     return {"files": 1}
+
+
+def _drop_copies(settings: Settings, keep: Mapping[str, Snapshot | None]) -> None:
+    for name, lake in Lake.all(settings).items():
+        lake.drop_copies(keep.get(name))
 
 
 def _clean(path: Path) -> None:

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import msgspec
 from confluent_kafka import TopicPartition
-from deltalake import DeltaTable
 
 from contracts import kafka_client
 from contracts.errors import InvalidEvent, StoreUnavailable
@@ -21,6 +20,7 @@ from contracts.events import decode_submission
 from contracts.features import WINDOW, Keys, Listener
 from contracts.ids import track_key
 from contracts.kafka import end_offsets, log_id
+from contracts.lake_tables import lake_table
 from contracts.settings import Settings
 from contracts.topics import Topic, Topics
 from infra.operations import database
@@ -177,7 +177,9 @@ def lake(settings: Settings, start: Mark, ends: list[int], expected: set[str]) -
 
     ``doubled`` counts places of the log that landed twice, which must never happen.
     """
-    table = DeltaTable(str(settings.paths.lake / "plays"))
+    table = lake_table(settings, "plays").open()
+    if table is None:
+        return Tally(missing=len(expected))
     columns = ["event_id", "kafka_partition", "kafka_offset", "position"]
     rows = table.to_pyarrow_table(columns=columns, filters=[("log_id", "=", start.log_id)])
     places: set[tuple[int, int, int]] = set()

@@ -27,6 +27,7 @@ from batch.collectors.policy import Policy
 from batch.collectors.run import Request, collect
 from batch.collectors.spotify import source as spotify
 from batch.staging import from_archive, load
+from contracts.settings import Settings
 
 #: Where a process can be ended: right after this has returned.
 POINTS: dict[str, tuple[Any, str]] = {
@@ -61,7 +62,8 @@ def main() -> None:
     for module, name in ((lastfm, "source"), (listenbrainz, "source"), (spotify, "user_source")):
         _hurry(module, name)
     for plan in msgspec.json.decode(sys.stdin.buffer.read(), type=list[Plan]):
-        plan.request["home"] = Path(plan.request["home"])
+        home, dsn = Path(plan.request.pop("home")), plan.request.pop("dsn")
+        plan.request["settings"] = Settings(home=home, postgres_dsn=dsn)
         if file := plan.request.get("file"):
             plan.request["file"] = Path(file)
         _carry_out(plan)

@@ -27,6 +27,13 @@ app.kubernetes.io/component: {{ index . 1 }}
 - {name: SEGUE_PLAYS_RETENTION_DAYS, value: {{ $root.Values.kafka.retentionDays | quote }}}
 - {name: SEGUE_REDIS_URL, valueFrom: {secretKeyRef: {name: {{ $secret }}, key: redis-url}}}
 - {name: SEGUE_POSTGRES_DSN, valueFrom: {secretKeyRef: {name: {{ $secret }}, key: postgres-{{ index . 1 }}-dsn}}}
+{{- if $root.Values.lake.url }}
+- {name: SEGUE_LAKE, value: {{ $root.Values.lake.url | quote }}}
+- {name: SEGUE_S3_ENDPOINT, value: {{ $root.Values.lake.endpoint | quote }}}
+- {name: SEGUE_S3_REGION, value: {{ $root.Values.lake.region | quote }}}
+- {name: SEGUE_S3_KEY, valueFrom: {secretKeyRef: {name: {{ $secret }}, key: s3-key}}}
+- {name: SEGUE_S3_SECRET, valueFrom: {secretKeyRef: {name: {{ $secret }}, key: s3-secret}}}
+{{- end }}
 - {name: SEGUE_HOST, value: 0.0.0.0}
 - {name: SEGUE_HOST_NAME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
 - {name: SEGUE_API_URL, value: "http://{{ $root.Release.Name }}-api:8000"}

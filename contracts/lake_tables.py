@@ -1,0 +1,97 @@
+"""Where the Delta tables of the lake lie: in a folder of the home or in object storage.
+
+Every process opens a table through :class:`TablePlace`, which knows the address and the key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from contracts.errors import StoreUnavailable
+from contracts.object_store import Bucket, address_of, delta_options
+from contracts.settings import Settings
+
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
+
+_LOG = "_delta_log"
+
+
+@dataclass(frozen=True, slots=True)
+class TablePlace:
+    """One table of the lake; it need not exist yet.
+
+    Attributes
+    ----------
+    name
+        As in :mod:`contracts.lake`.
+    uri
+        Path of its folder, or its address in object storage.
+    options
+        Options of the library of Delta tables: how to reach object storage.
+    """
+
+    name: str
+    uri: str
+    options: dict[str, str] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def in_folder(cls, path: Path) -> TablePlace:
+        """Return the table that a folder holds."""
+        return cls(path.name, str(path.absolute()))
+
+    def open(self) -> DeltaTable | None:
+        """Return the newest version; ``None`` if nothing was written yet.
+
+        Raises
+        ------
+        StoreUnavailable
+            It cannot be read.
+        """
+        from deltalake import DeltaTable  # 60 MB, and not needed by every process
+        from deltalake.exceptions import DeltaError, TableNotFoundError
+
+        try:
+            return DeltaTable(self.uri, storage_options=self.options or None)
+        except TableNotFoundError:
+            return None
+        except (DeltaError, OSError) as error:
+            raise self.trouble(error) from None
+
+    def trouble(self, error: Exception) -> StoreUnavailable:
+        """Return an error of the library as ours, in one line."""
+        line = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        return StoreUnavailable(f"lake table {self.name}: {line[:300]}")
+
+
+def lake_table(settings: Settings, name: str) -> TablePlace:
+    """Return the place of a table of a deployment."""
+    address = address_of(settings)
+    if address is None:
+        return TablePlace.in_folder(settings.paths.lake / name)
+    return TablePlace(name, address.uri(name), delta_options(settings))
+
+
+def lake_place(settings: Settings) -> str:
+    """Return where the lake lies, for people."""
+    return settings.lake or str(settings.paths.lake)
+
+
+def present(settings: Settings) -> Iterator[TablePlace]:
+    """Yield the tables that exist, by name.
+
+    Raises
+    ------
+    StoreUnavailable, ConfigurationError
+        Object storage does not answer, or refuses the key.
+    """
+    if address_of(settings) is None:
+        names = sorted(path.parent.name for path in settings.paths.lake.glob(f"*/{_LOG}"))
+    else:
+        bucket = Bucket(settings)
+        names = [name for name in bucket.folders() if _LOG in bucket.folders(name)]
+    for name in names:
+        yield lake_table(settings, name)
