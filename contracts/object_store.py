@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from obstore.store import S3Store
 
 _SCHEME = "s3://"
-#: A request that fails is repeated for so long; then its caller waits, or tells its user.
+#: A request that fails is repeated for so long; then the caller gets the error.
 _RETRY_SECONDS, _RETRIES = 10, 3
 _CONNECT_SECONDS, _REQUEST_SECONDS = 3, 60
 
 
 class Changed(StoreUnavailable):
-    """Somebody else has written the object meanwhile."""
+    """Another process has written the object meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,7 @@ class Bucket:
         from obstore.exceptions import NotModifiedError
 
         options: Any = {"if_none_match": unless} if unless else None
-        with self._told():
+        with self._translated():
             try:
                 found = obstore.get(self._store, self.address.key(key), options=options)
                 return bytes(found.bytes()), found.meta["e_tag"] or ""
@@ -143,7 +143,7 @@ class Bucket:
         """Write an object to a file, whole or not at all; ``False``: there is no such object."""
         import obstore
 
-        with self._told():
+        with self._translated():
             try:
                 found = obstore.get(self._store, self.address.key(key))
             except FileNotFoundError:
@@ -170,7 +170,7 @@ class Bucket:
         from obstore.exceptions import AlreadyExistsError, PreconditionError
 
         mode: Any = "create" if instead_of is None else {"e_tag": instead_of}
-        with self._told():
+        with self._translated():
             try:
                 done = obstore.put(self._store, self.address.key(key), content, mode=mode)
             except (AlreadyExistsError, PreconditionError):
@@ -182,28 +182,31 @@ class Bucket:
         """Write a file to an object."""
         import obstore
 
-        with self._told():
+        with self._translated():
             obstore.put(self._store, self.address.key(key), path)
 
     def delete(self, *keys: str) -> None:
         """Delete objects; those that are not there do no harm."""
         import obstore
 
-        with self._told(), contextlib.suppress(FileNotFoundError):  # S3 itself tells nobody
+        with (
+            self._translated(),
+            contextlib.suppress(FileNotFoundError),
+        ):  # S3 itself reports nothing
             obstore.delete(self._store, [self.address.key(key) for key in keys])
 
     def folders(self, key: str = "") -> list[str]:
         """Return the names of the folders below a key, sorted."""
         import obstore
 
-        with self._told():
+        with self._translated():
             found = obstore.list_with_delimiter(self._store, self.address.key(key) or None)
             return sorted(
                 prefix.rstrip("/").rpartition("/")[2] for prefix in found["common_prefixes"]
             )
 
     @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
+    def _translated(self) -> Iterator[None]:
         """Raise errors of the library as ours."""
         from obstore import exceptions
 

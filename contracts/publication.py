@@ -115,7 +115,7 @@ class Publication:
         for path in changed:
             fetched = aside / files[path]
             if not fetched.exists() and not bucket.download(_key(folder, files[path]), fetched):
-                raise StoreUnavailable(f"{folder} was published anew meanwhile; try again")
+                raise StoreUnavailable(f"{folder} was published again meanwhile; try again")
         gone = [path for path in seen.files if path not in files]
         self._apply(folder, {path: aside / files[path] for path in changed}, gone)
         self._remember(folder, _Seen(found[1], files))

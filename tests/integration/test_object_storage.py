@@ -236,7 +236,7 @@ def test_what_a_night_publishes_reaches_another_host(night: Settings, tmp_path: 
     assert tree(other, FIGURES).keys() == {"figures.json", "warehouse.json"}
     (run,) = Runs(other.paths.runs).all()
     assert run.status == "ok"
-    # The other host goes on: it numbers its run behind the first.
+    # The other host numbers its run after the first.
     done = segue(other, "nightly", "--date", "2025-03-04", "--until", "land")
     assert done.returncode == 0, done.stderr
     Publication(night).pull()
