@@ -7,6 +7,8 @@ the limits of :class:`contracts.settings.Settings`.
 
 from __future__ import annotations
 
+from typing import Any
+
 from psycopg_pool import AsyncConnectionPool
 
 from contracts.postgres import with_session
@@ -24,11 +26,17 @@ def account_pool(settings: Settings) -> AsyncConnectionPool:
 
 
 def _pool(settings: Settings, size: int) -> AsyncConnectionPool:
-    dsn = with_session(
-        settings.postgres_dsn,
-        statement_timeout=settings.statement_timeout_ms,
-        lock_timeout=settings.lock_timeout_ms,
-    )
+    kwargs: dict[str, Any] = {"autocommit": True, "connect_timeout": 3}
+    if settings.postgres_pooler:
+        # Clients share sessions: the role has the time limits, and no statement stays prepared.
+        dsn = settings.postgres_pooler
+        kwargs["prepare_threshold"] = None
+    else:
+        dsn = with_session(
+            settings.postgres_dsn,
+            statement_timeout=settings.statement_timeout_ms,
+            lock_timeout=settings.lock_timeout_ms,
+        )
     return AsyncConnectionPool(
         dsn,
         min_size=1,
@@ -36,5 +44,5 @@ def _pool(settings: Settings, size: int) -> AsyncConnectionPool:
         open=False,
         timeout=1.0,
         reconnect_timeout=60.0,
-        kwargs={"autocommit": True, "connect_timeout": 3},
+        kwargs=kwargs,
     )

@@ -107,6 +107,12 @@ class Settings:
         "Address of PostgreSQL, with its password.",
         secret=True,
     )
+    postgres_pooler: str = setting(
+        "",
+        "Address of a pooler in front of PostgreSQL, such as PgBouncer in transaction mode "
+        "(docs/clusters.md). Only the API's pools use it. Empty: they use SEGUE_POSTGRES_DSN.",
+        secret=True,
+    )
     postgres_connections: int = setting(
         8, "Connections of one API process for history and catalogue.", rule=Rule(low=1)
     )

@@ -226,6 +226,18 @@ def redis(settings: Settings) -> Iterator[Finding]:
         yield from _store("redis", look, "answers")
 
 
+def postgres_pooler(settings: Settings) -> Iterator[Finding]:
+    """The pooler that the environment names."""
+    if settings.postgres_pooler:
+
+        def look() -> list[tuple[str, str]]:
+            from infra.stack.pooler import faults  # needs the client's package
+
+            return faults(settings)
+
+        yield from _store("postgres pooler", look, "its sessions have the API's parameters")
+
+
 def lake(settings: Settings) -> Iterator[Finding]:
     """The bucket that the environment names."""
     if settings.lake:
@@ -260,6 +272,7 @@ def everything(path: Path, settings: Settings) -> Iterator[Finding]:
     yield from programs()
     yield from kafka(settings)
     yield from redis(settings)
+    yield from postgres_pooler(settings)
     yield from lake(settings)
     yield from home(path)
     yield from stack(path, settings)

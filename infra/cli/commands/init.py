@@ -14,7 +14,7 @@ from contracts.kafka import IN_SYNC, ensure_topics, set_retention
 from contracts.options import DatabaseLogins
 from contracts.settings import Settings
 from contracts.topics import Topics
-from infra.stack import copies, redis_look
+from infra.stack import copies, pooler, redis_look
 from infra.stack.accounts import sole_admin
 from infra.stack.grants import secure
 from infra.stack.migrations import migrate
@@ -58,6 +58,11 @@ def init(
         typer.echo(f"database roles: granted; logins: {', '.join(given) or 'as they were'}")
     else:
         typer.echo("database roles: not made, this login may not create roles (infra/postgres)")
+    if settings.postgres_pooler:
+        for statement in pooler.set_parameters(settings):
+            typer.echo(f"postgres: a superuser must run: {statement}", err=True)
+        for fault, todo in pooler.faults(settings):
+            typer.echo(f"postgres: {fault} -> {todo}", err=True)
     typer.echo(f"admin token: {_admin(settings, rotate=rotate)}")
 
 

@@ -1,0 +1,89 @@
+"""A pooler between the API and PostgreSQL (``SEGUE_POSTGRES_POOLER``), such as PgBouncer.
+
+In transaction mode many clients share a session, so none may set its parameters. The API's role
+sets them instead: its schema, and how long a statement may run and wait for a lock.
+"""
+
+from __future__ import annotations
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
+
+from contracts.database_roles import API, role_name
+from contracts.errors import StoreUnavailable
+from contracts.settings import Settings
+
+
+def set_parameters(settings: Settings) -> list[str]:
+    """Give the API's role its parameters; return the statements an owner may not run.
+
+    Sessions that the pooler holds already keep the old ones until it reconnects.
+
+    Raises
+    ------
+    StoreUnavailable
+        PostgreSQL does not answer.
+    """
+    role = sql.Identifier(role_name(settings.namespace, API))
+    try:
+        with psycopg.connect(settings.postgres_dsn, connect_timeout=10) as connection:
+            database = sql.Identifier(connection.info.dbname)
+            statements = [
+                sql.SQL("alter role {} in database {} set {} to {}").format(
+                    role, database, sql.SQL(name), sql.Literal(value)
+                )
+                for name, value in _parameters(settings).items()
+            ]
+            try:
+                with connection.transaction():
+                    for statement in statements:
+                        connection.execute(statement)
+            except psycopg.errors.InsufficientPrivilege:
+                return [statement.as_string(connection) for statement in statements]
+    except psycopg.OperationalError as error:
+        raise StoreUnavailable(f"PostgreSQL: {_line(error)}") from None
+    return []
+
+
+def faults(settings: Settings) -> list[tuple[str, str]]:
+    """Return what is wrong with the sessions behind the pooler, and what to do about it.
+
+    Raises
+    ------
+    StoreUnavailable
+        The pooler does not answer, or refuses the login.
+    """
+    wanted = role_name(settings.namespace, API)
+    user = conninfo_to_dict(settings.postgres_pooler).get("user")
+    if user != wanted:
+        return [(f"SEGUE_POSTGRES_POOLER logs in as {user}", f"use the API's role, {wanted}")]
+    try:
+        with psycopg.connect(
+            settings.postgres_pooler, connect_timeout=5, autocommit=True, prepare_threshold=None
+        ) as connection:
+            rows = connection.execute(
+                "select name, setting from pg_settings where name = any(%s)",
+                (list(_parameters(settings)),),
+            ).fetchall()
+    except psycopg.OperationalError as error:
+        raise StoreUnavailable(f"SEGUE_POSTGRES_POOLER: {_line(error)}") from None
+    found = dict(rows)
+    todo = "run segue init, then RECONNECT in PgBouncer's console"
+    return [
+        (f"sessions behind SEGUE_POSTGRES_POOLER have {name} {found.get(name)}, not {value}", todo)
+        for name, value in _parameters(settings).items()
+        if found.get(name) != value
+    ]
+
+
+def _parameters(settings: Settings) -> dict[str, str]:
+    return {
+        "search_path": settings.namespace,
+        "statement_timeout": str(settings.statement_timeout_ms),
+        "lock_timeout": str(settings.lock_timeout_ms),
+    }
+
+
+def _line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
