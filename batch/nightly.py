@@ -19,6 +19,7 @@ from batch.audit_head import audit_head
 from batch.dbt_runner import Node
 from batch.history_check import check_history
 from batch.lake import Lake
+from batch.night_lock import alone_tonight
 from batch.reports import KINDS
 from batch.reports import report as reports
 from batch.reports.publish import publish
@@ -123,7 +124,7 @@ def nightly(
     object_store.check(settings)
     publication = Publication(settings)
     runs = Runs(settings.paths.runs)
-    with runs.lock():
+    with alone_tonight(settings):
         publication.pull()
         run = _resume(settings, runs.last(target), day, full_refresh) or NightlyRun(
             id=runs.next_id(day.isoformat(), target),

@@ -15,14 +15,17 @@ from typing import Any
 
 import msgspec
 import obstore
+import psycopg
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from obstore.store import S3Store
+from psycopg.conninfo import make_conninfo
 
 from api.export import held
 from batch import warehouse
 from batch.lake import Lake
+from batch.night_lock import alone_tonight
 from batch.runs import Runs
 from contracts import batch_view, object_store
 from contracts.errors import ConfigurationError, SegueError, StoreUnavailable
@@ -204,9 +207,15 @@ def test_of_two_sinks_that_write_at_once_one_is_refused(storage: Seaweed, tmp_pa
 
 
 @pytest.fixture(scope="module")
-def night(storage: Seaweed, tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """A deployment after one nightly."""
+def night(
+    storage: Seaweed, postgres: Postgres, tmp_path_factory: pytest.TempPathFactory
+) -> Settings:
+    """A deployment after one nightly; its database is empty."""
     settings = deployment(storage, tmp_path_factory.mktemp("night"), "night")
+    with psycopg.connect(postgres.address, autocommit=True) as connection:
+        connection.execute("create database night")
+    dsn = make_conninfo(postgres.address, dbname="night", options="")
+    settings = replace(settings, postgres_dsn=dsn)
     plays = [delivery(f"user {i // 30}", f"T{i % 9}", i * 7, artist=f"A{i % 4}") for i in range(90)]
     append(settings, plays)
     append(settings, shown("user 1", ["T1", "T2"], 5), "impressions")
@@ -241,6 +250,18 @@ def test_what_a_night_publishes_reaches_another_host(night: Settings, tmp_path: 
     assert done.returncode == 0, done.stderr
     Publication(night).pull()
     assert [r.id for r in Runs(night.paths.runs).all()] == [run.id, f"{run.id[:-3]}002"]
+
+
+def test_one_host_runs_a_nightly_at_a_time(night: Settings, tmp_path: Path) -> None:
+    other = replace(night, home=tmp_path)
+    with (
+        alone_tonight(night),
+        pytest.raises(StoreUnavailable, match="running on another host"),
+        alone_tonight(other),
+    ):
+        pass
+    with alone_tonight(other):
+        pass
 
 
 def test_commands_and_pages_read_the_lake_there(night: Settings, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import psycopg
 
-from batch.runs import Runs
+from batch.night_lock import alone_tonight
 from contracts.errors import StoreUnavailable
 from contracts.settings import Settings
 from infra.flink.process import forget as forget_copies
@@ -138,7 +138,7 @@ class Work:
             ) -> dict[str, int]:
                 if step not in files:
                     # A nightly reads the versions that go.
-                    with Runs(settings.paths.runs).lock():
+                    with alone_tonight(settings):
                         files[step] = act(settings)
                 return files[step]
 

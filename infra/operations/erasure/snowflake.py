@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from batch.runs import Runs
+from batch.night_lock import alone_tonight
 from contracts.errors import ConfigurationError, StoreUnavailable
 from contracts.lake import TABLES
 from contracts.settings import Settings
@@ -82,7 +82,7 @@ def _forget(settings: Settings, snowflake: Snowflake, target: Target) -> dict[st
         cursor = connection.cursor()
         _make_sure_who_we_are(cursor, snowflake)
         # A build would write what it read before rows were deleted.
-        with Runs(settings.paths.runs).lock():
+        with alone_tonight(settings):
             files = sum(_files(settings, snowflake, table, target) for table in _tables(target))
             removed, days = _rows(cursor, snowflake, target)
     return removed | {"files": files, "time_travel_days": days}
