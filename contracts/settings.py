@@ -180,6 +180,11 @@ class Settings:
         "Seconds after which the lake sink commits its oldest message.",
         rule=Rule(above=0),
     )
+    shared_sinks: bool = setting(
+        False,
+        "1: several processes of the lake sink and of the history sink share the partitions; each "
+        "needs a SEGUE_HOST_NAME of its own. 0: one process of each reads all.",
+    )
     lake_rows: int = setting(
         50_000, "The lake sink commits earlier if this many rows wait.", rule=Rule(low=1)
     )

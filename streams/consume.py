@@ -1,7 +1,7 @@
 """The loop of the sinks: a plain consumer that resumes at the offset in the store itself.
 
-There is no consumer group. The store's own transaction holds the offset beside the rows, so after
-a crash at any point the two agree, and the log is read from there.
+It joins no consumer group; :mod:`streams.shared` does. The store's own transaction holds the offset
+beside the rows, so after a crash at any point the two agree, and the log is read from there.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import Any, Generic, Protocol, TypeVar
 
-from confluent_kafka import KafkaError, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from contracts import kafka_client
 from contracts.topics import Topic
@@ -112,6 +112,7 @@ class Follower(Generic[T]):
         self._waiting_rows = self._waiting_bytes = 0
         self._since = 0.0
         self._watched = 0.0
+        self._closing = False
 
     def run(self) -> None:
         """Follow until the worker has to stop; then flush what was read.
@@ -126,11 +127,9 @@ class Follower(Generic[T]):
             A message is unusable and its dead letter cannot be written.
         """
         worker = self.worker
-        self.positions = worker.patiently(self.sink.positions, self.topic)
-        self._next = reading_from(worker, self.topic, self.positions)
         consumer = kafka_client.consumer(
             worker.settings,
-            worker.name,
+            self._group(),
             {
                 "enable.auto.offset.store": False,
                 "auto.offset.reset": "error",
@@ -138,11 +137,11 @@ class Follower(Generic[T]):
                 "fetch.min.bytes": _FETCH_BYTES,
                 "queued.max.messages.kbytes": 32_768,
                 "error_cb": lambda error: log.warning("Kafka: %s", error),
+                **self._own_settings(),
             },
         )
         try:
-            consumer.assign([TopicPartition(self.topic, p, o) for p, o in self._next.items()])
-            self._report()
+            self._begin(consumer)
             worker.status.set_state("running")
             while not worker.stopping.is_set():
                 worker.status.turns(self.topic)
@@ -157,7 +156,23 @@ class Follower(Generic[T]):
             log.info("stopped while the store was away; the next start resumes at its offsets")
         finally:
             worker.status.rests(self.topic)
+            self._closing = True
             consumer.close()
+
+    def _group(self) -> str:
+        """Return the name of the consumer group, without the namespace."""
+        return self.worker.name
+
+    def _own_settings(self) -> dict[str, Any]:
+        """Return further settings of the consumer."""
+        return {}
+
+    def _begin(self, consumer: Consumer) -> None:
+        """Read every partition from where the store stands."""
+        self.positions = self.worker.patiently(self.sink.positions, self.topic)
+        self._next = reading_from(self.worker, self.topic, self.positions)
+        consumer.assign([TopicPartition(self.topic, p, o) for p, o in self._next.items()])
+        self._report()
 
     def _is_full(self) -> bool:
         return self._waiting_rows >= self.rows or self._waiting_bytes >= _MOST_BYTES
@@ -224,8 +239,11 @@ class Follower(Generic[T]):
         reach(WRITTEN)
         self.positions.update({batch.partition: batch.last + 1 for batch in batches})
         self.worker.status.add(rows=written, dead_letters=refused, flushes=1)
-        self._pending, self._waiting_rows, self._waiting_bytes = {}, 0, 0
+        self._drop_pending()
         self._report()
+
+    def _drop_pending(self) -> None:
+        self._pending, self._waiting_rows, self._waiting_bytes = {}, 0, 0
 
     def _report(self) -> None:
         self.worker.status.offsets.update(

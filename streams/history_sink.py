@@ -28,6 +28,7 @@ from streams.duplicates import ReportedPlay, fill
 from streams.feedback_history import FeedbackSink
 from streams.postgres_sink import Connection, PostgresSink, place
 from streams.rekey import rekey
+from streams.shared import SharedFollower
 from streams.upsert import upsert
 from streams.worker import Worker, run_worker
 
@@ -113,12 +114,13 @@ def body(worker: Worker) -> None:
     }
     # Whoever holds a lock for longer makes this worker say that it waits, and why.
     dsn = with_session(settings.postgres_dsn, lock_timeout=settings.sink_lock_timeout_ms)
+    follower = SharedFollower if settings.shared_sinks else Follower
     sinks = {topic: kind(dsn, logs[topic], settings.partitions) for topic, kind in kinds.items()}
     try:
         follow_together(
             worker,
             [
-                Follower(worker, topic, logs[topic], sink, seconds=_SECONDS, rows=_ROWS)
+                follower(worker, topic, logs[topic], sink, seconds=_SECONDS, rows=_ROWS)
                 for topic, sink in sinks.items()
             ],
         )

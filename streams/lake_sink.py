@@ -22,6 +22,7 @@ from streams.consume import Follower, follow_together
 from streams.decode import Batch
 from streams.errors import PositionLost
 from streams.lake_rows import to_table
+from streams.shared import SharedFollower
 from streams.worker import Worker, run_worker
 
 T = TypeVar("T")
@@ -101,12 +102,13 @@ def body(worker: Worker) -> None:
     worker.patiently(lambda: object_store.check(settings), "lake")
     logs = worker.find_logs()
     followers = []
+    kind = SharedFollower if settings.shared_sinks else Follower
     results = tuple(topics.results[name] for name in RESULTS) if settings.flink else ()
     for topic in (*topics.landed, *results):
         place = lake_table(settings, topic.kind.table)
         sink = LakeSink[Any](place, logs[topic], settings.partitions)
         followers.append(
-            Follower(
+            kind(
                 worker,
                 topic,
                 logs[topic],

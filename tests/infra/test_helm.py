@@ -30,6 +30,7 @@ EVERYTHING: dict[str, Any] = {
     "kafka": {"brokers": "kafka-0:9093,kafka-1:9093"},
     "snowflake": {"enabled": True, "account": "org-account", "secretName": "snowflake"},
     "relay": {"enabled": True},
+    "lakeSink": {"replicas": 3},
     "lake": {"url": "s3://music/segue", "endpoint": "https://s3.example.org"},
     "flink": {"enabled": True},
     "ingress": {

@@ -30,8 +30,8 @@ from contracts.same_play import client_of
 from contracts.topics import Topics
 from infra.stack.ports import free_ports
 from infra.stack.postgres import Postgres
-from infra.stack.process import wait_until
-from infra.stack.progress import heartbeats
+from infra.stack.process import Process, wait_until
+from infra.stack.progress import heartbeats, heartbeats_by_host
 from infra.stack.server import Server
 from infra.stack.tansu import Tansu
 from infra.stack.valkey import Valkey
@@ -312,3 +312,49 @@ def test_a_log_that_was_cut_off_is_not_passed_over_in_silence(kit: Kit, worker: 
     kit.wait_applied(worker)
     assert f"gone: {gone[0]} of partition 0" in told.log.read_text()
     kit.stop(told)
+
+
+@pytest.mark.kafka
+def test_several_processes_of_a_sink_share_the_partitions(kit: Kit) -> None:
+    """Killed, stopped and added under load: each delivery is in each store once."""
+
+    def start(name: str, host: str) -> Process:
+        return kit.start(name, shared_sinks=True, host_name=host)
+
+    def owners(name: str) -> dict[str, set[str]]:
+        """Return which places of the topic of plays each process has."""
+        found = heartbeats_by_host(kit.settings)
+        fresh = {k: b for k, b in found.items() if b.is_fresh(int(time.time() * 1000))}
+        return {
+            worker: {place for place in beat.offsets if place.startswith(kit.plays)}
+            for worker, beat in fresh.items()
+            if worker.startswith(name)
+        }
+
+    def shared(*hosts: str) -> bool:
+        for name in ("lake-sink", "history-sink"):
+            found = owners(name)
+            parts = [found.get(f"{name}@{host}", set()) for host in hosts]
+            if not all(parts) or sum(map(len, parts)) != kit.settings.partitions:
+                return False
+        return True
+
+    sinks = {host: [start("lake-sink", host), start("history-sink", host)] for host in "ab"}
+    assert wait_until(lambda: shared("a", "b"), 90), [owners("lake"), owners("history")]
+    kit.send_random(500, seed=61)
+    for process in sinks["a"]:
+        kit.kill(process)
+    kit.send_random(500, seed=62)
+    send_others(kit, 100)
+    kit.wait_applied("lake-sink", "history-sink")
+    sinks["c"] = [start("lake-sink", "c"), start("history-sink", "c")]
+    kit.send_random(500, seed=63)
+    assert wait_until(lambda: shared("b", "c"), 90), [owners("lake"), owners("history")]
+    for process in sinks["b"]:
+        kit.stop(process)
+    kit.send_random(300, seed=64)
+    kit.wait_applied("lake-sink", "history-sink")
+    assert_lake_exact(kit)
+    assert_history_exact(kit)
+    assert_others_exact(kit)
+    assert not kit.dead_letters()

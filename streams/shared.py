@@ -1,0 +1,63 @@
+"""Several processes of one sink share the partitions of a topic (``SEGUE_SHARED_SINKS=1``).
+
+They form a consumer group. Kafka decides who reads a partition; where to read from, the store
+decides as always: whoever gets a partition asks the store for its fence. Nothing is committed to
+Kafka. If an earlier owner still writes, the store's fence refuses one of the two transactions.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, TypeVar
+
+from confluent_kafka import Consumer, TopicPartition
+
+from streams.beginning import reading_from
+from streams.consume import Follower
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+#: The partitions of a process that was killed wait so long for another one.
+_SESSION_MS = 10_000
+
+
+class SharedFollower(Follower[T]):
+    """Follows the partitions that the consumer group gives to this process."""
+
+    def _group(self) -> str:
+        """Return a group for each topic: a rebalance of one does not stop the others."""
+        return f"{self.worker.name}.{self.topic.kind.value}"
+
+    def _own_settings(self) -> dict[str, Any]:
+        return {
+            "session.timeout.ms": _SESSION_MS,
+            "partition.assignment.strategy": "range",
+        }
+
+    def _begin(self, consumer: Consumer) -> None:
+        consumer.subscribe(
+            [self.topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost
+        )
+
+    def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        mine = sorted(each.partition for each in partitions)
+        log.info("%s: partitions %s are mine", self.topic, mine)
+        standing = self.worker.patiently(self.sink.positions, self.topic)
+        self.positions = {p: standing[p] for p in mine}
+        self._next = reading_from(self.worker, self.topic, self.positions)
+        consumer.assign([TopicPartition(self.topic, p, o) for p, o in self._next.items()])
+        self._report()
+
+    def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        if not self._closing:
+            self.flush()
+        self._lost(consumer, partitions)
+
+    def _lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        """Forget the partitions: their next owner reads again what was not flushed."""
+        for partition in self.positions:
+            self.worker.status.offsets.pop(self.topic.place(partition), None)
+        self.positions, self._next = {}, {}
+        self._drop_pending()
+        consumer.unassign()
