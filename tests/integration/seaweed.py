@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sysconfig
 from pathlib import Path
 
@@ -23,6 +24,7 @@ class Seaweed(Server):
     """One process with master, volume, filer and S3 gateway."""
 
     name = "seaweed"
+    stop_signal = signal.SIGKILL  # in order it takes ten seconds
     patience = 60.0
 
     def __init__(self, home: Path) -> None:
@@ -46,7 +48,8 @@ class Seaweed(Server):
         """Whether the gateway answers; the bucket is a folder of the filer."""
         try:
             made = httpx.post(f"http://{LOOPBACK}:{self._ports[4]}/buckets/{BUCKET}/", timeout=2.0)
-            return made.is_success and httpx.get(self.address, timeout=2.0).status_code < 500
+            there = made.status_code in (201, 409)
+            return there and httpx.get(self.address, timeout=2.0).status_code < 500
         except httpx.HTTPError:
             return False
 
@@ -60,7 +63,7 @@ class Seaweed(Server):
                 f"-dir={self.folder}", f"-ip={LOOPBACK}", f"-ip.bind={LOOPBACK}",
                 "-filer", "-s3", f"-s3.port={self.port}", f"-s3.config={self.folder / 's3.json'}",
                 # A volume of 64 MB each: by default it wants 30 GB of room.
-                "-master.volumeSizeLimitMB=64", "-volume.max=50",
+                "-master.volumeSizeLimitMB=64", "-volume.max=50", "-master.telemetry=false",
                 *(f"-{name}={port}" for name, port in zip(names, self._ports, strict=True)),
             ],
             self.log,
