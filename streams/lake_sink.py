@@ -6,10 +6,12 @@ One flush is one commit. It carries, per partition, the Delta transaction ``app_
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Iterator
 from typing import Any, Generic, TypeVar
 
-from deltalake import CommitProperties, Transaction, write_deltalake
+from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError
 
 from contracts import object_store
@@ -49,15 +51,7 @@ class LakeSink(Generic[T]):
     def positions(self) -> dict[int, int]:
         """Return ``partition -> next offset`` of the table's newest version."""
         table = self.place.open()
-        if table is None:
-            return dict.fromkeys(range(self.partitions), 0)
-        try:
-            found = [
-                table.transaction_version(app_id(self.log_id, p)) for p in range(self.partitions)
-            ]
-        except (DeltaError, OSError) as error:
-            raise self.place.trouble(error) from None
-        return {p: 0 if last is None else last + 1 for p, last in enumerate(found)}
+        return dict.fromkeys(range(self.partitions), 0) if table is None else self._positions(table)
 
     def write(self, batches: list[Batch[T]]) -> int:
         """Append the rows of the batches in one commit; return how many.
@@ -69,27 +63,55 @@ class LakeSink(Generic[T]):
         StoreUnavailable
             The table cannot be written now.
         """
-        standing = self.positions()
+        table = self.place.open() or self._create()
+        standing = self._positions(table)
         if all(standing[b.partition] == b.last + 1 for b in batches):
             return 0  # an earlier attempt did get through although it reported an error
         if any(standing[b.partition] != b.start for b in batches):
             raise PositionLost(f"the lake has offsets {standing}: another sink may write to it")
         rows = to_table(self.place.name, batches, self.log_id, int(time.time() * 1000))
         marks = [Transaction(app_id(self.log_id, b.partition), b.last) for b in batches]
-        try:
+        with self._committing():
+            # Not the address: the library would read a newer version, and append to that although
+            # its offsets are not those that were compared above.
             write_deltalake(
-                self.place.uri,
+                table,
                 rows,
                 mode="append",
                 partition_by=PARTITION_BY,
                 commit_properties=CommitProperties(app_transactions=marks),
+            )
+        return int(rows.num_rows)
+
+    def _create(self) -> DeltaTable:
+        """Make the empty table: of two appends that make it the library refuses neither."""
+        with self._committing():
+            DeltaTable.create(
+                self.place.uri,
+                to_table(self.place.name, [], self.log_id, 0).schema,
+                mode="ignore",
+                partition_by=PARTITION_BY,
                 storage_options=self.place.options or None,
             )
+            return DeltaTable(self.place.uri, storage_options=self.place.options or None)
+
+    def _positions(self, table: DeltaTable) -> dict[int, int]:
+        try:
+            found = [
+                table.transaction_version(app_id(self.log_id, p)) for p in range(self.partitions)
+            ]
+        except (DeltaError, OSError) as error:
+            raise self.place.trouble(error) from None
+        return {p: 0 if last is None else last + 1 for p, last in enumerate(found)}
+
+    @contextlib.contextmanager
+    def _committing(self) -> Iterator[None]:
+        try:
+            yield
         except CommitFailedError as error:
             raise StoreUnavailable(f"another commit to the lake came first: {error}") from None
         except (DeltaError, OSError) as error:
             raise self.place.trouble(error) from None
-        return int(rows.num_rows)
 
 
 def body(worker: Worker) -> None:

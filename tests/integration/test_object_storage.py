@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import subprocess
 import sys
 import time
@@ -121,7 +122,8 @@ def test_each_fault_is_one_line(fault: tuple[Settings, type[SegueError], str]) -
     assert settings.lake in str(caught.value)
     assert SECRET not in str(caught.value)
     (finding,) = checks.lake(settings)
-    assert (finding.level, finding.found) == (checks.FAIL, str(caught.value))
+    assert finding.level == checks.FAIL
+    assert re.search(words, finding.found)
 
 
 def test_init_and_doctor_say_whether_the_bucket_can_be_used(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -252,6 +253,25 @@ def test_two_lake_sinks_cannot_both_write(tmp_path: Path) -> None:
         one.write([Batch(0, 0, 0, 5, [], [])])
     assert one.write([batch(1, 3)]) == 0  # the commit that got through although it seemed to fail
     assert DeltaTable(tmp_path / "plays").to_pyarrow_table().num_rows == 3
+
+
+def test_of_two_lake_sinks_at_once_one_is_refused(tmp_path: Path) -> None:
+    """Also where neither finds a table: each play lands once."""
+    for number in range(12):
+        place = TablePlace.in_folder(tmp_path / str(number // 2) / "plays")
+        offset = number % 2
+
+        def write(_: int, place: TablePlace = place, offset: int = offset) -> int:
+            try:
+                return LakeSink[Any](place, "log", 1).write([batch(offset, 1, 2)])
+            except StoreUnavailable:
+                return 0
+
+        with ThreadPoolExecutor(2) as pool:
+            assert sorted(pool.map(write, range(2))) == [0, 2]
+        table = place.open()
+        assert table is not None
+        assert table.to_pyarrow_table().num_rows == 2 * (offset + 1)
 
 
 def test_history_skips_what_it_has(postgres: Postgres) -> None:
