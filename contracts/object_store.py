@@ -205,6 +205,15 @@ class Bucket:
                 prefix.rstrip("/").rpartition("/")[2] for prefix in found["common_prefixes"]
             )
 
+    def keys(self, key: str) -> list[str]:
+        """Return the keys of the objects directly below a key, relative to the prefix, sorted."""
+        import obstore
+
+        with self._translated():
+            found = obstore.list_with_delimiter(self._store, self.address.key(key))
+            start = len(self.address.key("x")) - 1
+            return sorted(entry["path"][start:] for entry in found["objects"])
+
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:
         """Raise errors of the library as ours."""

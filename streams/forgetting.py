@@ -61,6 +61,16 @@ class Forgetting:
                 self._report(self._applied)
         return self._unsaved
 
+    @property
+    def complete(self) -> bool:
+        """Whether every erasure that was noted is applied to the arrays."""
+        return self._looked == len(self._erasures.noted)
+
+    @property
+    def applied(self) -> int:
+        """Number of erasures applied to the arrays, and so to snapshots that begin now."""
+        return self._looked
+
     def snapshot_begins(self) -> None:
         """The arrays are copied now: what was applied so far will be on disk."""
         if self._unsaved:

@@ -35,6 +35,7 @@ from streams.follow import follow
 from streams.forgetting import Forgetting
 from streams.judging import Judge
 from streams.listeners import pieces
+from streams.model_uploads import ModelUploads, fetch_first
 from streams.steps import SNAPSHOT_WRITTEN, reach
 from streams.suspects import SuspectFollower, without
 from streams.views import Views
@@ -167,11 +168,13 @@ class ModelFold:
         if settings.flink:
             self._suspects = SuspectFollower(settings, worker.decoder.erased)
             self._suspects.read_whole()
+        fetch_first(worker, self._directory, log_id)
         # It waits where there is no room for the arrays, as for a store that is away.
         self._model = worker.patiently(self._directory.resume, "model")
         for error in self._directory.refused:
             log.warning("%s; plays it held are learned from the log again", error)
         self._forgetting = Forgetting(worker, self._model, self._directory, erasures_id)
+        self._uploads = ModelUploads(worker, log_id, self._forgetting)
         self._live = self._model_positions()
         self._durable = dict(self._live)
         self._saving: tuple[Future[Path], dict[TP, int]] | None = None
@@ -259,6 +262,7 @@ class ModelFold:
     def _save(self) -> None:
         """Copy the arrays now and write them in a thread."""
         self._forgetting.snapshot_begins()
+        self._uploads.snapshot_begins()
         self._saving = self._directory.snapshot_later(self._model), dict(self._live)
         self._saved_at = time.monotonic()
         self._unsaved = 0
@@ -278,6 +282,7 @@ class ModelFold:
             reach(SNAPSHOT_WRITTEN)
             self._durable = offsets
             self._forgetting.snapshot_is_written(path)
+            self._uploads.snapshot_is_written(path)
             self._status.add(snapshots=1)
             self._status.goes_on("snapshot")
 

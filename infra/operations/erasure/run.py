@@ -13,6 +13,7 @@ from collections.abc import Callable
 import psycopg
 
 from batch.night_lock import alone_tonight
+from contracts import model_copies
 from contracts.errors import StoreUnavailable
 from contracts.settings import Settings
 from infra.flink.process import forget as forget_copies
@@ -35,6 +36,7 @@ Progress = Callable[[str, str], None]
 _FILES: dict[str, Callable[[Settings], dict[str, int]]] = {
     "redis-file": features.rewrite,
     "lake-versions": lake.purge,
+    "model-copies": model_copies.forget,
     "warehouse-file": warehouse.rewrite,
     "flink-copies": forget_copies,
 }

@@ -1,0 +1,129 @@
+"""A copy of the live model in object storage: a new host starts from it, not from an empty model.
+
+Each hour one learner uploads its newest snapshot. The object ``model/newest.json`` names it and is
+replaced by a conditional write, so learners of several hosts need not know of each other.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from contracts.object_store import Bucket, Changed
+from contracts.settings import Settings
+
+log = logging.getLogger(__name__)
+
+EVERY_SECONDS = 3600.0
+_FOLDER = "model"
+_INDEX = f"{_FOLDER}/newest.json"
+
+
+class _Newest(msgspec.Struct, kw_only=True):
+    """The copy that a new host takes.
+
+    Attributes
+    ----------
+    name
+        File name of the snapshot.
+    key
+        Of the object.
+    log_id
+        The log of plays that it was learned from.
+    at
+        When it was uploaded, seconds since the epoch, UTC.
+    """
+
+    name: str
+    key: str
+    log_id: str
+    at: float
+
+
+class ModelCopies:
+    """Copies of the model that one deployment learns from one log of plays.
+
+    Parameters
+    ----------
+    clock
+        Seconds since the epoch, UTC.
+    """
+
+    def __init__(
+        self, settings: Settings, log_id: str, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._bucket = Bucket(settings)
+        self._host = settings.host_name
+        self._log_id = log_id
+        self._clock = clock
+
+    def fetch(self, folder: Path) -> bool:
+        """Download the copy into a folder of snapshots; return whether there was one.
+
+        Raises
+        ------
+        StoreUnavailable, ConfigurationError
+            Object storage does not answer, or refuses the key.
+        """
+        found = self._newest()
+        if found is None or found[0].log_id != self._log_id:
+            return False
+        newest = found[0]
+        folder.mkdir(parents=True, exist_ok=True)
+        return self._bucket.download(newest.key, folder / newest.name)
+
+    def offer(self, snapshot: Path, may_keep: Callable[[], bool]) -> bool:
+        """Upload a snapshot if the copy is an hour old; return whether it is the copy now.
+
+        Parameters
+        ----------
+        may_keep
+            Asked after the upload: ``False`` if a listener was erased since the snapshot was made.
+
+        Raises
+        ------
+        StoreUnavailable, ConfigurationError
+            Object storage does not answer, or refuses the key.
+        """
+        found = self._newest()
+        now = self._clock()
+        same_log = found is not None and found[0].log_id == self._log_id
+        if found is not None and same_log and now - found[0].at < EVERY_SECONDS:
+            return False
+        key = f"{_FOLDER}/{self._host}-{int(now)}.bin"
+        self._bucket.upload(snapshot, key)
+        newest = _Newest(name=snapshot.name, key=key, log_id=self._log_id, at=now)
+        try:
+            if may_keep():
+                version = None if found is None else found[1]
+                self._bucket.write(_INDEX, msgspec.json.encode(newest), instead_of=version)
+                key = "" if found is None else found[0].key
+                return True
+        except Changed:
+            log.info("another host has uploaded its model")
+        finally:
+            if key:
+                self._bucket.delete(key)
+        return False
+
+    def _newest(self) -> tuple[_Newest, str] | None:
+        found = self._bucket.read(_INDEX)
+        return None if found is None else (msgspec.json.decode(found[0], type=_Newest), found[1])
+
+
+def forget(settings: Settings) -> dict[str, int]:
+    """Delete the copies: they may hold listeners who were erased; return how many.
+
+    Learners upload a new one at once, made after the erasure.
+    """
+    if not settings.lake:
+        return {}
+    bucket = Bucket(settings)
+    keys = bucket.keys(_FOLDER)
+    if keys:
+        bucket.delete(*keys)
+    return {"files": len(keys)}
