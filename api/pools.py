@@ -27,9 +27,9 @@ def account_pool(settings: Settings) -> AsyncConnectionPool:
 
 def _pool(settings: Settings, size: int) -> AsyncConnectionPool:
     kwargs: dict[str, Any] = {"autocommit": True, "connect_timeout": 3}
-    if settings.postgres_pooler:
+    if settings.postgres_pooler_dsn:
         # Clients share sessions: the role has the time limits, and no statement stays prepared.
-        dsn = settings.postgres_pooler
+        dsn = settings.postgres_pooler_dsn
         kwargs["prepare_threshold"] = None
     else:
         dsn = with_session(

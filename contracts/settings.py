@@ -107,7 +107,7 @@ class Settings:
         "Address of PostgreSQL, with its password.",
         secret=True,
     )
-    postgres_pooler: str = setting(
+    postgres_pooler_dsn: str = setting(
         "",
         "Address of a pooler in front of PostgreSQL, such as PgBouncer in transaction mode "
         "(docs/clusters.md). Only the API's pools use it. Empty: they use SEGUE_POSTGRES_DSN.",

@@ -228,7 +228,7 @@ def redis(settings: Settings) -> Iterator[Finding]:
 
 def postgres_pooler(settings: Settings) -> Iterator[Finding]:
     """The pooler that the environment names."""
-    if settings.postgres_pooler:
+    if settings.postgres_pooler_dsn:
 
         def look() -> list[tuple[str, str]]:
             from infra.stack.pooler import faults  # needs the client's package

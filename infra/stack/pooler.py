@@ -1,4 +1,4 @@
-"""A pooler between the API and PostgreSQL (``SEGUE_POSTGRES_POOLER``), such as PgBouncer.
+"""A pooler between the API and PostgreSQL (``SEGUE_POSTGRES_POOLER_DSN``), such as PgBouncer.
 
 In transaction mode many clients share a session, so none may set its parameters. The API's role
 sets them instead: its schema, and how long a statement may run and wait for a lock.
@@ -55,23 +55,26 @@ def faults(settings: Settings) -> list[tuple[str, str]]:
         The pooler does not answer, or refuses the login.
     """
     wanted = role_name(settings.namespace, API)
-    user = conninfo_to_dict(settings.postgres_pooler).get("user")
+    user = conninfo_to_dict(settings.postgres_pooler_dsn).get("user")
     if user != wanted:
-        return [(f"SEGUE_POSTGRES_POOLER logs in as {user}", f"use the API's role, {wanted}")]
+        return [(f"SEGUE_POSTGRES_POOLER_DSN logs in as {user}", f"use the API's role, {wanted}")]
     try:
         with psycopg.connect(
-            settings.postgres_pooler, connect_timeout=5, autocommit=True, prepare_threshold=None
+            settings.postgres_pooler_dsn, connect_timeout=5, autocommit=True, prepare_threshold=None
         ) as connection:
             rows = connection.execute(
                 "select name, setting from pg_settings where name = any(%s)",
                 (list(_parameters(settings)),),
             ).fetchall()
     except psycopg.OperationalError as error:
-        raise StoreUnavailable(f"SEGUE_POSTGRES_POOLER: {_line(error)}") from None
+        raise StoreUnavailable(f"SEGUE_POSTGRES_POOLER_DSN: {_line(error)}") from None
     found = dict(rows)
     todo = "run segue init, then RECONNECT in PgBouncer's console"
     return [
-        (f"sessions behind SEGUE_POSTGRES_POOLER have {name} {found.get(name)}, not {value}", todo)
+        (
+            f"sessions behind SEGUE_POSTGRES_POOLER_DSN have {name} {found.get(name)}, not {value}",
+            todo,
+        )
         for name, value in _parameters(settings).items()
         if found.get(name) != value
     ]

@@ -99,7 +99,7 @@ def settings(postgres: Postgres, bouncer: PgBouncer, tmp_path: Path) -> Settings
         home=tmp_path,
         namespace=postgres.namespace,
         postgres_dsn=postgres.address,
-        postgres_pooler=bouncer.address,
+        postgres_pooler_dsn=bouncer.address,
         postgres_connections=30,
         statement_timeout_ms=700,
     )
@@ -120,12 +120,12 @@ def test_init_gives_sessions_their_parameters(settings: Settings, postgres: Post
 
 
 def test_another_login_and_a_closed_port_are_named(settings: Settings, postgres: Postgres) -> None:
-    owner = replace(settings, postgres_pooler=postgres.address)
+    owner = replace(settings, postgres_pooler_dsn=postgres.address)
     assert "logs in as postgres" in str(pooler.faults(owner))
-    closed = make_conninfo(settings.postgres_pooler, port=free_ports(1)[0])
-    (finding,) = checks.postgres_pooler(replace(settings, postgres_pooler=closed))
+    closed = make_conninfo(settings.postgres_pooler_dsn, port=free_ports(1)[0])
+    (finding,) = checks.postgres_pooler(replace(settings, postgres_pooler_dsn=closed))
     assert finding.level == checks.FAIL
-    assert finding.found.startswith("SEGUE_POSTGRES_POOLER: ")
+    assert finding.found.startswith("SEGUE_POSTGRES_POOLER_DSN: ")
 
 
 def test_a_pool_larger_than_the_poolers_repeats_statements(
@@ -175,7 +175,7 @@ def test_the_api_serves_and_refuses_a_revoked_token(
     for kit in make_kit(
         tmp_path, kafka=broker, redis_url=valkey.address, postgres_dsn=postgres.address_of(API)
     ):
-        api = kit.start("api", port=port, postgres_pooler=settings.postgres_pooler)
+        api = kit.start("api", port=port, postgres_pooler_dsn=settings.postgres_pooler_dsn)
         url = f"http://{LOOPBACK}:{port}/v1/users/pooled-ada/plays"
 
         def status(url: str = url) -> int:
@@ -194,7 +194,7 @@ def test_the_api_serves_and_refuses_a_revoked_token(
 
 def _end_sessions(owner: psycopg.Connection[tuple[object, ...]], settings: Settings) -> None:
     """Have the pooler connect again: new sessions have the role's new parameters."""
-    user = conninfo_to_dict(settings.postgres_pooler)["user"]
+    user = conninfo_to_dict(settings.postgres_pooler_dsn)["user"]
     owner.execute(
         "select pg_terminate_backend(pid) from pg_stat_activity where usename = %s", (user,)
     )

@@ -58,7 +58,7 @@ def init(
         typer.echo(f"database roles: granted; logins: {', '.join(given) or 'as they were'}")
     else:
         typer.echo("database roles: not made, this login may not create roles (infra/postgres)")
-    if settings.postgres_pooler:
+    if settings.postgres_pooler_dsn:
         for statement in pooler.set_parameters(settings):
             typer.echo(f"postgres: a superuser must run: {statement}", err=True)
         for fault, todo in pooler.faults(settings):
