@@ -119,8 +119,8 @@ class Publication:
         gone = [path for path in seen.files if path not in files]
         self._apply(folder, {path: aside / files[path] for path in changed}, gone)
         self._remember(folder, _Seen(found[1], files))
-        for path in aside.iterdir():
-            path.unlink()
+        for leftover in aside.iterdir():
+            leftover.unlink()
 
     def _apply(self, folder: str, changed: Mapping[str, Path], gone: list[str]) -> None:
         root = self._home / folder
@@ -130,9 +130,9 @@ class Publication:
             target = root / path
             target.parent.mkdir(parents=True, exist_ok=True)
             write_whole(target, changed[path].read_bytes())
-        for path in sorted({(root / path).parent for path in gone}, reverse=True):
-            if path != root and path.is_dir() and not any(path.iterdir()):
-                path.rmdir()
+        for emptied in sorted({(root / path).parent for path in gone}, reverse=True):
+            if emptied != root and emptied.is_dir() and not any(emptied.iterdir()):
+                emptied.rmdir()
 
     def _push(self, bucket: Bucket, folder: str) -> None:
         seen = self._seen(folder)

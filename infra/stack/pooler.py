@@ -68,7 +68,7 @@ def faults(settings: Settings) -> list[tuple[str, str]]:
             ).fetchall()
     except psycopg.OperationalError as error:
         raise StoreUnavailable(f"SEGUE_POSTGRES_POOLER_DSN: {_line(error)}") from None
-    found = dict(rows)
+    found: dict[str, str] = dict(rows)
     todo = "run segue init, then RECONNECT in PgBouncer's console"
     return [
         (

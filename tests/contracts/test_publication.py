@@ -12,6 +12,7 @@ from contracts.errors import ConfigurationError
 from contracts.object_store import Bucket, Changed, address_of, delta_options
 from contracts.publication import BATCH_VIEW, REPORTS, RUNS, Publication
 from contracts.settings import Settings
+from contracts.whole_files import write_whole
 from tests.online_model.views import view
 
 
@@ -70,12 +71,10 @@ def test_a_generation_is_whole_before_it_is_in_service(
         batch_view.promote(folder, generation)
     Publication(here).push(BATCH_VIEW)
     order: list[str] = []
-    write_whole = object_store.replacing  # the real one runs below
 
     def noted(path: Path, content: bytes) -> None:
         order.append(path.name)
-        with write_whole(path) as file:
-            file.write(content)
+        write_whole(path, content)
 
     monkeypatch.setattr("contracts.publication.write_whole", noted)
     Publication(there).pull(BATCH_VIEW)

@@ -112,7 +112,7 @@ def fault(request: pytest.FixtureRequest, storage: Seaweed, tmp_path: Path) -> A
     changes, kind, words = FAULTS[request.param]
     if changes.get("s3_endpoint"):
         changes = {"s3_endpoint": f"http://{LOOPBACK}:{free_ports(1)[0]}"}
-    return replace(deployment(storage, tmp_path, "faults"), **changes), kind, words
+    return replace(deployment(storage, tmp_path, "faults"), **changes), kind, words  # type: ignore[arg-type]
 
 
 def test_each_fault_is_one_line(fault: tuple[Settings, type[SegueError], str]) -> None:
@@ -187,7 +187,7 @@ def test_a_sink_that_is_killed_neither_loses_nor_doubles(kit: Kit) -> None:
     assert len(places) == rows.num_rows == sent
     expected = {play.event_id for each in kit.sent for play in each.plays}
     ends = [2**40] * kit.settings.partitions
-    start = reconcile.Mark(kit.log_id, [0] * kit.settings.partitions)
+    start = reconcile.Mark(kit.log_id, [0] * kit.settings.partitions, 0)
     tally = reconcile.lake(kit.settings, start, ends, expected)
     assert (tally.deliveries, tally.missing, tally.doubled) == (sent, 0, 0)
 

@@ -49,7 +49,7 @@ class PgBouncer(Server):
 
     @property
     def address(self) -> str:
-        login = {name: self._to[name] for name in ("user", "password", "dbname")}
+        login = {name: str(self._to[name]) for name in ("user", "password", "dbname")}
         return make_conninfo(host=LOOPBACK, port=self.port, **login)
 
     def prepare(self) -> None:
@@ -89,7 +89,7 @@ def bouncer(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Ite
     finally:
         server.stop()
         with psycopg.connect(postgres.address, autocommit=True) as connection:
-            role = sql.Identifier(conninfo_to_dict(postgres.address_of(API))["user"])
+            role = sql.Identifier(str(conninfo_to_dict(postgres.address_of(API))["user"]))
             connection.execute(sql.SQL("alter role {} in database postgres reset all").format(role))
 
 
