@@ -28,6 +28,7 @@ from contracts.features import Listener
 from contracts.ids import track_key, user_key
 from contracts.impressions import Impression
 from contracts.lake import TABLES
+from contracts.lake_tables import lake_table
 from contracts.settings import Settings
 from contracts.topics import Kind
 from online_model import ModelConfig, ModelDirectory
@@ -104,12 +105,12 @@ def test_dead_letters_and_erasures_are_read(settings: Settings) -> None:
 
 @pytest.mark.parametrize("table", TABLES)
 def test_the_sink_appends_to_the_lake_where_it_stopped(settings: Settings, table: str) -> None:
-    sink = LakeSink[Any](settings.paths.lake / table, LOG, PARTITIONS)
+    sink = LakeSink[Any](lake_table(settings, table), LOG, PARTITIONS)
     batches = decoded(settings, table)
     ends = {b.partition: b.last + 1 for b in batches}
     assert sink.positions() == ends
     assert sink.write([b for b in batches if b.messages]) == 0, "it is all there"
-    before = Lake(sink.path).snapshot()
+    before = Lake(sink.place).snapshot()
     assert before is not None
     more = []
     for batch in batches:
@@ -117,7 +118,7 @@ def test_the_sink_appends_to_the_lake_where_it_stopped(settings: Settings, table
             offset, message = batch.last + 1, batch.messages[0][1]
             more.append(Batch(batch.partition, offset, offset, offset, [(offset, message)], []))
     rows = sink.write(more)
-    after = Lake(sink.path).snapshot()
+    after = Lake(sink.place).snapshot()
     assert after is not None
     assert rows > 0
     assert (after.version, after.rows) == (before.version + 1, before.rows + rows)
