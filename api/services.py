@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 
 from api.audit import AuditTrail
 from api.auth import Accounts
+from api.failed_logins import FailedLogins
 from api.flink import FlinkLook
 from api.listenbrainz.limits import RateWindow
 from api.listeners.hub import EventHub
@@ -91,7 +92,7 @@ class Services:
         self.desk = Desk(parts)
         self.slow = SlowLists(parts, settings.paths.batch_view)
         self.rates = RateWindow()
-        self.logins = RateWindow(seconds=60)
+        self.logins = FailedLogins(self.redis, self.keys)
         self.passwords = PasswordChecks()
         self.audit = AuditTrail(self.account_pool)
         followed = {kind for spec in WORKERS if not spec.optional for kind in spec.reads}

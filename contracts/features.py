@@ -173,6 +173,11 @@ class Keys:
         """Pattern of all keys of :meth:`lastfm_login`."""
         return f"{self.namespace}:lastfm-token:*"
 
+    def failed_logins(self, who: str, minute: int) -> str:
+        """Key of a count of failed logins (expires); contains a hash of the name or address."""
+        hashed = hashlib.sha256(who.encode()).hexdigest()
+        return f"{self.namespace}:failed-logins:{minute}:{hashed}"
+
     def web_session(self, secret: str) -> str:
         """Key of a session of the pages (expires); contains a hash of the id, not the id."""
         return f"{self.namespace}:web:session:{hashlib.sha256(secret.encode()).hexdigest()}"

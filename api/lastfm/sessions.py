@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -137,7 +137,7 @@ async def open_by_password(
         4 for a wrong name or password, 29 after too many, 16 when accounts cannot be read.
     """
     user = session["user"]
-    with _attempt(services, user, origin):
+    async with _attempt(services, user, origin):
         rows = await query(services, _PASSWORD, (user,))
         stored = rows[0][0] if rows else None
         # An account without a password takes as long as one with a wrong one.
@@ -238,8 +238,8 @@ async def query(
         raise try_again() from None
 
 
-@contextmanager
-def _attempt(services: Services, user: str, origin: str) -> Iterator[None]:
+@asynccontextmanager
+async def _attempt(services: Services, user: str, origin: str) -> AsyncIterator[None]:
     """Count a login before it is tried, or many at once would all be; only a failed one stays.
 
     Raises
@@ -251,10 +251,10 @@ def _attempt(services: Services, user: str, origin: str) -> Iterator[None]:
         raise LastfmError(AUTHENTICATION_FAILED, "Invalid username or password.")
     logins = services.logins
     counted = {f"{user} from {origin}": ATTEMPTS, f"address {origin}": ATTEMPTS_OF_ADDRESS}
-    left = [logins.count(who, limit) for who, limit in counted.items()]
+    left = [await logins.count(who, limit) for who, limit in counted.items()]
     if min(left) < 0:
         for who in counted:
-            logins.take_back(who)
+            await logins.take_back(who)
         raise LastfmError(RATE_LIMIT, "Rate limit exceeded: too many failed logins, wait a minute.")
     try:
         yield
@@ -262,10 +262,10 @@ def _attempt(services: Services, user: str, origin: str) -> Iterator[None]:
         if error.code == AUTHENTICATION_FAILED:
             raise
         for who in counted:
-            logins.take_back(who)
+            await logins.take_back(who)
         raise
     for who in counted:
-        logins.take_back(who)
+        await logins.take_back(who)
 
 
 def _verify(stored: str, password: str) -> bool:

@@ -12,6 +12,7 @@ import pytest
 
 from api import http
 from api.errors import ApiError
+from api.failed_logins import FailedLogins
 from api.http import read_body
 from api.lastfm.errors import RATE_LIMIT, LastfmError
 from api.lastfm.sessions import ATTEMPTS, ATTEMPTS_OF_ADDRESS, log_in, log_in_md5, md5
@@ -88,15 +89,16 @@ async def test_health_answers_whoever_asks(client: httpx.AsyncClient, strict: Cl
 
 
 @pytest.fixture
-def logins(world: World, monkeypatch: pytest.MonkeyPatch) -> RateWindow:
-    """The failed logins of a minute that does not end."""
-    window = RateWindow(clock=lambda: 1_000_000.0, seconds=60)
-    monkeypatch.setattr(world.services, "logins", window)
-    return window
+def logins(world: World, monkeypatch: pytest.MonkeyPatch) -> FailedLogins:
+    """The failed logins of a minute that does not end; Redis does not answer."""
+    services = world.services
+    failed = FailedLogins(services.redis, services.keys, clock=lambda: 1_000_000.0)
+    monkeypatch.setattr(services, "logins", failed)
+    return failed
 
 
 async def test_failed_logins_of_a_name(
-    world: World, logins: RateWindow, monkeypatch: pytest.MonkeyPatch
+    world: World, logins: FailedLogins, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def no_rows(*_: object) -> list[tuple[Any, ...]]:
         return []
@@ -115,7 +117,7 @@ async def test_failed_logins_of_a_name(
 
 
 async def test_whoever_knows_a_name_cannot_keep_its_player_out(
-    world: World, logins: RateWindow, monkeypatch: pytest.MonkeyPatch
+    world: World, logins: FailedLogins, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Wrong passwords from one address; the right one from another, and a proof from the same."""
     stored = md5("token")
@@ -140,7 +142,7 @@ async def test_whoever_knows_a_name_cannot_keep_its_player_out(
 
 
 async def test_made_up_names_from_one_address_are_limited(
-    world: World, logins: RateWindow, monkeypatch: pytest.MonkeyPatch
+    world: World, logins: FailedLogins, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def no_rows(*_: object) -> list[tuple[Any, ...]]:
         return []
@@ -218,7 +220,7 @@ async def test_patience_is_for_those_who_wait_too_long_alone() -> None:
 
 
 async def test_failed_logins_are_limited_when_all_come_at_once(
-    world: World, logins: RateWindow, monkeypatch: pytest.MonkeyPatch
+    world: World, logins: FailedLogins, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def slow_rows(*_: object) -> list[tuple[Any, ...]]:
         await asyncio.sleep(0.01)
@@ -234,8 +236,8 @@ async def test_failed_logins_are_limited_when_all_come_at_once(
     assert sorted(codes) == [4] * ATTEMPTS + [RATE_LIMIT] * 2 * ATTEMPTS
 
 
-async def test_a_name_nobody_can_have_is_not_remembered(world: World, logins: RateWindow) -> None:
+async def test_a_name_nobody_can_have_is_not_remembered(world: World, logins: FailedLogins) -> None:
     with pytest.raises(LastfmError) as caught:
         await log_in(world.services, "n" * 257, "wrong")
     assert caught.value.code == 4
-    assert logins.count("n" * 257, 0, 0) == 0
+    assert not logins._here._counts

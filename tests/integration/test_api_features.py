@@ -11,8 +11,10 @@ from collections.abc import Iterator
 import pytest
 from redis.asyncio import Redis
 
+from api.failed_logins import FailedLogins
 from api.serving.features import LOST, READ_SECONDS, FeatureReader, ReadShare
 from api.serving.nodes import CONNECTIONS
+from contracts import redis_client
 from contracts.errors import StoreUnavailable
 from contracts.features import Keys
 from infra.stack.ports import free_ports
@@ -128,3 +130,22 @@ async def _recovers(store: FeatureReader, asked: list[str]) -> list[bytes | None
     """Return what is read once the breaker is closed again."""
     assert await asyncio.to_thread(wait_until, lambda: store.available, 10)
     return await store.get_many(asked)
+
+
+async def test_processes_count_failed_logins_together(valkey: Valkey) -> None:
+    keys = Keys(f"t{time.time_ns():x}", 1)
+    clients = [redis_client.async_client(valkey.address) for _ in range(2)]
+    one, other = (FailedLogins(client, keys, clock=lambda: 1e9) for client in clients)
+    assert [await one.count("ada from 6.6.6.6", 3) for _ in range(2)] == [2, 1]
+    assert await other.count("ada from 6.6.6.6", 3) == 0
+    assert await one.count("ada from 6.6.6.6", 3) == -1
+    await one.take_back("ada from 6.6.6.6")
+    await one.take_back("ada from 6.6.6.6")
+    assert await other.count("ada from 6.6.6.6", 3) == 0
+    assert await other.count("bob from 6.6.6.6", 3) == 2
+    stored = await clients[0].keys(f"{keys.namespace}:*")
+    assert len(stored) == 2
+    assert not any("ada" in str(key) or "6.6" in str(key) for key in stored)
+    assert all([0 < await clients[0].ttl(key) <= 120 for key in stored])
+    for client in clients:
+        await client.aclose()

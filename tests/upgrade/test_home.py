@@ -131,7 +131,7 @@ def test_the_warehouse_can_be_built_from_the_lake(settings: Settings) -> None:
     with duckdb.connect() as connection:
         connection.execute("set TimeZone = 'UTC'")
         connection.execute("create schema raw")
-        connection.execute(f"create view raw.plays as {warehouse._files(snapshot)}")
+        connection.execute(f"create view raw.plays as {warehouse.rows_sql(snapshot)}")
         checks = check_raw(
             lambda sql, parameters=(): connection.execute(sql, list(parameters)).fetchall(),
             datetime.now(UTC),
