@@ -10,6 +10,7 @@ import psycopg
 from psycopg import sql
 
 from api.auth import Accounts
+from api.background import end
 from contracts import channels
 
 log = logging.getLogger(__name__)
@@ -32,20 +33,17 @@ class Revocations:
     def __init__(self, dsn: str, accounts: Accounts) -> None:
         self._dsn = dsn
         self._accounts = accounts
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
         self.heard = 0
         self.listening = False
 
     def start(self) -> None:
         """Begin to listen."""
-        self._task = asyncio.ensure_future(self._run())
+        self._tasks = [asyncio.ensure_future(self._run())]
 
     async def stop(self) -> None:
         """Stop listening."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await end(self._tasks)
 
     async def _run(self) -> None:
         while True:

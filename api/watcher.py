@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 
+from api.background import end
 from contracts.errors import SegueError
 
 log = logging.getLogger(__name__)
@@ -44,11 +44,7 @@ class Watcher:
 
     async def stop(self) -> None:
         """Stop looking."""
-        for task in self._tasks:
-            task.cancel()
-        for task in self._tasks:
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await end(self._tasks)
 
     async def _watch(self, name: str, look: Look) -> None:
         while True:

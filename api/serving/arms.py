@@ -8,7 +8,6 @@ An arm is a function of the listener's name, so every API process gives a listen
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -17,6 +16,7 @@ import msgspec
 import psycopg
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
+from api.background import end
 from api.errors import ApiError
 from api.serving.asked import Asked, parameters
 from contracts.errors import InvalidEvent
@@ -52,20 +52,17 @@ class Arms:
 
     def __init__(self, pool: AsyncConnectionPool) -> None:
         self._pool = pool
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
         self._asked: dict[tuple[str, bytes], Asked] = {}
         self.running: dict[str, Running] = {}
 
     def start(self) -> None:
         """Begin to follow the definitions."""
-        self._task = asyncio.ensure_future(self._follow())
+        self._tasks = [asyncio.ensure_future(self._follow())]
 
     async def stop(self) -> None:
         """Stop following them."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await end(self._tasks)
 
     async def refresh(self) -> None:
         """Read the definitions once.

@@ -79,19 +79,23 @@ def test_a_dead_letter_is_read_and_sent_once_however_often_one_asks(stack: Runni
 def test_refused_plays_are_sent_by_reason(stack: RunningStack) -> None:
     """One is good once its time has come; the other fails again, and keeps waiting."""
     title = uuid.uuid4().hex
-    soon = int(time.time() * 1000) + 3_600_000 + 4_000
-    plays = [
-        {"user": "ada", "artist": "Air", "title": title, "played_at": soon},
-        {"user": "ada", "artist": "Air", "title": title, "played_at": soon + 86_400_000},
-    ]
 
     def waiting() -> set[str]:
         letters = call(stack, "GET", "/v1/dead-letters?reason=future").json()["letters"]
         return {letter["id"] for letter in letters}
 
-    others = waiting()  # of other tests on this stack
-    answer = call(stack, "POST", "/v1/plays", json={"plays": plays})
-    assert {row["reason"] for row in answer.json()["results"]} == {"future"}
+    for _ in range(5):  # on a busy machine the time may have come before the play is posted
+        others = waiting()  # of other tests on this stack
+        soon = int(time.time() * 1000) + 3_600_000 + 4_000
+        plays = [
+            {"user": "ada", "artist": "Air", "title": title, "played_at": soon + later}
+            for later in (0, 86_400_000)
+        ]
+        answer = call(stack, "POST", "/v1/plays", json={"plays": plays})
+        reasons = [row.get("reason") for row in answer.json()["results"]]
+        if reasons == ["future", "future"]:
+            break
+    assert reasons == ["future", "future"]
     assert wait_until(lambda: len(waiting() - others) == 2, 10)
     ours = waiting() - others
     time.sleep(max(0.0, soon / 1000 - 3600 - time.time()) + 0.5)
