@@ -99,6 +99,24 @@ async def test_an_answer_of_before_a_revocation_is_not_kept_for_bad_times() -> N
         await accounts.identify("t")
 
 
+@pytest.mark.parametrize("all_of_them", [False, True])
+async def test_a_revocation_during_a_look_up_counts_each_time(all_of_them: bool) -> None:
+    database = Database()
+    accounts = Accounts(cast(Any, database))
+
+    def revoke() -> None:
+        if all_of_them:
+            accounts.forget_all()
+        else:
+            accounts.forget(token_hash("t"))
+
+    database.meanwhile = revoke
+    for _ in range(2):
+        revoke()
+        assert await accounts.identify("t") is not None
+        assert accounts.recall("t") is None
+
+
 async def test_while_accounts_are_down_a_known_token_goes_on_and_a_revoked_one_does_not() -> None:
     database = Database()
     accounts = Accounts(cast(Any, database))

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
+from uuid import UUID
 
+import msgspec
 import psycopg
 import pytest
 from psycopg_pool import PoolTimeout
@@ -114,3 +117,15 @@ async def test_a_request_that_was_not_recorded_is_a_503_and_changes_nothing(fail
     assert caught.value.status == 503
     assert caught.value.message == "The erasure was not recorded; try again in a few seconds"
     assert not pool.committed
+
+
+def test_the_status_of_an_erasure() -> None:
+    asked, number = datetime(2026, 1, 31, 2, 0, 0, 999, UTC), UUID(int=7)
+    steps = {"lake": {"plays": 3}}
+    open_ = privacy.ErasureStatus.of((number, "running", steps, "the learner", asked, None))
+    assert msgspec.to_builtins(open_) == {
+        "id": str(number), "state": "running", "steps": steps, "waiting_for": "the learner",
+        "requested_at": "2026-01-31T02:00:00+00:00", "finished_at": None,
+    }  # fmt: skip
+    done = privacy.ErasureStatus.of((number, "done", {}, "", asked, asked + timedelta(hours=1)))
+    assert (done.state, done.finished_at) == ("done", "2026-01-31T03:00:00+00:00")
