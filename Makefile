@@ -15,10 +15,12 @@
 # make flink     fill .venv-flink, in which the Flink jobs run
 # make install   fill .venv from the hashed requirement files (the others call it)
 # make lock      make the requirement files anew from pyproject.toml
+# make versions  the unit tests on the oldest and the newest packages that pyproject.toml allows
+# make coverage  lines and branches that the unit tests reach
 # make pythons   the unit tests on the other Pythons this machine has (3.11 to 3.13)
 # make clean     remove the environments and what was built (data in .segue stays)
 .DEFAULT_GOAL := help
-.PHONY: help install demo test unit pythons lint fmt lock clean airflow flink chart promtool dashboard players pages docs clients mutants release
+.PHONY: help install demo test unit pythons lint fmt lock clean airflow flink chart promtool dashboard players pages docs clients mutants release versions coverage
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -83,6 +85,27 @@ python-%: install
 	.venv-$*/bin/python -m infra.stack.kernels; \
 	seed=$(PYTHONHASHSEED); echo "PYTHONHASHSEED=$$seed"; \
 	PYTHONHASHSEED=$$seed .venv-$*/bin/python -m pytest -q -n 2 --dist loadfile -p no:cacheprovider $(UNIT)
+
+# The oldest packages of `pyproject.toml`, or the newest; tools of the tests are the newest in both.
+RESOLVE = $(BIN)/uv -q pip compile -p $(BIN)/python --no-header --no-annotate pyproject.toml --extra all
+versions: versions-oldest versions-newest
+
+versions-%: install
+	@$(BIN)/uv -q venv --allow-existing --python $(BIN)/python .venv-$*
+	@: > .venv-$*/bounds.txt
+	@[ $* = newest ] || $(RESOLVE) --resolution lowest-direct -o .venv-$*/bounds.txt
+	@$(RESOLVE) --group dev -c .venv-$*/bounds.txt -o .venv-$*/requirements.txt
+	@$(UV) sync --python .venv-$*/bin/python .venv-$*/requirements.txt
+	@$(UV) install --python .venv-$*/bin/python --no-deps --no-build-isolation -e .
+	@.venv-$*/bin/python -m infra.stack.kernels
+	@.venv-$*/bin/python -m pytest -q -n 2 --dist loadfile -p no:cacheprovider $(UNIT)
+
+coverage: install
+	@rm -rf .coverage && mkdir .coverage
+	@$(BIN)/coverage run -m pytest -q $(UNIT)
+	@$(BIN)/coverage combine -q
+	@$(BIN)/coverage report --skip-covered --sort miss > .coverage/report.txt
+	@grep TOTAL .coverage/report.txt
 
 lint: install
 	@$(BIN)/ruff format --check .
@@ -195,4 +218,4 @@ lock:
 	$(COMPILE) infra/requirements/chart.in -o infra/requirements/chart.lock
 
 clean:
-	rm -rf $(VENV) .venv-tools .site .clients .mutants dist .players .venv-airflow .venv-flink .venv-chart .promtool $(PYTHONS:%=.venv-%) infra/kafka/libs infra/kafka/target infra/flink/libs infra/flink/target batch/dbt/target batch/dbt/logs
+	rm -rf $(VENV) .venv-tools .site .clients .mutants dist .players .venv-airflow .venv-flink .venv-chart .promtool $(PYTHONS:%=.venv-%) .venv-oldest .venv-newest .coverage infra/kafka/libs infra/kafka/target infra/flink/libs infra/flink/target batch/dbt/target batch/dbt/logs
