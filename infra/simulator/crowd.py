@@ -16,7 +16,7 @@ SECONDS_PER_PLAY = 324.0
 #: More listeners are not made; beyond this rate they live faster instead.
 MAX_LISTENERS = 5_000
 MIN_LISTENERS = 20
-#: How much faster than real time the first listener lives once somebody may watch: about two
+#: How much faster than real time the first listener lives once the pages are up: about two
 #: plays a minute. The demo links to this listener's pages, where something must happen.
 HURRY = 8.0
 
