@@ -223,7 +223,7 @@ def test_what_is_missing_is_said(dsn: str, tmp_path: Path, monkeypatch: pytest.M
 def test_files_are_loaded_through_the_command(
     dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = SimpleNamespace(home=tmp_path, postgres_dsn=dsn)
+    settings = Settings(home=tmp_path, postgres_dsn=dsn)
     stack = SimpleNamespace(settings=settings, api="", admin_token="")
     monkeypatch.setattr(command, "running", lambda home: stack)
     path = tmp_path / "plays.tsv"
