@@ -94,27 +94,32 @@ class WorkersLook:
         self._redis = redis
         self._key = key
         self._trouble = trouble
-        self._windows_ran_at = int(time.time() * 1000)
+        self._began = int(time.time() * 1000)
+        self._folded_at: dict[int, int] = {}
         self.beats: dict[str, Heartbeat] = {}
 
     async def look(self) -> str:
         """Return ``"ok"`` or what is wrong; raises what the driver raises."""
         stored: dict[bytes, bytes] = await self._redis.hgetall(self._key)  # type: ignore[assignment]
-        beats = map(heartbeat.decode, stored.values())
+        beats = heartbeat.read(stored).values()
         self.beats = heartbeat.of_workers(beats, int(time.time() * 1000))
-        windows = self.beats.get(LISTENERS.name)
-        if windows is not None and windows.state == "running":
-            self._windows_ran_at = windows.at
+        for beat in beats:
+            if beat.name.partition("@")[0] == LISTENERS.name and beat.state == "running":
+                for partition in beat.partitions:
+                    self._folded_at[partition] = max(beat.at, self._folded_at.get(partition, 0))
         return self._trouble() or "ok"
 
-    def windows_stand_still(self) -> bool:
-        """Whether the worker that folds plays into windows has not run for :data:`STALE_SECONDS`.
+    def windows_stand_still(self, partition: int) -> bool:
+        """Whether nobody has folded a partition into windows for :data:`STALE_SECONDS`.
 
-        Where it has never reported the store holds nothing, and lists are degraded for that.
+        The processes of the worker share the partitions: one that waits makes the lists of its own
+        listeners stale, and of nobody else. Where the worker has never reported the store holds
+        nothing, and lists are degraded for that.
         """
         if LISTENERS.name not in self.beats:
             return False
-        return time.time() * 1000 - self._windows_ran_at > 1000 * STALE_SECONDS
+        folded = max(self._began, self._folded_at.get(partition, 0))
+        return time.time() * 1000 - folded > 1000 * STALE_SECONDS
 
     def states(self) -> dict[str, str]:
         """Return ``worker -> "ok"`` or what is wrong, for the workers of every deployment."""

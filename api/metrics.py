@@ -32,7 +32,7 @@ _NAMES = [*(str(bucket) for bucket in _BUCKETS), "+Inf"]
 
 
 #: What a list can lack (:meth:`Metrics.degraded`).
-_MISSING = ("features", "model", "stale", "state")
+_MISSING = ("features", "model", "stale")
 
 
 class _Latency:

@@ -38,6 +38,7 @@ from api.waking import Waker
 from api.watcher import Watcher
 from contracts import redis_client
 from contracts.features import Keys
+from contracts.ids import partition_of
 from contracts.kafka import end_offsets
 from contracts.settings import Settings
 from contracts.topics import Topics
@@ -85,7 +86,7 @@ class Services:
             self.metrics.degraded,
             settings.explore_share,
             self.metrics.of_arm,
-            self.workers.windows_stand_still,
+            lambda user: self.workers.windows_stand_still(partition_of(user, settings.partitions)),
         )
         self.arms = Arms(self.pool)
         self.published = PublishedFiles(settings)

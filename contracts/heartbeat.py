@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import logging
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
 from contracts.workers import BY_NAME
+
+log = logging.getLogger(__name__)
 
 #: A worker without a heartbeat for this long (seconds) counts as dead.
 STALE_AFTER = 10.0
@@ -29,6 +32,8 @@ class Heartbeat(msgspec.Struct, kw_only=True):
         blocked) or ``stopping``.
     offsets
         ``contracts.topics.Topic.place -> next offset``: everything below it is durable.
+    partitions
+        Of the topic ``plays``, if the processes of this worker share them: those of this process.
     counters
         Monotone counts since the start of the process, and gauges, by name.
 
@@ -45,6 +50,7 @@ class Heartbeat(msgspec.Struct, kw_only=True):
     state: str
     log_id: str = ""
     offsets: dict[str, int] = {}
+    partitions: list[int] = []
     counters: dict[str, float] = {}
     detail: str = ""
 
@@ -67,8 +73,24 @@ def encode(beat: Heartbeat) -> bytes:
 
 
 def decode(value: bytes) -> Heartbeat:
-    """Read stored bytes."""
+    """Read stored bytes; raises :class:`msgspec.MsgspecError`."""
     return _DECODER.decode(value)
+
+
+def read(stored: Mapping[bytes, bytes]) -> dict[str, Heartbeat]:
+    """Read the hash ``workers``: worker, with its host if there is one -> heartbeat.
+
+    A value that is no heartbeat, such as one of a later version, is logged and left out: whoever
+    asks for the other workers still gets them.
+    """
+    found = {}
+    for name, value in stored.items():
+        who = name.decode(errors="replace")
+        try:
+            found[who] = decode(value)
+        except msgspec.MsgspecError as error:
+            log.warning("the heartbeat of %s cannot be read: %s", who, error)
+    return found
 
 
 def of_workers(beats: Iterable[Heartbeat], now_ms: int) -> dict[str, Heartbeat]:

@@ -40,7 +40,12 @@ class HomePaths:
 
     @property
     def quality_history(self) -> Path:
-        """How good the model was over time (:mod:`contracts.quality_history`)."""
+        """How good this host's model was over time (:mod:`contracts.quality_history`).
+
+        Beside the model where hosts share a home: a file has one writer.
+        """
+        if self.model_folder is not None:
+            return self.model_folder / "quality.jsonl"
         return self.home / "quality" / "model.jsonl"
 
     @property

@@ -22,7 +22,9 @@ from contracts.folding import fold
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:segue")
 _MBID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _ISRC = re.compile(r"[A-Z]{2}[A-Z0-9]{3}[0-9]{7}")
-_SPOTIFY = re.compile(r"(?:spotify:track:|https?://open\.spotify\.com/track/)([0-9A-Za-z]{22})")
+_SPOTIFY = re.compile(
+    r"(?:spotify:track:|https?://open\.spotify\.com/track/)([0-9A-Za-z]{22})(?![0-9A-Za-z])"
+)
 _SEPARATOR = "\x1f"  # cannot occur in a normalised name: control characters are dropped
 
 

@@ -1,8 +1,9 @@
 """How good the online model was over time: the file that the learner appends to, read by the API.
 
-``<home>/quality/model.jsonl`` holds one point a line: the learner's rolling figures at a time
-(:mod:`online_model.health`). It names no listener. The file keeps all points of the last two days
-and one point an hour of the time before: a year takes about 3 MB.
+The file ``<home>/quality/model.jsonl`` (``quality.jsonl`` beside the model if ``SEGUE_MODEL`` is
+set) holds one point a line: the learner's rolling figures at a time (:mod:`online_model.health`).
+It names no listener. The file keeps all points of the last two days and one point an hour of the
+time before: a year takes about 3 MB.
 """
 
 from __future__ import annotations

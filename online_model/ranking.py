@@ -39,8 +39,6 @@ class Ranking:
     reasons
         With ``explain``: per track what each source contributed, the greatest first, and what no
         source accounts for; they add up to the score. Else empty.
-    degraded
-        The list rests on less than it should, because state was missing.
     teams
         Of a list drafted from two rankings: which of them picked each track, u8, shape (n,)
         (:mod:`online_model.interleaving`).
@@ -51,7 +49,6 @@ class Ranking:
     features: Array
     propensities: Array
     stranger: bool
-    degraded: bool = False
     teams: Array | None = None
     explored: Array | None = None
     reasons: tuple[tuple[Reason, ...], ...] = ()

@@ -149,7 +149,7 @@ def make_app(settings: Settings, group: str, positions: Positions) -> FoldApp:
     Parameters
     ----------
     group
-        Consumer group.
+        Consumer group, which begins with the namespace. It is the client id too.
     positions
         Where to resume after each assignment.
     """
@@ -158,7 +158,7 @@ def make_app(settings: Settings, group: str, positions: Positions) -> FoldApp:
         group,
         broker=brokers,
         broker_credentials=_credentials(settings),
-        broker_client_id=kafka_client.client_id(settings, group),
+        broker_client_id=group,
         autodiscover=False,
         web_enabled=False,
         topic_disable_leader=True,

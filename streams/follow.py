@@ -171,6 +171,10 @@ class FaustFollower:
             self._known.update(await self.fold.positions())
         positions = {tp: self._known.get(tp, 0) for tp in assigned}
         self.buffer.seek(positions)
+        plays = self.worker.topics.plays
+        self.worker.status.partitions = sorted(
+            tp.partition for tp in positions if tp.topic == plays
+        )
         self.worker.status.set_state("running")
         where = ", ".join(f"{tp.topic}/{tp.partition}@{o}" for tp, o in sorted(positions.items()))
         log.info("assigned %s", where or "nothing")

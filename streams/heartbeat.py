@@ -8,12 +8,11 @@ import threading
 import time
 from collections.abc import Callable
 
-import msgspec
 import redis
 
 from contracts.errors import SegueError
 from contracts.features import Keys
-from contracts.heartbeat import STUCK, STUCK_AFTER, Heartbeat, decode, encode
+from contracts.heartbeat import STUCK, STUCK_AFTER, Heartbeat, encode, read
 from contracts.redis_client import UNAVAILABLE, client
 from contracts.settings import Settings
 
@@ -30,6 +29,8 @@ class Status:
     ----------
     offsets
         ``"<topic>:<partition>" -> next offset``.
+    partitions
+        Of ``plays``, as far as this process has them; only where processes share them.
     counters
         Counts and gauges by name.
 
@@ -44,6 +45,7 @@ class Status:
         self._turns: dict[str, float] = {}
         self.log_id = ""
         self.offsets: dict[str, int] = {}
+        self.partitions: list[int] = []
         self.counters: dict[str, float] = {}
         self._state = "starting"
         self._detail = ""
@@ -140,6 +142,7 @@ class Reporter(threading.Thread):
             state=status.state,
             log_id=status.log_id,
             offsets=dict(status.offsets),
+            partitions=status.partitions,
             counters=dict(status.counters),
             detail=status.detail,
         )
@@ -153,15 +156,14 @@ class Reporter(threading.Thread):
         oldest = int((time.time() - _KEPT_SECONDS) * 1000)
         try:
             stored: dict[bytes, bytes] = self._store().hgetall(self._key)  # type: ignore[assignment]
-            beats = [decode(value) for value in stored.values()]
             gone = [
-                beat.name
-                for beat in beats
-                if beat.at < oldest and beat.name.partition("@")[0] == self._kind
+                name
+                for name, beat in read(stored).items()
+                if beat.at < oldest and name.partition("@")[0] == self._kind
             ]
             if gone:
                 self._store().hdel(self._key, *gone)
-        except (*UNAVAILABLE, SegueError, msgspec.MsgspecError) as error:
+        except (*UNAVAILABLE, SegueError) as error:
             log.debug("old heartbeats not deleted: %s", error)
 
     def _store(self) -> redis.Redis:

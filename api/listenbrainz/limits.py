@@ -23,10 +23,13 @@ OLDEST = OLDEST_MS // 1000
 SKEW = SKEW_MS // 1000
 DEFAULT_ITEMS = 25
 MAX_ITEMS = 1000
-#: A UUID in a body, as text.
+#: A UUID in a body, as text. The length rules out a line feed at the end, which `$` lets pass.
 UuidText = Annotated[
     str,
-    Meta(pattern="^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"),
+    Meta(
+        pattern="^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$",
+        max_length=36,
+    ),
 ]
 
 WINDOW_SECONDS = 10

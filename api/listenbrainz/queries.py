@@ -69,7 +69,7 @@ async def rows_of(
     except psycopg.DataError:
         raise ApiError(400, "bad-text", "A text contains the character NUL; remove it.") from None
     except (psycopg.Error, PoolTimeout, OSError):
-        raise unavailable("The listens cannot be read") from None
+        raise unavailable("PostgreSQL does not answer") from None
 
 
 def page_of(count: str | None, offset: str | None) -> tuple[int, int]:

@@ -7,7 +7,7 @@ What nobody knows now is left out, because unknown is not zero.
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import logging
 import re
 from collections.abc import Awaitable, Iterator
 from datetime import datetime
@@ -20,6 +20,8 @@ from api.operation.lag import lags
 from api.operation.runs import latest_runs
 from api.services import Services
 from contracts.workers import CORE_FOLDS
+
+log = logging.getLogger(__name__)
 
 #: Longest time for one part (seconds). Prometheus gives up after ten: a part that takes longer is
 #: left out, so that it gets the others.
@@ -130,9 +132,13 @@ async def collect(services: Services) -> list[Metric]:
 
 
 async def _in_time(part: Awaitable[list[Metric]]) -> list[Metric]:
-    with contextlib.suppress(TimeoutError, OSError, psycopg.Error, PoolTimeout):
+    try:
         return await asyncio.wait_for(part, _PATIENCE)
-    return []
+    except (TimeoutError, OSError, psycopg.Error, PoolTimeout):
+        return []
+    except Exception as error:  # one bad record must not cost the others
+        log.warning("some metrics are left out: %r", error)
+        return []
 
 
 async def _workers(services: Services) -> list[Metric]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -68,15 +69,36 @@ async def run(services: With, caller: Caller, run_id: str) -> Response:
 
 
 def latest_runs(folder: Path) -> list[RunSummary]:
-    """Return the last hundred runs, the newest first."""
-    return [_summary(record) for record in records(folder)[:_MOST]]
+    """Return the last hundred runs that can be read, the newest first.
+
+    A record that has not changed since the last call is not read again.
+    """
+    found = [summary for path in _files(folder) if (summary := _summary_of(path)) is not None]
+    return sorted(found, key=lambda summary: str(summary.started_at), reverse=True)[:_MOST]
 
 
 def records(folder: Path) -> list[dict[str, Any]]:
     """Return the records of all runs that can be read, the newest first."""
-    paths = [path for path in folder.glob("*.json") if _ID.fullmatch(path.stem)]
-    found = [record for path in paths if (record := _read(path)) is not None]
+    found = [record for path in _files(folder) if (record := _read(path)) is not None]
     return sorted(found, key=lambda record: str(record.get("started_at", "")), reverse=True)
+
+
+def _files(folder: Path) -> list[Path]:
+    return [path for path in folder.glob("*.json") if _ID.fullmatch(path.stem)]
+
+
+def _summary_of(path: Path) -> RunSummary | None:
+    try:
+        state = path.stat()
+    except OSError:
+        return None
+    return _known(path, state.st_mtime_ns, state.st_size, state.st_ino)
+
+
+@lru_cache(maxsize=1_000)
+def _known(path: Path, *_version: int) -> RunSummary | None:
+    record = _read(path)
+    return None if record is None else _summary(record)
 
 
 def _read(path: Path) -> dict[str, Any] | None:

@@ -129,7 +129,7 @@ class Desk:
         ):
             shown = tracks[at : at + len(ranking)]
             at += len(ranking)
-            degraded = parts.is_degraded(ranking, missing or torn)
+            degraded = parts.is_degraded(question.user, missing or torn)
             made = MadeList(
                 moment,
                 question.user,

@@ -20,7 +20,7 @@ def draft_list(ranked: Ranked, first: Asked, second: Asked, impression_id: str) 
     """Return a list drafted from what two arms show; it does not explore.
 
     Scores, features and reasons of a track are those of the ranking that picked it. The list is one
-    for a stranger, or degraded, as the first ranking is.
+    for a stranger if the first ranking is.
     """
     made = [ranked(asked._replace(explore=0.0), 0.0) for asked in (first, second)]
     drafted = draft(made[0].indices, made[1].indices, first.limit, seed_of(impression_id))
@@ -38,7 +38,6 @@ def draft_list(ranked: Ranked, first: Asked, second: Asked, impression_id: str) 
         features=column("features"),
         propensities=drafted.chances,
         stranger=made[0].stranger,
-        degraded=made[0].degraded,
         reasons=tuple(made[team].reasons[place] for team, place in picks) if first.explain else (),
         teams=drafted.teams,
     )

@@ -235,14 +235,15 @@ class ListParts:
     Attributes
     ----------
     count_degraded
-        Called with the reason (``model``, ``features``, ``state``, ``stale``) for each poorer list.
+        Called with the reason (``model``, ``features``, ``stale``) for each poorer list.
     explore_share
         Probability with which a place of a list explores.
     count_arm
         Called for each list of an experiment with the labels of its impression, the seconds it
         took to make, and whether it is degraded.
     is_stale
-        Whether the listeners' windows stand still: lists are made of them all the same.
+        Whether the windows of a listener's partition stand still: the list is made of them all the
+        same.
     """
 
     features: Features
@@ -251,7 +252,7 @@ class ListParts:
     count_degraded: Callable[[str], None]
     explore_share: float
     count_arm: CountArm = _nobody
-    is_stale: Callable[[], bool] = lambda: False
+    is_stale: Callable[[str], bool] = lambda _: False
 
     def finish(self, made: MadeList) -> bytes:
         """Log a list as an impression and return the body of its answer; on the event loop."""
@@ -268,18 +269,18 @@ class ListParts:
             made.items,
         )
 
-    def is_degraded(self, ranking: Ranking, no_features: bool) -> bool:
-        """Return whether a list rests on less than it should, and count it if so.
+    def is_degraded(self, user: str, no_features: bool) -> bool:
+        """Return whether a list is made with less than it should be, and count it if so.
 
         Parameters
         ----------
         no_features
             The feature store did not answer, or what it holds of the listener cannot be read.
         """
-        if no_features or ranking.degraded:
-            self.count_degraded("features" if no_features else "state")
+        if no_features:
+            self.count_degraded("features")
             return True
-        if self.is_stale():
+        if self.is_stale(user):
             self.count_degraded("stale")
             return True
         return False

@@ -77,7 +77,7 @@ class SlowLists:
             return moment, ranking, shown, items(reader, ranking, shown)
 
         moment, ranking, shown, body = await self.run(live, make)
-        degraded = parts.is_degraded(ranking, missing or torn)
+        degraded = parts.is_degraded(user, missing or torn)
         window = "" if missing else window_id(blob)
         made = MadeList(moment, user, window, asked, impression_id, degraded, ranking, shown, body)
         return parts.finish(made)

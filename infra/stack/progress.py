@@ -45,7 +45,7 @@ def heartbeats_by_host(settings: Settings) -> dict[str, Heartbeat]:
     key = Keys(settings.namespace, settings.partitions).workers
     with feature_store(settings) as client:
         stored: dict[bytes, bytes] = client.hgetall(key)  # type: ignore[assignment]
-    return {name.decode(): heartbeat.decode(value) for name, value in stored.items()}
+    return heartbeat.read(stored)
 
 
 def heartbeats(settings: Settings) -> dict[str, Heartbeat]:

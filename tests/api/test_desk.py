@@ -132,7 +132,7 @@ async def test_windows_that_stand_still_degrade_lists_and_are_used_all_the_same(
         shown,
         counted.append,
         0.0,
-        is_stale=lambda: stale[0],
+        is_stale=lambda user: user == "ada" and stale[0],
     )
     lists, slow = Desk(parts), SlowLists(parts, world.home)
     for make in (lists.ask, slow.list):

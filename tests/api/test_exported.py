@@ -7,9 +7,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 import httpx
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from api.metrics import Metrics
+from api.operation import runs
 from api.operation.exported import quality_metrics
 from online_model.health import figures
 from tests.api.conftest import World
@@ -18,8 +20,8 @@ from tests.api.conftest import World
 async def test_every_name_has_one_unit_and_known_labels_begin_at_zero(
     world: World, client: httpx.AsyncClient
 ) -> None:
-    runs = world.services.settings.paths.runs
-    runs.mkdir(parents=True, exist_ok=True)
+    folder = world.services.settings.paths.runs
+    folder.mkdir(parents=True, exist_ok=True)
     finished = "2026-01-02T03:04:05+00:00"
     for number, status in enumerate(("ok", "failed")):
         record = {
@@ -28,7 +30,7 @@ async def test_every_name_has_one_unit_and_known_labels_begin_at_zero(
             "started_at": f"2026-01-0{number + 1}T03:00:00+00:00",
             "finished_at": finished,
         }
-        Path(runs, f"{record['id']}.json").write_text(json.dumps(record))
+        Path(folder, f"{record['id']}.json").write_text(json.dumps(record))
     families = list(text_string_to_metric_families((await client.get("/metrics")).text))
     types = {family.name: family.type for family in families}
     values = {
@@ -38,7 +40,7 @@ async def test_every_name_has_one_unit_and_known_labels_begin_at_zero(
     }
     assert types["segue_impressions_lost"] == types["segue_producer_refused"] == "counter"
     fresh = Metrics().render().decode()  # other tests have counted in the world's
-    for missing in ("features", "model", "stale", "state"):
+    for missing in ("features", "model", "stale"):
         assert f'segue_degraded_answers_total{{missing="{missing}"}} 0.0' in fresh
         assert ("segue_degraded_answers_total", missing) in values
     assert values["segue_dependency_up", "postgres"] == 0  # nothing listens there
@@ -48,6 +50,26 @@ async def test_every_name_has_one_unit_and_known_labels_begin_at_zero(
     assert values[("segue_nightly_last_success_timestamp_seconds",)] == 1_767_323_045
     # Nobody knows the lag while the broker is away: it is left out, not zero.
     assert not any(name == "segue_worker_lag_messages" for name, *_ in values)
+
+
+def test_a_record_is_read_again_only_when_it_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    known = runs._read
+    monkeypatch.setattr(runs, "_read", lambda path: (read.append(path.stem), known(path))[1])
+    for name, record in (
+        ("one", '{"id": "one", "status": "failed", "started_at": "2026-01-01"}'),
+        ("two", '{"id": "two", "status": "ok", "started_at": "2026-01-02"}'),
+        ("torn", '{"id": "torn", "sta'),
+    ):
+        (tmp_path / f"{name}.json").write_text(record)
+    for _ in range(2):
+        assert [run.id for run in runs.latest_runs(tmp_path)] == ["two", "one"]
+    assert sorted(read) == ["one", "torn", "two"]
+    (tmp_path / "one.json").write_text('{"id": "one", "status": "ok", "started_at": "2026-01-01"}')
+    assert [run.status for run in runs.latest_runs(tmp_path)] == ["ok", "ok"]
+    assert read[3:] == ["one"]
 
 
 def test_the_figures_of_the_model_are_sorted_by_their_units() -> None:

@@ -253,7 +253,8 @@ async def test_a_host_that_was_taken_away_does_not_speak_for_the_others(
     ]
 
     async def hgetall(_: str) -> dict[bytes, bytes]:
-        return {beat.name.encode(): encode(beat) for beat in beats}
+        torn = {b"learner@broken": b'{"name": "lea', b"\xff": b"\xff"}
+        return torn | {beat.name.encode(): encode(beat) for beat in beats}
 
     workers = world.services.workers
     monkeypatch.setattr(world.services.redis, "hgetall", hgetall)
@@ -261,16 +262,19 @@ async def test_a_host_that_was_taken_away_does_not_speak_for_the_others(
     monkeypatch.setattr(workers, "_trouble", lambda: "")  # other tests had no store to read
     assert await workers.look() == "ok"
     # A minute without the worker of the windows: lists rest on what was known then, and say so.
-    monkeypatch.setattr(workers, "_windows_ran_at", now)
-    assert workers.windows_stand_still() is False
+    assert not workers.windows_stand_still(0), "this process has only begun to look"
+    monkeypatch.setattr(workers, "_began", now - 60_000)
     await workers.look()
-    assert workers.windows_stand_still() is True
-    beats[2] = Heartbeat(name="listeners", pid=2, at=now, state="waiting")
+    assert workers.windows_stand_still(0)
+    for state, stand in (("waiting", True), ("running", False)):  # waiting: it folds nothing
+        beats[2] = Heartbeat(name="listeners", pid=2, at=now, state=state, partitions=[0, 1])
+        await workers.look()
+        assert workers.windows_stand_still(1) is stand
+    # Two processes share the partitions: one that waits degrades its own listeners alone.
+    beats.append(Heartbeat(name="listeners@b", pid=3, at=now, state="waiting", partitions=[2, 3]))
     await workers.look()
-    assert workers.windows_stand_still() is True, "it lives and folds nothing"
-    beats[2] = Heartbeat(name="listeners", pid=2, at=now, state="running")
-    await workers.look()
-    assert workers.windows_stand_still() is False
+    assert [workers.windows_stand_still(p) for p in range(4)] == [False, False, True, True]
+    beats.pop()
     beats[2] = Heartbeat(name="listeners", pid=2, at=now - 60_000, state="running")
     monkeypatch.setattr(workers, "_trouble", lambda: "slow")
     assert await workers.look() == "slow"

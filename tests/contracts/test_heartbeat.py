@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from contracts.heartbeat import STALE_AFTER, Heartbeat, of_workers
+import pytest
+
+from contracts.heartbeat import STALE_AFTER, Heartbeat, encode, of_workers, read
 
 NOW = 1_000_000
 
@@ -36,3 +38,10 @@ def test_one_that_waits_is_seen_whoever_reports_last() -> None:
         waits, runs = order
         found = of_workers([beat("listeners@a", waits, "waiting"), beat("listeners@b", runs)], NOW)
         assert (found["listeners"].state, found["listeners"].detail) == ("waiting", "is waiting")
+
+
+def test_a_value_that_is_no_heartbeat_costs_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    good = beat("learner")
+    stored = {b"learner": encode(good), b"listeners": b'{"name": "lis', b"\xff": b"\xff"}
+    assert read(stored) == {"learner": good}
+    assert "the heartbeat of listeners cannot be read" in caplog.text

@@ -30,6 +30,7 @@ def test_every_name_means_a_path_of_its_own_within_the_home() -> None:
 def test_a_host_may_keep_its_model_elsewhere() -> None:
     shared = Settings.from_env({"SEGUE_HOME": "/h", "SEGUE_MODEL": "/local"})
     assert (shared.paths.model, shared.paths.lake) == (Path("/local"), Path("/h/lake"))
+    assert shared.paths.quality_history == Path("/local/quality.jsonl"), "one writer a file"
 
 
 def test_no_other_file_joins_such_a_name_to_a_home() -> None:

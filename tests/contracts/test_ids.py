@@ -106,6 +106,7 @@ def test_an_event_is_its_second(played_at: int, artist: str, title: str) -> None
             {"spotify_uri": "https://open.spotify.com/track/4uLU6hMCjMI75M1A2tKUQC?si=1"},
             "spotify:track:4uLU6hMCjMI75M1A2tKUQC",
         ),
+        ({"spotify_uri": "spotify:track:4uLU6hMCjMI75M1A2tKUQC7"}, ids.track_id("Air", "Sexy Boy")),
         ({"isrc": "", "spotify_uri": "spotify:album:1"}, ids.track_id("Air", "Sexy Boy")),
     ],
 )

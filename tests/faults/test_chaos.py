@@ -99,9 +99,11 @@ def test_a_broker_that_is_killed_and_comes_back_costs_no_acknowledged_play(
 ) -> None:
     with under_load(kafka_stack, "broker-", rate=400):
         kafka_stack.kill("kafka")
-        assert one_play(kafka_stack).status_code == 503
-        assert scrobble(kafka_stack)["error"] == 16
-        kafka_stack.start("kafka")
+        try:
+            assert one_play(kafka_stack).status_code == 503
+            assert scrobble(kafka_stack)["error"] == 16
+        finally:
+            kafka_stack.start("kafka")
     assert wait_until(lambda: one_play(kafka_stack).status_code == 202, 60)
 
 
@@ -134,13 +136,18 @@ def test_sigterm_makes_the_api_unready_before_it_closes_the_door(
     with under_load(kafka_stack, "sigterm", rate=1_000):
         api = kafka_stack.workers["api"]
         api.send(signal.SIGTERM)
-        with httpx.Client(base_url=kafka_stack.api, timeout=10) as client:
-            assert wait_until(lambda: client.get("/readyz?scope=api").status_code == 503, 4, 0.01)
-            assert client.get("/readyz?scope=api").json()["stopping"]
-        assert one_play(kafka_stack).status_code == 202, "a load balancer takes time to notice"
-        assert api.wait(30)
-        assert api.exit_code == 0, api.tail(20)
-        kafka_stack.start("api")
+        try:
+            with httpx.Client(base_url=kafka_stack.api, timeout=10) as client:
+                assert wait_until(
+                    lambda: client.get("/readyz?scope=api").status_code == 503, 4, 0.01
+                )
+                assert client.get("/readyz?scope=api").json()["stopping"]
+            assert one_play(kafka_stack).status_code == 202, "a load balancer takes time to notice"
+            assert api.wait(30)
+            assert api.exit_code == 0, api.tail(20)
+        finally:  # without an API the posts of `under_load` would go on until they give up
+            api.stop()
+            kafka_stack.start("api")
 
 
 @pytest.mark.timeout(400)
@@ -185,11 +192,14 @@ def test_an_emptied_store_degrades_and_is_folded_again(kafka_stack: RunningStack
         with redis.Redis.from_url(kafka_stack.settings.redis_url) as client:
             client.flushall()
         worker = kafka_stack.workers[LISTENERS.name]
-        while worker.pid is not None:
-            ask()
-            time.sleep(0.05)
-        assert worker.exit_code == 3
-        kafka_stack.start(LISTENERS.name)
+        try:
+            while worker.pid is not None:
+                ask()
+                time.sleep(0.05)
+            assert worker.exit_code == 3
+        finally:
+            worker.stop()
+            kafka_stack.start(LISTENERS.name)
         assert wait_until(lambda: not ask()["degraded"], 90)
     assert any(shown["degraded"] for shown in lists)
     assert not any(shown["stranger"] and not shown["degraded"] for shown in lists)

@@ -131,6 +131,7 @@ def validated(
     ("values", "what"),
     [
         ({"kafka": {"brokers": "kafka"}}, "/kafka/brokers"),
+        ({"kafka": {"brokers": "[::1]"}}, "/kafka/brokers"),
         ({"secretName": ""}, "/secretName"),
         ({"api": {"replicas": 0}}, "/api/replicas"),
         ({"nightly": {"target": "oracle"}}, "/nightly/target"),

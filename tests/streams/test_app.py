@@ -31,7 +31,7 @@ def test_all_brokers_are_known_to_it() -> None:
     app = _app(Settings(kafka="one:9092, two:9093,[::1]:9094"))
     wanted = ["one:9092", "two:9093", "[::1]:9094"]
     assert server_list(app.transport.url, 9092) == wanted
-    assert app.conf.broker_client_id == "segue.segue.listeners"
+    assert app.conf.broker_client_id == "segue.listeners"
 
 
 def test_it_logs_in_and_encrypts() -> None:
