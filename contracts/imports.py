@@ -44,6 +44,7 @@ FORMATS: dict[str, str] = {
     "listenbrainz-json": "ListenBrainz listens (JSON array)",
     "csv": "any csv with a header",
     "jsonl": "any JSON lines with artist, title and time",
+    "json": "any JSON array of objects with artist, title and time",
     "parquet": "any parquet with artist, title and time",
     "rejects": "what an earlier import refused",
 }

@@ -93,18 +93,18 @@ def _day(text: str) -> str:
 
 def _read(stream: Readable, options: Options, read: Read) -> Iterator[ImportedRecord]:
     source_lines = lines(stream)
-    head = next(source_lines, "")
+    head, number = csv_rows.head_of(source_lines)
     delimiter = csv_rows.delimiter_of(head)
     header = next(csv_rows.rows([head], delimiter, 0), None)
     columns = [column.strip().lower() for column in (header.fields if header else None) or []]
     seen: dict[str, int] = {}
-    for row in csv_rows.rows(source_lines, delimiter, len(columns), first=2):
+    for row in csv_rows.rows(source_lines, delimiter, len(columns), first=number + 1):
         try:
             if row.fields is None or len(row.fields) != len(columns):
                 raise Refused("bad-columns", f"{len(columns)} fields are expected")
             held = dict(zip(columns, row.fields, strict=True))
             day = held.get("date played", "")
-            number = seen[day] = seen.get(day, -1) + 1
-            yield ImportedRecord(row.line, play=read(held, options, number))
+            seen[day] = seen.get(day, -1) + 1
+            yield ImportedRecord(row.line, play=read(held, options, seen[day]))
         except Refused as refused:
             yield ImportedRecord(row.line, refused=refused, raw=row.raw, head=head)

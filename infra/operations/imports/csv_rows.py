@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from infra.operations.imports.lines import MAX_LINE
+
+_SEPARATOR = re.compile(r"\"?sep=.?\"?", re.IGNORECASE)
 
 
 class Row(NamedTuple):
@@ -60,6 +63,18 @@ def _alone(line: str, delimiter: str) -> list[str] | None:
         return next(csv.reader([line], delimiter=delimiter), [])
     except csv.Error:
         return None
+
+
+def head_of(lines: Iterator[str]) -> tuple[str, int]:
+    """Take the header from a file and return it with the number of its line.
+
+    Blank lines before it are passed over, and ``sep=;``, which spreadsheets write there.
+    """
+    number = 0
+    for number, line in enumerate(lines, 1):
+        if line.strip() and not _SEPARATOR.fullmatch(line.strip()):
+            return line, number
+    return "", number
 
 
 def delimiter_of(header: str) -> str:

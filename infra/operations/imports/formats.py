@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 
 from contracts.imports import FORMATS as about
@@ -17,7 +18,7 @@ from infra.operations.imports import (
     spotify_csv,
     table,
 )
-from infra.operations.imports.csv_rows import delimiter_of
+from infra.operations.imports.csv_rows import delimiter_of, head_of
 from infra.operations.imports.lines import encoding_of
 from infra.operations.imports.rows import Options, Parser
 
@@ -41,6 +42,7 @@ _PARSERS: dict[str, Parser] = {
     "listenbrainz-json": listenbrainz.array,
     "csv": table.csv,
     "jsonl": table.jsonl,
+    "json": table.json,
     "parquet": table.parquet,
 }
 #: Format -> (what reads it, what it is); the names and texts are the contract with the API.
@@ -97,9 +99,17 @@ def _json(text: str, options: Options) -> str | None:
             if format_ == "listenbrainz" and (not by_lines or "payload" in names):
                 return "listenbrainz-json"
             return format_ if format_ != "rejects" or by_lines else None
-    if by_lines and _has_columns(list(names), options):
-        return "jsonl"
+    if table.has_columns(names, options):
+        return "jsonl" if by_lines and table.has_columns(_fields(first), options) else "json"
     return None
+
+
+def _fields(line: str) -> list[str]:
+    """Return the names of the fields of one object, not of objects inside it."""
+    try:
+        return list(json.loads(line))
+    except (ValueError, RecursionError):
+        return []
 
 
 def _text(text: str, options: Options) -> str | None:
@@ -108,11 +118,13 @@ def _text(text: str, options: Options) -> str | None:
         return "scrobbler-log"
     if any(len(f := line.split("\t")) == 6 and _ISO.match(f[1]) for line in lines):
         return "lastfm-1k"
-    if not lines:
+    head, number = head_of(iter(lines))
+    if not head:
         return None
-    delimiter = delimiter_of(lines[0])
+    delimiter = delimiter_of(head)
     try:
-        rows = list(csv.reader(io.StringIO("\n".join(lines[:5])), delimiter=delimiter))
+        first = "\n".join(lines[number - 1 : number + 4])
+        rows = list(csv.reader(io.StringIO(first), delimiter=delimiter))
     except csv.Error:
         return None
     if any(len(row) == 4 and _PLAIN_DATE.fullmatch(row[3].strip()) for row in rows):
@@ -123,7 +135,7 @@ def _text(text: str, options: Options) -> str | None:
         return found
     if {"uts", "artist", "track"} <= set(header) or (header and header[-1].startswith("Date#")):
         return "lastfm-csv"
-    return "csv" if len(header) > 1 and _has_columns(header, options) else None
+    return "csv" if len(header) > 1 and table.has_columns(header, options) else None
 
 
 def _is_log(lines: list[str]) -> bool:
@@ -134,19 +146,13 @@ def _is_log(lines: list[str]) -> bool:
     )
 
 
-def _has_columns(names: list[str], options: Options) -> bool:
-    """Whether names are those of a table of plays, as usual or as mapped by the caller."""
-    if options.columns:
-        return any(column in names for column in options.columns.values())
-    present = {column.strip().lower() for column in names}
-    return all(
-        present & {*table.USUAL[what], *(table.ENDED if what == "time" else ())}
-        for what in table.NEEDED
-    )
-
-
 def hint_for(head: bytes) -> str:
     """Return what to do with a file that is no export but often taken for one; else nothing."""
+    text = "".join(head[:4096].decode(encoding_of(head), "ignore").split())
+    if not text:
+        return "the file is empty"
+    if text in ("[]", "{}", "null"):
+        return "JSON without a record"
     if head.startswith(b"PK\x03\x04"):
         if b"xl/" in head or b"[Content_Types].xml" in head:
             return "a spreadsheet: save it as csv and import that"

@@ -11,17 +11,49 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any, NamedTuple
 
+import msgspec
+
 from infra.operations.imports.lines import text_chunks
-from infra.operations.imports.rows import Readable
+from infra.operations.imports.rows import Readable, Refused
 
 #: Characters; a longer value is read piece by piece if it is an array or object, else refused.
 MAX_RECORD = 8 << 20
 _SPACE = re.compile(r"[ \t\r\n]*")
 _DECODE = json.JSONDecoder().raw_decode
+#: A whole number of thousands of digits is no number of ours: it becomes infinity.
+_DECODE_LONG = json.JSONDecoder(parse_int=float).raw_decode
 #: Whether an object is a record of the format that is read.
 IsRecord = Callable[[dict[str, Any]], bool]
+
+
+def _decode(text: str, at: int) -> tuple[Any, int]:
+    try:
+        return _DECODE(text, at)
+    except json.JSONDecodeError:
+        raise
+    except ValueError:  # Python reads no whole number of more than 4,300 digits
+        return _DECODE_LONG(text, at)
+
+
+def decoded(text: str) -> object:
+    """Read a line of JSON; numbers may be ``NaN`` or too long, which Python writes.
+
+    Raises
+    ------
+    Refused
+        ``bad-json``.
+    """
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        with suppress(ValueError, RecursionError):
+            value, end = _decode(text.strip(), 0)
+            if end == len(text.strip()):
+                return value
+        raise Refused("bad-json", f"not JSON: {error}") from None
 
 
 class Element(NamedTuple):
@@ -81,7 +113,7 @@ class _Window:
         self.peek()
         while True:
             try:
-                value, end = _DECODE(self.text, self.at)
+                value, end = _decode(self.text, self.at)
                 # A number at the end of the window may continue in the next one.
                 if end < len(self.text) or not self.more():
                     raw = self.text[self.at : end]

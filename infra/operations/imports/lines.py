@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import io
 from collections.abc import Iterator
 
 from infra.operations.imports.rows import Readable
@@ -17,10 +18,15 @@ class LongLine(str):
 
 
 def encoding_of(head: bytes) -> str:
-    """Return the encoding by the byte order mark; UTF-8 without one."""
+    """Return the encoding that a byte order mark shows, or without one the zeros of two letters."""
+    if head.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
+        return "utf-32"
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
-    return "utf-8-sig"
+    zeros = [byte == 0 for byte in head[:4]]
+    if zeros == [False, True, False, True]:
+        return "utf-16-le"
+    return "utf-16-be" if zeros == [True, False, True, False] else "utf-8-sig"
 
 
 def text_chunks(stream: Readable) -> Iterator[str]:
@@ -31,7 +37,7 @@ def text_chunks(stream: Readable) -> Iterator[str]:
     """
     chunk = stream.read(CHUNK)
     encoding = encoding_of(chunk)
-    errors = "replace" if encoding == "utf-16" else "surrogateescape"
+    errors = "surrogateescape" if encoding == "utf-8-sig" else "replace"
     decoder = codecs.getincrementaldecoder(encoding)(errors)
     while chunk:
         if text := decoder.decode(chunk):
@@ -42,11 +48,15 @@ def text_chunks(stream: Readable) -> Iterator[str]:
 
 
 def lines(stream: Readable) -> Iterator[str]:
-    """Yield each line without its end; one beyond :data:`MAX_LINE` as :class:`LongLine`."""
+    """Yield each line without its end; one beyond :data:`MAX_LINE` as :class:`LongLine`.
+
+    A line ends with a line feed, a carriage return (old Macs), or both.
+    """
     rest = ""
     passing_over = False
+    ends = io.IncrementalNewlineDecoder(None, translate=True)
     for chunk in text_chunks(stream):
-        parts = (rest + chunk).split("\n")
+        parts = (rest + ends.decode(chunk)).split("\n")
         rest = parts.pop()
         if parts and passing_over:
             del parts[0]
@@ -55,10 +65,10 @@ def lines(stream: Readable) -> Iterator[str]:
             if len(part) > MAX_LINE:
                 yield LongLine(part[:1000])
             else:
-                yield part.removesuffix("\r")
+                yield part
         if len(rest) > MAX_LINE:
             if not passing_over:
                 yield LongLine(rest[:1000])
             passing_over, rest = True, ""
     if rest and not passing_over:
-        yield rest.removesuffix("\r")
+        yield rest

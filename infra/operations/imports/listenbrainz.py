@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import msgspec
-
 from api.listenbrainz.mapping import source_of
 from batch.collectors.listenbrainz.plays import length
 from contracts.posted import MAX_NAME, PostedPlay, optional
-from infra.operations.imports.json_stream import elements
+from infra.operations.imports.json_stream import decoded, elements
 from infra.operations.imports.lines import LongLine, lines
 from infra.operations.imports.rows import (
     ImportedRecord,
@@ -33,7 +31,7 @@ def jsonl(stream: Readable, options: Options) -> Iterator[ImportedRecord]:
         try:
             if isinstance(line, LongLine):
                 raise Refused("too-long", "the line is too long")
-            yield ImportedRecord(number, play=read(_decode(sound(line, "line"))))
+            yield ImportedRecord(number, play=read(decoded(sound(line, "line"))))
         except Refused as refused:
             yield ImportedRecord(number, refused=refused, raw=line)
 
@@ -94,10 +92,3 @@ class _Reader:
             isrc=optional(info.get("isrc")),
             spotify_uri=optional(info.get("spotify_id")),
         )
-
-
-def _decode(line: str) -> object:
-    try:
-        return msgspec.json.decode(line)
-    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise Refused("bad-json", f"not JSON: {error}") from None

@@ -98,8 +98,15 @@ Parser = Callable[[Readable, Options], Iterator[ImportedRecord]]
 _UNITS = ((1e17, 1e-6), (1e14, 1e-3), (1e11, 1.0))
 _NUMBER = re.compile(r"-?\d{1,20}(\.\d{1,20})?")
 _LAST_MS = 253_402_300_799_999
-_FORMS = ("%d %b %Y %H:%M", "%d %b %Y, %H:%M", "%d %b %Y %H:%M:%S", "%d %b %Y, %H:%M:%S",
-          "%Y/%m/%d %H:%M:%S", "%Y/%m/%d %H:%M", "%a, %d %b %Y %H:%M:%S")  # fmt: skip
+#: Forms of text, without commas; the most frequent first.
+_FORMS = tuple(
+    f"{day} {clock}"
+    for day in ("%d %b %Y", "%d %B %Y", "%b %d %Y", "%B %d %Y", "%Y/%m/%d", "%a %d %b %Y")
+    for clock in ("%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M:%S %p")
+)
+#: Days since 1899-12-30, as spreadsheets store times, from 2001 to 2118. Read as seconds these
+#: numbers would be hours of 1970, and there is no play of that year.
+_SERIALS, _SERIAL_OF_1970 = (37_000, 80_000), 25_569
 #: Names of UTC at the end of a time.
 _UTC = re.compile(r"\s*(?:\(?(?:UTC|GMT|Zulu)\)?|(?:UTC|GMT)?\s*\+00:?00)$", re.IGNORECASE)
 
@@ -107,8 +114,9 @@ _UTC = re.compile(r"\s*(?:\(?(?:UTC|GMT|Zulu)\)?|(?:UTC|GMT)?\s*\+00:?00)$", re.
 def when(value: object, order: str = UNDECIDED) -> int:
     """Return a time as milliseconds since the epoch, UTC.
 
-    Numbers are taken as seconds, milliseconds, microseconds or nanoseconds by their size; text as
-    such a number, ISO 8601 or ``31 Jan 2012 09:05``; without an offset it is UTC.
+    Numbers are taken as seconds, milliseconds, microseconds, nanoseconds or a spreadsheet's days by
+    their size; text as such a number, ISO 8601, ``31 Jan 2012 09:05`` or ``Jan 31, 2012, 9:05 AM``;
+    without an offset it is UTC.
 
     Parameters
     ----------
@@ -135,6 +143,8 @@ def when(value: object, order: str = UNDECIDED) -> int:
             moment = value if value.tzinfo else value.replace(tzinfo=UTC)
             return _in_range(round(moment.timestamp() * 1000))
         if isinstance(value, int | float) and not isinstance(value, bool):
+            if _SERIALS[0] <= value <= _SERIALS[1]:
+                return _in_range(round((value - _SERIAL_OF_1970) * 86_400) * 1000)
             for bound, factor in _UNITS:
                 if abs(value) > bound:
                     return _in_range(int(value * factor))
@@ -155,9 +165,10 @@ def _moment(text: str, order: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
+        plain = " ".join(text.replace(",", " ").split())
         for form in _FORMS:
             try:
-                moment = datetime.strptime(text, form)  # noqa: DTZ007 (made UTC below)
+                moment = datetime.strptime(plain, form)  # noqa: DTZ007 (made UTC below)
                 break
             except ValueError:
                 continue
@@ -181,6 +192,8 @@ def name(value: object, what: str) -> str:
     Refused
         ``no-name``, ``too-long`` or ``bad-text``.
     """
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)  # a song called 1979, in a table that knows numbers
     if not isinstance(value, str) or not (text := value.strip()):
         raise Refused("no-name", f"the record has no {what}")
     if len(text) > MAX_NAME:

@@ -47,11 +47,11 @@ def _read(
     stream: Readable, read: Callable[[dict[str, Any]], PostedPlay], fields: dict[str, str]
 ) -> Iterator[ImportedRecord]:
     source_lines = lines(stream)
-    head = next(source_lines, "")
+    head, number = csv_rows.head_of(source_lines)
     delimiter = csv_rows.delimiter_of(head)
     header = next(csv_rows.rows([head], delimiter, 0), None)
     columns = [_plain(column) for column in (header.fields if header else None) or []]
-    for row in csv_rows.rows(source_lines, delimiter, len(columns), first=2):
+    for row in csv_rows.rows(source_lines, delimiter, len(columns), first=number + 1):
         try:
             if row.fields is None or len(row.fields) != len(columns):
                 raise Refused("bad-columns", f"{len(columns)} fields are expected")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from itertools import chain, islice
 from typing import Any
 
@@ -16,6 +16,7 @@ from contracts.errors import ConfigurationError
 from contracts.posted import MAX_NAME, PostedPlay, milliseconds, optional
 from infra.operations.imports import csv_rows
 from infra.operations.imports.dates import LOOKED_AT, UNDECIDED, is_numeric, order_of
+from infra.operations.imports.json_stream import decoded, elements
 from infra.operations.imports.lines import LongLine, lines
 from infra.operations.imports.rows import (
     ImportedRecord,
@@ -183,13 +184,15 @@ def _is_play(event: object) -> bool:
 def csv(stream: Readable, options: Options, source: str = "import/csv") -> Iterator[ImportedRecord]:
     """Read csv with a header; comma, semicolon, tab or bar between the fields."""
     source_lines = lines(stream)
-    head = next(source_lines, "")
+    head, number = csv_rows.head_of(source_lines)
     delimiter = csv_rows.delimiter_of(head)
     header = next(csv_rows.rows([head], delimiter, 0), None)
     columns = [column.strip() for column in (header.fields if header else None) or []]
     chosen = choose(columns, options.columns)
     at = {what: columns.index(column) for what, column in chosen.items()}
-    yield from positional(source_lines, delimiter, len(columns), at, options, source, head)
+    yield from positional(
+        source_lines, delimiter, len(columns), at, options, source, head, first=number + 1
+    )
 
 
 def positional(
@@ -200,9 +203,10 @@ def positional(
     options: Options,
     source: str,
     head: str = "",
+    first: int = 1,
 ) -> Iterator[ImportedRecord]:
-    """Read csv rows of ``width`` fields, each field found by its place."""
-    rows = csv_rows.rows(source_lines, delimiter, width, first=2 if head else 1)
+    """Read csv rows of ``width`` fields from line ``first`` on, each field found by its place."""
+    rows = csv_rows.rows(source_lines, delimiter, width, first=first)
     order, rows = _order(rows, width, at.get("time", at.get("ended", 0)))
     read = RowReader(at, options, source, order)
     for row in rows:
@@ -238,18 +242,39 @@ def jsonl(stream: Readable, options: Options) -> Iterator[ImportedRecord]:
         try:
             if isinstance(line, LongLine):
                 raise Refused("too-long", "the line is too long")
-            yield ImportedRecord(number, play=_object_reader(readers, options, line))
+            row = decoded(sound(line, "line"))
+            if not isinstance(row, dict):
+                raise Refused("bad-json", "the line is no JSON object")
+            yield ImportedRecord(number, play=_of_object(readers, options, row))
         except Refused as refused:
             yield ImportedRecord(number, refused=refused, raw=line)
 
 
-def _object_reader(
-    readers: dict[tuple[str, ...], RowReader], options: Options, line: str
+def json(stream: Readable, options: Options) -> Iterator[ImportedRecord]:
+    """Read flat objects in an array, in pages, or in an object of columns."""
+    readers: dict[tuple[str, ...], RowReader] = {}
+    for number, element in enumerate(elements(stream, lambda row: has_columns(row, options)), 1):
+        try:
+            if element.torn:
+                raise Refused("bad-json", f"unreadable from here on: {element.torn}")
+            if not isinstance(element.value, dict):
+                raise Refused("bad-shape", "the element is no object")
+            yield ImportedRecord(number, play=_of_object(readers, options, element.value))
+        except Refused as refused:
+            yield ImportedRecord(number, refused=refused, raw=element.raw)
+
+
+def has_columns(names: Collection[str], options: Options) -> bool:
+    """Whether names are those of a table of plays; a mapping by the caller says they are."""
+    if options.columns:
+        return any(column in names for column in options.columns.values())
+    present = {column.strip().lower() for column in names}
+    return all(present & {*USUAL[what], *(ENDED if what == "time" else ())} for what in NEEDED)
+
+
+def _of_object(
+    readers: dict[tuple[str, ...], RowReader], options: Options, row: dict[str, Any]
 ) -> PostedPlay:
-    try:
-        row = msgspec.json.decode(sound(line, "line"), type=dict[str, Any])
-    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise Refused("bad-json", f"no JSON object: {error}") from None
     shape = tuple(row)
     if shape not in readers:
         try:
