@@ -1,7 +1,7 @@
-"""What hostile traffic costs everybody else: half requests and made-up logins.
+"""What hostile traffic and a slow store cost a good client: half requests, made-up logins, Redis.
 
-Each part asks for lists as a good client meanwhile; the floor is the same client without attack.
-Wall-clock figures need a quiet machine; shares and processor time do not.
+Each part asks for lists meanwhile; the floor is the same client without attack, or with a store
+that is near. Wall-clock figures need a quiet machine; shares and processor time do not.
 """
 
 from __future__ import annotations
@@ -14,33 +14,74 @@ from typing import Any
 import httpx
 import psutil
 
+from infra.stack.process import wait_until
 from infra.stack.stack import Stack
 from tests.benchmarks.figures import latency, machine
-from tests.benchmarks.stack import api_alone
+from tests.benchmarks.freshness import teach
+from tests.benchmarks.stack import answers, api_alone, whole
+from tests.integration.proxy import slow_proxy
+from tests.plays import interactions
 
 _HEAD = b"GET /v1/me HTTP/1.1\r\nhost: x\r\nx-slow: "
 
 
-def run(*, connections: int = 2_000, logins: int = 80) -> dict[str, Any]:
-    """Return what half requests and made-up logins cost a good client.
+def run(
+    *, connections: int = 2_000, logins: int = 80, lists: int = 192, delay: float = 0.1
+) -> dict[str, Any]:
+    """Return what half requests, made-up logins and a slow Redis cost a good client.
 
     Parameters
     ----------
     connections
-        Half of them send half a head, half of them nothing.
+        Half of them send half a head, half of them nothing; 0: not measured.
     logins
-        With made-up names and passwords, all at once.
+        With made-up names and passwords, all at once; 0: not measured.
+    lists
+        Asked for while Redis is slow; 0: not measured.
+    delay
+        Seconds by which each answer of Redis comes later.
     """
-    with api_alone() as stack:
-        calm = _good_client(stack, 100)
-        half = _half_requests(stack, connections)
-        flood = _logins(stack, logins)
-    return {
-        "floor": calm,
-        "half_requests": half,
-        "logins": flood,
-        "machine": machine(),
-    }
+    found: dict[str, Any] = {}
+    if connections or logins:
+        with api_alone() as stack:
+            found["floor"] = _good_client(stack, 100)
+            found["half_requests"] = _half_requests(stack, connections)
+            found["logins"] = _logins(stack, logins)
+    if lists:
+        found["slow_redis"] = _slow_redis(lists, delay)
+    return {**found, "machine": machine()}
+
+
+def _slow_redis(lists: int, delay: float) -> dict[str, Any]:
+    """Count lists made without the feature store while each of its answers is late."""
+    with whole() as stack:
+        teach(stack, 2_000)
+        near = _lists(stack, lists)
+        with slow_proxy(stack.valkey.port, delay) as proxy:
+            stack.workers["api"].stop()
+            address = stack.valkey.address.replace(f":{stack.valkey.port}/", f":{proxy.port}/")
+            stack.start_worker("api", SEGUE_REDIS_URL=address)
+            assert wait_until(lambda: answers(f"{stack.api}/readyz?scope=api"), 60)
+            far = _lists(stack, lists)
+            far["readiness"] = httpx.get(f"{stack.api}/readyz").json()["dependencies"]["redis"]
+            stack.workers["api"].stop()
+    return {"delay_ms": 1000 * delay, "floor": near, "slow": far}
+
+
+def _lists(stack: Stack, lists: int) -> dict[str, Any]:
+    """Ask for lists of listeners whose plays are known, one after the other."""
+    users = sorted(set(interactions(2_000).users))
+    headers = {"authorization": f"Bearer {stack.settings.admin_token}"}
+    seconds, degraded, strangers = [], 0, 0
+    with httpx.Client(base_url=stack.api, headers=headers, timeout=10) as client:
+        for number in range(lists):
+            user = users[number % len(users)]
+            started = time.perf_counter()
+            shown = client.get(f"/v1/users/{user}/recommendations").json()
+            seconds.append(time.perf_counter() - started)
+            degraded += shown["degraded"]
+            strangers += shown["stranger"]
+    return {"ms": latency(seconds), "degraded": degraded, "strangers": strangers}
 
 
 def _good_client(stack: Stack, requests: int) -> dict[str, Any]:

@@ -44,11 +44,12 @@ def api_alone(broker: str = "tansu", **settings: float) -> Iterator[Stack]:
     with servers(broker, **settings) as stack:
         stack.start_worker("api")
         address = f"{stack.api}/readyz?scope=api"
-        assert wait_until(lambda: _answers(address), 60), "the API does not become ready"
+        assert wait_until(lambda: answers(address), 60), "the API does not become ready"
         yield stack
 
 
-def _answers(address: str) -> bool:
+def answers(address: str) -> bool:
+    """Whether a GET is answered with 200."""
     try:
         return httpx.get(address).status_code == 200
     except httpx.TransportError:
