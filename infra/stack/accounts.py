@@ -125,5 +125,5 @@ def _holds(connection: psycopg.Connection[Any], token: str) -> bool:
 
 
 def _made(connection: psycopg.Connection[Any]) -> bool:
-    """Whether a valid token of the administrator was made here, on whatever host."""
+    """Whether the administrator has a valid token, made on any host."""
     return connection.execute(_MADE, (ADMIN, _LABEL)).fetchone() is not None

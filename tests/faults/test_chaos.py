@@ -145,7 +145,7 @@ def test_sigterm_makes_the_api_unready_before_it_closes_the_door(
             assert one_play(kafka_stack).status_code == 202, "a load balancer takes time to notice"
             assert api.wait(30)
             assert api.exit_code == 0, api.tail(20)
-        finally:  # without an API the posts of `under_load` would go on until they give up
+        finally:  # without an API the posts of `under_load` would retry for minutes
             api.stop()
             kafka_stack.start("api")
 

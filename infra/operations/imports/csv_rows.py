@@ -68,7 +68,7 @@ def _alone(line: str, delimiter: str) -> list[str] | None:
 def head_of(lines: Iterator[str]) -> tuple[str, int]:
     """Take the header from a file and return it with the number of its line.
 
-    Blank lines before it are passed over, and ``sep=;``, which spreadsheets write there.
+    It skips blank lines before the header, and ``sep=;``, which spreadsheets write there.
     """
     number = 0
     for number, line in enumerate(lines, 1):
