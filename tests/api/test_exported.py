@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -57,7 +58,12 @@ def test_a_record_is_read_again_only_when_it_changed(
 ) -> None:
     read: list[str] = []
     known = runs._read
-    monkeypatch.setattr(runs, "_read", lambda path: (read.append(path.stem), known(path))[1])
+
+    def reads(path: Path) -> dict[str, Any] | None:
+        read.append(path.stem)
+        return known(path)
+
+    monkeypatch.setattr(runs, "_read", reads)
     for name, record in (
         ("one", '{"id": "one", "status": "failed", "started_at": "2026-01-01"}'),
         ("two", '{"id": "two", "status": "ok", "started_at": "2026-01-02"}'),
