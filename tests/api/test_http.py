@@ -259,6 +259,8 @@ async def test_a_host_that_was_taken_away_does_not_speak_for_the_others(
     workers = world.services.workers
     monkeypatch.setattr(world.services.redis, "hgetall", hgetall)
     monkeypatch.setattr(workers, "beats", {})
+    monkeypatch.setattr(workers, "_folded_at", {})
+    monkeypatch.setattr(workers, "_began", now)
     monkeypatch.setattr(workers, "_trouble", lambda: "")  # other tests had no store to read
     assert await workers.look() == "ok"
     # A minute without the worker of the windows: lists rest on what was known then, and say so.

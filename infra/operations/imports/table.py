@@ -265,7 +265,7 @@ def json(stream: Readable, options: Options) -> Iterator[ImportedRecord]:
 
 
 def has_columns(names: Collection[str], options: Options) -> bool:
-    """Whether names are those of a table of plays; a mapping by the caller says they are."""
+    """Whether names are those of a table of plays, as usual or as mapped by the caller."""
     if options.columns:
         return any(column in names for column in options.columns.values())
     present = {column.strip().lower() for column in names}
