@@ -200,9 +200,10 @@ def replay(
         if places.left_out:
             typer.echo(f"{places.left_out:,} lists are left out: their draws do not come out.")
         for estimator, found in judged.estimates.items():
-            typer.echo(
-                f"  {estimator}: {found.value:.4f} (95 %: {found.low:.4f} to {found.high:.4f})"
-            )
+            bounds = "biased by the cap, so without bounds"
+            if found.low is not None:
+                bounds = f"95 %: {found.low:.4f} to {found.high:.4f}"
+            typer.echo(f"  {estimator}: {found.value:.4f} ({bounds})")
     if judged.refusal:
         typer.echo(f"No estimate: {judged.refusal}.", err=True)
         raise typer.Exit(1)

@@ -7,8 +7,9 @@ from uuid import UUID
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from batch.experiments.offpolicy import FEWEST, NAMES, Exploring, judge
+from batch.experiments.offpolicy import CAPPED, FEWEST, NAMES, Exploring, bounds, judge
 from batch.experiments.shown import Places, made_again
 from contracts.errors import ConfigurationError
 from online_model.exploration import IN_LINE, explore, seed_of
@@ -50,6 +51,8 @@ def test_bounds_cover_the_truth_as_often_as_they_say(wanted: Exploring) -> None:
         judged = judge(log(rng, 600, 0.2), wanted, seed=run)
         assert judged.refusal == ""
         for name, value in judged.estimates.items():
+            assert value.low is not None
+            assert value.high is not None
             covered[name] += value.low < truth(wanted) < value.high
             values[name].append(value.value)
     for name in ("IPS", "SNIPS", "DR"):
@@ -78,6 +81,28 @@ def test_chances_of_a_shorter_line_are_those_of_its_draws() -> None:
         assert own.mean() == pytest.approx(1.0, abs=4 * own.std() / math.sqrt(len(own)))
     ones = policy.expected(places, np.ones(len(places.hit)), np.ones(IN_LINE))
     assert ones == pytest.approx(1.0)
+
+
+def test_bounds_are_those_of_scipy() -> None:
+    """``scipy.stats.bootstrap`` with the method BCa, of a skewed mean."""
+    values = np.random.default_rng(5).exponential(size=80) ** 2
+    rng = np.random.default_rng(6)
+    drawn = values[rng.integers(0, 80, (20_000, 80))].mean(axis=1)
+    without_one = (values.sum() - values) / 79
+    expected = stats.bootstrap(
+        (values,), np.mean, n_resamples=20_000, method="BCa", rng=7
+    ).confidence_interval
+    plain = np.quantile(drawn, (0.025, 0.975))
+    made = bounds(drawn, float(values.mean()), without_one)
+    assert made == pytest.approx(tuple(expected), rel=0.03)
+    assert made[1] > 1.02 * plain[1], "the skewness counts"
+
+
+def test_a_capped_estimate_has_no_bounds_where_it_is_biased() -> None:
+    judged = judge(log(np.random.default_rng(8), 600, 0.02), Exploring(0.5))
+    assert judged.capped > 0.0
+    assert judged.estimates[CAPPED].low is None
+    assert judged.estimates["IPS"].low is not None
 
 
 def test_too_little_chance_is_refused() -> None:
