@@ -12,7 +12,7 @@ from infra.operations import acls as access
 
 def acls(
     make: Annotated[
-        bool, typer.Option("--apply", help="Make them in the brokers that SEGUE_KAFKA names.")
+        bool, typer.Option("--apply", help="Create them in the brokers of SEGUE_KAFKA.")
     ] = False,
 ) -> None:
     """Print the ACLs of every worker as arguments of kafka-acls.sh, or make them."""

@@ -27,7 +27,7 @@ def list_(
     home: HomeOption = None,
     user: Annotated[str | None, typer.Option(help="Only rows by or about this account.")] = None,
     action: Annotated[str | None, typer.Option(help="Only this action.")] = None,
-    last: Annotated[int, typer.Option(min=1, help="At most so many, the newest.")] = 100,
+    last: Annotated[int, typer.Option(min=1, help="Most entries to show, the newest first.")] = 100,
     json: JsonOption = False,
 ) -> None:
     """List what was done, oldest first. Pseudonyms of erased accounts stay pseudonyms."""
@@ -79,7 +79,8 @@ def list_(
 def verify(
     home: HomeOption = None,
     expect: Annotated[
-        str | None, typer.Option(help="A head printed earlier: nothing up to it may be gone.")
+        str | None,
+        typer.Option(help="Head of an earlier run; verify that no row up to it is missing."),
     ] = None,
     json: JsonOption = False,
 ) -> None:

@@ -108,7 +108,7 @@ def _parameters(measure: Callable[..., Any]) -> Iterator[inspect.Parameter]:
         if each.name == "broker":
             hint, default = str | None, None
             described = typer.Option(
-                help="tansu or kafka. Default: what a new home gets.", callback=_broker
+                help="tansu or kafka. Default: the broker of a new home.", callback=_broker
             )
         yield each.replace(annotation=Annotated[hint, described], default=default)
 

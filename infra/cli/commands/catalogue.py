@@ -50,10 +50,10 @@ def report(
 @app.command()
 def review(
     accept: Annotated[
-        list[str] | None, typer.Option(help="A pair of the list: one artist.")
+        list[str] | None, typer.Option(help="A pair of the list, by its id: they are one artist.")
     ] = None,
     reject: Annotated[
-        list[str] | None, typer.Option(help="A pair of the list: two artists.")
+        list[str] | None, typer.Option(help="A pair of the list, by its id: they are two artists.")
     ] = None,
     by: Annotated[str | None, typer.Option(help="Who decides. Default: your login.")] = None,
     limit: Annotated[int, typer.Option(help="Pairs shown.")] = 30,

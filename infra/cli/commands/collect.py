@@ -21,15 +21,18 @@ from infra.stack.running import running
 
 def collect(
     source: Annotated[str, typer.Argument(help=f"One of {', '.join((*APIS, *FILES))}.")],
-    user: Annotated[str | None, typer.Option(help="Listener there; without: facts only.")] = None,
+    user: Annotated[
+        str | None,
+        typer.Option(help="Listener at the source. Without it, only facts are collected."),
+    ] = None,
     listener: Annotated[
-        str | None, typer.Option("--as", help="Listener here; the same name by default.")
+        str | None, typer.Option("--as", help="Listener in Segue. Default: the same name.")
     ] = None,
     since: Annotated[
         str | None, typer.Option(help="Read again from this day (2024-01-31) or second on.")
     ] = None,
     file: Annotated[Path | None, typer.Option(help="File or folder of a file source.")] = None,
-    limit: Annotated[int, typer.Option(help="Artists to look up at most.")] = 200,
+    limit: Annotated[int, typer.Option(help="Most artists to request.")] = 200,
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:

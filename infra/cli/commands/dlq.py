@@ -28,7 +28,7 @@ app.info.help = "List, show and replay dead letters."
 def list_letters(
     home: HomeOption = None,
     reason: Annotated[str | None, typer.Option(help="Only this reason.")] = None,
-    replayed: Annotated[bool, typer.Option(help="Also those replayed already.")] = False,
+    replayed: Annotated[bool, typer.Option(help="Include letters that were replayed.")] = False,
     json: JsonOption = False,
 ) -> None:
     """List dead letters that wait, oldest first."""
@@ -55,10 +55,14 @@ def show(letter: str, home: HomeOption = None) -> None:
 
 @app.command()
 def replay(
-    letters: Annotated[list[str] | None, typer.Argument(help="Ids; none with --all.")] = None,
+    letters: Annotated[
+        list[str] | None, typer.Argument(help="Ids of letters; leave out with --all.")
+    ] = None,
     home: HomeOption = None,
-    every: Annotated[bool, typer.Option("--all", help="All that wait.")] = False,
-    reason: Annotated[str | None, typer.Option(help="All that wait with this reason.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="All waiting letters.")] = False,
+    reason: Annotated[
+        str | None, typer.Option(help="All waiting letters with this reason.")
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Send dead letters once more; exit 1 if one failed again."""

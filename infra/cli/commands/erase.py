@@ -23,10 +23,12 @@ from infra.stack.running import running
 
 
 def erase(
-    user: Annotated[str | None, typer.Argument(help="The listener; none with --pending.")] = None,
-    pending: Annotated[bool, typer.Option(help="Work off what was asked for by others.")] = False,
+    user: Annotated[
+        str | None, typer.Argument(help="The listener; leave out with --pending.")
+    ] = None,
+    pending: Annotated[bool, typer.Option(help="Process all requests that wait.")] = False,
     home: HomeOption = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether it is meant.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
     json: JsonOption = False,
 ) -> None:
     """Forget a listener: account, plays, features, lake, warehouses, model; exit 2 if it must wait.

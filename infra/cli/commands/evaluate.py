@@ -50,8 +50,10 @@ def evaluate(
             help="Tracks are known from the first play of their artist on; needs --artist.",
         ),
     ] = False,
-    limit: Annotated[int | None, typer.Option(help="Only the earliest rows.", min=1)] = None,
-    baselines: Annotated[bool, typer.Option("--baselines", help="Run plain models too.")] = False,
+    limit: Annotated[int | None, typer.Option(help="Read only the earliest rows.", min=1)] = None,
+    baselines: Annotated[
+        bool, typer.Option("--baselines", help="Also evaluate simple baseline models.")
+    ] = False,
     seeds: Annotated[
         int,
         typer.Option(help="Evaluate from this many random starts; report mean and spread.", min=1),

@@ -39,18 +39,16 @@ def create(
             "--arm control=0.5 --arm varied=0.5,diversity=0.4"
         ),
     ] = None,
-    metric: Annotated[
-        str | None, typer.Option(help="What it is judged by. Default: hit_through")
-    ] = None,
+    metric: Annotated[str | None, typer.Option(help="Primary metric. Default: hit_through")] = None,
     guardrail: Annotated[
-        list[str] | None, typer.Option(help="What must not become worse; may be repeated.")
+        list[str] | None, typer.Option(help="Metric that must not become worse; may be repeated.")
     ] = None,
     days: Annotated[
         int | None,
         typer.Option(min=1, max=LONGEST, help="Days until the planned end. Default: 14"),
     ] = None,
     layer: Annotated[
-        str | None, typer.Option(help="One experiment runs in a layer. Default: lists")
+        str | None, typer.Option(help="Layer; one experiment at a time runs in it. Default: lists")
     ] = None,
     share: Annotated[
         float | None, typer.Option(help="Share of all listeners. Default: 1, all of them")
@@ -143,10 +141,10 @@ def show(key: Key, home: HomeOption = None, as_json: JsonOption = False) -> None
 
 @app.command()
 def size(
-    metric: Annotated[str, typer.Argument(help="What it is judged by.")] = "hit_through",
-    change: Annotated[float, typer.Option(help="Per cent of change to be seen.")] = 2.0,
+    metric: Annotated[str, typer.Argument(help="Primary metric.")] = "hit_through",
+    change: Annotated[float, typer.Option(help="Smallest change to detect, per cent.")] = 2.0,
     arms: Annotated[int, typer.Option(min=2, help="Arms, the control included.")] = 2,
-    power: Annotated[float, typer.Option(help="Probability of seeing it.")] = 0.8,
+    power: Annotated[float, typer.Option(help="Probability of detecting it.")] = 0.8,
     home: HomeOption = None,
 ) -> None:
     """Say how many listeners an experiment needs, by what the warehouse knows."""

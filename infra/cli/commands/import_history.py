@@ -30,7 +30,7 @@ def import_history(
     token: Annotated[
         str, typer.Option(envvar="SEGUE_TOKEN", help="Default: the stack's admin token.")
     ] = "",
-    api: Annotated[str, typer.Option(help="Address of another API than the home's.")] = "",
+    api: Annotated[str, typer.Option(help="Address of the API, if it is not the home's.")] = "",
     format_: Annotated[str, typer.Option("--format", help="auto: by the content.")] = "auto",
     column: Annotated[
         list[str] | None, typer.Option(help="artist=NAME, title=NAME, time=NAME, ...: of a table.")
@@ -39,7 +39,7 @@ def import_history(
         bool, typer.Option(help="Also plays of Spotify's private sessions.")
     ] = False,
     rejects: Annotated[
-        bool, typer.Option("--rejects", help="FILE holds what an earlier import refused.")
+        bool, typer.Option("--rejects", help="FILE is a rejects.jsonl of an earlier import.")
     ] = False,
     home: HomeOption = None,
     json: JsonOption = False,

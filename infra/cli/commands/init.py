@@ -22,7 +22,8 @@ from infra.stack.migrations import migrate
 
 def init(
     rotate: Annotated[
-        bool, typer.Option("--rotate", help="Revoke the administrator's token; make another.")
+        bool,
+        typer.Option("--rotate", help="Revoke the administrator's token and create a new one."),
     ] = False,
 ) -> None:
     """Create what is missing in the servers that SEGUE_* names; harmless when repeated."""

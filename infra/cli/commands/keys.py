@@ -42,9 +42,9 @@ app = typer.Typer(help=__doc__, add_completion=False, no_args_is_help=True)
 
 @app.command()
 def create(
-    user: Annotated[str, typer.Argument(help="The account; made if it is missing.")],
+    user: Annotated[str, typer.Argument(help="The account; created if it does not exist.")],
     role: Annotated[list[str] | None, typer.Option(help=", ".join(ROLES))] = None,
-    label: Annotated[str, typer.Option(help="What the token is for.")] = "",
+    label: Annotated[str, typer.Option(help="Purpose of the token, shown in lists.")] = "",
     expires_days: Annotated[int | None, typer.Option(min=1, help="Days until it ends.")] = None,
     scrobbler: Annotated[
         bool, typer.Option(help="Also for players that hash the password (Last.fm, VLC, mpd).")
@@ -163,7 +163,9 @@ def roles(
 @app.command()
 def password(
     user: Annotated[str, typer.Argument(help="The account; it must exist.")],
-    remove: Annotated[bool, typer.Option("--remove", help="Allow no password any more.")] = False,
+    remove: Annotated[
+        bool, typer.Option("--remove", help="Remove the password; only tokens remain.")
+    ] = False,
     home: HomeOption = None,
 ) -> None:
     """Set the password of an account, typed twice or read from standard input.

@@ -60,7 +60,8 @@ def show(
     committed_since: Annotated[
         datetime | None,
         typer.Option(
-            formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M"], help="Fail unless it is younger (UTC)."
+            formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M"],
+            help="Fail if the version was committed before this time (UTC).",
         ),
     ] = None,
     home: HomeOption = None,

@@ -25,7 +25,7 @@ def nightly(
         typer.Option(formats=["%Y-%m-%d"], help="Day the reports look back from; today (UTC)."),
     ] = None,
     full_refresh: Annotated[
-        bool, typer.Option("--full-refresh", help="Build incremental tables from nothing.")
+        bool, typer.Option("--full-refresh", help="Build incremental tables from scratch.")
     ] = False,
     until: Annotated[
         str | None,

@@ -21,8 +21,10 @@ def size(
     plays_per_day: Annotated[float, typer.Option(help="Plays of an average day.")],
     listeners: Annotated[float, typer.Option(help="Listeners the model knows.")],
     tracks: Annotated[float, typer.Option(help="Tracks the model knows.")],
-    lists_per_play: Annotated[float, typer.Option(help="Lists asked for, for each play.")] = 0.1,
-    peak: Annotated[float, typer.Option(help="The busiest hour, in averages.")] = 3.0,
+    lists_per_play: Annotated[float, typer.Option(help="Lists requested for each play.")] = 0.1,
+    peak: Annotated[
+        float, typer.Option(help="Load of the busiest hour, as a multiple of the average.")
+    ] = 3.0,
     days: Annotated[float, typer.Option(help="Days of history in the warehouse.")] = 365.0,
     kept_days: Annotated[float, typer.Option(help="Days the log is kept.")] = 30.0,
     as_json: JsonOption = False,

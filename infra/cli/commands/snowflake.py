@@ -41,7 +41,9 @@ def _say(word: str) -> None:
 
 @app.command()
 def apply(
-    dry_run: Annotated[bool, typer.Option(help="Print the statements, run none.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option(help="Print the statements without running them.")
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Create or alter every object the deployment needs; running again changes nothing."""

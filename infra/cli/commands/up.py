@@ -54,10 +54,10 @@ def up(
         typer.Option("--arms", help="Run two experiments among the simulated listeners."),
     ] = False,
     detach: Annotated[
-        bool, typer.Option("--detach", help="Return once ready; segue down stops it.")
+        bool, typer.Option("--detach", help="Return when the stack is ready; segue down stops it.")
     ] = False,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object once ready.")
+        bool, typer.Option("--json", help="Print one JSON object when the stack is ready.")
     ] = False,
 ) -> None:
     """Start the whole stack: broker, Valkey, PostgreSQL, workers, API. Ctrl-C stops it."""
