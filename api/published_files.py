@@ -7,9 +7,9 @@ what was fetched last is served.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 
+from api.background import end
 from contracts.errors import SegueError
 from contracts.publication import Publication
 from contracts.settings import Settings
@@ -34,9 +34,7 @@ class PublishedFiles:
     async def stop(self) -> None:
         """Stop following; a fetch that runs ends by itself."""
         if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await end([self._task])
 
     async def _follow(self, publication: Publication) -> None:
         while True:

@@ -1,0 +1,53 @@
+"""The API's look into object storage: files arrive, and a storage that is away stops nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+
+import pytest
+from obstore.store import MemoryStore
+
+from api import published_files
+from api.published_files import PublishedFiles
+from contracts import object_store
+from contracts.errors import StoreUnavailable
+from contracts.publication import REPORTS, Publication
+from contracts.settings import Settings
+
+
+async def test_files_arrive_also_after_a_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = MemoryStore()
+    monkeypatch.setattr(object_store, "_connect", lambda *_: store)
+    monkeypatch.setattr(published_files, "EVERY_SECONDS", 0.01)
+    here, there = (Settings(home=tmp_path / name, lake="s3://m") for name in ("here", "there"))
+    pull, away = Publication.pull, True
+
+    def sometimes(publication: Publication, *folders: str) -> None:
+        if away:
+            raise StoreUnavailable("no answer")
+        pull(publication, *folders)
+
+    monkeypatch.setattr(Publication, "pull", sometimes)
+    here.paths.reports.mkdir(parents=True)
+    (here.paths.reports / "a.csv").write_text("1")
+    Publication(here).push(REPORTS)
+    files = PublishedFiles(there)
+    with caplog.at_level(logging.WARNING):
+        files.start()
+        await asyncio.sleep(0.1)
+        away = False
+        while not (there.paths.reports / "a.csv").exists():
+            await asyncio.sleep(0.01)
+        await files.stop()
+    assert [record.message for record in caplog.records] == ["published files: no answer"]
+
+
+async def test_with_the_lake_in_the_home_nothing_runs(tmp_path: Path) -> None:
+    files = PublishedFiles(Settings(home=tmp_path))
+    files.start()
+    await files.stop()
+    assert not list(tmp_path.iterdir())
