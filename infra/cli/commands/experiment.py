@@ -257,7 +257,8 @@ def _arm(text: str) -> dict[str, Any]:
             overrides[field] = json.loads(value)
         except ValueError:
             raise ConfigurationError(
-                f"--arm {text}: {part!r} is not override=value, such as diversity=0.4"
+                f"--arm {text}: {part!r} is not override=value, such as diversity=0.4 or "
+                "popularity=true"
             ) from None
     try:
         return {"name": name, "weight": float(weight), "overrides": overrides}
