@@ -1,7 +1,9 @@
 """What a stack that nobody uses costs: processor time of each process, supervisor included.
 
-The floor is the time the sleeping reader itself uses. Processor time depends little on who else
-uses the machine, but loops turn less often on a loaded one: compare figures of quiet machines.
+The floor is the same broker with the same settings, its log empty and no client connected, counted
+before the stack starts; ``reader`` is the time the sleeping reader itself uses. Processor time
+depends little on who else uses the machine, but loops turn less often on a loaded one: compare
+figures of quiet machines.
 """
 
 from __future__ import annotations
@@ -16,9 +18,11 @@ from typing import Any
 
 import psutil
 
+from infra.stack.apache_kafka import ApacheKafka
 from infra.stack.home import Home
 from infra.stack.ports import free_ports
 from infra.stack.process import python
+from infra.stack.tansu import Tansu
 from tests.benchmarks.figures import machine
 
 
@@ -32,6 +36,7 @@ def run(*, broker: str = "tansu", seconds: float = 60.0, settle: float = 20.0) -
     settle
         Seconds between readiness and the count: start-up work must not be in it.
     """
+    alone = broker_alone(broker, seconds, settle)
     with tempfile.TemporaryDirectory(prefix="segue-idle-") as folder:
         port = free_ports(1)[0]
         command = python(
@@ -43,10 +48,26 @@ def run(*, broker: str = "tansu", seconds: float = 60.0, settle: float = 20.0) -
             time.sleep(settle)
             record = Home(Path(folder)).read_run().processes
             pids = {name: entry["pid"] for name, entry in record.items() if entry["pid"]}
-            return {"broker": broker, **count(pids, seconds), "machine": machine()}
+            counted = count(pids, seconds)
+            return {"broker": broker, "floor": alone, **counted, "machine": machine()}
         finally:
             down = python("infra.cli", "down", "--home", folder)
             subprocess.run(down, check=False, stdout=subprocess.DEVNULL)
+
+
+def broker_alone(broker: str, seconds: float, settle: float) -> float:
+    """Return the share of one core (percent) of a broker that nobody has connected to."""
+    with tempfile.TemporaryDirectory(prefix="segue-idle-") as folder:
+        home, ports = Path(folder), free_ports(2)
+        server = Tansu(home, ports[0]) if broker == Tansu.name else ApacheKafka(home, *ports)
+        server.start()
+        try:
+            time.sleep(settle)
+            assert server.pid is not None
+            total: float = count({broker: server.pid}, seconds)["total"]
+            return total
+        finally:
+            server.stop()
 
 
 def count(pids: Mapping[str, int], seconds: float) -> dict[str, Any]:
@@ -66,7 +87,7 @@ def count(pids: Mapping[str, int], seconds: float) -> dict[str, Any]:
         "percent_of_a_core": {name: percent[name] for name in most},
         "total": round(sum(percent.values()), 2),
         "wakes_per_s": {name: wakes[name] for name in most},
-        "floor": round(100 * (time.process_time() - mine) / passed, 3),
+        "reader": round(100 * (time.process_time() - mine) / passed, 3),
     }
 
 
