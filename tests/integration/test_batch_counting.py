@@ -70,9 +70,14 @@ def plays() -> list[dict[str, Any]]:
         delivery("namesake", f"Of {n}", 5 * n, artist="Common Name", album="Debut", extra=extra)
         for n, extra in enumerate(map(said, NAMESAKES))
     ]
-    rows += [
+    rows += [  # longer ago than an incremental night looks back
         delivery(
-            "earlier", f"Of {n}", 5 * n, artist="Shared Name", album="Second", extra=said(mbid)
+            "earlier",
+            f"Of {n}",
+            5 * n - 4_000,
+            artist="Shared Name",
+            album="Second",
+            extra=said(mbid),
         )
         for n, mbid in enumerate((MBIDS[0], MBIDS[1], MBIDS[0], None))
     ]
@@ -108,8 +113,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Settings:
                 for n, mbid in enumerate((MBIDS[0], "d" * 8 + MBIDS[0][8:], MBIDS[1]))
             ]  # fmt: skip
             late += [  # landed late, but received before all others of its name
-                delivery("earlier", "Of earlier", -60, artist="Shared Name", album="Second",
-                         landed=9_020, received_at=at(-58), extra=said(MBIDS[2]))
+                delivery("earlier", "Of earlier", -4_060, artist="Shared Name", album="Second",
+                         landed=9_020, received_at=at(-4_058), extra=said(MBIDS[2]))
             ]  # fmt: skip
             append(settings, late)
         warehouse.land(settings, Lake.newest(settings))
