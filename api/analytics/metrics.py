@@ -173,13 +173,19 @@ def _period(found: Figures | None, start: date | None, end: date | None) -> tupl
 
 
 def _newest(found: Figures | None) -> date:
-    """Return the newest day with plays that is over when the figures were published."""
+    """Return the end of the usual period: the newest day that is over, if its plays are known.
+
+    Where all plays of the usual period are of the day that is not over (a deployment that began
+    today), the period ends with that day: zeros would hide them.
+    """
     if found is None or not found.days.get("plays"):
         return datetime.now(UTC).date() - timedelta(days=1)
     newest = date.fromisoformat(found.days["plays"][-1].day)
-    unfinished = datetime.fromisoformat(found.generated_at).date()
-    only = newest.isoformat() == found.days["plays"][0].day
-    return newest if newest < unfinished or only else newest - timedelta(days=1)
+    over = newest - timedelta(days=1)
+    if newest < datetime.fromisoformat(found.generated_at).date():
+        return newest
+    usual = _within(found.days["plays"], over - timedelta(days=USUAL_DAYS - 1), over)
+    return over if any(day.numerator for day in usual) else newest
 
 
 def _metric(

@@ -11,6 +11,7 @@ import httpx
 import msgspec
 import pytest
 
+from api.analytics import metrics
 from contracts.figures import DEFINITIONS, Day, Figures
 from contracts.quality_history import QualityHistory
 from contracts.warehouse import Column, Node, TableTest, Warehouse
@@ -157,3 +158,15 @@ async def test_the_models_history_of_a_period(client: httpx.AsyncClient, world: 
         assert (await ask(client, "/v1/model/history?from=soon", 400))["error"]["field"] == "from"
     finally:
         path.unlink()
+
+
+def test_where_all_plays_are_of_today_the_usual_period_ends_today() -> None:
+    def newest(*days: Day) -> date:
+        at = "2026-03-01T03:00:00+00:00"
+        found = Figures(generated_at=at, run="r", lake_version=1, days={"plays": list(days)})
+        return metrics._newest(found)
+
+    old, today = Day("2025-06-01", 4.0), Day("2026-03-01", 9.0)
+    assert newest(today) == newest(old, Day("2026-02-20", 0.0), today) == date(2026, 3, 1)
+    assert newest(old, Day("2026-02-20", 1.0), today) == date(2026, 2, 28)
+    assert newest(old) == date(2025, 6, 1)
