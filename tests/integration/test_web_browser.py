@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -25,6 +26,8 @@ pytestmark = [
     pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Debian's chromium"),
 ]
 PATIENCE = 30_000
+#: Of the HTML of a page, compressed.
+MOST_BYTES = 20_000
 expect.set_options(timeout=PATIENCE)
 
 
@@ -386,6 +389,8 @@ def test_every_page_is_accessible_and_fits(pages: Pages, token: str, uploaded: s
                 page.locator(".why summary").first.click()
                 page.locator(".reasons").first.wait_for()
             found += [f"{path}: {fault}" for fault in faults(page)]
+            if (size := len(gzip.compress(page.content().encode()))) > MOST_BYTES:
+                found.append(f"{path}: {size} bytes compressed")
         context.close()
     assert not found, "\n".join(found)
     assert not [p for p in pages.problems if "404" not in p]
