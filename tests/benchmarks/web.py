@@ -166,7 +166,7 @@ class Bench:
         self, http: httpx.AsyncClient, admin: dict[str, str], situation: str, tabs: list[Tab]
     ) -> None:
         """Post plays, and ask for lists of a listener from a process of its own."""
-        await asyncio.sleep(1)  # what opening the streams has begun
+        await asyncio.sleep(5)  # until the lists are made that opening the streams asks for
         address = f"{self.stack.api}/v1/users/{self.users[0]}/recommendations"
         times = CpuTimes(pids_of(self.stack))
         for tab in tabs:
