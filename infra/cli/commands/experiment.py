@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import httpx
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from contracts.errors import ConfigurationError, StoreUnavailable
 from contracts.experiments import INTERLEAVED, PREFERENCE
@@ -108,7 +108,9 @@ def list_(home: HomeOption = None, as_json: JsonOption = False) -> None:
     if as_json:
         typer.echo(json.dumps(found))
         return
-    table = Table("key", "state", "layer", "metric", "arms", "planned end")
+    names = ("state", "layer", "metric", "arms", "planned end")
+    columns = [Column(name, overflow="fold") for name in names]
+    table = Table(Column("key", no_wrap=True), *columns)  # the key is there to be copied
     for one in found:
         made = one["definition"]
         arms = ", ".join(f"{arm['name']} {arm['weight']:g}" for arm in made["arms"])
