@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -46,41 +47,38 @@ class FlinkLook:
     async def measure(self) -> dict[str, float]:
         """Return figures of the newest job by name; without an answer ``running`` is 0.
 
-        Empty where Flink does not run.
+        What Flink does not answer in time is missing. Empty where Flink does not run.
         """
         if self._http is None:
             return {}
-        try:
+        found = {"running": 0.0}
+        with suppress(httpx.HTTPError, TimeoutError, ValueError, KeyError):
             async with asyncio.timeout(_PATIENCE):
                 jobs = (await self._get("/jobs/overview"))["jobs"]
-                return await self._figures(max(jobs, key=lambda job: job["start-time"]))
-        except (httpx.HTTPError, TimeoutError, ValueError, KeyError):
-            return {"running": 0.0}
+                await self._figures(max(jobs, key=lambda job: job["start-time"]), found)
+        return found
 
     async def close(self) -> None:
         """Close the connection."""
         if self._http is not None:
             await self._http.aclose()
 
-    async def _figures(self, job: dict[str, Any]) -> dict[str, float]:
+    async def _figures(self, job: dict[str, Any], found: dict[str, float]) -> None:
+        """Add the figures of a job, those that alarms need most first."""
         path, tasks = f"/jobs/{job['jid']}", job["tasks"]
+        found["running"] = float(job["state"] == "RUNNING")
+        found["tasks"] = tasks["total"]
+        found["tasks_running"] = tasks["running"] + tasks["finished"]
         checkpoints = await self._get(f"{path}/checkpoints")
-        done = (checkpoints.get("latest") or {}).get("completed") or {}
-        found = {
-            "running": float(job["state"] == "RUNNING"),
-            "tasks": tasks["total"],
-            "tasks_running": tasks["running"] + tasks["finished"],
-            "checkpoints_failed": (checkpoints.get("counts") or {}).get("failed") or 0,
-        }
-        if (late := await self._late(job["jid"])) is not None:
-            found["late_records_dropped"] = late
-        for restarts in await self._get(f"{path}/metrics", get="numRestarts"):
-            found["restarts"] = float(restarts["value"])
-        if done:
+        found["checkpoints_failed"] = (checkpoints.get("counts") or {}).get("failed") or 0
+        if done := (checkpoints.get("latest") or {}).get("completed"):
             found["checkpoint_bytes"] = done["state_size"]
             age = time.time() - done["latest_ack_timestamp"] / 1000
             found["checkpoint_age_seconds"] = round(max(0.0, age), 3)
-        return found
+        for restarts in await self._get(f"{path}/metrics", get="numRestarts"):
+            found["restarts"] = float(restarts["value"])
+        if (late := await self._late(job["jid"])) is not None:
+            found["late_records_dropped"] = late
 
     async def _late(self, job: str) -> float | None:
         """Return how many records all windows have dropped as late; ``None``: not counted yet."""

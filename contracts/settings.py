@@ -238,6 +238,12 @@ class Settings:
         "so long after their end; a late play is in no window.",
         rule=Rule(low=1, high=86_400),
     )
+    flink_state: str = setting(
+        "hashmap",
+        "Where the Flink jobs keep their state: in Java's memory (hashmap), or on disk (rocksdb), "
+        "for more than some 50,000 active listeners.",
+        rule=Rule(choices=("hashmap", "rocksdb")),
+    )
 
     @property
     def paths(self) -> HomePaths:

@@ -18,9 +18,11 @@ import msgspec
 from confluent_kafka import KafkaException
 
 from batch.lake import Lake
+from batch.runs import Runs
 from contracts import kafka_client
 from contracts.errors import BrokerUnavailable, ConfigurationError, SegueError
 from contracts.ids import artist_id
+from contracts.kafka import ensure_topics
 from contracts.lake_tables import lake_place
 from contracts.plays import COUNTED_MS
 from contracts.settings import Settings
@@ -54,7 +56,7 @@ class Backfill:
     rows: dict[str, int]
 
 
-def backfill(settings: Settings, begin: date, end: date, *, publish: bool = True) -> Backfill:
+def backfill(settings: Settings, begin: date, end: date) -> Backfill:
     """Count the days from `begin` to `end`, both included, and publish the results.
 
     A day before and after is read too: sessions go over midnight. Only results that begin within
@@ -64,12 +66,23 @@ def backfill(settings: Settings, begin: date, end: date, *, publish: bool = True
     ------
     ConfigurationError
         The days are the wrong way round, the lake is empty, or Flink is not installed.
+    StoreUnavailable
+        A nightly or another backfill runs.
     """
     if end < begin:
         raise ConfigurationError(f"--from {begin} is after --to {end}")
+    with Runs(settings.paths.runs).lock():  # an erasure deletes files of the lake
+        return _backfill(settings, begin, end)
+
+
+def _backfill(settings: Settings, begin: date, end: date) -> Backfill:
     snapshot = Lake.plays(settings).on_disk()
     if snapshot is None or not snapshot.files:
         raise ConfigurationError(f"the lake {lake_place(settings)} holds no plays yet")
+    # Counting takes minutes: a broker that is away or refuses us is known before.
+    ensure_topics(
+        settings, Topics(settings.namespace).configs(settings.plays_retention_days, flink=True)
+    )
     run = int(time.time() * 1000)
     settings.paths.flink.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="backfill-", dir=settings.paths.flink))
@@ -77,8 +90,7 @@ def backfill(settings: Settings, begin: date, end: date, *, publish: bool = True
         plays = _export(snapshot.files, begin - _DAY, end + 2 * _DAY, folder / "plays")
         _count(folder, run)
         results = {job: _results(folder / job, begin, end + _DAY) for job in JOBS}
-        if publish:
-            _publish(settings, results)
+        _publish(settings, results)
     finally:
         shutil.rmtree(folder)
     return Backfill(run, plays, {job: len(found) for job, found in results.items()})
@@ -105,7 +117,7 @@ def _midnight(day: date) -> datetime:
 def _count(folder: Path, run: int) -> None:
     words = command(
         "--files", str(folder / "plays"), "--out", str(folder), "--run", str(run),
-        "--jobs", ",".join(JOBS),
+        "--jobs", ",".join(JOBS), "--set", f"io.tmp.dirs={folder}",
     )  # fmt: skip
     done = subprocess.run(
         words, env={**os.environ, **environ(HEAP)}, capture_output=True, text=True, check=False

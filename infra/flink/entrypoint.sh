@@ -26,6 +26,8 @@ settings=(
   "-Dexecution.checkpointing.savepoint-dir=file://$state/savepoints"
   "-Dexecution.checkpointing.externalized-checkpoint-retention=RETAIN_ON_CANCELLATION"
   "-Dexecution.checkpointing.num-retained=2"
+  "-Dexecution.checkpointing.incremental=true"
+  "-Dstate.backend.type=${SEGUE_FLINK_STATE:-hashmap}"
   "-Drestart-strategy.type=exponential-delay"
   "-Dmetrics.reporter.prometheus.factory.class=org.apache.flink.metrics.prometheus.PrometheusReporterFactory"
   "-Dmetrics.reporter.prometheus.port=${FLINK_PROMETHEUS:-9249}"
@@ -33,17 +35,36 @@ settings=(
   "-Dpython.client.executable=$(command -v python)"
 )
 
-# Where the last run got to. A job's folder is its id, and application mode has one job.
+# The newest complete checkpoint or savepoint: the last run wrote it, the next one resumes there.
 newest() {
   find "$state" -name _metadata -printf '%T@ %h\n' 2>/dev/null | sort -n | tail -1 | cut -d' ' -f2-
 }
+
+# Each copy of state holds listeners' names. Before a start: delete all checkpoints but the newest
+# copy, and savepoints after 30 days.
+age_out() {
+  find "$state" -mindepth 3 -maxdepth 3 -path "$state/checkpoints/*/chk-*" ! -path "$1" -exec rm -rf {} +
+  find "$state" -mindepth 2 -maxdepth 2 -path "$state/savepoints/*" ! -path "$1" -mtime +30 -exec rm -rf {} +
+}
+
+# If a Python worker dies, its task manager logs the worker's environment. The password is not needed
+# there: settings come with the job.
+case "$*" in
+  *taskmanager*) unset SEGUE_KAFKA_PASSWORD ;;
+esac
 
 case "${1:-}" in
   jobmanager)
     shift
     from=$(newest)
+    age_out "$from"
+    case "$from" in
+      */checkpoints/*) claim=CLAIM ;; # the run deletes it when it has a newer one
+      *) claim=NO_CLAIM ;;
+    esac
     exec standalone-job.sh start-foreground "${settings[@]}" \
       ${from:+"-Dexecution.state-recovery.path=file://$from"} \
+      ${from:+"-Dexecution.state-recovery.claim-mode=$claim"} \
       --job-classname org.apache.flink.client.python.PythonDriver -pym streams.flink "$@"
     ;;
   taskmanager)

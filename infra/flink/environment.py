@@ -56,6 +56,7 @@ def environ(jvm: str = "") -> dict[str, str]:
     """
     return {
         "JVM_ARGS": jvm,
+        "LOG4J_PROPERTIES": str(JARS / "log4j.properties"),
         "PYTHONPATH": str(ROOT),
         "PATH": f"{VENV / 'bin'}:{Path(kafka_jars.java()).parent}:/usr/bin:/bin",
         "PYTHONUNBUFFERED": "1",

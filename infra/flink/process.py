@@ -1,4 +1,4 @@
-"""The jobs as one process on this machine: where it resumes, and with which settings."""
+"""The jobs as one process on this machine: where they resume, and with which settings."""
 
 from __future__ import annotations
 
@@ -7,48 +7,16 @@ import time
 from pathlib import Path
 
 from contracts.settings import Settings
+from infra.flink.copies import age_out, newest
 from infra.stack.ports import LOOPBACK
 
 #: Heap of the Java machine that holds job manager, task manager and client.
 HEAP = "-Xmx1g"
-_KEPT_SAVEPOINTS = 30 * 86_400
 
 
-def newest(state: Path) -> Path | None:
-    """Return the newest complete checkpoint or savepoint, ``None`` where there is none."""
-    found = [*state.glob("checkpoints/*/chk-*/_metadata"), *state.glob("savepoints/*/_metadata")]
-    return max(found, key=lambda path: path.stat().st_mtime).parent if found else None
-
-
-def age_out(state: Path, keep: Path | None, now: float) -> list[Path]:
-    """Delete what no run goes on from; return what was deleted.
-
-    Checkpoints and savepoints are copies of personal data: those of older runs go at once,
-    savepoints after 30 days.
-    """
-    old = [run for run in state.glob("checkpoints/*") if keep is None or run not in keep.parents]
-    old += [
-        savepoint
-        for savepoint in state.glob("savepoints/*")
-        if savepoint != keep and now - savepoint.stat().st_mtime > _KEPT_SAVEPOINTS
-    ]
-    for path in old:
-        shutil.rmtree(path, ignore_errors=True)
-    return old
-
-
-def forget(settings: Settings) -> dict[str, int]:
-    """Delete every copy of state but the newest, which the jobs go on from; return how many.
-
-    For an erasure: state forgets a listener as windows close, a copy never does.
-    """
-    state = settings.paths.flink
-    keep = newest(state)
-    copies = [path for path in state.glob("savepoints/*") if path != keep]
-    old = age_out(state, keep, time.time())
-    for path in copies:
-        shutil.rmtree(path, ignore_errors=True)
-    return {"copies": len({*copies, *old})}
+def stop_mark(settings: Settings) -> Path:
+    """Return the file that exists while the process of the jobs waits: an operator stopped them."""
+    return settings.paths.flink / "stopped"
 
 
 def arguments(settings: Settings, *, rest: int, every: int = 10) -> list[str]:
@@ -64,6 +32,10 @@ def arguments(settings: Settings, *, rest: int, every: int = 10) -> list[str]:
     state = settings.paths.flink.absolute()
     start = newest(state)
     age_out(state, start, time.time())
+    scratch = state / "tmp"  # a killed run leaves its files there
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(parents=True)
+    on_disk = settings.flink_state == "rocksdb"
     conf = {
         "rest.bind-port": rest,
         "rest.port": rest,
@@ -80,8 +52,11 @@ def arguments(settings: Settings, *, rest: int, every: int = 10) -> list[str]:
         "execution.checkpointing.num-retained": 2,
         "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
         "restart-strategy.type": "exponential-delay",
+        "io.tmp.dirs": scratch,
+        "state.backend.type": settings.flink_state,
+        "execution.checkpointing.incremental": "true" if on_disk else "false",
         # Of all operators of a slot together; with half of it the windows have no room to begin.
-        "taskmanager.memory.managed.size": "256m",
+        "taskmanager.memory.managed.size": "512m" if on_disk else "256m",
     }
     if start is not None:
         conf["execution.state-recovery.path"] = start.as_uri()

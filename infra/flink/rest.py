@@ -30,7 +30,7 @@ class Job:
     failed_checkpoints
         Since the job started.
     exception
-        First line of the newest failure; empty: none.
+        Reason of the newest failure, one line; empty: none.
     """
 
     id: str
@@ -75,7 +75,7 @@ class Rest:
         counts = self._get(f"/jobs/{job['jid']}/checkpoints")
         done = (counts.get("latest") or {}).get("completed") or {}
         tasks = job["tasks"]
-        told = self._get(f"/jobs/{job['jid']}/exceptions").get("root-exception") or ""
+        failures = self._get(f"/jobs/{job['jid']}/exceptions")["exceptionHistory"]["entries"]
         return Job(
             id=job["jid"],
             name=job["name"],
@@ -84,7 +84,7 @@ class Rest:
             checkpoint_at=int(done.get("latest_ack_timestamp") or 0),
             checkpoint_bytes=int(done.get("state_size") or 0),
             failed_checkpoints=int((counts.get("counts") or {}).get("failed") or 0),
-            exception=told.partition("\n")[0],
+            exception=reason(failures[0]["stacktrace"]) if failures else "",
         )
 
     def savepoint(self, *, stop: bool, patience: float = 120.0) -> str:
@@ -107,8 +107,8 @@ class Rest:
                 done = answer["operation"]
                 if "location" in done:
                     return str(done["location"])
-                why = str(done.get("failure-cause", {}).get("class", "no reason"))
-                raise StoreUnavailable(f"the savepoint failed: {why}")
+                why = reason(done.get("failure-cause", {}).get("stack-trace", ""))
+                raise StoreUnavailable(f"the savepoint failed: {why or 'Flink gives no reason'}")
             time.sleep(0.3)
         raise StoreUnavailable(f"no savepoint after {patience:g} s")
 
@@ -125,3 +125,21 @@ class Rest:
             return answer.json()
         except (httpx.HTTPError, ValueError) as error:
             raise StoreUnavailable(f"Flink at {self.address}: {error}") from None
+
+
+def reason(trace: str) -> str:
+    """Return the line of a Java stack trace that gives the reason: Python's error, if there is one.
+
+    Examples
+    --------
+    >>> reason("Outer: x\\n\\tat A\\nCaused by: Inner: y\\n\\tat B")
+    'Inner: y'
+    >>> reason('E: Traceback (most recent call last):\\n  File "a"\\nValueError: z\\n\\n\\tat A')
+    'ValueError: z'
+    """
+    lines = trace.splitlines()
+    given = lines[:1] + [line for line in lines if line.startswith("Caused by: ")]
+    _, found, python = trace.rpartition("Traceback (most recent call last):")
+    if found:
+        given += [line for line in python.partition("\n\tat ")[0].splitlines() if line[:1].strip()]
+    return given[-1].removeprefix("Caused by: ") if given else ""

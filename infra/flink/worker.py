@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import time
 from urllib.parse import urlsplit
 
 from contracts.errors import ConfigurationError
@@ -10,11 +12,16 @@ from contracts.kafka import ensure_topics
 from contracts.settings import Settings
 from contracts.topics import Topics
 from infra.flink.environment import command, environ
-from infra.flink.process import HEAP, arguments
+from infra.flink.process import HEAP, arguments, stop_mark
+
+_LOG = logging.getLogger(__name__)
 
 
 def run(settings: Settings) -> int:
     """Make the topics of results and run the jobs in place of this process.
+
+    After ``segue flink stop`` wait for ``segue flink start``: the supervisor starts this process
+    again whenever it ends.
 
     Raises
     ------
@@ -26,6 +33,10 @@ def run(settings: Settings) -> int:
         raise ConfigurationError(
             f"SEGUE_FLINK={settings.flink!r} is no address such as http://127.0.0.1:8081"
         )
+    if stop_mark(settings).exists():
+        _LOG.info("the jobs are stopped; `segue flink start` resumes them")
+        while stop_mark(settings).exists():
+            time.sleep(0.5)
     configs = Topics(settings.namespace).configs(settings.plays_retention_days, flink=True)
     ensure_topics(settings, configs)
     words = command(*arguments(settings, rest=port))

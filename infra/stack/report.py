@@ -10,6 +10,7 @@ from contracts.errors import SegueError
 from contracts.heartbeat import Heartbeat
 from contracts.settings import Settings
 from contracts.workers import API, BY_NAME, FLINK, wanted
+from infra.flink.process import stop_mark
 from infra.flink.rest import Rest
 from infra.stack.home import StackRecord
 from infra.stack.progress import ends, heartbeats, lag, readyz
@@ -88,6 +89,9 @@ def parts_of(run: StackRecord) -> list[Part]:
 
 def tell_of_flink(part: Part, settings: Settings) -> None:
     """Fill in the job's state from Flink's REST interface."""
+    if stop_mark(settings).exists():
+        part.state, part.detail = "stopped", "segue flink start resumes the jobs"
+        return
     try:
         job = Rest(settings.flink).job()
     except SegueError as error:

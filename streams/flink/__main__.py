@@ -14,6 +14,10 @@ from streams.flink.options import parse
 def main(arguments: list[str]) -> None:
     """Start the jobs; wait for their end where they have one or run in this process."""
     settings = Settings.from_env()
+    # If a Python worker dies, Java logs the worker's environment, passwords too. The workers get
+    # the settings with the job.
+    for name in [name for name in os.environ if name.startswith(Settings.PREFIX)]:
+        del os.environ[name]
     options = parse(arguments, settings.flink_bound)
     if options.files is not None:
         batch(options).execute().wait()

@@ -11,6 +11,7 @@ from pyflink.common import Types
 from pyflink.datastream import ProcessFunction, RuntimeContext
 
 from contracts.erased import Erased
+from contracts.errors import SegueError
 from contracts.kafka import log_id
 from contracts.settings import Settings
 from contracts.topics import Topics
@@ -53,11 +54,21 @@ class DecodePlays(ProcessFunction):
         self._letters = DeadLetters(self._settings, STAGE)
 
     def process_element(self, value: Any, ctx: ProcessFunction.Context) -> Iterator[Any]:
-        """Yield a row for each play of a message."""
+        """Yield a row for each play of a message.
+
+        Raises
+        ------
+        SegueError
+            Naming the message; Flink restarts the job from its checkpoint.
+        """
         key, body, partition, offset = value
-        found, rejected = rows(
-            self._decoder, Record(offset, body, key), partition=partition, bound=self._bound
-        )
-        self._letters.send(self._topic, partition, rejected)
+        try:
+            found, rejected = rows(
+                self._decoder, Record(offset, body, key), partition=partition, bound=self._bound
+            )
+            self._letters.send(self._topic, partition, rejected)
+        except Exception as error:
+            place = f"{self._topic}:{partition}:{offset}"
+            raise SegueError(f"message {place}: {type(error).__name__}: {error}") from error
         for row in found:
             yield FlinkRow(*row)

@@ -62,7 +62,8 @@ def run(
     minutes
         After which nothing more is begun, and what runs is cut short.
     """
-    ends = time.monotonic() + 60 * minutes
+    began = time.monotonic()
+    ends = began + 60 * minutes
     measured: dict[str, Any] = {"plays": plays, "mode": mode}
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
@@ -79,7 +80,7 @@ def run(
                     found = _kept(measure, ends, _NEEDS[part])
                     print(name, json.dumps(found), file=sys.stderr, flush=True)
                     measured[name] = found
-            return measured
+            return {**measured, "took_s": round(time.monotonic() - began)}
         finally:
             broker.stop()
 
@@ -114,13 +115,15 @@ def _measures(
 
 def _kept(measure: Callable[[float], dict[str, Any]], ends: float, needs: float) -> dict[str, Any]:
     """Measure; a failure is part of the answer, so that what was measured before is not lost."""
-    left = ends - time.monotonic()
+    began = time.monotonic()
+    left = ends - began
     if left < needs:
         return {"cut": f"not measured: {max(0, left):.0f} s were left, it needs {needs:.0f}"}
     try:
-        return measure(left)
+        found = measure(left)
     except (AssertionError, RuntimeError, SegueError) as error:
-        return {"failed": str(error)[-500:]}
+        found = {"failed": str(error)[-500:]}
+    return {**found, "took_s": round(time.monotonic() - began)}
 
 
 def _log(kafka: str, home: Path, plays: int) -> tuple[Settings, int]:

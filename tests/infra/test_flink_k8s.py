@@ -19,7 +19,6 @@ import yaml
 from streams.flink.options import parse
 from tests.conftest import ROOT
 
-FOLDER = ROOT / "infra" / "flink"
 DEPLOYMENT = ROOT / "infra" / "helm" / "segue" / "files" / "flinkdeployment.yaml"
 LOCK = (ROOT / "infra" / "requirements" / "flink.lock").read_text()
 
@@ -119,6 +118,6 @@ if CRD:
         (version,) = yaml.safe_load(Path(CRD).read_text())["spec"]["versions"]
         schema = strict(version["schema"]["openAPIV3Schema"])
         schema["properties"] |= {"apiVersion": {}, "kind": {}, "metadata": {}}
-        document = yaml.safe_load((FOLDER / "k8s" / "flinkdeployment.yaml").read_text())
+        document = yaml.safe_load(DEPLOYMENT.read_text())
         found = jsonschema.Draft202012Validator(schema).iter_errors(document)
         assert [f"{error.json_path}: {error.message}" for error in found] == []

@@ -166,6 +166,18 @@ def test_commands_and_settings_exist(chart: list[dict[str, Any]]) -> None:
         assert set(environment(container)) <= known | own
 
 
+def test_the_flink_jobs_reach_the_log_by_the_settings_of_the_workers() -> None:
+    """With another number of partitions they would refuse most listeners."""
+    found = objects(EVERYTHING)
+    (flink,) = [document["spec"] for document in found if document["kind"] == FOREIGN]
+    (container,) = flink["podTemplate"]["spec"]["containers"]
+    worker = next(c for c in containers(found) if c["args"] == ["worker", "listeners"])
+    given, others = environment(container), environment(worker)
+    assert {"SEGUE_KAFKA", "SEGUE_NAMESPACE", "SEGUE_PARTITIONS"} < set(given)
+    assert set(EVERYTHING["settings"]) < set(given)
+    assert given == {name: others[name] for name in given}
+
+
 def test_each_process_logs_in_as_its_own_role(chart: list[dict[str, Any]]) -> None:
     for container in containers(chart):
         login = environment(container)["SEGUE_POSTGRES_DSN"]["valueFrom"]["secretKeyRef"]["key"]

@@ -1,4 +1,4 @@
-"""Three Apache Kafka nodes (KRaft, brokers and controllers) with a secured listener for clients.
+"""Apache Kafka nodes (KRaft, brokers and controllers) with a secured listener for clients.
 
 Each node listens twice: in clear for the other nodes and for tests that act as the operator, and
 with TLS and SCRAM, where the ACLs of a principal limit what it may do.
@@ -13,14 +13,13 @@ from infra.stack.apache_kafka import ApacheKafka
 from infra.stack.ports import LOOPBACK, free_ports
 from tests.integration.tls import issue
 
-NODES = (1, 2, 3)
 PASSWORD = "it's-secret"
 _CLUSTER = "MkU3OEVBNTcwNTJENDM2Qk"
 _SCRAM = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
 
 
 class Node(ApacheKafka):
-    """One of three nodes.
+    """One of the nodes of a cluster.
 
     Parameters
     ----------
@@ -37,6 +36,7 @@ class Node(ApacheKafka):
         self._keys = keys
         self._users = users
         self.voters = ""
+        self.copies = 1
 
     def _identity(self) -> list[str]:
         users = [f"SCRAM-SHA-512=[name={name},password={PASSWORD}]" for name in self._users]
@@ -56,9 +56,9 @@ class Node(ApacheKafka):
             "listener.security.protocol.map": (
                 "PLAINTEXT:PLAINTEXT,SASL_SSL:SASL_SSL,CONTROLLER:PLAINTEXT"
             ),
-            "offsets.topic.replication.factor": 3,
-            "transaction.state.log.replication.factor": 3,
-            "transaction.state.log.min.isr": 2,
+            "offsets.topic.replication.factor": self.copies,
+            "transaction.state.log.replication.factor": self.copies,
+            "transaction.state.log.min.isr": max(1, self.copies - 1),
             "sasl.enabled.mechanisms": "SCRAM-SHA-512",
             "listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config": _SCRAM,
             "ssl.keystore.type": "PEM",
@@ -71,7 +71,14 @@ class Node(ApacheKafka):
 
 
 class KafkaCluster:
-    """Three nodes.
+    """Nodes that know each other.
+
+    Parameters
+    ----------
+    users
+        Names that can log in, all with :data:`PASSWORD`.
+    size
+        How many nodes.
 
     Attributes
     ----------
@@ -79,17 +86,17 @@ class KafkaCluster:
         File of the authority that signed the certificate of the nodes.
     """
 
-    def __init__(self, folder: Path, users: list[str]) -> None:
+    def __init__(self, folder: Path, users: list[str], size: int = 3) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.ca, keys = issue(folder)
-        ports = iter(free_ports(3 * len(NODES)))
+        ports = iter(free_ports(3 * size))
         self.nodes = [
             Node(folder, number, (next(ports), next(ports), next(ports)), keys, users)
-            for number in NODES
+            for number in range(1, size + 1)
         ]
         voters = [f"{node.number}@{LOOPBACK}:{node.controller_port}" for node in self.nodes]
         for node in self.nodes:
-            node.voters = ",".join(voters)
+            node.voters, node.copies = ",".join(voters), size
 
     @property
     def plain(self) -> str:

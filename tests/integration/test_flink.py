@@ -4,32 +4,42 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import httpx
 import psutil
 import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, ConfigResource  # type: ignore[attr-defined]
+from typer.testing import CliRunner, Result
 
 from api.flink import FlinkLook
 from contracts import erasures
 from contracts.erased import Erased
-from contracts.errors import ConfigurationError
+from contracts.errors import ConfigurationError, StoreUnavailable
 from contracts.lake_tables import lake_table
 from contracts.results import KINDS, WINDOWS
 from contracts.settings import Settings
 from contracts.topics import Topics
+from infra.cli.commands.flink import app
 from infra.flink.backfill import backfill
-from infra.flink.process import forget
+from infra.flink.copies import forget, newest
+from infra.flink.late import late_days
+from infra.flink.process import arguments
+from infra.flink.rest import Rest
+from infra.operations import acls
 from infra.operations.interactions import read
+from infra.stack.ports import free_ports
 from infra.stack.process import wait_until
 from infra.stack.report import Part, tell_of_flink
 from infra.stack.server import Server
@@ -37,6 +47,7 @@ from streams.decode import Decoder, Record
 from streams.flink.statements import PLACES
 from streams.lake_sink import LakeSink
 from tests.conftest import ROOT
+from tests.integration.kafka_cluster import PASSWORD, KafkaCluster
 from tests.integration.traces import files
 from tests.streams.flink import kit, live_log, oracle
 from tests.streams.flink.unbounded import (
@@ -58,13 +69,14 @@ pytestmark = [
 
 @dataclass
 class Run:
-    """A log on a broker, what the jobs made of it, and a database over the same log."""
+    """A log, what the jobs made of it, a database over the log, and what Flink showed meanwhile."""
 
     settings: Settings
     db: duckdb.DuckDBPyConnection
     log: live_log.LiveLog
     erased: str
     published: dict[str, dict[bytes, Any]]
+    told: str
 
     def rows(self, job: str) -> oracle.Rows:
         return kit.as_rows(job, list(self.published[job].values()))
@@ -88,23 +100,75 @@ def erase(settings: Settings, user: str, before: int) -> None:
 
 
 @pytest.fixture(scope="module")
-def bounded(broker: Server, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """All jobs over a whole log, to its end."""
+def bounded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """All jobs over a whole log, to its end, on a broker that encrypts and wants a login.
+
+    The login may do what `segue acls` grants to the jobs, no more.
+    """
     kit.needs_flink()
     home = tmp_path_factory.mktemp("flink")
-    log = plays(4000)
-    settings = fresh(broker, "bounded", log, home)
-    user = log.messages[len(log.messages) // 3][1]  # no bot: they are in the middle
-    before = max(received for received, name, _ in log.messages if name == user)
-    erase(settings, user, before)
-    kit.run(settings, home / "job.log", "--bounded", "--bound", str(BOUND))
-    return Run(
-        settings,
-        database(settings, {user: before}),
-        log,
-        user,
-        {job: kit.published(settings, job) for job in kit.DECODERS},
+    cluster = KafkaCluster(home / "kafka", ["bounded-flink"], size=1)
+    try:
+        cluster.start()
+        log = plays(4000)
+        settings = fresh(cluster.plain, "bounded", log, home)
+        user = log.messages[len(log.messages) // 3][1]  # no bot: they are in the middle
+        before = max(received for received, name, _ in log.messages if name == user)
+        erase(settings, user, before)
+        acls.apply(settings)
+        told = run_with_login(secured(settings, cluster))
+        yield Run(
+            settings,
+            database(settings, {user: before}),
+            log,
+            user,
+            {job: kit.published(settings, job) for job in kit.DECODERS},
+            told,
+        )
+    finally:
+        cluster.stop()
+
+
+def secured(settings: Settings, cluster: KafkaCluster) -> Settings:
+    """Return the settings of the process that runs the jobs."""
+    return replace(
+        settings, kafka=cluster.secure, kafka_security="SASL_SSL", kafka_ca=str(cluster.ca),
+        kafka_user=acls.user(settings, "flink"), kafka_password=PASSWORD,
+    )  # fmt: skip
+
+
+def run_with_login(settings: Settings) -> str:
+    """Run all jobs to the end of the log.
+
+    Return what Flink's REST interface shows of them, and the environment of Java.
+    """
+    (port,) = free_ports(1)
+    rest = Rest(f"http://127.0.0.1:{port}")
+    pages: list[str] = []
+
+    def look(pid: int) -> None:
+        if not pages:
+            with suppress(StoreUnavailable, httpx.HTTPError):
+                job = f"/jobs/{rest.job().id}"
+                paths = (job, f"{job}/plan", f"{job}/config", "/jobmanager/config")
+                found = [httpx.get(rest.address + path, timeout=10).text for path in paths]
+                found += [str(child.environ()) for child in psutil.Process(pid).children()]
+                pages[:] = found
+
+    words = arguments(settings, rest=port, every=2)
+    kit.run(
+        settings, settings.home / "job.log", "--bounded", "--bound", str(BOUND), *words, watch=look
     )
+    return "\n".join(pages)
+
+
+def test_the_password_of_the_broker_is_neither_logged_nor_shown(bounded: Run) -> None:
+    log = (bounded.settings.home / "job.log").read_text()
+    assert "sasl.jaas.config = [hidden]" in log  # Kafka's clients log their settings
+    assert "AuthorizationException" not in log
+    assert "messages" in bounded.told
+    secret = PASSWORD.partition("'")[2]  # however the rest is escaped
+    assert secret not in log + bounded.told
 
 
 @pytest.mark.parametrize("job", ["sessions", "uniques", "suspects", "late"])
@@ -124,6 +188,15 @@ def test_every_list_of_every_window_is_the_one_of_an_independent_query(
     lists = bounded.published["trending"].values()
     mine = [found for found in lists if (found.kind, found.window) == (kind, window)]
     assert kit.as_rows("trending", mine) == oracle.trending(bounded.db, kind, window, PLACES)
+
+
+def test_late_plays_are_counted_by_day(bounded: Run) -> None:
+    days = bounded.db.execute(
+        "select strftime(make_timestamp(played_at * 1000), '%Y-%m-%d') as day, count(*) "
+        "from late group by day order by day"
+    ).fetchall()
+    assert list(late_days(bounded.settings).items()) == days
+    assert days
 
 
 def test_every_pattern_is_found(bounded: Run) -> None:
@@ -152,58 +225,126 @@ def test_an_erased_listener_is_in_no_result(bounded: Run) -> None:
 def unbounded(broker: Server, tmp_path: Path) -> Iterator[Unbounded]:
     kit.needs_flink()
     log = live_log.make(live_log.synthetic(2000))
-    settings = fresh(broker, f"unbounded-{tmp_path.name.replace('_', '-')}"[:60], log, tmp_path)
+    namespace = f"unbounded-{tmp_path.name.replace('_', '-')}"[:60]
+    settings = fresh(broker.address, namespace, log, tmp_path)
     run = Unbounded(settings, log, "sessions")
     yield run
     if run.process is not None:
         run.kill()
 
 
-def test_killed_jobs_go_on_from_their_checkpoint_and_savepoints_survive_a_change(
-    unbounded: Unbounded,
+def test_jobs_are_killed_stopped_and_changed(
+    unbounded: Unbounded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Kill Java and restart; then stop with a savepoint and restart as another job."""
-    settings, run = unbounded.settings, unbounded
-    run.start()
+    """One deployment from its first start on; the jobs resume at each start."""
+    own = replace(unbounded.settings, flink=unbounded.rest.address)
+    for name, value in own.environ().items():  # of the commands
+        monkeypatch.setenv(name, value)
+    a_message_ends_the_job(unbounded)
+    java_is_killed_and_an_operator_looks(unbounded)
+    a_statement_is_changed_between_stop_and_start(unbounded)
+
+
+def a_message_ends_the_job(run: Unbounded) -> None:
+    loop = "    for play in plays:\n"
+    guard = "        assert play.artist != 'poison'\n"
+    run.start(source=changed(run.settings.home / "poisoned", "rows.py", loop, loop + guard))
     run.wait(lambda job: job.checkpoint_bytes > 0, "checkpoint")
-    java = [c for c in psutil.Process(run.process.pid).children() if c.name() == "java"]
-    java[0].send_signal(signal.SIGKILL)
+    play_on(run.settings, "poison", run.written.messages[-1][0], 1)
+    failed = run.wait(lambda job: "Assertion" in job.exception, "failure")
+    place = rf"message {re.escape(Topics(run.settings.namespace).plays)}:\d:\d+: AssertionError"
+    assert re.search(place, failed.exception), failed.exception
+    assert "last failure: " in segue_flink("status").output
+
+
+def java_is_killed_and_an_operator_looks(run: Unbounded) -> None:
+    settings = run.settings
+    (java,) = [c for c in psutil.Process(run.process.pid).children() if c.name() == "java"]
+    java.send_signal(signal.SIGKILL)
     run.process.wait(180)  # the supervisor would start it again
     run.start()
     run.wait(lambda job: job.well and job.checkpoint_at > 0, "restored checkpoint")
-    assert "state-recovery.path" in " ".join(run.process.args)
+    restored = httpx.get(f"{run.rest.address}/jobs/{run.rest.job().id}/checkpoints", timeout=20)
+    assert restored.json()["latest"]["restored"]
 
     play_on(settings, "open", run.written.messages[-1][0], 3)
     play_on(settings, "lone", run.written.messages[-1][0], 1)
     run.wait_many("sessions", len(oracle.sessions(database(settings, {}))) * 3 // 4)
-    # What an operator sees of it: `segue status`, /readyz and Prometheus.
+    # What an operator sees of it: `segue status`, `segue flink status`, /readyz and Prometheus.
     seen = replace(settings, flink=run.rest.address)
     assert flink_part(seen).well
+    assert ": RUNNING, " in segue_flink("status").output
     state, figures = asyncio.run(looked(seen))
     assert (state, figures["running"], figures["restarts"]) == ("ok", 1, 0)
     assert figures["tasks_running"] == figures["tasks"] > 0
     assert figures["checkpoint_bytes"] > 0
     assert figures["late_records_dropped"] == 0  # late is a rule, not a matter of timing
 
-    place = Path(run.rest.savepoint(stop=True).removeprefix("file:"))
+
+def a_statement_is_changed_between_stop_and_start(run: Unbounded) -> None:
+    settings, state = run.settings, run.settings.paths.flink
+    place = Path(segue_flink("stop").output.strip().removeprefix("file:"))
     run.process.wait(180)
-    assert (place / "_metadata").exists()
-    assert flink_part(seen).state == "starting"
-    shutil.rmtree(settings.home / "flink" / "checkpoints")
+    forget(settings)
+    assert newest(state) == place
+    assert flink_part(replace(settings, flink=run.rest.address)).state == "stopped"
     before = kit.as_rows("sessions", list(kit.published(settings, "sessions").values()))
     close_windows(settings, run.written)
     run.jobs = "sessions,uniques"
-    run.start("--parallelism", "2", source=changed(settings.home))
+    several = ("FROM counted_sessions\n", "FROM counted_sessions WHERE plays > 1\n")
+    source = changed(settings.home / "changed", "sql/sessions.sql", *several)
+    run.start("--parallelism", "2", source=source)
     sessions = {k: 1 for k in oracle.sessions(database(settings, {})) if k[0][:4] != "tail"}
     # What was open when the job was stopped is published whole, by the changed statement.
     wanted = before | oracle.Rows({k: 1 for k in sessions if k not in before and k[3] > 1})
     assert {key[0][:4] for key in wanted - before} >= {"open"}
     assert not any(key[0].startswith("lone") for key in wanted)
-    run.jobs = "sessions"
-    assert set(run.wait_published(wanted)) == set(wanted)
+    assert set(run.wait_published("sessions", wanted)) == set(wanted)
     # It resumed at the savepoint: the log was not read again.
     assert wait_until(lambda: run.plays_read() > 0, 60)
     assert run.plays_read() < 1000
+
+
+def test_an_erased_listener_leaves_checkpoints_savepoints_and_later_results(
+    unbounded: Unbounded,
+) -> None:
+    """State forgets as windows close; what was copied before is deleted with the erasure."""
+    settings, run = unbounded.settings, unbounded
+    run.jobs = "sessions,uniques,suspects"
+    leaving = "leaving-listener-0"
+    play_on(settings, "leaving-listener", run.written.messages[-1][0], 3)
+    # Second deliveries are known for a second here, not for a day.
+    run.start("--set", "table.exec.state.ttl=1 s")
+    state = settings.paths.flink
+    assert wait_until(lambda: bool(files(state / "checkpoints", leaving)), 240)
+    run.rest.savepoint(stop=False)
+    assert files(state / "savepoints", leaving)
+
+    erase(settings, leaving, int(time.time() * 1000))
+    close_windows(settings, run.written)
+    # Expired state is deleted as other state is used.
+    last = run.written.messages[-1][0]
+    for round_ in range(1, 4):
+        play_on(settings, f"later-{round_}", last + (10 + round_) * live_log.DAY, 40)
+
+    def is_forgotten() -> bool:
+        forget(settings)
+        return not files(state, leaving)
+
+    assert wait_until(is_forgotten, 400), files(state, leaving)
+    topics = Topics(settings.namespace)
+    kept = topics.configs(flink=True)
+    admin = AdminClient({"bootstrap.servers": settings.kafka})
+    for name in ("sessions", "suspects"):
+        asked = ConfigResource(ConfigResource.Type.TOPIC, str(topics.results[name]))
+        (found,) = (future.result(20) for future in admin.describe_configs([asked]).values())
+        assert found["retention.ms"].value == kept[topics.results[name]]["retention.ms"]
+        assert 0 < int(found["retention.ms"].value) <= 30 * live_log.DAY
+
+
+def segue_flink(command: str) -> Result:
+    """Run `segue flink COMMAND`."""
+    return CliRunner().invoke(app, [command], catch_exceptions=False)
 
 
 def flink_part(settings: Settings) -> Part:
@@ -220,7 +361,7 @@ async def looked(settings: Settings) -> tuple[str, dict[str, float]]:
         state = await flink.look()
         for _ in range(60):  # Flink collects the counters of its tasks every second or so
             figures = await flink.measure()
-            if "late_records_dropped" in figures:
+            if {"late_records_dropped", "restarts"} <= figures.keys():
                 break
             await asyncio.sleep(0.5)
         return state, figures
@@ -228,50 +369,14 @@ async def looked(settings: Settings) -> tuple[str, dict[str, float]]:
         await flink.close()
 
 
-def changed(home: Path) -> Path:
-    """Return a copy of the programs in which sessions of one play are published no more."""
+def changed(folder: Path, file: str, old: str, new: str) -> Path:
+    """Return a copy of the programs with a change in one file of the jobs."""
     for package in ("contracts", "streams"):
-        shutil.copytree(ROOT / package, home / "changed" / package)
-    file = home / "changed" / "streams" / "flink" / "sql" / "sessions.sql"
-    file.write_text(file.read_text() + "WHERE plays > 1\n")
-    return home / "changed"
-
-
-def test_an_erased_listener_leaves_checkpoints_savepoints_and_later_results(
-    unbounded: Unbounded,
-) -> None:
-    """State forgets as windows close; what was copied before goes with the erasure."""
-    settings, run = unbounded.settings, unbounded
-    run.jobs = "sessions,uniques,suspects"
-    leaving = "leaving-listener-0"
-    play_on(settings, "leaving-listener", run.written.messages[-1][0], 3)
-    # Second deliveries are known for a second here, not for a day.
-    run.start("--set", "table.exec.state.ttl=1 s")
-    state = settings.paths.flink
-    assert wait_until(lambda: bool(files(state / "checkpoints", leaving)), 240)
-    run.rest.savepoint(stop=False)
-    assert files(state / "savepoints", leaving)
-
-    erase(settings, leaving, int(time.time() * 1000))
-    close_windows(settings, run.written)
-    # Expired state goes as other state is used.
-    last = run.written.messages[-1][0]
-    for round_ in range(1, 4):
-        play_on(settings, f"later-{round_}", last + (10 + round_) * live_log.DAY, 40)
-
-    def is_forgotten() -> bool:
-        forget(settings)
-        return not files(state, leaving)
-
-    assert wait_until(is_forgotten, 120), files(state, leaving)
-    topics = Topics(settings.namespace)
-    kept = topics.configs(flink=True)
-    admin = AdminClient({"bootstrap.servers": settings.kafka})
-    for name in ("sessions", "suspects"):
-        asked = ConfigResource(ConfigResource.Type.TOPIC, str(topics.results[name]))
-        (found,) = (future.result(20) for future in admin.describe_configs([asked]).values())
-        assert found["retention.ms"].value == kept[topics.results[name]]["retention.ms"]
-        assert 0 < int(found["retention.ms"].value) <= 30 * live_log.DAY
+        shutil.copytree(ROOT / package, folder / package)
+    path = folder / "streams" / "flink" / file
+    assert path.read_text().count(old) == 1
+    path.write_text(path.read_text().replace(old, new))
+    return folder
 
 
 def test_a_batch_run_counts_a_day_of_the_lake_with_its_late_plays(
@@ -281,7 +386,7 @@ def test_a_batch_run_counts_a_day_of_the_lake_with_its_late_plays(
     kit.needs_flink()
     monkeypatch.setenv("JAVA_TOOL_OPTIONS", kit.QUICK)
     log = live_log.make(live_log.synthetic(1500, hourly=15))
-    settings = fresh(broker, "backfill", log, tmp_path)
+    settings = fresh(broker.address, "backfill", log, tmp_path)
     found = kit.messages(settings.kafka, Topics(settings.namespace).plays)
     sink = LakeSink[Any](lake_table(settings, "plays"), "log", 4)
     decoder = Decoder(Erased(), 4)

@@ -1,7 +1,6 @@
 """The jobs on a job manager and a task manager of their own, as `docker-compose.yml` runs them.
 
-What a cluster has and one process has not: a task manager dies alone, and so does the process in
-which it runs Python.
+Unlike in one process, a job manager, a task manager and a process that runs Python die alone.
 """
 
 from __future__ import annotations
@@ -21,9 +20,13 @@ from contracts.errors import StoreUnavailable
 from contracts.kafka import ensure_topics
 from contracts.settings import Settings
 from contracts.topics import Topics
+from infra.flink.copies import complete
 from infra.stack.server import Server
+from streams.flink.options import JOBS
+from streams.flink.statements import PLACES
 from tests.streams.flink import kit, live_log, oracle
 from tests.streams.flink.layout import Layout
+from tests.streams.flink.live_log import HOUR, MINUTE
 from tests.streams.flink.unbounded import BOUND, close_windows, database
 
 pytestmark = [
@@ -32,7 +35,6 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(900),
 ]
-JOBS = ("sessions", "uniques", "suspects")
 
 
 @pytest.fixture
@@ -74,13 +76,14 @@ def restored(found: dict[str, Any], after: int) -> bool:
     return bool(from_ and newest and newest["id"] > from_["id"] > after)
 
 
-def test_a_task_manager_and_a_python_worker_are_killed_and_no_row_differs(layout: Layout) -> None:
+def test_each_kind_of_process_is_killed_and_no_row_of_any_job_differs(layout: Layout) -> None:
     settings = layout.settings
     log = live_log.make(live_log.synthetic(2000))
     topic = Topics(settings.namespace).plays
     half = len(log.messages) // 2
     live_log.LiveLog(log.messages[:half]).write(settings.kafka, topic, 4)
-    layout.start("jobmanager", "--bound", str(BOUND), "--idle", "600", "--jobs", ",".join(JOBS))
+    words = ("jobmanager", "--bound", str(BOUND), "--idle", "600")
+    job_manager = layout.start(*words)
     task_manager = layout.start("taskmanager")
     wait(layout, lambda found: bool(found.get("latest", {}).get("completed")), "checkpoint")
 
@@ -99,19 +102,34 @@ def test_a_task_manager_and_a_python_worker_are_killed_and_no_row_differs(layout
     wait(layout, lambda found: restored(found, before), "checkpoint after the worker's death")
     assert task_manager.poll() is None, "the task manager itself still runs"
 
-    close_windows(settings, log)
+    kit.end(job_manager)
+    before = checkpoints_on_disk(layout)[-1]
+    layout.start(*words)
+    wait(layout, lambda found: restored(found, 0), "checkpoint after the job manager's death")
+    assert checkpoints(layout)["latest"]["restored"]["id"] == before
+    assert checkpoints_on_disk(layout)[0] >= before  # copies that no start needs are deleted
+
+    tail = close_windows(settings, log)
     db = database(settings, {})
     for job in JOBS:
-        wanted = but_the_tail(job, getattr(oracle, job)(db))
+        rows = oracle.every_list(db, PLACES) if job == "trending" else getattr(oracle, job)(db)
+        wanted = closed(job, rows, tail)
         assert wanted
         assert published(settings, job, wanted) == set(wanted), job
 
 
-def but_the_tail(job: str, rows: oracle.Rows) -> oracle.Rows:
-    """Return the rows of windows that have closed: all but those of the plays that closed them."""
-    if job == "uniques":
-        last = max(row[0] for row in rows)
-        return oracle.Rows({row: 1 for row in rows if row[0] != last})
+def checkpoints_on_disk(layout: Layout) -> list[int]:
+    """Return the numbers of the complete checkpoints."""
+    found = complete(layout.home / "state" / "checkpoints")
+    return sorted(int(path.name.removeprefix("chk-")) for _, path in found)
+
+
+def closed(job: str, rows: oracle.Rows, tail: int) -> oracle.Rows:
+    """Return the rows of windows that the plays at `tail` have closed, not those of their own."""
+    if job in ("uniques", "trending"):
+        length = HOUR if job == "uniques" else 0  # a list names the end of its window
+        watermark = tail - 1000 * BOUND - MINUTE
+        return oracle.Rows({row: 1 for row in rows if row[0] + length <= watermark})
     return oracle.Rows({row: 1 for row in rows if not str(row[0]).startswith("tail")})
 
 

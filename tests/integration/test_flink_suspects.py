@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
+import msgspec
 import pytest
 from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
+from deltalake import DeltaTable
 
 from contracts import erasures, suspects_topic
 from contracts.erased import Erased
 from contracts.errors import ConfigurationError
 from contracts.events import Submission
 from contracts.kafka import ensure_topics
+from contracts.results import Session, Uniques
 from contracts.settings import Settings
 from contracts.suspects import Suspect, encode, message_key
 from contracts.topics import Kind, Topics
@@ -20,8 +25,10 @@ from contracts.whole_topic import messages
 from infra.operations import suspects as operations
 from infra.stack.process import wait_until
 from infra.stack.server import Server
+from infra.stack.valkey import Valkey
 from streams.decode import Batch
 from streams.suspects import SuspectFollower, without
+from tests.integration.streams_kit import Kit, make_kit
 
 pytestmark = [pytest.mark.integration]
 
@@ -116,6 +123,32 @@ def empty(settings: Settings, topic: str) -> None:
     place = TopicPartition(topic, 1, 1)
     admin = AdminClient({"bootstrap.servers": settings.kafka})
     admin.delete_records([place])[place].result(20)
+
+
+@pytest.fixture
+def kit(tmp_path: Path, broker: Server, valkey: Valkey) -> Iterator[Kit]:
+    for made in make_kit(tmp_path, kafka=broker, redis_url=valkey.address):
+        made.settings = replace(made.settings, flink="http://127.0.0.1:9")
+        ensure_topics(made.settings, Topics(made.settings.namespace).configs(flink=True))
+        yield made
+
+
+def test_the_lake_sink_lands_results(kit: Kit) -> None:
+    results: dict[Kind, Suspect | Session | Uniques] = {
+        Kind.SUSPECTS: finding("bot", 2),
+        Kind.SESSIONS: Session(user_id="ada", started_at=1, last_played_at=2, plays=2, tracks=1),
+        Kind.UNIQUES: Uniques(hour=0, track_id="t", listeners=1, plays=1),
+    }
+    for kind, result in results.items():
+        publish(kit.settings, msgspec.json.encode(result), to=kind)
+    kit.start("lake-sink")
+    lake = kit.settings.paths.lake
+    tables = [str(lake / kind.table) for kind in results]
+    assert wait_until(lambda: all(map(DeltaTable.is_deltatable, tables)), 60)
+    for kind, result in results.items():
+        (row,) = DeltaTable(lake / kind.table).to_pyarrow_table().to_pylist()
+        assert row["plays"] == result.plays
+        assert row.get("user_id") == getattr(result, "user_id", None)
 
 
 def test_without_flink_nobody_looks(broker: Server) -> None:

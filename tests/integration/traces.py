@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import duckdb
@@ -27,7 +28,10 @@ def traces(settings: Settings, user: str) -> set[str]:
 
 
 def files(folder: Path, user: str) -> list[Path]:
-    """Return the files of a folder that hold a listener's name or key."""
+    """Return the files of a folder that hold a listener's name or key.
+
+    A file that its process deletes meanwhile holds nothing any more.
+    """
     key = user_key(user)
     needles = [
         user.encode(),
@@ -35,11 +39,19 @@ def files(folder: Path, user: str) -> list[Path]:
         key.to_bytes(8, "little"),
         key.to_bytes(8, "big"),
     ]
-    return [
+    return sorted(
         path
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and any(needle in path.read_bytes() for needle in needles)
-    ]
+        for parent, _, names in os.walk(folder)  # skips folders that vanish
+        for path in (Path(parent, name) for name in names)
+        if any(needle in _content(path) for needle in needles)
+    )
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes() if path.is_file() else b""  # no socket
+    except FileNotFoundError:
+        return b""
 
 
 def stores(found: set[str]) -> set[str]:

@@ -1,4 +1,4 @@
-"""`segue flink`: install Flink, see what its job does, stop it with a savepoint; suspects."""
+"""`segue flink`: install Flink, see what its job does, stop and start it; suspects."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import msgspec
 import typer
@@ -16,19 +17,25 @@ from rich.table import Table
 
 from contracts.accounts import ADMIN
 from contracts.audit import INSERT, entry
-from contracts.errors import ConfigurationError
+from contracts.errors import ConfigurationError, SegueError
 from contracts.settings import Settings
 from contracts.suspects import PATTERNS
 from infra.cli.options import HomeOption, JsonOption
 from infra.flink import environment
+from infra.flink.copies import newest
+from infra.flink.late import late_days
+from infra.flink.process import stop_mark
 from infra.flink.rest import Rest
 from infra.operations import suspects as operations
 from infra.operations.audit.trail import here
 from infra.operations.database import postgres
+from infra.stack.ports import LOOPBACK
 from infra.stack.running import running
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
-app.info.help = "Windows and patterns on the play log: install, status, savepoint, stop."
+app.info.help = "Windows and patterns on the play log: install, status, stop, start, savepoint."
+
+_STOPPED = "the jobs are stopped; resume them with: segue flink start"
 
 
 @app.command()
@@ -42,6 +49,8 @@ def install() -> None:
 def status(home: HomeOption = None, json: JsonOption = False) -> None:
     """Show the job, its tasks and its newest checkpoint; exit 1 unless all tasks run."""
     settings = _settings(home)
+    if stop_mark(settings).exists():
+        raise ConfigurationError(_STOPPED)
     job = Rest(settings.flink).job()
     if json:
         typer.echo(jsonlib.dumps({**asdict(job), "ok": job.well, "rest": settings.flink}))
@@ -62,13 +71,37 @@ def status(home: HomeOption = None, json: JsonOption = False) -> None:
 @app.command()
 def savepoint(home: HomeOption = None) -> None:
     """Write the job's state to a savepoint; the job continues."""
-    typer.echo(_rest(home).savepoint(stop=False))
+    typer.echo(Rest(_settings(home).flink).savepoint(stop=False))
 
 
 @app.command()
 def stop(home: HomeOption = None) -> None:
-    """Write a savepoint and end the job; segue up --flink resumes from it."""
-    typer.echo(_rest(home).savepoint(stop=True))
+    """Write a savepoint and end the job; segue flink start or segue up --flink resumes there.
+
+    On a cluster the job manager's container resumes by itself when it starts again.
+    """
+    settings = _settings(home)
+    mark = stop_mark(settings)
+    if mark.exists():
+        raise ConfigurationError(_STOPPED)
+    if urlsplit(settings.flink).hostname == LOOPBACK:
+        mark.touch()  # before the job ends: its supervisor starts the process again
+    try:
+        typer.echo(Rest(settings.flink).savepoint(stop=True))
+    except SegueError:
+        mark.unlink(missing_ok=True)
+        raise
+
+
+@app.command()
+def start(home: HomeOption = None) -> None:
+    """Resume the jobs that segue flink stop has ended."""
+    settings = _settings(home)
+    mark = stop_mark(settings)
+    if not mark.exists():
+        raise ConfigurationError("the jobs are not stopped; see segue flink status")
+    mark.unlink()
+    typer.echo(f"the jobs resume from {newest(settings.paths.flink) or 'the beginning of the log'}")
 
 
 @app.command()
@@ -81,12 +114,27 @@ def backfill(
     """Count days again from the lake, late plays too, and replace the rows published earlier."""
     from infra.flink.backfill import backfill as count_again  # it needs DuckDB, the others do not
 
-    done = count_again(running(home).settings, begin.date(), end.date())
+    done = count_again(_settings(home), begin.date(), end.date())
     if json:
         typer.echo(msgspec.json.encode(asdict(done)).decode())
         return
     rows = ", ".join(f"{count:,} {job}" for job, count in done.rows.items())
     typer.echo(f"{done.plays:,} plays read; published {rows} as run {done.run}")
+
+
+@app.command()
+def late(home: HomeOption = None, json: JsonOption = False) -> None:
+    """Show how many plays of each day arrived too late for the windows."""
+    days = late_days(_settings(home))
+    if json:
+        typer.echo(msgspec.json.encode(days).decode())
+        return
+    table = Table("day", "late plays")
+    for day, plays in days.items():
+        table.add_row(day, f"{plays:,}")
+    Console().print(table if days else "No late plays.")
+    if days:
+        typer.echo("count a day again: segue flink backfill --from DAY --to DAY")
 
 
 @app.command()
@@ -129,7 +177,3 @@ def _settings(home: Path | None) -> Settings:
             "Flink does not run here; start the stack with: segue up --broker kafka --flink"
         )
     return settings
-
-
-def _rest(home: Path | None) -> Rest:
-    return Rest(_settings(home).flink)

@@ -20,6 +20,7 @@ from contracts.settings import Settings
 from contracts.workers import FLINK
 from infra.cli.options import HomeOption
 from infra.flink import environment
+from infra.flink.process import stop_mark
 from infra.stack import banner
 from infra.stack.brokers import BROKERS, default_broker
 from infra.stack.home import Home, end_leftovers
@@ -146,6 +147,7 @@ def _flink(place: Home, broker: str) -> str:
             "would miss plays; use --broker kafka"
         )
     environment.command()
+    stop_mark(Settings(home=place.path)).unlink(missing_ok=True)
     port = place.choose_ports((*PORT_NAMES, FLINK.name))[FLINK.name]
     address = os.environ[FLINK.needs] = f"http://{LOOPBACK}:{port}"
     return address

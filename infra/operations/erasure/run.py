@@ -16,7 +16,7 @@ from batch.night_lock import alone_tonight
 from contracts import model_copies
 from contracts.errors import StoreUnavailable
 from contracts.settings import Settings
-from infra.flink.process import forget as forget_copies
+from infra.flink.copies import forget as forget_copies
 from infra.operations.erasure import (
     features,
     history,

@@ -47,12 +47,22 @@ def start(
     *arguments: str,
     source: Path = ROOT,
     jvm: str = LIGHT,
+    level: str = "WARN",
 ) -> subprocess.Popen[bytes]:
-    """Start the jobs in a session of their own; `source` holds the packages to run."""
+    """Start the jobs in a session of their own.
+
+    Parameters
+    ----------
+    source
+        Folder of the packages to run.
+    level
+        What Java logs.
+    """
+    own = {**environ(jvm), "PYTHONPATH": str(source), "FLINK_LOG_LEVEL": level}
     with log.open("ab") as out:
         return subprocess.Popen(
             command(*arguments),
-            env={**os.environ, **settings.environ(), **environ(jvm), "PYTHONPATH": str(source)},
+            env={**os.environ, **settings.environ(), **own},
             stdout=out,
             stderr=out,
             start_new_session=True,
@@ -66,14 +76,17 @@ def end(process: subprocess.Popen[bytes]) -> None:
     process.wait(10)
 
 
-def run(settings: Settings, log: Path, *arguments: str, timeout: float = 600) -> None:
-    """Run the jobs to the end of the log."""
-    process = start(settings, log, *arguments)
+def run(settings: Settings, log: Path, *arguments: str, watch: Callable[[int], None]) -> None:
+    """Run the jobs to the end of the log with everything logged; `watch` gets the process id."""
+    process = start(settings, log, *arguments, level="INFO")
+    deadline = time.monotonic() + 600
     try:
-        code = process.wait(timeout)
+        while process.poll() is None and time.monotonic() < deadline:
+            watch(process.pid)
+            time.sleep(0.3)
     finally:
         end(process)
-    assert code == 0, log.read_text(errors="replace")[-3000:]
+    assert process.returncode == 0, log.read_text(errors="replace")[-3000:]
 
 
 def messages(bootstrap: str, topic: str) -> list[tuple[int, int, bytes, bytes]]:
@@ -87,8 +100,9 @@ def messages(bootstrap: str, topic: str) -> list[tuple[int, int, bytes, bytes]]:
         consumer.assign([TopicPartition(topic, p, 0) for p in parts])
         found: list[Any] = []
         ended: set[int | None] = set()
-        deadline = time.monotonic() + 60
-        while len(ended) < len(parts) and time.monotonic() < deadline:
+        deadline = time.monotonic() + 120
+        while len(ended) < len(parts):
+            assert time.monotonic() < deadline, f"{topic} has not been read to its end"
             for message in consumer.consume(5000, 0.5):
                 if message.error() is not None:
                     ended.add(message.partition())

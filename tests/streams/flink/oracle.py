@@ -11,7 +11,7 @@ import pyarrow as pa
 from contracts.errors import InvalidEvent
 from contracts.events import decode_submission
 from contracts.ids import artist_id
-from contracts.results import WINDOWS
+from contracts.results import KINDS, WINDOWS
 
 MINUTE = 60_000
 Rows = Counter[tuple[Any, ...]]
@@ -123,6 +123,11 @@ def trending(db: duckdb.DuckDBPyConnection, kind: str, window: str, places: int)
           id, l, p, weight
         from counted qualify place <= {places}""").fetchall()
     )
+
+
+def every_list(db: duckdb.DuckDBPyConnection, places: int) -> Rows:
+    """Return the lists of all kinds and windows."""
+    return sum((trending(db, k, w, places) for k in KINDS for w in WINDOWS), Rows())
 
 
 def suspects(db: duckdb.DuckDBPyConnection) -> Rows:

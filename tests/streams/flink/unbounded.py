@@ -19,7 +19,6 @@ from contracts.topics import Topics
 from infra.flink.process import arguments
 from infra.flink.rest import Job, Rest
 from infra.stack.ports import free_ports
-from infra.stack.server import Server
 from tests.conftest import ROOT
 from tests.streams.flink import kit, live_log, oracle
 
@@ -27,9 +26,9 @@ from tests.streams.flink import kit, live_log, oracle
 BOUND = 3600
 
 
-def fresh(broker: Server, name: str, log: live_log.LiveLog, home: Path) -> Settings:
+def fresh(kafka: str, name: str, log: live_log.LiveLog, home: Path) -> Settings:
     """Make the topics of a namespace of its own and write the log."""
-    settings = replace(Settings(), kafka=broker.address, namespace=name, home=home)
+    settings = replace(Settings(), kafka=kafka, namespace=name, home=home)
     topics = Topics(name)
     ensure_topics(settings, topics.configs(flink=True))
     log.write(settings.kafka, topics.plays, 4)
@@ -55,9 +54,11 @@ def play_on(settings: Settings, name: str, at: int, plays: int) -> None:
     more.write(settings.kafka, Topics(settings.namespace).plays, 4)
 
 
-def close_windows(settings: Settings, log: live_log.LiveLog) -> None:
-    """Write plays ten days after the log: what came before is over."""
-    play_on(settings, "tail", log.messages[-1][0] + 10 * live_log.DAY, 1)
+def close_windows(settings: Settings, log: live_log.LiveLog) -> int:
+    """Write plays ten days after the log, so that all windows before close; return when."""
+    at = log.messages[-1][0] + 10 * live_log.DAY
+    play_on(settings, "tail", at, 1)
+    return at
 
 
 class Unbounded:
@@ -97,20 +98,21 @@ class Unbounded:
         except StoreUnavailable:
             return None
 
-    def wait(self, until: Callable[[Job], bool], what: str, patience: float = 400) -> None:
+    def wait(self, until: Callable[[Job], bool], what: str, patience: float = 400) -> Job:
+        """Return the job once a condition holds."""
         deadline = time.monotonic() + patience
         while time.monotonic() < deadline:
             job = self.job()
             if job is not None and until(job):
-                return
+                return job
             assert self.process.poll() is None, self.log.read_text(errors="replace")[-2000:]
             time.sleep(0.3)
         raise AssertionError(f"no {what}; {self.log.read_text(errors='replace')[-2000:]}")
 
-    def wait_published(self, wanted: oracle.Rows, patience: float = 400) -> oracle.Rows:
+    def wait_published(self, job: str, wanted: oracle.Rows, patience: float = 400) -> oracle.Rows:
         deadline = time.monotonic() + patience
         while True:
-            found = kit.as_rows(self.jobs, list(kit.published(self.settings, self.jobs).values()))
+            found = kit.as_rows(job, list(kit.published(self.settings, job).values()))
             if not wanted - found or time.monotonic() > deadline:
                 return found
             time.sleep(1)

@@ -16,6 +16,16 @@ app.kubernetes.io/instance: {{ (index . 0).Release.Name }}
 app.kubernetes.io/component: {{ index . 1 }}
 {{- end }}
 
+{{- /* What the Flink jobs read: the log's addresses, its number of partitions, and `settings`. */ -}}
+{{- define "segue.flinkEnv" -}}
+- {name: SEGUE_NAMESPACE, value: {{ .Values.prefix | quote }}}
+- {name: SEGUE_KAFKA, value: {{ .Values.kafka.brokers | quote }}}
+- {name: SEGUE_PARTITIONS, value: {{ .Values.kafka.partitions | quote }}}
+{{- range $name, $value := .Values.settings }}
+- {name: {{ $name }}, value: {{ $value | quote }}}
+{{- end }}
+{{- end }}
+
 {{- /* Call with the root and the database login: (list $ "sink") */ -}}
 {{- define "segue.env" -}}
 {{- $root := index . 0 -}}

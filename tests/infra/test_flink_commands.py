@@ -1,0 +1,85 @@
+"""`segue flink`: stop, start, and what is wrong in one sentence."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from contracts.errors import ConfigurationError, StoreUnavailable
+from contracts.settings import Settings
+from infra.cli.commands import up
+from infra.cli.commands.flink import app
+from infra.flink import worker
+from infra.flink.process import stop_mark
+from infra.flink.rest import Rest
+from infra.stack.home import Home
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Settings that the environment gives to commands."""
+    made = replace(Settings(), home=tmp_path, flink="http://127.0.0.1:9")
+    for name, value in made.environ().items():
+        monkeypatch.setenv(name, value)
+    made.paths.flink.mkdir()
+    return made
+
+
+def flink(*words: str) -> str:
+    return CliRunner().invoke(app, words, catch_exceptions=False).output
+
+
+def test_on_tansu_one_sentence_gives_the_reason(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="does not run on tansu, which reports a wrong"):
+        up._flink(Home(tmp_path), "tansu")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("status",), ("savepoint",), ("stop",), ("start",),
+     ("backfill", "--from", "2026-01-01", "--to", "2026-01-02")],
+)  # fmt: skip
+def test_without_flink_each_command_tells_how_to_start_it(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("SEGUE_FLINK", "")
+    with pytest.raises(ConfigurationError, match="segue up --broker kafka --flink"):
+        flink(*words)
+
+
+def test_a_flink_that_does_not_answer_is_named_and_is_not_stopped(settings: Settings) -> None:
+    for word in ("status", "savepoint", "stop"):
+        with pytest.raises(StoreUnavailable, match=r"Flink at http://127\.0\.0\.1:9: "):
+            flink(word)
+    assert not stop_mark(settings).exists()
+    with pytest.raises(ConfigurationError, match="not stopped"):
+        flink("start")
+
+
+def test_stopped_jobs_wait_until_an_operator_starts_them(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The supervisor starts the process again as soon as it has ended."""
+    monkeypatch.setattr(Rest, "savepoint", lambda self, stop: "file:/savepoint")
+    assert flink("stop") == "file:/savepoint\n"
+    for word in ("stop", "status"):
+        with pytest.raises(ConfigurationError, match="segue flink start"):
+            flink(word)
+
+    begun = threading.Event()
+    monkeypatch.setattr(worker, "ensure_topics", lambda *_: begun.set())
+    monkeypatch.setattr(worker, "command", lambda *_: ["jobs"])
+    monkeypatch.setattr(os, "execve", lambda *_: None)
+    waiting = threading.Thread(target=worker.run, args=(settings,))
+    waiting.start()
+    time.sleep(0.2)
+    assert not begun.is_set()
+    assert "resume from" in flink("start")
+    waiting.join(20)
+    assert begun.is_set()
