@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
 import signal
@@ -21,6 +22,7 @@ log = logging.getLogger(__name__)
 
 #: Longest wait for requests in flight (seconds); more than a delivery may take.
 GRACE_SECONDS = 6
+_LOOK_SECONDS = 0.25
 
 
 class Server(uvicorn.Server):
@@ -29,6 +31,11 @@ class Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, services: Services) -> None:
         super().__init__(config)
         self._services = services
+
+    async def main_loop(self) -> None:
+        """Wait for the end; uvicorn looks ten times a second, for a header that is not sent."""
+        while not self.should_exit:  # noqa: ASYNC110  a signal sets it
+            await asyncio.sleep(_LOOK_SECONDS)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Stop in order at the first signal, at once at the second."""

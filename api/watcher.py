@@ -1,4 +1,4 @@
-"""Looks at every dependency once a second, so that health answers come from memory and at once."""
+"""Looks at the dependencies every other second, so that health is answered from memory."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contracts.errors import SegueError
 
 log = logging.getLogger(__name__)
 
-EVERY_SECONDS = 1.0
+EVERY_SECONDS = 2.0
 #: Returns ``"ok"`` or what is wrong with one dependency; may raise instead.
 Look = Callable[[], Awaitable[str]]
 

@@ -8,6 +8,7 @@ worker notices a store that lost data (a restart from an older file, a flush), a
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,42 +81,43 @@ class FeatureStore:
         self._plays = Script("fold.lua")
         self._feedback = Script("feedback.lua")
 
+    async def state(self, log_ids: Sequence[str]) -> tuple[list[dict[int, int]], bool]:
+        """Return where the store stands, in one round trip.
+
+        Returns
+        -------
+        tuple[list[dict[int, int]], bool]
+            For each log: partition -> next offset to apply. And whether every partition is marked
+            as complete.
+
+        Raises
+        ------
+        StoreUnavailable
+            Redis does not answer.
+        """
+        partitions = range(self.keys.partitions)
+        try:
+            async with self.client.pipeline(transaction=False) as pipe:
+                for p in partitions:
+                    pipe.hmget(self.keys.fence(p), list(log_ids))  # type: ignore[unused-ignore]
+                    pipe.get(self.keys.complete(p))
+                found = await pipe.execute()
+        except UNAVAILABLE as error:
+            raise trouble(error) from None
+        fences = found[::2]
+        positions = [
+            {p: 0 if fences[p][n] is None else int(fences[p][n]) + 1 for p in partitions}
+            for n in range(len(log_ids))
+        ]
+        return positions, None not in found[1::2]
+
     async def positions(self, log_id: str) -> dict[int, int]:
-        """Return ``partition -> next offset to apply`` for every partition.
-
-        Raises
-        ------
-        StoreUnavailable
-            Redis does not answer.
-        """
-        try:
-            async with self.client.pipeline(transaction=False) as pipe:
-                for partition in range(self.keys.partitions):
-                    pipe.hget(self.keys.fence(partition), log_id)  # type: ignore[unused-ignore]
-                found = await pipe.execute()
-        except UNAVAILABLE as error:
-            raise trouble(error) from None
-        return {p: 0 if value is None else int(value) + 1 for p, value in enumerate(found)}
-
-    async def is_complete(self) -> bool:
-        """Return whether every partition is marked as complete.
-
-        Raises
-        ------
-        StoreUnavailable
-            Redis does not answer.
-        """
-        try:
-            async with self.client.pipeline(transaction=False) as pipe:
-                for partition in range(self.keys.partitions):
-                    pipe.get(self.keys.complete(partition))
-                found = await pipe.execute()
-        except UNAVAILABLE as error:
-            raise trouble(error) from None
-        return None not in found
+        """Return ``partition -> next offset to apply`` of one log; raises as :meth:`state`."""
+        (found,), _ = await self.state([log_id])
+        return found
 
     async def mark_complete(self) -> None:
-        """Mark every partition as complete; raises as :meth:`is_complete`."""
+        """Mark every partition as complete; raises as :meth:`state`."""
         try:
             for p in range(self.keys.partitions):
                 await self.client.set(self.keys.complete(p), b"1")

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 #: Longest time a broker may hold a fetch that finds nothing, milliseconds: one that answers when a
 #: message arrives, and one that does not.
-HELD_MS = 500
+HELD_MS = 1000
 ASKED_MS = 20
 #: A worker keeps asking for so long (seconds) after a message or a call ...
 AWAKE_SECONDS = 2.0

@@ -48,7 +48,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 _TICK = 1.0
 #: How often an idle worker asks whether the log is still the same one, seconds.
-_CHECK = 5.0
+_CHECK = 10.0
 _BATCH_SECONDS, _CLOSE_SECONDS, _COMMIT_SECONDS, _STOP_SECONDS = 3.0, 10.0, 2.0, 5.0
 _CANCEL_SECONDS, _CANCELS = 1.0, 2
 

@@ -59,14 +59,19 @@ class ListenersFold:
         self._ends: list[int] | None = None
 
     async def positions(self) -> dict[TP, int]:
-        """Return the next offset of every partition, as the fences say."""
+        """Return the next offset of every partition, as the fences have it."""
+        return (await self._state())[0]
+
+    async def _state(self) -> tuple[dict[TP, int], bool]:
+        """Return the next offset of every partition, and whether the store is complete."""
+        positions, complete = await self._store.state(list(self._log_ids.values()))
         found = {
             TP(topic, partition): offset
-            for topic, log_id in self._log_ids.items()
-            for partition, offset in (await self._store.positions(log_id)).items()
+            for topic, of_log in zip(self._log_ids, positions, strict=True)
+            for partition, offset in of_log.items()
         }
         self._note(found)
-        return found
+        return found, complete
 
     def _note(self, offsets: dict[TP, int]) -> None:
         for tp, offset in offsets.items():
@@ -132,18 +137,18 @@ class ListenersFold:
         """
         before = dict(self._applied)
         with contextlib.suppress(StoreUnavailable):
-            found = await self.positions()
+            found, complete = await self._state()
             for tp, offset in found.items():
                 if offset < before.get(tp, 0):
                     raise PositionLost(f"the feature store fell back to {offset} of {tp}")
-            await self._complete(found)
+            await self._complete(found, complete)
 
-    async def _complete(self, fences: dict[TP, int]) -> None:
+    async def _complete(self, fences: dict[TP, int], complete: bool) -> None:
         """Mark a store that holds the log as it was when this worker first looked.
 
         Until then lists are degraded: a listener without a blob may be no stranger.
         """
-        if await self._store.is_complete():
+        if complete:
             self._status.goes_on("features")
             return
         self._status.waits("features", "the log is folded into the feature store")

@@ -15,10 +15,12 @@ from contracts.settings import Settings
 from contracts.topics import Topic
 
 log = logging.getLogger(__name__)
-_POLL = 0.5
+_POLL = 1.0
 #: Seconds between two looks while the topic is not read to its end yet.
 _POLL_AT_FIRST = 0.1
 _PATIENCE = 30.0
+#: Longest time a broker holds a fetch that it answers when a message arrives, ms.
+_HELD_MS = 10_000
 
 
 class TopicFollower(threading.Thread):
@@ -86,7 +88,8 @@ class TopicFollower(threading.Thread):
             f"follower.{self._topic}",
             {
                 "auto.offset.reset": "earliest",
-                "fetch.wait.max.ms": 2000,  # several of these run in a stack
+                # Several of these run in a stack.
+                "fetch.wait.max.ms": _HELD_MS if self._settings.broker_holds_fetches else 2000,
             },
         )
         try:
@@ -105,7 +108,9 @@ class TopicFollower(threading.Thread):
     def _fetch(self, consumer: Consumer) -> list[Message]:
         """Return what came; trouble with the broker must not end this thread, nobody would know."""
         try:
-            found = consumer.consume(500, _POLL if self._whole.is_set() else _POLL_AT_FIRST)
+            found = consumer.consume(1, _POLL if self._whole.is_set() else _POLL_AT_FIRST)
+            if found:
+                found += consumer.consume(500, 0.0)
         except KafkaException as error:
             log.warning("%s: %s", self._topic, error)
             self._stopping.wait(_POLL)

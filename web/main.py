@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import signal
 from socket import socket
@@ -16,6 +17,7 @@ from web.site import Site
 
 #: Longest wait for requests in flight (seconds).
 _GRACE_SECONDS = 3
+_LOOK_SECONDS = 0.5
 
 
 class _Server(uvicorn.Server):
@@ -24,6 +26,11 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, site: Site) -> None:
         super().__init__(config)
         self._site = site
+
+    async def main_loop(self) -> None:
+        """Wait for the end and set the header ``date``; uvicorn does it ten times a second."""
+        while not await self.on_tick(0):  # noqa: ASYNC110  a signal ends it
+            await asyncio.sleep(_LOOK_SECONDS)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Stop in order; uvicorn would raise the signal once more and end with its code."""

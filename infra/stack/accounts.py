@@ -5,11 +5,12 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
 from contracts.accounts import ADD_ACCOUNT, ADD_TOKEN, ADMIN, ROLES, token_hash, token_row
-from contracts.errors import StoreUnavailable
+from contracts.errors import ConfigurationError, StoreUnavailable
 from contracts.home import HomePaths
 from contracts.settings import Settings
 from infra.stack.home import secret_file
@@ -17,8 +18,9 @@ from infra.stack.home import secret_file
 _LABEL = "made by segue up"
 _LOCK = "select pg_advisory_xact_lock(hashtext(current_schema() || '.admin'))"
 _MADE = """
-    select count(*) from tokens where user_id = %s and label = %s and revoked_at is null
+    select from tokens where user_id = %s and label = %s and revoked_at is null limit 1
 """
+_VALID = "select from tokens where token_hash = %s and revoked_at is null"
 _REVOKE_OTHERS = """
     update tokens set revoked_at = now()
     where user_id = %s and label = %s and revoked_at is null and token_hash <> %s
@@ -54,14 +56,16 @@ def ensure_admin(dsn: str, home: Path) -> str:
 
 
 def sole_admin(settings: Settings, *, rotate: bool = False) -> str | None:
-    """Create the one administrator of a deployment; safe to repeat, on any host.
+    """Make the one administrator of a deployment, regardless of which host asks and how often.
 
     The token is that of ``SEGUE_ADMIN_TOKEN``, else that of the home.
 
     Parameters
     ----------
     rotate
-        Revoke the earlier token, and without ``SEGUE_ADMIN_TOKEN`` make a new one.
+        Revoke the earlier token, and without ``SEGUE_ADMIN_TOKEN`` make a new one. A kill at any
+        moment leaves a token that the database knows in the home, or in the file beside it that
+        the next call puts there.
 
     Returns
     -------
@@ -70,24 +74,56 @@ def sole_admin(settings: Settings, *, rotate: bool = False) -> str | None:
 
     Raises
     ------
+    ConfigurationError
+        ``SEGUE_ADMIN_TOKEN`` was revoked.
     StoreUnavailable
         PostgreSQL does not answer.
     """
     place, given = settings.paths.admin_token, settings.admin_token
+    fresh = place.with_suffix(".new")
     try:
         with psycopg.connect(settings.postgres_dsn, connect_timeout=10) as connection:
             connection.execute(_LOCK)
-            if not (given or rotate or place.exists()):
-                (made,) = connection.execute(_MADE, (ADMIN, _LABEL)).fetchone() or (0,)
-                if made:
+            _finish_rotation(connection, fresh, place)
+            if not (given or rotate):
+                held = place.read_text().strip() if place.exists() else ""
+                if not _holds(connection, held) and _made(connection):
                     return None
-            if rotate:
-                place.unlink(missing_ok=True)
-            token = given or admin_token(settings.home)
+            file = fresh if rotate else place
+            token = given or secret_file(file, lambda: secrets.token_hex(32))
             connection.execute(ADD_ACCOUNT, {"user": ADMIN})
             connection.execute(ADD_TOKEN, token_row(token, ADMIN, tuple(ROLES), _LABEL))
+            if not _holds(connection, token):
+                raise ConfigurationError(
+                    "SEGUE_ADMIN_TOKEN was revoked; give another one"
+                    if given
+                    else f"the token in {place} was revoked; make one with segue init --rotate"
+                )
             if rotate:
                 connection.execute(_REVOKE_OTHERS, (ADMIN, _LABEL, token_hash(token)))
+        if rotate and not given:
+            fresh.replace(place)
     except psycopg.OperationalError as error:
         raise StoreUnavailable(f"PostgreSQL: {error}") from None
     return token
+
+
+def _finish_rotation(connection: psycopg.Connection[Any], fresh: Path, place: Path) -> None:
+    """Put a new token in its place if its rotation was committed; delete it otherwise."""
+    if not fresh.exists():
+        return
+    if _holds(connection, fresh.read_text().strip()):
+        fresh.replace(place)
+    else:
+        fresh.unlink()
+
+
+def _holds(connection: psycopg.Connection[Any], token: str) -> bool:
+    """Whether a token is in the database and was not revoked."""
+    row = connection.execute(_VALID, (token_hash(token),)).fetchone()
+    return row is not None
+
+
+def _made(connection: psycopg.Connection[Any]) -> bool:
+    """Whether the administrator has a valid token, made on any host."""
+    return connection.execute(_MADE, (ADMIN, _LABEL)).fetchone() is not None

@@ -12,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contracts.errors import SegueError
 from contracts.heartbeat import STUCK, Heartbeat
 
-_EVERY = 5.0
+_EVERY = 10.0
 #: How long (seconds) a worker may report that it is stuck before it is ended.
 PATIENCE = 30.0
 

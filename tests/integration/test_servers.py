@@ -11,6 +11,7 @@ import pytest
 import redis
 
 from contracts.accounts import token_hash
+from contracts.errors import ConfigurationError
 from contracts.kafka import ensure_topics
 from contracts.settings import Settings
 from contracts.topics import Topics
@@ -113,3 +114,40 @@ def test_one_administrator_whatever_disk_init_runs_on(postgres: Postgres, tmp_pa
     other = sole_admin(second, rotate=True)
     assert other is not None
     assert valid() == [token_hash(other)]
+    assert second.paths.admin_token.read_text().strip() == other
+
+    # The first host has the old token: it does not report it, nor make it valid again.
+    assert sole_admin(first) is None
+    with pytest.raises(ConfigurationError, match="SEGUE_ADMIN_TOKEN was revoked"):
+        sole_admin(replace(first, admin_token=token))
+    assert valid() == [token_hash(other)]
+
+
+def test_a_rotation_that_is_killed_leaves_a_token_that_works(
+    postgres: Postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with psycopg.connect(postgres.address) as connection:
+        connection.execute("delete from tokens where label = 'made by segue up'")
+    settings = Settings(home=tmp_path, postgres_dsn=postgres.address)
+    place = settings.paths.admin_token
+    token = sole_admin(settings)
+    assert token is not None
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:  # before the commit: nothing was done
+        patched.setattr("infra.stack.accounts.token_row", killed)
+        with pytest.raises(KeyboardInterrupt):
+            sole_admin(settings, rotate=True)
+    assert place.read_text().strip() == token
+    assert sole_admin(settings) == token
+
+    with monkeypatch.context() as patched:  # between the commit and the home
+        patched.setattr(Path, "replace", killed)
+        with pytest.raises(KeyboardInterrupt):
+            sole_admin(settings, rotate=True)
+    other = sole_admin(settings)
+    assert other not in (None, token)
+    assert place.read_text().strip() == other
+    assert list(tmp_path.iterdir()) == [place]

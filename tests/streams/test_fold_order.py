@@ -50,9 +50,9 @@ class FakeFeatures:
         self.fence = 0
         self.applied: list[int] = []
 
-    async def positions(self, log_id: str) -> dict[int, int]:
+    async def state(self, log_ids: list[str]) -> tuple[list[dict[int, int]], bool]:
         self.steps.reach("positions")
-        return {0: self.fence if log_id == "log" else 0}
+        return [{0: self.fence if log_id == "log" else 0} for log_id in log_ids], True
 
     async def apply_plays(self, _log_id: str, batch: Batch[Submission]) -> Applied:
         self.steps.reach("before the script")

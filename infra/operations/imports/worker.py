@@ -19,7 +19,7 @@ from infra.operations.imports.uploads import Connection, Upload
 from infra.operations.stopping import stop_on_signal
 
 log = logging.getLogger(__name__)
-_EVERY = 1.0
+_EVERY = 2.0
 #: Seconds between two notes of how far an import is.
 _NOTE_EVERY = 0.5
 _NOT_READ = "The file could not be imported: {}"
@@ -30,7 +30,7 @@ class Stopping(SegueError):
 
 
 def run(settings: Settings) -> int:
-    """Look for uploads every second until SIGTERM; return the exit code.
+    """Look for uploads every other second until SIGTERM; return the exit code.
 
     The connection is kept: making one costs both sides milliseconds of processor time.
     """
