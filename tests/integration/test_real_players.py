@@ -213,7 +213,7 @@ url = 127.0.0.1:{world.front.port}
 import_playlists = true
 """
     )
-    # The extension asks MusicBrainz about a track with an MBID, and ends where it cannot be reached.
+    # The extension asks MusicBrainz about a track with an MBID and ends if it cannot be reached.
     # It leaves out a track of which nothing is known.
     (home / "sitecustomize.py").write_text(
         "import musicbrainzngs\nmusicbrainzngs.get_recording_by_id = lambda *_, **__: {}\n"
