@@ -20,6 +20,7 @@ import psutil
 import pytest
 import redis
 
+from contracts.features import Keys
 from contracts.ids import event_id
 from contracts.kafka import end_offsets
 from contracts.topics import Topics
@@ -164,6 +165,10 @@ def test_listeners_join_and_leave_every_few_seconds(kafka_stack: RunningStack) -
             time.sleep(1)
             code = other.stop(end, 30)
             assert code == (0 if end == signal.SIGTERM else -signal.SIGKILL), other.tail(20)
+    # An erasure waits for a host until its heartbeat is old: this one does not come back.
+    with redis.Redis.from_url(settings.redis_url) as client:
+        workers = Keys(settings.namespace, settings.partitions).workers
+        assert client.hdel(workers, f"{LISTENERS.name}@other") == 1
 
 
 def kafka_stack_env(settings: Any) -> dict[str, str]:
