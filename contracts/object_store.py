@@ -31,7 +31,7 @@ _CONNECT_SECONDS, _REQUEST_SECONDS = 3, 60
 
 
 class Changed(StoreUnavailable):
-    """Another process has written the object meanwhile."""
+    """Another process wrote the object after this one had read it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +154,7 @@ class Bucket:
         return True
 
     def write(self, key: str, content: bytes, *, instead_of: str | None) -> str:
-        """Write an object if nobody else has written it meanwhile; return its version.
+        """Write an object unless another process changed it since the read; return its version.
 
         Parameters
         ----------

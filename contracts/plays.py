@@ -92,7 +92,7 @@ def heard(ms_played: int | None, duration_ms: int | None, skipped: bool | None) 
     >>> heard(None, None, True), heard(None, None, False), heard(2_400, None, None)
     (10, 100, 1)
     """
-    if ms_played is None and skipped is None:  # most live plays report neither
+    if ms_played is None and skipped is None:  # most clients that send live plays report neither
         return UNKNOWN
     length = known_length(duration_ms)
     if ms_played is not None and ms_played >= 0:

@@ -86,7 +86,7 @@ class Publication:
                 self._push(self._bucket, folder)
 
     def merge(self, *folders: str) -> None:
-        """Publish folders; a file that another process published meanwhile stays as it made it."""
+        """Publish folders; where another process published a file first, its version is kept."""
         try:
             self.push(*folders)
         except Changed:
@@ -103,7 +103,7 @@ class Publication:
     def _pull(self, bucket: Bucket, folder: str) -> None:
         seen = self._seen(folder)
         found = bucket.read(_index(folder), unless=seen.version or "")
-        if found is None:  # nothing was published, or the bucket was emptied
+        if found is None:  # no process has published the folder, or somebody emptied the bucket
             self._remember(folder, _Seen())
             return
         if found[1] == seen.version:

@@ -59,15 +59,15 @@ async def redeem_token(services: Services, token: str) -> Session:
     Raises
     ------
     LastfmError
-        14: nobody has agreed, or it is unknown or used, or the token that agreed is not good any
-        more; 16.
+        14: nobody has agreed, the token is unknown or used, or the token that agreed is no longer
+        valid. 16: Redis does not answer.
     """
     try:
         agreed: bytes | None = await services.redis.get(_key(services, token))  # type: ignore[assignment]
         if agreed and agreed.startswith(_WAITING):
             agreed = None
         if agreed and not await services.redis.delete(_key(services, token)):
-            agreed = None  # another request has used it meanwhile
+            agreed = None  # another request used it between the two calls
     except UNAVAILABLE:
         raise try_again() from None
     session = None

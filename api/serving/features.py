@@ -152,7 +152,7 @@ class FeatureReader:
         }
         try:
             async with asyncio.timeout(READ_SECONDS):
-                if node is None:  # the node of this slot is not known yet
+                if node is None:  # this process has not learned yet which node holds the slot
                     answers: list[Any] = await self._redirected(list(keys.values()))
                 else:
                     request = b"".join(

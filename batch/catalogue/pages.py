@@ -17,7 +17,7 @@ VIEWS = (
 
 
 def refresh(connection: psycopg.Connection[Any]) -> None:
-    """Refresh the API's views in one transaction; readers see the old content meanwhile.
+    """Refresh the API's views in one transaction; readers see the old content until it commits.
 
     Parameters
     ----------
