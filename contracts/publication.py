@@ -103,7 +103,7 @@ class Publication:
     def _pull(self, bucket: Bucket, folder: str) -> None:
         seen = self._seen(folder)
         found = bucket.read(_index(folder), unless=seen.version or "")
-        if found is None:  # no process has published the folder, or somebody emptied the bucket
+        if found is None:  # no process has published the folder, or an operator emptied the bucket
             self._remember(folder, _Seen())
             return
         if found[1] == seen.version:
