@@ -50,4 +50,6 @@ def _pull(publication: Publication) -> str:
         publication.pull()
     except (SegueError, OSError) as error:
         return str(error)
+    except Exception as error:  # an index that cannot be read must not end all later fetches
+        return type(error).__name__
     return ""

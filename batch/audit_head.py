@@ -11,6 +11,7 @@ import logging
 import psycopg
 
 from contracts.audit import HEAD
+from contracts.errors import first_line
 from contracts.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -22,6 +23,6 @@ def audit_head(settings: Settings) -> str | None:
         with psycopg.connect(settings.postgres_dsn, connect_timeout=5) as connection:
             row = connection.execute(HEAD).fetchone()
     except psycopg.Error as error:
-        log.warning("the audit trail's head is not noted: %s", str(error).partition("\n")[0])
+        log.warning("the audit trail's head is not noted: %s", first_line(error))
         return None
     return None if row is None else str(row[0])

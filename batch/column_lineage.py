@@ -16,6 +16,8 @@ from sqlglot.optimizer.qualify import qualify
 from sqlglot.optimizer.scope import Scope, build_scope
 from sqlglot.schema import MappingSchema
 
+from contracts.errors import first_line
+
 log = logging.getLogger(__name__)
 
 
@@ -56,7 +58,7 @@ def column_lineage(
         try:
             found[table] = _of(sql, schema, dialect)
         except SqlglotError as error:
-            log.warning("no columns in the lineage of %s: %s", table, str(error).partition("\n")[0])
+            log.warning("no columns in the lineage of %s: %s", table, first_line(error))
             continue
         schema.add_table(table, dict.fromkeys(found[table], "varchar"))
     return found

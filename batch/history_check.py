@@ -23,8 +23,8 @@ _SHOWN = 3
 #: their ids. An event that was delivered twice counts once, by its first delivery.
 Hours = dict[int, tuple[int, int]]
 
-#: Groups only what landed since then; of older rows it reads the ids, to leave out events that were
-#: delivered before. Memory grows with the plays of the window, not with the lake.
+#: Groups only rows received from $1 on. Of older rows it reads only the ids, to leave out events
+#: that were delivered before. Memory grows with the plays of the window, not with the lake.
 _LAKE = """
 with recent as (
     select user_id, lower(event_id) as event_id, arg_min(played_at, kafka_offset) as played_at,

@@ -74,7 +74,7 @@ class Lake:
     Parameters
     ----------
     place
-        Where it lies; it need not exist yet.
+        Where the table is stored; it need not exist yet.
     copies
         Copies of its files on this host's disk; ``None``: the files are on disk themselves.
     """
@@ -208,9 +208,9 @@ class Lake:
     def compact(self, *, above_files: int = COMPACT_ABOVE_FILES) -> int:
         """Merge small files into large ones and return how many were replaced.
 
-        Appends that happen meanwhile stay: Delta lets them commit beside a compaction. Should the
-        sink win the race for a version often enough to exhaust the retries, nothing was changed
-        and 0 is returned; the next nightly tries again.
+        Rows that the sink appends during a compaction stay: Delta lets both commit. If the sink
+        wins the race for a version until the retries are exhausted, nothing is changed and 0 is
+        returned; the next nightly tries again.
         """
         table = self.place.open()
         if table is None:

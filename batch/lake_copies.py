@@ -1,8 +1,8 @@
-"""Copies of the lake's files on the disk of the host that reads them all.
+"""Copies of the lake's files on the disk of a host that reads whole tables, such as the nightly's.
 
-DuckDB reads files; its extension for object storage would be fetched from the network when it runs.
-A file of a Delta table never changes, so each night copies only what is new. The copies take as
-much disk as the lake.
+DuckDB reads local files: it would have to download its extension for object storage at run time.
+A file of a Delta table never changes, so each night copies only new files. The copies take as much
+disk as the lake.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class LakeCopies:
     Parameters
     ----------
     folder
-        Where they lie; made when the first is fetched.
+        Folder of the copies; created when the first is fetched.
     """
 
     def __init__(self, bucket: Bucket, name: str, folder: Path) -> None:
@@ -34,25 +34,24 @@ class LakeCopies:
 
     @classmethod
     def of(cls, settings: Settings, name: str) -> LakeCopies | None:
-        """Return the copies of a table; ``None`` where the lake is on disk itself."""
+        """Return the copies of a table; ``None`` if the lake is on disk itself."""
         if not settings.lake:
             return None
         return cls(Bucket(settings), name, settings.paths.lake_copies / name)
 
     def fetch(self, addresses: Iterable[str]) -> tuple[str, ...]:
-        """Copy the files that are not here yet; return the paths of all, in the same order.
+        """Copy the files that have no copy yet; return the paths of all, in the same order.
 
         Raises
         ------
         StoreUnavailable
-            A file cannot be read, or is gone since the version was looked up.
+            A file cannot be read, or was deleted after the version was looked up.
         """
-        wanted = list(addresses)
         with ThreadPoolExecutor(_AT_ONCE, "lake-copy") as pool:
-            return tuple(pool.map(self._fetch, wanted))
+            return tuple(pool.map(self._fetch, addresses))
 
     def drop(self, keep: Iterable[str]) -> None:
-        """Delete every copy but those at the paths `keep`."""
+        """Delete every copy except those at the paths `keep`."""
         kept = set(keep)
         for path in self._folder.rglob("*"):
             if path.is_file() and str(path) not in kept:

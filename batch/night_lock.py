@@ -1,4 +1,4 @@
-"""One nightly at a time, and no erasure that rewrites files beside it."""
+"""The lock of the nightly: one nightly at a time, and no erasure rewrites files while it runs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import psycopg
 
 from batch.runs import Runs
-from contracts.errors import StoreUnavailable
+from contracts.errors import StoreUnavailable, first_line
 from contracts.settings import Settings
 
 _LOCK = "select pg_try_advisory_lock(hashtext(coalesce(current_schema(), '') || '.nightly'))"
@@ -16,15 +16,15 @@ _LOCK = "select pg_try_advisory_lock(hashtext(coalesce(current_schema(), '') || 
 
 @contextmanager
 def alone_tonight(settings: Settings) -> Iterator[None]:
-    """Hold the right to run; it is given back however a process ends.
+    """Hold the lock; a process that is killed releases it too.
 
     It is a lock on a file of the home. With the lake in object storage other hosts may run a
-    nightly too, so it is also a lock of a session with PostgreSQL.
+    nightly too: then it is also an advisory lock of a PostgreSQL session.
 
     Raises
     ------
     StoreUnavailable
-        A nightly is running, here or on another host; or PostgreSQL does not answer.
+        A nightly or an erasure holds it, here or on another host; or PostgreSQL does not answer.
     """
     with Runs(settings.paths.runs).lock():
         if not settings.lake:
@@ -33,10 +33,13 @@ def alone_tonight(settings: Settings) -> Iterator[None]:
         try:
             holding = psycopg.connect(settings.postgres_dsn, autocommit=True, connect_timeout=5)
         except psycopg.OperationalError as error:
-            line = str(error).strip().splitlines()[0]
-            raise StoreUnavailable(f"the lock of the nightly: PostgreSQL: {line}") from None
+            raise StoreUnavailable(
+                f"the lock of the nightly: PostgreSQL: {first_line(error)}"
+            ) from None
         with holding:
             row = holding.execute(_LOCK).fetchone()
             if row is None or not row[0]:
-                raise StoreUnavailable("a nightly of this deployment is running on another host")
+                raise StoreUnavailable(
+                    "a nightly or an erasure of this deployment is running on another host"
+                )
             yield

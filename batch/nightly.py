@@ -110,7 +110,7 @@ def nightly(
     Raises
     ------
     StoreUnavailable
-        Another nightly of this home is running, or object storage does not answer.
+        Another nightly or an erasure is running, or object storage does not answer.
     ConfigurationError
         There is no such target or step, the price of an hour is no number, or object storage
         refuses the key.

@@ -10,6 +10,7 @@ import duckdb
 import psycopg
 import pyarrow as pa
 
+from contracts.errors import first_line
 from contracts.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -29,7 +30,7 @@ def rows_of(settings: Settings, query: str, what: str) -> list[tuple[Any, ...]] 
         with psycopg.connect(settings.postgres_dsn, connect_timeout=5) as connection:
             return connection.execute(query.encode()).fetchall()
     except (psycopg.OperationalError, psycopg.errors.UndefinedTable) as error:
-        log.warning("%s not landed: %s", what, str(error).splitlines()[0])
+        log.warning("%s not landed: %s", what, first_line(error))
         return None
 
 

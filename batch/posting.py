@@ -61,7 +61,7 @@ class Poster:
     Attributes
     ----------
     give_up_after
-        Seconds one request may keep failing; an answer 429 counts as working and restarts them.
+        Seconds that one request may keep failing. An answer 429 is no failure: the time restarts.
     retries
         Requests that had to be sent again.
     """

@@ -24,7 +24,7 @@ _COST = {"error": 50.0, "warn": 2.5, "note": 0.0}
 MOST_REJECTED = 0.05
 #: Below this number of plays, shares and changes are noise: a small household has quiet days.
 ENOUGH = 100
-#: A log nobody wrote to for this long is worth a word.
+#: The age of the newest delivery from which the freshness check warns.
 STALE_AFTER = timedelta(hours=48)
 #: A day's volume is compared with the median of this many days before it ...
 WINDOW_DAYS = 28

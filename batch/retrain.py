@@ -149,7 +149,8 @@ def retrain(
     if newest is not None and run and newest.run == run:
         batch_view.promote(folder, newest.generation)
         return Outcome(published=newest.generation, reason="made before this run was killed")
-    # Not the one in service: whoever rolled back did so for a reason that new plays may change.
+    # Not the generation in service: an operator who rolled back had a reason, which only new plays
+    # may change.
     if newest is not None and newest.plays_until == until:
         return Outcome(
             published=None, reason=f"no play is newer than generation {newest.generation}"

@@ -176,12 +176,13 @@ class Runs:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the right to run; the operating system gives it back however a process ends.
+        """Hold the lock of this home; the operating system releases it if the process is killed.
 
         Raises
         ------
         StoreUnavailable
-            Another nightly of this home runs; the message names its process.
+            A nightly, an erasure or a backfill of this home holds it; the message names the
+            process.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         handle = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
@@ -191,7 +192,8 @@ class Runs:
             except BlockingIOError:
                 holder = os.read(handle, 32).decode(errors="replace").strip() or "unknown"
                 raise StoreUnavailable(
-                    f"a nightly of {self.folder.parent} is running already (process {holder})"
+                    f"a nightly, an erasure or a backfill of {self.folder.parent} is running "
+                    f"already (process {holder})"
                 ) from None
             os.ftruncate(handle, 0)
             os.pwrite(handle, str(os.getpid()).encode(), 0)

@@ -1,6 +1,6 @@
 """The warehouse: lands a lake snapshot, builds the dbt project, answers read-only questions.
 
-DuckDB lets one process write, and nobody read meanwhile: whoever comes second gets
+While one process writes the file, DuckDB lets no other open it: that one gets
 :class:`~contracts.errors.StoreUnavailable`, which names the process that holds the file.
 """
 

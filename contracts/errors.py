@@ -70,3 +70,15 @@ class ConfigurationError(Terminal):
 
 class IncompatibleState(Terminal):
     """Stored state was written by another layout or version and cannot be read."""
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of an error's message, or its class if it has no message.
+
+    Examples
+    --------
+    >>> first_line(OSError("no route to host\\nat connect()")), first_line(TimeoutError())
+    ('no route to host', 'TimeoutError')
+    """
+    line: str = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    return line[:300]

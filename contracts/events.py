@@ -1,8 +1,8 @@
 """The messages that the processes exchange, with their encoding.
 
 Messages are JSON, over HTTP and in Kafka. Every message has a ``version``. Readers ignore unknown
-fields; writers never remove a field within a major version. ``python -m
-contracts.schema`` publishes the JSON Schemas of these classes.
+fields; writers never remove a field within a major version. ``python -m contracts.schema``
+publishes the JSON Schemas of these classes.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ class Heartbeat(msgspec.Struct, kw_only=True):
     offsets
         ``contracts.topics.Topic.place -> next offset``: everything below it is durable.
     partitions
-        Of the topic ``plays``, if the processes of this worker share them: those of this process.
+        Partitions of ``plays`` that this process reads, if the processes of its worker share them.
     counters
         Monotone counts since the start of the process, and gauges, by name.
 
@@ -80,8 +80,8 @@ def decode(value: bytes) -> Heartbeat:
 def read(stored: Mapping[bytes, bytes]) -> dict[str, Heartbeat]:
     """Read the hash ``workers``: worker, with its host if there is one -> heartbeat.
 
-    A value that is no heartbeat, such as one of a later version, is logged and left out: whoever
-    asks for the other workers still gets them.
+    A value that is no heartbeat, such as one of a later version, is logged and left out, so that
+    the caller still gets the heartbeats of the other workers.
     """
     found = {}
     for name, value in stored.items():

@@ -42,7 +42,8 @@ class HomePaths:
     def quality_history(self) -> Path:
         """How good this host's model was over time (:mod:`contracts.quality_history`).
 
-        Beside the model where hosts share a home: a file has one writer.
+        If ``SEGUE_MODEL`` is set, the file is in that folder: hosts that share a home have a
+        learner each, and only one process may write a file.
         """
         if self.model_folder is not None:
             return self.model_folder / "quality.jsonl"

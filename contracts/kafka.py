@@ -197,7 +197,7 @@ def log_id(settings: Settings, topic: str) -> str:
 
 
 def begin_offsets(settings: Settings, topic: str, partitions: Iterable[int]) -> dict[int, int]:
-    """Return the offset of the oldest message kept of each partition (of the next, if none is).
+    """Return the offset of the oldest message of each partition (if it is empty, the next one).
 
     Raises
     ------

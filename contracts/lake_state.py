@@ -67,20 +67,18 @@ def tables(settings: Settings) -> list[LakeTable]:
 def versions(place: TablePlace) -> list[LakeVersion]:
     """Return the newest commits of a table, the newest first."""
     table = place.open()
-    return (
-        []
-        if table is None
-        else [
-            LakeVersion(
-                version=int(entry["version"]),
-                at=_time(entry["timestamp"]),
-                operation=str(entry.get("operation", "")),
-                rows=int((entry.get("operationMetrics") or {}).get("num_added_rows", 0)),
-                files=_files(entry.get("operationMetrics") or {}),
-            )
-            for entry in table.history(MOST_VERSIONS)
-        ]
-    )
+    if table is None:
+        return []
+    return [
+        LakeVersion(
+            version=int(entry["version"]),
+            at=_time(entry["timestamp"]),
+            operation=str(entry.get("operation", "")),
+            rows=int((entry.get("operationMetrics") or {}).get("num_added_rows", 0)),
+            files=_files(entry.get("operationMetrics") or {}),
+        )
+        for entry in table.history(MOST_VERSIONS)
+    ]
 
 
 def _table(place: TablePlace) -> LakeTable:

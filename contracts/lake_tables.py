@@ -1,6 +1,6 @@
 """Where the Delta tables of the lake lie: in a folder of the home or in object storage.
 
-Every process opens a table through :class:`TablePlace`, which knows the address and the key.
+Every process opens a table through :class:`TablePlace`, which holds the address and the key.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from contracts.errors import StoreUnavailable
+from contracts.errors import StoreUnavailable, first_line
 from contracts.object_store import Bucket, address_of, delta_options
 from contracts.settings import Settings
 
@@ -44,12 +44,12 @@ class TablePlace:
         return cls(path.name, str(path.absolute()))
 
     def open(self) -> DeltaTable | None:
-        """Return the newest version; ``None`` if nothing was written yet.
+        """Return the newest version; ``None`` if the table does not exist yet.
 
         Raises
         ------
         StoreUnavailable
-            It cannot be read.
+            The table cannot be read.
         """
         from deltalake import DeltaTable  # 60 MB, and not needed by every process
         from deltalake.exceptions import DeltaError, TableNotFoundError
@@ -62,9 +62,8 @@ class TablePlace:
             raise self.trouble(error) from None
 
     def trouble(self, error: Exception) -> StoreUnavailable:
-        """Return an error of the library as ours, in one line."""
-        line = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        return StoreUnavailable(f"lake table {self.name}: {line[:300]}")
+        """Return an error of Segue, in one line, for an error of the library."""
+        return StoreUnavailable(f"lake table {self.name}: {first_line(error)}")
 
 
 def lake_table(settings: Settings, name: str) -> TablePlace:
@@ -76,7 +75,7 @@ def lake_table(settings: Settings, name: str) -> TablePlace:
 
 
 def lake_place(settings: Settings) -> str:
-    """Return where the lake lies, for people."""
+    """Return the address or the folder of the lake, to show it to people."""
     return settings.lake or str(settings.paths.lake)
 
 

@@ -51,7 +51,7 @@ def check_new_listener(user: str) -> None:
     ------
     InvalidEvent
         As :func:`check_user`, or the name has a slash. Servers and proxies treat a slash as the
-        end of a path segment, so nobody could read, export or erase the plays.
+        end of a path segment, so no request could read, export or erase the plays.
     """
     check_user(user)
     if "/" in user or "\\" in user or user in (".", ".."):

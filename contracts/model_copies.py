@@ -1,7 +1,7 @@
 """A copy of the live model in object storage: a new host starts from it, not from an empty model.
 
 Each hour one learner uploads its newest snapshot. The object ``model/newest.json`` names it and is
-replaced by a conditional write, so learners of several hosts need not know of each other.
+replaced by a conditional write: if several learners upload at once, only one of them replaces it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _INDEX = f"{_FOLDER}/newest.json"
 
 
 class _Newest(msgspec.Struct, kw_only=True):
-    """The copy that a new host takes.
+    """The copy that a new host downloads.
 
     Attributes
     ----------
@@ -116,9 +116,9 @@ class ModelCopies:
 
 
 def forget(settings: Settings) -> dict[str, int]:
-    """Delete the copies: they may hold listeners who were erased; return how many.
+    """Delete the copies, which may hold erased listeners; return the number of deleted files.
 
-    Learners upload a new one at once, made after the erasure.
+    A learner uploads one of its next snapshots, in which the erasure is applied.
     """
     if not settings.lake:
         return {}

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from contracts.errors import ConfigurationError, StoreUnavailable
+from contracts.errors import ConfigurationError, StoreUnavailable, first_line
 from contracts.settings import Settings
 from contracts.whole_files import replacing
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from obstore.store import S3Store
 
 _SCHEME = "s3://"
-#: A request that fails is repeated for so long; then the caller gets the error.
+#: The library repeats a failed request for this long, this often; then the caller gets the error.
 _RETRY_SECONDS, _RETRIES = 10, 3
 _CONNECT_SECONDS, _REQUEST_SECONDS = 3, 60
 
@@ -57,12 +57,12 @@ class Address:
 
 
 def address_of(settings: Settings) -> Address | None:
-    """Return what ``SEGUE_LAKE`` names; ``None``: the lake is a folder in the home.
+    """Return the address in ``SEGUE_LAKE``; ``None``: the lake is a folder in the home.
 
     Raises
     ------
     ConfigurationError
-        It is something else.
+        It is no address in object storage.
 
     Examples
     --------
@@ -85,7 +85,8 @@ def address_of(settings: Settings) -> Address | None:
 def delta_options(settings: Settings) -> dict[str, str]:
     """Return the options with which the library of Delta tables reaches the bucket.
 
-    Its commits are conditional writes (``If-None-Match``), so that one of two writers is refused.
+    Its commits are conditional writes (``If-None-Match``): if two processes write one version of a
+    table, the server refuses the second.
     """
     if not settings.lake:
         return {}
@@ -124,7 +125,7 @@ class Bucket:
         Parameters
         ----------
         unless
-            A version. Where the object still has it, its content is not read (``b""``).
+            A version. If the object still has it, return ``b""`` in place of the content.
         """
         import obstore
         from obstore.exceptions import NotModifiedError
@@ -179,20 +180,18 @@ class Bucket:
             return done["e_tag"] or ""
 
     def upload(self, path: Path, key: str) -> None:
-        """Write a file to an object."""
+        """Write a file to an object; raises :class:`FileNotFoundError` if it is gone."""
         import obstore
 
-        with self._translated():
-            obstore.put(self._store, self.address.key(key), path)
+        with path.open("rb") as file, self._translated():
+            obstore.put(self._store, self.address.key(key), file)
 
     def delete(self, *keys: str) -> None:
-        """Delete objects; those that are not there do no harm."""
+        """Delete objects; skip those that do not exist."""
         import obstore
 
-        with (
-            self._translated(),
-            contextlib.suppress(FileNotFoundError),
-        ):  # S3 itself reports nothing
+        # S3 reports no error for a missing object, but other stores of the library do.
+        with self._translated(), contextlib.suppress(FileNotFoundError):
             obstore.delete(self._store, [self.address.key(key) for key in keys])
 
     def folders(self, key: str = "") -> list[str]:
@@ -216,13 +215,13 @@ class Bucket:
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:
-        """Raise errors of the library as ours."""
+        """Turn errors of the library into errors of Segue."""
         from obstore import exceptions
 
         setting, bucket = f"SEGUE_LAKE={self._settings.lake}", self.address.bucket
         try:
             yield
-        except FileNotFoundError:  # whoever may miss an object has handled that
+        except FileNotFoundError:  # the methods above handle a missing object themselves
             raise ConfigurationError(
                 f"{setting}: there is no bucket {bucket}; make it, or correct the setting"
             ) from None
@@ -233,19 +232,21 @@ class Bucket:
             ) from None
         except exceptions.BaseError as error:
             where = self._settings.s3_endpoint or f"Amazon S3 in {self._settings.s3_region}"
-            raise StoreUnavailable(f"{setting}: no answer from {where}: {_line(error)}") from None
+            raise StoreUnavailable(
+                f"{setting}: no answer from {where}: {first_line(error)}"
+            ) from None
 
 
 def check(settings: Settings) -> None:
-    """Write a small object, see that it cannot be written again, and delete it.
+    """Write a small object, check that the server refuses to write it again, and delete it.
 
-    Returns at once where the lake is a folder.
+    Does nothing if the lake is a folder in the home.
 
     Raises
     ------
     ConfigurationError
-        The bucket is missing, refuses the key, or does not know conditional writes: without them
-        two processes could overwrite each other's commits.
+        The bucket is missing or refuses the key, or the server does not support conditional
+        writes: without them two processes could overwrite each other's commits.
     StoreUnavailable
         The server does not answer.
     """
@@ -261,8 +262,8 @@ def check(settings: Settings) -> None:
     else:
         raise ConfigurationError(
             f"SEGUE_LAKE={settings.lake}: the server ignores the condition of a write "
-            "(If-None-Match), so two processes could overwrite each other's commits; use one that "
-            "knows it (docs/clusters.md)"
+            "(If-None-Match), so two processes could overwrite each other's commits; use a server "
+            "that supports it (docs/clusters.md)"
         )
     finally:
         bucket.delete(key)
@@ -289,7 +290,3 @@ def _connect(settings: Settings, address: Address) -> S3Store:
         },
         **own,
     )
-
-
-def _line(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)[:300]

@@ -40,7 +40,7 @@ USUAL_MS = 240_000
 
 #: Codes of :func:`heard`: percent of the track, and "not known".
 FULL, UNKNOWN = 100, 255
-#: Code of a play that was skipped nobody knows when.
+#: Code of a play that the listener skipped at an unknown time.
 SKIPPED = 10
 #: A play with a code below this is a skip.
 SKIP_BELOW = 30

@@ -1,15 +1,15 @@
 """Files that one process publishes and every host reads, such as reports and nightly models.
 
-With the lake in the home they are only files, and nothing here does anything. With the lake in
-object storage (``SEGUE_LAKE``) each folder below is a copy of what lies in the bucket:
+If the lake is in the home, the files are only there, and this module does nothing. If the lake is
+in object storage (``SEGUE_LAKE``), each folder below is a copy of what the bucket holds:
 
 - ``published/<folder>/<digest>`` holds the content of a file. It never changes.
 - ``published/<folder>.json`` is the index: it maps the path of each file to its digest. A push
   replaces it last and in one conditional write, so a reader sees all of a push or nothing, and of
   two processes that push at once the second is refused.
 
-Each home remembers the index it has seen. A pull applies what changed in the bucket since then, so
-files that were written here and not pushed yet stay.
+Each home stores the index of its last pull or push. A pull applies only what changed in the bucket
+since then, so it keeps files that a process wrote here and has not pushed yet.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ BATCH_VIEW, CONTENT_VIEW, CONTENT, REPORTS, FIGURES, RUNS = FOLDERS = (
     "figures",
     "runs",
 )
-#: Files of these names say which others are in use: they are written last and deleted first.
+#: Beginnings of the names of files that name the other files in use: a pull writes them last and
+#: deletes them first.
 _POINTERS = ("current", "latest.")
 _LOCK = "lock"
 
@@ -86,7 +87,7 @@ class Publication:
                 self._push(self._bucket, folder)
 
     def merge(self, *folders: str) -> None:
-        """Publish folders; where another process published a file first, its version is kept."""
+        """Publish folders; if another process published a version of a file first, keep that."""
         try:
             self.push(*folders)
         except Changed:
@@ -95,7 +96,7 @@ class Publication:
 
     @contextmanager
     def changing(self, *folders: str) -> Iterator[None]:
-        """Bring folders up to date, have them changed by the block, and publish them."""
+        """Bring folders up to date, let the block change them, and publish them."""
         self.pull(*folders)
         yield
         self.push(*folders)
@@ -104,7 +105,8 @@ class Publication:
         seen = self._seen(folder)
         found = bucket.read(_index(folder), unless=seen.version or "")
         if found is None:  # no process has published the folder, or an operator emptied the bucket
-            self._remember(folder, _Seen())
+            if seen != _Seen():
+                self._remember(folder, _Seen())
             return
         if found[1] == seen.version:
             return
@@ -115,7 +117,7 @@ class Publication:
         for path in changed:
             fetched = aside / files[path]
             if not fetched.exists() and not bucket.download(_key(folder, files[path]), fetched):
-                raise StoreUnavailable(f"{folder} was published again meanwhile; try again")
+                raise StoreUnavailable(f"another process is publishing {folder}; try again")
         gone = [path for path in seen.files if path not in files]
         self._apply(folder, {path: aside / files[path] for path in changed}, gone)
         self._remember(folder, _Seen(found[1], files))
@@ -165,7 +167,7 @@ class Publication:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Wait for other processes of this home: several may share a home."""
+        """Let one process of this home at a time pull or push; the others wait."""
         self._memory.mkdir(parents=True, exist_ok=True)
         with (self._memory / _LOCK).open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)

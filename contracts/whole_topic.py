@@ -52,7 +52,7 @@ def _one(reader: Consumer, topic: str, partition: int, start: int, end: int) -> 
     while position < end:
         if time.monotonic() > deadline:
             raise BrokerUnavailable(f"{topic}/{partition} cannot be read to {end}")
-        for message in reader.consume(1000, 0.1):  # waits so long for the last ones
+        for message in reader.consume(1000, 0.1):  # waits 0.1 s if fewer are there
             offset = message.offset()
             if message.error() is not None or offset is None:
                 continue

@@ -52,7 +52,7 @@ class Record(NamedTuple):
 
 
 class Rejected(NamedTuple):
-    """A message nobody can use, and why."""
+    """A message that no consumer can use, and why."""
 
     record: Record
     error: InvalidEvent

@@ -82,12 +82,12 @@ class FeatureStore:
         self._feedback = Script("feedback.lua")
 
     async def state(self, log_ids: Sequence[str]) -> tuple[list[dict[int, int]], bool]:
-        """Return where the store stands, in one round trip.
+        """Read the fences of some logs, and whether the store is complete, in one round trip.
 
         Returns
         -------
         tuple[list[dict[int, int]], bool]
-            For each log: partition -> next offset to apply. And whether every partition is marked
+            For each log: partition -> next offset to apply; and whether every partition is marked
             as complete.
 
         Raises

@@ -1,6 +1,6 @@
 """How often a worker asks the broker for messages: at once when there may be some, else rarely.
 
-Apache Kafka holds a fetch until a message arrives, so a worker may ask it to wait long. Tansu
+Apache Kafka holds a fetch until a message arrives, so a worker lets it hold fetches long. Tansu
 answers when half of the waiting time or all of it has passed, even if messages arrive. To see a
 play within 25 ms there, a worker has to ask again every 20 ms, and each time costs both sides some
 0.4 ms of processor time: two idle workers cost a tenth of a core. So the worker asks that often
@@ -22,13 +22,13 @@ from contracts.redis_client import UNAVAILABLE, subscriber
 
 log = logging.getLogger(__name__)
 
-#: Longest time a broker may hold a fetch that finds nothing, milliseconds: one that answers when a
-#: message arrives, and one that does not.
+#: Longest time a broker may hold a fetch that finds nothing, milliseconds: the first for a broker
+#: that answers when a message arrives, the second for one that does not.
 HELD_MS = 1000
 ASKED_MS = 20
 #: A worker keeps asking for so long (seconds) after a message or a call ...
 AWAKE_SECONDS = 2.0
-#: ... and then looks by itself so often: whoever posts without the API wakes nobody.
+#: ... and then asks once in this many seconds: a producer other than the API does not wake it.
 REST_SECONDS = 0.5
 _PAUSE = 1.0
 
@@ -97,7 +97,7 @@ class FetchGate:
 
 
 async def listen(url: str, channel: str, wake: Callable[[], None]) -> None:
-    """Call `wake` for each message of a Redis channel, for ever; without Redis nobody is woken."""
+    """Call `wake` for each message of a Redis channel, forever; without Redis, do not call it."""
     while True:
         client = subscriber(url, socket_connect_timeout=1.0)
         try:

@@ -20,8 +20,8 @@ log = logging.getLogger(__name__)
 class Forgetting:
     """Applies erasures to one model.
 
-    The heartbeat's offset ``"<erasures topic>:<partition>:model"`` is that of the last erasure
-    that both the served arrays and every snapshot on this host reflect.
+    The heartbeat's offset ``"<erasures topic>:<partition>:model"`` is the next one after the last
+    erasure that both the served arrays and every snapshot on this host reflect.
 
     Parameters
     ----------

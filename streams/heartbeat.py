@@ -30,7 +30,7 @@ class Status:
     offsets
         ``"<topic>:<partition>" -> next offset``.
     partitions
-        Of ``plays``, as far as this process has them; only where processes share them.
+        Partitions of ``plays`` that this process reads, if the processes of its worker share them.
     counters
         Counts and gauges by name.
 

@@ -112,7 +112,7 @@ def body(worker: Worker) -> None:
         topics.plays: HistorySink,
         topics.feedback: FeedbackSink,
     }
-    # Whoever holds a lock for longer makes this worker say that it waits, and why.
+    # If another session holds a lock for longer, this worker reports that it waits, and why.
     dsn = with_session(settings.postgres_dsn, lock_timeout=settings.sink_lock_timeout_ms)
     follower = SharedFollower if settings.shared_sinks else Follower
     sinks = {topic: kind(dsn, logs[topic], settings.partitions) for topic, kind in kinds.items()}

@@ -122,7 +122,7 @@ def impressions(batches: list[Batch[Impression]]) -> dict[str, Any]:
 
 
 def _arms(told: list[Impression], of: npt.NDArray[np.int64]) -> pa.Array:
-    """Return the labels of each row: of its list, or of the arm that picked it if two arms did."""
+    """Return the labels of each row: of its list, or, if two arms drafted it, of the row's arm."""
     if not any(m.teams for m in told):
         return pa.array([m.arm for m in told], pa.string()).take(of)
     return pa.array([labels for m in told for labels in m.arms()], pa.string())

@@ -59,7 +59,7 @@ class LakeSink(Generic[T]):
         Raises
         ------
         PositionLost
-            Another sink has written meanwhile, or the table was replaced.
+            Another sink has written since the last flush, or the table was replaced.
         StoreUnavailable
             The table cannot be written now.
         """
@@ -72,8 +72,8 @@ class LakeSink(Generic[T]):
         rows = to_table(self.place.name, batches, self.log_id, int(time.time() * 1000))
         marks = [Transaction(app_id(self.log_id, b.partition), b.last) for b in batches]
         with self._committing():
-            # Not the address: the library would read a newer version, and append to that although
-            # its offsets are not those that were compared above.
+            # This version of the table, not its address: with the address the library would append
+            # to the newest version, whose offsets may differ from those compared above.
             write_deltalake(
                 table,
                 rows,
@@ -84,7 +84,7 @@ class LakeSink(Generic[T]):
         return int(rows.num_rows)
 
     def _create(self) -> DeltaTable:
-        """Make the empty table: of two appends that make it the library refuses neither."""
+        """Create the empty table: if two appends created it, the library would refuse neither."""
         with self._committing():
             DeltaTable.create(
                 self.place.uri,

@@ -208,7 +208,7 @@ class ModelFold:
                     self._letters.send, tp.topic, tp.partition, batch.rejected
                 )
                 self._status.add(dead_letters=count)
-                batch = self._decode(piece, tp.partition, start)  # less an erasure meanwhile
+                batch = self._decode(piece, tp.partition, start)  # may skip listeners erased since
             if self._suspects is not None:
                 self._status.add(suspect_plays=without(batch, self._suspects.suspects))
             # No await between these two: the arrays and their offset change together.
@@ -232,7 +232,7 @@ class ModelFold:
 
     async def tick(self) -> None:
         """Take in new views, publish once caught up, save a snapshot when one is due."""
-        loaded = await self._views.look(self._model)  # meanwhile plays are learned, and counted
+        loaded = await self._views.look(self._model)  # other tasks learn and count plays
         self._unsaved += len(loaded)
         for name, generation in self._model.views.items():
             self._status.counters[f"{name}_view"] = generation

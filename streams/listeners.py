@@ -59,7 +59,7 @@ class ListenersFold:
         self._ends: list[int] | None = None
 
     async def positions(self) -> dict[TP, int]:
-        """Return the next offset of every partition, as the fences have it."""
+        """Return the next offset of every partition, from the fences."""
         return (await self._state())[0]
 
     async def _state(self) -> tuple[dict[TP, int], bool]:

@@ -15,12 +15,12 @@ from streams.forgetting import Forgetting
 from streams.worker import Worker
 
 log = logging.getLogger(__name__)
-#: Between two looks at whether the copy is an hour old.
+#: Shortest time between two checks of whether the copy is an hour old.
 _LOOK_SECONDS = 60.0
 
 
 def fetch_first(worker: Worker, directory: ModelDirectory, log_id: str) -> None:
-    """Fetch the model of another host if this one has none; wait for object storage."""
+    """Fetch the copy of the model if this host has no snapshot; wait for object storage."""
     settings = worker.settings
     if not settings.lake or directory.snapshots():
         return
@@ -30,7 +30,7 @@ def fetch_first(worker: Worker, directory: ModelDirectory, log_id: str) -> None:
 
 
 class ModelUploads:
-    """Uploads snapshots beside the learner; does nothing with the lake in the home."""
+    """Uploads the learner's snapshots in a thread; does nothing if the lake is in the home."""
 
     def __init__(self, worker: Worker, log_id: str, forgetting: Forgetting) -> None:
         settings = worker.settings
@@ -46,7 +46,7 @@ class ModelUploads:
         self._applied = self._forgetting.applied
 
     def snapshot_is_written(self, path: Path) -> None:
-        """Begin to upload the snapshot if it is time."""
+        """Begin to upload the snapshot, unless the last check was less than a minute ago."""
         now = time.monotonic()
         if self._copies is None or now - self._looked < _LOOK_SECONDS:
             return

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 import psycopg
 from psycopg import sql
 
-from contracts.errors import StoreUnavailable
+from contracts.errors import StoreUnavailable, first_line
 from streams.decode import Batch
 from streams.errors import PositionLost
 from streams.steps import ROWS_WRITTEN, reach
@@ -74,7 +74,7 @@ class PostgresStore:
         except psycopg.Error as error:
             self.close()
             if isinstance(error, _PASSING):
-                raise StoreUnavailable(f"PostgreSQL: {str(error).splitlines()[0]}") from None
+                raise StoreUnavailable(f"PostgreSQL: {first_line(error)}") from None
             raise
 
     def close(self) -> None:

@@ -1,8 +1,8 @@
 """Several processes of one sink share the partitions of a topic (``SEGUE_SHARED_SINKS=1``).
 
-They form a consumer group. Kafka decides who reads a partition; where to read from, the store
-decides as always: whoever gets a partition asks the store for its fence. Nothing is committed to
-Kafka. If an earlier owner still writes, the store's fence refuses one of the two transactions.
+They form a consumer group: Kafka assigns the partitions. A process that gets a partition resumes at
+the fence in the store, as a single process does; it commits no offset to Kafka. If the previous
+owner of the partition still writes, the store refuses the transaction that does not fit the fence.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from streams.consume import Follower
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-#: The partitions of a process that was killed wait so long for another one.
+#: Time after which Kafka gives the partitions of a killed process to another one, milliseconds.
 _SESSION_MS = 10_000
 
 
@@ -42,7 +42,7 @@ class SharedFollower(Follower[T]):
 
     def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         mine = sorted(each.partition for each in partitions)
-        log.info("%s: partitions %s are mine", self.topic, mine)
+        log.info("%s: Kafka assigned the partitions %s", self.topic, mine)
         standing = self.worker.patiently(self.sink.positions, self.topic)
         self.positions = {p: standing[p] for p in mine}
         self._next = reading_from(self.worker, self.topic, self.positions)
@@ -55,7 +55,7 @@ class SharedFollower(Follower[T]):
         self._lost(consumer, partitions)
 
     def _lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        """Forget the partitions: their next owner reads again what was not flushed."""
+        """Forget the partitions: their next owner reads the messages again that are not flushed."""
         for partition in self.positions:
             self.worker.status.offsets.pop(self.topic.place(partition), None)
         self.positions, self._next = {}, {}

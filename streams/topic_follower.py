@@ -19,8 +19,9 @@ _POLL = 1.0
 #: Seconds between two looks while the topic is not read to its end yet.
 _POLL_AT_FIRST = 0.1
 _PATIENCE = 30.0
-#: Longest time a broker holds a fetch that it answers when a message arrives, ms.
-_HELD_MS = 10_000
+#: Longest time a broker may hold a fetch that finds nothing, milliseconds: the first for a broker
+#: that answers when a message arrives, the second for one that does not.
+_HELD_MS, _ASKED_MS = 10_000, 2_000
 
 
 class TopicFollower(threading.Thread):
@@ -83,13 +84,14 @@ class TopicFollower(threading.Thread):
 
     def run(self) -> None:
         """Follow until :meth:`close`."""
+        held = _HELD_MS if self._settings.broker_holds_fetches else _ASKED_MS
         consumer = kafka_client.consumer(
             self._settings,
             f"follower.{self._topic}",
             {
                 "auto.offset.reset": "earliest",
-                # Several of these run in a stack.
-                "fetch.wait.max.ms": _HELD_MS if self._settings.broker_holds_fetches else 2000,
+                # A stack runs several of these threads; each empty fetch costs the broker time.
+                "fetch.wait.max.ms": held,
             },
         )
         try:
@@ -106,7 +108,7 @@ class TopicFollower(threading.Thread):
             consumer.close()
 
     def _fetch(self, consumer: Consumer) -> list[Message]:
-        """Return what came; trouble with the broker must not end this thread, nobody would know."""
+        """Return the messages that came; an error of the broker is logged and ends no thread."""
         try:
             found = consumer.consume(1, _POLL if self._whole.is_set() else _POLL_AT_FIRST)
             if found:

@@ -23,7 +23,7 @@ from online_model import Recommender
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 2.0
-#: Between two looks into object storage.
+#: Shortest time between two fetches from object storage.
 FETCH_SECONDS = 10.0
 #: A view may speak of tracks the model meets only later: it is mapped again after so long.
 AGAIN_SECONDS = 60.0

@@ -80,7 +80,7 @@ class Worker:
         Parameters
         ----------
         part
-            What of this worker waits meanwhile, as the heartbeat and the log name it.
+            Name of the part of this worker that waits, for the heartbeat and the log.
 
         Raises
         ------
@@ -157,7 +157,8 @@ def _serve_health(settings: Settings, worker: Worker) -> HealthServer | None:
     """Start the health server if the settings give it a port."""
     if not settings.worker_port:
         return None
-    # Prometheus' library takes 29 ms of processor time to import: only who serves it pays.
+    # The import of Prometheus' library takes 29 ms of processor time: only a worker that serves
+    # probes spends it.
     from streams.health_server import HealthServer
 
     try:

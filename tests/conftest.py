@@ -6,11 +6,15 @@ import os
 import re
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from tests import synthetic
+
+if TYPE_CHECKING:
+    from obstore.store import MemoryStore
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -69,6 +73,16 @@ def shared_data(real_data: bool, tmp_path_factory: pytest.TempPathFactory) -> Pa
     folder = tmp_path_factory.mktemp("synthetic")
     synthetic.write_all(folder)
     return folder
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> MemoryStore:
+    """Object storage in memory: the library's own, with versions and conditional writes."""
+    from obstore.store import MemoryStore
+
+    store = MemoryStore()
+    monkeypatch.setattr("contracts.object_store._connect", lambda *_: store)
+    return store
 
 
 _skipped: list[str] = []

@@ -58,7 +58,7 @@ async def rows_of(
     Raises
     ------
     ApiError
-        503: PostgreSQL does not answer. 400: a text it cannot compare.
+        503: PostgreSQL does not answer. 400: a text contains the character NUL.
     """
     if "\x00" in str(arguments.get("user", "")):
         raise ApiError(404, "unknown-user", "Cannot find user: its name contains NUL")

@@ -10,15 +10,15 @@ import duckdb
 
 from batch.collectors.plays import Refused
 from batch.staging.tables import ARTISTS, TRACKS, Row, Table
-from contracts.errors import ConfigurationError
+from contracts.errors import ConfigurationError, first_line
 from contracts.ids import normalise
 
 SOURCE = "lastfm-1k"
 AT = datetime(2009, 6, 19, tzinfo=UTC)
 #: Invalid rows that are kept with their reason; further ones are only counted.
 _MOST_REFUSED = 10_000
-# No header and no quoting: a quotation mark is part of a name. A column nobody asks for would not
-# be checked, hence the condition on the time.
+# No header and no quoting: a quotation mark is part of a name. DuckDB does not check a column that
+# the query does not read, hence the condition on the time.
 _READ = """
     create temp table plays as
     select listener, artist_mbid, trim(artist) as artist, track_mbid, trim(title) as title
@@ -60,8 +60,7 @@ def rows(path: Path) -> Iterator[tuple[Table, Row] | Refused]:
             db.execute(_READ, [str(path)])
         except duckdb.Error as error:
             raise ConfigurationError(
-                f"{path}: {str(error).splitlines()[0]}; needed: six columns with tabs between and "
-                "no header"
+                f"{path}: {first_line(error)}; needed: six columns with tabs between and no header"
             ) from None
         for reason, line in db.execute(_BAD).fetchall():
             yield Refused("columns", reason, line or "")

@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 
 from batch.staging.tables import ARTISTS, TRACKS, Row, Table
-from contracts.errors import ConfigurationError
+from contracts.errors import ConfigurationError, first_line
 
 SOURCE = "mpd"
 AT = datetime(2017, 12, 1, tzinfo=UTC)
@@ -59,7 +59,7 @@ def rows(path: Path) -> Iterator[tuple[Table, Row]]:
         try:
             db.execute(_READ, [files])
         except duckdb.Error as error:
-            raise ConfigurationError(f"{path}: {str(error).splitlines()[0]}") from None
+            raise ConfigurationError(f"{path}: {first_line(error)}") from None
         found = db.execute(_ARTISTS)
         while chunk := found.fetchmany(10_000):
             for key, name, playlists in chunk:

@@ -21,7 +21,7 @@ from batch.quality import QualityCheck
 from batch.reports.publish import publish as publish_report
 from batch.reports.report import Occasion
 from batch.staging.source_figures import scorecard as measure
-from contracts.errors import SegueError
+from contracts.errors import SegueError, first_line
 from contracts.settings import Settings
 
 #: Artists looked up a night at each source: about five minutes at Last.fm's pace.
@@ -61,8 +61,7 @@ def night(
                 rows = export(connection, settings)
             figures = measure(connection)
     except psycopg.Error as error:
-        what = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        return CatalogueOutcome(f"the catalogue stays as it was: PostgreSQL: {what}")
+        return CatalogueOutcome(f"the catalogue stays as it was: PostgreSQL: {first_line(error)}")
     except (SegueError, OSError) as error:
         return CatalogueOutcome(f"the catalogue stays as it was: {error}")
     occasion = Occasion(day, datetime.now(UTC))

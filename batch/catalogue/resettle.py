@@ -81,6 +81,7 @@ def _settle(
                 done.view = publish(connection, settings.home)
         progress("lake")
         export(connection, settings)
-        # What was staged meanwhile has a higher number, and waits for the next time.
+        # Rows that a collector staged during this run have a higher number; the next run settles
+        # them.
         connection.execute("update catalogue_state set settled = greatest(settled, %s)", (staged,))
     return done

@@ -57,7 +57,7 @@ def begin(since: int | None, checkpoint: int | None) -> int:
 
 
 class Refused(msgspec.Struct):
-    """A record of a source nobody could use, with a short reason and the original text."""
+    """A record of a source that cannot be used, with a short reason and the original text."""
 
     reason: str
     detail: str

@@ -75,8 +75,8 @@ class Vectors:
         relative to the tags. An item without features keeps the vector of its tags; one without
         tags gets a vector of its features alone.
         """
-        told = np.ma.masked_invalid(sound)
-        centred = (told - told.mean(axis=0)) / np.maximum(told.std(axis=0).filled(1.0), 1e-6)
+        known = np.ma.masked_invalid(sound)
+        centred = (known - known.mean(axis=0)) / np.maximum(known.std(axis=0).filled(1.0), 1e-6)
         heard = ~np.isnan(sound).all(axis=1)
         scaled = centred.filled(0.0).astype(np.float32)
         scaled *= np.float32(_SOUND_SHARE / np.sqrt(max(1, sound.shape[1])))

@@ -47,7 +47,7 @@ class Moments:
 
     @classmethod
     def none(cls) -> Moments:
-        """Return the moments of nobody."""
+        """Return the moments of an empty group."""
         return cls(0, np.zeros(4), np.zeros((4, 4)))
 
     @classmethod

@@ -88,8 +88,8 @@ class Exploring:
 class Value:
     """What a policy would have earned a place, with bounds by bootstrap over listeners.
 
-    Without bounds where weights were capped: the cap biases the estimate, and bounds around it
-    would not cover the truth.
+    The estimate from capped weights has no bounds if the cap changed a weight: the cap biases it,
+    and bounds around it would not cover the truth.
     """
 
     value: float
@@ -157,7 +157,7 @@ def _refusal(places: Places, effective: float) -> str:
 def _model(places: Places) -> tuple[Array, Array]:
     """Return the mean hits of the ranker's own track at each place, and of tracks by depth.
 
-    Depths nobody was shown have the mean of all depths.
+    Depths of which no track was shown get the mean of all depths.
     """
     explored, hit = places.explored, places.hit
     shown = np.bincount(places.place[~explored])
@@ -203,7 +203,7 @@ NAMES = ("IPS", "SNIPS", CAPPED, "DR")
 
 
 def _bootstrap(sums: Array, seed: int, *, biased: bool) -> dict[str, Value]:
-    """Return every estimate with its bounds; that of capped weights has none where it is biased."""
+    """Return every estimate with its bounds; the capped one gets no bounds if `biased`."""
     generator = np.random.default_rng(seed)
     drawn = np.empty((DRAWS, len(NAMES)))
     for row in range(DRAWS):
@@ -222,7 +222,7 @@ def _bootstrap(sums: Array, seed: int, *, biased: bool) -> dict[str, Value]:
 
 
 def bounds(drawn: Array, found: float, without_one: Array) -> tuple[float, float]:
-    """Return the bounds that hold with 95 % probability by the bootstrap BCa.
+    """Return the bounds of a 95 % confidence interval by the BCa bootstrap.
 
     Few hits of rarely shown tracks decide an estimate, so it is skewed, and plain quantiles of the
     draws cover too seldom (Efron, "Better bootstrap confidence intervals", JASA 1987, section 3).
@@ -232,9 +232,9 @@ def bounds(drawn: Array, found: float, without_one: Array) -> tuple[float, float
     drawn
         The estimate of each draw of listeners.
     found
-        The estimate of all of them.
+        The estimate from all listeners.
     without_one
-        The estimate without each of them: its skewness is the acceleration.
+        The estimates that each leave out one listener: their skewness gives the acceleration.
     """
     below = np.mean(drawn < found) + np.mean(drawn == found) / 2
     shift = float(stats.norm.ppf(np.clip(below, 1 / len(drawn), 1 - 1 / len(drawn))))

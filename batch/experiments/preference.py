@@ -3,7 +3,8 @@
 Every listener sees both arms in one list, so differences between listeners cancel out: that is why
 it takes far fewer of them than two groups do. The unit is the listener: the difference of the plays
 credited to the arms, over the lists, with its error by the delta method. The sign test over
-listeners is reported with it: how many prefer each arm, so that nobody who plays much decides.
+listeners is reported with it: how many prefer each arm, so that listeners who play much do not
+decide alone.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ class Preferences:
 
 
 def sign_test(prefer_control: int, prefer_arm: int) -> float:
-    """Return the chance of a majority at least as large if nobody preferred either arm."""
+    """Return the chance of a majority at least as large if no listener preferred an arm."""
     total = prefer_control + prefer_arm
     return float(stats.binomtest(prefer_arm, total).pvalue) if total else 1.0
 

@@ -118,8 +118,8 @@ def logged(ask: Ask) -> Places:
 def made_again(impression_id: str, propensity: Array) -> tuple[Numbers, int] | None:
     """Return the depths of a list's places and the tracks in line; ``None``: it does not come out.
 
-    Of a list in which no place explored nobody knows how many were in line; usually
-    :data:`IN_LINE`.
+    If no place of a list explored, the number in line cannot be computed: it is taken as
+    :data:`IN_LINE`, the usual one.
     """
     share, places = 1.0 - float(propensity.max()), len(propensity)
     explored = np.flatnonzero(np.abs(propensity - propensity.max()) > 1e-4)

@@ -91,8 +91,8 @@ def judge(facts: Facts, now: datetime) -> Verdict:
     Parameters
     ----------
     now
-        When it is looked at, UTC without zone. An experiment that was ended before its planned
-        end keeps the bounds that hold at every look.
+        Time of the look, UTC without zone. An experiment that was ended before its planned end
+        keeps the bounds that hold at every look.
     """
     control, *others = facts.arms
     at_end = min(now, facts.ended_at or now) >= facts.planned_end

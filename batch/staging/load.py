@@ -218,7 +218,7 @@ def reject(
     connection: psycopg.Connection[Any], source: str, target: str, reason: str, detail: str,
     raw: str,
 ) -> None:  # fmt: skip
-    """Keep a record nobody could use; the same record again is the same row."""
+    """Keep a record that cannot be used; the same record again is the same row."""
     clean = raw.encode("utf-8", "replace").decode().replace("\x00", "\\u0000")
     connection.execute(
         "insert into rejected_records (source, target, digest, reason, detail, raw) "

@@ -31,7 +31,7 @@ from infra.flink.environment import command, environ
 from infra.flink.process import HEAP
 from streams.flink.rows import trace
 
-#: What a batch run counts: trending lists of days gone by interest nobody.
+#: What a batch run counts. Not trending lists: they show only the present.
 JOBS = ("sessions", "uniques", "suspects")
 _DAY = timedelta(days=1)
 _ACK_SECONDS = 60.0
@@ -67,11 +67,11 @@ def backfill(settings: Settings, begin: date, end: date) -> Backfill:
     ConfigurationError
         The days are the wrong way round, the lake is empty, or Flink is not installed.
     StoreUnavailable
-        A nightly or another backfill runs.
+        A nightly, an erasure or another backfill runs, or the lake cannot be read.
     """
     if end < begin:
         raise ConfigurationError(f"--from {begin} is after --to {end}")
-    with Runs(settings.paths.runs).lock():  # an erasure deletes files of the lake
+    with Runs(settings.paths.runs).lock():  # so that no erasure deletes the files that are read
         return _backfill(settings, begin, end)
 
 
@@ -79,7 +79,7 @@ def _backfill(settings: Settings, begin: date, end: date) -> Backfill:
     snapshot = Lake.plays(settings).on_disk()
     if snapshot is None or not snapshot.files:
         raise ConfigurationError(f"the lake {lake_place(settings)} holds no plays yet")
-    # Counting takes minutes: a broker that is away or refuses us is known before.
+    # Counting takes minutes, so check first that the broker answers and accepts this client.
     ensure_topics(
         settings, Topics(settings.namespace).configs(settings.plays_retention_days, flink=True)
     )

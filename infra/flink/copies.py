@@ -1,7 +1,7 @@
 """Checkpoints and savepoints on this machine: where the jobs resume, and which copies are deleted.
 
-Each is a copy of personal data. Flink adds and deletes checkpoints while we look, so a folder that
-vanishes under our hands is no error here.
+Each is a copy of personal data. Flink adds and deletes checkpoints while this module reads their
+folders, so a folder that vanishes is no error here.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def newest(state: Path) -> Path | None:
 
 
 def age_out(state: Path, keep: Path | None, now: float) -> list[Path]:
-    """Delete what the next start does not need; return what was deleted. No job may run.
+    """Delete the copies that the next start does not need and return them. No job may run.
 
     Checkpoints of older runs are deleted at once, savepoints after 30 days.
     """
@@ -37,10 +37,10 @@ def age_out(state: Path, keep: Path | None, now: float) -> list[Path]:
 
 
 def forget(settings: Settings) -> dict[str, int]:
-    """Delete every copy but the one that the jobs resume from; return how many.
+    """Delete every copy except the one that the jobs resume from; return how many.
 
-    For an erasure: the running jobs forget a listener as windows close, a copy never does. What a
-    killed backfill left is deleted too: call this while no backfill runs.
+    For an erasure: the running jobs forget a listener as windows close, a copy never does. Files of
+    a killed backfill are deleted too: call this while no backfill runs.
     """
     state = settings.paths.flink
     found = complete(state)
@@ -95,7 +95,7 @@ def _inside(folder: Path) -> list[Path]:
 
 
 def _changed(folder: Path) -> float:
-    """Return when a folder, or something directly in it, changed last."""
+    """Return the time of the last change of a folder or of an entry directly in it."""
     times = [0.0]
     for path in (folder, *_inside(folder)):
         with suppress(FileNotFoundError):

@@ -15,7 +15,7 @@ HEAP = "-Xmx1g"
 
 
 def stop_mark(settings: Settings) -> Path:
-    """Return the file that exists while the process of the jobs waits: an operator stopped them."""
+    """Return the file that exists after an operator stopped the jobs; their process then waits."""
     return settings.paths.flink / "stopped"
 
 
@@ -39,7 +39,7 @@ def arguments(settings: Settings, *, rest: int, every: int = 10) -> list[str]:
     conf = {
         "rest.bind-port": rest,
         "rest.port": rest,
-        # Nothing of it has a password: nobody but this machine reaches it.
+        # No port of Flink asks for a password, so only this machine may connect.
         "rest.bind-address": LOOPBACK,
         "jobmanager.bind-host": LOOPBACK,
         "taskmanager.bind-host": LOOPBACK,

@@ -11,7 +11,7 @@ import psycopg
 import redis
 
 from contracts import redis_client
-from contracts.errors import ConfigurationError, StoreUnavailable
+from contracts.errors import ConfigurationError, StoreUnavailable, first_line
 from contracts.settings import Settings
 from infra.stack.running import running
 
@@ -34,14 +34,10 @@ def postgres(dsn: str, *, autocommit: bool = False) -> Iterator[Connection]:
             yield connection
     except psycopg.errors.UndefinedTable as error:
         raise ConfigurationError(
-            f"the database lacks a table ({_line(error)}); make them with: segue init"
+            f"the database lacks a table ({first_line(error)}); make them with: segue init"
         ) from None
     except psycopg.OperationalError as error:
-        raise StoreUnavailable(f"PostgreSQL: {_line(error)}; is the stack up?") from None
-
-
-def _line(error: Exception) -> str:
-    return str(error).partition("\n")[0]
+        raise StoreUnavailable(f"PostgreSQL: {first_line(error)}; is the stack up?") from None
 
 
 @contextmanager

@@ -19,12 +19,12 @@ def read(settings: Settings) -> Suspects:
     Raises
     ------
     ConfigurationError
-        Flink does not run here, so nobody looks for suspects.
+        Flink does not run here, so no job looks for suspects.
     BrokerUnavailable
         The broker does not answer.
     """
     if not settings.flink:
-        raise ConfigurationError("Flink does not run here, so nobody looks for suspects")
+        raise ConfigurationError("Flink does not run here, so no job looks for suspects")
     return suspects_topic.read(settings)
 
 

@@ -15,7 +15,7 @@ log = logging.getLogger("segue.simulator")
 
 #: Tracks of a list that a listener looks at, from the top.
 LOOKED_AT = 10
-#: Pause after an API that did not answer (seconds): listeners choose for themselves meanwhile.
+#: Seconds without requests after the API did not answer; listeners choose tracks themselves then.
 PAUSE = 5.0
 
 

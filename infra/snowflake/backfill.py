@@ -55,7 +55,8 @@ def backfill(
 ) -> list[Moved]:
     """Land the newest version of every table of the lake; running again changes nothing.
 
-    Stop the landing sink meanwhile: of two writers one would lose its place and start again.
+    Stop the landing sink first: of two writers one would lose its position in the log and start
+    again.
 
     Raises
     ------

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from contracts.errors import first_line
 from contracts.lake import TABLES
 from contracts.snowflake import BATCH_STAGE, QUARANTINE, RAW, Snowflake
 from infra.snowflake.governance import governance
@@ -60,7 +61,7 @@ def _ask(connection: SnowflakeConnection, question: Question) -> Answer:
         names = [column[0].lower() for column in cursor.description]
         wrong = question.judge([dict(zip(names, row, strict=True)) for row in cursor.fetchall()])
     except (Error, KeyError, ValueError) as error:
-        wrong = f"{type(error).__name__}: {str(error).splitlines()[0]}"
+        wrong = f"{type(error).__name__}: {first_line(error)}"
     return Answer(question.name, not wrong, wrong or "ok")
 
 

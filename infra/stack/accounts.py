@@ -63,14 +63,14 @@ def sole_admin(settings: Settings, *, rotate: bool = False) -> str | None:
     Parameters
     ----------
     rotate
-        Revoke the earlier token, and without ``SEGUE_ADMIN_TOKEN`` make a new one. A kill at any
-        moment leaves a token that the database knows in the home, or in the file beside it that
-        the next call puts there.
+        Revoke the earlier token, and without ``SEGUE_ADMIN_TOKEN`` make a new one, first in a file
+        ``.new`` beside the home's. If the process is killed, one of the two files holds the valid
+        token; the next call moves it into place.
 
     Returns
     -------
     str | None
-        The token; ``None`` where another host made one, which nobody can know here.
+        The token; ``None`` if another host made it: this one cannot know it.
 
     Raises
     ------
@@ -125,5 +125,5 @@ def _holds(connection: psycopg.Connection[Any], token: str) -> bool:
 
 
 def _made(connection: psycopg.Connection[Any]) -> bool:
-    """Whether the administrator has a valid token, made on any host."""
+    """Whether the administrator has a valid token, regardless of the host that made it."""
     return connection.execute(_MADE, (ADMIN, _LABEL)).fetchone() is not None

@@ -24,7 +24,8 @@ _JVM = (
     "-Xms64m",
     "-XX:+UseSerialGC",
     "-XX:TieredStopAtLevel=1",
-    # No samples for jstat 20 times a second, no safepoint a second for nothing.
+    # By default an idle JVM samples counters for jstat 20 times a second and stops all threads (a
+    # safepoint) once a second.
     "-XX:-UsePerfData",
     "-XX:+IgnoreUnrecognizedVMOptions",
     "-XX:+UnlockDiagnosticVMOptions",
@@ -113,8 +114,8 @@ class ApacheKafka(Server):
             "broker.heartbeat.interval.ms": 1000,
             # No empty records for followers that do not exist (twice a second by default).
             "metadata.max.idle.interval.ms": 0,
-            # Two cores and a few clients. Each of these threads wakes three times a second; network
-            # and io threads exist twice, for the controller too.
+            # Enough for two cores and a few clients. Each of these threads wakes three times a
+            # second; the controller has network and io threads of its own, as many again.
             "num.network.threads": 2,
             "num.io.threads": 2,
             "group.coordinator.threads": 1,

@@ -18,7 +18,7 @@ from packaging.requirements import Requirement
 
 from contracts import object_store
 from contracts.environ import variable
-from contracts.errors import SegueError
+from contracts.errors import SegueError, first_line
 from contracts.home import HomePaths
 from contracts.settings import Settings
 from contracts.topics import Topics
@@ -107,7 +107,7 @@ def _program(name: str, find: Callable[[], str], argument: str, todo: str, missi
             [path, argument], capture_output=True, text=True, timeout=20, check=False
         )
     except (SegueError, OSError, ImportError, subprocess.SubprocessError, RuntimeError) as error:
-        return Finding(name, missing, str(error).partition("\n")[0], todo)
+        return Finding(name, missing, first_line(error), todo)
     said = _COLOUR.sub("", done.stdout or done.stderr).strip().splitlines()
     if done.returncode:
         return Finding(name, missing, f"{path} exits with {done.returncode}", todo)

@@ -1,4 +1,4 @@
-"""Whether the topics survive the loss of a broker, and still take plays meanwhile."""
+"""Checks whether the topics survive the loss of a broker and accept plays without it."""
 
 from __future__ import annotations
 

@@ -172,7 +172,7 @@ class Home:
             return StackRecord()
 
     def write_run(self, run: StackRecord) -> None:
-        """Write the record in one step, so that nobody reads half of it."""
+        """Write the record in one step, so that no process reads half of it."""
         document = {"phase": run.phase, "processes": run.processes, "environ": run.environ}
         _replace(self.paths.run_record, document)
 

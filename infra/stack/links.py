@@ -18,12 +18,12 @@ from infra.operations.database import feature_store
 from infra.stack.accounts import grant
 
 _SECONDS = 86_400
-#: Accounts with a link where listeners are simulated: one of these listeners, and an analyst.
+#: Accounts that also get a link if listeners are simulated: one such listener, and an analyst.
 SIMULATED = {"sim-00000": LISTENER_ROLE, "sim-analyst": ANALYST_ROLE}
 
 
 def sign_in_links(settings: Settings, address: str, *, simulated: bool) -> dict[str, str]:
-    """Return ``account -> link``: of a simulated listener and an analyst, and the administrator's.
+    """Return ``account -> link`` of the administrator; with `simulated` also of :data:`SIMULATED`.
 
     Raises
     ------
@@ -31,7 +31,7 @@ def sign_in_links(settings: Settings, address: str, *, simulated: bool) -> dict[
         Redis or PostgreSQL does not answer.
     """
     tokens = {}
-    # The same tokens at each start, known to nobody but the holder of the administrator's.
+    # The same tokens at each start; only the holder of the administrator's token can compute them.
     key = settings.admin_token.encode()
     for user, role in SIMULATED.items() if simulated else ():
         tokens[user] = hmac.new(key, user.encode(), hashlib.sha256).hexdigest()

@@ -26,7 +26,7 @@ class Patience:
     process
         The process that is starting.
     seconds
-        The patience. It restarts if the process wrote to its log or used the processor meanwhile.
+        The patience. It restarts if the process wrote to its log or used the processor.
     clock
         Monotonic seconds.
     """

@@ -11,14 +11,14 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from contracts.database_roles import API, role_name
-from contracts.errors import StoreUnavailable
+from contracts.errors import StoreUnavailable, first_line
 from contracts.settings import Settings
 
 
 def set_parameters(settings: Settings) -> list[str]:
-    """Give the API's role its parameters; return the statements an owner may not run.
+    """Set the parameters of the API's role; return the statements that this login may not run.
 
-    Sessions that the pooler holds already keep the old ones until it reconnects.
+    Sessions that the pooler already holds keep the old parameters until it reconnects.
 
     Raises
     ------
@@ -42,7 +42,7 @@ def set_parameters(settings: Settings) -> list[str]:
             except psycopg.errors.InsufficientPrivilege:
                 return [statement.as_string(connection) for statement in statements]
     except psycopg.OperationalError as error:
-        raise StoreUnavailable(f"PostgreSQL: {_line(error)}") from None
+        raise StoreUnavailable(f"PostgreSQL: {first_line(error)}") from None
     return []
 
 
@@ -67,7 +67,7 @@ def faults(settings: Settings) -> list[tuple[str, str]]:
                 (list(_parameters(settings)),),
             ).fetchall()
     except psycopg.OperationalError as error:
-        raise StoreUnavailable(f"SEGUE_POSTGRES_POOLER_DSN: {_line(error)}") from None
+        raise StoreUnavailable(f"SEGUE_POSTGRES_POOLER_DSN: {first_line(error)}") from None
     found: dict[str, str] = dict(rows)
     todo = "run segue init, then RECONNECT in PgBouncer's console"
     return [
@@ -86,7 +86,3 @@ def _parameters(settings: Settings) -> dict[str, str]:
         "statement_timeout": str(settings.statement_timeout_ms),
         "lock_timeout": str(settings.lock_timeout_ms),
     }
-
-
-def _line(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)

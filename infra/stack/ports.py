@@ -33,7 +33,7 @@ def api_address(host: str, port: int) -> str:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return `count` different ports nobody listens on.
+    """Return `count` different ports on which no process listens.
 
     They are taken from the system's own choice and given back, so that another program may take
     one in between; whoever starts a server on one must notice that it failed.

@@ -42,7 +42,7 @@ class Ward:
         self.due = None
 
     def died(self, now: float) -> float:
-        """Note an end nobody asked for, or a start that failed; return the seconds to wait now."""
+        """Note an unexpected end, or a start that failed; return the seconds to wait now."""
         if self._running_since is not None and now - self._running_since >= PROVED_AFTER:
             self._failures = 0
         self._running_since = None

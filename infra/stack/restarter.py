@@ -16,8 +16,8 @@ from infra.stack.tansu import Tansu
 class Restarter:
     """Looks at every part, a few times a second.
 
-    A server is launched by this thread (see :meth:`Process.start`); its first answer is awaited in
-    another one, because meanwhile other parts may need a restart.
+    This thread launches a server (see :meth:`Process.start`); another thread waits for its first
+    answer, because other parts may need a restart at the same time.
     """
 
     def __init__(self, parts: Parts) -> None:

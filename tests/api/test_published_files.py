@@ -7,27 +7,26 @@ import logging
 from pathlib import Path
 
 import pytest
-from obstore.store import MemoryStore
 
 from api import published_files
 from api.published_files import PublishedFiles
-from contracts import object_store
 from contracts.errors import StoreUnavailable
 from contracts.publication import REPORTS, Publication
 from contracts.settings import Settings
 
 
+@pytest.mark.usefixtures("bucket")
 async def test_files_arrive_also_after_a_fault(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    store = MemoryStore()
-    monkeypatch.setattr(object_store, "_connect", lambda *_: store)
     monkeypatch.setattr(published_files, "EVERY_SECONDS", 0.01)
     here, there = (Settings(home=tmp_path / name, lake="s3://m") for name in ("here", "there"))
-    pull, away = Publication.pull, True
+    pull, away, failed = Publication.pull, True, 0
 
     def sometimes(publication: Publication, *folders: str) -> None:
+        nonlocal failed
         if away:
+            failed += 1
             raise StoreUnavailable("no answer")
         pull(publication, *folders)
 
@@ -38,7 +37,8 @@ async def test_files_arrive_also_after_a_fault(
     files = PublishedFiles(there)
     with caplog.at_level(logging.WARNING):
         files.start()
-        await asyncio.sleep(0.1)
+        while failed < 3:
+            await asyncio.sleep(0.01)
         away = False
         while not (there.paths.reports / "a.csv").exists():
             await asyncio.sleep(0.01)
@@ -49,5 +49,6 @@ async def test_files_arrive_also_after_a_fault(
 async def test_with_the_lake_in_the_home_nothing_runs(tmp_path: Path) -> None:
     files = PublishedFiles(Settings(home=tmp_path))
     files.start()
+    assert files._task is None
     await files.stop()
     assert not list(tmp_path.iterdir())

@@ -45,8 +45,10 @@ def run(
     if connections or logins:
         with api_alone() as stack:
             found["floor"] = _good_client(stack, 100)
-            found["half_requests"] = _half_requests(stack, connections)
-            found["logins"] = _logins(stack, logins)
+            if connections:
+                found["half_requests"] = _half_requests(stack, connections)
+            if logins:
+                found["logins"] = _logins(stack, logins)
     if lists:
         found["slow_redis"] = _slow_redis(lists, delay)
     return {**found, "machine": machine()}

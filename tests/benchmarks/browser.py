@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, BrowserContext, Page
 from infra.stack.process import wait_until
 from infra.stack.stack import Stack
 from tests.benchmarks.figures import latency, machine
-from tests.benchmarks.stack import whole
+from tests.benchmarks.stack import answers, whole
 from tests.web.chromium import chromium
 
 #: Between two plays (seconds): lists of one listener are made no more often than twice a second.
@@ -50,7 +50,7 @@ def run(*, plays: int = 100, visits: int = 10) -> dict[str, Any]:
     """
     with whole(rate_per_address=1_000_000, rate_per_token=1_000_000) as stack:
         stack.start_worker("web")
-        assert wait_until(lambda: _answers(f"{stack.web}/healthz"), 60), "the pages do not answer"
+        assert wait_until(lambda: answers(f"{stack.web}/healthz"), 60), "the pages do not answer"
         with httpx.Client(
             base_url=stack.api, timeout=30,
             headers={"authorization": f"Bearer {stack.settings.admin_token}"},
@@ -74,13 +74,6 @@ def run(*, plays: int = 100, visits: int = 10) -> dict[str, Any]:
             "bytes_of_a_first_visit": max(each["bytes"] for each in phones),
             "machine": machine(),
         }
-
-
-def _answers(address: str) -> bool:
-    try:
-        return httpx.get(address, timeout=2).status_code == 200
-    except httpx.TransportError:
-        return False
 
 
 def _post(api: httpx.Client, titles: list[str]) -> None:

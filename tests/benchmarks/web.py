@@ -43,7 +43,7 @@ from infra.stack.process import wait_until
 from infra.stack.stack import Stack
 from tests.benchmarks.cpu import CpuTimes, pids_of
 from tests.benchmarks.figures import latency, machine
-from tests.benchmarks.stack import whole
+from tests.benchmarks.stack import answers, whole
 from tests.benchmarks.tabs import OpenTabs, Tab, static_server
 from web.assets import Assets
 from web.sessions import Session, Sessions
@@ -78,7 +78,7 @@ def run(
     with whole(rate_per_address=1_000_000, rate_per_token=1_000_000) as stack:
         stack.start_worker("web")
         healthz = f"{stack.web}/healthz"
-        assert wait_until(lambda: _answers(healthz), 60), "the pages do not become ready"
+        assert wait_until(lambda: answers(healthz), 60), "the pages do not become ready"
         users = [f"bench-{i}" for i in range(max(1, clients // TABS))]
         # A listener plays at most once a second: lists are made no more often than twice.
         rate = min(plays_per_second, float(len(users)))
@@ -88,13 +88,6 @@ def run(
         ):
             bench = Bench(stack, pool, users, clients, seconds, rate, static)
             return asyncio.run(bench.run(rounds))
-
-
-def _answers(address: str) -> bool:
-    try:
-        return httpx.get(address, timeout=2).status_code == 200
-    except httpx.TransportError:
-        return False
 
 
 @dataclass

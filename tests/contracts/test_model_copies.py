@@ -5,26 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
 from obstore.store import MemoryStore
 
-from contracts import model_copies, object_store
+from contracts import model_copies
 from contracts.model_copies import EVERY_SECONDS, ModelCopies
 from contracts.settings import Settings
 from online_model import ModelConfig, ModelDirectory
+from tests.contracts.test_publication import keys
 
 SETTINGS = Settings(lake="s3://music/segue", host_name="a")
-
-
-@pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch) -> MemoryStore:
-    store = MemoryStore()
-    monkeypatch.setattr(object_store, "_connect", lambda *_: store)
-    return store
-
-
-def keys(store: MemoryStore) -> list[str]:
-    return sorted(entry["path"] for chunk in store.list() for entry in chunk)
 
 
 def snapshot(folder: Path, *tracks: str) -> Path:

@@ -16,14 +16,6 @@ from contracts.whole_files import write_whole
 from tests.online_model.views import view
 
 
-@pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch) -> MemoryStore:
-    """The library's own store in memory, with versions and conditional writes."""
-    store = MemoryStore()
-    monkeypatch.setattr(object_store, "_connect", lambda *_: store)
-    return store
-
-
 def home(tmp_path: Path, name: str) -> Settings:
     return Settings(home=tmp_path / name, lake="s3://music/segue")
 

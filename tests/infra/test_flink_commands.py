@@ -76,7 +76,7 @@ def test_stopped_jobs_wait_until_an_operator_starts_them(
     monkeypatch.setattr(worker, "ensure_topics", lambda *_: begun.set())
     monkeypatch.setattr(worker, "command", lambda *_: ["jobs"])
     monkeypatch.setattr(os, "execve", lambda *_: None)
-    waiting = threading.Thread(target=worker.run, args=(settings,))
+    waiting = threading.Thread(target=worker.run, args=(settings,), daemon=True)
     waiting.start()
     time.sleep(0.2)
     assert not begun.is_set()

@@ -73,10 +73,9 @@ def test_checkpoints_that_vanish_while_we_look_are_no_error(tmp_path: Path) -> N
     """Flink deletes a checkpoint as soon as it has the next."""
     settings = replace(Settings(), home=tmp_path)
     runs = tmp_path / "flink" / "checkpoints" / "run"
-    ends = time.monotonic() + 1.0
 
     def churn() -> None:
-        number = 0
+        number, ends = 0, time.monotonic() + 1.0
         while time.monotonic() < ends:
             (runs / f"chk-{number}").mkdir(parents=True)
             (runs / f"chk-{number}" / "_metadata").write_text("x")

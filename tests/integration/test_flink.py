@@ -149,7 +149,7 @@ def run_with_login(settings: Settings) -> str:
 
     def look(pid: int) -> None:
         if not pages:
-            with suppress(StoreUnavailable, httpx.HTTPError):
+            with suppress(StoreUnavailable, httpx.HTTPError, psutil.Error):
                 job = f"/jobs/{rest.job().id}"
                 paths = (job, f"{job}/plan", f"{job}/config", "/jobmanager/config")
                 found = [httpx.get(rest.address + path, timeout=10).text for path in paths]

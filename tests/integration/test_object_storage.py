@@ -6,7 +6,6 @@ import asyncio
 import os
 import re
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -41,7 +40,7 @@ from infra.operations.replay import reconcile
 from infra.stack import checks
 from infra.stack.ports import LOOPBACK, free_ports
 from infra.stack.postgres import Postgres
-from infra.stack.process import wait_until
+from infra.stack.process import python, wait_until
 from infra.stack.progress import heartbeats
 from infra.stack.server import Server
 from infra.stack.valkey import Valkey
@@ -79,7 +78,7 @@ def deployment(storage: Seaweed, home: Path, prefix: str) -> Settings:
 
 def segue(settings: Settings, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "infra.cli.main", *words],
+        python("infra.cli", *words),
         cwd=ROOT,
         env=os.environ | settings.environ(),
         capture_output=True,
@@ -268,7 +267,7 @@ def test_one_host_runs_a_nightly_at_a_time(night: Settings, tmp_path: Path) -> N
 
 def test_commands_and_pages_read_the_lake_there(night: Settings, tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "contracts.lake_state"],
+        python("contracts.lake_state"),
         env=os.environ | night.environ(),
         capture_output=True,
         check=True,

@@ -193,8 +193,8 @@ def test_the_api_serves_and_refuses_a_revoked_token(
 
 
 def _end_sessions(owner: psycopg.Connection[tuple[object, ...]], settings: Settings) -> None:
-    """Have the pooler connect again: new sessions have the role's new parameters."""
+    """End the pooler's sessions and wait for their end: new ones have the role's new parameters."""
     user = conninfo_to_dict(settings.postgres_pooler_dsn)["user"]
     owner.execute(
-        "select pg_terminate_backend(pid) from pg_stat_activity where usename = %s", (user,)
+        "select pg_terminate_backend(pid, 10000) from pg_stat_activity where usename = %s", (user,)
     )

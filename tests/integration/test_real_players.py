@@ -261,10 +261,13 @@ scrobbler_username = quodlibet-listener
 scrobbler_password = {world.token("quodlibet-listener")}
 """
     )
-    display = f":{100 + os.getpid() % 10_000}"
+    number = 100 + os.getpid() % 10_000
     environ = {
-        "DISPLAY": display, "QUODLIBET_USERDIR": str(home), "HOME": str(home), "NO_AT_BRIDGE": "1",
-    }  # fmt: skip
+        "DISPLAY": f":{number}",
+        "QUODLIBET_USERDIR": str(home),
+        "HOME": str(home),
+        "NO_AT_BRIDGE": "1",
+    }
 
     def say(*words: str) -> bool:
         command = ["quodlibet", *words]
@@ -273,7 +276,8 @@ scrobbler_password = {world.token("quodlibet-listener")}
         )
         return done.returncode == 0
 
-    world.start("xvfb", ["Xvfb", display, "-nolisten", "tcp"])
+    screen = world.start("xvfb", ["Xvfb", f":{number}", "-nolisten", "tcp"])
+    assert wait_until(Path(f"/tmp/.X11-unix/X{number}").exists, 30), screen.tail(10)
     world.start("quodlibet", ["quodlibet", "--debug"], **environ)
     assert wait_until(lambda: say("--status"), 60, 0.5)
     assert say(f"--play-file={world.music / '0.flac'}")

@@ -139,9 +139,11 @@ def test_a_killed_worker_goes_on_where_it_was(
     path = f"imports/{made['id']}"
     assert wait_until(lambda: client.get(path).json()["kept"] > 0, 60, 0.01)
     stack.kill("importer")
-    halfway = client.get(path).json()
-    assert halfway["state"] == "running"
-    stack.start("importer")
+    try:
+        halfway = client.get(path).json()
+        assert halfway["state"] == "running"
+    finally:  # the other tests need it
+        stack.start("importer")
     assert ended(client, made["id"])["kept"] == count
     stack.wait_applied(workers=("history-sink",))
     assert plays(stack, user) == count
@@ -151,11 +153,13 @@ def test_an_erasure_takes_what_was_uploaded(
     stack: RunningStack, client: httpx.Client, user: str
 ) -> None:
     stack.stop("importer")
-    made = upload(client, b"artist,title,played_at\nAir,Late,2026-01-01\n", "late.csv")
-    folder = folder_of(stack.settings.paths.uploads, user)
-    assert [file.name for file in folder.iterdir()] == [made["id"]]
-    assert user not in str(folder)
-    erase.forget(stack.settings.home, user)
-    assert not folder.exists()
-    stack.start("importer")
+    try:
+        made = upload(client, b"artist,title,played_at\nAir,Late,2026-01-01\n", "late.csv")
+        folder = folder_of(stack.settings.paths.uploads, user)
+        assert [file.name for file in folder.iterdir()] == [made["id"]]
+        assert user not in str(folder)
+        erase.forget(stack.settings.home, user)
+        assert not folder.exists()
+    finally:  # the other tests need it
+        stack.start("importer")
     assert ended(client, made["id"])["reason"] == "lost"

@@ -1,1 +1,1 @@
-"""A home of an earlier version is read on."""
+"""This version reads a home of an earlier version."""

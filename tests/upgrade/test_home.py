@@ -1,4 +1,4 @@
-"""A home of an earlier version is read on: ``home.tar.xz``, written by ``make_home.py``.
+"""This version reads a home of an earlier one: ``home.tar.xz``, written by ``make_home.py``.
 
 Left to others: the tables of PostgreSQL (``tests/integration/test_migrations.py``), and the shapes
 of messages that no version wrote (``tests/contracts/test_compatibility.py``).

@@ -24,6 +24,7 @@ def served(world: World, roles: list[str]) -> Iterator[str]:
     signing.join()
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
+        listening.listen()  # a browser that comes before the server runs waits, and is not refused
         config = uvicorn.Config(create_app(world.site), log_level="error", ws="none")
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, args=([listening],))

@@ -216,7 +216,7 @@ class Feeds:
         feed.tabs.add(tab)
         if feed.window is not None:
             tab.put(_state("live"))
-        if again or feed.window not in (None, window):
+        if wants.kind == "next" and (again or feed.window not in (None, window)):
             feed.ask()
         return tab
 

@@ -84,10 +84,10 @@ def verify(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Recompute the chain; exit 1 where a row was altered, is missing or stands elsewhere.
+    """Recompute the chain; exit 1 if a row was altered, is missing or is out of order.
 
-    Heads that nightly runs of this home noted are compared too: whoever rewrites the whole chain in
-    the database would have to rewrite their records as well.
+    The command also compares the heads that nightly runs recorded: an attacker who rewrites the
+    whole chain in the database would have to rewrite the run records too.
     """
     if expect is not None and not re.fullmatch(r"\d+:[0-9a-f]{64}", expect):
         raise ConfigurationError("--expect takes what `segue audit verify` printed as its head")

@@ -70,7 +70,7 @@ class _Benchmarks(TyperGroup):
 
 app = typer.Typer(
     cls=_Benchmarks, add_completion=False, no_args_is_help=True, rich_markup_mode=None,
-    pretty_exceptions_enable=False, help="Measure, always beside a floor taken in the same run.",
+    pretty_exceptions_enable=False,
 )  # fmt: skip
 
 
@@ -80,7 +80,7 @@ def _root() -> None:
 
 
 def _command(name: str) -> Callable[..., None]:
-    """Return the function that Typer makes the command of a benchmark from."""
+    """Return the function from which Typer makes the command of a benchmark."""
     module, function = BENCHMARKS[name]
     measure: Callable[..., dict[str, Any]] = getattr(_load(module), function)
 

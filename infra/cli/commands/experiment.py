@@ -110,7 +110,7 @@ def list_(home: HomeOption = None, as_json: JsonOption = False) -> None:
         return
     names = ("state", "layer", "metric", "arms", "planned end")
     columns = [Column(name, overflow="fold") for name in names]
-    table = Table(Column("key", no_wrap=True), *columns)  # the key is there to be copied
+    table = Table(Column("key", no_wrap=True), *columns)  # an operator copies the key
     for one in found:
         made = one["definition"]
         arms = ", ".join(f"{arm['name']} {arm['weight']:g}" for arm in made["arms"])
@@ -149,13 +149,13 @@ def size(
     power: Annotated[float, typer.Option(help="Probability of detecting it.")] = 0.8,
     home: HomeOption = None,
 ) -> None:
-    """Say how many listeners an experiment needs, by what the warehouse knows."""
+    """Compute how many listeners an experiment needs, from the figures of the warehouse."""
     from batch import warehouse
     from batch.experiments import sizes
 
     with warehouse.asking(running(home).settings) as ask:
         made = sizes.size(ask, metric, change / 100.0, arms, power)
-    typer.echo(f"To see a change of {change:g} % in {100 * power:g} % of cases: {made.sentence}")
+    typer.echo(f"To detect a change of {change:g} % in {100 * power:g} % of cases: {made.sentence}")
 
 
 @app.command()
@@ -215,7 +215,7 @@ def _options(given: dict[str, Any]) -> dict[str, Any]:
     Raises
     ------
     ConfigurationError
-        ``--interleave`` sets what another option sets too.
+        ``--interleave`` and another option set the same field.
     """
     made = {
         "hypothesis": given.get("hypothesis", ""),
@@ -274,7 +274,7 @@ def _read(file: Path, given: dict[str, Any]) -> dict[str, Any]:
     Raises
     ------
     ConfigurationError
-        It cannot be read, or options were given that it would override.
+        It cannot be read, or the caller also gave options of the definition.
     """
     if also := _names(given):
         raise ConfigurationError(f"--file is the whole definition: leave {also} out, or --file")

@@ -78,14 +78,14 @@ def savepoint(home: HomeOption = None) -> None:
 def stop(home: HomeOption = None) -> None:
     """Write a savepoint and end the job; segue flink start or segue up --flink resumes there.
 
-    On a cluster the job manager's container resumes by itself when it starts again.
+    On a cluster the jobs resume as soon as the job manager's container starts again.
     """
     settings = _settings(home)
     mark = stop_mark(settings)
     if mark.exists():
         raise ConfigurationError(_STOPPED)
     if urlsplit(settings.flink).hostname == LOOPBACK:
-        mark.touch()  # before the job ends: its supervisor starts the process again
+        mark.touch()  # before the job ends: then the supervisor restarts the process
     try:
         typer.echo(Rest(settings.flink).savepoint(stop=True))
     except SegueError:

@@ -104,7 +104,7 @@ def replay(json: JsonOption = False) -> None:
 
 @app.command()
 def backfill(home: HomeOption = None, json: JsonOption = False) -> None:
-    """Land what lies in the lake (stop the sink meanwhile); running again changes nothing."""
+    """Land the rows of the lake; stop the sink first. Running again changes nothing."""
     from infra.snowflake.backfill import backfill as run_backfill
     from infra.snowflake.backfill import what_next
 

@@ -58,7 +58,7 @@ def forget_play(
 ) -> dict[str, int]:
     """Take one play out of a listener's window; returns how many were there.
 
-    The blob is read and written under WATCH, so a play folded meanwhile is not lost.
+    The blob is read and written under WATCH, so a play that a worker folds in between is not lost.
 
     Raises
     ------

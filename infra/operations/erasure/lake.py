@@ -72,7 +72,7 @@ def _of(target: Target) -> pc.Expression:
 def _holders(settings: Settings, target: Target) -> Iterator[TablePlace]:
     for place in present(settings):
         if place.name in CATALOGUE or "user_id" not in RESULTS.get(place.name, _NAMED).names:
-            continue  # it speaks of music, not of people
+            continue  # it holds no listener's name
         if place.name not in TABLES and place.name not in RESULTS:
             raise StoreUnavailable(
                 f"this version does not know the lake table {place.name} and cannot erase from it: "
@@ -102,11 +102,12 @@ def purge(settings: Settings) -> dict[str, int]:
     """
     files = 0
     for place in present(settings):
-        if place.open() is None:
+        table = place.open()
+        if table is None:
             continue
         try:
-            # Only files the log itself has given up: what a sink is writing now stays.
-            removed = _newest(place).vacuum(
+            # Only files that the log has removed: what a sink is writing now stays.
+            removed = table.vacuum(
                 retention_hours=0, enforce_retention_duration=False, dry_run=False
             )
             files += len(removed)
@@ -131,7 +132,7 @@ def _newest(place: TablePlace) -> DeltaTable:
 
 
 def _delete(place: TablePlace, predicate: str) -> int:
-    if place.open() is None:  # its first commit was cut short
+    if place.open() is None:  # a writer was killed during its first commit
         return 0
     try:
         done = _between_commits(place, lambda: _newest(place).delete(predicate))
@@ -148,7 +149,7 @@ def _set(place: TablePlace, retention: str) -> None:
 
 
 def _between_commits(place: TablePlace, change: Callable[[], T]) -> T:
-    """Change a table; again where another writer committed meanwhile."""
+    """Change a table; repeat it if another writer committed first."""
     call = Retrying(
         retry=retry_if_exception_type(CommitFailedError),
         stop=stop_after_attempt(_ATTEMPTS),
@@ -158,7 +159,7 @@ def _between_commits(place: TablePlace, change: Callable[[], T]) -> T:
         return call(change)
     except RetryError:
         raise StoreUnavailable(
-            f"the lake table {place.name} is written all the time; try again"
+            f"lake table {place.name}: other writers commit faster than this change; try again"
         ) from None
 
 

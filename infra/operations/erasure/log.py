@@ -1,7 +1,7 @@
 """Kafka: the erasure as a message, and waiting until every fold of the log honours it.
 
-Kafka cannot delete the messages of one listener. From here on nobody uses them: each worker reads
-the topic ``erasures`` whole before it folds anything. The bytes go with the log's retention.
+Kafka cannot delete the messages of one listener. After an erasure no worker uses them: each reads
+the whole topic ``erasures`` before it folds anything. The log's retention deletes the bytes.
 """
 
 from __future__ import annotations

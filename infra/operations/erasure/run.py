@@ -1,8 +1,9 @@
-"""Working off requests: step by step, each written down, each harmless to repeat.
+"""Processes erasure requests in steps; each finished step is recorded and harmless to repeat.
 
 The order makes the result final. First the erasure is appended to the log, and every worker has
 read it; only then rows are deleted, so no worker can write them again. Last, files that still hold
-old bytes (versions of the lake, files) are rewritten, once for all requests.
+deleted rows (older versions of the lake, Redis's append-only file, the warehouse) are rewritten or
+deleted, once for all requests.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import psycopg
 
 from batch.night_lock import alone_tonight
 from contracts import model_copies
-from contracts.errors import StoreUnavailable
+from contracts.errors import ConfigurationError, StoreUnavailable, first_line
 from contracts.settings import Settings
 from infra.flink.copies import forget as forget_copies
 from infra.operations.erasure import (
@@ -32,7 +33,7 @@ from infra.operations.erasure.target import Target
 
 _LOG = logging.getLogger(__name__)
 Progress = Callable[[str, str], None]
-#: Steps that rewrite whole files.
+#: Steps that rewrite or delete whole files.
 _FILES: dict[str, Callable[[Settings], dict[str, int]]] = {
     "redis-file": features.rewrite,
     "lake-versions": lake.purge,
@@ -92,7 +93,8 @@ class Work:
     def _attempt(self, request: Request, work: Callable[[Request], None]) -> bool:
         try:
             work(request)
-        except (StoreUnavailable, psycopg.OperationalError) as error:
+        # Also a wrong setting, such as the key of object storage: it must not end the whole pass.
+        except (StoreUnavailable, ConfigurationError, psycopg.OperationalError) as error:
             _LOG.info("erasure %s waits: %s", request.id, error)
             self._progress("waiting", str(error))
             requests.wait(self._connection, request, str(error))
@@ -139,7 +141,7 @@ class Work:
                 step: str = step, act: Callable[[Settings], dict[str, int]] = act
             ) -> dict[str, int]:
                 if step not in files:
-                    # A nightly reads the versions that go.
+                    # A nightly reads the versions that this step deletes.
                     with alone_tonight(settings):
                         files[step] = act(settings)
                 return files[step]
@@ -184,7 +186,7 @@ def run_pending(
     settle: float = requests.SETTLE_SECONDS,
     progress: Progress = lambda step, word: None,
 ) -> tuple[int, int]:
-    """Work off every open request; return how many were found and how many are finished.
+    """Process every open request; return how many were found and how many are finished.
 
     Two processes may call this at once: the second finds nothing.
 
@@ -216,4 +218,4 @@ def run_pending(
             )
             return len(found), work.run(found)
     except psycopg.OperationalError as error:
-        raise StoreUnavailable(f"PostgreSQL: {str(error).splitlines()[0]}") from None
+        raise StoreUnavailable(f"PostgreSQL: {first_line(error)}") from None

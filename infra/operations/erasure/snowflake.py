@@ -52,13 +52,13 @@ _HOLDERS = """
 def forget(settings: Settings, target: Target) -> dict[str, int]:
     """Delete a target's rows everywhere; returns how many of each table, and of staged files.
 
-    ``time_travel_days`` says how long what was deleted can still be read as it was;
-    ``{"configured": 0}`` that this deployment has no Snowflake.
+    ``time_travel_days`` is how long deleted rows can still be read by time travel;
+    ``{"configured": 0}`` means that this deployment has no Snowflake.
 
     Raises
     ------
     StoreUnavailable
-        It does not answer, or refuses us, and what to set. Doing it again goes on.
+        It does not answer, or refuses us; the message names the setting. The next call resumes.
     """
     try:
         snowflake = Snowflake.from_env(process=PROCESS)

@@ -6,7 +6,7 @@ import logging
 
 import psycopg
 
-from contracts.errors import SegueError
+from contracts.errors import SegueError, first_line
 from contracts.settings import Settings
 from infra.operations.stopping import stop_on_signal
 
@@ -31,7 +31,7 @@ def run(settings: Settings) -> int:
                         _work(settings)
                     stopping.wait(_EVERY)
         except (SegueError, psycopg.Error) as error:
-            log.warning("erasures wait: %s", str(error).splitlines()[0])
+            log.warning("erasures wait: %s", first_line(error))
     return 0
 
 

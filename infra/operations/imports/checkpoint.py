@@ -137,7 +137,7 @@ def key_of(file: Path, *asked: str) -> str:
 
 @contextmanager
 def slot_for(home: Path, key: str) -> Iterator[Slot]:
-    """Take the first folder of this key in which nobody is at work."""
+    """Take the first folder of this key that no other import holds."""
     number = 0
     while True:
         number += 1

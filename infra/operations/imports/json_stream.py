@@ -23,7 +23,7 @@ from infra.operations.imports.rows import Readable, Refused
 MAX_RECORD = 8 << 20
 _SPACE = re.compile(r"[ \t\r\n]*")
 _DECODE = json.JSONDecoder().raw_decode
-#: A whole number of thousands of digits is no number of ours: it becomes infinity.
+#: No field needs a whole number of thousands of digits: it is read as infinity.
 _DECODE_LONG = json.JSONDecoder(parse_int=float).raw_decode
 #: Whether an object is a record of the format that is read.
 IsRecord = Callable[[dict[str, Any]], bool]
@@ -39,7 +39,7 @@ def _decode(text: str, at: int) -> tuple[Any, int]:
 
 
 def decoded(text: str) -> object:
-    """Read a line of JSON; numbers may be ``NaN`` or too long, which Python writes.
+    """Read a line of JSON; also ``NaN`` and very long whole numbers, which Python writes.
 
     Raises
     ------

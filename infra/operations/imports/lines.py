@@ -18,7 +18,7 @@ class LongLine(str):
 
 
 def encoding_of(head: bytes) -> str:
-    """Return the encoding that a byte order mark shows, or without one the zeros of two letters."""
+    """Return the encoding by the byte order mark, or without one by the zero bytes of UTF-16."""
     if head.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
         return "utf-32"
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):

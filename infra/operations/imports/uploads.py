@@ -73,7 +73,7 @@ class Upload(NamedTuple):
 
 @contextmanager
 def claimed(connection: Connection) -> Iterator[Upload | None]:
-    """Take the oldest upload that nobody works on; ``None``: there is none."""
+    """Take the oldest upload that no other process works on; ``None``: there is none."""
     for row in connection.execute(_OPEN.encode()).fetchall():
         upload = Upload(*row)
         if not _yes(connection, _LOCK, upload):

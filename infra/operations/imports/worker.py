@@ -8,7 +8,7 @@ import time
 
 import psycopg
 
-from contracts.errors import ConfigurationError, SegueError, StoreUnavailable
+from contracts.errors import ConfigurationError, SegueError, StoreUnavailable, first_line
 from contracts.settings import Settings
 from infra.operations.imports import uploads
 from infra.operations.imports.checkpoint import State
@@ -50,7 +50,7 @@ def run(settings: Settings) -> int:
         except Stopping:
             break
         except (SegueError, psycopg.Error, OSError) as error:
-            log.warning("imports wait: %s", (str(error).splitlines() or [type(error).__name__])[0])
+            log.warning("imports wait: %s", first_line(error))
     return 0
 
 

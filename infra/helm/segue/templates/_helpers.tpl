@@ -80,7 +80,7 @@ capabilities: {drop: [ALL]}
 seccompProfile: {type: RuntimeDefault}
 {{- end }}
 
-{{- /* What every pod has: nobody in it asks Kubernetes for anything. */ -}}
+{{- /* What every pod has. No process in it calls the API of Kubernetes. */ -}}
 {{- define "segue.pod" -}}
 automountServiceAccountToken: false
 terminationGracePeriodSeconds: 45

@@ -8,8 +8,8 @@
 
     The experiment '' has one arm, everybody who was here in the last 14 days, as if it had begun 14
     days ago: from its figures comes how many listeners an experiment needs.
-    Lists and plays count up to the planned end, or the end where that came first. So the figures stay the
-    same from then on, and every later report repeats one look.
+    Lists and plays count up to the planned end, or up to the actual end if that was earlier. So the figures
+    stay the same from then on, and every later report repeats one look.
 
     Rebuilt as a whole: late plays change the figures.
 -#}

@@ -30,8 +30,8 @@ with sessions as (
                 inner join {{ ref('int_compilations') }} as compilations
                     on {{ folded('plays.album') }} = compilations.album_fold
             )
-            -- An erasure, or a play that lands late, can make another artist the first of its name:
-            -- that one's former key is gone,
+            -- An erasure, or a play that lands late, can change which artist is the first of a name:
+            -- the former key of the new first artist is gone,
             or event_id in (
                 select written.event_id
                 from {{ this }} as written
@@ -39,7 +39,7 @@ with sessions as (
                     on written.artist_key = artists.artist_key
                 where artists.artist_key is null
             )
-            -- and the one that was the first is a namesake now, whose plays have the key of the name.
+            -- and the former first artist is a namesake now, but its plays still have the key of the name.
             or event_id in (
                 select plays.event_id
                 from {{ ref('stg_segue__plays') }} as plays

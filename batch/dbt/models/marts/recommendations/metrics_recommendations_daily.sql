@@ -10,8 +10,8 @@ with impressions as (
         impression_id,
         user_id,
         shown_date,
-        -- A list drafted from two arms is of neither. Where the draft failed the label ends with `!`, and
-        -- the list was the usual one: it keeps its label.
+        -- A list drafted from two arms counts for neither. If the draft failed, the label ends with `!` and
+        -- the listener got the usual list: it keeps its label.
         case when contains(arm, '+') and not contains(arm, '!') then 'interleaved' else arm end as arm,
         mode,
         model_generation,

@@ -1,6 +1,6 @@
 {#-
-    Every accepted delivery with the play it is counted as. A delivery counts as landed anew when
-    the word on its merge has changed: that is how incremental models hear of it.
+    Every accepted delivery with the play it is counted as. If the merge of a delivery changes, the
+    delivery gets a new landing time: so incremental models read it again.
 -#}
 
 select

@@ -5,8 +5,8 @@
     costs a third of the memory of windows over everything. An incremental run folds few plays, and
     reads the lake half as often if all of them go the same way.
 
-    Incremental: a play that was delivered again, merged or taken apart is folded anew from *all*
-    its deliveries, so the result is the same as a full refresh.
+    Incremental: a play that was delivered again, merged or separated is folded again from *all* its
+    deliveries, so the result is the same as a full refresh.
 -#}
 {{
     config(
