@@ -217,16 +217,18 @@ def _go(night: NightlyState, runs: Runs, until: str | None, price: float | None)
 def _land(night: NightlyState) -> tuple[str, dict[str, int]]:
     merged = removed = 0
     snapshots = {}
-    for name, lake in Lake.all(night.settings).items():
+    lakes = Lake.all(night.settings)
+    for name, lake in lakes.items():
         merged += lake.compact()
         removed += len(lake.vacuum())
         snapshots[name] = lake.on_disk()
-        lake.drop_copies(snapshots[name])
     plays = snapshots["plays"]
     if plays is None or plays.rows == 0:
         night.run.status = "empty"
         return f"the lake {lake_place(night.settings)} holds no plays yet: nothing to do", {}
     night.warehouse.land(night.settings, snapshots)
+    for name, lake in lakes.items():  # after the views: until then they read the older copies
+        lake.drop_copies(snapshots[name])
     night.run.lake_version, night.run.lake_rows = plays.version, plays.rows
     night.run.lake_versions = {name: s.version for name, s in snapshots.items() if s}
     detail = f"version {plays.version}, {len(plays.files)} files"
