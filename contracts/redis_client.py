@@ -202,6 +202,61 @@ def servers(made: redis.Redis) -> list[redis.Redis]:
     return [made]
 
 
+def every_server(made: redis.Redis, url: str) -> list[redis.Redis]:
+    """Return a client of each server behind an address, also of each replica.
+
+    Parameters
+    ----------
+    made
+        What :func:`client` returned for the address.
+
+    Raises
+    ------
+    StoreUnavailable
+        A server is down or has just joined. :func:`servers` leaves such a server out.
+    """
+    target = parse(url)
+    if target.kind == SINGLE:
+        return [made]
+    if target.kind == CLUSTER:
+        cluster = cast(redis.RedisCluster, made)
+        cluster.nodes_manager.initialize()
+        nodes: dict[str, dict[str, Any]] = cluster.cluster_nodes()
+        _refuse_down({place: node["flags"] for place, node in nodes.items()})
+        found = servers(made)
+        holding = [n for n in nodes.values() if n["slots"] or n["master_id"] != "-"]
+        if len(found) < len(holding):  # a replica that has just joined is not announced at once
+            raise StoreUnavailable(
+                f"Redis: the Cluster announces {len(found)} of {len(holding)} servers; try again"
+            )
+        return found
+    replicas = _replicas(cast(sentinel.SentinelConnectionPool, made.connection_pool), target.name)
+    _refuse_down({f"{each['ip']}:{each['port']}": each["flags"] for each in replicas})
+    copies = [redis.Redis(host=r["ip"], port=int(r["port"]), **target.login) for r in replicas]
+    return [made, *copies]
+
+
+def _replicas(pool: sentinel.SentinelConnectionPool, name: str) -> list[dict[str, Any]]:
+    """Ask the first Sentinel that answers for the replicas of a primary."""
+    error: RedisError | None = None
+    for guard in pool.sentinel_manager.sentinels:
+        try:
+            return cast(list[dict[str, Any]], guard.sentinel_slaves(name))
+        except RedisError as now:
+            error = now
+    raise StoreUnavailable(f"Redis: no Sentinel answers: {error}")
+
+
+#: Flags of ``CLUSTER NODES`` and of Sentinels for a server that does not answer.
+_DOWN = {"fail", "s_down", "o_down", "disconnected"}
+
+
+def _refuse_down(flags: dict[str, Any]) -> None:
+    down = [place for place, words in flags.items() if _DOWN & set(re.split(r"\W+", str(words)))]
+    if down:
+        raise StoreUnavailable(f"Redis: {', '.join(down)} is down; start it, or have it forgotten")
+
+
 def async_client(url: str, **options: Any) -> redis.asyncio.Redis:
     """Return a client for asyncio that returns bytes; parameters and errors as :func:`client`."""
     target = parse(url)

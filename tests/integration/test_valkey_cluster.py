@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from redis.crc import key_slot
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from api.listeners.hub import EventHub, publish
 from api.serving.features import LOST, FeatureReader
@@ -19,7 +20,7 @@ from contracts.errors import ConfigurationError, StoreUnavailable
 from contracts.features import EMPTY, Keys, Listener
 from contracts.ids import track_key
 from contracts.listener_events import ListenerEvent
-from contracts.redis_client import async_client, client
+from contracts.redis_client import async_client, client, every_server
 from contracts.results import Trending
 from contracts.settings import Settings
 from infra.operations.erasure import features
@@ -220,7 +221,60 @@ async def test_every_other_part_works_on_a_cluster(ring: ValkeyCluster, tmp_path
     assert features.forget_play(settings, target, 5, "Air", "Talisman") == {"plays": 1}
     assert len(Listener.unpack(store.get(keys.listener("ada"))).tracks) == 0  # type: ignore[arg-type]
     assert features.forget(settings, target) == {"keys": 2, "logins": 0}
-    assert features.rewrite(settings) == {"files": 6}
+    assert _rewritten(settings) == {"files": 6}
+
+
+def test_a_rewrite_or_copy_that_began_before_leaves_nothing_on_disk(
+    ring: ValkeyCluster, tmp_path: Path
+) -> None:
+    settings = Settings(home=tmp_path, namespace="gone", redis_url=ring.address, partitions=4)
+    keys = Keys("gone", 4)
+    replica = next(node for node in ring.nodes if not ring.is_primary(node))
+    secret = f"s-{secrets.token_hex(7)}".encode()
+    with client(ring.address) as store:
+        for number in range(300):
+            store.set(f"other {number}", b"1")
+        store.set(keys.listener("ada"), secret)
+    assert wait_until(lambda: _on_disk(ring, secret) >= 2, 30), "primary and replica wrote it"
+    delayed = [node for node in ring.nodes if node is not replica]
+    for node in delayed:  # microseconds a key: a rewrite and a copy take most of a second
+        node.client.config_set("rdb-key-save-delay", 3000)
+        node.client.bgrewriteaof()
+    replica.kill()
+    assert wait_until(lambda: f":{replica.port} is down" in _refused(settings), 60)
+    replica.start()
+    assert features.forget(settings, Target(user_id="ada", before_ms=1))["keys"] == 1
+    assert _rewritten(settings) == {"files": 6}
+    for node in delayed:
+        node.client.config_set("rdb-key-save-delay", 0)
+    assert _on_disk(ring, secret) == 0
+
+
+def _rewritten(settings: Settings) -> dict[str, int]:
+    """Rewrite the files, as soon as every server knows that the one that was killed is back."""
+    for attempt in Retrying(
+        retry=retry_if_exception_type(StoreUnavailable),
+        stop=stop_after_delay(60),
+        wait=wait_fixed(0.2),
+        reraise=True,
+    ):
+        with attempt:
+            found = features.rewrite(settings)
+    return found
+
+
+def _refused(settings: Settings) -> str:
+    try:
+        features.rewrite(settings)
+    except StoreUnavailable as error:
+        return str(error)
+    return ""
+
+
+def _on_disk(ring: ValkeyCluster, value: bytes) -> int:
+    """Return how many files of the servers hold a value."""
+    files = (path for node in ring.nodes for path in node.folder.rglob("*") if path.is_file())
+    return sum(value in path.read_bytes() for path in files)
 
 
 def test_the_wrong_kind_of_address_is_one_line(ring: ValkeyCluster, valkey: Valkey) -> None:
@@ -268,6 +322,9 @@ async def test_sentinels_lead_to_the_new_primary(tmp_path: Path) -> None:
             wait_until, lambda: guard.ask("SENTINEL", "REPLICAS", "main") != [], 30
         )
         assert await asyncio.to_thread(wait_until, lambda: replica.client.dbsize() == 42, 30)
+        with client(url) as blocking:
+            places = [each.info("server")["tcp_port"] for each in every_server(blocking, url)]
+        assert places == [primary.port, replica.port]
         async with reading(url, keys) as reader:
             assert await eventually(reader, USERS) == expected
             primary.kill()

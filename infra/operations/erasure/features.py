@@ -9,6 +9,7 @@ import redis
 from tenacity import (
     RetryError,
     Retrying,
+    retry_if_exception_message,
     retry_if_exception_type,
     stop_after_attempt,
     wait_fixed,
@@ -18,13 +19,13 @@ from contracts.accounts import read_consent
 from contracts.errors import StoreUnavailable
 from contracts.features import HEADER_BYTES, PLAY_BYTES, Keys
 from contracts.ids import track_key
-from contracts.redis_client import servers
+from contracts.redis_client import every_server
 from contracts.settings import Settings
 from infra.operations.database import feature_store
 from infra.operations.erasure.target import Target
 
 _ATTEMPTS = 20
-_REWRITE_SECONDS = 60.0
+_BUSY_SECONDS = 60.0
 
 
 def forget(settings: Settings, target: Target) -> dict[str, int]:
@@ -101,31 +102,64 @@ def _without(blob: bytes, identity: bytes) -> bytes:
 
 
 def rewrite(settings: Settings) -> dict[str, int]:
-    """Have the append-only file rewritten, so that it holds no old commands.
+    """Have each server, also each replica, rewrite its append-only file without old commands.
 
     A managed Redis may not allow it; its own persistence then keeps old bytes as long as it does.
+
+    Raises
+    ------
+    StoreUnavailable
+        A server does not answer, a replica does not follow its primary, or a server is not done
+        after a minute.
     """
     with feature_store(settings) as client:
-        return {"files": sum(map(_rewritten, servers(client)))}
+        return {"files": sum(map(_rewritten, every_server(client, settings.redis_url)))}
 
 
 def _rewritten(client: redis.Redis) -> bool:
     """Have one server rewrite its file; return whether it has one and may."""
     try:
+        _wait_idle(client)
         if not client.info("persistence").get("aof_enabled"):
             return False
-        client.bgrewriteaof()
-        deadline = time.monotonic() + _REWRITE_SECONDS
-        while _rewriting(client):
-            if time.monotonic() > deadline:
-                raise StoreUnavailable("Redis is still rewriting its file")
-            time.sleep(0.05)
-    except redis.ResponseError:
-        return False
+        _ask_for_rewrite(client)
+        _wait_idle(client)
+    except redis.ResponseError as error:
+        if isinstance(error, redis.exceptions.NoPermissionError) or "unknown command" in str(error):
+            return False
+        raise StoreUnavailable(f"a Redis server does not rewrite its file: {error}") from error
     return True
 
 
-def _rewriting(client: redis.Redis) -> bool:
-    info = client.info("persistence")
-    names = ("aof_rewrite_in_progress", "aof_rewrite_scheduled")
-    return any(info.get(name) for name in names)
+def _ask_for_rewrite(client: redis.Redis) -> None:
+    """Start a rewrite; wait first for one that began before, which may hold deleted keys."""
+    for attempt in Retrying(
+        retry=retry_if_exception_message(match="(?i).*already in progress"),
+        stop=stop_after_attempt(_ATTEMPTS),
+        reraise=True,
+    ):
+        with attempt:
+            _wait_idle(client)
+            client.bgrewriteaof()
+
+
+def _wait_idle(client: redis.Redis) -> None:
+    """Wait until a server neither rewrites its file nor, as a replica, copies its primary.
+
+    A replica has no append-only file while it copies. It writes a new one afterwards, from a copy
+    that may have been made before the keys were deleted.
+    """
+    deadline = time.monotonic() + _BUSY_SECONDS
+    while reason := _busy(client):
+        if time.monotonic() > deadline:
+            raise StoreUnavailable(f"a Redis server {reason}; try again")
+        time.sleep(0.05)
+
+
+def _busy(client: redis.Redis) -> str | None:
+    info = client.info()
+    if info.get("aof_rewrite_in_progress") or info.get("aof_rewrite_scheduled"):
+        return "is still rewriting its append-only file"
+    if info.get("master_link_status", "up") != "up":
+        return "is a replica that does not follow its primary"
+    return None
