@@ -80,6 +80,9 @@ _SESSION_TRACKS = 12
 _FAR = 511
 _WITHIN_SECONDS = np.exp(-np.arange(_FAR + 1) / 7.0).astype(np.float32)
 _WITHIN_A_MINUTE = np.exp(-np.arange(_FAR + 1) / 60.0).astype(np.float32)
+#: Weight of ``E_ARTIST`` in a promise. Tracks of the artist just played have little other evidence,
+#: and are often the first plays that a list can find: with 6 a quarter of these were not ranked.
+_CALLED_FOR = np.float32(18.0)
 #: Scale and weight of the evidence of a promise, in the order of :func:`_promises`.
 _TRUST = np.array(
     [(1000.0, 1.5), (1000.0, 1.0), (1000.0, 0.3), (100.0, 1.0), (100.0, 0.6), (100.0, 1.0)],
@@ -330,7 +333,7 @@ def _promises(scratch: Scratch, start: int, end: int) -> None:
         raw[3, c] = e[E_SESSION]
         raw[4, c] = e[E_TASTE]
         raw[5, c] = e[E_BATCH] + e[E_CONTENT]
-        promise[c] = np.float32(6.0) * e[E_ARTIST]
+        promise[c] = _CALLED_FOR * e[E_ARTIST]
     for q in range(_TRUST.shape[0]):
         _add_logarithm(raw[q], _TRUST[q, 0], _TRUST[q, 1], start, end, promise)
 

@@ -100,3 +100,19 @@ def test_the_work_for_a_list_is_bounded(
 ) -> None:
     assert max(entry[3] for entry in lists) > MOST_UNHEARD + 300
     assert max(entry[2] for entry in lists) <= MOST_UNHEARD + 300  # 300 plays of a full window
+
+
+def test_unheard_tracks_of_the_artist_just_played_are_ranked() -> None:
+    model = Recommender(ModelConfig(tracks=TRACKS + 20, listeners=100))
+    model.learn_plays(*stream())
+    of_artist = [90_000 + track for track in range(20)]
+    for key in of_artist:
+        model.register_track(key, artist_key=7)
+    tracks, seconds, ratios = model.window(1)
+    tracks = np.append(tracks[1:], model.lookup(of_artist[:1])).astype(tracks.dtype)
+    now, best = model.clock + 30, np.zeros(10, np.int32)
+    _, ranked = best_ten(model.state, model.scratch, tracks, seconds, ratios, now, True, best)
+    kept = set(model.scratch.board.candidates[1 : ranked + 1].tolist())
+    _, proposed = best_ten(model.state, model.scratch, tracks, seconds, ratios, now, False, best)
+    assert proposed > ranked
+    assert set(model.lookup(of_artist).tolist()) <= kept
