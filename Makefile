@@ -68,7 +68,15 @@ UNIT := -m "not integration and not kafka and not slow and not airflow"
 unit: install
 	@$(PYTEST) $(UNIT)
 
-# Environments beside .venv, filled from the same lock. A Python that is not here is named, not fetched.
+# Environments beside .venv. `beside NAME` compiles the kernels in .venv-NAME and runs the unit tests there.
+define beside
+$(UV) install --python .venv-$(1)/bin/python --no-deps --no-build-isolation -e . && \
+.venv-$(1)/bin/python -m infra.stack.kernels && \
+seed=$(PYTHONHASHSEED) && echo "PYTHONHASHSEED=$$seed" && \
+PYTHONHASHSEED=$$seed .venv-$(1)/bin/python -m pytest -q -n 2 --dist loadfile -p no:cacheprovider $(UNIT)
+endef
+
+# The other supported Pythons, on the same lock. A Python that is not here is named, not fetched.
 PYTHONS := 3.11 3.13
 PYENV := $(or $(PYENV_ROOT),$(HOME)/.pyenv)
 pythons: install $(PYTHONS:%=python-%)
@@ -78,13 +86,10 @@ python-%: install
 	for found in "python$*" "$$($(BIN)/uv -q python find --managed-python $* 2>/dev/null)" $(PYENV)/versions/$*.*/bin/python none; do \
 		"$$found" -c '' 2>/dev/null && break; done; \
 	if [ "$$found" = none ]; then echo "Python $*: not on this machine, not tested"; exit 0; fi; \
-	echo "Python $*: $$found"; set -e; \
-	$(BIN)/uv -q venv --allow-existing --python "$$found" .venv-$*; \
-	$(UV) sync --require-hashes --python .venv-$*/bin/python infra/requirements/dev.lock; \
-	$(UV) install --python .venv-$*/bin/python --no-deps --no-build-isolation -e .; \
-	.venv-$*/bin/python -m infra.stack.kernels; \
-	seed=$(PYTHONHASHSEED); echo "PYTHONHASHSEED=$$seed"; \
-	PYTHONHASHSEED=$$seed .venv-$*/bin/python -m pytest -q -n 2 --dist loadfile -p no:cacheprovider $(UNIT)
+	echo "Python $*: $$found" && \
+	$(BIN)/uv -q venv --allow-existing --python "$$found" .venv-$* && \
+	$(UV) sync --require-hashes --python .venv-$*/bin/python infra/requirements/dev.lock && \
+	$(call beside,$*)
 
 # The oldest packages of `pyproject.toml`, or the newest; tools of the tests are the newest in both.
 RESOLVE = $(BIN)/uv -q pip compile -p $(BIN)/python --no-header --no-annotate pyproject.toml --extra all
@@ -96,9 +101,7 @@ versions-%: install
 	@[ $* = newest ] || $(RESOLVE) --resolution lowest-direct -o .venv-$*/bounds.txt
 	@$(RESOLVE) --group dev -c .venv-$*/bounds.txt -o .venv-$*/requirements.txt
 	@$(UV) sync --python .venv-$*/bin/python .venv-$*/requirements.txt
-	@$(UV) install --python .venv-$*/bin/python --no-deps --no-build-isolation -e .
-	@.venv-$*/bin/python -m infra.stack.kernels
-	@.venv-$*/bin/python -m pytest -q -n 2 --dist loadfile -p no:cacheprovider $(UNIT)
+	@$(call beside,$*)
 
 coverage: install
 	@rm -rf .coverage && mkdir .coverage

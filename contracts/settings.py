@@ -240,8 +240,8 @@ class Settings:
     )
     flink_state: str = setting(
         "hashmap",
-        "Where the Flink jobs keep their state: in Java's memory (hashmap), or on disk (rocksdb), "
-        "for more than some 50,000 active listeners.",
+        "Where the Flink jobs keep their state: in Java's memory (hashmap), enough for some 50,000 "
+        "active listeners (an estimate), or on disk (rocksdb).",
         rule=Rule(choices=("hashmap", "rocksdb")),
     )
 

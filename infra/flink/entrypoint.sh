@@ -41,10 +41,10 @@ newest() {
 }
 
 # Each copy of state holds listeners' names. Before a start: delete all checkpoints but the newest
-# copy, and savepoints after 30 days.
+# copy, and savepoints after 30 days (`-mtime +30` would mean 31 days or more).
 age_out() {
   find "$state" -mindepth 3 -maxdepth 3 -path "$state/checkpoints/*/chk-*" ! -path "$1" -exec rm -rf {} +
-  find "$state" -mindepth 2 -maxdepth 2 -path "$state/savepoints/*" ! -path "$1" -mtime +30 -exec rm -rf {} +
+  find "$state" -mindepth 2 -maxdepth 2 -path "$state/savepoints/*" ! -path "$1" -mmin +43200 -exec rm -rf {} +
 }
 
 # If a Python worker dies, its task manager logs the worker's environment. The password is not needed

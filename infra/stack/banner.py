@@ -77,20 +77,22 @@ _PRICE = 35.0
 
 
 def exploration(share: float) -> str:
-    """Return what the share of exploration is and what it costs, in one line.
+    """Return the share of exploration and its cost in one line.
 
     Examples
     --------
     >>> exploration(0.02)
-    'lists explore 2 % of their places, at a price of about 0.7 points of HR@10'
+    'Exploration: 2 % of the places show a lower-ranked track (costs about 0.7 points of HR@10).'
     """
     if share <= 0.0:
         return (
-            "lists explore nothing, so segue experiment replay has nothing to judge by: "
-            f"SEGUE_EXPLORE_SHARE=0.02 would cost about {_PRICE * 0.02:.1f} points of HR@10"
+            "Exploration is off; segue experiment replay needs it. SEGUE_EXPLORE_SHARE=0.02 turns "
+            f"it on and costs about {_PRICE * 0.02:.1f} points of HR@10 (docs/experiments.md)."
         )
-    price = f"{_PRICE * share:.1f} points of HR@10"
-    return f"lists explore {100 * share:g} % of their places, at a price of about {price}"
+    return (
+        f"Exploration: {100 * share:g} % of the places show a lower-ranked track "
+        f"(costs about {_PRICE * share:.1f} points of HR@10)."
+    )
 
 
 def show(console: Console, addresses: dict[str, Any], simulated: bool = False) -> None:

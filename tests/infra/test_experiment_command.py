@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from contracts.errors import ConfigurationError
-from contracts.experiments import definition_of
+from contracts.experiments import METRICS, definition_of
 from infra.cli.commands import experiment
 
 ARMS = ("--arm", "control=0.5", "--arm", "varied=0.5,diversity=0.4")
@@ -73,3 +73,27 @@ def test_options_that_do_not_fit_are_refused(
 def test_a_number_that_json_does_not_have_is_refused() -> None:
     assert "not a finite number" in create(*GOOD, "--share", "nan")
     assert "not a finite number" in create(*GOOD, "--arm", "c=inf")
+
+
+def test_no_metric_is_cut_at_eighty_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    figures = dict.fromkeys(("control_value", "arm_value", "difference", "low", "high"), -99.5)
+    rows = [
+        {"arm": arm, "metric": metric, "role": "guardrail", **figures}
+        for arm in ("varied", "bold")
+        for metric in METRICS
+    ]
+    definition = {"hypothesis": "More variety.", "arms": [{"name": "control"}]}
+    answer = {
+        "experiment": {"state": "running", "definition": definition},
+        "judged_at": "2026-11-27T02:30:00+00:00",
+        "verdict": ["No difference yet."],
+        "comparisons": rows,
+    }
+    monkeypatch.setattr(experiment, "_call", lambda *_: answer)
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = CliRunner().invoke(experiment.app, ["show", "varied"]).output
+    assert "varied against control:" in shown
+    for metric in METRICS:
+        assert [line.split()[0] for line in shown.splitlines() if metric in line] == [metric] * 2
+    assert shown.count("-99.5000") == 5 * len(rows)
+    assert max(map(len, shown.splitlines())) <= 80

@@ -7,6 +7,7 @@ import threading
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner
@@ -72,13 +73,19 @@ def test_stopped_jobs_wait_until_an_operator_starts_them(
         with pytest.raises(ConfigurationError, match="segue flink start"):
             flink(word)
 
-    begun = threading.Event()
-    monkeypatch.setattr(worker, "ensure_topics", lambda *_: begun.set())
+    waits, begun = threading.Event(), threading.Event()
+
+    def sleep(_: float) -> None:
+        waits.set()
+        time.sleep(0.01)
+
+    monkeypatch.setattr(worker, "time", SimpleNamespace(sleep=sleep))
+    monkeypatch.setattr(worker, "ensure_topics", lambda *_: None)
     monkeypatch.setattr(worker, "command", lambda *_: ["jobs"])
-    monkeypatch.setattr(os, "execve", lambda *_: None)
+    monkeypatch.setattr(os, "execve", lambda program, *_: begun.set())
     waiting = threading.Thread(target=worker.run, args=(settings,), daemon=True)
     waiting.start()
-    time.sleep(0.2)
+    assert waits.wait(20)
     assert not begun.is_set()
     assert "resume from" in flink("start")
     waiting.join(20)

@@ -10,7 +10,7 @@ from tests.conftest import ROOT
 from tests.infra.test_flink_copies import copy
 
 ENTRYPOINT = ROOT / "infra" / "flink" / "entrypoint.sh"
-MONTH = 31 * 86_400
+MONTH = 30 * 86_400
 
 
 def run(folder: Path, *words: str) -> str:
@@ -36,8 +36,8 @@ def test_a_job_manager_resumes_from_the_newest_copy_and_deletes_older_ones(tmp_p
     now = state.stat().st_mtime
     copy(state / "checkpoints" / "0" / "chk-1", now - 20)
     newest = copy(state / "checkpoints" / "0" / "chk-2", now - 10)
-    recent = copy(state / "savepoints" / "recent", now - 100)
-    copy(state / "savepoints" / "old", now - MONTH)
+    recent = copy(state / "savepoints" / "recent", now - MONTH + 3600)
+    copy(state / "savepoints" / "old", now - MONTH - 120)
     words = run(tmp_path, "jobmanager", "--bound", "900")
     assert f"-Dexecution.state-recovery.path=file://{newest}" in words
     assert "claim-mode=CLAIM" in words

@@ -141,7 +141,7 @@ def secured(settings: Settings, cluster: KafkaCluster) -> Settings:
 def run_with_login(settings: Settings) -> str:
     """Run all jobs to the end of the log.
 
-    Return what Flink's REST interface shows of them, and the environment of Java.
+    Return the pages of Flink's REST interface about them and the environment of the Java process.
     """
     (port,) = free_ports(1)
     rest = Rest(f"http://127.0.0.1:{port}")
@@ -153,8 +153,8 @@ def run_with_login(settings: Settings) -> str:
                 job = f"/jobs/{rest.job().id}"
                 paths = (job, f"{job}/plan", f"{job}/config", "/jobmanager/config")
                 found = [httpx.get(rest.address + path, timeout=10).text for path in paths]
-                found += [str(child.environ()) for child in psutil.Process(pid).children()]
-                pages[:] = found
+                (java,) = (c for c in psutil.Process(pid).children() if c.name() == "java")
+                pages[:] = [*found, *map("=".join, java.environ().items())]
 
     words = arguments(settings, rest=port, every=2)
     kit.run(
@@ -168,6 +168,7 @@ def test_the_password_of_the_broker_is_neither_logged_nor_shown(bounded: Run) ->
     assert "sasl.jaas.config = [hidden]" in log  # Kafka's clients log their settings
     assert "AuthorizationException" not in log
     assert "messages" in bounded.told
+    assert f"JVM_ARGS={kit.LIGHT}" in bounded.told  # the environment of Java was read
     secret = PASSWORD.partition("'")[2]  # however the rest is escaped
     assert secret not in log + bounded.told
 

@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +20,7 @@ import psycopg
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from deltalake import DeltaTable
 from obstore.store import S3Store
 from psycopg.conninfo import make_conninfo
 
@@ -191,20 +193,35 @@ def test_a_sink_that_is_killed_neither_loses_nor_doubles(kit: Kit) -> None:
     assert (tally.deliveries, tally.missing, tally.doubled) == (sent, 0, 0)
 
 
-def test_of_two_sinks_that_write_at_once_one_is_refused(storage: Seaweed, tmp_path: Path) -> None:
+def test_of_two_sinks_that_write_at_once_one_is_refused(
+    storage: Seaweed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings = deployment(storage, tmp_path, "two")
-    batch: Batch[Any] = Batch(0, 0, 0, 0, [(0, submission("ada", (1, 1), (2, 2)))], [])
 
-    def write(_: int) -> int:
+    def write(offset: int) -> str:
+        message = (offset, submission("ada", (offset, 1), (offset + 1, 2)))
+        batch: Batch[Any] = Batch(0, offset, offset, offset, [message], [])
         try:
-            return LakeSink[Any](lake_table(settings, "plays"), "log", 1).write([batch])
-        except StoreUnavailable:
-            return 0
+            return f"{LakeSink[Any](lake_table(settings, 'plays'), 'log', 1).write([batch])} rows"
+        except StoreUnavailable as error:
+            return str(error)
 
+    assert write(0) == "2 rows"
+    both = threading.Barrier(2, timeout=60)
+    positions = LakeSink._positions
+
+    def at_once(sink: LakeSink[Any], table: DeltaTable) -> dict[int, int]:
+        """Both sinks have read the table's offsets before either writes."""
+        found = positions(sink, table)
+        both.wait()
+        return found
+
+    monkeypatch.setattr(LakeSink, "_positions", at_once)
     with ThreadPoolExecutor(2) as pool:
-        written = list(pool.map(write, range(2)))
-    assert sorted(written) == [0, 2]
-    assert plays_of(settings).num_rows == 2
+        done, refused = sorted(pool.map(write, (1, 1)))
+    assert done == "2 rows"
+    assert "another commit to the lake came first" in refused
+    assert plays_of(settings).num_rows == 4
 
 
 @pytest.fixture(scope="module")

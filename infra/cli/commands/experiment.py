@@ -133,12 +133,17 @@ def show(key: Key, home: HomeOption = None, as_json: JsonOption = False) -> None
         return
     for sentence in found["verdict"]:
         typer.echo(f"  {sentence}")
-    table = Table("arm", "metric", "role", "control", "arm", "difference", "at least", "at most")
-    for row in found["comparisons"]:
-        names = ("control_value", "arm_value", "difference", "low", "high")
-        values = [f"{row[name]:.4f}" for name in names]
-        table.add_row(row["arm"], row["metric"], row["role"], *values)
-    Console().print(table)
+    names = ("control_value", "arm_value", "difference", "low", "high")
+    for arm in dict.fromkeys(row["arm"] for row in found["comparisons"]):
+        typer.echo(f"\n{arm} against {made['arms'][0]['name']}:")
+        # Without lines between the columns every metric fits into 80 characters.
+        table = Table(box=None, pad_edge=False, collapse_padding=True)
+        for heading in ("metric", "role", "control", "arm", "difference", "at least", "at most"):
+            table.add_column(heading)
+        for row in found["comparisons"]:
+            if row["arm"] == arm:
+                table.add_row(row["metric"], row["role"], *(f"{row[name]:.4f}" for name in names))
+        Console().print(table)
 
 
 @app.command()
