@@ -70,7 +70,10 @@ GROUPS: dict[str, Group] = {
     "batch": Group(("batch/quality.py",), ("tests/batch/test_quality.py",), 93),
     "web": Group(
         ("web/csrf.py", "web/words.py", "web/passing.py"),
-        tuple(f"tests/web/test_{name}.py" for name in ("forms", "imports", "pages", "sessions")),
+        tuple(
+            f"tests/web/test_{name}.py"
+            for name in ("words", "csrf", "forms", "imports", "pages", "sessions")
+        ),
         0,
     ),
 }

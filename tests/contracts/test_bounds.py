@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 
 from contracts.errors import InvalidEvent
-from contracts.experiments import Arm, Definition, Overrides, arm_of, check_end, fraction
+from contracts.experiments import (
+    Arm,
+    Definition,
+    Overrides,
+    arm_of,
+    check,
+    check_end,
+    fraction,
+    state_of,
+)
 from contracts.plays import LONGEST_MS, SHORTEST_MS, counts, heard_ms, lengths
-from contracts.same_play import MINUTE_MS, REACH_MS, lasted, one_play, reach_ms
+from contracts.same_play import MINUTE_MS, REACH_MS, lasted, one_play, reach_ms, why
 from tests.contracts.test_same_play import ACCOUNT, EXTENDED, Report
 
 END = datetime(2030, 1, 1, tzinfo=UTC)
@@ -87,3 +97,117 @@ def test_rows_of_one_export_are_one_play_within_the_minute() -> None:
     row = Report(0, ACCOUNT, ms_played=70_000)
     assert one_play(row, Report(MINUTE_MS / 1000 - 0.001, EXTENDED, ms_played=70_000))
     assert not one_play(row, Report(MINUTE_MS / 1000, EXTENDED, ms_played=70_000))
+
+
+def with_arms(*arms: Arm) -> Definition:
+    """Return the experiment with these arms after a control of weight 0.5."""
+    return msgspec.structs.replace(experiment(), arms=(Arm("control", 0.5), *arms))
+
+
+def with_overrides(**overrides: float) -> Definition:
+    """Return the experiment with these overrides of its second arm."""
+    return with_arms(Arm("b", 0.5, Overrides(**overrides)))  # type: ignore[arg-type]
+
+
+def with_fields(**fields: str) -> Definition:
+    """Return the experiment with these fields changed."""
+    return msgspec.structs.replace(experiment(), **fields)
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "message"),
+    [
+        (
+            with_fields(hypothesis="x" * 2000),
+            with_fields(hypothesis="x" * 2001),
+            "hypothesis is empty or longer than 2,000 characters: say what you expect.",
+        ),
+        (
+            with_fields(salt="x" * 100),
+            with_fields(salt="x" * 101),
+            "salt is longer than 100 characters.",
+        ),
+        (
+            with_arms(*(Arm(f"a{n}", 0.5 / 7) for n in range(7))),
+            with_arms(*(Arm(f"a{n}", 0.5 / 8) for n in range(8))),
+            "there are 9 arms: give 2 to 8, the control first.",
+        ),
+        (
+            with_arms(Arm("b", 0.5)),
+            with_arms(Arm("b", 0.5), Arm("c", 0.0)),
+            "arms[2].weight is 0: give a number above 0.",
+        ),
+        (
+            with_arms(Arm("x" * 40, 0.5)),
+            with_arms(Arm("x" * 41, 0.5)),
+            f"arms[1].name is {'x' * 41!r}: use 1 to 40 lower-case letters, digits and hyphens.",
+        ),
+        (
+            with_overrides(diversity=0.0),
+            with_overrides(diversity=-0.1),
+            "arms[1].overrides.diversity is -0.1: give a number from 0 to 1.",
+        ),
+        (
+            with_overrides(explore_share=1.0),
+            with_overrides(explore_share=1.1),
+            "arms[1].overrides.explore_share is 1.1: give a number from 0 to 1.",
+        ),
+        (
+            with_overrides(artist_cap=1),
+            with_overrides(artist_cap=0),
+            "arms[1].overrides.artist_cap is 0: give a number from 1 to 100.",
+        ),
+        (
+            with_overrides(artist_cap=100),
+            with_overrides(artist_cap=101),
+            "arms[1].overrides.artist_cap is 101: give a number from 1 to 100.",
+        ),
+        (
+            with_overrides(batch_generation=1),
+            with_overrides(batch_generation=0),
+            "arms[1].overrides.batch_generation is 0: segue model list shows them.",
+        ),
+    ],
+)
+def test_a_definition_at_its_bounds(good: Definition, bad: Definition, message: str) -> None:
+    check(good)
+    with pytest.raises(InvalidEvent) as caught:
+        check(bad)
+    assert str(caught.value).endswith(message)
+    assert caught.value.reason == "bad-experiment"
+
+
+def test_the_state_of_an_experiment() -> None:
+    assert state_of(None, None) == "draft"
+    assert state_of(END, None) == "running"
+    assert state_of(END, END) == "ended"
+
+
+def test_a_merge_names_the_clients_and_the_gap() -> None:
+    assert why(Report(0), Report(4, "b")) == (
+        "b reported it 4 s after a; starts within 30 s are one play"
+    )
+    song = {"ms_played": 200_000, "duration_ms": 200_000}
+    again = why(Report(0, **song), Report(1, **song))  # type: ignore[arg-type]
+    assert again == "a reported it 1 s after a; two plays of one song do not overlap"
+
+
+def test_lengths_read_as_seconds_at_their_bounds() -> None:
+    assert lengths(None, 10) == (None, 10_000)
+    assert lengths(None, 9) == (None, None)
+    assert lengths(None, 999) == (None, 999_000)
+
+
+def test_two_plays_of_one_client_overlap_by_less_than_their_margin() -> None:
+    song = {"ms_played": 200_000}
+    assert one_play(Report(0, **song), Report(184.999, **song))  # type: ignore[arg-type]
+    assert not one_play(Report(0, **song), Report(185, **song))  # type: ignore[arg-type]
+    short = {"ms_played": 9_001}  # the margin is half the time heard
+    assert one_play(Report(0, **short), Report(4.5, **short))  # type: ignore[arg-type]
+    assert not one_play(Report(0, **short), Report(4.501, **short))  # type: ignore[arg-type]
+
+
+def test_an_end_is_recognised_within_ten_seconds() -> None:
+    heard = Report(0, ms_played=100_000)
+    assert one_play(heard, Report(110, "b"))
+    assert not one_play(heard, Report(110.001, "b"))
