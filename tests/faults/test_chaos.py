@@ -62,7 +62,7 @@ def under_load(stack: RunningStack, prefix: str, rate: float) -> Iterator[Future
 
     with ThreadPoolExecutor(1) as pool:
         outcome = pool.submit(run)
-        assert wait_until(lambda: sum(posted) > 0 or outcome.done(), 60)
+        assert wait_until(lambda: sum(posted) > 0 or outcome.done(), 90)
         yield outcome
         result = outcome.result()
     assert result.differences == []
@@ -72,16 +72,16 @@ def under_load(stack: RunningStack, prefix: str, rate: float) -> Iterator[Future
 def one_play(stack: RunningStack) -> httpx.Response:
     headers = {"authorization": f"Bearer {stack.admin_token}"}
     play = {"artist": "Air", "title": "Sexy Boy", "played_at": int(time.time() * 1000) - 60_000}
-    return httpx.post(f"{stack.api}/v1/plays", headers=headers, json={"plays": [play]}, timeout=30)
+    return httpx.post(f"{stack.api}/v1/plays", headers=headers, json={"plays": [play]}, timeout=60)
 
 
 def scrobble(stack: RunningStack) -> Any:
     fields = {"artist": "Air", "track": "Sexy Boy", "timestamp": str(int(time.time()) - 60)}
     asked = {"method": "track.scrobble", "format": "json", "sk": stack.admin_token, **fields}
-    return httpx.post(f"{stack.api}/2.0/", data=asked, timeout=30).json()
+    return httpx.post(f"{stack.api}/2.0/", data=asked, timeout=60).json()
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 def test_workers_paused_beyond_their_session_neither_lose_nor_double(
     kafka_stack: RunningStack,
 ) -> None:
@@ -94,7 +94,7 @@ def test_workers_paused_beyond_their_session_neither_lose_nor_double(
             kafka_stack.workers[worker].send(signal.SIGCONT)
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 def test_a_broker_that_is_killed_and_comes_back_costs_no_acknowledged_play(
     kafka_stack: RunningStack,
 ) -> None:
@@ -105,10 +105,10 @@ def test_a_broker_that_is_killed_and_comes_back_costs_no_acknowledged_play(
             assert scrobble(kafka_stack)["error"] == 16
         finally:
             kafka_stack.start("kafka")
-    assert wait_until(lambda: one_play(kafka_stack).status_code == 202, 60)
+    assert wait_until(lambda: one_play(kafka_stack).status_code == 202, 90)
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 def test_a_broker_that_does_not_answer_is_shed_while_health_is_answered(
     kafka_stack: RunningStack,
 ) -> None:
@@ -121,7 +121,7 @@ def test_a_broker_that_does_not_answer_is_shed_while_health_is_answered(
     try:
         with ThreadPoolExecutor(20) as pool:
             posts = [pool.submit(one_play, kafka_stack) for _ in range(60)]
-            assert httpx.get(f"{kafka_stack.api}/healthz", timeout=10).status_code == 200
+            assert httpx.get(f"{kafka_stack.api}/healthz", timeout=60).status_code == 200
             answers = [post.result().status_code for post in posts]
     finally:
         broker.send(signal.SIGCONT)
@@ -130,7 +130,7 @@ def test_a_broker_that_does_not_answer_is_shed_while_health_is_answered(
     assert wait_until(lambda: one_play(kafka_stack).status_code == 202, 90)
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 def test_sigterm_makes_the_api_unready_before_it_closes_the_door(
     kafka_stack: RunningStack,
 ) -> None:
@@ -138,7 +138,7 @@ def test_sigterm_makes_the_api_unready_before_it_closes_the_door(
         api = kafka_stack.workers["api"]
         api.send(signal.SIGTERM)
         try:
-            with httpx.Client(base_url=kafka_stack.api, timeout=10) as client:
+            with httpx.Client(base_url=kafka_stack.api, timeout=60) as client:
                 assert wait_until(
                     lambda: client.get("/readyz?scope=api").status_code == 503, 4, 0.01
                 )
@@ -151,7 +151,7 @@ def test_sigterm_makes_the_api_unready_before_it_closes_the_door(
             kafka_stack.start("api")
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 def test_listeners_join_and_leave_every_few_seconds(kafka_stack: RunningStack) -> None:
     settings = replace(kafka_stack.settings, host_name="other")
     with under_load(kafka_stack, "join-", rate=250):
@@ -161,7 +161,7 @@ def test_listeners_join_and_leave_every_few_seconds(kafka_stack: RunningStack) -
                 "other", worker_command(LISTENERS.name), log, env=kafka_stack_env(settings)
             )
             other.start()
-            assert wait_until(lambda: "assigned" in other.tail(50), 60), other.tail(20)  # noqa: B023
+            assert wait_until(lambda: "assigned" in other.tail(50), 90), other.tail(20)  # noqa: B023
             time.sleep(1)
             code = other.stop(end, 30)
             assert code == (0 if end == signal.SIGTERM else -signal.SIGKILL), other.tail(20)
@@ -176,7 +176,7 @@ def kafka_stack_env(settings: Any) -> dict[str, str]:
     return {**os.environ, **settings.environ()}
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 def test_an_emptied_store_degrades_and_is_folded_again(kafka_stack: RunningStack) -> None:
     """FLUSHALL in mid-traffic: lists say so, call nobody a stranger, and all comes back."""
     assert one_play(kafka_stack).status_code == 202
@@ -186,12 +186,12 @@ def test_an_emptied_store_degrades_and_is_folded_again(kafka_stack: RunningStack
     lists: list[dict[str, Any]] = []
 
     def ask() -> dict[str, Any]:
-        answer = httpx.get(path, headers=headers, timeout=10)
+        answer = httpx.get(path, headers=headers, timeout=60)
         assert answer.status_code == 200
         lists.append(answer.json())
         return lists[-1]
 
-    assert wait_until(lambda: not ask()["stranger"], 30)
+    assert wait_until(lambda: not ask()["stranger"], 90)
     lists.clear()
     with under_load(kafka_stack, "flush-", rate=250):
         with redis.Redis.from_url(kafka_stack.settings.redis_url) as client:
@@ -210,8 +210,7 @@ def test_an_emptied_store_degrades_and_is_folded_again(kafka_stack: RunningStack
     assert not any(shown["stranger"] and not shown["degraded"] for shown in lists)
 
 
-# Last in this file: a fold from nothing leaves out what was erased, and the others count plays.
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 def test_an_erased_listener_is_in_no_store_though_the_log_keeps_the_plays(
     kafka_stack: RunningStack,
 ) -> None:
@@ -220,14 +219,14 @@ def test_an_erased_listener_is_in_no_store_though_the_log_keeps_the_plays(
     now = int(time.time() * 1000)
     times = [now - 300_000 * i for i in range(12)]
     plays = [{"artist": "Air", "title": "Sexy Boy", "played_at": at} for at in times]
-    with httpx.Client(base_url=kafka_stack.api, headers=headers, timeout=30) as client:
+    with httpx.Client(base_url=kafka_stack.api, headers=headers, timeout=60) as client:
         assert client.post("/v1/plays", json={"plays": plays}).status_code == 202
-        kafka_stack.wait_applied(60)
+        kafka_stack.wait_applied(90)
         found = stores(traces(kafka_stack.settings, user))
         assert found >= {"valkey", "postgres", "lake", "model"}
         place = client.delete(f"/v1/users/{user}").headers["location"]
     assert run_pending(kafka_stack.settings, settle=0) == (1, 1)
-    status = httpx.get(f"{kafka_stack.api}{place}", timeout=30).json()
+    status = httpx.get(f"{kafka_stack.api}{place}", timeout=60).json()
     assert status["state"] == "done"
     assert status["steps"]["postgres"]["plays"] == status["steps"]["lake"]["plays"] == 12
     assert traces(kafka_stack.settings, user) == set()
@@ -236,3 +235,10 @@ def test_an_erased_listener_is_in_no_store_though_the_log_keeps_the_plays(
     ends = end_offsets(kafka_stack.settings, topic)
     _, in_the_log = reconcile_kafka(kafka_stack.settings, start, ends)
     assert {event_id(user, at, "Air", "Sexy Boy") for at in times} <= in_the_log
+    # A fold from nothing counts fewer plays than before: here, not in a test that compares counts.
+    with redis.Redis.from_url(kafka_stack.settings.redis_url) as client:
+        client.flushall()
+    assert wait_until(lambda: kafka_stack.workers[LISTENERS.name].pid is None, 90)
+    kafka_stack.start(LISTENERS.name)
+    kafka_stack.wait_applied(90)
+    assert traces(kafka_stack.settings, user) == set()

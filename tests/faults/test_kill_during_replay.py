@@ -35,7 +35,7 @@ def run(stack: RunningStack, prefix: str, posted: list[int], *, warehouse: bool)
     )
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("victim", [*CORE_FOLDS, API.name])
 def test_a_killed_process_loses_and_doubles_nothing(kafka_stack: RunningStack, victim: str) -> None:
     posted: list[int] = []
@@ -50,7 +50,7 @@ def test_a_killed_process_loses_and_doubles_nothing(kafka_stack: RunningStack, v
     assert result.accepted == result.distinct > 0.99 * PLAYS
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_after_all_kills_the_warehouse_agrees_and_a_second_run_doubles_nothing(
     kafka_stack: RunningStack,
 ) -> None:

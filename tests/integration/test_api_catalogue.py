@@ -48,7 +48,7 @@ def music(stack: RunningStack) -> Catalogue:
     headers = {"authorization": f"Bearer {stack.admin_token}"}
     answer = httpx.post(f"{stack.api}/v1/plays", json={"plays": [play]}, headers=headers)
     assert answer.status_code == 202
-    stack.wait_applied(30, ("learner",))
+    stack.wait_applied(90, ("learner",))
     settings = stack.settings
     assert load_catalogue(settings, made, 11)
     assert not load_catalogue(settings, made, 11)
@@ -320,7 +320,7 @@ def test_a_station_knows_its_listener(
         for n, t in enumerate(other)
     ]
     assert client.post("/v1/plays", json={"plays": plays}).json()["accepted"] == len(plays)
-    stack.wait_applied(30, ("listeners", "learner"))
+    stack.wait_applied(90, ("listeners", "learner"))
     anyone = [t["artist"] for t in station(client, tag="rock", limit=100)["tracks"]]
     answer = station(client, tag="rock", limit=100, user="olga")
     hers = [t["artist"] for t in answer["tracks"]]
@@ -344,7 +344,7 @@ def test_a_track_nobody_has_played_is_recommended(
         for n, t in enumerate(folk[:6])
     ]
     client.post("/v1/plays", json={"plays": plays}, headers=headers)
-    stack.wait_applied(60)
+    stack.wait_applied(90)
     with psycopg.connect(stack.settings.postgres_dsn) as db:
         played = {(a.casefold(), t) for a, t in db.execute("select artist, title from plays")}
     played |= {(t.artist.casefold(), t.title) for t in folk[:6]}
@@ -362,7 +362,7 @@ def test_a_track_nobody_has_played_is_recommended(
         ]
         return len(unheard) >= 5
 
-    assert wait_until(shown, 60)  # the learner looks for a new view every two seconds
+    assert wait_until(shown, 90)  # the learner looks for a new view every two seconds
     names = {track.artist for track in folk}
     assert sum(track["artist"] in names for track in unheard) >= 0.6 * len(unheard)
     for track in unheard:
@@ -403,7 +403,7 @@ def test_the_catalogue_command_says_what_is_covered(
         before = db.execute("select staged from catalogue_state").fetchone()
         path = f"{stack.api}/v1/catalogue/review"
         admin = {"authorization": f"Bearer {stack.admin_token}"}
-        listed = httpx.get(f"{path}?decision=distinct", headers=admin, timeout=20).json()
+        listed = httpx.get(f"{path}?decision=distinct", headers=admin, timeout=60).json()
         assert listed["counts"] == {"pending": 0, "merge": 0, "distinct": 1}
         (shown,) = listed["pairs"]
         assert (shown["pair"], shown["why"], shown["decided_by"]) == (pair, "typo", "person")
@@ -412,7 +412,7 @@ def test_the_catalogue_command_says_what_is_covered(
         assert shown["right"]["tags"]
         for _ in range(2):  # an operator clicks twice
             answer = httpx.post(
-                f"{path}/{pair}", json={"decision": "merge"}, headers=admin, timeout=20
+                f"{path}/{pair}", json={"decision": "merge"}, headers=admin, timeout=60
             )
             assert (answer.status_code, answer.json()["decision"]) == (200, "merge")
         rows = httpx.get(f"{stack.api}/v1/audit?action=catalogue.decide", headers=admin).json()

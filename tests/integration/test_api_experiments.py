@@ -35,7 +35,7 @@ def segue(stack: RunningStack, monkeypatch: pytest.MonkeyPatch) -> Command:
 
 def ask(stack: RunningStack, path: str) -> Any:
     headers = {"authorization": f"Token {stack.admin_token}"}
-    return httpx.get(f"{stack.api}{path}", headers=headers, timeout=10).json()
+    return httpx.get(f"{stack.api}{path}", headers=headers, timeout=60).json()
 
 
 def arms_shown(stack: RunningStack) -> dict[str, set[str]]:
@@ -79,7 +79,7 @@ def test_an_experiment_is_defined_run_and_ended(stack: RunningStack, segue: Comm
         seen = arms_shown(stack)
         return all(arm in seen.get(user, ()) for user, arm in expected.items())
 
-    assert wait_until(all_take_part, 60)
+    assert wait_until(all_take_part, 90)
     assert all(arms <= {"default", expected[u]} for u, arms in arms_shown(stack).items())
 
     landed = experiment_arms(stack.settings)

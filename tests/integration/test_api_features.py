@@ -56,7 +56,7 @@ async def test_many_are_read_in_their_order_whatever_becomes_of_the_store(valkey
         several = [store.get_many(asked) for _ in range(2 * CONNECTIONS)]
         answers = await asyncio.gather(*several, return_exceptions=True)
         assert all(isinstance(answer, StoreUnavailable) for answer in answers)
-        assert time.monotonic() - started < 10 * READ_SECONDS
+        assert time.monotonic() - started < 40 * READ_SECONDS
         with pytest.raises(StoreUnavailable, match="a moment ago"):
             await store.get_many(asked)
     finally:
@@ -128,7 +128,7 @@ async def test_a_store_that_lost_its_data_calls_nobody_a_stranger(valkey: Valkey
 
 async def _recovers(store: FeatureReader, asked: list[str]) -> list[bytes | None]:
     """Return what is read once the breaker is closed again."""
-    assert await asyncio.to_thread(wait_until, lambda: store.available, 10)
+    assert await asyncio.to_thread(wait_until, lambda: store.available, 90)
     return await store.get_many(asked)
 
 

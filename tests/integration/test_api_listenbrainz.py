@@ -34,7 +34,7 @@ def client(stack: RunningStack) -> Iterator[httpx.Client]:
     """The listener's own client; six recordings are played and learned."""
     token = stack.token_for(USER)
     with httpx.Client(
-        base_url=stack.api, headers={"authorization": f"Token {token}"}, timeout=20
+        base_url=stack.api, headers={"authorization": f"Token {token}"}, timeout=60
     ) as made:
         payload = [
             {
@@ -50,7 +50,7 @@ def client(stack: RunningStack) -> Iterator[httpx.Client]:
         ]
         body = {"listen_type": "import", "payload": payload}
         assert made.post("/1/submit-listens", json=body).json() == {"status": "ok"}
-        stack.wait_applied(60)
+        stack.wait_applied(90)
         yield made
 
 
@@ -67,7 +67,7 @@ def test_love_and_hate_are_read_back(client: httpx.Client) -> None:
     for mbid, score in ((MBIDS[0], 1), (MBIDS[1], -1), (MBIDS[2], 1), (MBIDS[2], 0)):
         body = {"recording_mbid": mbid, "score": score}
         assert client.post("/1/feedback/recording-feedback", json=body).json() == {"status": "ok"}
-    assert wait_until(lambda: feedback(client).get("total_count") == 2, 30, 0.2)
+    assert wait_until(lambda: feedback(client).get("total_count") == 2, 90, 0.2)
     page = feedback(client, "?metadata=true")
     assert [(row["recording_mbid"], row["score"]) for row in page["feedback"]] == [
         (MBIDS[1], -1),
@@ -114,13 +114,13 @@ def test_feedback_by_every_id_that_is_shown(client: httpx.Client) -> None:
         return [row["score"] for row in client.post(url, json=asked).json()["feedback"]]
 
     wanted = [shown["recording_msid"], current, nobody]
-    assert wait_until(lambda: scores(recording_msids=wanted) == [1, 1, 0], 30, 0.2)
+    assert wait_until(lambda: scores(recording_msids=wanted) == [1, 1, 0], 90, 0.2)
     assert scores(recordings=",".join(wanted), recording_mbids=[MBIDS[4]]) == [1, 1, 1, 0]
     assert len(client.get(f"{url}?recordings={current}").json()["feedback"]) == 1
     assert client.post(url, json={"recording_mbids": 3}).status_code == 400
     for msid in wanted[:2]:
         client.post("/1/feedback/recording-feedback", json={"recording_msid": msid, "score": 0})
-    assert wait_until(lambda: scores(recording_msids=wanted) == [0, 0, 0], 30, 0.2)
+    assert wait_until(lambda: scores(recording_msids=wanted) == [0, 0, 0], 90, 0.2)
 
 
 def test_our_lists_are_playlists(client: httpx.Client) -> None:
@@ -219,13 +219,13 @@ def test_ratings_of_recommendations(client: httpx.Client) -> None:
         return {row["recording_mbid"]: row["rating"] for row in page}
 
     both = {MBIDS[3]: "like", MBIDS[4]: "bad_recommendation"}
-    assert wait_until(lambda: rated() == both, 30, 0.2)
+    assert wait_until(lambda: rated() == both, 90, 0.2)
     assert rated("?rating=like") == {MBIDS[3]: "like"}
     assert rated(f"/recordings?mbids={MBIDS[4]},{MBIDS[0]}") == {MBIDS[4]: "bad_recommendation"}
     assert client.get(f"{url}/user/{USER}?rating=meh").status_code == 400
     assert client.post(f"{url}/submit", json={"recording_mbid": "x", "rating": "like"}).is_error
     assert client.post(f"{url}/delete", json={"recording_mbid": MBIDS[3]}).is_success
-    assert wait_until(lambda: rated() == {MBIDS[4]: "bad_recommendation"}, 30, 0.2)
+    assert wait_until(lambda: rated() == {MBIDS[4]: "bad_recommendation"}, 90, 0.2)
 
 
 @pytest.mark.parametrize(
@@ -268,7 +268,7 @@ def test_a_deleted_listen_is_gone_in_every_store(stack: RunningStack, client: ht
     again["track_metadata"]["additional_info"] = {}
     body = {"listen_type": "single", "payload": [again]}
     assert client.post("/1/submit-listens", json=body).is_success
-    stack.wait_applied(60, ("history-sink",))
+    stack.wait_applied(90, ("history-sink",))
     assert client.get(f"/1/user/{USER}/listen-count").json()["payload"]["count"] == 6
     with psycopg.connect(settings.postgres_dsn) as connection:
         left = connection.execute("select count(*) from erasures where user_id = %s", (USER,))

@@ -11,7 +11,7 @@ import pytest
 from infra.stack.process import wait_until
 from tests.integration.conftest import RunningStack
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 
 def test_other_contexts_the_life_of_a_play_and_months(stack: RunningStack) -> None:
@@ -25,16 +25,16 @@ def test_other_contexts_the_life_of_a_play_and_months(stack: RunningStack) -> No
     ]  # fmt: skip
     plays[0] |= {"ms_played": 86_400_000, "duration_ms": 200_000}
     plays[1] |= {"ms_played": 2_000, "duration_ms": 200_000}
-    with httpx.Client(base_url=stack.api, headers=headers, timeout=30) as client:
+    with httpx.Client(base_url=stack.api, headers=headers, timeout=60) as client:
         answer = client.post("/v1/plays", json={"plays": plays})
         assert answer.json()["accepted"] == 40
-        stack.wait_applied(60)
+        stack.wait_applied(90)
         base = "/v1/users/wanda"
 
         def ready() -> bool:
             return client.get(f"{base}/what-if").status_code == 200
 
-        assert wait_until(ready, 60, 0.5)
+        assert wait_until(ready, 90, 0.5)
         history = client.get(f"{base}/plays", params={"limit": 5, "album": "ONE"}).json()["plays"]
         assert len(history) == 5
         last = history[0]["event_id"]
@@ -60,7 +60,7 @@ def test_other_contexts_the_life_of_a_play_and_months(stack: RunningStack) -> No
                 done[name] for name in ("acknowledged", "log", "lists", "model", "lake", "history")
             )
 
-        assert wait_until(arrived, 60, 0.5), client.get(f"{base}/plays/{last}/life").text
+        assert wait_until(arrived, 90, 0.5), client.get(f"{base}/plays/{last}/life").text
         first, second = (
             time.strftime("%Y-%m-%d", time.gmtime(play["played_at"] / 1000)) for play in plays[:2]
         )

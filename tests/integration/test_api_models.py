@@ -25,7 +25,7 @@ from tests.integration.conftest import RunningStack
 from tests.integration.test_api_ingest import api  # noqa: F401  # servers and the API alone
 from tests.online_model.plays import SMALL, made_up
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 USERS = [f"listener {n}" for n in range(40)]
 
@@ -58,7 +58,7 @@ def serving(api: RunningStack) -> RunningStack:  # noqa: F811
             )
             client.set(keys.listener(user), bytes([1, 0, 0, 0]) + played)
     generation = publish(api, "first")
-    assert wait_until(lambda: ask(api, USERS[0])["generation"] == generation, 60)
+    assert wait_until(lambda: ask(api, USERS[0])["generation"] == generation, 90)
     return api
 
 
@@ -68,7 +68,7 @@ def headers(stack: RunningStack) -> dict[str, str]:
 
 def ask(stack: RunningStack, user: str, query: str = "") -> dict[str, Any]:
     url = f"{stack.api}/v1/users/{user}/recommendations{query}"
-    answer = httpx.get(url, headers=headers(stack), timeout=30)
+    answer = httpx.get(url, headers=headers(stack), timeout=60)
     assert answer.status_code == 200, answer.text
     found: dict[str, Any] = answer.json()
     return found
@@ -83,7 +83,7 @@ def test_models_change_under_load_and_no_answer_mixes_two(serving: RunningStack)
     def load(lane: int) -> None:
         query = "?explain=true" if lane % 2 else "?limit=30"
         url = f"{serving.api}/v1/users/{{}}/recommendations{query}"
-        with httpx.Client(headers=headers(serving), timeout=30) as client:
+        with httpx.Client(headers=headers(serving), timeout=60) as client:
             number = lane
             while not stop:
                 answer = client.get(url.format(USERS[number % len(USERS)]))
@@ -94,11 +94,12 @@ def test_models_change_under_load_and_no_answer_mixes_two(serving: RunningStack)
     with ThreadPoolExecutor(4) as pool:
         lanes = [pool.submit(load, lane) for lane in range(4)]
         try:
+            assert wait_until(lambda: bool(answers), 60)
             for name in ("second", "third", "fourth"):
                 generation = publish(serving, name)
                 names[generation] = name
                 assert wait_until(
-                    lambda: bool(answers) and answers[-1]["generation"] == max(names), 60
+                    lambda: bool(answers) and answers[-1]["generation"] == max(names), 90
                 )
         finally:
             stop = True

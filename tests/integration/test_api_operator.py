@@ -97,7 +97,7 @@ def test_refused_plays_are_sent_by_reason(stack: RunningStack) -> None:
         if reasons == ["future", "future"]:
             break
     assert reasons == ["future", "future"]
-    assert wait_until(lambda: len(waiting() - others) == 2, 10)
+    assert wait_until(lambda: len(waiting() - others) == 2, 90)
     ours = waiting() - others
     values = {id_: call(stack, "GET", f"/v1/dead-letters/{id_}").json()["value"] for id_ in ours}
     (good,) = [id_ for id_, value in values.items() if str(soon) in value]
@@ -142,14 +142,14 @@ def test_a_generation_goes_into_service_and_the_model_reads_it(stack: RunningSta
 
     done = call(stack, "POST", "/v1/model/generations/2/promote").json()
     assert (done["generation"]["generation"], done["before"]) == (2, None)
-    assert wait_until(lambda: reads(2), 60, 0.5)
+    assert wait_until(lambda: reads(2), 90, 0.5)
     assert call(stack, "POST", "/v1/model/generations/2/promote").status_code == 409
     assert call(stack, "POST", "/v1/model/generations/9/promote").status_code == 409
     for _ in range(2):  # asking twice goes back once
         answer = call(stack, "POST", "/v1/model/rollback?current=2")
     assert answer.status_code == 409
     assert "generation 1 is in service" in answer.json()["error"]["message"]
-    assert wait_until(lambda: reads(1), 60, 0.5)
+    assert wait_until(lambda: reads(1), 90, 0.5)
     assert '"generation":1' in audited(stack, "model.roll-back")[0]["detail"]
     assert '"generation":2' in audited(stack, "model.promote")[0]["detail"]
 

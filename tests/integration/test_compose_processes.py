@@ -175,7 +175,7 @@ def test_init_then_workers_serve(
     api = f"http://127.0.0.1:{environment['SEGUE_PORT']}"
     _wait_ready(api, log("api"))
     with httpx.Client(
-        base_url=api, headers={"authorization": f"Bearer {token}"}, timeout=10
+        base_url=api, headers={"authorization": f"Bearer {token}"}, timeout=60
     ) as client:
         now = time.time_ns() // 1_000_000
         plays = [

@@ -29,7 +29,7 @@ from infra.stack.postgres import Postgres
 from tests.contracts.sql.test_sql import VIEWS, every, is_piece
 from tests.contracts.sql.texts import HOLE
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 Connection = psycopg.Connection[Any]
 _REFUSED = psycopg.errors.InsufficientPrivilege

@@ -63,7 +63,7 @@ def test_a_play_the_api_refused_is_kept_and_posted_again(stack: RunningStack) ->
         f"{stack.api}/v1/plays",
         content=msgspec.json.encode({"plays": [play, fine]}),
         headers={"authorization": f"Bearer {stack.admin_token}"},
-        timeout=30,
+        timeout=60,
     )
     assert [r["status"] for r in answer.json()["results"]] == ["rejected", "accepted"]
     letters = waiting(stack, title)
@@ -77,7 +77,7 @@ def test_a_play_the_api_refused_is_kept_and_posted_again(stack: RunningStack) ->
     listens = httpx.get(
         f"{stack.api}/1/user/ada/listens",
         headers={"authorization": f"Token {stack.admin_token}"},
-        timeout=30,
+        timeout=60,
     ).json()["payload"]["listens"]
     assert {title, f"{title} fine"} <= {x["track_metadata"]["track_name"] for x in listens}
 
@@ -88,7 +88,7 @@ def test_a_scrobble_the_api_refused_is_posted_again(stack: RunningStack) -> None
     soon = int(time.time()) + 3605
     form = {"method": "track.scrobble", "sk": stack.token_for("eva"), "format": "json"}
     form |= {"artist": "Air", "track": title, "timestamp": str(soon), "duration": "180"}
-    answer = httpx.post(f"{stack.api}/2.0/", data=form, timeout=30).json()
+    answer = httpx.post(f"{stack.api}/2.0/", data=form, timeout=60).json()
     assert answer["scrobbles"]["@attr"] == {"accepted": 0, "ignored": 1}
     (letter,) = waiting(stack, title)
     time.sleep(max(0.0, soon - 3600 - time.time()) + 0.5)

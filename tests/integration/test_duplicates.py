@@ -17,7 +17,7 @@ from streams.settle import COLUMNS, Connection
 from streams.upsert import upsert
 from tests.streams.test_duplicates import known, told
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 
 def shown(connection: Connection, user: str) -> dict[str, ReportedPlay]:

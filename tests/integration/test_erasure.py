@@ -35,7 +35,7 @@ from tests.integration.conftest import RunningStack
 from tests.integration.traces import stores, traces
 from tests.streams.plays import START, submission
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(280)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 LEAVING, STAYING = "Vittoria O'Erasable", "bystander-of-the-erasure"
 
@@ -48,7 +48,7 @@ def headers(token: str) -> dict[str, str]:
 def listen(stack: RunningStack, token: str, user: str) -> None:
     """Leave traces in every store that takes some."""
     now = int(time.time())
-    with httpx.Client(base_url=stack.api, headers=headers(token), timeout=20) as client:
+    with httpx.Client(base_url=stack.api, headers=headers(token), timeout=60) as client:
         plays = [
             {"artist": f"Artist {i % 4}", "title": f"{i % 9}", "played_at": (now - 300 * i) * 1000}
             for i in range(40)
@@ -73,7 +73,7 @@ def tokens(stack: RunningStack) -> Iterator[dict[str, str]]:
         waiting = f"{stack.settings.namespace}:lastfm-token:{user.encode().hex()[:8]}"
         with redis.Redis.from_url(stack.settings.redis_url) as client:
             client.set(waiting, consent(token_hash(token), user), ex=600)
-    stack.wait_applied(60)
+    stack.wait_applied(90)
     for user, token in made.items():
         url = f"{stack.api}/v1/users/{user}/recommendations"
         assert httpx.get(url, headers=headers(token)).json()["stranger"] is False
@@ -113,7 +113,7 @@ def test_both_can_be_found_in_every_store(before: dict[str, set[str]]) -> None:
 def export(stack: RunningStack, token: str, user: str) -> dict[str, str]:
     """Return the members of a listener's export."""
     url = f"{stack.api}/v1/users/{user}/export"
-    answer = httpx.get(url, headers=headers(token), timeout=30)
+    answer = httpx.get(url, headers=headers(token), timeout=60)
     assert answer.status_code == 200, answer.text
     with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
         assert archive.testzip() is None
@@ -228,10 +228,10 @@ def test_folding_the_log_anew_brings_nobody_back(stack: RunningStack, status: An
     with redis.Redis.from_url(stack.settings.redis_url) as client:
         client.flushall()
         # The worker notices, ends, and the next one folds the log from its beginning.
-        assert wait_until(lambda: stack.workers["listeners"].pid is None, 30)
+        assert wait_until(lambda: stack.workers["listeners"].pid is None, 90)
         stack.start("listeners")
-        assert wait_until(lambda: client.exists(keys.listener(STAYING)) == 1, 60)
-        stack.wait_applied(60)
+        assert wait_until(lambda: client.exists(keys.listener(STAYING)) == 1, 90)
+        stack.wait_applied(90)
         assert client.exists(keys.listener(LEAVING)) == 0
 
 
@@ -281,7 +281,7 @@ def test_clocks_that_disagree_neither_save_nor_cost_a_play(stack: RunningStack) 
             title="Title 1",
         ),
     )
-    stack.wait_applied(60)
+    stack.wait_applied(90)
     assert stores(traces(stack.settings, user)) >= {"valkey", "postgres", "lake", "model"}
     stack.finish_erasures()
     answer = httpx.delete(f"{stack.api}/v1/users/{user}", headers=headers(token))
@@ -292,7 +292,7 @@ def test_clocks_that_disagree_neither_save_nor_cost_a_play(stack: RunningStack) 
     assert traces(stack.settings, user) == set()
     back = submission(user, (second, 77), received_at=now - hour)
     put(stack, topics.plays, back)
-    stack.wait_applied(60)
+    stack.wait_applied(90)
     assert {"valkey", "postgres", "lake"} <= stores(traces(stack.settings, user))
 
 
@@ -304,7 +304,7 @@ def test_rows_that_come_back_keep_an_erasure_open(
     token = stack.token_for(user)
     second = int(time.time()) - START
     put(stack, topics.plays, submission(user, (second, 1)))
-    stack.wait_applied(60)
+    stack.wait_applied(90)
     stack.finish_erasures()
     with psycopg.connect(stack.postgres.address, autocommit=True) as connection:
         connection.execute(

@@ -266,7 +266,7 @@ def java_is_killed_and_an_operator_looks(run: Unbounded) -> None:
     run.process.wait(180)  # the supervisor would start it again
     run.start()
     run.wait(lambda job: job.well and job.checkpoint_at > 0, "restored checkpoint")
-    restored = httpx.get(f"{run.rest.address}/jobs/{run.rest.job().id}/checkpoints", timeout=20)
+    restored = httpx.get(f"{run.rest.address}/jobs/{run.rest.job().id}/checkpoints", timeout=60)
     assert restored.json()["latest"]["restored"]
 
     play_on(settings, "open", run.written.messages[-1][0], 3)
@@ -303,7 +303,7 @@ def a_statement_is_changed_between_stop_and_start(run: Unbounded) -> None:
     assert not any(key[0].startswith("lone") for key in wanted)
     assert set(run.wait_published("sessions", wanted)) == set(wanted)
     # It resumed at the savepoint: the log was not read again.
-    assert wait_until(lambda: run.plays_read() > 0, 60)
+    assert wait_until(lambda: run.plays_read() > 0, 90)
     assert run.plays_read() < 1000
 
 

@@ -52,7 +52,7 @@ def checkpoints(layout: Layout) -> dict[str, Any]:
     with suppress(StoreUnavailable, httpx.HTTPError, KeyError):
         job = layout.rest.job()
         found: dict[str, Any] = httpx.get(
-            f"{layout.rest.address}/jobs/{job.id}/checkpoints", timeout=10
+            f"{layout.rest.address}/jobs/{job.id}/checkpoints", timeout=60
         ).json()
         return found if job.well and found["latest"] else {}
     return {}

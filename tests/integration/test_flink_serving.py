@@ -24,7 +24,7 @@ from infra.stack.process import Process, wait_until
 from infra.stack.stack import worker_command
 from tests.integration.conftest import RunningStack
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 NOWHERE = "http://127.0.0.1:9"
 ARTISTS = ("Flink Jazz Trio", "Flink Rockers")
 
@@ -72,12 +72,12 @@ def api(stack: RunningStack) -> Iterator[httpx.Client]:
 
         def ready() -> bool:
             with suppress(httpx.TransportError):
-                return httpx.get(f"{base}/readyz", timeout=10).status_code == 200
+                return httpx.get(f"{base}/readyz", timeout=60).status_code == 200
             return False
 
         assert wait_until(ready, 180)
         token = {"Authorization": f"Token {stack.admin_token}"}
-        with httpx.Client(base_url=base, headers=token, timeout=20) as client:
+        with httpx.Client(base_url=base, headers=token, timeout=60) as client:
             yield client
     finally:
         for process in processes:
@@ -95,8 +95,8 @@ def test_the_newest_window_is_served_and_repeats_change_nothing(
 ) -> None:
     newest, older = trending(2000, *ARTISTS), trending(1000, *ARTISTS[::-1])
     publish(stack, older, newest, older)
-    assert wait_until(lambda: api.get("/v1/trending").json()["source"] == "flink", 60)
-    assert wait_until(lambda: api.get("/v1/trending").json()["window_end"] == 2000, 60)
+    assert wait_until(lambda: api.get("/v1/trending").json()["source"] == "flink", 90)
+    assert wait_until(lambda: api.get("/v1/trending").json()["window_end"] == 2000, 90)
     publish(stack, older, trending(500, "nobody"))
     publish(stack, newest)
     assert names(api) == list(ARTISTS)
@@ -110,7 +110,7 @@ def test_the_newest_window_is_served_and_repeats_change_nothing(
 
 def test_a_list_by_tag_has_the_bearers_of_the_tag(stack: RunningStack, api: httpx.Client) -> None:
     publish(stack, trending(2000, *ARTISTS))
-    assert wait_until(lambda: names(api) == list(ARTISTS), 60)
+    assert wait_until(lambda: names(api) == list(ARTISTS), 90)
     with psycopg.connect(stack.settings.postgres_dsn, autocommit=True) as db:
         db.execute(
             "insert into catalogue_artists (artist_id, name, name_key, search_text) "
@@ -152,7 +152,7 @@ def test_an_operator_sees_suspects_and_releases_them(
 
 def test_where_flink_does_not_run_nobody_looks_for_suspects(stack: RunningStack) -> None:
     token = {"Authorization": f"Token {stack.admin_token}"}
-    answer = httpx.get(f"{stack.api}/v1/suspects", headers=token, timeout=20)
+    answer = httpx.get(f"{stack.api}/v1/suspects", headers=token, timeout=60)
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "no-flink")
 
 
@@ -165,7 +165,7 @@ def test_flink_that_is_down_is_shown_but_the_api_is_ready(api: httpx.Client) -> 
 
 def test_without_flink_the_model_answers(stack: RunningStack) -> None:
     token = {"Authorization": f"Token {stack.admin_token}"}
-    with httpx.Client(base_url=stack.api, headers=token, timeout=20) as client:
+    with httpx.Client(base_url=stack.api, headers=token, timeout=60) as client:
         for kind in ("tracks", "artists"):
             answer = client.get("/v1/trending", params={"kind": kind, "window": "7d"}).json()
             assert (answer["source"], answer["kind"], answer["window"]) == ("model", kind, "7d")

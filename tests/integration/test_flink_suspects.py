@@ -76,7 +76,7 @@ def test_a_suspect_is_left_out_until_an_operator_releases(settings: Settings) ->
             operations.release(settings, "ada")
         operations.release(settings, "bot")
         assert list(operations.read(settings)) == []
-        assert wait_until(lambda: "bot" not in follower.suspects, 20)
+        assert wait_until(lambda: "bot" not in follower.suspects, 90)
     finally:
         follower.close()
 
@@ -99,7 +99,7 @@ def test_an_erased_listener_who_returns_is_no_suspect_for_what_was_before(
         assert list(follower.suspects) == ["other"]
         publish(settings, encode(finding("bot", 200)))
         assert set(suspects_topic.read(settings)) == {"bot", "other"}
-        assert wait_until(lambda: "bot" in follower.suspects, 20)
+        assert wait_until(lambda: "bot" in follower.suspects, 90)
     finally:
         follower.close()
 
@@ -150,7 +150,7 @@ def test_the_lake_sink_lands_results(kit: Kit) -> None:
         there = DeltaTable.is_deltatable(table)
         return there and DeltaTable(table).to_pyarrow_table().num_rows > 0
 
-    assert wait_until(lambda: all(map(landed, tables)), 60)
+    assert wait_until(lambda: all(map(landed, tables)), 90)
     for kind, result in results.items():
         (row,) = DeltaTable(lake / kind.table).to_pyarrow_table().to_pylist()
         assert row["plays"] == result.plays

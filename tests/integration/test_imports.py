@@ -32,7 +32,7 @@ from tests.infra.operations.imports.samples import SAMPLES, START, UTC
 from tests.integration.conftest import RunningStack
 from tests.plays import interactions
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 
 def start(stack: RunningStack, home: Path, file: Path, user: str = "", **more: Any) -> ImportReport:
@@ -137,7 +137,7 @@ def test_a_killed_import_goes_on_where_it_was(stack: RunningStack, tmp_path: Pat
             reached = found[0]["record"] if found else 0
             return reached > 0 or process.poll() is not None
 
-        assert wait_until(some, 60, every=0.002)
+        assert wait_until(some, 90, every=0.002)
         process.send_signal(signal.SIGKILL)
     assert process.returncode == -signal.SIGKILL
     assert 0 < reached < plays

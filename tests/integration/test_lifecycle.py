@@ -91,7 +91,7 @@ def part(home: Path, name: str) -> dict[str, Any]:
 def listens(stack: dict[str, Any]) -> int:
     """Return how many listens the API counts for the administrator."""
     token = {"Authorization": f"Token {stack['admin_token']}"}
-    answer = httpx.get(f"{stack['api']}/1/user/admin/listen-count", headers=token, timeout=10)
+    answer = httpx.get(f"{stack['api']}/1/user/admin/listen-count", headers=token, timeout=60)
     return int(answer.json()["payload"]["count"])
 
 
@@ -103,7 +103,7 @@ def post_listen(stack: dict[str, Any]) -> None:
         f"{stack['api']}/1/submit-listens",
         json={"listen_type": "single", "payload": payload},
         headers={"Authorization": f"Token {stack['admin_token']}"},
-        timeout=10,
+        timeout=60,
     ).raise_for_status()
 
 

@@ -14,7 +14,7 @@ from infra.stack.process import wait_until
 from infra.stack.progress import heartbeats
 from tests.integration.conftest import RunningStack
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 #: More than the API has connections for the history.
 READERS = 30
@@ -37,11 +37,11 @@ def test_a_locked_history_leaves_lists_tokens_and_readiness(stack: RunningStack)
                 # Every reader is answered while the lock is still held.
                 assert {reader.result().status_code for reader in readers} == {503}
             assert _post(client, user, 2).status_code == 202
-            assert wait_until(lambda: _sink(stack).state == "waiting", 60)
+            assert wait_until(lambda: _sink(stack).state == "waiting", 90)
             assert "lock" in _sink(stack).detail
             _goes_on(stack, user)
             holder.rollback()
-        assert wait_until(lambda: _sink(stack).state == "running", 60)
+        assert wait_until(lambda: _sink(stack).state == "running", 90)
         stack.wait_applied()
         assert client.get(f"/1/user/{user}/listens").json()["payload"]["count"] == 2
 

@@ -20,7 +20,7 @@ from streams.upsert import upsert
 from tests.batch.lakes import append, delivery
 from tests.streams.test_duplicates import told
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 
 def as_delivery(play: ReportedPlay, **fields: Any) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from infra.operations.audit import trail
 from infra.stack.migrations import FOLDER, migrate
 from infra.stack.postgres import Postgres
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 #: The last migration of the first version that was given to anybody.
 FIRST_GIVEN = "0061_search"

@@ -55,7 +55,7 @@ from tests.integration.seaweed import BUCKET, KEY, SECRET, STRANGER, Seaweed
 from tests.integration.streams_kit import Kit, make_kit
 from tests.streams.plays import submission
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")

@@ -169,13 +169,13 @@ journal = {home}/journal
             return probe.connect_ex(("127.0.0.1", port)) == 0
 
     world.start("mpd", ["mpd", "--no-daemon", "--stderr", str(home / "mpd.conf")])
-    assert wait_until(listening, 20, 0.1)
+    assert wait_until(listening, 90, 0.1)
     scribble = ["mpdscribble", "--no-daemon", "--conf", str(home / "mpdscribble.conf")]
     world.start("mpdscribble", scribble)
     say("update")
-    assert wait_until(lambda: _listed(say), 20, 0.3)
+    assert wait_until(lambda: _listed(say), 90, 0.3)
     assert wait_until(
-        lambda: "handshake" in (world.folder / "mpdscribble.log").read_text(), 20, 0.2
+        lambda: "handshake" in (world.folder / "mpdscribble.log").read_text(), 90, 0.2
     )
     say("play 0")
 
@@ -228,7 +228,7 @@ import_playlists = true
 
     def rpc(method: str, **params: Any) -> Any:
         body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
-        answer = httpx.post(f"http://127.0.0.1:{port}/mopidy/rpc", json=body, timeout=20)
+        answer = httpx.post(f"http://127.0.0.1:{port}/mopidy/rpc", json=body, timeout=60)
         assert "error" not in answer.json(), answer.text
         return answer.json()["result"]
 
@@ -238,7 +238,7 @@ import_playlists = true
         except httpx.TransportError:
             return False
 
-    assert wait_until(answers, 60, 0.3)
+    assert wait_until(answers, 90, 0.3)
     assert "Disabled extension listenbrainz" not in (world.folder / "mopidy.log").read_text()
     uris = [f"file://{world.music}/{i}.flac" for i in range(len(TAGS))]
     assert len(rpc("core.tracklist.add", uris=uris)) == len(TAGS)
@@ -277,9 +277,9 @@ scrobbler_password = {world.token("quodlibet-listener")}
         return done.returncode == 0
 
     screen = world.start("xvfb", ["Xvfb", f":{number}", "-nolisten", "tcp"])
-    assert wait_until(Path(f"/tmp/.X11-unix/X{number}").exists, 30), screen.tail(10)
+    assert wait_until(Path(f"/tmp/.X11-unix/X{number}").exists, 90), screen.tail(10)
     world.start("quodlibet", ["quodlibet", "--debug"], **environ)
-    assert wait_until(lambda: say("--status"), 60, 0.5)
+    assert wait_until(lambda: say("--status"), 90, 0.5)
     assert say(f"--play-file={world.music / '0.flac'}")
     assert say(f"--enqueue-files={world.music / '1.flac'}")
 
@@ -317,7 +317,7 @@ def check(world: World, user: str) -> dict[str, Any]:
     assert (listen["artist_name"], listen["release_name"]) == (artist, album)
     # On a busy machine another player's check may take so long that it has ended too.
     second = TAGS[1][1]
-    assert wait_until(lambda: world.now(user) == second or counted(second) != [], 20, 0.5)
+    assert wait_until(lambda: world.now(user) == second or counted(second) != [], 90, 0.5)
     info: dict[str, Any] = listen["additional_info"]
     return info
 
@@ -378,7 +378,7 @@ def test_beets_imports_play_counts(world: World) -> None:
         headers={"authorization": f"Token {token}"},
     )
     assert answer.status_code == 200, answer.text
-    assert wait_until(lambda: len(world.listens(user)) == 3, 30, 0.2)
+    assert wait_until(lambda: len(world.listens(user)) == 3, 90, 0.2)
 
     (home / "config.yaml").write_text(
         f"""

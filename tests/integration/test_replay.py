@@ -39,7 +39,7 @@ def run(stack: RunningStack, data: InteractionLog, *, warehouse: bool = False) -
     )
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_twice_the_same_file_doubles_nothing(stack: RunningStack) -> None:
     data = interactions(3_000, prefix="twice-")
     first = run(stack, data)
@@ -53,7 +53,7 @@ def test_twice_the_same_file_doubles_nothing(stack: RunningStack) -> None:
     assert second.history.doubled == 0
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_a_play_that_is_gone_is_noticed_in_the_store_that_lost_it(stack: RunningStack) -> None:
     data = interactions(500, prefix="lost-")
     start = mark(stack.settings)
@@ -83,7 +83,7 @@ def test_a_play_that_is_gone_is_noticed_in_the_store_that_lost_it(stack: Running
     assert not again.reconciled
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_a_mark_waits_for_a_store_that_has_just_lost_its_data(stack: RunningStack) -> None:
     """For up to a second the worker still reports from memory that it has caught up."""
     assert run(stack, interactions(300, prefix="mark-")).differences == []
@@ -92,7 +92,7 @@ def test_a_mark_waits_for_a_store_that_has_just_lost_its_data(stack: RunningStac
         redis.Redis.from_url(stack.settings.redis_url).flushall()
         with ThreadPoolExecutor(1) as pool:
             marked = pool.submit(mark, stack.settings)
-            assert wait_until(lambda: stack.workers["listeners"].pid is None, 30)
+            assert wait_until(lambda: stack.workers["listeners"].pid is None, 90)
             stack.start("listeners")
             return marked.result(240)
 
@@ -100,7 +100,7 @@ def test_a_mark_waits_for_a_store_that_has_just_lost_its_data(stack: RunningStac
     assert fold_again() == fold_again()
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_real_plays_reconcile(stack: RunningStack, shared_data: Path) -> None:
     data = files.read(shared_data / "30music_dev.parquet", limit=5_000)
     outcome = run(stack, data)

@@ -28,7 +28,7 @@ def use(stack: RunningStack, token: str) -> None:
     """Send a token every way there is, rightly and wrongly."""
     headers = {"authorization": f"Token {token}"}
     login = {"method": "auth.getMobileSession", "username": "sonja", "password": token}
-    with httpx.Client(base_url=stack.api, timeout=20) as client:
+    with httpx.Client(base_url=stack.api, timeout=60) as client:
         client.get("/1/validate-token", params={"token": token})
         client.post("/1/submit-listens", headers=headers, content=token)
         client.post("/v1/plays", headers=headers, json={"plays": [{"artist": token}]})

@@ -43,7 +43,7 @@ from tests.streams.plays import START, submission
 pytestmark = [
     pytest.mark.integration,
     pytest.mark.filterwarnings("ignore:Arrow output on a DB-API result"),
-    pytest.mark.timeout(120),
+    pytest.mark.timeout(600),
 ]
 LEAVING, STAYING = "Vittoria O'Erasable", "bystander"
 #: When the erasure was written.

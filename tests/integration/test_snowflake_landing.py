@@ -21,7 +21,7 @@ from tests.snowflake_emulator.faults import POINTS
 pytestmark = [
     pytest.mark.integration,
     pytest.mark.filterwarnings("ignore:Arrow output on a DB-API result"),
-    pytest.mark.timeout(240),
+    pytest.mark.timeout(600),
 ]
 
 

@@ -28,7 +28,7 @@ from tests.streams.plays import submission
 pytestmark = [
     pytest.mark.integration,
     pytest.mark.filterwarnings("ignore:Arrow output on a DB-API result"),
-    pytest.mark.timeout(120),
+    pytest.mark.timeout(600),
 ]
 
 

@@ -44,7 +44,7 @@ pytestmark = [
     pytest.mark.integration,
     pytest.mark.slow,
     pytest.mark.filterwarnings("ignore:Arrow output on a DB-API result"),
-    pytest.mark.timeout(240),
+    pytest.mark.timeout(600),
 ]
 
 _DAY = 24 * 60

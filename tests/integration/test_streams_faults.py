@@ -40,7 +40,7 @@ pytestmark = [
     pytest.mark.integration,
     pytest.mark.kafka,
     pytest.mark.slow,
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(600),
 ]
 
 WORKERS = ("listeners", "history-sink", "lake-sink")

@@ -24,7 +24,7 @@ from tests.integration.streams_kit import Kit, make_kit
 from tests.streams.plays import START
 from tests.streams.reference import reference_fold
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(280)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def test_kills_at_each_step_leave_the_model_of_an_uninterrupted_run(kit: Kit) ->
     kit.wait_killed(kit.start("learner", kill_at=WRITTEN), timeout=100)
     worker = kit.start("learner")
     kit.wait_applied("learner", timeout=100)
-    assert wait_until(lambda: reader(kit).offsets[kit.log_id, 0] == 2999, 30)
+    assert wait_until(lambda: reader(kit).offsets[kit.log_id, 0] == 2999, 90)
     expected = uninterrupted(kit)
     assert reader(kit).plays_learned == expected.plays_learned
     assert lists(reader(kit), kit) == lists(expected, kit)

@@ -44,7 +44,7 @@ from streams.steps import BEFORE_WRITE, ROWS_WRITTEN, WRITTEN
 from tests.integration.streams_kit import Kit, make_kit
 from tests.streams.plays import submission
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 
 @pytest.fixture
@@ -200,7 +200,7 @@ def test_a_sink_whose_store_stays_away_still_stops_in_order(kit: Kit) -> None:
         beat = heartbeats(kit.settings).get("history-sink")
         return beat is not None and beat.state == "waiting"
 
-    assert wait_until(waiting, 60), worker.tail(20)
+    assert wait_until(waiting, 90), worker.tail(20)
     kit.stop(worker)
 
 
@@ -222,7 +222,7 @@ def test_a_new_log_ends_the_workers_and_the_next_ones_read_it(
             broker.start()
             kit.make_topics()
             kit.send_random(60, seed=51)
-            assert wait_until(lambda: not any(w.pid for w in kit.workers), 60)  # noqa: B023
+            assert wait_until(lambda: not any(w.pid for w in kit.workers), 90)  # noqa: B023
             assert {w.exit_code for w in workers} == {3}
             kit.redis.delete(kit.keys.workers)  # the last words of those who read the old log
             for name in names:

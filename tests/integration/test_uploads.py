@@ -18,7 +18,7 @@ from infra.stack.process import wait_until
 from tests.infra.operations.imports.samples import UTC
 from tests.integration.conftest import RunningStack
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 START = 1_700_000_000
 
 
@@ -137,7 +137,7 @@ def test_after_a_kill_an_import_resumes_at_its_checkpoint(
     )
     made = upload(client, f"artist,title,played_at\n{rows}".encode(), "long.csv")
     path = f"imports/{made['id']}"
-    assert wait_until(lambda: client.get(path).json()["kept"] > 0, 60, 0.01)
+    assert wait_until(lambda: client.get(path).json()["kept"] > 0, 90, 0.01)
     stack.kill("importer")
     try:
         halfway = client.get(path).json()

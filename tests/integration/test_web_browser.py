@@ -69,7 +69,7 @@ class Pages:
             except httpx.TransportError:
                 return False
 
-        assert wait_until(up, 60, 0.1)
+        assert wait_until(up, 90, 0.1)
 
     def play(self, token: str, title: str, artist: str = "Air") -> None:
         """Post a play that begins now."""
@@ -78,7 +78,7 @@ class Pages:
             f"{self.stack.api}/v1/plays",
             headers={"authorization": f"Bearer {token}"},
             json={"plays": [play]},
-            timeout=20,
+            timeout=60,
         )
         assert answer.status_code == 202, answer.text
 
@@ -115,10 +115,10 @@ def token(pages: Pages) -> str:
         f"{stack.api}/v1/plays",
         headers={"authorization": f"Bearer {made}"},
         json={"plays": plays},
-        timeout=30,
+        timeout=60,
     )
     assert answer.json()["accepted"] == 80
-    stack.wait_applied(60)
+    stack.wait_applied(90)
     return made
 
 
@@ -215,7 +215,7 @@ def test_love_hide_and_take_back(pages: Pages, token: str) -> None:
         page.goto("/ui/taste?kind=hide")
         return page.get_by_text(title, exact=True).count() > 0
 
-    assert wait_until(listed, 30, 0.5)
+    assert wait_until(listed, 90, 0.5)
     page.get_by_role("button", name=f"Take back {title}").first.click()
     expect(page.locator("#said")).to_contain_text("Taken back")
     page.context.close()
@@ -289,10 +289,10 @@ def test_a_player_is_connected(pages: Pages, token: str) -> None:
     }  # fmt: skip
     headers = {"authorization": f"Token {made}"}
     url = f"{pages.stack.api}/1/submit-listens"
-    assert httpx.post(url, headers=headers, json=listen, timeout=20).status_code == 200
+    assert httpx.post(url, headers=headers, json=listen, timeout=60).status_code == 200
     expect(page.locator(".arrivals .ok")).to_contain_text("Kelly by Air from navidrome")
     bad = httpx.post(
-        f"{pages.stack.api}/v1/plays", headers=headers, timeout=20,
+        f"{pages.stack.api}/v1/plays", headers=headers, timeout=60,
         json={"plays": [{"artist": "Air", "title": "Kelly", "played_at": 12}]},
     )  # fmt: skip
     assert bad.status_code == 400
@@ -321,14 +321,14 @@ def test_restarts_and_an_ended_session(pages: Pages, token: str) -> None:
     stack.wait_ready()
     live(page)
     own = {"authorization": f"Bearer {session_token}"}
-    me = httpx.get(f"{stack.api}/v1/me", headers=own, timeout=20).json()
-    httpx.delete(f"{stack.api}/v1/me/tokens/{me['token_id']}", headers=own, timeout=20)
+    me = httpx.get(f"{stack.api}/v1/me", headers=own, timeout=60).json()
+    httpx.delete(f"{stack.api}/v1/me/tokens/{me['token_id']}", headers=own, timeout=60)
 
     def ended() -> bool:
         page.goto("/ui/taste")
         return "ended=1" in page.url
 
-    assert wait_until(ended, 30, 0.5)
+    assert wait_until(ended, 90, 0.5)
     expect(page.get_by_text("Your session has ended")).to_be_visible()
     page.context.close()
 
@@ -365,11 +365,11 @@ def uploaded(pages: Pages, token: str) -> str:
     rows.append("Air,Upload 3,Moon Safari,soon")
     path = f"{stack.api}/v1/users/nora/imports"
     made = httpx.post(
-        path, params={"name": "plays.csv"}, headers=headers, timeout=30, content="\n".join(rows)
+        path, params={"name": "plays.csv"}, headers=headers, timeout=60, content="\n".join(rows)
     ).json()  # fmt: skip
 
     def over() -> bool:
-        found = httpx.get(f"{path}/{made['id']}", headers=headers, timeout=30).json()
+        found = httpx.get(f"{path}/{made['id']}", headers=headers, timeout=60).json()
         return found["state"] in ("done", "failed")
 
     try:

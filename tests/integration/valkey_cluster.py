@@ -118,10 +118,10 @@ class ValkeyCluster:
             node.ask("CLUSTER", "ADDSLOTSRANGE", number * share, last)
         known = (lambda node=node: self._info(node)["cluster_known_nodes"] == "6"
                  for node in self.nodes)  # fmt: skip
-        assert all(wait_until(each, 30) for each in known)
+        assert all(wait_until(each, 90) for each in known)
         for primary, replica in zip(primaries, replicas, strict=True):
             replica.ask("CLUSTER", "REPLICATE", self.id_of(primary))
-        assert all(wait_until(lambda node=node: self.well(node), 30) for node in self.nodes)  # type: ignore[misc]
+        assert all(wait_until(lambda node=node: self.well(node), 90) for node in self.nodes)  # type: ignore[misc]
 
     def stop(self) -> None:
         """End all nodes; nothing of theirs is needed again."""
