@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-from contracts.errors import SegueError
+from contracts.errors import SegueError, first_line
 
 
 class ApiError(SegueError):
@@ -75,6 +75,13 @@ def listenbrainz_body(error: ApiError) -> bytes:
 def unavailable(what: str) -> ApiError:
     """Return a 503: a dependency is down, try again."""
     return ApiError(503, "unavailable", f"{what}; try again in a few seconds", retry_after=2)
+
+
+def bad_value(error: Exception) -> ApiError:
+    """Return a 400: PostgreSQL cannot hold a value of the request; the message has its reason."""
+    if "NUL" in str(error):
+        return ApiError(400, "bad-text", "A text contains the character NUL; remove it.")
+    return ApiError(400, "bad-value", f"A value cannot be used: {first_line(error)}.")
 
 
 def unauthorized(message: str = "Send a valid token: 'Authorization: Token <token>'.") -> ApiError:

@@ -7,7 +7,8 @@ process as well: while Redis does not answer, each process applies the limits to
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 from redis.asyncio import Redis
 
@@ -16,6 +17,28 @@ from contracts.features import Keys
 from contracts.redis_client import UNAVAILABLE
 
 _SECONDS = 60
+
+
+class Attempt(NamedTuple):
+    """One login that was counted.
+
+    Attributes
+    ----------
+    minute
+        Minute since the epoch for which it was counted.
+    who
+        Names and addresses for which it was counted.
+    left
+        The least number of further attempts that any of their limits allows; negative when there
+        were too many.
+    together
+        Whether Redis has counted it too.
+    """
+
+    minute: int
+    who: tuple[str, ...]
+    left: int
+    together: bool
 
 
 class FailedLogins:
@@ -33,25 +56,35 @@ class FailedLogins:
         self._clock = clock
         self._here = RateWindow(clock=clock, seconds=_SECONDS)
 
-    async def count(self, who: str, limit: int) -> int:
-        """Count one login and return how many remain; negative when there were too many."""
-        left = self._here.count(who, limit)
-        key = self._key(who)
+    async def count(self, limits: Mapping[str, int]) -> Attempt:
+        """Count one login for each name and address, given with its limit."""
+        minute = int(self._clock()) // _SECONDS
+        here = [self._here.count(who, limit) for who, limit in limits.items()]
         try:
-            await self._redis.set(key, 0, ex=2 * _SECONDS, nx=True)
-            return min(left, limit - int(await self._redis.incr(key)))
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for who in limits:
+                    key = self._keys.failed_logins(who, minute)
+                    pipe.set(key, 0, ex=2 * _SECONDS, nx=True)
+                    pipe.incr(key)
+                counts = (await pipe.execute())[1::2]
         except UNAVAILABLE:
-            return left
+            return Attempt(minute, tuple(limits), min(here), together=False)
+        everywhere = [limit - int(n) for limit, n in zip(limits.values(), counts, strict=True)]
+        return Attempt(minute, tuple(limits), min(*here, *everywhere), together=True)
 
-    async def take_back(self, who: str) -> None:
-        """Uncount one login of this minute: it did not fail."""
-        self._here.take_back(who)
-        key = self._key(who)
+    async def take_back(self, attempt: Attempt) -> None:
+        """Uncount a login, in the minute for which it was counted: it did not fail."""
+        if attempt.minute == int(self._clock()) // _SECONDS:  # this process counts one minute only
+            for who in attempt.who:
+                self._here.take_back(who)
+        if not attempt.together:
+            return
         try:
-            if int(await self._redis.get(key) or 0) > 0:
-                await self._redis.decr(key)
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for who in attempt.who:
+                    key = self._keys.failed_logins(who, attempt.minute)
+                    pipe.decr(key)
+                    pipe.expire(key, 2 * _SECONDS)  # Redis may have lost the key meanwhile
+                await pipe.execute()
         except UNAVAILABLE:
             return
-
-    def _key(self, who: str) -> str:
-        return self._keys.failed_logins(who, int(self._clock()) // _SECONDS)

@@ -7,6 +7,7 @@ router, which costs more than their own work; :mod:`api.hot` puts them into the 
 from __future__ import annotations
 
 import asyncio
+import codecs
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
@@ -42,7 +43,7 @@ def header(scope: Scope, name: bytes) -> bytes | None:
 
 
 async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
-    """Return the request body.
+    """Return the request body, without the byte order mark that some clients write before it.
 
     Raises
     ------
@@ -54,7 +55,7 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
     """
     task = _PATIENCE.begin()
     try:
-        return await _read_body(scope, receive, limit)
+        return (await _read_body(scope, receive, limit)).removeprefix(codecs.BOM_UTF8)
     except asyncio.CancelledError:
         if not _PATIENCE.ran_out(task):
             raise

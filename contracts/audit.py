@@ -16,6 +16,7 @@ Outcome = Literal["done", "refused", "failed", "requested"]
 
 #: Action -> meaning, for people.
 ACTIONS: dict[str, str] = {
+    "host.forget": "erasures no longer wait for a host that is gone",
     "key.create": "a token was made",
     "key.revoke": "a token was revoked",
     "key.roles": "the roles of a token were changed",

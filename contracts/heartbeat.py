@@ -16,6 +16,8 @@ STALE_AFTER = 10.0
 #: State of a worker whose loop has been blocked for :data:`STUCK_AFTER` seconds.
 STUCK = "stuck"
 STUCK_AFTER = 30.0
+#: State of a process that has ended in order: it writes nothing any more.
+STOPPED = "stopped"
 
 
 class Heartbeat(msgspec.Struct, kw_only=True):
@@ -29,7 +31,7 @@ class Heartbeat(msgspec.Struct, kw_only=True):
         Milliseconds since the epoch, UTC.
     state
         ``starting``, ``running``, ``waiting`` (a dependency is down), ``stuck`` (its loop is
-        blocked) or ``stopping``.
+        blocked), ``stopping``, or last :data:`STOPPED`; a process that failed stays ``stopping``.
     offsets
         ``contracts.topics.Topic.place -> next offset``: everything below it is durable.
     partitions
@@ -96,11 +98,11 @@ def read(stored: Mapping[bytes, bytes]) -> dict[str, Heartbeat]:
 def of_workers(beats: Iterable[Heartbeat], now_ms: int) -> dict[str, Heartbeat]:
     """Return one report for each worker, made of the reports of all its processes.
 
-    A process without a fresh heartbeat is ignored while another process of the worker has one: its
-    host may have been removed. If processes share the partitions of a topic, the highest offset of
-    each partition counts. Each learner reads the whole log, so for learners the lowest offset
-    counts. State and detail are those of a process whose state is not ``running``, if there is one;
-    all other fields are those of the newest heartbeat.
+    A process that has stopped, or has no fresh heartbeat, is ignored while another process of the
+    worker runs: its host may have been removed. If processes share the partitions of a topic,
+    the highest offset of each partition counts. Each learner reads the whole log, so for learners
+    the lowest offset counts. State and detail are those of a process whose state is not
+    ``running``, if there is one; all other fields are those of the newest heartbeat.
 
     Parameters
     ----------
@@ -115,6 +117,7 @@ def of_workers(beats: Iterable[Heartbeat], now_ms: int) -> dict[str, Heartbeat]:
 
 def _together(name: str, found: list[Heartbeat], now_ms: int) -> Heartbeat:
     fresh = [beat for beat in found if beat.is_fresh(now_ms)] or found[-1:]
+    fresh = [beat for beat in fresh if beat.state != STOPPED] or fresh
     newest = fresh[-1]
     if len(fresh) == 1:
         return newest

@@ -42,7 +42,11 @@ class WorkerSpec:
     database
         Its PostgreSQL role (:mod:`contracts.database_roles`).
     every_host
-        Each process reads the whole log; otherwise the processes of a worker share its partitions.
+        Each process reads the whole log and keeps what it folds on its own disk; otherwise the
+        processes of a worker share its partitions.
+    fenced
+        Its store holds the offset beside the rows and refuses a write that does not continue
+        there: a process that was paused cannot write what another one has applied meanwhile.
     """
 
     name: str
@@ -54,6 +58,7 @@ class WorkerSpec:
     deployed: bool = True
     database: Part = SINK
     every_host: bool = False
+    fenced: bool = False
 
     @property
     def optional(self) -> bool:
@@ -79,6 +84,7 @@ LISTENERS = WorkerSpec(
     module="streams.listeners",
     reads=(Kind.PLAYS, Kind.FEEDBACK),
     writes="Redis: the last plays of each listener",
+    fenced=True,
 )
 LEARNER = WorkerSpec(
     name="learner",
@@ -92,12 +98,14 @@ LAKE_SINK = WorkerSpec(
     module="streams.lake_sink",
     reads=(Kind.PLAYS, Kind.FEEDBACK, Kind.IMPRESSIONS),
     writes="the Delta lake",
+    fenced=True,
 )
 HISTORY_SINK = WorkerSpec(
     name="history-sink",
     module="streams.history_sink",
     reads=(Kind.PLAYS, Kind.FEEDBACK),
     writes="PostgreSQL: the history",
+    fenced=True,
 )
 API = WorkerSpec(
     name="api",
@@ -117,6 +125,7 @@ RELAY = WorkerSpec(
     module="streams.relay.worker",
     reads=(Kind.PLAYS,),
     writes="ListenBrainz, Last.fm: plays of listeners who asked for it",
+    fenced=True,
     database=RELAY_PART,
     needs="SEGUE_RELAY",
 )

@@ -12,7 +12,7 @@ import redis
 
 from contracts.errors import SegueError
 from contracts.features import Keys
-from contracts.heartbeat import STUCK, STUCK_AFTER, Heartbeat, encode, read
+from contracts.heartbeat import STOPPED, STUCK, STUCK_AFTER, Heartbeat, encode, read
 from contracts.redis_client import UNAVAILABLE, client
 from contracts.settings import Settings
 
@@ -54,8 +54,8 @@ class Status:
 
     @property
     def state(self) -> str:
-        """``starting``, ``running``, ``waiting`` or ``stuck`` (any part is), or ``stopping``."""
-        if self._state == "stopping":
+        """As in :class:`contracts.heartbeat.Heartbeat`; any part can make it wait or be stuck."""
+        if self._state in ("stopping", STOPPED):
             return self._state
         if self._standing():
             return STUCK

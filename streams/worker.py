@@ -15,6 +15,7 @@ from tenacity import Retrying, retry_if_exception_type
 
 from contracts.erased import Erased
 from contracts.errors import BrokerUnavailable, ConfigurationError, SegueError, StoreUnavailable
+from contracts.heartbeat import STOPPED
 from contracts.kafka import ensure_topics
 from contracts.log_limit import LogLimit
 from contracts.retries import Backoff, error_of
@@ -145,7 +146,8 @@ def run_worker(settings: Settings, name: str, body: Callable[[Worker], None]) ->
         log.exception("unexpected error; exit code %d", code)
     finally:
         worker.erasures.close()
-        worker.status.set_state("stopping", why)
+        # Only now: whoever reads this need not expect another write of this process.
+        worker.status.set_state("stopping" if code else STOPPED, why)
         reporter.close()
         if health is not None:
             health.close()

@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 from psycopg_pool import PoolTimeout
 
-from api.errors import ApiError, unavailable
+from api.errors import bad_value, unavailable
 from api.services import Services
 from contracts.audit import INSERT, Entry
 
@@ -24,7 +24,7 @@ async def run(
     Raises
     ------
     ApiError
-        503: PostgreSQL does not answer. 400: a text it cannot store.
+        503: PostgreSQL does not answer. 400: PostgreSQL cannot hold a value, with its reason.
     """
     try:
         async with (
@@ -36,7 +36,7 @@ async def run(
             for row in trail:
                 await connection.execute(INSERT, row)
             return rows
-    except psycopg.DataError:
-        raise ApiError(400, "bad-text", "A text contains the character NUL; remove it.") from None
+    except psycopg.DataError as error:
+        raise bad_value(error) from None
     except (psycopg.Error, PoolTimeout, OSError):
         raise unavailable("The accounts cannot be read or written") from None

@@ -251,21 +251,18 @@ async def _attempt(services: Services, user: str, origin: str) -> AsyncIterator[
         raise LastfmError(AUTHENTICATION_FAILED, "Invalid username or password.")
     logins = services.logins
     counted = {f"{user} from {origin}": ATTEMPTS, f"address {origin}": ATTEMPTS_OF_ADDRESS}
-    left = [await logins.count(who, limit) for who, limit in counted.items()]
-    if min(left) < 0:
-        for who in counted:
-            await logins.take_back(who)
+    attempt = await logins.count(counted)
+    if attempt.left < 0:
+        await logins.take_back(attempt)
         raise LastfmError(RATE_LIMIT, "Rate limit exceeded: too many failed logins, wait a minute.")
     try:
         yield
     except LastfmError as error:
         if error.code == AUTHENTICATION_FAILED:
             raise
-        for who in counted:
-            await logins.take_back(who)
+        await logins.take_back(attempt)
         raise
-    for who in counted:
-        await logins.take_back(who)
+    await logins.take_back(attempt)
 
 
 def _verify(stored: str, password: str) -> bool:

@@ -10,7 +10,7 @@ from psycopg_pool import PoolTimeout
 
 from api.audit import origin_of
 from api.auth import Identity
-from api.errors import ApiError, forbidden, unavailable
+from api.errors import ApiError, bad_value, forbidden, unavailable
 from api.listenbrainz.authorize import authorize
 from api.listenbrainz.limits import DEFAULT_ITEMS, MAX_ITEMS
 from api.services import Services
@@ -58,7 +58,7 @@ async def rows_of(
     Raises
     ------
     ApiError
-        503: PostgreSQL does not answer. 400: a text contains the character NUL.
+        503: PostgreSQL does not answer. 400: PostgreSQL cannot hold a value, with its reason.
     """
     if "\x00" in str(arguments.get("user", "")):
         raise ApiError(404, "unknown-user", "Cannot find user: its name contains NUL")
@@ -66,8 +66,8 @@ async def rows_of(
         async with services.pool.connection(timeout=1.0) as connection:
             cursor = await connection.execute(query.encode(), arguments)
             return await cursor.fetchall() if cursor.description else []
-    except psycopg.DataError:
-        raise ApiError(400, "bad-text", "A text contains the character NUL; remove it.") from None
+    except psycopg.DataError as error:
+        raise bad_value(error) from None
     except (psycopg.Error, PoolTimeout, OSError):
         raise unavailable("PostgreSQL does not answer") from None
 

@@ -92,19 +92,30 @@ def _summary_of(path: Path) -> RunSummary | None:
         state = path.stat()
     except OSError:
         return None
-    return _known(path, state.st_mtime_ns, state.st_size, state.st_ino)
+    try:
+        return _known(path, state.st_mtime_ns, state.st_size, state.st_ino)
+    except OSError:  # not remembered: the next call may read it
+        return None
 
 
 @lru_cache(maxsize=1_000)
 def _known(path: Path, *_version: int) -> RunSummary | None:
-    record = _read(path)
+    record = _load(path)
     return None if record is None else _summary(record)
 
 
 def _read(path: Path) -> dict[str, Any] | None:
     try:
-        record = msgspec.json.decode(path.read_bytes())
-    except (OSError, msgspec.MsgspecError):
+        return _load(path)
+    except OSError:
+        return None
+
+
+def _load(path: Path) -> dict[str, Any] | None:
+    content = path.read_bytes()
+    try:
+        record = msgspec.json.decode(content)
+    except (msgspec.MsgspecError, RecursionError):
         return None
     return record if isinstance(record, dict) and "id" in record else None
 

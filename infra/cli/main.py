@@ -26,6 +26,7 @@ COMMANDS = {
     "up": "Start the whole stack on this machine.",
     "down": "Stop the stack of a home, in order.",
     "status": "Show what runs, and the lag of each worker.",
+    "hosts": "List the processes of each host; forget a host.",
     "doctor": "Check the installation; name what is missing or wrong.",
     "replay": "Post a file of plays and reconcile every store.",
     "evaluate": "Evaluate the recommender on a file, without servers.",

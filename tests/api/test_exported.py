@@ -57,19 +57,25 @@ def test_a_record_is_read_again_only_when_it_changed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[str] = []
-    known = runs._read
+    known = runs._load
+    away = {"one"}
 
     def reads(path: Path) -> dict[str, Any] | None:
+        if path.stem in away:
+            away.discard(path.stem)
+            raise OSError("away")
         read.append(path.stem)
         return known(path)
 
-    monkeypatch.setattr(runs, "_read", reads)
+    monkeypatch.setattr(runs, "_load", reads)
     for name, record in (
         ("one", '{"id": "one", "status": "failed", "started_at": "2026-01-01"}'),
         ("two", '{"id": "two", "status": "ok", "started_at": "2026-01-02"}'),
         ("torn", '{"id": "torn", "sta'),
     ):
         (tmp_path / f"{name}.json").write_text(record)
+    # What could not be read is not remembered as a record without content.
+    assert [run.id for run in runs.latest_runs(tmp_path)] == ["two"]
     for _ in range(2):
         assert [run.id for run in runs.latest_runs(tmp_path)] == ["two", "one"]
     assert sorted(read) == ["one", "torn", "two"]

@@ -69,7 +69,7 @@ BROKEN: dict[str, bytes] = {
     "infinity": b'{"plays":[Infinity],"payload":Infinity}',
     "a lone surrogate": b'{"plays":"\\ud800","payload":"\\ud800"}',
     "bad utf-8": b'{"plays":"\xff","payload":"\xff"}',
-    "a byte order mark": b"\xef\xbb\xbf{}",
+    "a byte order mark of UTF-16": b"\xff\xfe{\0}\0",
     "nested lists": b"[" * 200_000,
     "nested objects": b'{"a":' * 200_000,
     "a list at the top": b"[]",
@@ -100,6 +100,16 @@ async def test_a_body_refused_whole_is_counted_and_kept(
         f'segue_plays_rejected_total{{reason="{letter.reason}",route="{path}"}}'
         in (await client.get("/metrics")).text
     )
+
+
+@pytest.mark.parametrize("path", BOTH)
+async def test_a_byte_order_mark_before_a_body_is_passed_over(
+    world: World, client: httpx.AsyncClient, path: str
+) -> None:
+    body = b"\xef\xbb\xbf" + (plays("a") if path == "/v1/plays" else listens("a"))
+    assert (await client.post(path, headers=ADA, content=body)).is_success
+    (record,) = world.log.records
+    assert len(msgspec.json.decode(record.value, type=Submission).plays) == 1
 
 
 @pytest.mark.parametrize("wrong", ["nan", "nothing"])

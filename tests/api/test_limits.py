@@ -236,6 +236,20 @@ async def test_failed_logins_are_limited_when_all_come_at_once(
     assert sorted(codes) == [4] * ATTEMPTS + [RATE_LIMIT] * 2 * ATTEMPTS
 
 
+async def test_a_login_is_uncounted_in_the_minute_for_which_it_was_counted(world: World) -> None:
+    clock = Clock()
+    services = world.services
+    logins = FailedLogins(services.redis, services.keys, clock=lambda: clock.now)
+    limits = {"ada from 6.6.6.6": 3}
+    clock.now = 59.9
+    slow = await logins.count(limits)
+    clock.now = 60.1
+    guesses = [await logins.count(limits) for _ in range(3)]
+    await logins.take_back(slow)
+    assert [guess.left for guess in guesses] == [2, 1, 0]
+    assert (await logins.count(limits)).left == -1
+
+
 async def test_a_name_nobody_can_have_is_not_remembered(world: World, logins: FailedLogins) -> None:
     with pytest.raises(LastfmError) as caught:
         await log_in(world.services, "n" * 257, "wrong")

@@ -50,7 +50,7 @@ def test_sigterm_ends_in_order_with_everything_committed(kit: Kit) -> None:
     fences = {p: int(kit.redis.hget(kit.keys.fence(p), kit.log_id) or -1) + 1 for p in range(4)}
     assert sum(fences.values()) == 300
     assert kit.committed(f"{kit.settings.namespace}.listeners") == fences
-    assert heartbeats(kit.settings)["listeners"].state == "stopping"
+    assert heartbeats(kit.settings)["listeners"].state == "stopped"
 
 
 def test_poison_is_set_aside_with_its_reason_and_the_rest_goes_on(kit: Kit) -> None:

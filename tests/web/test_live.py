@@ -263,3 +263,22 @@ async def test_a_stream_copies_nothing_and_ends_with_the_browser(world: World) -
         leaving.set()
         await asyncio.gather(*running)
     assert feeds.count == 0
+
+
+async def test_one_bad_message_and_one_bad_list_end_no_feed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("web.live.feeds._PAUSES", Backoff(0.01, 0.01))
+    shapes: list[dict[str, Any]] = [{"unlike": "a list"}, listing("Air")]
+    world.fake.on(
+        "GET .*/recommendations",
+        lambda _: httpx.Response(200, json=shapes.pop(0) if len(shapes) > 1 else shapes[0]),
+    )
+    upstream = Upstream(world)
+    tab = world.site.feeds.open("ada", NEXT, "token", window=WINDOW)
+    while not upstream._queues:
+        await asyncio.sleep(0.01)
+    upstream._queues[-1].put_nowait(f"id: {WINDOW}\nevent: play\ndata: {{no json\n\n")
+    await upstream.send("play", artist="Air", title="Sexy Boy")
+    assert (await taken(tab, "list")).data
+    assert len(upstream.opened) == 1

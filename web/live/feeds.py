@@ -75,7 +75,7 @@ class Feed:
                         if event.name == "signed-out":
                             self._sign_out(token)
                             break
-                        self._take(event)
+                        self._take_safely(event)
             except Refused as error:
                 if error.status in (401, 403):
                     self._sign_out(token)
@@ -96,6 +96,12 @@ class Feed:
             tab.put(Event("signed-out", "/ui/login?ended=1"))
             tab.end()
             self.tabs.discard(tab)
+
+    def _take_safely(self, event: Event) -> None:
+        try:
+            self._take(event)
+        except Exception:  # the events after it are shown all the same
+            log.exception("the event %r of a listener cannot be shown", event.name)
 
     def _take(self, event: Event) -> None:
         if self.window is None:
@@ -130,7 +136,7 @@ class Feed:
             await asyncio.sleep(DEBOUNCE)
             self._changed.clear()
             wanted = {tab.wants for tab in self.tabs if tab.wants.kind == "next"}
-            if all([await self._make(wants) for wants in wanted]):
+            if all([await self._make_safely(wants) for wants in wanted]):
                 if failures and self.window is not None:
                     self._send(_state("live"))
                 failures = 0
@@ -139,6 +145,13 @@ class Feed:
                 self._changed.set()
                 failures += 1
                 await asyncio.sleep(_PAUSES.pause(failures))
+
+    async def _make_safely(self, wants: Wants) -> bool:
+        try:
+            return await self._make(wants)
+        except Exception:  # an answer of another shape: the next one may be read again
+            log.exception("a list cannot be shown")
+            return False
 
     async def _make(self, wants: Wants) -> bool:
         """Send a new list to the tabs that want it; ``False`` if there is none at the moment."""

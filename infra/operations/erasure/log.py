@@ -15,18 +15,19 @@ from confluent_kafka import KafkaException, Message
 from contracts import kafka_client
 from contracts.erasures import Erasure, encode, listener_key
 from contracts.errors import BrokerUnavailable, StoreUnavailable
-from contracts.heartbeat import in_model
+from contracts.heartbeat import STOPPED, Heartbeat, in_model
 from contracts.kafka import end_offsets, log_id
 from contracts.settings import Settings
 from contracts.topics import Topics
-from contracts.workers import LEARNER, wanted
+from contracts.workers import BY_NAME, LEARNER, wanted
 from infra.operations.erasure.target import Target
 from infra.stack.progress import heartbeats_by_host, wait_applied
 
 _ACK_SECONDS = 10
-#: A worker that has been silent for so long (ms) belongs to a host that is gone; should it return,
+#: A process that has been silent for so long (ms) belongs to a host that is gone; should it return,
 #: it reads the erasures before anything else.
 GONE_MS = 24 * 60 * 60 * 1000
+_GONE_FOR_GOOD = "; if that host will not return: segue hosts forget HOST"
 
 
 def ends(settings: Settings) -> dict[str, list[int]]:
@@ -84,6 +85,8 @@ def wait_until_known(
 ) -> dict[str, int]:
     """Wait until every worker knows an erasure and has applied what it had read before.
 
+    :func:`awaits` lists the processes of which that is asked.
+
     After this no store receives anything that the erasure covers.
 
     Raises
@@ -124,7 +127,10 @@ def _wait_for(
         if not missing:
             return count
         if time.monotonic() > deadline:
-            raise StoreUnavailable(f"{', '.join(missing)} must first take note of the erasure")
+            hint = _GONE_FOR_GOOD if any("@" in name for name in missing) else ""
+            raise StoreUnavailable(
+                f"{', '.join(missing)} must first take note of the erasure{hint}"
+            )
         time.sleep(0.2)
 
 
@@ -132,15 +138,40 @@ def _missing(
     settings: Settings, place: str, offset: int, workers: tuple[str, ...]
 ) -> tuple[list[str], int]:
     now = int(time.time() * 1000)
-    present = {
+    awaited = {
         name: beat
         for name, beat in heartbeats_by_host(settings).items()
-        if name.partition("@")[0] in workers and now - beat.at < GONE_MS
+        if name.partition("@")[0] in workers and awaits(beat, now)
     }
-    silent = set(workers) - {name.partition("@")[0] for name in present}
+    nobody = set(workers) - {name.partition("@")[0] for name in awaited}
     late = {
         name
-        for name, beat in present.items()
+        for name, beat in awaited.items()
         if not beat.is_fresh(now) or beat.offsets.get(place, 0) <= offset
     }
-    return sorted(silent | late), len(present)
+    return sorted(nobody | late), len(awaited)
+
+
+def awaits(beat: Heartbeat, now_ms: int) -> bool:
+    """Return whether an erasure waits until this process has applied it.
+
+    A process that reports must have applied it. One that is silent has ended, was paused, or does
+    not reach Redis. Its next start reads the erasures first, so only what it may still do or still
+    holds matters:
+
+    - A fenced worker: nothing. The erasure waits until the other processes have applied everything
+      it covers, and from then on the store refuses what the silent process has read before.
+    - The Snowflake sink may still upload a file, unless it has stopped in order.
+    - A learner holds the listener on its own disk, also when it has stopped.
+
+    Parameters
+    ----------
+    now_ms
+        Milliseconds since the epoch, UTC.
+    """
+    spec = BY_NAME[beat.name.partition("@")[0]]
+    if beat.is_fresh(now_ms) and beat.state != STOPPED:
+        return True
+    if spec.fenced or now_ms - beat.at >= GONE_MS:
+        return False
+    return spec.every_host or beat.state != STOPPED

@@ -15,7 +15,7 @@ import psycopg
 
 from batch.night_lock import alone_tonight
 from contracts import model_copies
-from contracts.errors import ConfigurationError, StoreUnavailable, first_line
+from contracts.errors import ConfigurationError, Retryable, StoreUnavailable, first_line
 from contracts.settings import Settings
 from infra.flink.copies import forget as forget_copies
 from infra.operations.erasure import (
@@ -94,7 +94,7 @@ class Work:
         try:
             work(request)
         # Also a wrong setting, such as the key of object storage: it must not end the whole pass.
-        except (StoreUnavailable, ConfigurationError, psycopg.OperationalError) as error:
+        except (Retryable, ConfigurationError, psycopg.OperationalError) as error:
             _LOG.info("erasure %s waits: %s", request.id, error)
             self._progress("waiting", str(error))
             requests.wait(self._connection, request, str(error))

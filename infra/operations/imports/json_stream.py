@@ -3,7 +3,8 @@
 Exports come as one array, as an object that holds arrays, as pages inside such objects, as one
 object a line, or as several documents in one file. :func:`elements` finds the records in all of
 them. Only one record, or one document below :data:`MAX_RECORD`, is in memory at a time; what
-follows the last document and is no JSON is reported.
+follows the last document and is no JSON is reported. A value that is nested too deeply for Python
+is one refused record.
 """
 
 from __future__ import annotations
@@ -22,6 +23,12 @@ from infra.operations.imports.rows import Readable, Refused
 #: Characters; a longer value is read piece by piece if it is an array or object, else refused.
 MAX_RECORD = 8 << 20
 _SPACE = re.compile(r"[ \t\r\n]*")
+#: What begins or ends an array, an object or a string.
+_BRACKET = re.compile(r'["\[\]{}]')
+_IN_STRING = re.compile(r'["\\]')
+_DEEP = "nested too deeply"
+#: Characters of a refused value that are kept.
+_KEPT = 1000
 _DECODE = json.JSONDecoder().raw_decode
 #: No field needs a whole number of thousands of digits: it is read as infinity.
 _DECODE_LONG = json.JSONDecoder(parse_int=float).raw_decode
@@ -57,7 +64,7 @@ def decoded(text: str) -> object:
 
 
 class Element(NamedTuple):
-    """A record and its text; ``torn`` is the reason why nothing can be read from here on."""
+    """A record and its text; ``torn`` is the reason why it cannot be read."""
 
     value: Any
     raw: str
@@ -109,7 +116,13 @@ class _Window:
         self.at += 1
 
     def value(self) -> tuple[Any, str]:
-        """Read one whole value and return it with its text."""
+        """Read one whole value and return it with its text.
+
+        Raises
+        ------
+        RecursionError
+            It is nested too deeply for Python; :meth:`skip` skips it.
+        """
         self.peek()
         while True:
             try:
@@ -119,13 +132,36 @@ class _Window:
                     raw = self.text[self.at : end]
                     self.at = end
                     return value, raw
-            except RecursionError:
-                raise _Torn("nested too deeply") from None
             except ValueError as error:
                 if len(self.text) - self.at > MAX_RECORD:
                     raise _TooLong(f"a record of more than {MAX_RECORD} characters") from None
                 if not self.more():
                     raise _Torn(f"not JSON: {error}") from None
+
+    def skip(self) -> str:
+        """Skip an array or object of any depth; return its first characters."""
+        self.peek()
+        first = self.text[self.at : self.at + _KEPT]
+        depth, in_string = 0, False
+        while True:
+            found = (_IN_STRING if in_string else _BRACKET).search(self.text, self.at)
+            if found is None:
+                self.at = len(self.text)
+                if not self.more():
+                    raise _Torn(f"{_DEEP}, and cut off")
+                continue
+            self.at = found.end()
+            character = found.group()
+            if character == "\\":
+                if self.at == len(self.text):
+                    self.more()
+                self.at += 1
+            elif character == '"':
+                in_string = not in_string
+            else:
+                depth += 1 if character in "[{" else -1
+                if depth == 0:
+                    return first
 
 
 def elements(stream: Readable, is_record: IsRecord) -> Iterator[Element]:
@@ -142,7 +178,7 @@ def elements(stream: Readable, is_record: IsRecord) -> Iterator[Element]:
             else:
                 raise _Torn(f"text after the end of the document: {found!r}")
     except _Torn as torn:
-        yield Element(None, window.text[window.at : window.at + 1000], str(torn))
+        yield Element(None, window.text[window.at : window.at + _KEPT], f"{torn}; reading ended")
 
 
 def _array(window: _Window, is_record: IsRecord) -> Iterator[Element]:
@@ -151,8 +187,12 @@ def _array(window: _Window, is_record: IsRecord) -> Iterator[Element]:
         window.expect("]")
         return
     while True:
-        value, raw = window.value()
-        yield from _records(value, raw, is_record)
+        try:
+            value, raw = window.value()
+        except RecursionError:
+            yield Element(None, window.skip(), _DEEP)
+        else:
+            yield from _bounded(_records(value, raw, is_record), raw)
         if window.peek() == "]":
             window.expect("]")
             return
@@ -165,9 +205,12 @@ def _object(window: _Window, is_record: IsRecord, *, inside: bool = False) -> It
     except _TooLong:
         yield from _long_object(window, is_record)
         return
+    except RecursionError:
+        yield Element(None, window.skip(), _DEEP)
+        return
     if is_record(value) and not _rows_of_columns(value):
         yield Element(value, raw)
-    elif found := list(_inside(value, is_record)):
+    elif found := list(_bounded(_inside(value, is_record), raw)):
         yield from found
     elif not inside and not any(isinstance(held, list | dict) for held in value.values()):
         yield Element(value, raw)  # a line of another shape: its reader refuses it with a reason
@@ -189,6 +232,14 @@ def _long_object(window: _Window, is_record: IsRecord) -> Iterator[Element]:
         if window.peek() == ",":
             window.expect(",")
     window.expect("}")
+
+
+def _bounded(records: Iterator[Element], raw: str) -> Iterator[Element]:
+    """Yield records; a value that is too deep to be searched for them is one refused record."""
+    try:
+        yield from records
+    except RecursionError:
+        yield Element(None, raw[:_KEPT], _DEEP)
 
 
 def _records(value: Any, raw: str, is_record: IsRecord) -> Iterator[Element]:

@@ -37,7 +37,7 @@ def json(stream: Readable, options: Options) -> Iterator[ImportedRecord]:
     for number, element in enumerate(elements(stream, is_scrobble), 1):
         try:
             if element.torn:
-                raise Refused("bad-json", f"unreadable from here on: {element.torn}")
+                raise Refused("bad-json", f"unreadable: {element.torn}")
             yield ImportedRecord(number, play=_scrobble(element.value, options.user))
         except Refused as refused:
             yield ImportedRecord(number, refused=refused, raw=element.raw)

@@ -42,7 +42,7 @@ def array(stream: Readable, options: Options) -> Iterator[ImportedRecord]:
     for number, element in enumerate(elements(stream, is_listen), 1):
         try:
             if element.torn:
-                raise Refused("bad-json", f"unreadable from here on: {element.torn}")
+                raise Refused("bad-json", f"unreadable: {element.torn}")
             yield ImportedRecord(number, play=read(element.value))
         except Refused as refused:
             yield ImportedRecord(number, refused=refused, raw=element.raw)

@@ -130,7 +130,7 @@ def parser_of(shape: str) -> Parser:
         for number, element in enumerate(elements(stream, is_record), 1):
             try:
                 if element.torn:
-                    raise Refused("bad-json", f"unreadable from here on: {element.torn}")
+                    raise Refused("bad-json", f"unreadable: {element.torn}")
                 if not isinstance(element.value, dict) or not is_record(element.value):
                     raise Refused("bad-shape", f"the element is no play of {shape}")
                 yield ImportedRecord(number, play=read(element.value, options))

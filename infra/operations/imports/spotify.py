@@ -198,7 +198,7 @@ def _records(rows: Iterable[Element], read: Any) -> Iterator[ImportedRecord]:
         row = element.value
         try:
             if element.torn:
-                raise Refused("bad-json", f"unreadable from here on: {element.torn}")
+                raise Refused("bad-json", f"unreadable: {element.torn}")
             if not isinstance(row, dict):
                 raise Refused("bad-shape", "the element is no object")
             yield ImportedRecord(number, play=read(row))

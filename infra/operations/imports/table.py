@@ -256,7 +256,7 @@ def json(stream: Readable, options: Options) -> Iterator[ImportedRecord]:
     for number, element in enumerate(elements(stream, lambda row: has_columns(row, options)), 1):
         try:
             if element.torn:
-                raise Refused("bad-json", f"unreadable from here on: {element.torn}")
+                raise Refused("bad-json", f"unreadable: {element.torn}")
             if not isinstance(element.value, dict):
                 raise Refused("bad-shape", "the element is no object")
             yield ImportedRecord(number, play=_of_object(readers, options, element.value))

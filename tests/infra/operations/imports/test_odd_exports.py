@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import zipfile
 from collections import Counter
 from datetime import UTC, datetime
@@ -91,6 +92,24 @@ def test_an_object_too_long_for_memory_is_walked(monkeypatch: pytest.MonkeyPatch
     _, plays, refused = found(json.dumps(document))
     assert len(plays) == 5010
     assert not refused
+
+
+@pytest.mark.parametrize("depth", [400, 100_000])
+@pytest.mark.parametrize("deep", ['{"a":', "[", '[{"x\\\\\\"[":', '[[1, {"endTime": '])
+@pytest.mark.parametrize("many", [False, True])
+def test_a_value_nested_too_deeply_costs_one_record(deep: str, depth: int, many: bool) -> None:
+    """Between two plays of an array, or in a document of its own; a shallower one may be read."""
+    ends = "".join(
+        {"[": "]", "{": "}"}[c] for c in reversed(re.sub(r'"[^:]*:', "", deep)) if c in "[{"
+    )
+    value = deep * depth + "1" + ends * depth
+    first, last = (json.dumps(play) for play in ACCOUNT)
+    content = f"[{first}]\n{value}\n[{last}]" if many else f"[{first}, {value}, {last}]"
+    _, plays, refused = found(content)
+    assert len(plays) == 2
+    assert sum(refused.values()) <= 1
+    if depth == 100_000:
+        assert sum(refused.values()) == 1
 
 
 def test_files_people_take_for_exports_are_explained() -> None:
