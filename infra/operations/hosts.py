@@ -1,4 +1,4 @@
-"""The processes of a deployment by host, and forgetting a host that is gone for good."""
+"""The processes of a deployment by host, and forgetting a host that is gone permanently."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which processes an erasure waits for, and how it goes on without a host that is gone."""
+"""Which processes an erasure waits for, and how it continues without a host that is gone."""
 
 from __future__ import annotations
 
