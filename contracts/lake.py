@@ -185,3 +185,12 @@ PARTITION_BY = ["landed_date"]
 def app_id(log_id: str, partition: int) -> str:
     """Return the Delta application id under which a partition's progress is committed."""
     return f"segue:{log_id}:{partition}"
+
+
+def whole_id(log_id: str, partition: int) -> str:
+    """Return the Delta application id under which a sink commits that it has skipped messages.
+
+    The version is the offset from which on the table holds every message of the partition. Without
+    it the table holds every message from offset 0.
+    """
+    return f"{app_id(log_id, partition)}:whole-from"

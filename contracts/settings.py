@@ -200,8 +200,8 @@ class Settings:
     )
     accept_cut_log: bool = setting(
         False,
-        "1: a worker whose next message Kafka has deleted starts at the first offset, and loses "
-        "the messages in between (docs/retention.md).",
+        "1: a worker continues without the messages that neither Kafka nor the lake holds "
+        "(docs/retention.md).",
     )
     rate_per_token: int = setting(
         100_000, "Requests that the API accepts from one token in ten seconds.", rule=Rule(low=1)

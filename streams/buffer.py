@@ -32,7 +32,6 @@ class Buffer:
 
     def __init__(self) -> None:
         self.next: dict[TP, int] = {}
-        self._fresh: set[TP] = set()
         self._records: dict[TP, list[Record]] = {}
         self._messages = self._bytes = 0
         self._some = asyncio.Event()
@@ -47,7 +46,6 @@ class Buffer:
         self._messages = self._bytes = 0
         self._room.set()
         self.next = dict(positions)
-        self._fresh = set(positions)
 
     async def fill(self, stream: Any) -> None:
         """Take runs from a Faust stream for as long as it lasts; the body of an agent."""
@@ -66,16 +64,13 @@ class Buffer:
             run = [record for record in run if record.offset >= expected]
         if not run:
             return
-        # Right after a seek a hole means that the log begins later: nothing was there.
-        begin = run[0].offset if tp in self._fresh else expected
-        if run[0].offset != begin or run[-1].offset - begin + 1 != len(run):
+        if run[0].offset != expected or run[-1].offset - expected + 1 != len(run):
             self._lost = PositionLost(
-                f"{tp}: expected offset {begin}, got {len(run)} messages "
+                f"{tp}: expected offset {expected}, got {len(run)} messages "
                 f"from {run[0].offset} to {run[-1].offset}"
             )
             self._some.set()
             return
-        self._fresh.discard(tp)
         self.next[tp] = run[-1].offset + 1
         self._records.setdefault(tp, []).extend(run)
         self._messages += len(run)

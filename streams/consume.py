@@ -16,7 +16,7 @@ from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from contracts import kafka_client
 from contracts.topics import Topic
-from streams.beginning import reading_from
+from streams.beginning import Beginning
 from streams.dead_letters import DeadLetters
 from streams.decode import ROWS, Batch, Record
 from streams.errors import LogChanged, PositionLost
@@ -107,6 +107,7 @@ class Follower(Generic[T]):
         self._rows_of = ROWS[topic.kind]
         self.letters = DeadLetters(worker.settings, worker.name)
         self.watch = LogWatch(worker.settings, {topic: log_id})
+        self.beginning = Beginning(worker, topic, log_id)
         self.positions: dict[int, int] = {}
         self._next: dict[int, int] = {}
         self._pending: dict[int, Batch[T]] = {}
@@ -123,7 +124,7 @@ class Follower(Generic[T]):
         LogChanged, PositionLost
             To be started again: the log is another, a message is missing, or the store moved.
         LogCutOff
-            What should be read next is gone from the log.
+            Neither Kafka nor the lake holds the next message.
         BrokerUnavailable
             A message is unusable and its dead letter cannot be written.
         """
@@ -154,7 +155,7 @@ class Follower(Generic[T]):
                     self._check_log()
             self.flush()
         except Stopped:
-            log.info("stopped while the store was away; the next start resumes at its offsets")
+            log.info("stopped early; the next start resumes at the store's offsets")
         finally:
             worker.status.rests(self.topic)
             self._closing = True
@@ -169,11 +170,31 @@ class Follower(Generic[T]):
         return {}
 
     def _begin(self, consumer: Consumer) -> None:
-        """Read every partition from where the store stands."""
-        self.positions = self.worker.patiently(self.sink.positions, self.topic)
-        self._next = reading_from(self.worker, self.topic, self.positions)
+        """Read every partition from the store's offset."""
+        self._catch_up()
+        self._next = dict(self.positions)
         consumer.assign([TopicPartition(self.topic, p, o) for p, o in self._next.items()])
         self._report()
+
+    def _catch_up(self) -> None:
+        """Apply what Kafka has deleted and the store lacks.
+
+        Each round asks the store: another process of this sink may apply the same messages.
+        """
+        while True:
+            self.positions = self.worker.patiently(self.sink.positions, self.topic)
+            found = self.beginning.next_records(self.positions)
+            if not found:
+                return
+            for partition, records in found.items():
+                for start in range(0, len(records), _MESSAGES):
+                    if self.worker.stopping.is_set():
+                        raise Stopped
+                    self.worker.status.turns(self.topic)
+                    self._take(partition, records[start : start + _MESSAGES])
+                    if self._is_full():
+                        self.flush()
+            self.flush()
 
     def _is_full(self) -> bool:
         return self._waiting_rows >= self.rows or self._waiting_bytes >= _MOST_BYTES
@@ -194,16 +215,21 @@ class Follower(Generic[T]):
             self._since = time.monotonic()
         for partition, records in by_partition.items():
             self._check_whole(partition, records)
-            batch = self._decode(records, partition=partition, start=self.positions[partition])
-            self._waiting_rows += sum(self._rows_of(message) for _, message in batch.messages)
-            self._waiting_bytes += sum(len(record.value or b"") for record in records)
-            held = self._pending.get(partition)
-            if held is None:
-                self._pending[partition] = batch
-            else:
-                held.messages += batch.messages
-                held.rejected += batch.rejected
-                held.last = batch.last
+            self._take(partition, records)
+
+    def _take(self, partition: int, records: list[Record]) -> None:
+        """Decode messages and keep them for the next flush."""
+        batch = self._decode(records, partition=partition, start=self.positions[partition])
+        self._waiting_rows += sum(self._rows_of(message) for _, message in batch.messages)
+        self._waiting_bytes += sum(len(record.value or b"") for record in records)
+        held = self._pending.get(partition)
+        if held is None:
+            self._pending[partition] = batch
+        else:
+            held.messages += batch.messages
+            held.rejected += batch.rejected
+            held.last = batch.last
+            held.lost_to = max(held.lost_to, batch.lost_to)
 
     def _check_whole(self, partition: int, records: list[Record]) -> None:
         expected, last = self._next[partition], records[-1].offset

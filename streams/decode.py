@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from contracts.erased import Erased, Place
@@ -43,12 +44,25 @@ _INT64 = 2**63 - 1
 _LONGEST_NAME = 256
 
 
+class Absent(Enum):
+    """Why there is no message at an offset (:mod:`streams.beginning`)."""
+
+    #: The lake has no row of it: the message was refused or erased.
+    NO_ROW = "no row"
+    #: Neither Kafka nor the lake holds this message and those before it; the settings accept that.
+    LOST = "lost"
+
+
 class Record(NamedTuple):
-    """One message as it lies in its partition."""
+    """One message as it lies in its partition.
+
+    A record with ``absent`` has no message; the fold moves its offset past it.
+    """
 
     offset: int
     value: bytes | None
     key: bytes | None = None
+    absent: Absent | None = None
 
 
 class Rejected(NamedTuple):
@@ -74,6 +88,8 @@ class Batch(Generic[T]):
         ``(offset, message)`` of the good ones, in log order.
     rejected
         The others.
+    lost_to
+        Messages below this offset are lost; 0: none is.
     """
 
     partition: int
@@ -82,6 +98,7 @@ class Batch(Generic[T]):
     last: int
     messages: list[tuple[int, T]]
     rejected: list[Rejected]
+    lost_to: int = 0
 
     def after(self, offset: int) -> Batch[T]:
         """Return the part beyond ``offset`` (which may be empty but keeps ``last``)."""
@@ -92,6 +109,7 @@ class Batch(Generic[T]):
             last=self.last,
             messages=[m for m in self.messages if m[0] > offset],
             rejected=[r for r in self.rejected if r.record.offset > offset],
+            lost_to=self.lost_to,
         )
 
 
@@ -103,16 +121,19 @@ def _decode(
 ) -> Batch[T]:
     messages: list[tuple[int, T]] = []
     rejected: list[Rejected] = []
-    first, last = -1, start - 1
+    first, last, lost_to = -1, start - 1, 0
     for record in records:
         first, last = (record.offset if first < 0 else first), record.offset
+        if record.absent is not None:
+            lost_to = last + 1 if record.absent is Absent.LOST else lost_to
+            continue
         try:
             message = read(record.value, last)
             if message is not None:
                 messages.append((last, message))
         except InvalidEvent as error:
             rejected.append(Rejected(record, error))
-    return Batch(partition, start, max(first, start), last, messages, rejected)
+    return Batch(partition, start, max(first, start), last, messages, rejected, lost_to)
 
 
 class Decoder:

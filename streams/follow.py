@@ -36,7 +36,7 @@ from contracts.features import Keys
 from contracts.retries import error_of
 from contracts.topics import Topic
 from streams.app import commit, make_app, start
-from streams.beginning import reading_from
+from streams.beginning import Beginning
 from streams.buffer import Buffer
 from streams.decode import Record
 from streams.fetching import listen
@@ -51,6 +51,8 @@ _TICK = 1.0
 _CHECK = 10.0
 _BATCH_SECONDS, _CLOSE_SECONDS, _COMMIT_SECONDS, _STOP_SECONDS = 3.0, 10.0, 2.0, 5.0
 _CANCEL_SECONDS, _CANCELS = 1.0, 2
+#: Messages of the lake that are applied at once: between two runs the worker can stop.
+_RUN = 1000
 
 
 class Fold(Protocol):
@@ -98,9 +100,11 @@ class FaustFollower:
         self.fold = fold
         self.buffer = Buffer()
         self.watch = LogWatch(worker.settings, {t: log_ids[t] for t in fold.topics})
+        self.beginnings = [Beginning(worker, t, log_ids[t]) for t in fold.topics]
         self._stop = asyncio.Event()
         self._applying = self._applied = False
         self._checked = 0.0
+        self._starting: asyncio.Task[None] | None = None
         self._known: dict[TP, int] = {}
         self._committed: dict[TP, int] = {}
         # Made once: making it costs a third of a call, and each run of messages is a call.
@@ -129,10 +133,13 @@ class FaustFollower:
         if self.worker.stopping.is_set():  # a signal came while the fold was made
             raise Stopped
         self._known = await self._patiently(self.fold.positions)
-        await asyncio.to_thread(self._check_beginning)
-        starting = asyncio.create_task(start(self.app))
-        starting.add_done_callback(self._started)
-        work = (self._stop.wait(), self._crashed(), self._apply(), self._tick(), self._listen())
+        work = (
+            self._stop.wait(),
+            self._crashed(),
+            self._follow_log(),
+            self._tick(),
+            self._listen(),
+        )
         tasks: set[asyncio.Task[Any]] = {asyncio.ensure_future(w) for w in work}
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -144,12 +151,31 @@ class FaustFollower:
             self.worker.status.set_state("stopping")
             self.worker.status.rests("loop")
             await self._finish(tasks)
-            await self._leave(starting)
+            await self._leave()
 
-    def _check_beginning(self) -> None:
-        for topic in self.fold.topics:
+    async def _follow_log(self) -> None:
+        """Apply what Kafka has deleted, then join the group and follow Kafka."""
+        for topic, beginning in zip(self.fold.topics, self.beginnings, strict=True):
+            await self._catch_up(topic, beginning)
+        if not self._stop.is_set():
+            self._starting = asyncio.create_task(start(self.app))
+            self._starting.add_done_callback(self._started)
+            await self._apply()
+
+    async def _catch_up(self, topic: Topic, beginning: Beginning) -> None:
+        """Apply what Kafka has deleted and the fold lacks, of all partitions.
+
+        Each round asks the fold: another process of this worker may apply the same messages.
+        """
+        while not self._stop.is_set():
+            self._known = await self._patiently(self.fold.positions)
             places = {tp.partition: at for tp, at in self._known.items() if tp.topic == topic}
-            reading_from(self.worker, topic, places)
+            found = await asyncio.to_thread(beginning.next_records, places)
+            if not found:
+                return
+            for partition, records in found.items():
+                for begin in range(0, len(records), _RUN):
+                    await self._apply_all({TP(topic, partition): records[begin : begin + _RUN]})
 
     def _told_to_stop(self) -> None:
         self.worker.stop()
@@ -182,16 +208,18 @@ class FaustFollower:
 
     async def _apply(self) -> None:
         while not self._stop.is_set():
-            taken = await self.buffer.take()
-            self._applying = True
-            try:
-                for tp, records in taken.items():
-                    if not self._stop.is_set():
-                        self.worker.status.turns("store")
-                        await self._apply_run(tp, records)
-            finally:
-                self._applying = False
-                self.worker.status.rests("store")
+            await self._apply_all(await self.buffer.take())
+
+    async def _apply_all(self, taken: dict[TP, list[Record]]) -> None:
+        self._applying = True
+        try:
+            for tp, records in taken.items():
+                if not self._stop.is_set():
+                    self.worker.status.turns("store")
+                    await self._apply_run(tp, records)
+        finally:
+            self._applying = False
+            self.worker.status.rests("store")
 
     async def _apply_run(self, tp: TP, records: list[Record]) -> None:
         start = self._known.get(tp, 0)
@@ -278,11 +306,13 @@ class FaustFollower:
                 return
         log.warning("stopping without %s", ", ".join(map(_name, tasks)))
 
-    async def _leave(self, starting: asyncio.Task[None]) -> None:
+    async def _leave(self) -> None:
         """Make the fold durable, commit, and leave the group; never hang on a dead store."""
         await _at_most(_CLOSE_SECONDS, self.fold.close())
-        if not starting.done():
-            starting.cancel()
+        if self._starting is None:
+            return
+        if not self._starting.done():
+            self._starting.cancel()
         else:
             await _at_most(_COMMIT_SECONDS, self._commit())
         await _at_most(_STOP_SECONDS, self.app.stop())

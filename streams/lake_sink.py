@@ -16,7 +16,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError
 
 from contracts import object_store
 from contracts.errors import StoreUnavailable
-from contracts.lake import PARTITION_BY, RESULTS, app_id
+from contracts.lake import PARTITION_BY, RESULTS, app_id, whole_id
 from contracts.lake_tables import TablePlace, lake_table
 from contracts.settings import Settings
 from contracts.workers import LAKE_SINK
@@ -70,7 +70,9 @@ class LakeSink(Generic[T]):
         if any(standing[b.partition] != b.start for b in batches):
             raise PositionLost(f"the lake has offsets {standing}: another sink may write to it")
         rows = to_table(self.place.name, batches, self.log_id, int(time.time() * 1000))
-        marks = [Transaction(app_id(self.log_id, b.partition), b.last) for b in batches]
+        marks = [Transaction(app_id(self.log_id, b.partition), b.last) for b in batches] + [
+            Transaction(whole_id(self.log_id, b.partition), b.lost_to) for b in batches if b.lost_to
+        ]
         with self._committing():
             # This version of the table, not its address: with the address the library would append
             # to the newest version, whose offsets may differ from those compared above.

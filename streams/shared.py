@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 
 from confluent_kafka import Consumer, TopicPartition
 
-from streams.beginning import reading_from
 from streams.consume import Follower
 
 log = logging.getLogger(__name__)
@@ -36,6 +35,9 @@ class SharedFollower(Follower[T]):
         }
 
     def _begin(self, consumer: Consumer) -> None:
+        """Join the group once the store lacks nothing that Kafka has deleted."""
+        self._catch_up()  # of all partitions: it may take longer than a rebalance may
+        self._lost(consumer, [])
         consumer.subscribe(
             [self.topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost
         )
@@ -45,7 +47,8 @@ class SharedFollower(Follower[T]):
         log.info("%s: Kafka assigned the partitions %s", self.topic, mine)
         standing = self.worker.patiently(self.sink.positions, self.topic)
         self.positions = {p: standing[p] for p in mine}
-        self._next = reading_from(self.worker, self.topic, self.positions)
+        self._next = dict(self.positions)
+        self.beginning.check(self.positions)
         consumer.assign([TopicPartition(self.topic, p, o) for p, o in self._next.items()])
         self._report()
 

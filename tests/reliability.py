@@ -304,6 +304,18 @@ GROUPS: dict[str, tuple[Property, ...]] = {
             kafka=True,
         ),
         Property(
+            "Kafka deleted what an emptied store needs: it is folded from the lake",
+            (
+                _SINKS + "test_what_kafka_has_deleted_is_folded_from_the_lake",
+                "streams/test_beginning.py"
+                "::test_what_the_lake_lacks_as_well_is_named_and_can_be_accepted",
+                "streams/test_lake_log.py"
+                "::test_messages_come_back_byte_for_byte_in_the_order_of_the_log",
+            ),
+            real=True,
+            kafka=True,
+        ),
+        Property(
             "Redis dead, frozen or 100 ms away",
             (
                 _SERVING + "test_store_down_gives_popular_tracks_at_once",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -25,10 +26,13 @@ from contracts.events import Feedback, Submission, encode
 from contracts.ids import partition_of
 from contracts.impressions import Impression, pack
 from contracts.impressions import encode as encode_impression
+from contracts.kafka import end_offsets
 from contracts.lake import TABLES
 from contracts.lake_tables import TablePlace
 from contracts.same_play import client_of
 from contracts.topics import Topics
+from infra.operations.erasure import log as erasures
+from infra.operations.erasure.target import Target
 from infra.stack.ports import free_ports
 from infra.stack.postgres import Postgres
 from infra.stack.process import Process, wait_until
@@ -36,10 +40,12 @@ from infra.stack.progress import heartbeats, heartbeats_by_host
 from infra.stack.server import Server
 from infra.stack.tansu import Tansu
 from infra.stack.valkey import Valkey
+from online_model import ModelDirectory, Recommender
 from streams.decode import Batch
 from streams.errors import PositionLost
 from streams.history_sink import HistorySink
 from streams.lake_sink import LakeSink
+from streams.learner import learn
 from streams.steps import BEFORE_WRITE, ROWS_WRITTEN, WRITTEN
 from tests.integration.streams_kit import Kit, make_kit
 from tests.streams.plays import submission
@@ -313,25 +319,68 @@ def test_a_database_that_is_read_only_after_a_fail_over_is_waited_for(postgres: 
     sink.close()
 
 
-@pytest.mark.kafka
-@pytest.mark.parametrize("worker", ["history-sink", "listeners"])
-def test_a_log_that_was_cut_off_is_not_passed_over_in_silence(kit: Kit, worker: str) -> None:
-    """Retention deleted what a fold from nothing needs: it reports that, and can continue."""
-    kit.make_topics()
-    kit.send_random(60, 1)
+def cut_off(kit: Kit, keep: int) -> None:
+    """Have Kafka delete all but the newest messages of plays and feedback."""
     admin = AdminClient({"bootstrap.servers": kit.settings.kafka})
-    gone = kit.settings.partitions * [2]
-    places = [TopicPartition(kit.plays, p, offset) for p, offset in enumerate(gone)]
+    topics = Topics(kit.settings.namespace)
+    places = [
+        TopicPartition(str(topic), p, end - keep)
+        for topic in (topics.plays, topics.feedback)
+        for p, end in enumerate(end_offsets(kit.settings, topic))
+    ]
     for cut in admin.delete_records(places).values():
         cut.result(10)
-    refused = kit.start(worker)
+
+
+def erase(kit: Kit, user: str) -> None:
+    """Append the erasure of a listener to the log; their rows stay in the lake."""
+    target = Target(user, 0, None, erasures.ends(kit.settings))
+    erasures.publish(kit.settings, target)
+    kit.sent = [each for each in kit.sent if each.user_id != user]
+
+
+@pytest.mark.kafka
+def test_what_kafka_has_deleted_is_folded_from_the_lake(kit: Kit) -> None:
+    """Empty stores and a new model reach the state that a fold of the whole log gives."""
+    kit.send_random(400, seed=71, in_order=True)
+    kit.send((0, b"{"), (0, b"not JSON"))
+    send_others(kit, 80)
+    sink = kit.start("lake-sink")
+    kit.wait_applied("lake-sink")
+    kit.send_random(40, seed=72, in_order=True)
+    erase(kit, "user 7")
+    kit.wait_applied("lake-sink")
+    kit.stop(sink)
+    cut_off(kit, keep=4)
+    kit.wait_killed(kit.start("listeners", kill_at=f"{WRITTEN}:2"))
+    kit.wait_killed(kit.start("history-sink", kill_at=ROWS_WRITTEN))
+    folds = ("listeners", "history-sink", "learner")
+    started = [kit.start(name) for name in folds]
+    kit.wait_applied(*folds, timeout=150)
+    kit.assert_features_exact()
+    assert_history_exact(kit)
+    assert not kit.redis.exists(kit.keys.listener("user 7"))
+    assert {letter.stage for letter in kit.dead_letters()} == {"lake-sink"}
+    kit.stop(started.pop())
+    learned = ModelDirectory(kit.settings.paths.model).resume()
+    whole = Recommender()
+    learn(whole, Batch(0, 0, 0, 0, list(enumerate(kit.sent)), []))
+    assert learned.plays_learned == whole.plays_learned
+
+    # Without the lake the messages are lost: the worker names them, and a setting accepts that.
+    kit.stop(started.pop())
+    with psycopg.connect(kit.settings.postgres_dsn, autocommit=True) as connection:
+        connection.execute("truncate plays, listen_counts, history_fence")
+    shutil.rmtree(kit.settings.paths.lake)
+    refused = kit.start("history-sink")
     assert refused.wait(30)
     assert refused.exit_code == 1
+    assert "needs offsets 0 to" in refused.tail(5)
     assert "SEGUE_ACCEPT_CUT_LOG=1" in refused.tail(5)
-    told = kit.start(worker, accept_cut_log=1)
-    kit.wait_applied(worker)
-    assert f"gone: {gone[0]} of partition 0" in told.log.read_text()
-    kit.stop(told)
+    accepting = kit.start("history-sink", accept_cut_log=1)
+    kit.wait_applied("history-sink")
+    assert "continues without offsets 0 to" in accepting.log.read_text()
+    kit.stop(accepting)
 
 
 @pytest.mark.kafka

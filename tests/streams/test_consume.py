@@ -97,7 +97,7 @@ def test_a_store_that_never_answers_is_reported_as_stuck(
         consume=lambda *_: given.pop() if given else [],
     )
     monkeypatch.setattr("contracts.kafka_client.Consumer", lambda _: consumer)
-    monkeypatch.setattr("streams.consume.reading_from", lambda *_: {0: 5})
+    monkeypatch.setattr("streams.beginning.begin_offsets", lambda *_: {0: 5})
     monkeypatch.setattr(follower.watch, "check", lambda: None)
     running = threading.Thread(target=follower.run)
     running.start()

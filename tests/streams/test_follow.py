@@ -79,7 +79,7 @@ def follower_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Fo
         await asyncio.sleep(0)
 
     monkeypatch.setattr(follow, "start", nothing)
-    monkeypatch.setattr(follow, "reading_from", lambda *_: {})
+    monkeypatch.setattr("streams.beginning.begin_offsets", lambda *_: {0: 0})
     monkeypatch.setattr(follow, "_TICK", 0.01)
     monkeypatch.setattr(follow, "_BATCH_SECONDS", 0.2)
     monkeypatch.setattr(follow, "_CANCEL_SECONDS", 0.2)
