@@ -121,6 +121,11 @@ class WorkersLook:
         folded = max(self._began, self._folded_at.get(partition, 0))
         return time.time() * 1000 - folded > 1000 * STALE_SECONDS
 
+    def log_id(self) -> str:
+        """Return the identity of the log of plays that the listeners fold; empty: unknown."""
+        beat = self.beats.get(LISTENERS.name)
+        return "" if beat is None else beat.log_id
+
     def states(self) -> dict[str, str]:
         """Return ``worker -> "ok"`` or what is wrong, for the workers of every deployment."""
         now = int(time.time() * 1000)

@@ -56,7 +56,7 @@ class Waiting(Protocol):
 class _Batch:
     """Counts the delivery reports of one request."""
 
-    __slots__ = ("bytes", "error", "failed", "future", "owner", "remaining")
+    __slots__ = ("bytes", "error", "failed", "future", "message", "owner", "remaining", "since")
 
     def __init__(self, owner: PlayLog, remaining: int, size: int, future: Waiting | None) -> None:
         self.owner = owner
@@ -65,8 +65,11 @@ class _Batch:
         self.future = future
         self.error: KafkaError | None = None
         self.failed = False
+        self.since = time.monotonic()
+        self.message: Message | None = None
 
-    def settle(self, error: KafkaError | None, _message: Message | None) -> None:
+    def settle(self, error: KafkaError | None, message: Message | None) -> None:
+        self.message = message
         if error is not None:
             self.error = error
             self.failed = True
@@ -101,7 +104,7 @@ class _Batch:
             self.future.set_exception(BrokerUnavailable(f"not acknowledged: {why}"))
 
 
-def _nothing() -> None:
+def _nothing(*_: object) -> None:
     """Do nothing."""
 
 
@@ -134,6 +137,8 @@ class PlayLog(PolledProducer):
         self._live: set[_Batch] = set()
         #: Called after each acknowledged request.
         self.on_acked: Callable[[], None] = _nothing
+        #: Called then too, with the time of the request (monotonic) and its last message.
+        self.on_placed: Callable[[float, Message], None] = _nothing
         self._gathered: list[tuple[Sequence[LogRecord], _Batch]] = []
         self._gathering: asyncio.TimerHandle | None = None
         self._handed_over = float("-inf")
@@ -234,6 +239,8 @@ class PlayLog(PolledProducer):
         self.in_flight_bytes -= batch.bytes
         if not batch.failed:
             self.on_acked()
+            if batch.message is not None:
+                self.on_placed(batch.since, batch.message)
         else:
             if batch.error is not None and batch.error.fatal():
                 self._fatal = True

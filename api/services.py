@@ -15,6 +15,7 @@ from api.audit import AuditTrail
 from api.auth import Accounts
 from api.failed_logins import FailedLogins
 from api.flink import FlinkLook
+from api.freshness import Freshness, parts_of
 from api.listenbrainz.limits import RateWindow
 from api.listeners.hub import EventHub
 from api.looks import BrokerLook, DatabaseLook, WorkersLook
@@ -79,6 +80,13 @@ class Services:
         self.events = EventHub(settings.redis_url, self.keys.events)
         self.model = LiveModel(settings.paths.model)
         self.workers = WorkersLook(self.redis, self.keys.workers, self.features.share.trouble)
+        self.freshness = Freshness(
+            settings.freshness_seconds,
+            self.topics.plays,
+            self.workers.log_id,
+            parts_of(self.redis, self.keys, self.model),
+        )
+        self.log.on_placed = self.freshness.saw
         parts = ListParts(
             self.features,
             self.model,
@@ -140,8 +148,9 @@ class Services:
         self.slow.close()
         self.passwords.close()
         await asyncio.gather(
-            self.watcher.stop(), self.revocations.stop(), self.arms.stop(), self.published.stop()
-        )
+            self.watcher.stop(), self.revocations.stop(), self.arms.stop(), self.published.stop(),
+            self.freshness.stop(),
+        )  # fmt: skip
         self._broker.close()
         await asyncio.gather(
             self.pool.close(timeout=2.0),

@@ -211,6 +211,12 @@ class Settings:
         "Requests without a token that the API accepts from one address in ten seconds.",
         rule=Rule(low=1),
     )
+    freshness_seconds: float = setting(
+        10.0,
+        "The API follows one play in so many seconds until lists can reflect it, and publishes the "
+        "time as a metric; 0: none.",
+        rule=Rule(low=0),
+    )
     explore_share: float = setting(
         0.0,
         "Probability with which a place of a list shows a track from further down, so that later "

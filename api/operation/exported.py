@@ -60,6 +60,7 @@ def process_metrics(services: Services) -> Iterator[Metric]:
     for name, state in services.watcher.state.items():
         up.add_metric([name], state == "ok")
     yield up
+    yield from services.freshness.collect()
 
 
 def model_metrics(services: Services) -> Iterator[Metric]:

@@ -56,6 +56,10 @@ ROWS: dict[str, list[Panel]] = {
             "{{worker}}", "",
         ),
         Panel(
+            "95 % of plays are in lists within", "s", "segue:play_freshness_seconds:p95_10m",
+            "{{part}}", "Of the plays that an API process follows, one in ten seconds.",
+        ),
+        Panel(
             "Messages set aside in 15 minutes", "short",
             'sum by (worker) (increase(segue_worker_events_total{kind="dead_letters"}[15m]))',
             "{{worker}}", "",
