@@ -119,7 +119,7 @@ class Freshness:
     async def _follow(self, part: str, posted_at: float, partition: int, offset: int) -> None:
         log_id = ""
         try:
-            # A log that was made anew ends it: the offset means nothing there.
+            # Another log has replaced it: the offset means nothing there.
             while (now_id := self._log_id()) == log_id or not log_id:
                 log_id = now_id
                 if log_id and await self._parts[part](Place(log_id, partition, offset)):

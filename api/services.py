@@ -16,7 +16,6 @@ from api.auth import Accounts
 from api.failed_logins import FailedLogins
 from api.flink import FlinkLook
 from api.freshness import Freshness, parts_of
-from api.listenbrainz.limits import RateWindow
 from api.listeners.hub import EventHub
 from api.looks import BrokerLook, DatabaseLook, WorkersLook
 from api.metrics import Metrics
@@ -35,6 +34,7 @@ from api.serving.impressions import ImpressionLog
 from api.serving.lists import ListParts
 from api.serving.live import LiveModel
 from api.serving.slow import SlowLists
+from api.shared_rates import SharedRates
 from api.waking import Waker
 from api.watcher import Watcher
 from contracts import redis_client
@@ -100,7 +100,7 @@ class Services:
         self.published = PublishedFiles(settings)
         self.desk = Desk(parts)
         self.slow = SlowLists(parts, settings.paths.batch_view)
-        self.rates = RateWindow()
+        self.rates = SharedRates(self.redis, self.keys)
         self.logins = FailedLogins(self.redis, self.keys)
         self.passwords = PasswordChecks()
         self.audit = AuditTrail(self.account_pool)
@@ -149,7 +149,7 @@ class Services:
         self.passwords.close()
         await asyncio.gather(
             self.watcher.stop(), self.revocations.stop(), self.arms.stop(), self.published.stop(),
-            self.freshness.stop(),
+            self.freshness.stop(), self.rates.stop(),
         )  # fmt: skip
         self._broker.close()
         await asyncio.gather(

@@ -178,6 +178,10 @@ class Keys:
         hashed = hashlib.sha256(who.encode()).hexdigest()
         return f"{self.namespace}:failed-logins:{minute}:{hashed}"
 
+    def requests(self, window: int) -> str:
+        """Hash of the requests of a window of time (expires): hash of the caller -> count."""
+        return f"{self.namespace}:requests:{window}"
+
     def web_session(self, secret: str) -> str:
         """Key of a session of the pages (expires); contains a hash of the id, not the id."""
         return f"{self.namespace}:web:session:{hashlib.sha256(secret.encode()).hexdigest()}"

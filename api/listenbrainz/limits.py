@@ -85,8 +85,11 @@ class RateWindow:
     def _turn(self) -> None:
         window = int(self._clock()) // self._seconds
         if window != self._window:
-            self._window = window
-            self._counts = {}
+            self._begin(window)
+
+    def _begin(self, window: int) -> None:
+        self._window = window
+        self._counts = {}
 
     def headers(self, limit: int, remaining: int) -> Headers:
         """Return the headers with the client's limit, remaining requests and reset time."""

@@ -118,7 +118,7 @@ async def test_none_is_followed_where_it_is_turned_off(world: World) -> None:
     assert list(fresh.collect()) == []
 
 
-async def test_a_log_made_anew_ends_the_watch_and_an_unknown_one_is_waited_for(
+async def test_a_replaced_log_ends_the_watch_and_an_unknown_one_is_waited_for(
     world: World,
 ) -> None:
     world.log_id, world.applied = "", {FEATURES: 0}

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from redis.exceptions import ConnectionError as RedisGone
 
 from api import http
 from api.errors import ApiError
@@ -19,6 +20,8 @@ from api.lastfm.sessions import ATTEMPTS, ATTEMPTS_OF_ADDRESS, log_in, log_in_md
 from api.listenbrainz.limits import RateWindow
 from api.passwords import PasswordChecks, TooMany
 from api.patience import Patience
+from api.shared_rates import SharedRates
+from contracts.features import Keys
 from tests.api.conftest import World
 
 ADA = {"authorization": "Token ada-token"}
@@ -255,3 +258,112 @@ async def test_a_name_nobody_can_have_is_not_remembered(world: World, logins: Fa
         await log_in(world.services, "n" * 257, "wrong")
     assert caught.value.code == 4
     assert not logins._here._counts
+
+
+class CountsInRedis:
+    """Two hash commands, in a pipeline, for several processes."""
+
+    def __init__(self) -> None:
+        self.counts: dict[tuple[str, str], int] = {}
+        self.trips = 0
+        self.gone = False
+
+    def pipeline(self, transaction: bool) -> Pipeline:
+        return Pipeline(self)
+
+
+class Pipeline:
+    def __init__(self, redis: CountsInRedis) -> None:
+        self._redis = redis
+        self._adds: list[tuple[tuple[str, str], int]] = []
+
+    async def __aenter__(self) -> Pipeline:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        return
+
+    def hincrby(self, key: str, name: str, by: int) -> None:
+        self._adds.append(((key, name), by))
+
+    def expire(self, key: str, seconds: int) -> None:
+        assert seconds >= 20
+
+    async def execute(self) -> list[int]:
+        self._redis.trips += 1
+        if self._redis.gone:
+            raise RedisGone
+        counts = self._redis.counts
+        for at, by in self._adds:
+            counts[at] = counts.get(at, 0) + by
+        return [*(counts[at] for at, _ in self._adds), 1]
+
+
+def processes(redis: CountsInRedis, clock: Clock, number: int) -> list[SharedRates]:
+    keys = Keys("segue", 4)
+    return [SharedRates(redis, keys, lambda: clock.now) for _ in range(number)]  # type: ignore[arg-type]
+
+
+async def test_processes_share_one_limit() -> None:
+    redis, clock = CountsInRedis(), Clock()
+    two = processes(redis, clock, 2)
+    accepted = 0
+    for number in range(400):  # a load balancer that alternates, exchanges every 20 requests
+        accepted += two[number % 2].count("token t", 100) >= 0
+        if number % 20 == 19:
+            for each in two:
+                await each.exchange()
+    assert 100 <= accepted <= 120
+    clock.now += 10
+    assert all(each.count("token t", 100) == 99 for each in two)
+    for each in two:
+        await each.stop()
+
+
+async def test_one_process_gives_a_caller_the_whole_limit() -> None:
+    """A client keeps its connection: all of its requests may reach one process of many."""
+    redis, clock = CountsInRedis(), Clock()
+    first, *others = processes(redis, clock, 4)
+    for number in range(100):
+        assert first.count("token t", 100) == 99 - number
+        if number % 10 == 0:
+            await first.exchange()
+    assert first.count("token t", 100) == -1
+    await asyncio.gather(*(each.stop() for each in (first, *others)))
+
+
+async def test_callers_far_from_their_limit_cost_nothing() -> None:
+    redis, clock = CountsInRedis(), Clock()
+    (one,) = processes(redis, clock, 1)
+    for caller in range(1_000):
+        one.count(f"token {caller}", 100)
+    await one.exchange()
+    assert redis.trips == 0
+    assert one._task is None
+
+
+async def test_without_redis_each_process_applies_the_limit() -> None:
+    redis, clock = CountsInRedis(), Clock()
+    two = processes(redis, clock, 2)
+    redis.gone = True
+    for each in two:
+        assert [each.count("token t", 3) for _ in range(4)] == [2, 1, 0, -1]
+        await each.exchange()
+    redis.gone = False
+    for each in two:  # what was counted meanwhile is reported
+        await each.exchange()
+    assert sum(redis.counts.values()) == 8
+    assert two[1].count("token t", 100) == 100 - 4 - 4 - 1
+    await asyncio.gather(*(each.stop() for each in two))
+
+
+async def test_an_exchange_comes_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("api.shared_rates.EVERY_SECONDS", 0.0)
+    redis, clock = CountsInRedis(), Clock()
+    (one,) = processes(redis, clock, 1)
+    for _ in range(3):
+        one.count("token t", 100)
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert list(redis.counts.values()) == [3]
+    assert "token t" not in str(redis.counts)
