@@ -46,7 +46,7 @@ def parts_of(redis: Redis, keys: Keys, model: LiveModel) -> dict[str, Look]:
 
     async def features(place: Place) -> bool:
         try:
-            fence = await redis.hget(keys.fence(place.partition), place.log_id)  # type: ignore[misc]  # redis-py's types
+            fence = await redis.hget(keys.fence(place.partition), place.log_id)
         except UNAVAILABLE:
             return False
         return fence is not None and int(fence) >= place.offset

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import psycopg
 
@@ -33,13 +33,24 @@ def alone_tonight(settings: Settings) -> Iterator[None]:
         try:
             holding = psycopg.connect(settings.postgres_dsn, autocommit=True, connect_timeout=5)
         except psycopg.OperationalError as error:
-            raise StoreUnavailable(
-                f"the lock of the nightly: PostgreSQL: {first_line(error)}"
-            ) from None
-        with holding:
-            row = holding.execute(_LOCK).fetchone()
-            if row is None or not row[0]:
+            raise _away(error) from None
+        # Not `with holding`: it commits at the end, so a good nightly would fail if PostgreSQL had
+        # been restarted meanwhile.
+        with closing(holding):
+            if not _locked(holding):
                 raise StoreUnavailable(
                     "a nightly or an erasure of this deployment is running on another host"
                 )
             yield
+
+
+def _locked(connection: psycopg.Connection) -> bool:
+    try:
+        row = connection.execute(_LOCK).fetchone()
+    except psycopg.OperationalError as error:
+        raise _away(error) from None
+    return row is not None and bool(row[0])
+
+
+def _away(error: Exception) -> StoreUnavailable:
+    return StoreUnavailable(f"the lock of the nightly: PostgreSQL: {first_line(error)}")

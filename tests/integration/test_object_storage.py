@@ -25,7 +25,7 @@ from obstore.store import S3Store
 from psycopg.conninfo import make_conninfo
 
 from api.export import held
-from batch import warehouse
+from batch import night_lock, warehouse
 from batch.lake import Lake
 from batch.night_lock import alone_tonight
 from batch.runs import Runs
@@ -280,6 +280,21 @@ def test_one_host_runs_a_nightly_at_a_time(night: Settings, tmp_path: Path) -> N
         pass
     with alone_tonight(other):
         pass
+
+
+def test_a_session_that_postgresql_ends_is_a_clear_error_before_a_night_and_none_after_it(
+    night: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holders = (
+        "select pg_terminate_backend(pid) from pg_locks "
+        "where locktype = 'advisory' and pid <> pg_backend_pid() and database = "
+        "(select oid from pg_database where datname = current_database())"
+    )
+    with alone_tonight(night), psycopg.connect(night.postgres_dsn) as operator:
+        assert operator.execute(holders).fetchall()
+    monkeypatch.setattr(night_lock, "_LOCK", "select pg_terminate_backend(pg_backend_pid())")
+    with pytest.raises(StoreUnavailable, match="lock of the nightly: PostgreSQL"):
+        alone_tonight(night).__enter__()
 
 
 def test_commands_and_pages_read_the_lake_there(night: Settings, tmp_path: Path) -> None:
