@@ -79,7 +79,7 @@ class SharedRates(RateWindow):
                 *sums, _ = await pipe.execute()
         except UNAVAILABLE:
             if window == self._window:
-                self._busy.update(callers)  # with the next request of somebody busy
+                self._busy.update(callers)  # with the next request of a busy caller
             return
         if window == self._window:
             self._reported |= counts
