@@ -2,7 +2,7 @@
 
 At most one play in ``SEGUE_FRESHNESS_SECONDS`` is followed: from its request to the moment at which
 the feature store, and the model that this process maps, hold its place in the log. Lists read both
-for every request, so that is the moment at which a list reflects the play (ADR 55).
+for every request, so that is the moment at which a list reflects the play (ADR 57).
 """
 
 from __future__ import annotations
