@@ -142,15 +142,10 @@ def test_the_model_judges_itself_in_prometheus(
     stack: RunningStack, played: tuple[str, str]
 ) -> None:
     def told() -> bool:
-<<<<<<< HEAD
         text = httpx.get(f"{stack.api}/metrics", timeout=60).text
-        return 'segue_model_hit_ratio{k="10",slice="all"}' in text
-=======
-        text = httpx.get(f"{stack.api}/metrics", timeout=10).text
         fresh = re.findall(r'segue_play_freshness_seconds_count{part="(\w+)"} [1-9]', text)
         judged = 'segue_model_hit_ratio{k="10",slice="all"}' in text
         return judged and sorted(fresh) == ["features", "model"]
->>>>>>> d41dae3 (Freshness measured on real plays: from the request until lists can reflect the play, with two alerts)
 
     assert wait_until(told, 90)
     _, token = played
