@@ -64,6 +64,8 @@ class Seaweed(Server):
                 "-filer", "-s3", f"-s3.port={self.port}", f"-s3.config={self.folder / 's3.json'}",
                 # A volume of 64 MB each: by default it wants 30 GB of room.
                 "-master.volumeSizeLimitMB=64", "-volume.max=50", "-master.telemetry=false",
+                # Both have fixed ports by default, so a second server would end at once.
+                "-s3.port.iceberg=0", "-s3.port.lance=0",
                 *(f"-{name}={port}" for name, port in zip(names, self._ports, strict=True)),
             ],
             self.log,
