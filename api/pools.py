@@ -21,7 +21,7 @@ def reading_pool(settings: Settings) -> AsyncConnectionPool:
 
 
 def account_pool(settings: Settings) -> AsyncConnectionPool:
-    """Return the pool for accounts, erasure requests and the audit trail; it has to be opened."""
+    """Return the pool for accounts, erasures and audit trail; the caller opens and closes it."""
     return _pool(settings, settings.account_connections)
 
 

@@ -76,7 +76,7 @@ class Listener:
         Raises
         ------
         IncompatibleState
-            The blob is torn or of another layout.
+            The blob is cut off, damaged or has another layout.
         """
         if blob is None:
             blob = EMPTY
@@ -113,7 +113,7 @@ def check(blob: bytes) -> int:
     Raises
     ------
     IncompatibleState
-        The blob is torn or of another layout.
+        The blob is cut off, damaged or has another layout.
     """
     if len(blob) < HEADER_BYTES or blob[0] != LAYOUT_VERSION:
         raise IncompatibleState("feature blob has an unknown layout version")
@@ -194,7 +194,8 @@ class Keys:
     def trending(self) -> str:
         """Hash of the newest trending lists: message key -> the message as JSON.
 
-        On one slot with :attr:`trending_positions`: both are written in one transaction.
+        It lies in the same Cluster slot as :attr:`trending_positions`, because one transaction
+        writes both.
         """
         return f"{{{self.namespace}.results}}:trending"
 

@@ -146,7 +146,7 @@ class HomePaths:
 
     @property
     def lock(self) -> Path:
-        """Locked by the supervisor for as long as a stack runs here."""
+        """Path of the file that the supervisor locks while a stack runs here."""
         return self.home / "lock"
 
     @property

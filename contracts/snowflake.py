@@ -166,7 +166,7 @@ class Snowflake:
         StoreUnavailable
             The account does not answer.
         ConfigurationError
-            It answers, and refuses.
+            Snowflake answers, and refuses the login.
         """
         from snowflake import connector  # half a second; only for those who connect
 

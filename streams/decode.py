@@ -54,7 +54,7 @@ class Absent(Enum):
 
 
 class Record(NamedTuple):
-    """One message as it lies in its partition.
+    """One message of a partition, before it is decoded.
 
     A record with ``absent`` has no message; the fold moves its offset past it.
     """

@@ -110,7 +110,11 @@ def prepare(name: str, group: Group) -> Path:
     """Copy the repository for a group, with mutmut's configuration; return the folder."""
     folder = SCRATCH / name
     listed = subprocess.run(
-        ["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
     ).stdout
     for line in listed.splitlines():
         source, target = ROOT / line, folder / line

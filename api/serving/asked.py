@@ -26,8 +26,8 @@ class Recommended(msgspec.Struct, omit_defaults=True):
     """One track of a list, best first.
 
     ``propensity`` is there only if exploration drew the track from further down the list: the
-    chance with which its place showed it. ``reasons``, where ``explain`` asked for them, add up to
-    ``score``.
+    probability, 0 to 1, that this place of the list shows this track.
+    ``reasons``, where ``explain`` asked for them, add up to ``score``.
     """
 
     track_id: str

@@ -51,7 +51,7 @@ class Cache:
         self._db.execute(_TABLE)
 
     def get(self, question: str) -> Cached | None:
-        """Return the answer held for a question."""
+        """Return the cached answer to a request; ``question`` is its URL with its parameters."""
         row = self._db.execute(
             "select body, etag, modified, fresh_until from answers where question = ?", (question,)
         ).fetchone()

@@ -73,7 +73,7 @@ class ContentNeighbours:
         Raises
         ------
         IncompatibleState
-            The file is torn or of another layout.
+            The file is cut off, damaged or has another layout.
         """
         try:
             # Opened here: numpy leaves a torn file open.

@@ -209,7 +209,7 @@ def _linear(moments: Moments, pooled: Moments, theta: float) -> tuple[float, flo
 
 
 def sample_ratio(listeners: Sequence[int], weights: Sequence[float]) -> float:
-    """Return the chance of arms at least as uneven as these, by the chi-square test.
+    """Return the p-value of the chi-square test that the arms have their shares of listeners.
 
     Parameters
     ----------

@@ -13,7 +13,7 @@ _SETTING = "min.insync.replicas"
 
 
 def require_in_sync(settings: Settings, topics: list[str]) -> list[str]:
-    """Have every topic of three or more copies written to two of them; return those changed.
+    """Set ``min.insync.replicas`` to 2 for topics of three or more copies; return those changed.
 
     Raises
     ------

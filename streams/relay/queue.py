@@ -143,7 +143,7 @@ class Waiting(NamedTuple):
 
 
 class RelayStore(PostgresStore):
-    """The queues, for the sender."""
+    """The queues of plays that wait for a listener's other account, for the sending process."""
 
     def is_sender(self) -> bool:
         """Become the one process that sends, or return False while another one is."""

@@ -76,7 +76,7 @@ async def promote(visit: Visit) -> Response:
 
 
 async def roll_back(visit: Visit) -> Response:
-    """POST /ui/ops/models/rollback: back to the one before; from which one is in the form."""
+    """POST /ui/ops/models/rollback: go back one generation; the form names the current one."""
     current = visit.form.get("current", "")
     try:
         done = await visit.send(
