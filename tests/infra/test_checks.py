@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 import socket
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from packaging.requirements import Requirement
@@ -70,11 +72,18 @@ def test_a_missing_client_of_a_named_store_is_a_line_of_the_report(
     assert (found.name, found.level, found.todo) == ("kafka", FAIL, checks.INSTALL)
 
 
-def test_a_home_below_a_file_fails(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("free", "level"), [(2 << 30, OK), ((2 << 30) - 1, WARN)])
+def test_a_disk_with_less_than_two_gibibytes_is_warned_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, level: str
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=free))
     assert {check.name: check.level for check in checks.home(tmp_path / "new")} == {
         "home": OK,
-        "disk": OK,
+        "disk": level,
     }
+
+
+def test_a_home_below_a_file_fails(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     (check,) = checks.home(tmp_path / "file" / "home")
     assert check.level == FAIL
