@@ -131,9 +131,7 @@ def test_another_login_and_a_closed_port_are_named(settings: Settings, postgres:
 def test_a_pool_larger_than_the_poolers_repeats_statements(
     settings: Settings, postgres: Postgres
 ) -> None:
-    pooler.set_parameters(settings)
-    with psycopg.connect(postgres.address, autocommit=True) as owner:
-        _end_sessions(owner, settings)
+    _give_parameters(settings, postgres)
 
     async def ask() -> tuple[set[int], str]:
         pool = reading_pool(settings)
@@ -169,7 +167,7 @@ def test_a_pool_larger_than_the_poolers_repeats_statements(
 def test_the_api_serves_and_refuses_a_revoked_token(
     settings: Settings, postgres: Postgres, broker: Server, valkey: Valkey, tmp_path: Path
 ) -> None:
-    pooler.set_parameters(settings)
+    _give_parameters(settings, postgres)
     grant(postgres.address, "pooled-ada", ("listener",), "pooled-token", "test")
     (port,) = free_ports(1)
     for kit in make_kit(
@@ -190,6 +188,13 @@ def test_the_api_serves_and_refuses_a_revoked_token(
         with psycopg.connect(postgres.address, autocommit=True) as owner:
             owner.execute(REVOKE_TOKEN, {"token_hash": token_hash("pooled-token")})
         assert wait_until(lambda: status() == 401, 90)
+
+
+def _give_parameters(settings: Settings, postgres: Postgres) -> None:
+    """Set the role's parameters and end the sessions that began without them."""
+    assert pooler.set_parameters(settings) == []
+    with psycopg.connect(postgres.address, autocommit=True) as owner:
+        _end_sessions(owner, settings)
 
 
 def _end_sessions(owner: psycopg.Connection[tuple[object, ...]], settings: Settings) -> None:
