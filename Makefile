@@ -209,7 +209,7 @@ players: .players/.installed
 # Hashes for every platform, no index address in the files.
 COMPILE = $(BIN)/uv pip compile -q --universal -p 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header
 # What production hosts and the image run: every role, without the servers of `segue up`.
-ROLES := api streams batch snowflake web
+ROLES := api streams batch snowflake web tracing
 lock:
 	$(COMPILE) pyproject.toml $(ROLES:%=--extra %) -o infra/requirements/runtime.lock
 	$(COMPILE) pyproject.toml --extra all --group dev -o infra/requirements/dev.lock

@@ -23,6 +23,8 @@ from api.lastfm.reading import as_lastfm
 from api.lastfm.tree import failure
 from api.listenbrainz.limits import PREFIX, PREFLIGHT
 from api.services import Services
+from api.serving.recommend import ROUTE as LISTS
+from api.traced import current_span, describe, serving
 
 log = logging.getLogger(__name__)
 #: Paths that name a listener, in Segue's own API and in that of ListenBrainz.
@@ -80,13 +82,21 @@ class Edge:
         self._inner = inner
         self._find = find
         self._gate = gate
+        self._traces = services.traces
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http":
             await self._inner(scope, receive, send)
             return
-        scope = tidy(scope)
+        span = None if self._traces is None else self._traces.request(scope["headers"])
+        if span is None:
+            await self._serve(tidy(scope), receive, send)
+        else:
+            with serving(span):
+                await self._serve(tidy(scope), receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         hot = self._find(scope["method"], scope["path"])
         if hot is not None:
             await self._hot(hot, scope, receive, send)
@@ -118,9 +128,9 @@ class Edge:
         if extra:
             reply = Reply(reply.status, reply.body, [*reply.headers, *extra])
         await send_reply(send, reply)
-        self._services.metrics.answered(
-            hot.route, scope["method"], reply.status, time.perf_counter() - started
-        )
+        self._answered(hot.route, scope["method"], reply.status, started)
+        if hot.route == LISTS and (span := current_span()) is not None:
+            self._services.traced_lists.describe(span, reply.status, reply.body)
 
     async def _cold(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
@@ -153,9 +163,12 @@ class Edge:
             log.exception("%s %s failed", scope["method"], _route(scope))
             if not status:
                 await send_reply(counted, error_reply(INTERNAL, scope["path"]))
-        self._services.metrics.answered(
-            _route(scope), scope["method"], status, time.perf_counter() - started
-        )
+        self._answered(_route(scope), scope["method"], status, started)
+
+    def _answered(self, route: str, method: str, status: int, started: float) -> None:
+        self._services.metrics.answered(route, method, status, time.perf_counter() - started)
+        if (span := current_span()) is not None:
+            describe(span, method, route, status)
 
     async def _note_refusal(self, scope: Scope, route: str) -> None:
         """Put on record that a known caller asked for what it may not."""

@@ -16,7 +16,7 @@ import logging
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -31,6 +31,10 @@ from api.plays.submit import ROUTE as POST_ROUTE
 from api.plays.wire import MAX_BODY
 from api.services import Services
 from api.serving.recommend import PREFIX, ROUTE, SUFFIX, question
+from api.traced import finish
+
+if TYPE_CHECKING:
+    from contracts.trace_export import Span
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +52,7 @@ class Pending(NamedTuple):
     cycle: Cycle
     headers: Headers
     started: float
+    span: Span | None
 
     def answer(self, made: bytes | Exception) -> None:
         """Send the list, or say that there is none (called by the desk)."""
@@ -61,6 +66,8 @@ class FastPath:
         self._gate = Gate(services.accounts, services.rates, services.settings)
         self._desk = services.desk
         self._arms = services.arms
+        self._traces = services.traces
+        self._listed = services.traced_lists.describe
         self._metrics = services.metrics
         self.posts = FastPosts(services, self._gate)
         self.door = Door(services.settings.max_connections)
@@ -77,6 +84,7 @@ class FastPath:
         if known is None:
             return None
         started = time.perf_counter()
+        span = None if self._traces is None else self._traces.request(protocol.headers)
         (identity, caller), user = known, name.decode("ascii")
         asked, wrong = None, None
         try:
@@ -89,7 +97,7 @@ class FastPath:
             wrong = error
         headers, refusal = self._gate.admit(caller)
         cycle = Cycle(keep_alive)
-        pending = Pending(self, protocol, cycle, headers, started)
+        pending = Pending(self, protocol, cycle, headers, started, span)
         refused = refusal or wrong
         if asked is None or refused is not None:
             # Not from within the parser, which may have the next request in hand already.
@@ -109,6 +117,9 @@ class FastPath:
             made, status, headers = reply.body, reply.status, [*reply.headers, *headers]
         answer(protocol, cycle, status, headers, made)
         self._metrics.answered(ROUTE, "GET", status, time.perf_counter() - pending.started)
+        if pending.span is not None:
+            self._listed(pending.span, status, made)
+            finish(pending.span, "GET", ROUTE, status)
 
 
 class FastProtocol(HttpToolsProtocol):

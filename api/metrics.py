@@ -57,6 +57,7 @@ class Metrics(Collector):
         self._rejected: Counter[tuple[str, str]] = Counter()
         self._degraded: Counter[str] = Counter()
         self._fell_back = 0
+        self._spans: Counter[str] = Counter(exported=0, dropped=0)
         #: Experiment label of the impression -> lists, sum of their seconds, degraded lists.
         self._arms: defaultdict[str, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
         self._more: Iterable[Metric] = ()
@@ -94,6 +95,10 @@ class Metrics(Collector):
     def fell_back(self) -> None:
         """Count a list that an experiment's arm could not have: the usual one was made."""
         self._fell_back += 1
+
+    def spans(self, outcome: str, count: int) -> None:
+        """Count spans that the collector took (``exported``), or that were ``dropped``."""
+        self._spans[outcome] += count
 
     def of_arm(self, labels: str, seconds: float, degraded: bool) -> None:
         """Count a list of an experiment and the time it took to make it."""
@@ -148,6 +153,12 @@ class Metrics(Collector):
         )
         fell_back.add_metric([], self._fell_back)
         yield fell_back
+        spans = CounterMetricFamily(
+            "segue_spans", "Spans of traces, by what became of them.", labels=["outcome"]
+        )
+        for outcome, count in self._spans.items():
+            spans.add_metric([outcome], count)
+        yield spans
         yield from self._of_arms()
         build = InfoMetricFamily("segue_build", "Version that runs.")
         build.add_metric([], {"version": version("segue")})

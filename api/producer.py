@@ -6,13 +6,16 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 from confluent_kafka import KafkaError, KafkaException, Message
 
 from api.polled import DELIVERY_MS, PolledProducer
+from api.traced import current
 from contracts.errors import BrokerUnavailable
 from contracts.settings import Settings
+from contracts.tracing import HEADER, Context
 
 log = logging.getLogger(__name__)
 
@@ -56,9 +59,18 @@ class Waiting(Protocol):
 class _Batch:
     """Counts the delivery reports of one request."""
 
-    __slots__ = ("bytes", "error", "failed", "future", "message", "owner", "remaining", "since")
+    __slots__ = (
+        "bytes", "error", "failed", "future", "message", "owner", "remaining", "since", "trace",
+    )  # fmt: skip
 
-    def __init__(self, owner: PlayLog, remaining: int, size: int, future: Waiting | None) -> None:
+    def __init__(
+        self,
+        owner: PlayLog,
+        remaining: int,
+        size: int,
+        future: Waiting | None,
+        trace: Context | None,
+    ) -> None:
         self.owner = owner
         self.remaining = remaining
         self.bytes = size
@@ -67,6 +79,7 @@ class _Batch:
         self.failed = False
         self.since = time.monotonic()
         self.message: Message | None = None
+        self.trace = trace
 
     def settle(self, error: KafkaError | None, message: Message | None) -> None:
         self.message = message
@@ -139,6 +152,8 @@ class PlayLog(PolledProducer):
         self.on_acked: Callable[[], None] = _nothing
         #: Called then too, with the time of the request (monotonic) and its last message.
         self.on_placed: Callable[[float, Message], None] = _nothing
+        #: Called then too if the request is traced, with its span and its last message.
+        self.on_traced: Callable[[Context, Message], None] = _nothing
         self._gathered: list[tuple[Sequence[LogRecord], _Batch]] = []
         self._gathering: asyncio.TimerHandle | None = None
         self._handed_over = float("-inf")
@@ -158,7 +173,7 @@ class PlayLog(PolledProducer):
         if not records:
             return
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.submit(records, future)
+        self.submit(records, future, current())
         await future
 
     def metadata(self, timeout: float) -> Any:
@@ -174,10 +189,20 @@ class PlayLog(PolledProducer):
         except KafkaException as error:
             raise BrokerUnavailable(str(error.args[0].str())) from None
 
-    def submit(self, records: Sequence[LogRecord], future: Waiting | None) -> None:
+    def submit(
+        self,
+        records: Sequence[LogRecord],
+        future: Waiting | None,
+        trace: Context | None = None,
+    ) -> None:
         """Append messages and return at once; ``future`` receives the result of their delivery.
 
         Messages of requests that come together are sent together; their order stays.
+
+        Parameters
+        ----------
+        trace
+            Span of the request, if it is traced: a header of each message names it.
 
         Raises
         ------
@@ -190,7 +215,7 @@ class PlayLog(PolledProducer):
         if self.in_flight_bytes + size > MAX_IN_FLIGHT_BYTES:
             self.refused += 1
             raise BrokerUnavailable("too much is waiting for the broker")
-        batch = _Batch(self, len(records), size, future)
+        batch = _Batch(self, len(records), size, future, trace)
         self.in_flight_bytes += size
         self._live.add(batch)
         self._gathered.append((records, batch))
@@ -217,6 +242,8 @@ class PlayLog(PolledProducer):
 
     def _produce(self, records: Sequence[LogRecord], batch: _Batch) -> None:
         produce = self._producer.produce
+        if batch.trace is not None:
+            produce = partial(produce, headers=[(HEADER, bytes(batch.trace))])
         done = 0
         try:
             for topic, key, value, partition in records:
@@ -241,6 +268,8 @@ class PlayLog(PolledProducer):
             self.on_acked()
             if batch.message is not None:
                 self.on_placed(batch.since, batch.message)
+                if batch.trace is not None:
+                    self.on_traced(batch.trace, batch.message)
         else:
             if batch.error is not None and batch.error.fatal():
                 self._fatal = True

@@ -35,6 +35,7 @@ from api.serving.lists import ListParts
 from api.serving.live import LiveModel
 from api.serving.slow import SlowLists
 from api.shared_rates import SharedRates
+from api.traced import TracedLists
 from api.waking import Waker
 from api.watcher import Watcher
 from contracts import redis_client
@@ -43,6 +44,7 @@ from contracts.ids import partition_of
 from contracts.kafka import end_offsets
 from contracts.settings import Settings
 from contracts.topics import Topics
+from contracts.traces import open_traces
 from contracts.workers import WORKERS
 
 log = logging.getLogger(__name__)
@@ -60,6 +62,7 @@ class Services:
         self.topics = Topics(settings.namespace)
         self.keys = Keys(settings.namespace, settings.partitions)
         self.metrics = Metrics()
+        self.traces = open_traces(settings, "api", self.metrics.spans)
         self.log = PlayLog(settings)
         self.impressions = Offers(settings)
         self.records = PlayRecords(self.topics, settings.partitions)
@@ -87,6 +90,8 @@ class Services:
             parts_of(self.redis, self.keys, self.model),
         )
         self.log.on_placed = self.freshness.saw
+        self.traced_lists = TracedLists(self.topics.plays, self.workers.log_id, self.model)
+        self.log.on_traced = self.traced_lists.saw
         parts = ListParts(
             self.features,
             self.model,
@@ -160,3 +165,5 @@ class Services:
             self.ends.close(),
             self.flink.close(),
         )
+        if self.traces is not None:
+            await asyncio.to_thread(self.traces.close)

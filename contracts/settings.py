@@ -217,6 +217,20 @@ class Settings:
         "time as a metric; 0: none.",
         rule=Rule(low=0),
     )
+    traces_url: str = setting(
+        "",
+        "Where an OpenTelemetry collector takes traces (OTLP over HTTP), such as "
+        "`http://127.0.0.1:4318/v1/traces`; empty: nothing is traced (docs/runbook.md).",
+    )
+    traces_share: float = setting(
+        0.0,
+        "Probability with which the API traces a request whose client does not say whether to "
+        "(header `traceparent`).",
+        rule=Rule(low=0, high=1),
+    )
+    traces_per_second: int = setting(
+        20, "Requests that one API process traces per second at most.", rule=Rule(low=1)
+    )
     explore_share: float = setting(
         0.0,
         "Probability with which a place of a list shows a track from further down, so that later "

@@ -31,6 +31,7 @@ from yarl import URL
 from contracts import kafka_client
 from contracts.errors import ConfigurationError
 from contracts.settings import Settings
+from contracts.tracing import context_in
 from streams.decode import Record
 from streams.fetching import FetchGate
 
@@ -55,6 +56,7 @@ class FoldApp(faust.App):
 
     positions: Positions
     gate: FetchGate
+    reads_traces: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,13 @@ class FoldConsumer(Consumer):
                 return
             if records and (active is None or tp in active or tp in self._buffered_partitions):
                 message = self._to_message(tp, records[-1])
-                run: Any = MessageRun([Record(r.offset, r.value, r.key) for r in records])
+                found = [Record(r.offset, r.value, r.key) for r in records]
+                if cast(FoldApp, self.app).reads_traces:
+                    found = [
+                        each._replace(trace=context_in(r.headers)) if r.headers else each
+                        for each, r in zip(found, records, strict=True)
+                    ]
+                run: Any = MessageRun(found)
                 message.value = run
                 yield message.tp, message
 
@@ -180,6 +188,7 @@ def make_app(settings: Settings, group: str, positions: Positions) -> FoldApp:
     app.transport = FoldTransport(brokers, app)
     app.positions = positions
     app.gate = FetchGate(held=settings.broker_holds_fetches)
+    app.reads_traces = bool(settings.traces_url)
     return app
 
 

@@ -10,12 +10,13 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from contracts import kafka_client
 from contracts.topics import Topic
+from contracts.tracing import Context, context_in
 from streams.beginning import Beginning
 from streams.dead_letters import DeadLetters
 from streams.decode import ROWS, Batch, Record
@@ -23,6 +24,9 @@ from streams.errors import LogChanged, PositionLost
 from streams.log_watch import LogWatch
 from streams.steps import BEFORE_WRITE, WRITTEN, reach
 from streams.worker import Stopped, Worker
+
+if TYPE_CHECKING:
+    from contracts.trace_export import Span
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -112,6 +116,8 @@ class Follower(Generic[T]):
         self._next: dict[int, int] = {}
         self._pending: dict[int, Batch[T]] = {}
         self._waiting_rows = self._waiting_bytes = 0
+        self._traces = worker.traces
+        self._waiting_traces: list[Context] = []
         self._since = 0.0
         self._watched = 0.0
         self._closing = False
@@ -210,6 +216,8 @@ class Follower(Generic[T]):
             assert offset is not None
             assert partition is not None
             record = Record(offset, _bytes(message.value()), _bytes(message.key()))
+            if self._traces is not None and (headers := message.headers()):
+                record = record._replace(trace=context_in(headers))
             by_partition.setdefault(partition, []).append(record)
         if by_partition and not self._pending:
             self._since = time.monotonic()
@@ -222,6 +230,8 @@ class Follower(Generic[T]):
         batch = self._decode(records, partition=partition, start=self.positions[partition])
         self._waiting_rows += sum(self._rows_of(message) for _, message in batch.messages)
         self._waiting_bytes += sum(len(record.value or b"") for record in records)
+        if self._traces is not None:
+            self._waiting_traces += [each.trace for each in records if each.trace is not None]
         held = self._pending.get(partition)
         if held is None:
             self._pending[partition] = batch
@@ -262,15 +272,26 @@ class Follower(Generic[T]):
             refused += self.letters.send(self.topic, batch.partition, batch.rejected)
             batch.rejected = []
         reach(BEFORE_WRITE)
+        span = self._span_of(batches)
         written = self.worker.patiently(lambda: self.sink.write(batches), self.topic)
+        if span is not None:
+            span.end()
         reach(WRITTEN)
         self.positions.update({batch.partition: batch.last + 1 for batch in batches})
         self.worker.status.add(rows=written, dead_letters=refused, flushes=1)
         self._drop_pending()
         self._report()
 
+    def _span_of(self, batches: list[Batch[T]]) -> Span | None:
+        if self._traces is None:
+            return None
+        messages = sum(batch.last - batch.first + 1 for batch in batches)
+        last = {batch.partition: batch.last for batch in batches}
+        return self._traces.fold(self.topic, self._waiting_traces, messages, last)
+
     def _drop_pending(self) -> None:
         self._pending, self._waiting_rows, self._waiting_bytes = {}, 0, 0
+        self._waiting_traces = []
 
     def _report(self) -> None:
         self.worker.status.offsets.update(

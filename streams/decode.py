@@ -33,6 +33,7 @@ from contracts.results import (
 from contracts.suspects import Suspect
 from contracts.suspects import decode as decode_suspect
 from contracts.topics import Kind
+from contracts.tracing import Context
 
 T = TypeVar("T")
 
@@ -56,13 +57,15 @@ class Absent(Enum):
 class Record(NamedTuple):
     """One message of a partition, before it is decoded.
 
-    A record with ``absent`` has no message; the fold moves its offset past it.
+    A record with ``absent`` has no message; the fold moves its offset past it. ``trace`` is the
+    span of the request that wrote the message, if it is traced and this process makes spans.
     """
 
     offset: int
     value: bytes | None
     key: bytes | None = None
     absent: Absent | None = None
+    trace: Context | None = None
 
 
 class Rejected(NamedTuple):

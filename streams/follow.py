@@ -98,6 +98,7 @@ class FaustFollower:
     def __init__(self, worker: Worker, fold: Fold, group: str, log_ids: dict[str, str]) -> None:
         self.worker = worker
         self.fold = fold
+        self._traces = worker.traces
         self.buffer = Buffer()
         self.watch = LogWatch(worker.settings, {t: log_ids[t] for t in fold.topics})
         self.beginnings = [Beginning(worker, t, log_ids[t]) for t in fold.topics]
@@ -227,7 +228,14 @@ class FaustFollower:
             records = [record for record in records if record.offset >= start]
         if records:
             reach(BEFORE_WRITE)
+            span = None
+            if self._traces is not None:
+                contexts = [record.trace for record in records if record.trace is not None]
+                last = {tp.partition: records[-1].offset}
+                span = self._traces.fold(tp.topic, contexts, len(records), last)
             await self._patiently(lambda: self.fold.apply(tp, start, records))
+            if span is not None:
+                span.end()
             reach(WRITTEN)
             self._known[tp] = records[-1].offset + 1
             self._applied = True

@@ -21,12 +21,14 @@ from contracts.log_limit import LogLimit
 from contracts.retries import Backoff, error_of
 from contracts.settings import Settings
 from contracts.topics import Topics
+from contracts.traces import open_traces
 from streams.decode import Decoder
 from streams.erasures import ErasureFollower
 from streams.errors import CUT_SHORT, FAILED, exit_code
 from streams.heartbeat import Reporter, Status
 
 if TYPE_CHECKING:
+    from contracts.trace_export import Traces
     from streams.health_server import HealthServer
 
 log = logging.getLogger(__name__)
@@ -57,6 +59,8 @@ class Worker:
         Reads messages and leaves out what is erased.
     stopping
         Set by SIGTERM and SIGINT.
+    traces
+        Makes spans; ``None`` if nothing is traced.
     """
 
     def __init__(self, settings: Settings, name: str) -> None:
@@ -68,6 +72,7 @@ class Worker:
         self.erasures = ErasureFollower(settings, self.status, erased)
         self.decoder = Decoder(erased, settings.partitions)
         self.stopping = threading.Event()
+        self.traces: Traces | None = None
 
     def stop(self) -> None:
         """Have the worker end, within :data:`STOP_SECONDS` even if a call hangs."""
@@ -135,6 +140,9 @@ def run_worker(settings: Settings, name: str, body: Callable[[Worker], None]) ->
     code, why = 0, ""
     try:
         health = _serve_health(settings, worker)
+        worker.traces = open_traces(
+            settings, name, lambda outcome, n: worker.status.add(**{f"spans_{outcome}": n})
+        )
         body(worker)
     except Stopped:
         pass
@@ -146,6 +154,8 @@ def run_worker(settings: Settings, name: str, body: Callable[[Worker], None]) ->
         log.exception("unexpected error; exit code %d", code)
     finally:
         worker.erasures.close()
+        if worker.traces is not None:
+            worker.traces.close()
         # Only now: whoever reads this need not expect another write of this process.
         worker.status.set_state("stopping" if code else STOPPED, why)
         reporter.close()

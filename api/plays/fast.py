@@ -8,6 +8,7 @@ to :class:`api.edge.Edge`, which answers the same bytes.
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -19,13 +20,17 @@ from api.http import Headers
 from api.plays.parse import Parsed, parse_plays
 from api.plays.submit import NOT_ACKNOWLEDGED, ROUTE, answer_of
 from api.services import Services
+from api.traced import finish
 from contracts.errors import BrokerUnavailable
+
+if TYPE_CHECKING:
+    from contracts.trace_export import Span
 
 
 class Posted:
     """A request whose plays are in flight to the log; the producer reports each delivery to it."""
 
-    __slots__ = ("_cycle", "_headers", "_parsed", "_posts", "_protocol", "_started")
+    __slots__ = ("_cycle", "_headers", "_parsed", "_posts", "_protocol", "_span", "_started")
 
     def __init__(
         self,
@@ -34,12 +39,14 @@ class Posted:
         cycle: Cycle,
         headers: Headers,
         parsed: Parsed,
+        span: Span | None,
     ) -> None:
         self._posts = posts
         self._protocol = protocol
         self._cycle = cycle
         self._headers = headers
         self._parsed = parsed
+        self._span = span
         self._started = time.perf_counter()
 
     def done(self) -> bool:
@@ -63,6 +70,8 @@ class Posted:
     def _answer(self, status: int, headers: Headers, body: bytes) -> None:
         answer(self._protocol, self._cycle, status, headers, body)
         self._posts.metrics.answered(ROUTE, "POST", status, time.perf_counter() - self._started)
+        if self._span is not None:
+            finish(self._span, "POST", ROUTE, status)
 
 
 class FastPosts:
@@ -71,6 +80,7 @@ class FastPosts:
     def __init__(self, services: Services, gate: Gate) -> None:
         self._services = services
         self._gate = gate
+        self._traces = services.traces
         self.metrics = services.metrics
 
     def take(self, protocol: HttpToolsProtocol, body: bytes, keep_alive: bool) -> Cycle | None:
@@ -80,6 +90,7 @@ class FastPosts:
         if known is None:
             return None
         identity, caller = known
+        span = None if self._traces is None else self._traces.request(protocol.headers)
         try:
             parsed = parse_plays(body, identity, int(time.time() * 1000))
         except ApiError:
@@ -88,12 +99,13 @@ class FastPosts:
             return None
         headers, refusal = self._gate.admit(caller)
         cycle = Cycle(keep_alive)
-        posted = Posted(self, protocol, cycle, headers, parsed)
+        posted = Posted(self, protocol, cycle, headers, parsed, span)
         if refusal is not None:
             protocol.loop.call_soon(posted.refuse, refusal)
             return cycle
         try:
-            services.log.submit(services.records.of_all(parsed.by_listener), posted)
+            records = services.records.of_all(parsed.by_listener)
+            services.log.submit(records, posted, None if span is None else span.context)
         except BrokerUnavailable as error:
             # Not from within the parser, which may have the next request in hand already.
             protocol.loop.call_soon(posted.set_exception, error)

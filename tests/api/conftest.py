@@ -18,6 +18,7 @@ from api.services import Services
 from api.serving.features import FeatureReader
 from contracts.errors import BrokerUnavailable
 from contracts.settings import Settings
+from contracts.tracing import Context
 
 TOKENS = {
     "ada-token": Identity("ada", frozenset({"listener"})),
@@ -53,7 +54,12 @@ class MemoryLog(PlayLog):
     async def append(self, records: Sequence[LogRecord]) -> None:
         self.submit(records, None)
 
-    def submit(self, records: Sequence[LogRecord], future: Waiting | None) -> None:
+    def submit(
+        self,
+        records: Sequence[LogRecord],
+        future: Waiting | None,
+        trace: Context | None = None,
+    ) -> None:
         if self.down:
             raise BrokerUnavailable("down")
         self.records.extend(records)

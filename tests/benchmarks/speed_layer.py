@@ -9,13 +9,15 @@ plain consumer and does nothing else.
 from __future__ import annotations
 
 import time
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import psutil
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from contracts.events import Play, Submission, decode_submission, encode
 from contracts.ids import event_id, partition_of, track_id
+from contracts.settings import Settings
 from contracts.topics import Topics
 from contracts.workers import CORE_FOLDS
 from infra.stack.progress import ends, heartbeats
@@ -44,8 +46,11 @@ def run(
     result: dict[str, Any] = {"broker": broker, "machine": machine()}
     for name, plays, size in (("imports", imports, plays_a_message), ("live", live, 1)):
         with servers(broker, lake_rows=_LAKE_ROWS, lake_seconds=_LAKE_SECONDS) as stack:
-            sent = _fill(stack, plays, size)
-            rows: dict[str, Any] = {"plays": plays, "messages": sent, "floor": _floor(stack)}
+            filled = messages(stack.settings, plays, size)
+            send(stack.settings, filled)
+            sent, start = len(filled.messages), dict.fromkeys(range(stack.settings.partitions), 0)
+            lowest = floor(stack.settings, start, sent)
+            rows: dict[str, Any] = {"plays": plays, "messages": sent, "floor": lowest}
             for worker in CORE_FOLDS:
                 rows[worker] = _worker(stack, worker, plays / sent)
             for worker in CORE_FOLDS:
@@ -58,79 +63,96 @@ def run(
     return result
 
 
-def _fill(stack: Stack, plays: int, size: int) -> int:
-    """Write the log and return the number of messages."""
-    data = interactions(plays, listeners=2_000, tracks=5_000)
-    producer = Producer(
-        {
-            "bootstrap.servers": stack.settings.kafka,
-            "acks": "all",
-            "enable.idempotence": True,
-            "linger.ms": 20,
-        }
-    )
-    topic = Topics(stack.settings.namespace).plays
-    waiting: dict[str, list[Play]] = {}
-    sent = 0
+class Filled(NamedTuple):
+    """Messages for the log, with the number of plays they hold."""
 
-    def send(user: str) -> None:
-        nonlocal sent
-        submission = Submission(user_id=user, plays=waiting.pop(user))
-        partition = partition_of(user, stack.settings.partitions)
-        while True:
-            try:
-                producer.produce(topic, encode(submission), user.encode(), partition)
-                break
-            except BufferError:
-                producer.poll(0.1)
-        sent += 1
+    messages: list[tuple[int, bytes, bytes]]
+    plays: int
+
+
+def messages(settings: Settings, plays: int, size: int, *, shift: int = 0) -> Filled:
+    """Return invented plays as messages ``(partition, key, value)`` of up to ``size`` plays.
+
+    Parameters
+    ----------
+    shift
+        Seconds to add to each play's time: another shift gives other plays.
+    """
+    data = interactions(plays, listeners=2_000, tracks=5_000)
+    waiting: dict[str, list[Play]] = {}
+    made: list[tuple[int, bytes, bytes]] = []
+
+    def close(user: str) -> None:
+        value = encode(Submission(user_id=user, plays=waiting.pop(user)))
+        made.append((partition_of(user, settings.partitions), user.encode(), value))
 
     for row, (user, _, second) in enumerate(data.iter_rows()):
         artist, title = data.name(row, "bench")
+        at = (second + shift) * 1000
         play = Play(
-            event_id=event_id(user, second * 1000, artist, title),
+            event_id=event_id(user, at, artist, title),
             track_id=track_id(artist, title),
             artist=artist,
             title=title,
-            played_at=second * 1000,
-            received_at=second * 1000,
+            played_at=at,
+            received_at=at,
             source="bench/1",
         )
         waiting.setdefault(user, []).append(play)
         if len(waiting[user]) >= size:
-            send(user)
+            close(user)
     for user in list(waiting):
-        send(user)
+        close(user)
+    return Filled(made, plays)
+
+
+def send(settings: Settings, filled: Filled) -> None:
+    """Write messages to the log."""
+    own = {"acks": "all", "enable.idempotence": True, "linger.ms": 20}
+    producer = Producer({"bootstrap.servers": settings.kafka, **own})
+    topic = Topics(settings.namespace).plays
+    for partition, key, value in filled.messages:
+        while True:
+            try:
+                producer.produce(topic, value, key, partition)
+                break
+            except BufferError:
+                producer.poll(0.1)
     assert producer.flush(60) == 0
-    return sent
 
 
-def _floor(stack: Stack) -> dict[str, float]:
-    topic = Topics(stack.settings.namespace).plays
-    true_ends = ends(stack.settings)
-    total = sum(true_ends.values())
+def floor(settings: Settings, start: Mapping[int, int], count: int) -> dict[str, float]:
+    """Return how fast a plain consumer reads and decodes messages.
+
+    Parameters
+    ----------
+    start
+        ``partition -> offset`` of the first message.
+    count
+        Of messages.
+    """
+    topic = Topics(settings.namespace).plays
     consumer = Consumer(
         {
-            "bootstrap.servers": stack.settings.kafka,
+            "bootstrap.servers": settings.kafka,
             "group.id": "floor",
             "enable.auto.commit": False,
         }
     )
-    places = [TopicPartition(topic, p, 0) for p in range(stack.settings.partitions)]
-    consumer.assign(places)
-    plays = messages = 0
+    consumer.assign([TopicPartition(topic, p, offset) for p, offset in start.items()])
+    plays = read = 0
     cpu = time.process_time()
     started = time.perf_counter()
-    while messages < total:
+    while read < count:
         for message in consumer.consume(5_000, 1.0):
             plays += len(decode_submission(message.value()).plays)
-            messages += 1
+            read += 1
     seconds = time.perf_counter() - started
     cpu = time.process_time() - cpu
     consumer.close()
     return {
         "plays_per_s": round(plays / seconds),
-        "messages_per_s": round(messages / seconds),
+        "messages_per_s": round(read / seconds),
         "cpu_us_per_play": round(cpu / plays * 1e6, 2),
     }
 

@@ -123,8 +123,8 @@ def test_the_dashboard_is_what_its_code_draws() -> None:
 def test_compose_mounts_what_is_there_and_scrapes_its_services() -> None:
     services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
     observing = {n: s for n, s in services.items() if s.get("profiles") == ["observe"]}
-    assert set(observing) == {"prometheus", "alertmanager", "grafana"}
-    mounted = [v for s in observing.values() for v in s["volumes"] if v.startswith("./")]
+    assert set(observing) == {"prometheus", "alertmanager", "grafana", "jaeger"}
+    mounted = [v for s in observing.values() for v in s.get("volumes", []) if v.startswith("./")]
     assert all((ROOT / volume.partition(":")[0]).is_file() for volume in mounted)
     jobs = yaml.safe_load((FOLDER / "prometheus.yml").read_text())["scrape_configs"]
     targets = {t for job in jobs for each in job["static_configs"] for t in each["targets"]}

@@ -25,6 +25,7 @@ from infra.stack.server import Server
 from infra.stack.stack import Stack
 from infra.stack.tansu import Tansu
 from infra.stack.valkey import Valkey
+from tests.otlp import Collector
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -144,7 +145,17 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
 
 
 @pytest.fixture(scope="session")
-def stack(broker_kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+def collector() -> Iterator[Collector]:
+    """Takes the spans of ``stack``, which traces only requests that ask for it."""
+    running = Collector()
+    yield running
+    running.close()
+
+
+@pytest.fixture(scope="session")
+def stack(
+    broker_kind: str, collector: Collector, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningStack]:
     """The whole stack, ready: servers, topics, tables, administrator, workers, API.
 
     Attributes to use: ``settings``, ``api``, ``admin_token``; methods ``kill``, ``start``,
@@ -152,7 +163,13 @@ def stack(broker_kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     """
     home = tmp_path_factory.mktemp(f"stack-{broker_kind}")
     port, web_port = free_ports(2)
-    base = Settings(port=port, web_port=web_port, snapshot_seconds=2, lake_seconds=1)
+    base = Settings(
+        port=port,
+        web_port=web_port,
+        snapshot_seconds=2,
+        lake_seconds=1,
+        traces_url=collector.url,
+    )
     running = RunningStack(home, broker_kind, base=base)
     try:
         compiling = running.start_kernels()

@@ -28,6 +28,7 @@ _PACKAGE = "tests.benchmarks"
 BENCHMARKS = {
     "freshness": ("freshness", "run"),
     "speed": ("speed_layer", "run"),
+    "scale": ("scale", "run"),
     "broker": ("broker_log", "run"),
     "serve": ("http_load", "serve"),
     "live": ("live", "run"),
@@ -43,6 +44,7 @@ BENCHMARKS = {
     "experiments": ("experiments", "run"),
     "attack": ("attack", "run"),
     "idle": ("idle", "run"),
+    "tracing": ("tracing", "run"),
     "web": ("web", "run"),
     "browser": ("browser", "run"),
     "flink": ("flink", "run"),
