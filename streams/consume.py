@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-_POLL = 0.2
+# Seconds that one call waits for messages: for a whole batch of them while some wait for a flush,
+# else for the first one. Each return wakes the worker, so an idle one waits longer.
+_POLL, _IDLE_POLL = 0.2, 1.0
 # A flush is also due when so many bytes wait, and one call reads at most so many messages: if the
 # store is unreachable, a flood of large messages must wait in Kafka, not in the worker's memory.
 _MESSAGES, _MOST_BYTES = 250, 16 * 1024 * 1024
@@ -153,7 +155,8 @@ class Follower(Generic[T]):
             worker.status.set_state("running")
             while not worker.stopping.is_set():
                 worker.status.turns(self.topic)
-                self._accept(consumer.consume(_MESSAGES, _POLL))
+                wanted = (_MESSAGES, _POLL) if self._pending else (1, _IDLE_POLL)
+                self._accept(consumer.consume(*wanted))
                 now = time.monotonic()
                 if self._pending and (self._is_full() or now - self._since >= self.seconds):
                     self.flush()
