@@ -39,14 +39,14 @@ def land_batch_tables(
     Parameters
     ----------
     snapshots
-        By table of the lake; those of the catalogue are landed.
+        Table of the lake -> its version to read. Only tables of the catalogue are landed.
 
     Raises
     ------
     StoreUnavailable
         Snowflake does not answer; landing again is safe.
     ConfigurationError
-        It refuses us: ``segue snowflake apply`` was not run, or this is another role.
+        Snowflake refuses: ``segue snowflake apply`` was not run, or the role lacks a right.
     """
     landed = {}
     with _session() as cursor:

@@ -64,7 +64,7 @@ class Complaints:
         Returns
         -------
         SegueError
-            :class:`ConfigurationError` where the broker refuses us, else
+            :class:`ConfigurationError` where the broker refuses the login, else
             :class:`BrokerUnavailable`.
         """
         where = f"{what} at {settings.kafka}" if what else f"Kafka at {settings.kafka}"

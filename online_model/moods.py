@@ -234,7 +234,7 @@ def _put(scratch: Scratch, track: int, unheard: int, strength: float) -> int:
 
 @inner
 def total_mood(moods: Array, end: int, column: int | np.int64) -> np.float32:
-    """Return the sum of one number over moods, at least a little."""
+    """Return the sum of a column over the first ``end`` moods plus 1e-6: it can be a divisor."""
     total = _F(1e-6)
     for at in range(end):
         total += moods[at, column]

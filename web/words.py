@@ -137,7 +137,7 @@ def plural(count: float, one: str, many: str = "") -> str:
 
 
 def tile(name: str) -> Markup:
-    """Return the square shown in place of a picture of an artist."""
+    """Return the HTML of an artist's square, shown where there is no picture."""
     return Markup('<span class="tile hue-{}" aria-hidden="true">{}</span>').format(
         hue(name), escape(initial(name))
     )

@@ -85,7 +85,7 @@ class ReviewPair(msgspec.Struct):
 
 
 class Review(msgspec.Struct):
-    """Pairs with one decision: those without one by likelihood, others the latest first.
+    """Pairs with one decision. Undecided pairs come by likelihood, others by time, latest first.
 
     ``counts`` are of all pairs by decision; ``next_offset`` is the parameter of the next page.
     """

@@ -138,7 +138,7 @@ class Nodes(Protocol):
         ...
 
     def look_again(self) -> None:
-        """Call where a node did not answer, or sent us elsewhere; returns at once."""
+        """Read the map again in the background: a node did not answer, or redirected a request."""
         ...
 
     async def close(self) -> None:

@@ -57,7 +57,7 @@ class Finding:
 
 
 def python() -> Iterator[Finding]:
-    """The interpreter."""
+    """Check the version of Python."""
     version = platform.python_version()
     good = (3, 11) <= sys.version_info[:2] < (3, 14)
     yield Finding(
@@ -69,7 +69,7 @@ def python() -> Iterator[Finding]:
 
 
 def packages() -> Iterator[Finding]:
-    """Every installed package the project depends on, and every group that is not installed."""
+    """Check each installed package, and name each optional group that is not installed."""
     try:
         groups = requirements()
     except importlib.metadata.PackageNotFoundError:
@@ -89,7 +89,7 @@ def packages() -> Iterator[Finding]:
 
 
 def package(requirement: Requirement) -> Finding:
-    """One package: is it there, at a version it may have?"""
+    """Check that a package is installed in a version that the project allows."""
     name = f"package {requirement.name}"
     version = installed(requirement)
     if version is None:
@@ -100,7 +100,7 @@ def package(requirement: Requirement) -> Finding:
 
 
 def _program(name: str, find: Callable[[], str], argument: str, todo: str, missing: str) -> Finding:
-    """Whether a program is there and answers when asked for its version."""
+    """Check that a program is there and answers when asked for its version."""
     try:
         path = find()
         done = subprocess.run(
@@ -134,7 +134,7 @@ def _postgres() -> str:
 
 
 def programs() -> Iterator[Finding]:
-    """The servers in the wheels, and Java and Maven for Apache Kafka."""
+    """Check the servers that come as wheels, and Java and Maven, which Apache Kafka needs."""
     if missing("embedded"):  # a host whose servers run elsewhere
         todo, level = "only for segue up: pip install 'segue[embedded]'", WARN
     else:
@@ -152,7 +152,7 @@ def programs() -> Iterator[Finding]:
 
 
 def home(path: Path) -> Iterator[Finding]:
-    """Whether the home can be written and has room."""
+    """Check that the home can be written and that its disk has 2 GiB free."""
     existing = next(p for p in (path, *path.parents) if p.exists())
     try:
         with tempfile.TemporaryFile(dir=existing):
@@ -173,7 +173,7 @@ def home(path: Path) -> Iterator[Finding]:
 
 
 def stack(path: Path, settings: Settings) -> Iterator[Finding]:
-    """The stack that runs in the home; else whether its port is free."""
+    """Check each part of the stack that runs in the home; else that its port is free."""
     try:
         run = Home(path).read_run()
     except SegueError as error:
@@ -202,7 +202,7 @@ def stack(path: Path, settings: Settings) -> Iterator[Finding]:
 
 
 def kafka(settings: Settings) -> Iterator[Finding]:
-    """The brokers that the environment names; the embedded one is part of the stack."""
+    """Check the brokers that the environment names; the embedded one is part of the stack."""
     if variable(os.environ, "SEGUE_KAFKA"):
         topics = list(Topics(settings.namespace).configs(flink=bool(settings.flink)))
 
@@ -215,7 +215,7 @@ def kafka(settings: Settings) -> Iterator[Finding]:
 
 
 def redis(settings: Settings) -> Iterator[Finding]:
-    """The Redis that the environment names."""
+    """Check the Redis that the environment names."""
     if variable(os.environ, "SEGUE_REDIS_URL"):
 
         def look() -> list[tuple[str, str]]:
@@ -227,7 +227,7 @@ def redis(settings: Settings) -> Iterator[Finding]:
 
 
 def postgres_pooler(settings: Settings) -> Iterator[Finding]:
-    """The pooler that the environment names."""
+    """Check the sessions of the pooler that the environment names."""
     if settings.postgres_pooler_dsn:
 
         def look() -> list[tuple[str, str]]:
@@ -239,7 +239,7 @@ def postgres_pooler(settings: Settings) -> Iterator[Finding]:
 
 
 def lake(settings: Settings) -> Iterator[Finding]:
-    """The bucket that the environment names."""
+    """Check that the bucket that the environment names can be read and written."""
     if settings.lake:
 
         def look() -> list[tuple[str, str]]:

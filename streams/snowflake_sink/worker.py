@@ -34,7 +34,7 @@ def body(worker: Worker) -> None:
     Raises
     ------
     ConfigurationError
-        Snowflake is not configured, or refuses us.
+        Snowflake is not configured, or refuses the login.
     """
     snowflake, logs, topics = Snowflake.required(), worker.find_logs(), worker.topics
     follow_together(

@@ -54,20 +54,20 @@ def svg(
 
 
 def text(x: float, y: float, words: str, kind: str = "", anchor: str = "start") -> str:
-    """Return a text; `kind` is a class of the style."""
+    """Return an SVG text element; `kind` is its class in the stylesheet."""
     named = f' class="{kind}"' if kind else ""
     turned = f' text-anchor="{anchor}"' if anchor != "start" else ""
     return f'<text x="{x:.1f}" y="{y:.1f}"{named}{turned}>{escape(words)}</text>'
 
 
 def rect(x: float, y: float, width: float, height: float, kind: str = "") -> str:
-    """Return a box with slightly round corners; `kind` is a class of the style."""
+    """Return an SVG rectangle with rounded corners; `kind` is its class in the stylesheet."""
     named = f' class="{kind}"' if kind else ""
     return f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:g}" rx="2"{named}/>'
 
 
 def dot(x: float, y: float, radius: float, kind: str = "dot") -> str:
-    """Return a dot."""
+    """Return an SVG circle; `kind` is its class in the stylesheet."""
     return f'<circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="{radius:g}"/>'
 
 

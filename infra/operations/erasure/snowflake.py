@@ -58,7 +58,7 @@ def forget(settings: Settings, target: Target) -> dict[str, int]:
     Raises
     ------
     StoreUnavailable
-        It does not answer, or refuses us; the message names the setting. The next call resumes.
+        Snowflake does not answer, or refuses the login or a statement. The next call resumes.
     """
     try:
         snowflake = Snowflake.from_env(process=PROCESS)
