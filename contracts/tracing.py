@@ -78,7 +78,7 @@ class Sampler:
         Probability with which a request without a ``traceparent`` is traced. A request with one is
         traced if the client records its own span.
     per_second
-        Traces that begin in a second at most, whatever clients ask for.
+        Requests that are traced in a second at most, also if clients ask for more.
     clock
         Monotonic seconds.
     """

@@ -1,8 +1,8 @@
 """Plays per second of each worker with 1, 2 and 4 processes, beside a plain consumer.
 
-The processes stand at the end of the log and share its partitions before the clock runs. Then the
-messages are written at once, far faster than any worker applies them, and the clock runs until a
-heartbeat reports that all are applied; heartbeats come once a second, so a run should take ten or
+The processes have reached the end of the log and share its partitions before the clock runs. Then
+the messages are written at once, far faster than any worker applies them, and the clock runs until
+a heartbeat reports that all are applied; heartbeats come once a second, so a run should take ten or
 more. The plain consumer then reads and decodes the same messages: the floor. Each learner folds the
 whole log into a model of its own, so its processes are copies, and the figure is one copy's.
 """
@@ -114,7 +114,7 @@ def _beats(stack: Stack, name: str, hosts: Sequence[str]) -> list[Heartbeat]:
 
 
 def _shared(stack: Stack, name: str, hosts: Sequence[str], places: dict[str, int]) -> bool:
-    """Whether every process runs, stands at the end, and has a part of the partitions."""
+    """Whether every process runs, has reached the end, and has a part of the partitions."""
     beats = _beats(stack, name, hosts)
     mine = [_mine(name, beat, places) for beat in beats]
     if len(mine) < len(hosts) or not all(mine) or any(beat.state != "running" for beat in beats):
