@@ -22,13 +22,17 @@ router = APIRouter(prefix="/v1", tags=["operation"])
 
 
 class WorkerState(msgspec.Struct):
-    """A worker: ``trouble`` is empty while it runs; ``plays_per_second`` since the last look."""
+    """A worker: ``trouble`` is empty while it runs.
+
+    ``applied_per_second`` is the rate since the last look: plays that ``listeners`` and ``learner``
+    folded, rows that a sink wrote.
+    """
 
     name: str
     trouble: str
     pid: int | None
     heard_ms_ago: int | None
-    plays_per_second: float | None
+    applied_per_second: float | None
     lag: int | None
     partitions: list[PartitionLag]
 
@@ -83,6 +87,8 @@ async def operations(services: With, caller: Caller) -> Response:
     )
 
 
+#: Counters of a heartbeat that say how much a worker applied: the first that it has.
+_APPLIED = ("plays", "messages", "rows")
 _seen: dict[str, tuple[int, float, float | None]] = {}
 
 
@@ -99,15 +105,16 @@ def _worker(services: Services, name: str, state: str, ends: dict[str, list[int]
 
 
 def _rate(name: str, beat: Any) -> float | None:
-    """Return plays a second between the last two different heartbeats that were looked at."""
-    plays = float(beat.counters.get("plays", beat.counters.get("messages", 0.0)))
+    """Return what was applied per second between the last two heartbeats that were looked at."""
+    counted = [beat.counters[name] for name in _APPLIED if name in beat.counters]
+    applied = float(counted[0]) if counted else 0.0
     before = _seen.get(name)
     if before is not None and before[0] == beat.at:
         return before[2]
     rate = None
-    if before is not None and plays >= before[1] and beat.at > before[0]:
-        rate = round((plays - before[1]) * 1000 / (beat.at - before[0]), 2)
-    _seen[name] = (beat.at, plays, rate)
+    if before is not None and applied >= before[1] and beat.at > before[0]:
+        rate = round((applied - before[1]) * 1000 / (beat.at - before[0]), 2)
+    _seen[name] = (beat.at, applied, rate)
     return rate
 
 

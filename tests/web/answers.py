@@ -85,14 +85,14 @@ def operations(**changed: Any) -> dict[str, Any]:
     silent = known | {"partition": 1, "position": None, "lag": None, "why": "it does not report"}
     worker = {
         "name": "listeners", "trouble": "", "pid": 1, "heard_ms_ago": 400,
-        "plays_per_second": 5.2, "lag": 10, "partitions": [known],
+        "applied_per_second": 5.2, "lag": 10, "partitions": [known],
     }  # fmt: skip
     return {
         "at": int(time.time() * 1000), "dependencies": {"kafka": "ok", "redis": "away"},
         "workers": [
             worker,
             worker | {"name": "learner", "trouble": "silent for 40 s", "lag": None,
-                      "plays_per_second": None, "partitions": [known, silent]},
+                      "applied_per_second": None, "partitions": [known, silent]},
         ],
         "lists": {"count": 12, "p50_ms": 1.0, "p99_ms": None}, "impressions_lost": 1,
         "event_streams": 2, "disk_free_bytes": 10**10, "disk_total_bytes": 10**11,
