@@ -10,6 +10,7 @@ from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from importlib.metadata import version
+from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, GCCollector, ProcessCollector, generate_latest
 from prometheus_client.core import (
@@ -31,6 +32,8 @@ _BUCKETS = (
 _NAMES = [*(str(bucket) for bucket in _BUCKETS), "+Inf"]
 
 
+#: Dependencies that requests wait for; PostgreSQL's pools count for themselves.
+_CALLED = ("kafka", "redis")
 #: What a list can lack (:meth:`Metrics.degraded`).
 _MISSING = ("features", "model", "stale")
 
@@ -44,6 +47,14 @@ class _Latency:
         self.counts = [0] * len(_NAMES)
         self.seconds = 0.0
 
+    def add(self, seconds: float) -> None:
+        self.counts[bisect_left(_BUCKETS, seconds)] += 1
+        self.seconds += seconds
+
+    def buckets(self) -> list[tuple[str, float]]:
+        """Return the buckets as Prometheus wants them: each with those below it."""
+        return list(zip(_NAMES, map(float, accumulate(self.counts)), strict=True))
+
 
 class Metrics(Collector):
     """Counters and latencies of the HTTP API."""
@@ -56,6 +67,8 @@ class Metrics(Collector):
         self._accepted: Counter[str] = Counter()
         self._rejected: Counter[tuple[str, str]] = Counter()
         self._degraded: Counter[str] = Counter()
+        self._calls = {name: _Latency() for name in _CALLED}
+        self._failed_calls = Counter(dict.fromkeys(_CALLED, 0))
         self._fell_back = 0
         self._spans: Counter[str] = Counter(exported=0, dropped=0)
         #: Experiment label of the impression -> lists, sum of their seconds, degraded lists.
@@ -71,9 +84,12 @@ class Metrics(Collector):
     def answered(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count one answer."""
         self._requests[route, method, str(status)] += 1
-        latency = self._latencies[route]
-        latency.counts[bisect_left(_BUCKETS, seconds)] += 1
-        latency.seconds += seconds
+        self._latencies[route].add(seconds)
+
+    def called(self, dependency: str, seconds: float, failed: bool) -> None:
+        """Count a call to ``kafka`` (a request's plays) or ``redis`` (the listeners of lists)."""
+        self._calls[dependency].add(seconds)
+        self._failed_calls[dependency] += failed
 
     def latency(self, route: str) -> tuple[int, list[int]]:
         """Return how many answers a route gave, and how many fell into each bucket."""
@@ -124,12 +140,9 @@ class Metrics(Collector):
             "segue_http_request_duration_seconds", "Time from request to answer.", labels=["route"]
         )
         for route, latency in self._latencies.items():
-            total, buckets = 0, []
-            for name, count in zip(_NAMES, latency.counts, strict=True):
-                total += count
-                buckets.append((name, float(total)))
-            seconds.add_metric([route], buckets, latency.seconds)
+            seconds.add_metric([route], latency.buckets(), latency.seconds)
         yield seconds
+        yield from self._of_calls()
         accepted = CounterMetricFamily(
             "segue_plays_accepted", "Plays acknowledged by the broker.", labels=["route"]
         )
@@ -164,6 +177,21 @@ class Metrics(Collector):
         build.add_metric([], {"version": version("segue")})
         yield build
         yield from self._more
+
+    def _of_calls(self) -> Iterator[Metric]:
+        seconds = HistogramMetricFamily(
+            "segue_dependency_call_duration_seconds",
+            "Time of a call: until Kafka acknowledged a request's plays, or Redis gave windows.",
+            labels=["dependency"],
+        )
+        failed = CounterMetricFamily(
+            "segue_dependency_failed_calls", "Calls that failed.", labels=["dependency"]
+        )
+        for name, latency in self._calls.items():
+            seconds.add_metric([name], latency.buckets(), latency.seconds)
+            failed.add_metric([name], self._failed_calls[name])
+        yield seconds
+        yield failed
 
     def _of_arms(self) -> Iterator[Metric]:
         seconds = SummaryMetricFamily(

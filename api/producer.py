@@ -154,6 +154,8 @@ class PlayLog(PolledProducer):
         self.on_placed: Callable[[float, Message], None] = _nothing
         #: Called then too if the request is traced, with its span and its last message.
         self.on_traced: Callable[[Context, Message], None] = _nothing
+        #: Called for each request, acknowledged or not, with its seconds and whether it failed.
+        self.on_settled: Callable[[float, bool], None] = _nothing
         self._gathered: list[tuple[Sequence[LogRecord], _Batch]] = []
         self._gathering: asyncio.TimerHandle | None = None
         self._handed_over = float("-inf")
@@ -264,6 +266,7 @@ class PlayLog(PolledProducer):
         """Take note that a batch has all its delivery reports (called by the batch)."""
         self._live.discard(batch)
         self.in_flight_bytes -= batch.bytes
+        self.on_settled(time.monotonic() - batch.since, batch.failed)
         if not batch.failed:
             self.on_acked()
             if batch.message is not None:

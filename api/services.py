@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from functools import partial
 
 from redis.asyncio import Redis
 
@@ -80,6 +81,8 @@ class Services:
         if not settings.broker_holds_fetches:
             self.log.on_acked = Waker(self.redis, self.keys.posted).wake
         self.features = FeatureReader(self.redis, settings.redis_url, self.keys)
+        self.features.on_read = partial(self.metrics.called, "redis")
+        self.log.on_settled = partial(self.metrics.called, "kafka")
         self.events = EventHub(settings.redis_url, self.keys.events)
         self.model = LiveModel(settings.paths.model)
         self.workers = WorkersLook(self.redis, self.keys.workers, self.features.share.trouble)

@@ -253,6 +253,7 @@ def _judge(night: NightlyState, checks: list[quality.QualityCheck]) -> str:
     broken = [check for check in checks if not check.ok]
     words = [quality.describe(check) for check in broken]
     points = quality.score(checks)
+    night.run.points |= points
     if any(check.severity == "error" for check in broken) or min(points.values()) < quality.GATE:
         raise StepFailed("; ".join(words))
     return f"{min(points.values()):.0f} points; " + ("; ".join(words) or f"{len(checks)} checks")

@@ -91,6 +91,8 @@ class NightlyRun(msgspec.Struct, kw_only=True):
         What dbt built: inputs, outputs, times; the lineage is made of it.
     checks
         Every question the quality gates asked, with its answer.
+    points
+        Of each table they asked about (:func:`batch.quality.score`).
     audit_head
         Newest row of the audit trail when the run ended, ``seq:hash``; see
         :mod:`batch.audit_head`.
@@ -113,6 +115,7 @@ class NightlyRun(msgspec.Struct, kw_only=True):
     steps: list[Step] = []
     models: list[Model] = []
     checks: list[QualityCheck] = []
+    points: dict[str, float] = {}
     audit_head: str | None = None
     error: str | None = None
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -18,6 +19,8 @@ from contracts.errors import BrokerUnavailable
 GOOD_FOR = 2.0
 #: An older answer is not used: it would make a worker look nearer to the end than it is (seconds).
 OLDEST = 10.0
+#: Answers that are kept for :meth:`Ends.seconds_behind`; at one in 15 s, of four hours.
+_MOST = 1_000
 #: Longest time a request waits (seconds).
 PATIENCE = 1.0
 
@@ -46,6 +49,9 @@ class Ends:
         self._look_up = look_up
         self._patience = patience
         self._found: dict[str, tuple[float, list[int]]] = {}
+        self._earlier: dict[str, deque[tuple[float, list[int]]]] = {
+            topic: deque(maxlen=_MOST) for topic in topics
+        }
         self._asking: dict[str, asyncio.Task[None]] = {}
         # Threads of its own: a slow broker must not take those that others of the process need.
         self._threads = ThreadPoolExecutor(max(1, len(topics)), "ends")
@@ -58,6 +64,19 @@ class Ends:
         if self._asking:
             await asyncio.wait(self._asking.values(), timeout=self._patience)
         return {t: self._found[t][1] for t in self._topics if self._is_younger(t, OLDEST)}
+
+    def seconds_behind(self, topic: str, partition: int, position: int) -> float | None:
+        """Return how long messages from ``position`` on have been in a topic, at least.
+
+        That is the age of the first answer whose end is beyond the position; 0.0 if no answer is.
+        :meth:`known` collects the answers; the newest :data:`_MOST` are kept. ``None`` before the
+        first one.
+        """
+        answers = self._earlier.get(topic)
+        if not answers:
+            return None
+        now = time.monotonic()
+        return next((now - at for at, ends in answers if ends[partition] > position), 0.0)
 
     async def close(self) -> None:
         """Stop waiting for answers; a thread that still asks ends by itself."""
@@ -75,6 +94,7 @@ class Ends:
         try:
             found = await loop.run_in_executor(self._threads, self._look_up, topic)
             self._found[topic] = asked, found
+            self._earlier[topic].append((asked, found))
         except BrokerUnavailable:
             self._found.pop(topic, None)
         finally:

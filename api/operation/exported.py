@@ -11,13 +11,14 @@ import logging
 import re
 from collections.abc import Awaitable, Iterator
 from datetime import datetime
+from typing import Any
 
 import psycopg
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from psycopg_pool import PoolTimeout
 
 from api.operation.lag import lags
-from api.operation.runs import latest_runs
+from api.operation.runs import latest_runs, record_of
 from api.services import Services
 from contracts.workers import CORE_FOLDS
 
@@ -61,6 +62,28 @@ def process_metrics(services: Services) -> Iterator[Metric]:
         up.add_metric([name], state == "ok")
     yield up
     yield from services.freshness.collect()
+
+
+def pool_metrics(services: Services) -> Iterator[Metric]:
+    """Yield what the pools of connections to PostgreSQL count."""
+    counters = {
+        "requests_num": ("requests", "Connections asked for.", 1),
+        "requests_errors": ("failed_requests", "Connections that could not be had.", 1),
+        "requests_wait_ms": ("wait_seconds", "Time that requests waited.", 1000),
+        "usage_ms": ("usage_seconds", "Time that connections were used.", 1000),
+    }
+    gauges = {
+        "pool_size": ("connections", "Connections that are open.", 1),
+        "pool_available": ("idle_connections", "Connections that are open and not used.", 1),
+        "requests_waiting": ("waiting_requests", "Requests that wait for a connection.", 1),
+    }
+    pools = {"reading": services.pool.get_stats(), "accounts": services.account_pool.get_stats()}
+    for family, figures in ((CounterMetricFamily, counters), (GaugeMetricFamily, gauges)):
+        for key, (name, text, unit) in figures.items():
+            made = family(f"segue_postgres_{name}", text, labels=["pool"])
+            for pool, stats in pools.items():
+                made.add_metric([pool], stats.get(key, 0) / unit)
+            yield made
 
 
 def model_metrics(services: Services) -> Iterator[Metric]:
@@ -128,7 +151,9 @@ async def collect(services: Services) -> list[Metric]:
         _in_time(_erasures(services)),
         _in_time(_flink(services)),
     )
-    known = (*process_metrics(services), *model_metrics(services))
+    known = (
+        *process_metrics(services), *pool_metrics(services), *model_metrics(services),
+    )  # fmt: skip
     return [*known, *(metric for part in asked for metric in part)]
 
 
@@ -148,6 +173,11 @@ async def _workers(services: Services) -> list[Metric]:
         "Messages a worker has still to apply.",
         labels=["worker", "topic", "partition"],
     )
+    late = GaugeMetricFamily(
+        "segue_worker_lag_seconds",
+        "Time that the next message has waited for a worker, as far as this process knows.",
+        labels=["worker", "topic", "partition"],
+    )
     heard = GaugeMetricFamily(
         "segue_worker_last_report_timestamp_seconds",
         "When a worker reported last.",
@@ -158,23 +188,47 @@ async def _workers(services: Services) -> list[Metric]:
     found = await services.ends.known()
     for name in CORE_FOLDS:
         for row in lags(services, name, found):
+            place = [name, row.topic, str(row.partition)]
             if row.lag is not None:
-                lag.add_metric([name, row.topic, str(row.partition)], row.lag)
-    return [heard, lag]
+                lag.add_metric(place, row.lag)
+            if row.lag_seconds is not None:
+                late.add_metric(place, row.lag_seconds)
+    return [heard, lag, late]
 
 
 async def _nights(services: Services) -> list[Metric]:
-    runs = await asyncio.to_thread(latest_runs, services.settings.paths.runs)
+    folder = services.settings.paths.runs
+    runs = await asyncio.to_thread(latest_runs, folder)
     good = next((run.finished_at for run in runs if run.status == "ok" and run.finished_at), None)
-    if good is None:
+    if not runs:
         return []
-    return list(
-        _gauge(
+    newest = await asyncio.to_thread(record_of, folder, runs[0].id)
+    found = list(_newest_night(newest or {}))
+    if good is not None:
+        found += _gauge(
             "segue_nightly_last_success_timestamp_seconds",
             "End of the last nightly that succeeded.",
             datetime.fromisoformat(good).timestamp(),
         )
+    return found
+
+
+def _newest_night(record: dict[str, Any]) -> Iterator[Metric]:
+    """Yield the times of the newest nightly's steps and the points of its tables."""
+    seconds = GaugeMetricFamily(
+        "segue_nightly_step_seconds", "Time of each step of the newest nightly.", labels=["step"]
     )
+    for step in record.get("steps", []):
+        if step.get("seconds") is not None:
+            seconds.add_metric([step["name"]], step["seconds"])
+    points = GaugeMetricFamily(
+        "segue_quality_points",
+        "Points of each table in the newest nightly, 0 to 100; below 95 it stops.",
+        labels=["table"],
+    )
+    for table, value in record.get("points", {}).items():
+        points.add_metric([table], value)
+    yield from (family for family in (seconds, points) if family.samples)
 
 
 async def _erasures(services: Services) -> list[Metric]:

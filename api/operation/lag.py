@@ -11,7 +11,10 @@ from contracts.workers import WORKERS
 
 
 class PartitionLag(msgspec.Struct):
-    """``lag`` is in messages; ``None`` if it is unknown, with the reason in ``why``."""
+    """``lag`` is in messages; ``None`` if it is unknown, with the reason in ``why``.
+
+    ``lag_seconds``: how long the next message has waited, as far as this process knows.
+    """
 
     topic: str
     partition: int
@@ -19,6 +22,7 @@ class PartitionLag(msgspec.Struct):
     end: int | None
     lag: int | None
     why: str = ""
+    lag_seconds: float | None = None
 
 
 def lags(services: Services, worker: str, ends: dict[str, list[int]]) -> list[PartitionLag]:
@@ -39,9 +43,10 @@ def lags(services: Services, worker: str, ends: dict[str, list[int]]) -> list[Pa
                 why = "the worker has not reported its offset"
             elif end is None:
                 why = "the broker did not report the end of the topic in time"
-            lag = None
+            lag = seconds = None
             if not why and end is not None and position is not None:
                 end = max(end, position)  # ends are looked up less often than heartbeats arrive
                 lag = end - position
-            rows.append(PartitionLag(str(topic), partition, position, end, lag, why))
+                seconds = services.ends.seconds_behind(topic, partition, position)
+            rows.append(PartitionLag(str(topic), partition, position, end, lag, why, seconds))
     return rows

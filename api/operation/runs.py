@@ -61,8 +61,7 @@ async def runs(services: With, caller: Caller) -> Response:
 async def run(services: With, caller: Caller, run_id: str) -> Response:
     """Return a run's record whole: steps, models, checks."""
     caller.check_role(ANALYST_ROLE, ADMIN_ROLE)
-    path = services.settings.paths.runs / f"{run_id}.json"
-    record = await asyncio.to_thread(_read, path) if _ID.fullmatch(run_id) else None
+    record = await asyncio.to_thread(record_of, services.settings.paths.runs, run_id)
     if record is None:
         raise ApiError(404, "unknown-run", f"There is no run {run_id!r}.")
     return json_reply(record)
@@ -75,6 +74,11 @@ def latest_runs(folder: Path) -> list[RunSummary]:
     """
     found = [summary for path in _files(folder) if (summary := _summary_of(path)) is not None]
     return sorted(found, key=lambda summary: str(summary.started_at), reverse=True)[:_MOST]
+
+
+def record_of(folder: Path, run_id: str) -> dict[str, Any] | None:
+    """Return the record of a run, ``None`` if there is none that can be read."""
+    return _read(folder / f"{run_id}.json") if _ID.fullmatch(run_id) else None
 
 
 def records(folder: Path) -> list[dict[str, Any]]:

@@ -64,6 +64,10 @@ class ReadShare:
             self._now, self._since = [0, 0], self._clock()
 
 
+def _nothing(_seconds: float, _failed: bool) -> None:
+    """Count nothing."""
+
+
 class FeatureReader:
     """What the store holds of listeners.
 
@@ -85,6 +89,8 @@ class FeatureReader:
         self._keys = keys
         self._nodes: Nodes = nodes_of(url, redis, keys)
         self.share = ReadShare()
+        #: Called after each read, with its seconds and whether it failed.
+        self.on_read: Callable[[float, bool], None] = _nothing
 
     @property
     def available(self) -> bool:
@@ -101,10 +107,12 @@ class FeatureReader:
         """
         node = self._nodes.of(partition_of(user_id, self._keys.partitions))
         self._check(node)
+        began = time.perf_counter()
         try:
             found: bytes | None = await self._redis.get(self._keys.listener(user_id))  # type: ignore[assignment]  # not decoded
         except UNAVAILABLE as error:
-            raise self._failed(node, error) from None
+            raise self._failed(node, error, began) from None
+        self.on_read(time.perf_counter() - began, False)
         return found
 
     async def get_many(self, user_ids: Sequence[str]) -> list[bytes | None]:
@@ -150,6 +158,7 @@ class FeatureReader:
             ]
             for partition, group in groups.items()
         }
+        began = time.perf_counter()
         try:
             async with asyncio.timeout(READ_SECONDS):
                 if node is None:  # this process has not learned yet which node holds the slot
@@ -168,12 +177,13 @@ class FeatureReader:
                 instead = iter(await self._redirected(elsewhere) if elsewhere else ())
         except UNAVAILABLE as error:
             self._nodes.look_again()
-            raise self._failed(node, error) from None
+            raise self._failed(node, error, began) from None
         for group, answer in zip(groups.values(), answers, strict=True):
             complete, *values = next(instead) if isinstance(answer, ResponseError) else answer
             for at, value in zip(group, values, strict=True):
                 found[at] = LOST if complete is None else value
         self.share.note(failed=False)
+        self.on_read(time.perf_counter() - began, False)
 
     async def _redirected(self, groups: list[list[str]]) -> list[list[bytes | None]]:
         """Read keys whose slot is on another node than we knew, or is being moved to one.
@@ -192,7 +202,8 @@ class FeatureReader:
             self.share.note(failed=True)
             raise StoreUnavailable("the feature store did not answer a moment ago")
 
-    def _failed(self, node: Node | None, error: Exception) -> StoreUnavailable:
+    def _failed(self, node: Node | None, error: Exception, began: float) -> StoreUnavailable:
+        self.on_read(time.perf_counter() - began, True)
         if node is None or node.breaker.closed:
             log.warning("feature store: %s", type(error).__name__)
         if node is not None:

@@ -37,6 +37,26 @@ ROWS: dict[str, list[Panel]] = {
             "sum by (missing) (rate(segue_degraded_answers_total[5m]))", "without {{missing}}", "",
         ),
     ],
+    "Dependencies": [
+        Panel(
+            "Calls a second", "ops",
+            "sum by (dependency) (rate(segue_dependency_call_duration_seconds_count[5m]))",
+            "{{dependency}}", "Kafka: requests with plays. Redis: reads for lists.",
+        ),
+        Panel(
+            "Calls that fail", "percentunit", "segue:dependency_failed_calls:ratio_rate5m",
+            "{{dependency}}", "",
+        ),
+        Panel(
+            "99 % of calls take less than", "s",
+            "histogram_quantile(0.99, sum by (dependency, le) "
+            "(rate(segue_dependency_call_duration_seconds_bucket[5m])))", "{{dependency}}", "",
+        ),
+        Panel(
+            "Requests that wait for a connection to PostgreSQL", "short",
+            "sum by (pool) (segue_postgres_waiting_requests)", "{{pool}}", "",
+        ),
+    ],
     "The log and its followers": [
         Panel(
             "Plays accepted a second", "ops",
@@ -49,6 +69,11 @@ ROWS: dict[str, list[Panel]] = {
         Panel(
             "Messages behind the end of the log", "short", "segue:worker_lag_messages:sum",
             "{{worker}}", "Nothing is drawn while nobody knows.",
+        ),
+        Panel(
+            "Seconds behind the end of the log", "s",
+            "max by (worker) (segue_worker_lag_seconds)", "{{worker}}",
+            "How long the next message has waited.",
         ),
         Panel(
             "Seconds since a worker reported", "s",
@@ -82,6 +107,14 @@ ROWS: dict[str, list[Panel]] = {
         Panel(
             "Hours since a nightly succeeded", "h",
             "(time() - max(segue_nightly_last_success_timestamp_seconds)) / 3600", "hours", "",
+        ),
+        Panel(
+            "Time of each step of the newest nightly", "s",
+            "max by (step) (segue_nightly_step_seconds)", "{{step}}", "",
+        ),
+        Panel(
+            "Points of tables in the newest nightly", "short",
+            "min by (table) (segue_quality_points)", "{{table}}", "Below 95 the nightly stops.",
         ),
         Panel("Erasures that are not done", "short", "max(segue_erasures_open)", "open", ""),
         Panel(

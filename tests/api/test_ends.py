@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -59,3 +60,21 @@ async def test_an_answer_is_used_again_until_it_is_old(monkeypatch: pytest.Monke
     assert await ends.known() == {"t": [2]}
     broken = True
     assert await ends.known() == {}
+
+
+async def test_lag_in_seconds_is_the_age_of_the_answer_beyond_the_position(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 100.0
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now))
+    answers = iter([[5, 0], [8, 0], [8, 2]])
+    ends = Ends(["plays"], lambda _: next(answers))
+    assert ends.seconds_behind("plays", 0, 0) is None
+    for _ in range(3):
+        await ends.known()
+        now += 60.0
+    behind = {position: ends.seconds_behind("plays", 0, position) for position in (0, 4, 5, 7, 8)}
+    assert behind == {0: 180.0, 4: 180.0, 5: 120.0, 7: 120.0, 8: 0.0}
+    assert ends.seconds_behind("plays", 1, 0) == 60.0
+    assert ends.seconds_behind("other", 0, 0) is None
+    await ends.close()

@@ -30,6 +30,8 @@ async def test_every_name_has_one_unit_and_known_labels_begin_at_zero(
             "status": status,
             "started_at": f"2026-01-0{number + 1}T03:00:00+00:00",
             "finished_at": finished,
+            "steps": [{"name": "land", "seconds": 1.5}, {"name": "build", "seconds": None}],
+            "points": {"plays": 90.0 + number},
         }
         Path(folder, f"{record['id']}.json").write_text(json.dumps(record))
     families = list(text_string_to_metric_families((await client.get("/metrics")).text))
@@ -49,8 +51,35 @@ async def test_every_name_has_one_unit_and_known_labels_begin_at_zero(
     assert "process_cpu_seconds" in types
     assert ("segue_build_info", version("segue")) in values
     assert values[("segue_nightly_last_success_timestamp_seconds",)] == 1_767_323_045
+    # Of the newest nightly, whether it succeeded or not.
+    assert values["segue_nightly_step_seconds", "land"] == 1.5
+    assert ("segue_nightly_step_seconds", "build") not in values
+    assert values["segue_quality_points", "plays"] == 91.0
+    for dependency in ("kafka", "redis"):
+        assert f'segue_dependency_failed_calls_total{{dependency="{dependency}"}} 0.0' in fresh
+        assert ("segue_dependency_call_duration_seconds_count", dependency) in values
+    for pool in ("reading", "accounts"):
+        assert ("segue_postgres_requests_total", pool) in values
+        assert ("segue_postgres_waiting_requests", pool) in values
     # Nobody knows the lag while the broker is away: it is left out, not zero.
     assert not any(name == "segue_worker_lag_messages" for name, *_ in values)
+
+
+def test_calls_are_counted_by_how_long_they_took_and_whether_they_failed() -> None:
+    metrics = Metrics()
+    metrics.called("redis", 0.004, False)
+    metrics.called("redis", 0.3, True)
+    samples = {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in metrics.collect()
+        for sample in family.samples
+    }
+    seconds = "segue_dependency_call_duration_seconds"
+    assert samples[f"{seconds}_bucket", "redis", "0.005"] == 1
+    assert samples[f"{seconds}_bucket", "redis", "+Inf"] == 2
+    assert samples[f"{seconds}_count", "kafka"] == 0
+    assert samples[f"{seconds}_sum", "redis"] == pytest.approx(0.304)
+    assert samples["segue_dependency_failed_calls_total", "redis"] == 1
 
 
 def test_a_record_is_read_again_only_when_it_changed(

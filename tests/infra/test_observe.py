@@ -46,9 +46,10 @@ def published() -> set[str]:
         counters = set(re.findall(r'CounterMetricFamily\(\s*"(segue_\w+)"', text))
         found |= {f"{name}_total" for name in counters}
         histograms = set(re.findall(r'HistogramMetricFamily\(\s*"(segue_\w+)"', text))
-        found |= {f"{name}_bucket" for name in histograms}
+        found |= {f"{name}_{part}" for name in histograms for part in ("bucket", "count")}
         found |= set(re.findall(r'"(segue_\w+)"', text)) - counters - histograms
-    return found
+    # Named in a loop, by what the library of the pools calls them.
+    return found | {"segue_postgres_waiting_requests"}
 
 
 def asked(query: str) -> set[str]:

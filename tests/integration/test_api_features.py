@@ -14,6 +14,7 @@ from redis.asyncio import Redis
 from api.failed_logins import FailedLogins
 from api.serving.features import LOST, READ_SECONDS, FeatureReader, ReadShare
 from api.serving.nodes import CONNECTIONS
+from api.shared_rates import SharedRates
 from contracts import redis_client
 from contracts.errors import StoreUnavailable
 from contracts.features import Keys
@@ -150,5 +151,32 @@ async def test_processes_count_failed_logins_together(valkey: Valkey) -> None:
     assert len(stored) == 3
     assert not any("ada" in str(key) or "6.6" in str(key) for key in stored)
     assert all([0 < await clients[0].ttl(key) <= 120 for key in stored])
+    for client in clients:
+        await client.aclose()
+
+
+async def test_processes_share_the_request_limit_of_a_busy_caller(valkey: Valkey) -> None:
+    keys = Keys("rates", 4)
+    clients = [Redis.from_url(valkey.address, socket_timeout=1.0) for _ in range(2)]
+    one, other = (SharedRates(client, keys, clock=lambda: 1e9) for client in clients)
+    used = [one.count("token a", 100) for _ in range(60)]
+    assert used == list(range(99, 39, -1))
+    assert other.count("token a", 100) == 99  # nothing is exchanged yet
+    assert one.count("token b", 100) == 99
+    for _ in range(2):  # the first to report learns of the second only the next time
+        for each in (one, other):
+            each.count("token a", 100)
+            await each.exchange()
+    # 62 here and 3 there; what each counts from now on comes on top of that.
+    assert one.count("token a", 100) == 100 - 63 - 2
+    assert other.count("token a", 100) == 100 - 4 - 62
+    assert other.count("token b", 100) == 99
+    stored = await clients[0].keys(f"{keys.namespace}:*")
+    assert len(stored) == 1
+    held = await clients[0].hgetall(stored[0])
+    assert not any(b"token" in name for name in held)
+    assert 0 < await clients[0].ttl(stored[0]) <= 60
+    for each in (one, other):
+        await each.stop()
     for client in clients:
         await client.aclose()

@@ -20,6 +20,7 @@ from contracts.ids import track_id
 from infra.stack.ports import free_ports
 from infra.stack.process import Process, wait_until
 from infra.stack.stack import worker_command
+from tests.infra.test_observe import QUERIES, asked, rules
 from tests.integration.conftest import RunningStack
 
 pytestmark = pytest.mark.integration
@@ -155,12 +156,62 @@ def test_the_model_judges_itself_in_prometheus(
         return judged and sorted(fresh) == ["features", "model"]
 
     assert wait_until(told, 90)
-    _, token = played
+    user, token = played
+    recommendations(stack, token, user)
+    text = httpx.get(f"{stack.api}/metrics", timeout=60).text
+    # A name is there with its first sample, or declared until then: nothing was refused so far.
+    there = set(re.findall(r"^(?:# TYPE )?((?:segue|process)_\w+)(?:{| )", text, re.MULTILINE))
+    wanted = [
+        *QUERIES,
+        *(r["expr"] for f in ("alerts", "recording") for r in rules(f"{f}.rules.yml")),
+    ]
+    missing = {name for query in wanted for name in asked(query) if ":" not in name} - there
+    # The others come from a worker, or appear with a nightly or an open erasure.
+    assert missing <= {
+        "segue_worker_events_total",
+        "segue_nightly_last_success_timestamp_seconds",
+        "segue_nightly_step_seconds",
+        "segue_quality_points",
+        "segue_erasure_oldest_timestamp_seconds",
+    }
+    for dependency in ("kafka", "redis"):
+        assert re.search(
+            f'segue_dependency_call_duration_seconds_count{{dependency="{dependency}"}} [1-9]', text
+        )
     model = httpx.get(f"{stack.api}/v1/model", headers=headers(token), timeout=60).json()
     assert {"all", "new", "popularity", "coverage@10", "novelty@10", "drift"} <= set(
         model["health"]
     )
     assert set(model["views"]) == {"batch", "content"}
+
+
+def test_operations_say_what_the_metrics_say(stack: RunningStack, played: tuple[str, str]) -> None:
+    def metric(text: str, name: str, worker: str = "") -> float:
+        label = f'{{[^}}]*worker="{worker}"[^}}]*}}' if worker else ""
+        return sum(map(float, re.findall(rf"^{name}{label} (\S+)$", text, re.MULTILINE)))
+
+    def agree() -> bool:  # plays of other tests may arrive between the two answers
+        operations = httpx.get(
+            f"{stack.api}/v1/operations", headers=headers(stack.admin_token), timeout=60
+        ).json()
+        text = httpx.get(f"{stack.api}/metrics", timeout=60).text
+        lags = [
+            (worker["lag"], metric(text, "segue_worker_lag_messages", worker["name"]))
+            for worker in operations["workers"]
+        ]
+        model = [
+            (operations["model_generation"], metric(text, "segue_model_generation")),
+            (operations["plays_learned"], metric(text, "segue_model_plays_total")),
+            (operations["impressions_lost"], metric(text, "segue_impressions_lost_total")),
+        ]
+        ups = {
+            name: "1.0" if state == "ok" else "0.0"
+            for name, state in operations["dependencies"].items()
+        }
+        published = dict(re.findall(r'segue_dependency_up{dependency="(\w+)"} (\S+)', text))
+        return all(one == other for one, other in [*lags, *model]) and ups == published
+
+    assert wait_until(agree, 60, 0.5)
 
 
 def test_a_share_of_exploration_is_logged_with_its_chances(

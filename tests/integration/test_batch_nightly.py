@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from batch import warehouse
+from batch import quality, warehouse
 from batch.nightly import STEPS, nightly
 from batch.reports import KINDS
 from batch.runs import NightlyRun, Runs
@@ -137,6 +137,8 @@ def test_after_every_kill_each_count_reconciles(settings: Settings, first: dict[
     assert batch_view.generations(folder) == [1], "what was written before the kill was not lost"
     assert batch_view.current(folder) == 1
     assert batch_view.read(folder, 1).manifest.run == first["id"]
+    assert first["points"]
+    assert min(first["points"].values()) >= quality.GATE
 
 
 def test_the_lineage_of_a_run_is_kept_with_it(settings: Settings, first: dict[str, Any]) -> None:
