@@ -31,6 +31,7 @@ from batch.night_lock import alone_tonight
 from batch.runs import Runs
 from contracts import batch_view, object_store
 from contracts.errors import ConfigurationError, SegueError, StoreUnavailable
+from contracts.events import decode_submission
 from contracts.lake_state import LakeTable
 from contracts.lake_tables import lake_table
 from contracts.publication import FIGURES, FOLDERS, Publication
@@ -46,14 +47,17 @@ from infra.stack.process import python, wait_until
 from infra.stack.progress import heartbeats
 from infra.stack.server import Server
 from infra.stack.valkey import Valkey
+from streams.beginning import Beginning, LogCutOff
 from streams.decode import Batch
 from streams.lake_sink import LakeSink
 from streams.steps import WRITTEN
+from streams.worker import Worker
 from tests.batch.lakes import append, delivery, said, shown
 from tests.conftest import ROOT
 from tests.integration.seaweed import BUCKET, KEY, SECRET, STRANGER, Seaweed
 from tests.integration.streams_kit import Kit, make_kit
 from tests.streams.plays import submission
+from tests.streams.test_lake_log import LOG, put
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
@@ -344,3 +348,24 @@ def test_an_erased_listener_is_in_no_object_and_no_copy(storage: Seaweed, tmp_pa
         assert b"user 1" not in content, where
         if where.endswith(".parquet") and "_delta_log" not in where:
             assert "user 1" not in str(pq.read_table(pa.BufferReader(content)).to_pydict()), where
+
+
+def test_a_fold_reads_from_the_bucket_what_kafka_has_deleted(
+    storage: Seaweed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = replace(deployment(storage, tmp_path, "catch-up"), partitions=2)
+    place = lake_table(settings, "plays")
+    sent = [submission("ada", (offset, offset)) for offset in range(9)]
+    put(place, 0, 0, *sent[:4])
+    put(place, 0, 4, *sent[4:])
+    monkeypatch.setattr("streams.beginning.begin_offsets", lambda *_: {0: 6, 1: 0})
+    worker = Worker(settings, "listeners")
+    beginning = Beginning(worker, worker.topics.plays, LOG)
+    found = beginning.next_records({0: 2, 1: 0})
+    assert {p: [record.offset for record in each] for p, each in found.items()} == {0: [2, 3, 4, 5]}
+    assert [decode_submission(record.value) for record in found[0]] == sent[2:6]
+    assert beginning.next_records({0: 6, 1: 0}) == {}
+
+    monkeypatch.setattr("streams.beginning.begin_offsets", lambda *_: {0: 12, 1: 0})
+    with pytest.raises(LogCutOff, match=r"offsets 9 to 11 .*s3://music/catch-up"):
+        beginning.next_records({0: 2, 1: 0})
