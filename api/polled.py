@@ -65,27 +65,31 @@ class PolledProducer:
             **own,
         }
         self._producer = self._make()
+        #: Messages whose delivery the library has reported as failed.
+        self.failed = 0
         self._fatal = False
         self._timer: asyncio.TimerHandle | None = None
 
     @property
     def queued(self) -> int:
-        """Messages waiting for the broker."""
+        """Messages and events in the library's queue."""
         return len(self._producer)
 
     async def close(self, seconds: float = 8.0) -> int:
-        """Wait for messages in flight; return how many were given up."""
-        deadline = time.monotonic() + seconds
+        """Wait for messages in flight; return how many the broker has not acknowledged.
+
+        The library's queue also holds its own events, so the failed deliveries are counted.
+        """
+        before, deadline = self.failed, time.monotonic() + seconds
         while len(self._producer) and time.monotonic() < deadline:
             self.poll()
             await asyncio.sleep(0.005)
         if self._timer is not None:
             self._timer.cancel()
-        left = len(self._producer)
-        if left:
+        if len(self._producer):
             self._producer.purge()
             self._producer.flush(1.0)
-        return left
+        return self.failed - before
 
     def _poll_soon(self) -> None:
         if self._timer is None:

@@ -86,6 +86,7 @@ class _Batch:
         if error is not None:
             self.error = error
             self.failed = True
+            self.owner.failed += 1
         self.drop(1)
 
     def refuse(self, count: int, error: Exception) -> None:
