@@ -70,7 +70,8 @@ def _slow_redis(lists: int, delay: float) -> dict[str, Any]:
             until_warm = time.perf_counter() - started
             far = _lists(stack, lists)
             far["seconds_until_whole"] = round(until_warm, 1) if warm else None
-            far["readiness"] = httpx.get(f"{stack.api}/readyz").json()["dependencies"]["redis"]
+            ready = httpx.get(f"{stack.api}/readyz", timeout=60).json()
+            far["readiness"] = ready["dependencies"]["redis"]
             stack.workers["api"].stop()
     return {"delay_ms": 1000 * delay, "floor": near, "slow": far}
 

@@ -51,6 +51,6 @@ def api_alone(broker: str = "tansu", **settings: float) -> Iterator[Stack]:
 def answers(address: str) -> bool:
     """Whether a GET is answered with 200."""
     try:
-        return httpx.get(address).status_code == 200
+        return httpx.get(address, timeout=60).status_code == 200
     except httpx.TransportError:
         return False

@@ -171,7 +171,7 @@ def test_what_happens_to_a_listener_comes_live(stack: RunningStack) -> None:
         call(stack, "POST", "/v1/plays", token, {"plays": [later]})
         assert next(stream)[0] == "play"
     assert httpx.get(
-        f"{stack.api}/v1/users/eva/events",
+        f"{stack.api}/v1/users/eva/events", timeout=60,
         headers={"authorization": f"Bearer {stack.token_for('other')}"},
     ).status_code == 403  # fmt: skip
 
@@ -199,7 +199,7 @@ def test_one_s_own_plays_are_read_corrected_and_deleted(stack: RunningStack) -> 
     page = call(stack, "GET", "/v1/users/cor/plays?limit=2", token).json()
     rest = httpx.get(
         f"{stack.api}/v1/users/cor/plays", params={"before": page["before"]},
-        headers={"authorization": f"Bearer {token}"},
+        headers={"authorization": f"Bearer {token}"}, timeout=60,
     ).json()  # fmt: skip
     assert [play["title"] for play in rest["plays"]] == ["Song 2", "Song 1", "Song 0"]
     wrong = listed()[0]

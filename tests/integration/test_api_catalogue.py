@@ -46,7 +46,9 @@ def music(stack: RunningStack) -> Catalogue:
     play = {"user": "early", "artist": first.artist.upper(), "title": first.title,
             "recording_mbid": MBID, "played_at": int(time.time() * 1000) - 600_000}  # fmt: skip
     headers = {"authorization": f"Bearer {stack.admin_token}"}
-    answer = httpx.post(f"{stack.api}/v1/plays", json={"plays": [play]}, headers=headers)
+    answer = httpx.post(
+        f"{stack.api}/v1/plays", json={"plays": [play]}, headers=headers, timeout=60
+    )
     assert answer.status_code == 202
     stack.wait_applied(90, ("learner",))
     settings = stack.settings
@@ -415,7 +417,9 @@ def test_the_catalogue_command_says_what_is_covered(
                 f"{path}/{pair}", json={"decision": "merge"}, headers=admin, timeout=60
             )
             assert (answer.status_code, answer.json()["decision"]) == (200, "merge")
-        rows = httpx.get(f"{stack.api}/v1/audit?action=catalogue.decide", headers=admin).json()
+        rows = httpx.get(
+            f"{stack.api}/v1/audit?action=catalogue.decide", headers=admin, timeout=60
+        ).json()
         assert [row["origin"].startswith("cli") for row in rows["rows"]] == [False, True, True]
         assert f'"pair":"{pair}"' in rows["rows"][0]["detail"]
         after = db.execute("select staged from catalogue_state").fetchone()
@@ -424,11 +428,15 @@ def test_the_catalogue_command_says_what_is_covered(
         settle(db, stack.settings)
         assert run("report")["merged"] == 1
         other_way = f"{path}/{other}+{one}"
-        assert httpx.post(other_way, json={"decision": "distinct"}, headers=admin).is_success
+        assert httpx.post(
+            other_way, json={"decision": "distinct"}, headers=admin, timeout=60
+        ).is_success
         for wrong in (f"{one}+{one}", "7", f"{one}+{MBID}"):
-            answer = httpx.post(f"{path}/{wrong}", json={"decision": "merge"}, headers=admin)
+            answer = httpx.post(
+                f"{path}/{wrong}", json={"decision": "merge"}, headers=admin, timeout=60
+            )
             assert answer.status_code == 404, answer.text
-        answer = httpx.post(f"{path}/{pair}", json={"decision": "maybe"}, headers=admin)
+        answer = httpx.post(f"{path}/{pair}", json={"decision": "maybe"}, headers=admin, timeout=60)
         assert (answer.status_code, answer.json()["error"]["field"]) == (400, "decision")
         run_bad = CliRunner().invoke(cli, ["catalogue", "review", "--accept", "7"])
         assert isinstance(run_bad.exception, ConfigurationError)
@@ -438,11 +446,11 @@ def test_the_catalogue_command_says_what_is_covered(
 
 def test_nobody_reads_without_a_token(stack: RunningStack) -> None:
     for path in ("/v1/search?q=a", "/v1/stations?tag=a", f"/v1/artists/{MBID}"):
-        assert httpx.get(stack.api + path).status_code == 401
+        assert httpx.get(stack.api + path, timeout=60).status_code == 401
 
 
 def test_the_document_shows_examples(stack: RunningStack) -> None:
-    paths = httpx.get(f"{stack.api}/openapi.json").json()["paths"]
+    paths = httpx.get(f"{stack.api}/openapi.json", timeout=60).json()["paths"]
     for path in ("/v1/artists/{artist_id}", "/v1/tracks/{track_id}", "/v1/search", "/v1/stations"):
         operation = paths[path]["get"]
         assert operation["responses"]["200"]["content"]["application/json"]["example"]

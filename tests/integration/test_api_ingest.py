@@ -138,6 +138,7 @@ def test_the_same_play_has_the_same_id_whoever_sends_it(api: RunningStack) -> No
         f"{api.api}/1/submit-listens",
         headers={"authorization": f"Token {token}"},
         content=json.dumps(body),
+        timeout=60,
     )
     assert reply.json() == {"status": "ok"}
     assert answer.json()["results"][0]["event_id"] == event_id("hedy", now * 1000, "Air", "Track 0")
@@ -211,7 +212,7 @@ def test_accounts_down_known_tokens_go_on_and_unknown_ones_wait(api: RunningStac
             assert post(api, token, plays(1)).status_code == 202
         stranger = post(api, "never-seen", plays(1))
         assert (stranger.status_code, stranger.headers["retry-after"]) == (503, "2")
-        assert httpx.get(f"{api.api}/readyz?scope=api").status_code == 503
+        assert httpx.get(f"{api.api}/readyz?scope=api", timeout=60).status_code == 503
     finally:
         api.start("postgres")
     assert wait_until(lambda: post(api, "never-seen", plays(1)).status_code == 401, 90)

@@ -99,6 +99,7 @@ def test_pylast_end_to_end(stack: RunningStack, front: TlsFront, token_of: Any) 
     answer = httpx.get(
         f"{stack.api}/v1/users/pia/recommendations",
         headers={"authorization": f"Bearer {key['token']}"},
+        timeout=60,
     ).json()
     assert answer["stranger"] is False
     # Taking the token back ends the session it made.
@@ -196,13 +197,15 @@ def test_pylast_logs_in_through_the_browser(
     login = pylast.SessionKeyGenerator(net)
     url = login.get_web_auth_url()
     assert refusal(lambda: login.get_web_auth_session_key(url)) == "14"
-    page = httpx.get(url)
+    page = httpx.get(url, timeout=60)
     assert page.status_code == 200
     token = url.rpartition("token=")[2]
     assert token in page.text
-    agreed = httpx.post(f"{stack.api}/api/auth/", data={"token": token, "key": "wrong"})
+    agreed = httpx.post(f"{stack.api}/api/auth/", data={"token": token, "key": "wrong"}, timeout=60)
     assert agreed.status_code == 401
-    agreed = httpx.post(f"{stack.api}/api/auth/", data={"token": token, "key": key["token"]})
+    agreed = httpx.post(
+        f"{stack.api}/api/auth/", data={"token": token, "key": key["token"]}, timeout=60
+    )
     assert agreed.status_code == 200
     session, name = login.get_web_auth_session_key_username(url)
     assert name == "pola"
@@ -214,7 +217,7 @@ def test_pylast_logs_in_through_the_browser(
 def sent(stack: RunningStack, **fields: str) -> dict[str, Any]:
     """Return the answer to a call of the protocol."""
     answer: dict[str, Any] = httpx.post(
-        f"{stack.api}/2.0/", data={"format": "json", **fields}
+        f"{stack.api}/2.0/", data={"format": "json", **fields}, timeout=60
     ).json()
     return answer
 
@@ -229,7 +232,7 @@ def scrobbles(stack: RunningStack, key: str) -> bool:
 def consented(stack: RunningStack, key: str) -> str:
     """Return a login token that the owner of an API token has consented to."""
     token: str = sent(stack, method="auth.getToken")["token"]
-    agreed = httpx.post(f"{stack.api}/api/auth/", data={"token": token, "key": key})
+    agreed = httpx.post(f"{stack.api}/api/auth/", data={"token": token, "key": key}, timeout=60)
     assert agreed.status_code == 200
     return token
 
@@ -266,7 +269,7 @@ def test_a_session_scrobbles_and_does_nothing_else(stack: RunningStack) -> None:
     assert sent(stack, method="user.getRecentTracks", sk=session)["recenttracks"]["@attr"]
     assert sent(stack, method="track.love", sk=session, artist="a", track="b") == {}
     headers = {"authorization": f"Token {session}"}
-    with httpx.Client(base_url=stack.api, headers=headers) as client:
+    with httpx.Client(base_url=stack.api, headers=headers, timeout=60) as client:
         play = {"artist": "a", "title": "b", "played_at": int(time.time()) * 1000}
         assert client.post("/v1/plays", json={"plays": [play]}).status_code == 202
         assert client.get("/1/user/pepa/listens").status_code == 200
@@ -309,7 +312,7 @@ def test_a_pasted_token_is_password_and_session_key(stack: RunningStack, token_o
     token = token_of("petra")["token"]
 
     def call(**fields: str) -> dict[str, Any]:
-        answer = httpx.post(f"{stack.api}/2.0/", data={"format": "json", **fields})
+        answer = httpx.post(f"{stack.api}/2.0/", data={"format": "json", **fields}, timeout=60)
         made: dict[str, Any] = answer.json()
         return made
 
@@ -330,7 +333,7 @@ def test_audioscrobbler_as_mpdscribble_speaks_it(stack: RunningStack, token_of: 
     query = {
         "hs": "true", "p": "1.2", "c": "mdc", "v": "0.24", "u": "mia", "t": stamp, "a": proof,
     }  # fmt: skip
-    lines = httpx.get(f"{stack.api}/", params=query).text.splitlines()
+    lines = httpx.get(f"{stack.api}/", params=query, timeout=60).text.splitlines()
     assert lines[0] == "OK"
     session, now_playing, submit = lines[1:]
     assert len(session) == 32  # VLC keeps so many and no more
@@ -339,10 +342,10 @@ def test_audioscrobbler_as_mpdscribble_speaks_it(stack: RunningStack, token_of: 
     own = stack.api.removeprefix("http://")
     hosts = {"music.example": own, "localhost": "localhost:80", "127.0.0.1:9": "127.0.0.1:9"}
     for host, base in hosts.items():
-        called = httpx.get(f"{stack.api}/", params=query, headers={"host": host}).text
+        called = httpx.get(f"{stack.api}/", params=query, headers={"host": host}, timeout=60).text
         assert called.splitlines()[3] == f"http://{base}/audioscrobbler/protocol_1.2"
     playing = {"s": session, "a": "Neu!", "t": "Hallogallo", "b": "Neu!", "l": "610", "n": "1"}
-    assert httpx.post(now_playing, data=playing).text == "OK\n"
+    assert httpx.post(now_playing, data=playing, timeout=60).text == "OK\n"
     plays = {"s": session}
     for i in range(3):
         plays |= {
@@ -350,29 +353,31 @@ def test_audioscrobbler_as_mpdscribble_speaks_it(stack: RunningStack, token_of: 
             f"o[{i}]": "P", f"r[{i}]": "", f"l[{i}]": "610", f"b[{i}]": "Neu!", f"n[{i}]": "",
             f"m[{i}]": "",
         }  # fmt: skip
-    assert httpx.post(submit, data=plays).text == "OK\n"
-    assert httpx.post(submit, data={**plays, "s": "gone"}).text == "BADSESSION\n"
-    wrong = httpx.get(f"{stack.api}/", params={**query, "a": "0" * 32}).text
+    assert httpx.post(submit, data=plays, timeout=60).text == "OK\n"
+    assert httpx.post(submit, data={**plays, "s": "gone"}, timeout=60).text == "BADSESSION\n"
+    wrong = httpx.get(f"{stack.api}/", params={**query, "a": "0" * 32}, timeout=60).text
     assert wrong == "BADAUTH\n"
     headers = {"authorization": f"Token {token}"}
     url = f"{stack.api}/1/user/mia/listen-count"
     assert wait_until(
-        lambda: httpx.get(url, headers=headers).json()["payload"]["count"] == 3, 90, 0.3
+        lambda: httpx.get(url, headers=headers, timeout=60).json()["payload"]["count"] == 3, 90, 0.3
     )
     # Other roles end the session; the player gets error 9 and logs in again, to another session.
     assert CliRunner().invoke(keys, ["roles", key["id"], "--role", "listener"]).exit_code == 0
-    assert wait_until(lambda: httpx.post(submit, data=plays).text == "BADSESSION\n", 90)
-    after = httpx.get(f"{stack.api}/", params=query).text.splitlines()[1]
+    assert wait_until(lambda: httpx.post(submit, data=plays, timeout=60).text == "BADSESSION\n", 90)
+    after = httpx.get(f"{stack.api}/", params=query, timeout=60).text.splitlines()[1]
     assert after != session
-    assert httpx.post(submit, data={**plays, "s": after}).text == "OK\n"
-    assert httpx.get(f"{stack.api}/", params=query).text.splitlines()[1] == after
+    assert httpx.post(submit, data={**plays, "s": after}, timeout=60).text == "OK\n"
+    assert httpx.get(f"{stack.api}/", params=query, timeout=60).text.splitlines()[1] == after
 
 
 def test_reading_the_plays_of_another_is_on_record(stack: RunningStack, token_of: Any) -> None:
     token_of("rita")
     asked = {"format": "json", "sk": stack.admin_token, "user": "rita"}
     for method in ("user.getInfo", "user.getRecentTracks"):
-        assert httpx.post(f"{stack.api}/2.0/", data={**asked, "method": method}).is_success
+        assert httpx.post(
+            f"{stack.api}/2.0/", data={**asked, "method": method}, timeout=60
+        ).is_success
     with psycopg.connect(stack.settings.postgres_dsn) as connection:
         rows = connection.execute(
             "select action, origin from audit where subject = pseudonym('rita')"

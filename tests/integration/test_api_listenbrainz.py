@@ -280,9 +280,12 @@ def test_reading_and_un_hiding_for_another_is_on_record(
 ) -> None:
     admin = {"authorization": f"Token {stack.admin_token}"}
     for _ in range(3):
-        assert httpx.get(f"{stack.api}/1/user/{USER}/listens", headers=admin).is_success
+        assert httpx.get(f"{stack.api}/1/user/{USER}/listens", headers=admin, timeout=60).is_success
     shown = {"kind": "undo", "user": USER, "artist": "Popol Vuh", "title": "Piece 1"}
-    assert httpx.post(f"{stack.api}/v1/feedback", headers=admin, json=shown).status_code == 202
+    assert (
+        httpx.post(f"{stack.api}/v1/feedback", headers=admin, json=shown, timeout=60).status_code
+        == 202
+    )
     with psycopg.connect(stack.settings.postgres_dsn) as connection:
         rows = connection.execute(
             "select action, origin, count(*) from audit where subject = pseudonym(%s)"

@@ -61,7 +61,9 @@ def played(stack: RunningStack) -> tuple[str, str]:
         {"artist": ARTISTS[i % 3], "title": f"Song {i % 15}", "played_at": now + 60_000 * i}
         for i in range(45)
     ]
-    answer = httpx.post(f"{stack.api}/v1/plays", headers=headers(token), json={"plays": plays})
+    answer = httpx.post(
+        f"{stack.api}/v1/plays", headers=headers(token), json={"plays": plays}, timeout=60
+    )
     assert answer.json()["accepted"] == 45
     stack.wait_applied(90, ("listeners", "learner"))
     return "nina", token
@@ -93,6 +95,7 @@ def test_a_list_explains_itself(stack: RunningStack, played: tuple[str, str]) ->
         one = httpx.get(
             f"{stack.api}/v1/users/{user}/tracks/{track['track_id']}/reasons",
             headers=headers(token),
+            timeout=60,
         )
         assert one.status_code == 200
         assert one.json()["title"] == track["title"]
@@ -117,6 +120,7 @@ def test_an_unheard_track_is_explained_by_its_artist(
             f"{stack.api}/v1/plays",
             headers=headers(stack.token_for(user)),
             json={"plays": [play]},
+            timeout=60,
         ).raise_for_status()
     stack.wait_applied(90, ("listeners", "learner"))
     answer = httpx.get(
@@ -141,6 +145,7 @@ def test_a_list_can_be_more_varied(stack: RunningStack, played: tuple[str, str])
             f"{stack.api}/v1/users/{user}/recommendations",
             headers=headers(token),
             params={"diversity": nonsense},
+            timeout=60,
         )
         assert answer.status_code == 400
         assert "diversity" in answer.text
@@ -290,6 +295,7 @@ def test_hidden_tracks_stay_away(stack: RunningStack, played: tuple[str, str]) -
         f"{stack.api}/v1/feedback",
         headers=headers(token),
         json={"kind": "hide", "track_id": victim["track_id"]},
+        timeout=60,
     )
     assert answer.status_code == 202
 
@@ -303,7 +309,7 @@ def test_hidden_tracks_stay_away(stack: RunningStack, played: tuple[str, str]) -
 def test_similar_trending_and_model(stack: RunningStack, played: tuple[str, str]) -> None:
     user, token = played
     first = recommendations(stack, token, user, limit=1)["recommendations"][0]
-    with httpx.Client(base_url=stack.api, headers=headers(token)) as client:
+    with httpx.Client(base_url=stack.api, headers=headers(token), timeout=60) as client:
         similar = client.get(f"/v1/tracks/{first['track_id']}/similar")
         assert similar.status_code == 200
         assert first["track_id"] not in {t["track_id"] for t in similar.json()["tracks"]}
@@ -330,7 +336,7 @@ def test_store_down_gives_popular_tracks_at_once(
             assert answer["degraded"] is True
             assert answer["recommendations"]
         assert slowest < 10.0
-        metrics = httpx.get(f"{stack.api}/metrics").text
+        metrics = httpx.get(f"{stack.api}/metrics", timeout=60).text
         assert 'segue_degraded_answers_total{missing="features"}' in metrics
     finally:
         stack.start("valkey")
@@ -385,7 +391,7 @@ def test_a_real_client_end_to_end(stack: RunningStack) -> None:
     playing = liblistenbrainz.Listen(track_name="Michael A Grammar", artist_name="Broadcast")
     client.submit_playing_now(playing)
     assert client.get_playing_now("lena").track_name == "Michael A Grammar"
-    with httpx.Client(base_url=stack.api, headers=headers(token)) as http:
+    with httpx.Client(base_url=stack.api, headers=headers(token), timeout=60) as http:
         again = {"artist_name": "Broadcast", "track_name": "Michael A Grammar", "x": 1}
         body = {"listen_type": "playing_now", "payload": [{"track_metadata": again}]}
         named = http.post("/1/submit-listens?return_msid=true", json=body).json()
@@ -435,7 +441,7 @@ def test_the_rest_of_listenbrainz(stack: RunningStack) -> None:
     assert client.get_user_recordings("rosa", time_range="this_year")["payload"]["count"] == 5
     assert client.get_user_releases("rosa")["payload"]["total_release_count"] == 3
     assert client.get_user_artists("rosa", time_range="year") is None  # 204: nothing then
-    with httpx.Client(base_url=stack.api, headers=headers(token)) as http:
+    with httpx.Client(base_url=stack.api, headers=headers(token), timeout=60) as http:
         activity = http.get("/1/stats/user/rosa/listening-activity?range=all_time").json()
         assert sum(p["listen_count"] for p in activity["payload"]["listening_activity"]) == 9
         assert http.get("/1/stats/user/rosa/artists?range=never").status_code == 400
@@ -461,13 +467,14 @@ def test_the_rest_of_listenbrainz(stack: RunningStack) -> None:
     silent = httpx.get(
         f"{stack.api}/1/cf/recommendation/user/silent/recording",
         headers=headers(stack.admin_token),
+        timeout=60,
     )
     assert (silent.status_code, silent.content) == (204, b"")
 
 
 def test_listens_of_an_unknown_user(stack: RunningStack) -> None:
     answer = httpx.get(
-        f"{stack.api}/1/user/nobody-here/listens", headers=headers(stack.admin_token)
+        f"{stack.api}/1/user/nobody-here/listens", headers=headers(stack.admin_token), timeout=60
     )
     assert (answer.status_code, answer.json()) == (
         404,

@@ -76,7 +76,7 @@ def tokens(stack: RunningStack) -> Iterator[dict[str, str]]:
     stack.wait_applied(90)
     for user, token in made.items():
         url = f"{stack.api}/v1/users/{user}/recommendations"
-        assert httpx.get(url, headers=headers(token)).json()["stranger"] is False
+        assert httpx.get(url, headers=headers(token), timeout=60).json()["stranger"] is False
     build(stack)
     yield made
     stack.settings.paths.warehouse_file.unlink()  # not dbt's: nobody else shall build upon it
@@ -160,7 +160,7 @@ def test_only_the_listener_and_administrators_export_and_erase(
     for token in (tokens[STAYING], client):
         for method, path in (("GET", "/export"), ("DELETE", "")):
             url = f"{stack.api}/v1/users/{LEAVING}{path}"
-            assert httpx.request(method, url, headers=headers(token)).status_code == 403
+            assert httpx.request(method, url, headers=headers(token), timeout=60).status_code == 403
     assert len(export(stack, stack.admin_token, STAYING)["plays.csv"].splitlines()) == 41
 
 
@@ -170,13 +170,15 @@ def status(
 ) -> dict[str, Any]:
     """The listener asks to be erased, and what was asked for is done."""
     stack.finish_erasures()
-    answer = httpx.delete(f"{stack.api}/v1/users/{LEAVING}", headers=headers(tokens[LEAVING]))
+    answer = httpx.delete(
+        f"{stack.api}/v1/users/{LEAVING}", headers=headers(tokens[LEAVING]), timeout=60
+    )
     assert answer.status_code == 202, answer.text
     assert answer.headers["location"] == f"/v1/erasures/{answer.json()['id']}"
     url = f"{stack.api}{answer.headers['location']}"
-    assert httpx.get(url).json()["state"] == "pending"
+    assert httpx.get(url, timeout=60).json()["state"] == "pending"
     assert run_pending(stack.settings, settle=0) == (1, 1)
-    done: dict[str, Any] = httpx.get(url).json()
+    done: dict[str, Any] = httpx.get(url, timeout=60).json()
     return done
 
 
@@ -202,7 +204,7 @@ def test_the_other_is_untouched(
     stack: RunningStack, tokens: dict[str, str], before: dict[str, set[str]], status: Any
 ) -> None:
     assert stores(traces(stack.settings, STAYING)) == stores(before[STAYING])
-    with httpx.Client(base_url=stack.api, headers=headers(tokens[STAYING])) as client:
+    with httpx.Client(base_url=stack.api, headers=headers(tokens[STAYING]), timeout=60) as client:
         count = client.get(f"/1/user/{STAYING}/listen-count").json()["payload"]["count"]
         assert count == 40
         shown = client.get(f"/v1/users/{STAYING}/recommendations").json()
@@ -220,7 +222,7 @@ def test_the_other_is_untouched(
 
 def test_no_token_works_any_more(stack: RunningStack, tokens: dict[str, str], status: Any) -> None:
     url = f"{stack.api}/v1/users/{LEAVING}/recommendations"
-    assert httpx.get(url, headers=headers(tokens[LEAVING])).status_code == 401
+    assert httpx.get(url, headers=headers(tokens[LEAVING]), timeout=60).status_code == 401
 
 
 def test_folding_the_log_anew_brings_nobody_back(stack: RunningStack, status: Any) -> None:
@@ -284,9 +286,9 @@ def test_clocks_that_disagree_neither_save_nor_cost_a_play(stack: RunningStack) 
     stack.wait_applied(90)
     assert stores(traces(stack.settings, user)) >= {"valkey", "postgres", "lake", "model"}
     stack.finish_erasures()
-    answer = httpx.delete(f"{stack.api}/v1/users/{user}", headers=headers(token))
+    answer = httpx.delete(f"{stack.api}/v1/users/{user}", headers=headers(token), timeout=60)
     assert run_pending(stack.settings, settle=0) == (1, 1)
-    status = httpx.get(f"{stack.api}{answer.headers['location']}").json()
+    status = httpx.get(f"{stack.api}{answer.headers['location']}", timeout=60).json()
     assert status["state"] == "done"
     assert status["steps"]["postgres"]["plays"] == status["steps"]["lake"]["plays"] == 12
     assert traces(stack.settings, user) == set()
@@ -311,7 +313,9 @@ def test_rows_that_come_back_keep_an_erasure_open(
             "create table backup_of_plays as select * from plays where user_id = %s", (user,)
         )
         try:
-            answer = httpx.delete(f"{stack.api}/v1/users/{user}", headers=headers(token))
+            answer = httpx.delete(
+                f"{stack.api}/v1/users/{user}", headers=headers(token), timeout=60
+            )
             rewrite = run._FILES["redis-file"]
 
             def restoring(settings: Settings) -> dict[str, int]:
@@ -326,7 +330,7 @@ def test_rows_that_come_back_keep_an_erasure_open(
                 assert run_pending(stack.settings, settle=0) == (1, 0)
         finally:
             connection.execute("drop table backup_of_plays")
-    status = httpx.get(f"{stack.api}{answer.headers['location']}").json()
+    status = httpx.get(f"{stack.api}{answer.headers['location']}", timeout=60).json()
     assert status["state"] == "running"
     assert "rows were written again: 1 in plays" in status["waiting_for"]
     assert run_pending(stack.settings, settle=0) == (1, 1)

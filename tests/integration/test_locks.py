@@ -54,7 +54,9 @@ def _goes_on(stack: RunningStack, user: str) -> None:
     with _client(stack, "nobody's") as client:
         assert client.get(f"/v1/users/{user}/recommendations").status_code == 401
     for _ in range(4):  # over several turns of the watcher
-        assert httpx.get(f"{stack.api}/readyz", params={"scope": "api"}).status_code == 200
+        assert (
+            httpx.get(f"{stack.api}/readyz", params={"scope": "api"}, timeout=60).status_code == 200
+        )
         time.sleep(0.5)
 
 

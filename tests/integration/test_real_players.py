@@ -75,7 +75,7 @@ class World:
     def listens(self, user: str) -> list[dict[str, Any]]:
         """Return what a listener has played, oldest first."""
         headers = {"authorization": f"Token {self.stack.admin_token}"}
-        answer = httpx.get(f"{self.stack.api}/1/user/{user}/listens", headers=headers)
+        answer = httpx.get(f"{self.stack.api}/1/user/{user}/listens", headers=headers, timeout=60)
         if answer.status_code != 200:
             return []
         shown: list[dict[str, Any]] = answer.json()["payload"]["listens"]
@@ -84,7 +84,9 @@ class World:
     def now(self, user: str) -> str:
         """Return the title a listener hears now."""
         headers = {"authorization": f"Token {self.stack.admin_token}"}
-        answer = httpx.get(f"{self.stack.api}/1/user/{user}/playing-now", headers=headers)
+        answer = httpx.get(
+            f"{self.stack.api}/1/user/{user}/playing-now", headers=headers, timeout=60
+        )
         shown = answer.json()["payload"]["listens"] if answer.status_code == 200 else []
         return shown[0]["track_metadata"]["track_name"] if shown else ""
 
@@ -376,6 +378,7 @@ def test_beets_imports_play_counts(world: World) -> None:
         f"{world.stack.api}/1/submit-listens",
         json={"listen_type": "import", "payload": payload},
         headers={"authorization": f"Token {token}"},
+        timeout=60,
     )
     assert answer.status_code == 200, answer.text
     assert wait_until(lambda: len(world.listens(user)) == 3, 90, 0.2)

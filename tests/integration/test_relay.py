@@ -101,7 +101,7 @@ def post(stack: RunningStack, user: str, **play: Any) -> None:
     """Post one play for a listener."""
     plays = [{"user": user, "artist": "Neu!", "source": "mpd/0.24", "duration_ms": 240_000, **play}]
     headers = {"authorization": f"Bearer {stack.admin_token}"}
-    answer = httpx.post(f"{stack.api}/v1/plays", headers=headers, json={"plays": plays})
+    answer = httpx.post(f"{stack.api}/v1/plays", headers=headers, json={"plays": plays}, timeout=60)
     assert answer.status_code == 202, answer.text
 
 
@@ -130,6 +130,7 @@ def test_a_relay_is_made_paused_and_removed(
         f"{stack.api}{url}/lastfm",
         headers={"authorization": f"Bearer {stack.admin_token}"},
         json={"secret": "a"},
+        timeout=60,
     )
     assert (off.status_code, off.json()["error"]["code"]) == (409, "relays-off")
     made = api.call("PUT", f"{url}/lastfm", json={"secret": "a-secret", "state": "paused"}).json()

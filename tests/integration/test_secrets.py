@@ -45,7 +45,7 @@ def test_no_log_holds_a_secret(stack: RunningStack) -> None:
     token = stack.token_for("sonja")
     use(stack, token)
     use(stack, stack.admin_token)
-    metrics = httpx.get(f"{stack.api}/metrics").text
+    metrics = httpx.get(f"{stack.api}/metrics", timeout=60).text
     logs = sorted((stack.home / "logs").rglob("*.log"))
     assert any(path.stat().st_size for path in logs)
     for secret in secrets_of(stack.settings, token):

@@ -17,6 +17,7 @@ from infra.stack.process import wait_until
 from infra.stack.progress import heartbeats
 from infra.stack.server import Server
 from infra.stack.valkey import Valkey
+from streams.fetching import HELD_MS, REST_SECONDS
 from streams.steps import BEFORE_COMMIT, BEFORE_WRITE, WRITTEN
 from tests.integration.streams_kit import Kit, make_kit
 from tests.streams.plays import submission
@@ -175,6 +176,7 @@ def test_feedback_hides_and_shows_again(kit: Kit) -> None:
 
 @pytest.mark.each_broker
 def test_a_play_is_seen_soon(kit: Kit) -> None:
+    """A worker that let the broker hold a fetch to its end would see each play a second late."""
     kit.start("listeners")
     kit.send(submission("ada", (0, 0)))
     kit.wait_applied("listeners")
@@ -186,4 +188,6 @@ def test_a_play_is_seen_soon(kit: Kit) -> None:
         kit.redis.publish(kit.keys.posted, b"")  # as the API does where the broker is Tansu
         assert wait_until(lambda: kit.count("plays") == i + 1, 90, every=0.002)  # noqa: B023
         waits.append(time.perf_counter() - started)
-    assert sorted(waits)[len(waits) // 2] < 0.25, waits
+    # Each play is sent right after the one before was seen: if a wait were a fetch's, all would be.
+    # The shortest of 29 does not depend on how busy the machine is.
+    assert min(waits) < min(HELD_MS / 1000, REST_SECONDS) / 2, waits

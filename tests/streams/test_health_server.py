@@ -34,15 +34,15 @@ def url(status: Status) -> Iterator[str]:
 
 
 def test_only_a_stuck_worker_is_ill(status: Status, clock: Clock, url: str) -> None:
-    assert httpx.get(f"{url}/healthz").status_code == 200  # it starts
+    assert httpx.get(f"{url}/healthz", timeout=60).status_code == 200  # it starts
     status.set_state("running")
     status.waits("plays", "no broker")
-    answer = httpx.get(f"{url}/healthz")
+    answer = httpx.get(f"{url}/healthz", timeout=60)
     assert (answer.status_code, answer.text) == (200, "waiting no broker")
     status.goes_on("plays")
     status.turns("plays")
     clock[0] += STUCK_AFTER + 1
-    answer = httpx.get(f"{url}/healthz")
+    answer = httpx.get(f"{url}/healthz", timeout=60)
     assert (answer.status_code, answer.text.split()[0]) == (503, "stuck")
 
 
@@ -51,7 +51,7 @@ def test_prometheus_reads_offsets_counts_and_values(status: Status, url: str) ->
     status.offsets["segue.plays:3"] = 17
     status.add(rows=5)
     status.counters["quality_all_hr@10"] = 0.25
-    text = httpx.get(f"{url}/metrics").text
+    text = httpx.get(f"{url}/metrics", timeout=60).text
     samples = {
         (sample.name, *sorted(sample.labels.values())): sample.value
         for family in text_string_to_metric_families(text)
@@ -62,7 +62,7 @@ def test_prometheus_reads_offsets_counts_and_values(status: Status, url: str) ->
     assert samples["segue_worker_events_total", "lake-sink", "rows"] == 5
     assert samples["segue_worker_value", "lake-sink", "quality_all_hr@10"] == 0.25
     assert any(name.startswith("process_resident_memory") for name, *_ in samples)
-    assert httpx.get(f"{url}/other").status_code == 404
+    assert httpx.get(f"{url}/other", timeout=60).status_code == 404
 
 
 def test_a_taken_port_is_refused(status: Status, url: str) -> None:
