@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -24,7 +25,8 @@ from contracts.features import Keys
 from contracts.ids import event_id
 from contracts.kafka import end_offsets
 from contracts.topics import Topics
-from contracts.workers import CORE_FOLDS, LISTENERS
+from contracts.workers import CORE_FOLDS, LEARNER, LISTENERS
+from infra.operations import hosts
 from infra.operations.erasure.run import run_pending
 from infra.operations.replay.reconcile import Mark
 from infra.operations.replay.reconcile import kafka as reconcile_kafka
@@ -210,10 +212,31 @@ def test_an_emptied_store_degrades_and_is_folded_again(kafka_stack: RunningStack
     assert not any(shown["stranger"] and not shown["degraded"] for shown in lists)
 
 
+@contextmanager
+def paused_learner(stack: RunningStack, model: Path, host: str) -> Iterator[None]:
+    """Have a learner of another host, with a model of its own, that is paused meanwhile."""
+    settings = replace(stack.settings, host_name=host, model=str(model))
+    log = stack.settings.paths.log(host)
+    learner = Process(host, worker_command(LEARNER.name), log, env=kafka_stack_env(settings))
+    learner.start()
+    try:
+        assert wait_until(lambda: state_of(stack, host) == ["running"], 120), learner.tail(20)
+        learner.send(signal.SIGSTOP)
+        yield
+    finally:
+        learner.stop(signal.SIGKILL)
+
+
+def state_of(stack: RunningStack, host: str) -> list[str]:
+    """Return the states of the processes of a host."""
+    return [each.state for each in hosts.processes(stack.settings) if each.host == host]
+
+
 @pytest.mark.timeout(600)
 def test_an_erased_listener_is_in_no_store_though_the_log_keeps_the_plays(
-    kafka_stack: RunningStack,
+    kafka_stack: RunningStack, tmp_path: Path
 ) -> None:
+    """The erasure waits for a learner that is paused until an operator forgets its host."""
     user, topic = "Erased-on-Kafka", Topics(kafka_stack.settings.namespace).plays
     headers = {"authorization": f"Bearer {kafka_stack.token_for(user)}"}
     now = int(time.time() * 1000)
@@ -224,8 +247,15 @@ def test_an_erased_listener_is_in_no_store_though_the_log_keeps_the_plays(
         kafka_stack.wait_applied(90)
         found = stores(traces(kafka_stack.settings, user))
         assert found >= {"valkey", "postgres", "lake", "model"}
-        place = client.delete(f"/v1/users/{user}").headers["location"]
-    assert run_pending(kafka_stack.settings, settle=0) == (1, 1)
+        with paused_learner(kafka_stack, tmp_path, "away"):
+            place = client.delete(f"/v1/users/{user}").headers["location"]
+            assert run_pending(kafka_stack.settings, patience=1, settle=0) == (1, 0)
+            assert "learner@away" in client.get(place).json()["waiting_for"]
+            assert wait_until(lambda: state_of(kafka_stack, "away") == ["silent"], 90)
+            assert run_pending(kafka_stack.settings, patience=1, settle=0) == (1, 0)
+            assert "segue hosts forget" in client.get(place).json()["waiting_for"]
+            assert hosts.forget(kafka_stack.settings, "away") == [LEARNER.name]
+            assert run_pending(kafka_stack.settings, settle=0) == (1, 1)
     status = httpx.get(f"{kafka_stack.api}{place}", timeout=60).json()
     assert status["state"] == "done"
     assert status["steps"]["postgres"]["plays"] == status["steps"]["lake"]["plays"] == 12

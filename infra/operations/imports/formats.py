@@ -84,7 +84,7 @@ def recognise(head: bytes, options: Options) -> str | None:
     text = head.decode(encoding_of(head), "ignore").lstrip()
     if text[:1] in ("[", "{"):
         return _json(text, options)
-    if "\0" in text:
+    if "\0" in text.partition("\n")[0]:  # no text; a zero byte further on costs one row
         return None
     return _text(text, options)
 
@@ -127,15 +127,16 @@ def _text(text: str, options: Options) -> str | None:
         rows = list(csv.reader(io.StringIO(first), delimiter=delimiter))
     except csv.Error:
         return None
-    if any(len(row) == 4 and _PLAIN_DATE.fullmatch(row[3].strip()) for row in rows):
-        return "lastfm-plain"
     header = [column.strip() for column in rows[0]] if rows else []
+    is_header = table.has_columns(header, options)
+    if not is_header and any(len(r) == 4 and _PLAIN_DATE.fullmatch(r[3].strip()) for r in rows):
+        return "lastfm-plain"
     found = spotify_csv.kind_of(header) or apple_music.kind_of(header)
     if found:
         return found
     if {"uts", "artist", "track"} <= set(header) or (header and header[-1].startswith("Date#")):
         return "lastfm-csv"
-    return "csv" if len(header) > 1 and table.has_columns(header, options) else None
+    return "csv" if len(header) > 1 and is_header else None
 
 
 def _is_log(lines: list[str]) -> bool:

@@ -29,9 +29,12 @@ _IN_STRING = re.compile(r'["\\]')
 _DEEP = "nested too deeply"
 #: Characters of a refused value that are kept.
 _KEPT = 1000
-_DECODE = json.JSONDecoder().raw_decode
+# Not strict: a control character in one name must not end the file; the name is refused later.
+_DECODE = json.JSONDecoder(strict=False).raw_decode
 #: No field needs a whole number of thousands of digits: it is read as infinity.
-_DECODE_LONG = json.JSONDecoder(parse_int=float).raw_decode
+_DECODE_LONG = json.JSONDecoder(strict=False, parse_int=float).raw_decode
+#: An error so close (characters) to the end of what is read may only mean that more is to come.
+_CUT = 16
 #: Whether an object is a record of the format that is read.
 IsRecord = Callable[[dict[str, Any]], bool]
 
@@ -72,10 +75,6 @@ class Element(NamedTuple):
 
 
 class _Torn(Exception):
-    pass
-
-
-class _TooLong(_Torn):
     pass
 
 
@@ -120,6 +119,8 @@ class _Window:
 
         Raises
         ------
+        _Torn
+            It is no JSON, cut off, or too long; it begins at ``at``.
         RecursionError
             It is nested too deeply for Python; :meth:`skip` skips it.
         """
@@ -132,15 +133,28 @@ class _Window:
                     raw = self.text[self.at : end]
                     self.at = end
                     return value, raw
-            except ValueError as error:
+            except json.JSONDecodeError as error:
+                if not error.msg.startswith("Unterminated") and error.pos < len(self.text) - _CUT:
+                    raise _Torn(f"not JSON: {error}") from None
                 if len(self.text) - self.at > MAX_RECORD:
-                    raise _TooLong(f"a record of more than {MAX_RECORD} characters") from None
+                    raise _Torn(f"a record of more than {MAX_RECORD} characters") from None
                 if not self.more():
                     raise _Torn(f"not JSON: {error}") from None
 
-    def skip(self) -> str:
+    def skip_to_line(self) -> bool:
+        """Skip to the next line that begins an object; ``False``: there is none up to the end."""
+        while (found := self.text.find("\n{", self.at)) < 0:
+            self.at = max(self.at, len(self.text) - 1)
+            if not self.more():
+                self.at = len(self.text)
+                return False
+        self.at = found
+        return True
+
+    def skip(self, why: str = _DEEP) -> str:
         """Skip an array or object of any depth; return its first characters."""
-        self.peek()
+        if self.peek() not in ("[", "{"):
+            raise _Torn(why)
         first = self.text[self.at : self.at + _KEPT]
         depth, in_string = 0, False
         while True:
@@ -148,7 +162,7 @@ class _Window:
             if found is None:
                 self.at = len(self.text)
                 if not self.more():
-                    raise _Torn(f"{_DEEP}, and cut off")
+                    raise _Torn(f"{why}, and cut off")
                 continue
             self.at = found.end()
             character = found.group()
@@ -165,20 +179,27 @@ class _Window:
 
 
 def elements(stream: Readable, is_record: IsRecord) -> Iterator[Element]:
-    """Yield the records of every document of a stream; the last one may be torn. Never raises."""
+    """Yield the records of every document of a stream; some may be torn. Never raises."""
     window = _Window(stream)
-    try:
-        while found := window.peek():
-            if found == "[":
-                yield from _array(window, is_record)
-            elif found == "{":
-                yield from _object(window, is_record)
-            elif found == ",":  # between documents that were joined by hand
-                window.expect(",")
-            else:
-                raise _Torn(f"text after the end of the document: {found!r}")
-    except _Torn as torn:
-        yield Element(None, window.text[window.at : window.at + _KEPT], f"{torn}; reading ended")
+    while window.peek():
+        try:
+            yield from _document(window, is_record)
+        except _Torn as torn:
+            raw = window.text[window.at : window.at + _KEPT]
+            ended = "" if window.skip_to_line() else "; reading ended"
+            yield Element(None, raw, f"{torn}{ended}")
+
+
+def _document(window: _Window, is_record: IsRecord) -> Iterator[Element]:
+    found = window.peek()
+    if found == "[":
+        yield from _array(window, is_record)
+    elif found == "{":
+        yield from _object(window, is_record)
+    elif found == ",":  # between documents that were joined by hand
+        window.expect(",")
+    else:
+        raise _Torn(f"text after the end of the document: {found!r}")
 
 
 def _array(window: _Window, is_record: IsRecord) -> Iterator[Element]:
@@ -191,6 +212,8 @@ def _array(window: _Window, is_record: IsRecord) -> Iterator[Element]:
             value, raw = window.value()
         except RecursionError:
             yield Element(None, window.skip(), _DEEP)
+        except _Torn as torn:
+            yield Element(None, window.skip(str(torn)), str(torn))
         else:
             yield from _bounded(_records(value, raw, is_record), raw)
         if window.peek() == "]":
@@ -202,7 +225,7 @@ def _array(window: _Window, is_record: IsRecord) -> Iterator[Element]:
 def _object(window: _Window, is_record: IsRecord, *, inside: bool = False) -> Iterator[Element]:
     try:
         value, raw = window.value()
-    except _TooLong:
+    except _Torn:  # too long, or something in it cannot be read: the rest can
         yield from _long_object(window, is_record)
         return
     except RecursionError:
@@ -217,7 +240,7 @@ def _object(window: _Window, is_record: IsRecord, *, inside: bool = False) -> It
 
 
 def _long_object(window: _Window, is_record: IsRecord) -> Iterator[Element]:
-    """Walk through an object that does not fit into memory."""
+    """Walk through an object that cannot be read at once."""
     window.expect("{")
     while window.peek() == '"':
         window.value()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 from contracts.posted import MAX_NAME, PostedPlay, optional
 from infra.operations.imports import table
+from infra.operations.imports.csv_rows import delimiter_of, head_of
 from infra.operations.imports.json_stream import elements
 from infra.operations.imports.lines import LongLine, lines
 from infra.operations.imports.rows import (
@@ -29,7 +31,12 @@ def csv(stream: Readable, options: Options) -> Iterator[ImportedRecord]:
 
 def plain_csv(stream: Readable, options: Options) -> Iterator[ImportedRecord]:
     """Read an export without header: artist, album, title, ``31 Jan 2012 09:05`` (UTC)."""
-    yield from table.positional(lines(stream), ",", 4, _PLAIN, options, "lastfm-export/csv")
+    rest = lines(stream)
+    head, number = head_of(rest)
+    yield from table.positional(
+        chain([head], rest), delimiter_of(head), 4, _PLAIN, options, "lastfm-export/csv",
+        first=number,
+    )  # fmt: skip
 
 
 def json(stream: Readable, options: Options) -> Iterator[ImportedRecord]:

@@ -85,6 +85,51 @@ def test_what_follows_the_document_is_reported() -> None:
     assert refused == {"bad-json": 1}
 
 
+@pytest.mark.parametrize("around", ["[%s]", '{"user": "x", "history": [%s], "more": 1}', "%s"])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        '{"endTime": "2024-04-01 12:03", "artistName": "A", "trackName": "T", "msPlayed": }',
+        '{"endTime": "2024-04-01 12:03", "artistName": None, "trackName": "T", "msPlayed": 1}',
+        "{'endTime': '2024-04-01 12:03'}",
+        '{"artistName": "\\q"}',
+        '{"artistName" "A"}',
+    ],
+)
+def test_a_record_that_is_no_json_costs_one_record(bad: str, around: str) -> None:
+    first, last = map(json.dumps, ACCOUNT)
+    text = around % (",\n" if "%s]" in around else "\n").join([first, bad, last])
+    _, plays, refused = found(text)
+    assert ([play.title for play in plays], refused) == (["One", "Two"], {"bad-json": 1})
+
+
+def test_what_is_whole_in_an_object_that_was_cut_off_is_read() -> None:
+    _, plays, refused = found(json.dumps({"history": ACCOUNT})[:-40])
+    assert ([play.title for play in plays], refused) == (["One"], {"bad-json": 1})
+
+
+@pytest.mark.parametrize("zero", ["\0", "\\u0000"])
+def test_a_zero_byte_costs_one_record(zero: str) -> None:
+    rows = [ACCOUNT[0], {**ACCOUNT[0], "artistName": "ZERO"}, ACCOUNT[1]]
+    _, plays, refused = found(json.dumps(rows).replace("ZERO", f"A{zero}"))
+    assert ([play.title for play in plays], refused) == (["One", "Two"], {"bad-text": 1})
+    _, plays, refused = found("uts,artist,track\n1287713131,A,\0T\n1287713431,B,U\n")
+    assert ([play.title for play in plays], refused) == (["U"], {"bad-text": 1})
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+def test_an_export_without_header_may_have_any_separator(separator: str) -> None:
+    rows = [("Moth", "Alba", "Clay", "22 Oct 2010 02:05"), ("Moth", "", "Rue", "22 Oct 2010 02:09")]
+    text = "".join(separator.join(row) + "\n" for row in rows)
+    formats, plays, refused = found(text)
+    assert (formats, [play.title for play in plays], refused) == (
+        {"lastfm-plain"}, ["Clay", "Rue"], {}
+    )  # fmt: skip
+    with_header = separator.join(("artist", "album", "track", "date")) + "\n" + text
+    formats, plays, refused = found(with_header)
+    assert (formats, [play.title for play in plays], refused) == ({"csv"}, ["Clay", "Rue"], {})
+
+
 def test_an_object_too_long_for_memory_is_walked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("infra.operations.imports.json_stream.MAX_RECORD", 1000)
     rows = [{**ACCOUNT[0], "trackName": f"Song {n}"} for n in range(5000)]
