@@ -19,6 +19,7 @@ from contracts.settings import Settings
 from contracts.snowflake import Snowflake
 from contracts.workers import BY_NAME, WORKERS
 from infra.cli.main import COMMANDS
+from infra.operations.acls import grants
 from tests.conftest import ROOT
 
 CHART = ROOT / "infra" / "helm" / "segue"
@@ -27,7 +28,8 @@ BIN = ROOT / ".venv-chart" / "bin"
 NEEDS_CHART = pytest.mark.skipif(not (BIN / "python").exists(), reason="needs Helm: make chart")
 KUBERNETES = ("1.35", "1.36", "1.37")
 EVERYTHING: dict[str, Any] = {
-    "kafka": {"brokers": "kafka-0:9093,kafka-1:9093"},
+    "kafka": {"brokers": "kafka-0:9093,kafka-1:9093", "security": "SASL_SSL"},
+    "caSecretName": "authority",
     "snowflake": {"enabled": True, "account": "org-account", "secretName": "snowflake"},
     "relay": {"enabled": True},
     "lakeSink": {"replicas": 3},
@@ -132,6 +134,8 @@ def validated(
     [
         ({"kafka": {"brokers": "kafka"}}, "/kafka/brokers"),
         ({"kafka": {"brokers": "[::1]"}}, "/kafka/brokers"),
+        ({"kafka": {"security": "TLS"}}, "/kafka/security"),
+        ({"kafka": {"mechanism": "GSSAPI"}}, "/kafka/mechanism"),
         ({"secretName": ""}, "/secretName"),
         ({"api": {"replicas": 0}}, "/api/replicas"),
         ({"nightly": {"target": "oracle"}}, "/nightly/target"),
@@ -175,7 +179,68 @@ def test_the_flink_jobs_reach_the_log_by_the_settings_of_the_workers() -> None:
     given, others = environment(container), environment(worker)
     assert {"SEGUE_KAFKA", "SEGUE_NAMESPACE", "SEGUE_PARTITIONS"} < set(given)
     assert set(EVERYTHING["settings"]) < set(given)
-    assert given == {name: others[name] for name in given}
+    assert kafka_login(container) == ("segue-flink", "kafka-flink-password")
+    own = {"SEGUE_KAFKA_USER", "SEGUE_KAFKA_PASSWORD"}
+    assert own < set(given)
+    assert all(given[name] == others[name] for name in given.keys() - own)
+    mounted = {mount["name"] for mount in container["volumeMounts"]}
+    assert mounted == {each["name"] for each in flink["podTemplate"]["spec"]["volumes"]}
+    assert "certs" in mounted
+
+
+def kafka_login(container: dict[str, Any]) -> tuple[str, str] | None:
+    """Return the user and the key of the password, ``None`` for a container that has no login."""
+    given = environment(container)
+    if "SEGUE_KAFKA_USER" not in given:
+        return None
+    password = given["SEGUE_KAFKA_PASSWORD"]["valueFrom"]["secretKeyRef"]
+    assert password["name"] == "segue"
+    return given["SEGUE_KAFKA_USER"]["value"], password["key"]
+
+
+def process(container: dict[str, Any]) -> str:
+    """Return the worker that a container runs, or its command."""
+    name: str = container["args"][1 if container["args"][0] == "worker" else 0]
+    return name
+
+
+def test_each_worker_logs_in_to_kafka_as_the_principal_that_has_its_rights() -> None:
+    found = {process(each): kafka_login(each) for each in containers(objects(EVERYTHING))}
+    users = {login[0] for login in found.values() if login}
+    principals = {grant.principal.removeprefix("User:") for grant in grants(Settings())}
+    assert users == principals - {"segue-flink"} | {"segue-init"}
+    for name, login in found.items():
+        assert login in (None, (f"segue-{name}", f"kafka-{name}-password")), name
+
+
+def test_one_login_to_kafka_may_serve_all() -> None:
+    kafka = {"security": "SASL_PLAINTEXT", "user": "music"}
+    logins = {kafka_login(each) for each in containers(objects({"kafka": kafka}))}
+    assert logins == {("music", "kafka-password"), None}
+
+
+def test_without_sasl_no_container_needs_a_login() -> None:
+    assert not any(
+        kafka_login(each) for each in containers(objects({"kafka": {"security": "SSL"}}))
+    )
+
+
+def test_every_container_finds_the_authority_where_its_settings_look() -> None:
+    for name, pod in pods(objects(EVERYTHING)):
+        (secret,) = [each["secret"] for each in pod["volumes"] if each["name"] == "certs"]
+        assert secret["secretName"] == "authority", name
+        (file,) = [item["path"] for item in secret["items"]]
+        for container in pod["containers"]:
+            (mount,) = [each for each in container["volumeMounts"] if each["name"] == "certs"]
+            assert mount["readOnly"] is True
+            given = environment(container)["SEGUE_KAFKA_CA"]["value"]
+            assert given == f"{mount['mountPath']}/{file}"
+
+
+def test_no_authority_is_named_where_nothing_is_encrypted() -> None:
+    for container in containers(objects({"caSecretName": "authority"})):
+        assert "SEGUE_KAFKA_CA" not in environment(container)
+        assert "certs" in {mount["name"] for mount in container["volumeMounts"]}
 
 
 def test_each_process_logs_in_as_its_own_role(chart: list[dict[str, Any]]) -> None:

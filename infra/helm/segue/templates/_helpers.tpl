@@ -16,11 +16,32 @@ app.kubernetes.io/instance: {{ (index . 0).Release.Name }}
 app.kubernetes.io/component: {{ index . 1 }}
 {{- end }}
 
-{{- /* What the Flink jobs read: the log's addresses, its number of partitions, and `settings`. */ -}}
-{{- define "segue.flinkEnv" -}}
+{{- /* The log: its addresses, how clients reach them, its number of partitions. */ -}}
+{{- define "segue.kafkaEnv" -}}
 - {name: SEGUE_NAMESPACE, value: {{ .Values.prefix | quote }}}
 - {name: SEGUE_KAFKA, value: {{ .Values.kafka.brokers | quote }}}
 - {name: SEGUE_PARTITIONS, value: {{ .Values.kafka.partitions | quote }}}
+- {name: SEGUE_KAFKA_SECURITY, value: {{ .Values.kafka.security | quote }}}
+- {name: SEGUE_KAFKA_MECHANISM, value: {{ .Values.kafka.mechanism | quote }}}
+{{- if and .Values.caSecretName (hasSuffix "SSL" .Values.kafka.security) }}
+- {name: SEGUE_KAFKA_CA, value: /certs/ca.crt}
+{{- end }}
+{{- end }}
+
+{{- /* The login of a process that uses Kafka. Call with the root and the worker: (list $ "api").
+Without `kafka.user` it is the principal that `segue acls` prints for that worker. */ -}}
+{{- define "segue.kafkaLogin" -}}
+{{- $values := (index . 0).Values -}}
+{{- if hasPrefix "SASL" $values.kafka.security }}
+- {name: SEGUE_KAFKA_USER, value: {{ $values.kafka.user | default (printf "%s-%s" $values.prefix (index . 1)) | quote }}}
+- {name: SEGUE_KAFKA_PASSWORD, valueFrom: {secretKeyRef: {name: {{ $values.secretName }}, key: {{ ternary "kafka-password" (printf "kafka-%s-password" (index . 1)) (ne $values.kafka.user "") }}}}}
+{{- end }}
+{{- end }}
+
+{{- /* What the Flink jobs read: the log and `settings`. */ -}}
+{{- define "segue.flinkEnv" -}}
+{{ include "segue.kafkaEnv" . }}
+{{- include "segue.kafkaLogin" (list . "flink") }}
 {{- range $name, $value := .Values.settings }}
 - {name: {{ $name }}, value: {{ $value | quote }}}
 {{- end }}
@@ -31,9 +52,7 @@ app.kubernetes.io/component: {{ index . 1 }}
 {{- $root := index . 0 -}}
 {{- $secret := $root.Values.secretName -}}
 - {name: SEGUE_HOME, value: /data}
-- {name: SEGUE_NAMESPACE, value: {{ $root.Values.prefix | quote }}}
-- {name: SEGUE_KAFKA, value: {{ $root.Values.kafka.brokers | quote }}}
-- {name: SEGUE_PARTITIONS, value: {{ $root.Values.kafka.partitions | quote }}}
+{{ include "segue.kafkaEnv" $root }}
 - {name: SEGUE_PLAYS_RETENTION_DAYS, value: {{ $root.Values.kafka.retentionDays | quote }}}
 - {name: SEGUE_REDIS_URL, valueFrom: {secretKeyRef: {name: {{ $secret }}, key: redis-url}}}
 - {name: SEGUE_POSTGRES_DSN, valueFrom: {secretKeyRef: {name: {{ $secret }}, key: postgres-{{ index . 1 }}-dsn}}}
@@ -99,12 +118,32 @@ topologySpreadConstraints:
 {{- define "segue.homeVolume" -}}
 - name: home
   persistentVolumeClaim: {claimName: {{ .Values.home.existingClaim | default (printf "%s-home" .Release.Name) }}}
+{{ include "segue.otherVolumes" . }}
+{{- end }}
+
+{{- define "segue.otherVolumes" -}}
 - {name: tmp, emptyDir: {}}
+{{- include "segue.caVolume" . }}
 {{- end }}
 
 {{- define "segue.homeMounts" -}}
 - {name: home, mountPath: /data}
 - {name: tmp, mountPath: /tmp}
+{{- include "segue.caMount" . }}
+{{- end }}
+
+{{- /* The authority that signed the certificates of your servers. */ -}}
+{{- define "segue.caVolume" -}}
+{{- if .Values.caSecretName }}
+- name: certs
+  secret: {secretName: {{ .Values.caSecretName }}, items: [{key: ca.crt, path: ca.crt}]}
+{{- end }}
+{{- end }}
+
+{{- define "segue.caMount" -}}
+{{- if .Values.caSecretName }}
+- {name: certs, mountPath: /certs, readOnly: true}
+{{- end }}
 {{- end }}
 
 {{- /* Numba passes over compiled kernels in a folder it may not write to, and the root file system
