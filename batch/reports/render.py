@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import asdict
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,11 @@ def to_json(report: Report) -> str:
         "lake_version": report.lake_version,
         "facts": report.facts,
         "tables": {table.key: table.records() for table in report.tables},
+        # For those who show the tables: what people call them and how they read the numbers.
+        "layout": {
+            table.key: {"title": table.title, "columns": [asdict(each) for each in table.columns]}
+            for table in report.tables
+        },
     }
     if report.notes:
         document["notes"] = report.notes

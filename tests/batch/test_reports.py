@@ -90,6 +90,9 @@ def test_json_and_csv_hold_every_row() -> None:
     document = json.loads(render(_report(ROWS), "json"))
     assert (document["lake_version"], document["time_zone"]) == (7, "UTC")
     assert document["tables"]["artists"][0] == {"artist": "Sigur Rós", "plays": 1200, "share": 0.25}
+    assert [column["key"] for column in document["layout"]["artists"]["columns"]] == [
+        "artist", "plays", "share",
+    ]  # fmt: skip
     rows = list(csv.DictReader(io.StringIO(to_csv(_report(ROWS)), newline="")))
     assert [row["artist"] for row in rows] == ["Sigur Rós", "$uicideboy$ <b>"]
     assert rows[1]["share"] == ""

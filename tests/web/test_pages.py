@@ -411,6 +411,18 @@ async def test_reports_none_late_and_of_an_edition() -> None:
     bare = {"report": "x", "title": "X", "summary": "", "generated_at": "2026-01-01", "tables": {}}
     world.fake.on("GET /v1/reports/x", bare)
     read_whole((await world.client.get("/ui/analytics/x")).text)
+    columns = [
+        {"key": "date", "label": "Date", "form": ""},
+        {"key": "skip_rate", "label": "Skip rate", "form": "percent"},
+        {"key": "hours", "label": "Hours heard", "form": "tenths"},
+    ]
+    bare |= {
+        "tables": {"days": [{"date": "2026-11-27", "skip_rate": 0.1433, "hours": 1286.6}]},
+        "layout": {"days": {"title": "By day", "columns": columns}},
+    }
+    world.fake.on("GET /v1/reports/x", bare)
+    text = read_whole((await world.client.get("/ui/analytics/x")).text).text
+    assert all(words in text for words in ("By day", "Skip rate", "14.3 %", "1,286.6"))
     world.fake.on("GET /v1/reports", {"reports": []})
     empty = read_whole((await world.client.get("/ui/analytics")).text)
     assert "segue nightly" in empty.text

@@ -20,12 +20,19 @@ MOST = 100
 _TIMES = ("date", "day", "month", "week", "played_date", "hour_start")
 
 
+class Heading(NamedTuple):
+    """What people call a column, and whether it holds numbers."""
+
+    label: str
+    numeric: bool
+
+
 class Shown(NamedTuple):
-    """A table of a report as the page shows it."""
+    """A table of a report as the page shows it: the first rows, as text."""
 
     name: str
-    columns: list[str]
-    rows: list[list[Any]]
+    columns: list[Heading]
+    rows: list[list[str]]
     more: int
     chart: Chart | None
 
@@ -46,7 +53,7 @@ async def report(visit: Visit, report: str) -> Response:
     )
     tables = {row["name"]: row for row in lineage["tables"]}
     drawn_from = tables.get(f"report:{report}", {"inputs": []})["inputs"]
-    document = {"lake_version": None, "facts": {}, "notes": []} | document
+    document = {"lake_version": None, "facts": {}, "notes": [], "layout": {}} | document
     about = next((one for one in listed["reports"] if one["name"] == report), None)
     made_by = next(
         (r for r in runs["runs"] if r["lake_version"] == document.get("lake_version")), None
@@ -54,7 +61,11 @@ async def report(visit: Visit, report: str) -> Response:
     record = await visit.optional(f"/v1/runs/{part(made_by['id'])}") if made_by else None
     return visit.page(
         "report.html", document["title"], report=document, name=report, about=about,
-        edition=edition, tables=[_shown(*item) for item in document["tables"].items()],
+        edition=edition,
+        tables=[
+            shown(table, records, document["layout"].get(table, {}))
+            for table, records in document["tables"].items()
+        ],
         run=record, behind=[tables[name] for name in drawn_from if name in tables],
         late=not edition and late(document["generated_at"]),
     )  # fmt: skip
@@ -71,17 +82,51 @@ async def download(visit: Visit, report: str, kind: str) -> Response:
     return Response(answer.content, media_type=answer.headers["content-type"], headers=headers)
 
 
-def _shown(name: str, records: list[dict[str, Any]]) -> Shown:
+def shown(key: str, records: list[dict[str, Any]], layout: dict[str, Any]) -> Shown:
+    """Return a table for the page.
+
+    Parameters
+    ----------
+    layout
+        ``title`` of the table and ``label`` and ``form`` of its columns; empty for an edition of
+        before these were published.
+    """
     columns = list(records[0]) if records else []
     rows = [[record.get(column) for column in columns] for record in records]
-    title = name.replace("_", " ")
+    known = {column["key"]: column for column in layout.get("columns", ())}
+    forms = [known.get(column, {}).get("form", "") for column in columns]
+    title = key.replace("_", " ")
     return Shown(
-        title[:1].upper() + title[1:],
-        columns,
-        rows[:MOST],
+        layout.get("title") or _words(key),
+        [
+            Heading(known.get(column, {}).get("label") or _words(column), _all_numbers(rows, i))
+            for i, column in enumerate(columns)
+        ],
+        [
+            [readable(cell, form) for cell, form in zip(row, forms, strict=True)]
+            for row in rows[:MOST]
+        ],
         max(0, len(rows) - MOST),
         chart_of(title, columns, rows),
     )
+
+
+def readable(cell: Any, form: str = "") -> str:
+    """Return a cell as people read it; ``form`` is that of a report's column.
+
+    Examples
+    --------
+    >>> readable(0.1433, "percent"), readable(1286.6, "tenths"), readable(20757), readable(None)
+    ('14.3 %', '1,286.6', '20,757', '–')
+    """
+    if cell is None:
+        return "–"
+    if isinstance(cell, bool) or not isinstance(cell, int | float):
+        return str(cell)
+    if form == "percent":
+        return f"{100 * cell:.1f} %"
+    digits = {"count": 0, "tenths": 1, "thousandths": 3}.get(form)
+    return f"{cell:,}" if digits is None else f"{cell:,.{digits}f}"
 
 
 def chart_of(title: str, columns: list[str], rows: list[list[Any]]) -> Chart | None:
