@@ -171,7 +171,8 @@ def _check(settings: Settings, topic: str, description: TopicDescription, broker
     if found != settings.partitions:
         raise ConfigurationError(
             f"topic {topic} has {found} partitions, SEGUE_PARTITIONS is {settings.partitions}: "
-            "the number is fixed for the life of a log"
+            f"a log keeps its number. Set SEGUE_PARTITIONS={found}, or fold the plays into a new "
+            "namespace (docs/retention.md)"
         )
     asked = settings.kafka_replication
     wanted = asked if asked > 0 else 1 if asked < 0 else min(2, brokers)
