@@ -185,7 +185,7 @@ class Accounts:
                     row = await cursor.fetchone()
             except (psycopg.Error, PoolTimeout, OSError) as error:
                 self._breaker.failed()
-                log.warning("accounts unreachable: %s", type(error).__name__)
+                log.warning("PostgreSQL (accounts) does not answer: %s", type(error).__name__)
             else:
                 identity = Identity(row[0], frozenset(row[1]), row[2]) if row else None
                 self._remember(digest, identity, changes)

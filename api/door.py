@@ -63,7 +63,7 @@ class Door:
         if full or self._by_address[guest.address] >= max(1, self.most // 2):
             self.turned_away += 1
             if self.turned_away % 1000 == 1:
-                log.warning("too many connections; %d turned away so far", self.turned_away)
+                log.warning("too many connections; closed %d since the start", self.turned_away)
             guest.turn_away()
             return False
         self._guests.add(guest)
@@ -99,5 +99,5 @@ def raise_limit() -> int:
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
             soft = hard
         except (ValueError, OSError):  # some systems report "unlimited" and refuse it
-            log.warning("the limit of open files stays at %d", soft)
+            log.warning("the limit of open files could not be raised; it stays at %d", soft)
     return max(16, soft - _OTHERS) if soft != resource.RLIM_INFINITY else 1_000_000

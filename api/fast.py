@@ -255,7 +255,7 @@ def _careful(take: Callable[..., Cycle | None]) -> Callable[..., Cycle | None]:
         try:
             return take(*request)
         except Exception:
-            log.exception("a request was not taken at once")
+            log.exception("error on the fast path; the application answers this request")
             return None
 
     return careful

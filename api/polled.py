@@ -123,7 +123,7 @@ class PolledProducer:
 
         What it held is reported as not acknowledged: whether it arrived cannot be known.
         """
-        log.warning("kafka: the producer of %s is renewed after a fatal error", self._what)
+        log.warning("kafka: replaced the producer of %s after a fatal error", self._what)
         self._producer.purge()
         self.poll()
         self._abandon()

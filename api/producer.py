@@ -217,7 +217,7 @@ class PlayLog(PolledProducer):
         size = sum(len(record.value) for record in records)
         if self.in_flight_bytes + size > MAX_IN_FLIGHT_BYTES:
             self.refused += 1
-            raise BrokerUnavailable("too much is waiting for the broker")
+            raise BrokerUnavailable("too many messages wait for Kafka to acknowledge them")
         batch = _Batch(self, len(records), size, future, trace)
         self.in_flight_bytes += size
         self._live.add(batch)
@@ -240,7 +240,7 @@ class PlayLog(PolledProducer):
             try:
                 self._produce(records, batch)
             except Exception:  # one failing future must not delay the others
-                log.exception("a request did not learn that its messages were refused")
+                log.exception("could not report to a request that Kafka refused its messages")
         self._poll_soon()
 
     def _produce(self, records: Sequence[LogRecord], batch: _Batch) -> None:

@@ -40,7 +40,7 @@ class PublishedFiles:
         while True:
             trouble = await asyncio.to_thread(_pull, publication)
             if trouble and trouble != self._trouble:
-                log.warning("published files: %s", trouble)
+                log.warning("published files cannot be fetched; retrying: %s", trouble)
             self._trouble = trouble
             await asyncio.sleep(EVERY_SECONDS)
 

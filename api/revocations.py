@@ -51,7 +51,10 @@ class Revocations:
                 await self._listen()
             except (psycopg.Error, OSError) as error:
                 if self.listening:
-                    log.warning("revocations: %s", type(error).__name__)
+                    log.warning(
+                        "revocations: lost the connection to PostgreSQL, reconnecting: %s",
+                        type(error).__name__,
+                    )
             self.listening = False
             # What changed while nobody listened is not known: believe nothing from before.
             self._accounts.forget_all()

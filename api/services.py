@@ -152,7 +152,7 @@ class Services:
         self.watcher.stopping = True
         left = sum(await asyncio.gather(self.log.close(), self.impressions.close()))
         if left:
-            log.error("stopping: %d messages were never acknowledged", left)
+            log.error("stopping: Kafka did not acknowledge %d messages", left)
         self.slow.close()
         self.passwords.close()
         await asyncio.gather(

@@ -23,6 +23,6 @@ def audit_head(settings: Settings) -> str | None:
         with psycopg.connect(settings.postgres_dsn, connect_timeout=5) as connection:
             row = connection.execute(HEAD).fetchone()
     except psycopg.Error as error:
-        log.warning("the audit trail's head is not noted: %s", first_line(error))
+        log.warning("the run record misses the head of the audit trail: %s", first_line(error))
         return None
     return None if row is None else str(row[0])

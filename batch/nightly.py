@@ -116,7 +116,7 @@ def nightly(
         refuses the key.
     """
     if until is not None and until not in STEPS:
-        raise ConfigurationError(f"no step {until!r}; there are {', '.join(STEPS)}")
+        raise ConfigurationError(f"no step {until!r}; choose from {', '.join(STEPS)}")
     if target not in TARGETS:
         raise ConfigurationError(f"target {target!r} is unknown: choose {' or '.join(TARGETS)}")
     price = read(Costs).cpu_hour_price
@@ -188,7 +188,7 @@ def _go(night: NightlyState, runs: Runs, until: str | None, price: float | None)
         except Exception as error:  # the record must show every error
             known = isinstance(error, SegueError)
             if not known:
-                log.exception("step %s broke", name)
+                log.exception("unexpected error in step %s", name)
             step.status = "failed"
             step.detail = str(error) if known else f"{type(error).__name__}: {error}"
             run.status, run.error = "failed", f"{name}: {step.detail}"

@@ -30,7 +30,7 @@ def rows_of(settings: Settings, query: str, what: str) -> list[tuple[Any, ...]] 
         with psycopg.connect(settings.postgres_dsn, connect_timeout=5) as connection:
             return connection.execute(query.encode()).fetchall()
     except (psycopg.OperationalError, psycopg.errors.UndefinedTable) as error:
-        log.warning("%s not landed: %s", what, first_line(error))
+        log.warning("%s not copied from PostgreSQL into the warehouse: %s", what, first_line(error))
         return None
 
 

@@ -91,7 +91,7 @@ class Poster:
             return await send(self._send_once, body)
         except TryAgain as error:
             raise StoreUnavailable(
-                f"the API at {self.client.base_url} did not come back: {error}"
+                f"the API at {self.client.base_url} did not answer after several retries: {error}"
             ) from None
 
     async def _send_once(self, body: bytes) -> list[Result]:

@@ -141,7 +141,7 @@ def read_manifest(folder: Path, generation: int) -> Manifest:
         with zipfile.ZipFile(folder / str(generation) / "neighbours.npz") as archive:
             missing = {"keys.npy", "neighbours.npy", "weights.npy"} - set(archive.namelist())
         if missing:
-            raise ValueError(f"{', '.join(sorted(missing))} is missing")
+            raise ValueError(f"the manifest lacks {', '.join(sorted(missing))}")
     except (OSError, ValueError, zipfile.BadZipFile, msgspec.DecodeError) as error:
         raise IncompatibleState(f"batch view {generation} cannot be read: {error}") from None
     if manifest.layout != LAYOUT_VERSION:

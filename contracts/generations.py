@@ -94,7 +94,9 @@ def roll_back(folder: Path) -> Generation:
     """
     service = batch_view.current(folder)
     if service is None:
-        raise ConfigurationError("refused: no generation is in service; nothing to roll back")
+        raise ConfigurationError(
+            "refused: no generation is in service, so there is none to roll back"
+        )
     for entry in generations(folder):
         if entry.generation < service and entry.manifest is not None:
             return promote(folder, entry.generation)

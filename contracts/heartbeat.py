@@ -91,7 +91,7 @@ def read(stored: Mapping[bytes, bytes]) -> dict[str, Heartbeat]:
         try:
             found[who] = decode(value)
         except msgspec.MsgspecError as error:
-            log.warning("the heartbeat of %s cannot be read: %s", who, error)
+            log.warning("ignored the heartbeat of %s, which cannot be decoded: %s", who, error)
     return found
 
 

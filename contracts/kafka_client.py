@@ -95,7 +95,7 @@ def addresses(settings: Settings) -> list[str]:
     for each in found or [""]:
         if not _ADDRESS.fullmatch(each):
             raise ConfigurationError(
-                f"SEGUE_KAFKA={settings.kafka!r}: {each!r} is no address of a broker; "
+                f"SEGUE_KAFKA={settings.kafka!r}: {each!r} is not the address of a broker; "
                 "give HOST:PORT, several separated by commas"
             )
     return found

@@ -104,7 +104,7 @@ class ModelCopies:
                 key = "" if found is None else found[0].key
                 return True
         except Changed:
-            log.info("another host has uploaded its model")
+            log.info("skipped the upload: another host has uploaded a newer copy of its model")
         finally:
             if key:
                 self._bucket.delete(key)

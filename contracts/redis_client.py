@@ -125,7 +125,7 @@ def parse(url: str) -> Target:
 def _node(text: str) -> tuple[str, int]:
     found = _HOST.fullmatch(text.strip())
     if found is None:
-        raise ValueError(f"{text!r} is no HOST:PORT")
+        raise ValueError(f"{text!r} is not HOST:PORT")
     return found[1].strip("[]"), int(found[2])
 
 
@@ -254,7 +254,10 @@ _DOWN = {"fail", "s_down", "o_down", "disconnected"}
 def _refuse_down(flags: dict[str, Any]) -> None:
     down = [place for place, words in flags.items() if _DOWN & set(re.split(r"\W+", str(words)))]
     if down:
-        raise StoreUnavailable(f"Redis: {', '.join(down)} is down; start it, or have it forgotten")
+        raise StoreUnavailable(
+            f"Redis: {', '.join(down)} is down; "
+            "start it, or remove it (CLUSTER FORGET, SENTINEL RESET)"
+        )
 
 
 def async_client(url: str, **options: Any) -> redis.asyncio.Redis:

@@ -61,4 +61,10 @@ def _read(settings: Settings, topic: Topic, decode: Callable[[bytes | None], T])
         try:
             yield decode(message.value())
         except InvalidEvent as error:
-            log.error("%s/%s/%s: %s", topic, message.partition(), message.offset(), error)
+            log.error(
+                "skipped the message %s/%s/%s: %s",
+                topic,
+                message.partition(),
+                message.offset(),
+                error,
+            )

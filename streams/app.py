@@ -200,7 +200,7 @@ def _credentials(settings: Settings) -> faust.SASLCredentials | faust.SSLCredent
         try:
             encrypted = ssl.create_default_context(cafile=file)
         except ssl.SSLError as error:
-            raise ConfigurationError(f"SEGUE_KAFKA_CA={file} is no PEM file: {error}") from None
+            raise ConfigurationError(f"SEGUE_KAFKA_CA={file} is not a PEM file: {error}") from None
     if kafka_client.uses_login(settings):
         return faust.SASLCredentials(
             username=settings.kafka_user,
@@ -224,7 +224,7 @@ async def commit(app: faust.App, offsets: dict[TP, int]) -> bool:
     try:
         await thread.call_thread(thread._ensure_consumer().commit, marks)
     except (KafkaError, ConsumerNotStarted) as error:
-        log.info("offsets not committed: %s", error)
+        log.info("offsets not committed (the next commit includes them): %s", error)
         return False
     return True
 

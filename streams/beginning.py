@@ -98,7 +98,11 @@ class Beginning:
         wanted: dict[int, range] = {}
         for p, gap in gaps.items():
             if before := lost[p][0]:
-                log.warning("%s: continues without %s", self._topic, _listed({p: before}))
+                log.warning(
+                    "%s: SEGUE_ACCEPT_CUT_LOG=1, continues without %s",
+                    self._topic,
+                    _listed({p: before}),
+                )
                 self._worker.status.add(messages_lost=len(before))
                 records[p] = [Record(before.stop - 1, None, absent=Absent.LOST)]
             else:

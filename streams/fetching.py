@@ -107,7 +107,7 @@ async def listen(url: str, channel: str, wake: Callable[[], None]) -> None:
                     if message["type"] == "message":
                         wake()
         except UNAVAILABLE as error:
-            log.debug("not woken: %s", error)
+            log.debug("no wake-up calls from Redis (polling continues): %s", error)
         finally:
             await client.aclose()
         await asyncio.sleep(_PAUSE)

@@ -312,7 +312,9 @@ class FaustFollower:
             _, tasks = await asyncio.wait(tasks, timeout=_CANCEL_SECONDS)
             if not tasks:
                 return
-        log.warning("stopping without %s", ", ".join(map(_name, tasks)))
+        log.warning(
+            "stopping; these tasks ignored their cancellation: %s", ", ".join(map(_name, tasks))
+        )
 
     async def _leave(self) -> None:
         """Make the fold durable, commit, and leave the group; never hang on a dead store."""
@@ -335,9 +337,9 @@ async def _at_most(seconds: float, work: Coroutine[Any, Any, None]) -> None:
     task = asyncio.create_task(work)
     _, late = await asyncio.wait({task}, timeout=seconds)
     if late:
-        log.warning("stopping without %s: it took more than %g s", _name(task), seconds)
+        log.warning("stopping; %s did not end within %g s", _name(task), seconds)
     if task.done() and not task.cancelled() and (error := task.exception()) is not None:
-        log.warning("while stopping: %r", error)
+        log.warning("error while stopping: %r", error)
 
 
 def follow(worker: Worker, make: Callable[[], Fold], group: str, log_ids: dict[str, str]) -> None:

@@ -94,4 +94,8 @@ class Forgetting:
     def _report(self, applied: dict[int, int]) -> None:
         for partition, offset in applied.items():
             self._status.offsets[in_model(self._topic.place(partition))] = offset
-            log.info("erasures %d/%d are forgotten", partition, offset)
+            log.info(
+                "the model has applied the erasures of partition %d up to offset %d",
+                partition,
+                offset,
+            )

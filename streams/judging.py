@@ -52,7 +52,9 @@ class Judge:
         try:
             self._history.add(point_of(report, self._model.generation))
         except OSError as error:  # a full disk: plays are learned all the same
-            log.warning("a point of the model's quality is not kept: %s", error)
+            log.warning(
+                "the history of the model's quality misses a point; learning continues: %s", error
+            )
 
 
 def point_of(report: dict[str, Any], generation: int) -> QualityPoint:

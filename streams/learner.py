@@ -172,7 +172,7 @@ class ModelFold:
         # It waits where there is no room for the arrays, as for a store that is away.
         self._model = worker.patiently(self._directory.resume, "model")
         for error in self._directory.refused:
-            log.warning("%s; plays it held are learned from the log again", error)
+            log.warning("snapshot skipped: %s; the model learns its plays from Kafka again", error)
         self._forgetting = Forgetting(worker, self._model, self._directory, erasures_id)
         self._uploads = ModelUploads(worker, log_id, self._forgetting)
         self._live = self._model_positions()
@@ -185,7 +185,11 @@ class ModelFold:
         self._published = not (settings.paths.model / "current").exists()
         if self._published:  # nobody serves yet: an empty model is better than none
             self._directory.publish(self._model)
-        log.info("%d plays learned before, standing at %s", self._model.plays_learned, self._live)
+        log.info(
+            "the model has learned %d plays; it continues at offsets %s",
+            self._model.plays_learned,
+            self._live,
+        )
 
     def _model_positions(self) -> dict[TP, int]:
         offsets = self._model.offsets

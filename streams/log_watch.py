@@ -55,7 +55,9 @@ class LogWatch:
             for topic, future in described.items():
                 found = log_id_of(future.result(_TIMEOUT + 1))
                 if found != self.log_ids[topic]:
-                    raise LogChanged(f"topic {topic} is another log now: {found}")
+                    raise LogChanged(
+                        f"topic {topic} was deleted and created again, its id is now {found}"
+                    )
         except KafkaException as error:
             if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
                 raise LogChanged(f"a topic of {', '.join(self.log_ids)} is gone") from None

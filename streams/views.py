@@ -62,7 +62,7 @@ class Views:
             try:
                 view = await asyncio.to_thread(batch_view.read, folder, generation)
             except IncompatibleState as error:
-                log.warning("%s", error)
+                log.warning("%s view not loaded; the model keeps the one it has: %s", name, error)
                 self._bad[name] = generation
                 continue
             rows = _into(model, name)(view)
@@ -91,14 +91,14 @@ def _pull(publication: Publication) -> None:
     try:
         publication.pull(BATCH_VIEW, CONTENT_VIEW)
     except (SegueError, OSError) as error:
-        log.warning("%s", error)
+        log.warning("batch views not fetched, the next try follows: %s", error)
 
 
 def _current(folder: Path) -> int | None:
     try:
         return batch_view.current(folder)
     except (OSError, ValueError) as error:  # a file of another program, or a disk that fails
-        log.warning("%s: %s", folder.name, error)
+        log.warning("the current generation of %s cannot be read: %s", folder.name, error)
         return None
 
 

@@ -188,7 +188,10 @@ def _end_in_time() -> None:
     That is as safe as SIGKILL: what is not committed is read from the log again.
     """
     time.sleep(STOP_SECONDS)
-    log.error("still running %g s after the request to stop; ending now", STOP_SECONDS)
+    log.error(
+        "still running %g s after the request to stop; ending now (nothing committed is lost)",
+        STOP_SECONDS,
+    )
     logging.shutdown()
     os._exit(CUT_SHORT)
 

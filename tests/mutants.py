@@ -74,7 +74,7 @@ GROUPS: dict[str, Group] = {
             f"tests/web/test_{name}.py"
             for name in ("words", "csrf", "forms", "imports", "pages", "sessions")
         ),
-        0,
+        88,
     ),
 }
 

@@ -93,14 +93,14 @@ def lasting(milliseconds: int | None) -> str:
 
 
 def chance(share: float) -> str:
-    """Return a small probability.
+    """Return a probability with two significant digits.
 
     Examples
     --------
-    >>> chance(0.02), chance(0.0004)
-    ('2 %', '0.04 %')
+    >>> chance(0.02), chance(0.0004), chance(1)
+    ('2 %', '0.04 %', '100 %')
     """
-    return f"{100 * share:.2g} %"
+    return f"{100 * share:.{2 if share < 0.995 else 3}g} %"
 
 
 def hue(name: str) -> int:

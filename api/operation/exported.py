@@ -163,7 +163,7 @@ async def _in_time(part: Awaitable[list[Metric]]) -> list[Metric]:
     except (TimeoutError, OSError, psycopg.Error, PoolTimeout):
         return []
     except Exception as error:  # one bad record must not cost the others
-        log.warning("some metrics are left out: %r", error)
+        log.warning("/metrics lacks one group of metrics because of an error: %r", error)
         return []
 
 

@@ -38,7 +38,9 @@ async def keep_refused(
     try:
         await services.log.append(dead_letters(services.topics, route, user, [letter], STAGE))
     except BrokerUnavailable:
-        log.warning("a refused request of %s was not kept: %s", route, error.code)
+        log.warning(
+            "Kafka did not store the dead letter of a refused request to %s (%s)", route, error.code
+        )
     await tell_refused(services, user, route, error.message)
 
 

@@ -86,12 +86,12 @@ class Arms:
             try:
                 definition = definition_of(text)
             except InvalidEvent as error:
-                log.error("an experiment is left out, its definition cannot be read: %s", error)
+                log.error("ignored an experiment whose definition cannot be decoded: %s", error)
                 continue
             changes = frozenset().union(*(_changes(arm.overrides) for arm in definition.arms))
             running[definition.key] = Running(definition, changes)
         if running != self.running:
-            log.info("experiments that run: %s", ", ".join(running) or "none")
+            log.info("running experiments: %s", ", ".join(running) or "none")
             self.running = running
             self._asked.clear()
 
@@ -162,7 +162,10 @@ class Arms:
             try:
                 await self.refresh()
             except (psycopg.Error, PoolTimeout, OSError) as error:
-                log.warning("experiments are not read: %s", type(error).__name__)
+                log.warning(
+                    "experiments cannot be read from PostgreSQL; keeping the known ones: %s",
+                    type(error).__name__,
+                )
             await asyncio.sleep(EVERY_SECONDS)
 
 

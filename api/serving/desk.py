@@ -150,4 +150,4 @@ def _answer(question: Question, made: bytes | Exception) -> None:
     try:
         question.answer(made)
     except Exception:
-        log.exception("an answer for a list was not sent")
+        log.exception("could not send the response with a list")

@@ -215,7 +215,7 @@ class ClusterNodes:
             await self._client.initialize()
             await self._client.nodes_manager.initialize()
         except UNAVAILABLE as error:
-            log.debug("feature store: the cluster does not say its nodes: %s", error)
+            log.debug("feature store: the cluster does not list its nodes: %s", error)
         gone = self._nodes.keys() - {
             (node.host, int(node.port)) for node in self._client.nodes_manager.nodes_cache.values()
         }

@@ -77,7 +77,10 @@ class OtherTables:
         try:
             return batch_view.read(self._folder, generation)
         except IncompatibleState as error:
-            log.warning("an arm of an experiment falls back to the usual lists: %s", error)
+            log.warning(
+                "an arm of an experiment serves the usual lists, its batch view is unusable: %s",
+                error,
+            )
             self._bad[generation] = now, error
             raise
 

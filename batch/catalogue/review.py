@@ -120,10 +120,12 @@ def decide(
         There is no such candidate, or no such decision.
     """
     if decision not in ("merge", "distinct"):
-        raise ConfigurationError(f"decision {decision!r}: there are merge and distinct")
+        raise ConfigurationError(f"decision {decision!r}: choose merge or distinct")
     for each in (left, right):
         if not _UUID.fullmatch(each):
-            raise ConfigurationError(f"{each!r} is no id of an artist: name a pair of the list")
+            raise ConfigurationError(
+                f"{each!r} is not an artist's id; `segue catalogue review` lists the pairs"
+            )
     with connection.transaction():
         changed = connection.execute(
             "update catalogue_candidates set decision = %s, decided_by = %s, decided_at = now() "

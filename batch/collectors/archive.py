@@ -215,4 +215,9 @@ def _cut_torn_tail(path: Path) -> None:
         aside.write_bytes(tail)
         file.truncate(end)
         os.fsync(file.fileno())
-    _LOG.warning("cut a torn answer of %d bytes off %s; kept as %s", size - end, path, aside.name)
+    _LOG.warning(
+        "moved an incomplete answer of %d bytes from the end of %s to %s",
+        size - end,
+        path,
+        aside.name,
+    )

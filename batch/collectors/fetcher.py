@@ -158,7 +158,7 @@ class Fetcher:
         count(self.tally.retries, error.cause)
         if error.after is not None:
             self._pace.pause(error.after)  # it is meant for all of us, not for this call
-        _LOG.info("%s: %s, again in %.1f s", self.source.name, error, state.upcoming_sleep)
+        _LOG.info("%s: %s; retry in %.1f s", self.source.name, error, state.upcoming_sleep)
 
     async def _attempt(
         self, path: str, params: dict[str, str], conditions: Mapping[str, str]
@@ -167,7 +167,7 @@ class Fetcher:
         if (rest := self._breaker.rests_for()) > 0:
             count(self.tally.failed, "breaker-open")
             raise SourceUnavailable(
-                f"{self.source.name} keeps failing or asks for a rest of {rest:.0f} s; "
+                f"{self.source.name} keeps failing or asked for a pause of {rest:.0f} s; "
                 "run the same command again later: it resumes where it stopped"
             )
         await self._pace.slot()

@@ -116,7 +116,7 @@ def collect(request: Request, progress: Progress = lambda what, done, total: Non
     """
     if request.source not in (*APIS, *FILES):
         raise ConfigurationError(
-            f"unknown source {request.source!r}; there are {', '.join((*APIS, *FILES))}"
+            f"unknown source {request.source!r}; choose from {', '.join((*APIS, *FILES))}"
         )
     outcome = Outcome(request.source, f"plays of {request.user}" if request.user else "facts")
     started = datetime.now(UTC)

@@ -82,4 +82,4 @@ class ContentNeighbours:
                     raise IncompatibleState(f"{path} has layout {int(stored['layout'])}")
                 return cls(stored["keys"], stored["items"], stored["scores"])
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise IncompatibleState(f"{path} is no neighbour table: {error}") from None
+            raise IncompatibleState(f"{path} is not a neighbour table: {error}") from None

@@ -31,7 +31,7 @@ def run(settings: Settings) -> int:
     port = urlsplit(settings.flink).port
     if port is None:
         raise ConfigurationError(
-            f"SEGUE_FLINK={settings.flink!r} is no address such as http://127.0.0.1:8081"
+            f"SEGUE_FLINK={settings.flink!r} is not an address such as http://127.0.0.1:8081"
         )
     if stop_mark(settings).exists():
         _LOG.info("the jobs are stopped; `segue flink start` resumes them")

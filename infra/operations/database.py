@@ -34,7 +34,7 @@ def postgres(dsn: str, *, autocommit: bool = False) -> Iterator[Connection]:
             yield connection
     except psycopg.errors.UndefinedTable as error:
         raise ConfigurationError(
-            f"the database lacks a table ({first_line(error)}); make them with: segue init"
+            f"the database lacks a table ({first_line(error)}); create the tables with: segue init"
         ) from None
     except psycopg.OperationalError as error:
         raise StoreUnavailable(f"PostgreSQL: {first_line(error)}; is the stack up?") from None

@@ -96,7 +96,7 @@ def unmerge(dsn: str, user: str, event_id: str) -> bool:
     try:
         event = str(uuid.UUID(event_id))
     except ValueError:
-        raise ConfigurationError(f"{event_id!r} is no event id; see segue duplicates") from None
+        raise ConfigurationError(f"{event_id!r} is not an event id; see segue duplicates") from None
     with postgres(dsn) as connection:
         connection.execute(LOCK)
         known = connection.execute(_KNOWN, {"user": user, "event": event}).fetchone()

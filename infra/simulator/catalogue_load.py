@@ -54,4 +54,4 @@ def load_in_background(settings: Settings, catalogue: Catalogue, seed: int) -> N
         if load_catalogue(settings, catalogue, seed):
             log.info("catalogue of invented names in %.1f s", time.monotonic() - started)
     except (psycopg.Error, SegueError, OSError) as error:
-        log.warning("the catalogue is not loaded, the next start tries again: %s", error)
+        log.warning("the catalogue is not loaded; the next start retries: %s", error)

@@ -92,7 +92,7 @@ class Poster:
         try:
             answer = self._client.post("/v1/plays", json={"plays": [self._body(p) for p in batch]})
         except httpx.TransportError as error:
-            log.warning("API away, will try again: %s", error)
+            log.warning("the API does not answer, will retry: %s", error)
             return False
         if answer.status_code >= 500 or answer.status_code == 429:
             log.warning("the API answered %d, will retry", answer.status_code)
@@ -102,10 +102,15 @@ class Poster:
             self.accepted += outcome["accepted"]
             if outcome["rejected"]:
                 self.refused += outcome["rejected"]
-                log.error("%d of %d plays refused", outcome["rejected"], len(batch))
+                log.error("the API refused %d of %d plays", outcome["rejected"], len(batch))
         else:
             self.refused += len(batch)
-            log.error("%d plays refused: %d %s", len(batch), answer.status_code, answer.text[:300])
+            log.error(
+                "the API refused a batch of %d plays: %d %s",
+                len(batch),
+                answer.status_code,
+                answer.text[:300],
+            )
         return True
 
     def _body(self, heard: Heard) -> dict[str, Any]:

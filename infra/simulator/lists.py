@@ -59,7 +59,7 @@ class Lists:
             )
             body = answer.raise_for_status().json()
         except httpx.HTTPError as error:
-            log.warning("no list, listeners choose for themselves: %s", error)
+            log.warning("no list from the API, listeners choose by their own taste: %s", error)
             self.missed += 1
             self._not_before = time.monotonic() + PAUSE
             return None

@@ -44,7 +44,7 @@ def _broker(kind: str, home: Path, ports: dict[str, int]) -> Server | None:
         return ApacheKafka(home, ports["broker"], ports["controller"])
     if kind == "external":
         return None
-    raise ConfigurationError(f"unknown broker {kind!r}; there are {', '.join(BROKERS)}")
+    raise ConfigurationError(f"unknown broker {kind!r}; choose from {', '.join(BROKERS)}")
 
 
 class Stack:

@@ -32,7 +32,7 @@ if __name__ == "__main__":
     try:
         main(sys.argv[1:])
     except Exception:
-        logging.exception("the jobs have ended")
+        logging.exception("the Flink jobs failed; this process ends with code 1")
         # Threads of Beam may wait forever for a Java machine that was killed. This process would
         # then not exit, and its supervisor would not restart it.
         os._exit(1)

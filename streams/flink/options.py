@@ -71,7 +71,7 @@ def parse(arguments: Sequence[str], bound: int = 900) -> Options:
     given = parser.parse_args(arguments)
     jobs = tuple(name for name in given.jobs.split(",") if name)
     if unknown := set(jobs) - set(JOBS):
-        parser.error(f"--jobs: no job {', '.join(sorted(unknown))}; there are {', '.join(JOBS)}")
+        parser.error(f"--jobs: no job {', '.join(sorted(unknown))}; choose from {', '.join(JOBS)}")
     if (given.files is None) != (given.out is None):
         parser.error("--files and --out belong together")
     return Options(

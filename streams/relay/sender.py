@@ -56,7 +56,9 @@ class Sender:
                     pruned = time.monotonic()
                 self.round()
         except Stopped:
-            log.info("stopped while PostgreSQL was away; what was not noted is sent again")
+            log.info(
+                "stopped while PostgreSQL did not answer; plays not recorded as sent are sent again"
+            )
 
     def round(self) -> None:
         """Let every relay that is due send one batch; a service that is down is asked once."""
@@ -86,7 +88,11 @@ class Sender:
             return not later.service_down
         except SecretRefused as error:
             reason = str(error)
-            log.warning("a relay to %s is stopped: %s", relay.service, reason)
+            log.warning(
+                "a listener's relay to %s is stopped, its credentials were refused: %s",
+                relay.service,
+                reason,
+            )
             self._patiently(lambda: self.store.refuse(relay, reason))
         except BatchRefused as error:  # of a call without plays
             self._postpone(relay, TryLater(str(error)))
@@ -129,7 +135,7 @@ class Sender:
         self.worker.status.add(relayed=len(arrived))
 
     def _refuse(self, relay: DueRelay, each: Waiting, why: str) -> None:
-        log.warning("%s will not take a play: %s", relay.service, why)
+        log.warning("%s refused a play; it is not sent again: %s", relay.service, why)
         self._patiently(lambda: self.store.note(relay, "refused", [each.event_id], why))
         self.worker.status.add(relay_refused=1)
 

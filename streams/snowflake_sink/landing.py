@@ -207,7 +207,7 @@ class _Loads:
             load.due = time.monotonic() + PAUSES.pause(load.failures)
             log.warning("load %d of %s failed: %s", load.failures, load.file.path, reason)
             return
-        log.error("set aside after %d loads: %s: %s", ATTEMPTS, load.file.path, reason)
+        log.error("quarantined after %d failed loads: %s: %s", ATTEMPTS, load.file.path, reason)
         self._stage.quarantine(load.file, reason, load.failures)
         del self.open[load.file]
         self.outcome.quarantined += 1

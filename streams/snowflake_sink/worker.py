@@ -79,7 +79,7 @@ class Monitor:
             with self._lock:
                 self._consumer.commit(offsets=offsets, asynchronous=False)
         except KafkaException as error:
-            log.warning("offsets are not committed for monitors: %s", error)
+            log.warning("offsets not committed to Kafka (only lag monitors read them): %s", error)
 
 
 def run(settings: Settings) -> int:

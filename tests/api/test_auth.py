@@ -286,7 +286,7 @@ async def test_postgresql_is_left_alone_for_a_second_after_a_failure(
         await accounts.identify("t")
     assert caught.value.status == 503
     assert caught.value.message == "The accounts cannot be read; try again in a few seconds"
-    assert caplog.messages == [f"accounts unreachable: {type(error).__name__}"]
+    assert caplog.messages == [f"PostgreSQL (accounts) does not answer: {type(error).__name__}"]
     pool.error = None
     clock.now += 0.5
     with pytest.raises(ApiError):

@@ -43,7 +43,9 @@ async def test_files_arrive_also_after_a_fault(
         while not (there.paths.reports / "a.csv").exists():
             await asyncio.sleep(0.01)
         await files.stop()
-    assert [record.message for record in caplog.records] == ["published files: no answer"]
+    assert [record.message for record in caplog.records] == [
+        "published files cannot be fetched; retrying: no answer"
+    ]
 
 
 async def test_with_the_lake_in_the_home_nothing_runs(tmp_path: Path) -> None:

@@ -73,10 +73,12 @@ async def test_a_server_that_limits_is_alive_and_never_given_up() -> None:
 async def test_a_server_that_stays_away_is_given_up() -> None:
     with (
         server((503, {}, b"{}")) as (api, _),
-        pytest.raises(StoreUnavailable, match="did not come back: HTTP 503"),
+        pytest.raises(StoreUnavailable, match="did not answer after several retries: HTTP 503"),
     ):
         await send(api, give_up_after=0.5)
-    with pytest.raises(StoreUnavailable, match="did not come back: ConnectError"):
+    with pytest.raises(
+        StoreUnavailable, match="did not answer after several retries: ConnectError"
+    ):
         await send(api, give_up_after=0.2)
 
 

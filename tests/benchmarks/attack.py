@@ -28,7 +28,7 @@ _HEAD = b"GET /v1/me HTTP/1.1\r\nhost: x\r\nx-slow: "
 def run(
     *, connections: int = 2_000, logins: int = 80, lists: int = 192, delay: float = 0.1
 ) -> dict[str, Any]:
-    """Return what half requests, made-up logins and a slow Redis cost a good client.
+    """Measure what half requests, made-up logins and a slow Redis cost a good client.
 
     Parameters
     ----------

@@ -43,7 +43,7 @@ def run(
     wait_ms: int = 20,
     min_bytes: int = 1,
 ) -> dict[str, Any]:
-    """Return the processor time the broker pays for a single-message batch as its log grows.
+    """Measure the processor time the broker pays for a single-message batch as its log grows.
 
     Parameters
     ----------

@@ -59,7 +59,7 @@ Counts = dict[str, list[float]]
 def run(
     *, same: int = 1_000, rounds: int = 4, parts: str = "warehouse,looks,interleaving,offpolicy"
 ) -> dict[str, Any]:
-    """Return false alarms, power and coverage of experiments, beside theory.
+    """Measure false alarms, power and coverage of experiments, beside theory.
 
     Parameters
     ----------

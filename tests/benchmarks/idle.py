@@ -27,7 +27,7 @@ from tests.benchmarks.figures import machine
 
 
 def run(*, broker: str = "tansu", seconds: float = 60.0, settle: float = 20.0) -> dict[str, Any]:
-    """Return the processor time of each process without traffic, in percent of one core.
+    """Measure the processor time of each process without traffic, in percent of one core.
 
     Parameters
     ----------

@@ -81,7 +81,7 @@ def run(
     when: str | None = None,
     limit: int = 40_000,
 ) -> dict[str, Any]:
-    """Return the processor time of a list by stage, and of a play learned, without servers.
+    """Measure the processor time of a list by stage, and of a play learned, without servers.
 
     Parameters
     ----------

@@ -40,8 +40,8 @@ def test_each_kind_has_its_address() -> None:
     ("url", "message"),
     [
         ("http://a:1", "cannot be read"),
-        ("redis+cluster://:secret@a", "'a' is no HOST:PORT"),
-        ("redis+cluster://:secret@a:1,", "'' is no HOST:PORT"),
+        ("redis+cluster://:secret@a", "'a' is not HOST:PORT"),
+        ("redis+cluster://:secret@a:1,", "'' is not HOST:PORT"),
         ("redis+cluster://:secret@a:1/2", "database 0 only"),
         ("redis+sentinel://:secret@a:1", "names Sentinels but no primary"),
         ("rediss://:secret@a:1/0?ssl_ca_certs=/none.pem", "there is no such file"),

@@ -102,7 +102,7 @@ def test_rejects_are_mended_and_replayed(stack: RunningStack, tmp_path: Path) ->
 def test_refusals_for_good_are_told(stack: RunningStack, tmp_path: Path) -> None:
     file = tmp_path / "x.csv"
     file.write_text("hello world\n")
-    with pytest.raises(ConfigurationError, match=r"x\.csv is no export we know"):
+    with pytest.raises(ConfigurationError, match=r"x\.csv is not an export that Segue can read"):
         start(stack, tmp_path, file)
     file.write_text(f"artist,title,played_at,user\nAir,One,{UTC},bob\n")
     options, token = Options(), stack.token_for("no-client")

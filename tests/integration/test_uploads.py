@@ -107,11 +107,11 @@ def test_an_upload_from_file_to_history(
 def test_files_that_are_no_export(stack: RunningStack, client: httpx.Client, user: str) -> None:
     failed = ended(client, upload(client, b"hello world\n", "note.txt")["id"])
     assert (failed["state"], failed["reason"]) == ("failed", "unknown-format")
-    assert failed["problem"] == "note.txt is no export we know."
+    assert failed["problem"] == "note.txt is not an export that Segue can read."
     # One that failed may be tried again.
     assert ended(client, upload(client, b"hello world\n", "note.txt")["id"])["state"] == "failed"
     torn = ended(client, upload(client, b"PK\x03\x04" + b"\x00" * 50, "torn.zip")["id"])
-    assert "no readable zip" in torn["problem"]
+    assert "damaged or not a zip" in torn["problem"]
     assert upload(client, b"", "x", 400)["error"]["code"] == "empty"
     connection = http.client.HTTPConnection(client.base_url.host, client.base_url.port, timeout=30)
     connection.putrequest("POST", f"/v1/users/{user}/imports")

@@ -52,5 +52,5 @@ def test_it_logs_in_and_encrypts() -> None:
 
 def test_a_file_that_is_no_certificate_is_named(tmp_path: Path) -> None:
     (tmp_path / "ca").write_text("none")
-    with pytest.raises(ConfigurationError, match=r"SEGUE_KAFKA_CA=.* is no PEM file"):
+    with pytest.raises(ConfigurationError, match=r"SEGUE_KAFKA_CA=.* is not a PEM file"):
         _app(Settings(kafka_security="SSL", kafka_ca=str(tmp_path / "ca")))

@@ -122,12 +122,13 @@ async def test_states_of_an_import() -> None:
         assert text in read_whole(answer.text).text
         assert ("every 1s" in answer.text) == (state != "done")
     failed = imported(
-        "x", state="failed", reason="unknown-format", problem="x is no export we know.",
+        "x", state="failed", reason="unknown-format",
+        problem="x is not an export that Segue can read.",
         examples=[], rejected={}, dropped={}, refused=False,
     )  # fmt: skip
     world.fake.on("GET .*/imports/[^/]+", failed)
     page = read_whole((await world.client.get(path)).text)
-    assert "x is no export we know." in page.text
+    assert "x is not an export that Segue can read." in page.text
     assert all(about in page.text for about in FORMATS.values())
 
 
@@ -148,3 +149,7 @@ async def test_refused_records_are_shown_and_downloaded() -> None:
     file = await world.client.get(f"/ui/me/imports/{IMPORT}/refused")
     assert file.content == b'{"record": 7}\n'
     assert "attachment" in file.headers["content-disposition"]
+    assert file.headers["content-type"] == "application/x-ndjson"
+    asked = world.fake.asked[-1]
+    assert asked.url.path.endswith("/refused")
+    assert asked.headers["authorization"] == "Bearer t"

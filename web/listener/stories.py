@@ -72,7 +72,7 @@ async def _period(visit: Visit, period: str) -> tuple[dict[str, Any], str]:
     try:
         start = date.fromisoformat(f"{period}-01" if len(period) == 7 else f"{period}-01-01")
     except ValueError:
-        raise Refused(404, "unknown-period", f"{period!r} is no year and no month.") from None
+        raise Refused(404, "unknown-period", f"{period!r} is neither a year nor a month.") from None
     month = len(period) == 7
     after = date(
         start.year + (start.month == 12 or not month), start.month % 12 + 1 if month else 1, 1

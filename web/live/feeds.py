@@ -79,11 +79,11 @@ class Feed:
             except Refused as error:
                 if error.status in (401, 403):
                     self._sign_out(token)
-                log.info("events of a listener refused: %s", error.code)
+                log.info("the API refused the event stream of a listener: %s", error.code)
             except Away:
                 pass
             except Exception:
-                log.exception("events cannot be read")
+                log.exception("the event stream of a listener failed; reconnecting")
             self.window = None
             if failures:
                 self._send(_state("away"))
@@ -101,7 +101,9 @@ class Feed:
         try:
             self._take(event)
         except Exception:  # the events after it are shown all the same
-            log.exception("the event %r of a listener cannot be shown", event.name)
+            log.exception(
+                "event %r of a listener cannot be rendered; the page skips it", event.name
+            )
 
     def _take(self, event: Event) -> None:
         if self.window is None:
@@ -150,7 +152,7 @@ class Feed:
         try:
             return await self._make(wants)
         except Exception:  # an answer of another shape: the next one may be read again
-            log.exception("a list cannot be shown")
+            log.exception("a list cannot be rendered; the page keeps the last one")
             return False
 
     async def _make(self, wants: Wants) -> bool:

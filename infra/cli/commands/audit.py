@@ -90,7 +90,9 @@ def verify(
     whole chain in the database would have to rewrite the run records too.
     """
     if expect is not None and not re.fullmatch(r"\d+:[0-9a-f]{64}", expect):
-        raise ConfigurationError("--expect takes what `segue audit verify` printed as its head")
+        raise ConfigurationError(
+            "--expect takes the head that `segue audit verify` printed, such as 12:5f3a..."
+        )
     settings = running(home).settings
     Publication(settings).pull(RUNS)
     noted = [run.audit_head for run in Runs(settings.paths.runs).all() if run.audit_head]

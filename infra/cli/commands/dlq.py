@@ -47,7 +47,10 @@ def list_letters(
 
 
 @app.command()
-def show(letter: str, home: HomeOption = None) -> None:
+def show(
+    letter: Annotated[str, typer.Argument(help="Id from `segue dlq list`.")],
+    home: HomeOption = None,
+) -> None:
     """Print one dead letter whole, as JSON."""
     found = _find(dead_letters.read(running(home).settings, replayed=True), [letter])
     typer.echo(jsonlib.dumps(dead_letters.as_json(found[0]), indent=2, ensure_ascii=False))
@@ -73,7 +76,7 @@ def replay(
     elif every or reason:
         chosen = [x for x in waiting if reason is None or x.content.reason == reason]
     else:
-        raise ConfigurationError("say which: ids, --reason REASON or --all")
+        raise ConfigurationError("name the messages to replay: ids, --reason REASON or --all")
     outcomes = send(stack.settings, chosen, api=stack.api, token=stack.admin_token)
     sent = sum(outcome == dead_letters.SENT for outcome in outcomes.values())
     failed = len(outcomes) - sent

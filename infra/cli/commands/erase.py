@@ -31,14 +31,16 @@ def erase(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Forget a listener: account, plays, features, lake, warehouses, model; exit 2 if it must wait.
+    """Delete a listener from every store; exit 2 if the erasure must wait.
 
     A killed run resumes where it stopped. The running stack finishes what has to wait.
     """
     from infra.operations.erasure.run import run_pending  # every store's library: not for `--help`
 
     if (user is None) != pending:
-        raise ConfigurationError("say whom: segue erase USER, or --pending for what was asked for")
+        raise ConfigurationError(
+            "name a listener: segue erase USER, or --pending for the requested erasures"
+        )
     if user == ADMIN:
         raise ConfigurationError("the administrator's account belongs to the deployment")
     if user and not yes:

@@ -69,7 +69,7 @@ def evaluate(
     from online_model.seeds import evaluate_seeds
 
     if whole_artists and artist is None:
-        raise ConfigurationError("--whole-artists needs --artist, the column of the names")
+        raise ConfigurationError("--whole-artists needs --artist, the column of artists' names")
     if not file.is_file():
         raise ConfigurationError(f"there is no file {file}")
     data = read_interactions(

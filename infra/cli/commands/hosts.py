@@ -1,4 +1,4 @@
-"""``segue hosts``: the processes of each host, and forgetting a host that is gone permanently."""
+"""List the processes of each host; forget a host that is gone permanently."""
 
 from __future__ import annotations
 

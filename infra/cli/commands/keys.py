@@ -1,4 +1,4 @@
-"""``segue keys``: tokens, roles, passwords. A token is shown once; only its hash is kept."""
+"""Manage tokens, roles and passwords. A token is shown once; only its hash is stored."""
 
 from __future__ import annotations
 
@@ -193,13 +193,15 @@ def _new_password() -> str:
     else:
         given = sys.stdin.readline().rstrip("\n")
     if len(given) < _SHORTEST_PASSWORD:
-        raise ConfigurationError(f"a password has at least {_SHORTEST_PASSWORD} characters")
+        raise ConfigurationError(
+            f"the password is too short: give at least {_SHORTEST_PASSWORD} characters"
+        )
     return given
 
 
 def _known_roles(names: list[str]) -> list[str]:
     if unknown := [name for name in names if name not in ROLES]:
-        raise ConfigurationError(f"unknown role {unknown[0]!r}; there are {', '.join(ROLES)}")
+        raise ConfigurationError(f"unknown role {unknown[0]!r}; choose from {', '.join(ROLES)}")
     return names
 
 

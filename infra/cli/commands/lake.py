@@ -1,4 +1,4 @@
-"""``segue lake``: what happened to the lake's tables, and any version of them as it was."""
+"""List the versions of the lake's tables; count or export the rows of any version."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def export(
 
 def _lake(home: Path | None, table: str) -> Lake:
     if table not in TABLES:
-        raise ConfigurationError(f"no lake table {table!r}; there are: {', '.join(TABLES)}")
+        raise ConfigurationError(f"no lake table {table!r}; choose from {', '.join(TABLES)}")
     return Lake.all(settings_of(home))[table]
 
 

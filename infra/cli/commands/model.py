@@ -1,4 +1,4 @@
-"""``segue model``: the generations of the nightly model, and which one is in service."""
+"""List the generations of the nightly model; select the one in service."""
 
 from __future__ import annotations
 

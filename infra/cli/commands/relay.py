@@ -1,4 +1,4 @@
-"""``segue relay``: send a listener's plays on to ListenBrainz or Last.fm.
+"""Forward a listener's plays to ListenBrainz or Last.fm.
 
 The secret is read from a prompt, from standard input or from a file, never from the command line,
 and is kept in PostgreSQL, in a table that no view shows.
@@ -51,7 +51,7 @@ def add(
     _check(service)
     if not running(home).settings.relay:
         raise ConfigurationError(
-            "this deployment sends no plays on; start it with SEGUE_RELAY=1 (docs/relay.md)"
+            "this deployment does not forward plays; start it with SEGUE_RELAY=1 (docs/relay.md)"
         )
     secret = _secret(service, secret_file)
     user = listener_name(user)
@@ -81,7 +81,7 @@ def resume(user: User, service: Service, home: HomeOption = None) -> None:
 
 @app.command()
 def remove(user: User, service: Service, home: HomeOption = None) -> None:
-    """Forget the secret and the queue of a relay."""
+    """Remove a relay: delete its secret and the plays that wait in its queue."""
     _change(home, "relay.remove", relays.REMOVE, user, service, "")
 
 
@@ -99,12 +99,12 @@ def list_(
 def status(
     user: Annotated[str | None, typer.Argument(help="Only this listener's.")] = None,
     refused: Annotated[
-        bool, typer.Option("--refused", help="Show the plays a service will never take, and why.")
+        bool, typer.Option("--refused", help="Show the plays that a service refused, and why.")
     ] = False,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show how far each relay is, and what keeps it; exit code 1 if one is stopped."""
+    """Show state, counts and reason of each relay; exit code 1 if one is stopped."""
     if refused:
         _show_refused(home, user, as_json)
     elif any(relay.state == "refused" for relay in _show(home, user, as_json)):
@@ -167,7 +167,7 @@ def _note(connection: Connection, action: str, user: str, service: str) -> None:
 
 def _check(service: str) -> None:
     if service not in SERVICES:
-        raise ConfigurationError(f"{service!r} is no service; known: {', '.join(SERVICES)}")
+        raise ConfigurationError(f"{service!r} is not a service; choose from {', '.join(SERVICES)}")
 
 
 def _secret(service: str, file: Path | None) -> str:

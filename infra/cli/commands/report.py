@@ -41,9 +41,9 @@ def report(
         Console().print(table)
         return
     if name not in KINDS:
-        raise ConfigurationError(f"no report {name!r}; there are: {', '.join(KINDS)}")
+        raise ConfigurationError(f"no report {name!r}; choose from {', '.join(KINDS)}")
     if format not in FORMATS:
-        raise ConfigurationError(f"no format {format!r}; there are: {', '.join(FORMATS)}")
+        raise ConfigurationError(f"no format {format!r}; choose from {', '.join(FORMATS)}")
     content = published(settings.paths.reports, name, format)
     if output is None:
         if format == "parquet" and sys.stdout.isatty():

@@ -35,7 +35,7 @@ from infra.stack.supervisor import Supervisor
 def up(
     home: HomeOption = None,
     port: Annotated[
-        int | None, typer.Option(help="Of the HTTP API; 0 takes a free one. Default: 8000")
+        int | None, typer.Option(help="Port of the HTTP API; 0 chooses a free one. Default: 8000")
     ] = None,
     broker: Annotated[
         str | None,
@@ -115,7 +115,7 @@ def _stack(
     chosen = broker or before
     kind = chosen or default_broker(say)
     if kind not in BROKERS:
-        raise ConfigurationError(f"--broker {kind}: there are {', '.join(BROKERS)}")
+        raise ConfigurationError(f"--broker {kind}: choose from {', '.join(BROKERS)}")
     if kind == "external":
         if "SEGUE_KAFKA" not in os.environ:
             raise ConfigurationError("--broker external needs the address in SEGUE_KAFKA")

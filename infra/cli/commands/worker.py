@@ -23,7 +23,7 @@ def entry(name: str) -> Callable[[Settings], int]:
         There is no worker of that name.
     """
     if name not in BY_NAME:
-        raise ConfigurationError(f"no worker named {name!r}; there are {', '.join(BY_NAME)}")
+        raise ConfigurationError(f"no worker named {name!r}; choose from {', '.join(BY_NAME)}")
     run: Callable[[Settings], int] = importlib.import_module(BY_NAME[name].module).run
     return run
 

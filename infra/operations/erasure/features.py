@@ -89,7 +89,9 @@ def forget_play(
         try:
             return {"plays": call(take_out)}
         except RetryError:
-            raise StoreUnavailable(f"{name} changes all the time; try again") from None
+            raise StoreUnavailable(
+                f"{name} changed during each of {_ATTEMPTS} attempts; run the erasure again"
+            ) from None
 
 
 def _without(blob: bytes, identity: bytes) -> bytes:

@@ -128,9 +128,7 @@ def _wait_for(
             return count
         if time.monotonic() > deadline:
             hint = _GONE_FOR_GOOD if any("@" in name for name in missing) else ""
-            raise StoreUnavailable(
-                f"{', '.join(missing)} must first take note of the erasure{hint}"
-            )
+            raise StoreUnavailable(f"{', '.join(missing)} must first read the erasure{hint}")
         time.sleep(0.2)
 
 

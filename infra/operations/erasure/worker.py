@@ -31,7 +31,7 @@ def run(settings: Settings) -> int:
                         _work(settings)
                     stopping.wait(_EVERY)
         except (SegueError, psycopg.Error) as error:
-            log.warning("erasures wait: %s", first_line(error))
+            log.warning("erasures wait for a dependency: %s", first_line(error))
     return 0
 
 

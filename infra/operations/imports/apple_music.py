@@ -39,7 +39,7 @@ def days(stream: Readable, options: Options) -> Iterator[ImportedRecord]:
 
 def _of_activity(row: Mapping[str, str], options: Options, _: int) -> PostedPlay:
     if row.get("event type", "PLAY_END").upper() not in ("PLAY_END", ""):
-        raise Refused("no-play", "the row is no end of a play", dropped=True)
+        raise Refused("no-play", "the row does not end a play", dropped=True)
     if row.get("media type", "AUDIO").upper() not in ("AUDIO", ""):
         raise Refused("video", "no music", dropped=True)
     heard = milliseconds(row.get("play duration milliseconds"))

@@ -57,7 +57,7 @@ def is_scrobble(row: dict[str, Any]) -> bool:
 
 def _scrobble(row: object, user: str) -> PostedPlay:
     if not isinstance(row, dict):
-        raise Refused("bad-shape", "the element is no object")
+        raise Refused("bad-shape", "the element is not an object")
     attributes = row.get("@attr")
     if isinstance(attributes, dict) and attributes.get("nowplaying") == "true":
         raise Refused("now-playing", "the track that played when the export was made", dropped=True)

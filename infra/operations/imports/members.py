@@ -121,7 +121,7 @@ def _zip(file: BinaryIO, name: str) -> Iterator[Member]:
         archive = zipfile.ZipFile(file)
         entries = sorted(archive.infolist(), key=lambda entry: _natural(entry.filename))
     except _DAMAGE as error:
-        raise Damaged(f"{name} is no readable zip: {error}") from None
+        raise Damaged(f"{name} is damaged or not a zip: {error}") from None
     with archive:
         for entry in entries:
             if entry.is_dir() or _is_litter(entry.filename):
@@ -162,7 +162,7 @@ def _tar(stream: Stream, name: str, file: BinaryIO) -> Iterator[Member]:
                     opened = archive.extractfile(entry)
                     yield Member(entry.name, Stream(entry.name, opened, file.tell))
     except tarfile.TarError as error:
-        raise Damaged(f"{name} is no readable tar: {error}") from None
+        raise Damaged(f"{name} is damaged or not a tar: {error}") from None
 
 
 def _is_litter(name: str) -> bool:

@@ -151,7 +151,7 @@ def when(value: object, order: str = UNDECIDED) -> int:
             return _in_range(int(value * 1000))
     except (ValueError, OverflowError):
         pass
-    raise Refused("bad-time", f"{str(value)[:60]!r} is no time")
+    raise Refused("bad-time", f"{str(value)[:60]!r} is not a time")
 
 
 def _in_range(milliseconds: int) -> int:
@@ -206,7 +206,7 @@ def name(value: object, what: str) -> str:
 def sound(text: str, what: str) -> str:
     """Return the text if it can be written as UTF-8 and stored; else refuse with ``bad-text``."""
     if not storable(text):
-        raise Refused("bad-text", f"the {what} holds what is no text; is the file in UTF-8?")
+        raise Refused("bad-text", f"the {what} has bytes that are not text; save the file in UTF-8")
     return text
 
 

@@ -118,7 +118,7 @@ def run(request: Request, progress: Progress = lambda done, total, state: None) 
     if not request.file.is_file():
         raise ConfigurationError(f"there is no file {request.file} (a folder: give its zip)")
     if request.format != "auto" and request.format not in FORMATS:
-        raise ConfigurationError(f"unknown format {request.format!r}; there are\n{known()}")
+        raise ConfigurationError(f"unknown format {request.format!r}; choose from\n{known()}")
     options = request.options
     asked = (request.api, request.format, options.user, str(options.private))
     key = key_of(request.file, *asked, *(f"{k}={v}" for k, v in sorted(options.columns.items())))
@@ -317,7 +317,7 @@ class _Import:
             return ConfigurationError("; ".join(f"{n}: {hint}" for hint, n in self._hints.items()))
         inside = ", ".join(self._state.ignored[:10])
         looked = f" (looked at {inside})" if len(self._state.ignored) > 1 else ""
-        return UnknownFormat(f"{self._request.shown} is no export we know{looked}")
+        return UnknownFormat(f"{self._request.shown} is not an export that Segue can read{looked}")
 
 
 def _in_time_order(record: ImportedRecord) -> tuple[str, int]:

@@ -132,7 +132,7 @@ def parser_of(shape: str) -> Parser:
                 if element.torn:
                     raise Refused("bad-json", f"unreadable: {element.torn}")
                 if not isinstance(element.value, dict) or not is_record(element.value):
-                    raise Refused("bad-shape", f"the element is no play of {shape}")
+                    raise Refused("bad-shape", f"the element is not a play in the form of {shape}")
                 yield ImportedRecord(number, play=read(element.value, options))
             except Refused as refused:
                 yield ImportedRecord(number, refused=refused, raw=element.raw)
@@ -200,7 +200,7 @@ def _list(value: object) -> list[Any]:
 def _object(row: Row, field: str) -> Row:
     found = row.get(field)
     if not isinstance(found, dict):
-        raise Refused("bad-shape", f"{field} is no object")
+        raise Refused("bad-shape", f"{field} is not an object")
     return found
 
 

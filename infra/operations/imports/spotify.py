@@ -187,7 +187,7 @@ def _check_music(row: dict[str, Any]) -> None:
 def _heard(value: object) -> int:
     heard = milliseconds(value)
     if heard is None:
-        raise Refused("bad-length", f"{str(value)[:60]!r} is no length in milliseconds")
+        raise Refused("bad-length", f"{str(value)[:60]!r} is not a length in milliseconds")
     if heard == 0:
         raise Refused("not-heard", "0 ms were played", dropped=True)
     return heard
@@ -200,7 +200,7 @@ def _records(rows: Iterable[Element], read: Any) -> Iterator[ImportedRecord]:
             if element.torn:
                 raise Refused("bad-json", f"unreadable: {element.torn}")
             if not isinstance(row, dict):
-                raise Refused("bad-shape", "the element is no object")
+                raise Refused("bad-shape", "the element is not an object")
             yield ImportedRecord(number, play=read(row))
         except Refused as refused:
             yield ImportedRecord(number, refused=refused, raw=_without_addresses(row, element.raw))

@@ -244,7 +244,7 @@ def jsonl(stream: Readable, options: Options) -> Iterator[ImportedRecord]:
                 raise Refused("too-long", "the line is too long")
             row = decoded(sound(line, "line"))
             if not isinstance(row, dict):
-                raise Refused("bad-json", "the line is no JSON object")
+                raise Refused("bad-json", "the line is not a JSON object")
             yield ImportedRecord(number, play=_of_object(readers, options, row))
         except Refused as refused:
             yield ImportedRecord(number, refused=refused, raw=line)
@@ -258,7 +258,7 @@ def json(stream: Readable, options: Options) -> Iterator[ImportedRecord]:
             if element.torn:
                 raise Refused("bad-json", f"unreadable: {element.torn}")
             if not isinstance(element.value, dict):
-                raise Refused("bad-shape", "the element is no object")
+                raise Refused("bad-shape", "the element is not an object")
             yield ImportedRecord(number, play=_of_object(readers, options, element.value))
         except Refused as refused:
             yield ImportedRecord(number, refused=refused, raw=element.raw)

@@ -50,7 +50,7 @@ def run(settings: Settings) -> int:
         except Stopping:
             break
         except (SegueError, psycopg.Error, OSError) as error:
-            log.warning("imports wait: %s", first_line(error))
+            log.warning("imports wait for a dependency: %s", first_line(error))
     return 0
 
 
@@ -82,7 +82,7 @@ def work_one(settings: Settings, connection: Connection, stopping: threading.Eve
         except (StoreUnavailable, Stopping, psycopg.OperationalError):
             raise  # the file stays
         except Exception as error:  # one file must not keep the others from being read
-            log.exception("upload %s", upload.id)
+            log.exception("upload %s cannot be read", upload.id)
             uploads.note_failed(
                 connection, upload, "mistake", _NOT_READ.format(type(error).__name__)
             )

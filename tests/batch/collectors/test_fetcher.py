@@ -128,7 +128,7 @@ async def test_a_long_retry_after_is_meant_for_every_question(tmp_path: Path) ->
     with Misbehaving(closed) as server, Archive(tmp_path / "echo") as archive:
         archive.begin("run")
         async with Fetcher(source(server), archive) as fetcher:
-            for said in ("come back in 86400 s", "asks for a rest of 86"):
+            for said in ("come back in 86400 s", "asked for a pause of 86"):
                 with pytest.raises(SourceUnavailable, match=said):
                     await fetcher.get(said, "/", {"q": said})
             assert fetcher.left_alone

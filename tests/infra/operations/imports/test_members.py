@@ -79,7 +79,7 @@ def test_damage_is_told_by_member() -> None:
         except Damaged as damage:
             found.append(str(damage).split(":")[0])
     assert found == ["a cannot be read on", "b"]
-    with pytest.raises(Damaged, match=r"x\.zip is no readable zip"):
+    with pytest.raises(Damaged, match=r"x\.zip is damaged or not a zip"):
         list(members(io.BytesIO(bytes(whole[:100])), "x.zip"))
 
 
