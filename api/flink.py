@@ -40,7 +40,7 @@ class FlinkLook:
         return {"flink": self.look} if self._http else {}
 
     async def look(self) -> str:
-        """Return ``"ok"`` or what is wrong; raises what the client raises."""
+        """Return ``"ok"`` or what is wrong; let errors of the client through."""
         states = [job["state"] for job in (await self._get("/jobs/overview"))["jobs"]]
         return "ok" if "RUNNING" in states else f"no job runs, only: {', '.join(states) or 'none'}"
 

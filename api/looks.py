@@ -70,7 +70,7 @@ class DatabaseLook:
         self._pool = pool
 
     async def look(self) -> str:
-        """Return ``"ok"``; raises what the driver raises."""
+        """Return ``"ok"`` if PostgreSQL answers; else raise the driver's error."""
         async with asyncio.timeout(3.0), self._pool.connection(timeout=1.0) as connection:
             await connection.execute("select 1")
         return "ok"
@@ -99,7 +99,7 @@ class WorkersLook:
         self.beats: dict[str, Heartbeat] = {}
 
     async def look(self) -> str:
-        """Return ``"ok"`` or what is wrong; raises what the driver raises."""
+        """Return ``"ok"`` or what is wrong; let errors of the driver through."""
         stored: dict[bytes, bytes] = await self._redis.hgetall(self._key)  # type: ignore[assignment]
         beats = heartbeat.read(stored).values()
         self.beats = heartbeat.of_workers(beats, int(time.time() * 1000))

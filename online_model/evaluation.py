@@ -120,7 +120,10 @@ def first_time(data: Interactions) -> npt.NDArray[np.bool_]:
 
 
 def unplayed(data: Interactions) -> npt.NDArray[np.bool_]:
-    """Return which events are a track's first by anybody, of an artist played before."""
+    """Return a mask of the events that are the first play of a track by any listener.
+
+    Where artists are known, the first play of an artist does not count.
+    """
     first = np.zeros(len(data), np.bool_)
     first[np.unique(data.items, return_index=True)[1]] = True
     if data.artists is not None:

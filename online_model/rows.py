@@ -30,6 +30,6 @@ def take_row(counters: Array, free: Array, waiting: int, used: int) -> int:
 
 @inner
 def give_row(counters: Array, free: Array, waiting: int, row: int) -> None:
-    """Give a row back; parameters as those of :func:`take_row`."""
+    """Free a row so that :func:`take_row` can return it again; it has the same parameters."""
     free[counters[waiting]] = row
     counters[waiting] += 1

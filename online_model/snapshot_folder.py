@@ -19,7 +19,7 @@ _KEPT = 2
 
 
 class SnapshotFolder:
-    """Writes snapshots, one at a time, and lists them.
+    """Writes snapshots of the model to a folder, one at a time, and lists them.
 
     Parameters
     ----------

@@ -162,7 +162,11 @@ def as_readonly(state: State) -> State:
 
 
 def weight_now(state: State) -> float:
-    """Return what one play of this moment weighs in the tables, which grow instead of decaying."""
+    """Return the weight of a play at this moment.
+
+    Old weights do not decay. Instead the weight of a new play doubles with each half-life, so the
+    ratios of the weights are those of an exponential decay.
+    """
     elapsed = int(state.counters[CLOCK]) - int(state.counters[ORIGIN])
     return float(2.0 ** (elapsed / float(state.settings[HALF_LIFE])))
 

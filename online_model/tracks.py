@@ -104,8 +104,8 @@ class FilledTables(NamedTracks):
     def set_content_table(self, view: BatchView) -> int:
         """Replace the table of content; return how many tracks have a row in it.
 
-        Tracks that come with a document get a row ahead of their first play while the model has
-        room to spare, so that they can be shown to listeners of what they resemble.
+        A track that has a content document but no play yet gets a row while the model has room,
+        so that lists can show it to listeners of similar tracks.
         """
         self._must_write()
         state = self._state

@@ -87,7 +87,7 @@ class Page:
 
     @property
     def skipped(self) -> int:
-        """How many items come before it."""
+        """How many items come before this page."""
         return self.limit * (self.number - 1)
 
     def cut(self, items: Sequence[T]) -> list[tuple[int, T]]:

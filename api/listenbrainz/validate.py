@@ -18,7 +18,7 @@ _CONTAINERS = (dict, list)
 
 
 class Submitted(NamedTuple):
-    """A valid body: its ``listen_type`` and its listens, cleaned."""
+    """A valid body of ``submit-listens``: its ``listen_type``, and its listens with clean texts."""
 
     listen_type: str
     listens: list[dict[str, Any]]

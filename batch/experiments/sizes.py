@@ -46,7 +46,14 @@ class Size:
 
 
 def size(ask: Ask, metric: str, relative: float, arms: int = 2, power: float = 0.8) -> Size:
-    """Return what it takes to show a relative change of a metric with a probability.
+    """Return how many listeners an experiment needs to detect a change of a metric.
+
+    Parameters
+    ----------
+    relative
+        Change to detect as a share of the metric's value; 0.05 is 5 %.
+    power
+        Probability to detect a change of this size, above 0 and below 1.
 
     Raises
     ------

@@ -114,7 +114,7 @@ class Server(ABC):
             self.process.stop(self.stop_signal, timeout)
 
     def kill(self) -> None:
-        """End the server as a crash would."""
+        """End the server by SIGKILL, as a crash would."""
         if self.process is not None:
             self.process.stop(signal.SIGKILL)
 
