@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -218,6 +219,52 @@ def test_love_hide_and_take_back(pages: Pages, token: str) -> None:
     assert wait_until(listed, 90, 0.5)
     page.get_by_role("button", name=f"Take back {title}").first.click()
     expect(page.locator("#said")).to_contain_text("Taken back")
+    page.context.close()
+    assert not pages.problems
+
+
+def test_a_double_click_sends_once(pages: Pages, token: str) -> None:
+    page = pages.context().new_page()
+    sent: list[str] = []
+    page.on("request", lambda each: sent.append(each.url) if each.method == "POST" else None)
+    sign_in(page, token)
+    live(page)
+    del sent[:]
+    love = page.locator("[data-key]").first.get_by_role("button", name="Love")
+    love.dblclick()
+    expect(page.locator("#said")).to_contain_text("Loved")
+    page.wait_for_timeout(800)  # longer than a double click
+    assert len(sent) == 1
+    love.click()  # on purpose
+    page.wait_for_timeout(300)
+    assert len(sent) == 2
+    page.goto("/ui/plays")
+    page.locator("summary", has_text="Add a play by hand").click()
+    page.get_by_label("Artist", exact=True).fill("Twice")
+    page.get_by_label("Title", exact=True).fill("Clicked")
+    page.get_by_role("button", name="Add the play").dblclick()
+    expect(page.locator("#said")).to_contain_text("Added: “Clicked” by Twice")
+    assert len(sent) == 3
+    page.context.close()
+    assert not pages.problems
+
+
+def test_too_large_a_file_is_refused_before_it_is_sent(
+    pages: Pages, token: str, tmp_path: Path
+) -> None:
+    large = tmp_path / "large.json"
+    with large.open("wb") as file:
+        file.truncate(257 * 1024 * 1024)  # without blocks on the disk
+    page = pages.context().new_page()
+    sign_in(page, token)
+    sent: list[str] = []
+    page.on("request", lambda each: sent.append(each.url) if each.method == "POST" else None)
+    page.goto("/ui/me/imports")
+    field = page.locator("[data-most]")
+    field.set_input_files(large)
+    page.get_by_role("button", name="Upload and import").click()
+    assert "256 MB" in field.evaluate("field => field.validationMessage")
+    assert sent == []
     page.context.close()
     assert not pages.problems
 

@@ -13,12 +13,17 @@
   document.body.addEventListener("htmx:configRequest", (event) => {
     if (secret) event.detail.headers["X-CSRF-Token"] = secret;
   });
+  // A form that leaves the page is sent once; one that stays may be sent again after a moment.
+  const DOUBLE_CLICK = 700;
   document.addEventListener("submit", (event) => {
-    const form = event.target;
-    if (!form.matches("[data-once]") || form.hasAttribute("hx-post")) return;
-    if (form.dataset.sent) event.preventDefault();
-    form.dataset.sent = "1";
-  });
+    const form = event.target, button = event.submitter?.value ?? "";
+    const twice = form.hasAttribute("hx-post")
+      ? form.dataset.sent === button && performance.now() - form.dataset.at < DOUBLE_CLICK
+      : form.matches("[data-once]") && "sent" in form.dataset;
+    if (twice) { event.preventDefault(); event.stopPropagation(); return; }
+    form.dataset.sent = button;
+    form.dataset.at = performance.now();
+  }, true);
   addEventListener("pageshow", () => all("[data-sent]").forEach((form) => delete form.dataset.sent));
   for (const range of all("[data-shows]")) {
     range.addEventListener("input", () => { document.getElementById(range.dataset.shows).value = range.value; });
