@@ -26,6 +26,9 @@ from contracts.topics import Kind, Topics
 from contracts.whole_topic import messages
 
 #: Outcome of :func:`replay` for a letter that was sent.
+#: An administrator's request with this header sends a dead letter again. If the API refuses it
+#: again, the letter that waits is enough: no second one is made.
+REPLAY_HEADER = "x-segue-replay"
 SENT = "sent"
 _REPLAYED = b"replayed"
 _HTTP = "http:"

@@ -7,6 +7,7 @@ import time
 import msgspec
 from starlette.types import Receive, Scope
 
+from api.auth import Identity
 from api.errors import ApiError, unavailable
 from api.http import Reply, read_body
 from api.plays.letters import dead_letters
@@ -14,6 +15,8 @@ from api.plays.parse import Parsed, parse_plays
 from api.plays.refused import keep_refused, tell_refused
 from api.plays.wire import MAX_BODY, PlaysOut
 from api.services import Services
+from contracts.accounts import ADMIN_ROLE
+from contracts.dead_letters import REPLAY_HEADER
 from contracts.errors import BrokerUnavailable
 
 ROUTE = "/v1/plays"
@@ -43,10 +46,11 @@ class SubmitPlays:
             body = await read_body(scope, receive, MAX_BODY)
             parsed = parse_plays(body, identity, int(time.time() * 1000))
         except ApiError as error:
-            await keep_refused(services, ROUTE, identity.user_id, error, body)
+            if not _is_replay(scope, identity):
+                await keep_refused(services, ROUTE, identity.user_id, error, body)
             raise
         records = services.records.of_all(parsed.by_listener)
-        if parsed.refused:
+        if parsed.refused and not _is_replay(scope, identity):
             records += dead_letters(services.topics, ROUTE, identity.user_id, parsed.refused)
         try:
             await services.log.append(records)
@@ -60,6 +64,12 @@ class SubmitPlays:
             why = parsed.refused[0][1]
             await tell_refused(services, identity.user_id, ROUTE, why, len(parsed.refused))
         return Reply(202 if accepted else 400, answer_of(parsed))
+
+
+def _is_replay(scope: Scope, identity: Identity) -> bool:
+    """Whether an administrator sends a dead letter again; see ``REPLAY_HEADER``."""
+    sent = REPLAY_HEADER.encode()
+    return ADMIN_ROLE in identity.roles and any(name == sent for name, _ in scope["headers"])
 
 
 def answer_of(parsed: Parsed) -> bytes:

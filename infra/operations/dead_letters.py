@@ -14,7 +14,7 @@ def replay(settings: Settings, letters: list[Letter], *, api: str, token: str) -
     """Send letters where they came from; returns and raises as :func:`dead_letters.replay`."""
 
     def post(body: bytes) -> None:
-        headers = {"authorization": f"Bearer {token}"}
+        headers = {"authorization": f"Bearer {token}", dead_letters.REPLAY_HEADER: "1"}
         try:
             response = httpx.post(f"{api}/v1/plays", content=body, headers=headers, timeout=30)
         except httpx.TransportError as error:

@@ -82,6 +82,23 @@ def test_a_play_the_api_refused_is_kept_and_posted_again(stack: RunningStack) ->
     assert {title, f"{title} fine"} <= {x["track_metadata"]["track_name"] for x in listens}
 
 
+def test_a_play_that_is_refused_again_stays_one_letter(stack: RunningStack) -> None:
+    title = f"title {uuid.uuid4().hex}"
+    play = {"user": "ada", "artist": "Air", "title": title, "played_at": 1}
+    answer = httpx.post(
+        f"{stack.api}/v1/plays",
+        content=msgspec.json.encode({"plays": [play]}),
+        headers={"authorization": f"Bearer {stack.admin_token}"},
+        timeout=60,
+    )
+    assert answer.json()["rejected"] == 1
+    (letter,) = waiting(stack, title)
+    for _ in range(2):
+        outcomes = replay(stack.settings, [letter], api=stack.api, token=stack.admin_token)
+        assert "too-old" in outcomes[letter.id]
+    assert [each.id for each in waiting(stack, title)] == [letter.id]
+
+
 def test_a_scrobble_the_api_refused_is_posted_again(stack: RunningStack) -> None:
     """Last.fm's protocol has other names and counts in seconds; too early when it came."""
     title = f"title {uuid.uuid4().hex}"
