@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import errno
+import random
 import socket
+from pathlib import Path
 
 LOOPBACK = "127.0.0.1"
+#: Lowest port that is chosen, and the lowest port of outgoing connections on most systems.
+_LOWEST, _USUAL = 20_000, 32_768
 
 
 def trouble(port: int, host: str = LOOPBACK) -> str:
@@ -35,17 +39,37 @@ def api_address(host: str, port: int) -> str:
 def free_ports(count: int) -> list[int]:
     """Return `count` different ports on which no process listens.
 
-    They are taken from the system's own choice and given back, so that another program may take
-    one in between; whoever starts a server on one must notice that it failed.
+    They lie below the ports that the system gives to outgoing connections. Otherwise one of those
+    could take a port between this choice and the moment when the server listens, seconds later.
+    Another program may still take one: whoever starts a server must notice that it failed.
     """
-    probes = [socket.socket() for _ in range(count)]
+    # Not the module's generator: processes that seed it alike would choose alike.
+    draw = random.SystemRandom()
+    probes: dict[int, socket.socket] = {}
     try:
-        for probe in probes:
-            probe.bind((LOOPBACK, 0))
-        return [probe.getsockname()[1] for probe in probes]
+        while len(probes) < count:
+            port = draw.randrange(_LOWEST, max(_outgoing(), _LOWEST + 10_000))
+            if port in probes:
+                continue
+            probe = socket.socket()
+            try:
+                probe.bind((LOOPBACK, port))
+            except OSError:
+                probe.close()
+            else:
+                probes[port] = probe
+        return list(probes)
     finally:
-        for probe in probes:
+        for probe in probes.values():
             probe.close()
+
+
+def _outgoing() -> int:
+    """Return the lowest port that this system gives to outgoing connections."""
+    try:
+        return int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    except OSError:  # not Linux
+        return _USUAL
 
 
 def answers(port: int, host: str = LOOPBACK, timeout: float = 0.5) -> bool:

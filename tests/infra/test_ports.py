@@ -2,17 +2,38 @@
 
 from __future__ import annotations
 
+import random
 import socket
 from pathlib import Path
 
+import pytest
+
+from infra.stack import ports
 from infra.stack.home import Home
 from infra.stack.ports import answers, free_ports, is_free, trouble
 
 
 def test_free_ports_are_different_and_free() -> None:
-    ports = free_ports(20)
-    assert len(set(ports)) == 20
-    assert all(is_free(port) for port in ports)
+    chosen = free_ports(20)
+    assert len(set(chosen)) == 20
+    assert all(is_free(port) for port in chosen)
+
+
+def test_no_outgoing_connection_takes_a_port_that_was_chosen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A server listens seconds after its port was chosen; connections are made all the time."""
+    monkeypatch.setattr(ports, "_outgoing", lambda: 31_000)
+    assert max(free_ports(50)) < 31_000
+    assert 1024 < ports._outgoing() < 65_536
+
+
+def test_processes_with_one_seed_choose_different_ports() -> None:
+    chosen = []
+    for _ in range(2):
+        random.seed(1)
+        chosen.append(free_ports(5))
+    assert chosen[0] != chosen[1]
 
 
 def test_a_port_somebody_listens_on_is_not_free() -> None:
