@@ -84,7 +84,6 @@ class FastPath:
         if known is None:
             return None
         started = time.perf_counter()
-        span = None if self._traces is None else self._traces.request(protocol.headers)
         (identity, caller), user = known, name.decode("ascii")
         asked, wrong = None, None
         try:
@@ -95,6 +94,8 @@ class FastPath:
             if error.status == 403:
                 return None  # the edge puts it on record
             wrong = error
+        # Not earlier: the edge makes the span of a request that is not answered here.
+        span = None if self._traces is None else self._traces.request(protocol.headers)
         headers, refusal = self._gate.admit(caller)
         cycle = Cycle(keep_alive)
         pending = Pending(self, protocol, cycle, headers, started, span)

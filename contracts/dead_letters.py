@@ -25,10 +25,10 @@ from contracts.settings import Settings
 from contracts.topics import Kind, Topics
 from contracts.whole_topic import messages
 
-#: Outcome of :func:`replay` for a letter that was sent.
-#: An administrator's request with this header sends a dead letter again. If the API refuses it
-#: again, the letter that waits is enough: no second one is made.
+#: A request of an administrator with this header sends a dead letter again. If the API refuses it
+#: again, it makes no second letter, because the first one still waits.
 REPLAY_HEADER = "x-segue-replay"
+#: Outcome of :func:`replay` for a letter that was sent.
 SENT = "sent"
 _REPLAYED = b"replayed"
 _HTTP = "http:"

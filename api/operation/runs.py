@@ -77,7 +77,7 @@ def latest_runs(folder: Path) -> list[RunSummary]:
 
 
 def record_of(folder: Path, run_id: str) -> dict[str, Any] | None:
-    """Return the record of a run, ``None`` if there is none that can be read."""
+    """Return the record of a run; ``None`` if the file is missing or cannot be read."""
     return _read(folder / f"{run_id}.json") if _ID.fullmatch(run_id) else None
 
 

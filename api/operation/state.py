@@ -106,8 +106,7 @@ def _worker(services: Services, name: str, state: str, ends: dict[str, list[int]
 
 def _rate(name: str, beat: Any) -> float | None:
     """Return what was applied per second between the last two heartbeats that were looked at."""
-    counted = [beat.counters[name] for name in _APPLIED if name in beat.counters]
-    applied = float(counted[0]) if counted else 0.0
+    applied = next((beat.counters[each] for each in _APPLIED if each in beat.counters), 0.0)
     before = _seen.get(name)
     if before is not None and before[0] == beat.at:
         return before[2]

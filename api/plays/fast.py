@@ -90,13 +90,14 @@ class FastPosts:
         if known is None:
             return None
         identity, caller = known
-        span = None if self._traces is None else self._traces.request(protocol.headers)
         try:
             parsed = parse_plays(body, identity, int(time.time() * 1000))
         except ApiError:
             return None
         if parsed.refused:
             return None
+        # Not earlier: the edge makes the span of a request that is not answered here.
+        span = None if self._traces is None else self._traces.request(protocol.headers)
         headers, refusal = self._gate.admit(caller)
         cycle = Cycle(keep_alive)
         posted = Posted(self, protocol, cycle, headers, parsed, span)

@@ -50,7 +50,8 @@ class SubmitPlays:
                 await keep_refused(services, ROUTE, identity.user_id, error, body)
             raise
         records = services.records.of_all(parsed.by_listener)
-        if parsed.refused and not _is_replay(scope, identity):
+        # A dead letter that waits holds nothing that was accepted: then no second one is needed.
+        if parsed.refused and (records or not _is_replay(scope, identity)):
             records += dead_letters(services.topics, ROUTE, identity.user_id, parsed.refused)
         try:
             await services.log.append(records)

@@ -39,9 +39,10 @@ def api_address(host: str, port: int) -> str:
 def free_ports(count: int) -> list[int]:
     """Return `count` different ports on which no process listens.
 
-    They lie below the ports that the system gives to outgoing connections. Otherwise one of those
-    could take a port between this choice and the moment when the server listens, seconds later.
-    Another program may still take one: whoever starts a server must notice that it failed.
+    They lie below the ports that the system gives to outgoing connections, unless those begin
+    below 20,000. Otherwise a connection could take a port between this choice and the moment when
+    the server listens, seconds later. Another program may still take one: whoever starts a server
+    must notice that it failed.
     """
     # Not the module's generator: processes that seed it alike would choose alike.
     draw = random.SystemRandom()

@@ -344,6 +344,37 @@ async def test_good_plays_never_reach_the_application(world: World) -> None:
     assert written == [1, 2, 1]
 
 
+class Asked:
+    """Takes the place of the tracer: counts the requests that it is asked about."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def request(self, headers: object) -> None:
+        self.count += 1
+
+
+async def test_only_a_request_that_is_answered_at_once_gets_its_span_here(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The edge asks about all others: twice would use up the traces of a second twice as fast."""
+    asked = Asked()
+    monkeypatch.setattr(world.services, "traces", asked)
+    async with serving(world) as (_, port), connection(port) as c:
+        c.send(AROUND, ADA)  # the API knows the token from now on
+        await c.answer()
+        c.send(f"{LISTS}&explain=true", ADA)
+        await c.answer()
+        post(c, "/v1/plays", plays("Run", "", played_at=1))
+        await c.answer()
+        assert asked.count == 0
+        c.send(LISTS, ADA)
+        await c.answer()
+        post(c, "/v1/plays", plays("Run"))
+        await c.answer()
+        assert asked.count == 2
+
+
 async def test_a_body_in_parts_and_requests_on_each_others_heels(world: World) -> None:
     body = plays("Sexy Boy", "Talisman")
     async with serving(world) as (_, port), connection(port) as c:

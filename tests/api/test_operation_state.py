@@ -22,7 +22,7 @@ def test_the_rate_is_what_a_worker_applied_between_two_heartbeats(
         beat = Heartbeat(name=worker, pid=1, at=ms, state="running", counters=counters)
         return state._rate(worker, beat)
 
-    assert at(1_000, 10.0) is None  # nothing to compare with
+    assert at(1_000, 10.0) is None  # a rate needs two heartbeats
     assert at(3_000, 30.0) == 10.0
-    assert at(3_000, 30.0) == 10.0  # the same heartbeat again
-    assert at(5_000, 2.0) is None  # the worker started again
+    assert at(3_000, 30.0) == 10.0  # the API reads the same heartbeat again
+    assert at(5_000, 2.0) is None  # the worker restarted: its counter is lower

@@ -18,6 +18,7 @@ from api.plays.parse import parse_plays, read_time
 from api.plays.records import PlayRecords
 from api.plays.wire import RejectedPlay
 from api.producer import MAX_MESSAGE_BYTES
+from contracts.dead_letters import REPLAY_HEADER
 from contracts.events import DeadLetter, Play, decode_submission
 from contracts.ids import event_id, partition_of
 from contracts.plays import OLDEST_MS, SKEW_MS
@@ -214,6 +215,25 @@ async def test_accepted_and_refused_both_reach_the_log(
     )
     assert dead.value is not None
     assert json.loads(dead.value) == bad
+
+
+@pytest.mark.parametrize(
+    ("token", "sent", "letters"),
+    [
+        ("admin-token", [play(played_at=5)], 0),  # the letter that waits is enough
+        ("admin-token", [play(), play(played_at=5)], 1),
+        ("ada-token", [play(played_at=5)], 1),
+    ],
+)
+async def test_a_dead_letter_sent_again_is_kept_once(
+    world: World, client: httpx.AsyncClient, token: str, sent: list[dict[str, Any]], letters: int
+) -> None:
+    own = {**headers(token), REPLAY_HEADER: "1"}
+    plays = [{**each, "user": "ada"} for each in sent]
+    answer = await client.post(URL, headers=own, json={"plays": plays})
+    assert answer.status_code == (400 if len(sent) == 1 else 202)
+    kept = [each for each in world.log.records if each.topic == "segue.dead-letters"]
+    assert len(kept) == letters
 
 
 async def test_all_refused_is_a_400_with_the_results(client: httpx.AsyncClient) -> None:

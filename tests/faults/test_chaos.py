@@ -214,7 +214,7 @@ def test_an_emptied_store_degrades_and_is_folded_again(kafka_stack: RunningStack
 
 @contextmanager
 def paused_learner(stack: RunningStack, model: Path, host: str) -> Iterator[None]:
-    """Have a learner of another host, with a model of its own, that is paused meanwhile."""
+    """Run a learner on another host, with its own model, and pause it until the block ends."""
     settings = replace(stack.settings, host_name=host, model=str(model))
     log = stack.settings.paths.log(host)
     learner = Process(host, worker_command(LEARNER.name), log, env=kafka_stack_env(settings))

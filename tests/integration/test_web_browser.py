@@ -137,6 +137,14 @@ def live(page: Page) -> None:
     expect(page.locator("[data-live-state]")).to_have_text("live")
 
 
+def fill_a_play_by_hand(page: Page, artist: str, title: str) -> None:
+    """Open the form for a play on the history page and fill it in."""
+    page.goto("/ui/plays")
+    page.locator("summary", has_text="Add a play by hand").click()
+    page.get_by_label("Artist", exact=True).fill(artist)
+    page.get_by_label("Title", exact=True).fill(title)
+
+
 def keys(page: Page, also: str = "") -> set[str]:
     """Return the tracks that the list shows."""
     script = "all => all.map((li) => li.dataset.key)"
@@ -238,10 +246,7 @@ def test_a_double_click_sends_once(pages: Pages, token: str) -> None:
     love.click()  # on purpose
     page.wait_for_timeout(300)
     assert len(sent) == 2
-    page.goto("/ui/plays")
-    page.locator("summary", has_text="Add a play by hand").click()
-    page.get_by_label("Artist", exact=True).fill("Twice")
-    page.get_by_label("Title", exact=True).fill("Clicked")
+    fill_a_play_by_hand(page, "Twice", "Clicked")
     page.get_by_role("button", name="Add the play").dblclick()
     expect(page.locator("#said")).to_contain_text("Added: “Clicked” by Twice")
     assert len(sent) == 3
@@ -302,10 +307,7 @@ def test_without_javascript(pages: Pages, token: str) -> None:
     page.locator(".why summary").first.click()
     page.get_by_role("link", name="Show the reasons").first.click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Why this track")
-    page.goto("/ui/plays")
-    page.locator("summary", has_text="Add a play by hand").click()
-    page.get_by_label("Artist", exact=True).fill("Air")
-    page.get_by_label("Title", exact=True).fill("By Hand")
+    fill_a_play_by_hand(page, "Air", "By Hand")
     page.get_by_role("button", name="Add the play").click()
     expect(page.locator("#said")).to_contain_text("Added: “By Hand” by Air")
     page.get_by_role("button", name="Sign out").click()

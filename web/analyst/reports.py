@@ -88,8 +88,8 @@ def shown(key: str, records: list[dict[str, Any]], layout: dict[str, Any]) -> Sh
     Parameters
     ----------
     layout
-        ``title`` of the table and ``label`` and ``form`` of its columns; empty for an edition of
-        before these were published.
+        ``title`` of the table and ``label`` and ``form`` of its columns; empty for editions that
+        an earlier version of Segue published.
     """
     columns = list(records[0]) if records else []
     rows = [[record.get(column) for column in columns] for record in records]

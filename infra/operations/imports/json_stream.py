@@ -142,7 +142,7 @@ class _Window:
                     raise _Torn(f"not JSON: {error}") from None
 
     def skip_to_line(self) -> bool:
-        """Skip to the next line that begins an object; ``False``: there is none up to the end."""
+        """Skip to the next line that begins an object; return whether the stream has one."""
         while (found := self.text.find("\n{", self.at)) < 0:
             self.at = max(self.at, len(self.text) - 1)
             if not self.more():
