@@ -25,7 +25,7 @@ STALE_SECONDS = 20.0
 
 
 class BrokerLook:
-    """Looks at the broker, makes missing topics, and polls producers that may be idle."""
+    """Looks at the broker, makes missing topics, polls idle producers and replaces stuck ones."""
 
     def __init__(self, plays: PlayLog, impressions: Offers, settings: Settings) -> None:
         self._plays = plays
@@ -48,6 +48,8 @@ class BrokerLook:
         if self._topics.plays not in metadata.topics:
             self._topics_known = False  # an in-memory broker was restarted
             return "the topics are gone; they are being created"
+        self._plays.revive()
+        self._impressions.revive()
         return "ok"
 
     def close(self) -> None:

@@ -57,5 +57,6 @@ class Offers(PolledProducer):
     def _on_failure(self, error: KafkaError | None, _: Message | None) -> None:
         if error is not None:
             self.failed += 1
+            self.failing = True
             self.lost += 1
             self._fatal = self._fatal or error.fatal()

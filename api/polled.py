@@ -24,7 +24,7 @@ DELIVERY_MS = 4_000
 
 
 class PolledProducer:
-    """One idempotent producer (acks=all), renewed after an error it cannot recover from.
+    """One idempotent producer (acks=all), replaced after an error it cannot recover from.
 
     Parameters
     ----------
@@ -67,6 +67,8 @@ class PolledProducer:
         self._producer = self._make()
         #: Messages whose delivery the library has reported as failed.
         self.failed = 0
+        #: Whether a delivery failed and, as far as is reported, none has succeeded since.
+        self.failing = False
         self._fatal = False
         self._timer: asyncio.TimerHandle | None = None
 
@@ -115,19 +117,29 @@ class PolledProducer:
         except KafkaException as error:  # raised once more after a fatal error was reported
             self._fatal = self._fatal or bool(error.args[0].fatal())
 
+    def revive(self) -> None:
+        """Replace a producer whose deliveries fail although the broker answers (call it then).
+
+        A broker that keeps its log in memory forgets the producers' ids when it restarts, and may
+        give an id to another producer. librdkafka then retries without end: it takes the answer
+        (producer fenced) for a passing error, and reports nothing but timeouts.
+        """
+        if self.failing:
+            self._renew()
+
     def _on_error(self, error: KafkaError) -> None:
         self._fatal = self._fatal or error.fatal()
 
     def _renew(self) -> None:
-        """Replace a producer that met a fatal error, such as a broker that forgot its id.
+        """Replace the producer.
 
         What it held is reported as not acknowledged: whether it arrived cannot be known.
         """
-        log.warning("kafka: replaced the producer of %s after a fatal error", self._what)
+        log.warning("kafka: replaced the producer of %s, whose deliveries failed", self._what)
         self._producer.purge()
         self.poll()
         self._abandon()
-        self._fatal = False
+        self._fatal = self.failing = False
         self._producer = self._make()
 
     def _make(self) -> Producer:

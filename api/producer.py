@@ -83,6 +83,7 @@ class _Batch:
 
     def settle(self, error: KafkaError | None, message: Message | None) -> None:
         self.message = message
+        self.owner.failing = error is not None
         if error is not None:
             self.error = error
             self.failed = True

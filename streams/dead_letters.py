@@ -99,8 +99,11 @@ class DeadLetters:
                 log.warning("dead letter %s: %s: %s", place, error.reason, error)
             unsent = self._producer.flush(_TIMEOUT)
         except (KafkaException, BufferError) as error:
+            self._producer = None
             raise BrokerUnavailable(f"dead letters cannot be written: {error}") from None
         if unsent or failures:
+            # A broker that was restarted without its log may refuse this producer for ever.
+            self._producer = None
             why = failures[0] if failures else f"no acknowledgement in {_TIMEOUT:g} s"
             raise BrokerUnavailable(f"dead letters cannot be written: {why}")
         self._sent[topic, partition] = refused[-1].record.offset

@@ -123,3 +123,35 @@ async def test_what_has_gathered_is_sent_before_the_end(monkeypatch: pytest.Monk
     assert log.handovers == 2
     results = await asyncio.gather(*waiting, return_exceptions=True)
     assert all(isinstance(result, BrokerUnavailable) for result in results)
+
+
+async def test_a_producer_whose_deliveries_fail_is_replaced_once_the_broker_answers() -> None:
+    log, offers = PlayLog(NOWHERE, delivery_ms=300), Offers(NOWHERE, delivery_ms=300)
+    first = log._producer, offers._producer
+    log.revive()
+    offers.revive()
+    assert (log._producer, offers._producer) == first  # nothing has failed yet
+    offers.offer(RECORD)
+    with pytest.raises(BrokerUnavailable):
+        await log.append([RECORD])
+    for _ in range(100):
+        await asyncio.sleep(0.05)
+        if offers.lost:
+            break
+    log.revive()
+    offers.revive()
+    second = log._producer, offers._producer
+    assert second[0] is not first[0]
+    assert second[1] is not first[1]
+    log.revive()
+    offers.revive()
+    assert (log._producer, offers._producer) == second  # the new ones have not failed
+
+
+async def test_a_delivery_that_succeeds_ends_the_failing() -> None:
+    log = PlayLog(NOWHERE)
+    future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    log.failing = True
+    producer._Batch(log, 1, 0, future, None).settle(None, None)
+    assert not log.failing
+    assert future.result() is None

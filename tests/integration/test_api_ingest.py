@@ -41,6 +41,15 @@ def api(broker_kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         running.stop()
 
 
+@pytest.fixture(autouse=True)
+def restarted(api: RunningStack) -> Iterator[None]:
+    """Start the API again if a test failed while it was down."""
+    yield
+    if api.workers["api"].pid is None:
+        api.start("api")
+        assert wait_until(lambda: serving(api), 90)
+
+
 def serving(stack: RunningStack) -> bool:
     """Whether the API can take traffic."""
     try:
