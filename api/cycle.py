@@ -12,14 +12,14 @@ from api.http import JSON, Headers
 
 
 class _Nobody:
-    """Replaces the event that uvicorn sets to wake a waiting application; no one waits here."""
+    """Replaces the event that uvicorn sets to wake a waiting application: none waits here."""
 
     def set(self) -> None:
-        """Nobody waits."""
+        """Do nothing."""
 
 
 class Cycle(RequestResponseCycle):
-    """What the protocol must know of a request in progress: nothing but that."""
+    """The state of a request that uvicorn's protocol reads, without an ASGI application."""
 
     def __init__(self, keep_alive: bool) -> None:
         self.keep_alive = keep_alive
@@ -35,7 +35,10 @@ _NOBODY = _Nobody()
 def answer(
     protocol: HttpToolsProtocol, cycle: Cycle, status: int, headers: Headers, body: bytes
 ) -> None:
-    """Write an answer as the server writes the application's, unless the client is gone."""
+    """Write an answer in the form in which uvicorn writes the answers of an ASGI application.
+
+    Writes nothing if the client has closed the connection.
+    """
     # uvicorn reports a disconnect only to the latest of several pipelined requests.
     if cycle.disconnected or protocol.transport.is_closing():
         return

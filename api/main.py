@@ -33,7 +33,11 @@ class Server(uvicorn.Server):
         self._services = services
 
     async def main_loop(self) -> None:
-        """Wait for the end; uvicorn looks ten times a second, for a header that is not sent."""
+        """Wait for the end.
+
+        uvicorn's own loop wakes ten times a second to renew the header ``date``, which the API does
+        not send.
+        """
         while not self.should_exit:  # noqa: ASYNC110  a signal sets it
             await asyncio.sleep(_LOOK_SECONDS)
 
@@ -53,7 +57,7 @@ class Server(uvicorn.Server):
 
 
 def run(settings: Settings) -> int:
-    """Serve HTTP until SIGTERM or SIGINT; return the exit code."""
+    """Serve HTTP until SIGTERM or SIGINT; return exit code 0, or 1 if the server cannot start."""
     for handler in logging.getLogger().handlers:  # set up by whoever started this process
         handler.addFilter(LogLimit())
     settings = replace(settings, max_connections=min(settings.max_connections, raise_limit()))

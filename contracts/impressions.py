@@ -1,8 +1,8 @@
-"""What was shown to whom, as messages of the log: the topic ``impressions``.
+"""Messages of the topic ``impressions``: which tracks were shown to which listener, and why.
 
-Every recommendation leaves one, so it is as small and as cheap to write and to read as it can be:
-the ids of the tracks, and one matrix of numbers, packed. Version 1 spelled all of it out in JSON;
-readers still take it (:func:`decode`).
+The API writes one for each list of recommendations, so the message is small and cheap to write and
+to read: the ids of the tracks, and one matrix of numbers in binary form. Version 1 held all numbers
+as JSON; :func:`decode` reads both.
 """
 
 from __future__ import annotations
@@ -30,19 +30,20 @@ class Impression(msgspec.Struct, kw_only=True):
     at
         Milliseconds since the epoch, UTC.
     generation, offset
-        Which model answered and how much of the log it had learned.
+        Generation of the model file that the API read, and the offset up to which the model had
+        learned the log.
     tracks
         Public ids in the order shown.
     numbers
-        One row a track, 32-bit floats, little-endian: the score; the propensity, which is the
-        chance with which this place showed this track (what a later judgement of another ranking
-        weighs a hit by; 1 where nothing was left to chance); the feature values the score came
-        from. Base64 in JSON.
+        One row per track, 32-bit floats, little-endian, Base64 in JSON. Columns: the score; the
+        propensity, which is the probability with which this place showed this track (1 if nothing
+        was drawn at random; off-policy estimates divide by it); the feature values from which the
+        score was computed.
     arm
-        The experiments that touched the list (:mod:`contracts.labels`).
+        The experiments that changed the list, and their arms (:mod:`contracts.labels`).
     teams
-        Of a list drafted from two arms: one character a track, ``0`` or ``1``, the arm that picked
-        it. Not set in any other list.
+        Only for a list interleaved from two arms: one character per track, ``0`` or ``1``, the arm
+        that picked it.
 
     Examples
     --------

@@ -24,18 +24,18 @@ _INDEX = f"{_FOLDER}/newest.json"
 
 
 class _Newest(msgspec.Struct, kw_only=True):
-    """The copy that a new host downloads.
+    """Content of ``model/newest.json``: which copy of the model a new host downloads.
 
     Attributes
     ----------
     name
-        File name of the snapshot.
+        File name of the snapshot on the host.
     key
-        Of the object.
+        Key of the object in object storage that holds the snapshot.
     log_id
-        The log of plays that it was learned from.
+        Id of the topic ``plays`` that the model was learned from.
     at
-        When it was uploaded, seconds since the epoch, UTC.
+        When a learner uploaded it, seconds since the epoch, UTC.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Retries: the pauses between attempts. tenacity does the rest.
+"""Computes the pauses between attempts; the library tenacity repeats the attempts.
 
 Every retry of Segue is a :class:`tenacity.Retrying` or :class:`tenacity.AsyncRetrying` with a
 :class:`Backoff` (docs/adr/0026-tenacity-tries-again.md).

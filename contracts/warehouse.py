@@ -17,7 +17,7 @@ _TABLE = re.compile(r"\b(?:raw|staging|intermediate|marts)\.\w+")
 
 
 class Column(msgspec.Struct):
-    """A column; the type is empty where no contract promises one."""
+    """A column; ``type`` is empty if no dbt contract of the table fixes it."""
 
     name: str
     type: str = ""
@@ -38,7 +38,7 @@ class TableTest(msgspec.Struct):
 
     @property
     def ok(self) -> bool:
-        """Whether nothing is wrong."""
+        """Whether the test passed, possibly with a warning."""
         return self.status in ("pass", "warn", "success")
 
 
@@ -50,7 +50,7 @@ class Node(msgspec.Struct, kw_only=True):
     name
         ``schema.table``, ``report:<name>`` or ``figure:<name>``.
     sql
-        The statement, as dbt compiled it or as the nightly asks it; empty for a source.
+        The statement, as dbt compiled it or as the nightly runs it; empty for a source.
     inputs
         Names of the nodes it is made from.
     status

@@ -98,7 +98,9 @@ class DecayedPopularity(Baseline):
 
 
 class Markov(Baseline):
-    """What followed the last three items, weighted 1, .3, .1.
+    """Scores an item by how often it followed the listener's last three items.
+
+    The share of transitions from the last item has weight 1, from the one before .3, then .1.
 
     Examples
     --------

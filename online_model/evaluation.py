@@ -1,10 +1,12 @@
 """Prequential evaluation: every play is first predicted, then learned; nothing is left out.
 
-For each interaction in time order all tracks known so far are ranked (timed), the place of the true
-one is noted among all tracks (``all``) and, when the listener never had it, among the tracks new to
-the listener (``new``), and only then it is learned (timed). Unknown listeners and tracks count; a
-track nobody played before is a miss. Ties count against the model. The protocol follows Vinagre,
-Jorge and Gama, "Evaluation of recommender systems in streaming environments", REDD 2014.
+For each play, in the order of time, the model first ranks all tracks that it knows. The evaluation
+notes the rank of the track that was played, among all tracks (``all``) and, if the listener had not
+played it before, among the tracks that are new to the listener (``new``). Then the model learns the
+play. Ranking and learning are timed separately. Plays of unknown listeners and tracks count too; a
+track that no listener has played before is a miss. Ties count against the model. The protocol
+follows Vinagre, Jorge and Gama, "Evaluation of recommender systems in streaming environments",
+REDD 2014.
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
-"""Show a small share of tracks by chance, and say with what chance.
+"""Put randomly drawn tracks at a small share of places, and return the probability of each.
 
-Without some chance a track nobody was shown can never prove itself, and no later model can be
-judged on the lists of this one. Each place explores with probability ``share``; it then shows a
-track drawn evenly from those next in line. The propensity logged is the chance of this track at
-this place given the places above (Li et al., "Unbiased offline evaluation of contextual-bandit-
-based news article recommendation algorithms", WSDM 2011).
+Without random draws the model never learns about a track that no list shows, and the impressions of
+this ranking cannot be used to estimate the value of another one. Each place explores with
+probability ``share``: it shows a track drawn with equal probability from the :data:`IN_LINE` tracks
+that rank just below the list. The logged propensity is the probability of this track at this place
+given the places above (Li et al., "Unbiased offline evaluation of contextual-bandit-based news
+article recommendation algorithms", WSDM 2011).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ IN_LINE = 50
 
 
 def seed_of(impression_id: str) -> int:
-    """Return the seed of every random choice in a list, which can so be made again from its log.
+    """Return the seed of every random draw in a list, so that the log can be used to repeat them.
 
     Examples
     --------
@@ -69,7 +70,17 @@ def explore(
 
 
 def explored(positions: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_] | None:
-    """Return which places show a track that was drawn; ``None`` where none does.
+    """Return which places of a list show a randomly drawn track.
+
+    Parameters
+    ----------
+    positions
+        What :func:`explore` returned, shape (k,).
+
+    Returns
+    -------
+    numpy.ndarray or None
+        Booleans, shape (k,); ``None`` if no place shows a drawn track.
 
     Examples
     --------

@@ -96,7 +96,17 @@ class Interactions:
 
 
 class TimeOrdered(NamedTuple):
-    """Complete rows of a file, oldest first; see :class:`Interactions` for the last two."""
+    """The rows of a file that lack nothing, oldest first.
+
+    Attributes
+    ----------
+    table
+        The rows.
+    seconds
+        Seconds since the epoch of each row, i64, shape (n,), never falling.
+    columns, incomplete
+        As in :class:`Interactions`.
+    """
 
     table: pa.Table
     seconds: npt.NDArray[np.int64]

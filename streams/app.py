@@ -61,7 +61,7 @@ class FoldApp(faust.App):
 
 @dataclass(frozen=True, slots=True)
 class MessageRun:
-    """Consecutive messages of one partition, handed to an agent as the value of one event."""
+    """Consecutive messages of one partition, passed to a Faust agent as the value of one event."""
 
     records: list[Record]
 
@@ -86,10 +86,11 @@ class _Thread(AIOKafkaConsumerThread):
 
 
 class FoldConsumer(Consumer):
-    """Reads on from where the fold stands, and hands over whole runs of messages.
+    """Resumes at the offsets in the fold's store, and passes whole runs of messages to the agent.
 
-    Faust spends some 75 us on every message between socket and agent. Here a fetch makes one event
-    per partition, so flow control, rebalancing and back-pressure stay Faust's and are paid once.
+    Faust spends some 75 µs of processor time on every event between socket and agent. Here each
+    fetch makes one event per partition, so Faust's flow control, rebalancing and back-pressure
+    cost that time once for a run of messages and not once for each message.
     """
 
     logger = logging.getLogger("faust.consumer")
@@ -129,24 +130,24 @@ class FoldConsumer(Consumer):
                 yield message.tp, message
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
-        """Do nothing: Faust fills holes between acknowledgements, which we do not give."""
+        """Do nothing: Faust fills gaps between acknowledged offsets, and folds acknowledge none."""
 
     def _new_consumer_thread(self) -> AIOKafkaConsumerThread:
         return _Thread(self, loop=self.loop, beacon=self.beacon)
 
     async def perform_seek(self) -> None:
-        """Seek to the committed offsets as Faust expects, then to those of the fold."""
+        """Seek to the committed offsets as Faust expects, then to those of the fold's store."""
         await super().perform_seek()
         assigned = self.assignment()
         wanted = await cast(FoldApp, self.app).positions(assigned)
         await self.seek_wait({tp: wanted[tp] for tp in assigned})
 
     def verify_event_path(self, now: float, tp: TP) -> None:
-        """Do nothing: Faust looks for life in acknowledgements, which we do not give."""
+        """Do nothing: Faust would report a stall, because folds acknowledge no message to it."""
 
 
 class FoldTransport(Transport):
-    """The aiokafka transport with our consumer."""
+    """Faust's transport for aiokafka, with :class:`FoldConsumer` in place of Faust's consumer."""
 
     Consumer = FoldConsumer
 

@@ -1,8 +1,8 @@
-"""Reads what a fold has not applied and Kafka has deleted: bounded retention deletes the oldest.
+"""Reads messages that a fold has not applied and Kafka's retention has deleted.
 
-Such messages come from the lake, which holds every play and all feedback with their offsets. If the
-lake lacks some as well, they are lost: the worker ends with an error that names them, unless
-``SEGUE_ACCEPT_CUT_LOG=1`` accepts the loss. After that Kafka holds the fold's next message.
+They come from the lake, which holds every play and all feedback with their offsets. If the lake
+lacks some as well, they are lost: the worker exits with an error that names them, unless
+``SEGUE_ACCEPT_CUT_LOG=1`` accepts the loss. After these messages the fold reads from Kafka.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class LogCutOff(Terminal):
 
 
 class Beginning:
-    """The messages of a topic that lie before Kafka's first ones."""
+    """The messages of a topic with lower offsets than the first one that Kafka still holds."""
 
     def __init__(self, worker: Worker, topic: Topic, log_id: str) -> None:
         self._worker = worker
@@ -114,9 +114,10 @@ class Beginning:
         return records
 
     def _open(self) -> LakeLog | None:
-        """Return what the lake holds now, so that erased rows do not come back; ``None``: nothing.
+        """Return the newest version of the table, so that no erased row is read.
 
-        The library takes 60 MB, and hardly ever is the lake needed.
+        ``None``: there is no table. The import is here because the library takes 60 MB and the lake
+        is rarely needed.
         """
         if not self._lake_has_it:
             return None
@@ -143,7 +144,7 @@ class Beginning:
 
 
 def _outside(gap: range, held: range) -> tuple[range, range]:
-    """Return the parts of a gap before and after the offsets that are held.
+    """Return the offsets of a gap that come before, and after, those that the lake holds.
 
     Examples
     --------

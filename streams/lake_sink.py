@@ -54,7 +54,7 @@ class LakeSink(Generic[T]):
         return dict.fromkeys(range(self.partitions), 0) if table is None else self._positions(table)
 
     def write(self, batches: list[Batch[T]]) -> int:
-        """Append the rows of the batches in one commit; return how many.
+        """Append the rows of the batches (one per partition) in one commit; return their number.
 
         Raises
         ------

@@ -105,15 +105,15 @@ class Visit:
         return int(text) if whole and int(text) <= most else 0
 
     async def get(self, path: str, **query: Any) -> Any:
-        """Ask the API with the visitor's token; raises Away and Refused."""
+        """Send a GET to the API with the visitor's token; raises Away and Refused."""
         return await self.site.api.call("GET", path, self.who.token, **query)
 
     async def send(self, method: str, path: str, body: Any = None, **query: Any) -> Any:
-        """Have the API do something with the visitor's token; raises Away and Refused."""
+        """Send a request that changes data, with the visitor's token; raises Away and Refused."""
         return await self.site.api.call(method, path, self.who.token, body=body, **query)
 
     async def optional(self, path: str, default: Any = None, **query: Any) -> Any:
-        """Return what a page can do without; ``default`` when it is away or not there."""
+        """Return an answer that the page does not need; ``default`` if the API has none."""
         try:
             return await self.get(path, **query)
         except Away:
@@ -128,7 +128,7 @@ class Visit:
         return list(await asyncio.gather(*calls))
 
     def of_subject(self, rest: str = "") -> str:
-        """Return the API's address of the listener whose pages these are."""
+        """Return the API's path of the listener whose pages are shown, with ``rest`` appended."""
         return f"/v1/users/{part(self.subject)}{rest}"
 
     def page(self, template: str, title: str, status: int = 200, /, **values: Any) -> HTMLResponse:

@@ -50,7 +50,19 @@ _BY_SOUND = f"""
 
 @dataclass(frozen=True, slots=True)
 class Seeds:
-    """What a station is made from; at least one is given."""
+    """What the tracks of a station must match; at least one attribute is given.
+
+    Attributes
+    ----------
+    tag
+        A genre or another tag, such as ``"jazz"``.
+    era
+        Years, such as ``"90s"``.
+    mood
+        Name of a mood, such as ``"calm"``.
+    artist
+        Catalogue id: tracks of this artist and of similar ones.
+    """
 
     tag: str | None = None
     era: str | None = None

@@ -140,7 +140,10 @@ async def album(request: Request, services: With, _: Caller, artist: Name, name:
 
 @router.get("/tracks/{track_id}", responses=shown(TrackPage, examples.TRACK), summary="A track")
 async def track(request: Request, services: With, _: Caller, track_id: str) -> Response:
-    """Return a track by any id a play or list of ours carries; 404 for an unknown one."""
+    """Return a track by an id from a play or a list: MusicBrainz id, ISRC, Spotify id or Segue's.
+
+    404: neither the catalogue nor the model knows the id.
+    """
     row = await _find_track(services, track_id)
     if row is None:
         # What was played under this id has names, and names lead to the catalogue.
@@ -156,10 +159,10 @@ async def track(request: Request, services: With, _: Caller, track_id: str) -> R
     "/tracks", responses=shown(TrackPage, examples.TRACK), summary="A track by a player's names"
 )
 async def named(request: Request, services: With, _: Caller, artist: Name, title: Name) -> Response:
-    """Return the track that the names of a play mean; 404 where the catalogue has none.
+    """Return the track that an artist and a title name; 404 if the catalogue has none.
 
-    Case, accents, punctuation, guests ("feat.") and the year of a remaster make no difference; live
-    recordings, remixes and edits are others.
+    Case, accents, punctuation, guests ("feat.") and the year of a remaster make no difference. Live
+    recordings, remixes and edits are different tracks.
     """
     row = await _find_named(services, artist, title)
     if row is None:

@@ -58,9 +58,9 @@ came in, and lists you were shown for 30 days.
     summary="Everything held of a listener",
 )
 async def export(request: Request, services: With, caller: Caller, user: str) -> StreamingResponse:
-    """Return everything held of a listener as one archive, streamed.
+    """Return all data that Segue stores about a listener as one zip archive, streamed.
 
-    For the listener and for administrators; each time is noted in the audit trail.
+    For the listener and for administrators. Each export is recorded in the audit trail.
     """
     check_own(caller, user)
     await check_known(services, user)

@@ -26,10 +26,11 @@ router = APIRouter(prefix="/v1/model", tags=["model"])
 
 
 class Generations(msgspec.Struct):
-    """Generations that are kept, the newest first.
+    """Generations of the nightly model that are stored, the newest first.
 
-    ``in_use`` is the one that the online model of this host reads now; it follows the one in
-    service within seconds. ``None``: the online model reads none.
+    ``in_use`` is the number of the generation that the online model of this host reads now. If
+    another one is put into service, the online model reads that one within seconds. ``None``: the
+    online model reads none.
     """
 
     generations: list[Generation]
@@ -37,7 +38,11 @@ class Generations(msgspec.Struct):
 
 
 class PutIntoService(msgspec.Struct):
-    """The generation that is in service now, and the one that was before."""
+    """Answer of a promotion or rollback of the nightly model.
+
+    ``generation`` is in service now; ``before`` is the number of the generation that was in service
+    before, ``None`` if there was none.
+    """
 
     generation: Generation
     before: int | None
@@ -45,7 +50,7 @@ class PutIntoService(msgspec.Struct):
 
 @router.get("/generations", responses=answers(Generations), summary="Nightly models")
 async def generations(services: With, caller: Caller) -> Response:
-    """List the generations of the nightly model with what each reached on its held-out day."""
+    """List the generations of the nightly model, each with its scores on its held-out day."""
     caller.check_role(ANALYST_ROLE, ADMIN_ROLE)
     found = await asyncio.to_thread(kept.generations, services.settings.paths.batch_view)
     return json_reply(Generations(found, _in_use(services)))
@@ -57,7 +62,7 @@ async def generations(services: With, caller: Caller) -> Response:
     summary="Put a nightly model into service",
 )
 async def promote(request: Request, services: With, caller: Caller, generation: int) -> Response:
-    """Put a kept generation into service (administrators); the learner follows within seconds."""
+    """Put a stored generation into service (administrators); the learner loads it in seconds."""
     return await _change(
         request, services, caller, "model.promote", lambda path: kept.promote(path, generation)
     )
@@ -67,9 +72,10 @@ async def promote(request: Request, services: With, caller: Caller, generation: 
 async def roll_back(
     request: Request, services: With, caller: Caller, current: int | None = None
 ) -> Response:
-    """Put the generation before the one in service back into service (administrators).
+    """Put the generation that was in service before back into service (administrators).
 
-    With `current` only while that one is in service: asking twice then goes back once.
+    If `current` is given, nothing changes unless that generation is in service. So a request that a
+    client repeats goes back only once.
     """
 
     def back(folder: Path) -> Generation:

@@ -18,14 +18,14 @@ from contracts.lake_state import LakeTable, LakeVersion
 
 router = APIRouter(prefix="/v1", tags=["operation"])
 
-#: How long an answer is believed, and how long a look may take (seconds).
+#: How long an answer is cached, and how long the process that reads the tables may run (seconds).
 _GOOD_FOR, _PATIENCE = 10.0, 60.0
 _lock = asyncio.Lock()
 _kept: dict[tuple[str, ...], tuple[float, bytes]] = {}
 
 
 class Lake(msgspec.Struct):
-    """The tables of the lake; none before the first play has landed."""
+    """The tables of the lake; empty until the lake sink has written the first play."""
 
     tables: list[LakeTable]
 
@@ -48,7 +48,7 @@ async def lake(services: With, caller: Caller) -> Response:
     "/lake/{table}/versions", responses=answers(LakeVersions), summary="Versions of a table"
 )
 async def versions(services: With, caller: Caller, table: str) -> Response:
-    """List what happened to a table, the newest first (administrators)."""
+    """List the commits to a table, the newest first (administrators)."""
     caller.check_role(ADMIN_ROLE)
     found = next((one for one in await _tables(services) if one.name == table), None)
     if found is None:

@@ -61,24 +61,24 @@ class Recommendations(msgspec.Struct):
 
 
 class Asked(NamedTuple):
-    """The query of a request, with what experiments change of it (:mod:`api.serving.arms`).
+    """The query of a request, with the changes that experiments make (:mod:`api.serving.arms`).
 
     Attributes
     ----------
     explore
-        Probability with which a place explores; ``None``: the one of the API.
+        Probability with which a place explores; ``None``: that of ``SEGUE_EXPLORE_SHARE``.
     artist_cap
-        Most tracks of one artist; 0: no limit.
+        Greatest number of tracks of one artist; 0: no limit.
     popular
-        Whether the list is the one of a listener nothing is known of.
+        Whether the list holds popular tracks only, as for an unknown listener.
     batch
-        Table of the nightly model: :data:`LIVE`, 0 for none, else a generation.
+        Table of the nightly model: :data:`LIVE`, 0 for none, else the number of a generation.
     content
-        Whether the content table is used: tracks that resemble each other.
+        Whether the ranker uses the table of tracks with similar content.
     against
-        Another way to make the same list: the list is drafted from both. ``None``: there is none.
+        The query of the other arm, if the list is interleaved from two arms; else ``None``.
     arm
-        What the impression records of the experiments.
+        The experiments and arms that the impression records.
     """
 
     limit: int = DEFAULT_LIMIT
@@ -106,7 +106,10 @@ class Asked(NamedTuple):
 
     @property
     def other_tables(self) -> bool:
-        """Whether a neighbour table is not the live model's (:mod:`api.serving.tables`)."""
+        """Whether the list uses other neighbour tables than the live model does.
+
+        An arm of an experiment can replace or leave out a table (:mod:`api.serving.tables`).
+        """
         return self.batch != LIVE or not self.content
 
 

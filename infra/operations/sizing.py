@@ -1,7 +1,8 @@
 """What a deployment needs, from the measured cost of a play, a list, a listener and a track.
 
-docs/sizing.md describes how each cost was taken. Between and beyond the measured points costs are
-taken as linear; a wall is where that stops holding.
+docs/sizing.md describes how each cost was measured. Between and beyond the measured points this
+module assumes that costs grow linearly with the load. A *wall* is a limit beyond which more of the
+same processes or machines do not help.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ TRACK_BYTES, LISTENER_BYTES = 2_900, 3_900
 WINDOW_BYTES = 4_300
 #: Nightlies on DuckDB as measured: plays of history, seconds, bytes of memory.
 NIGHTS = ((1e6, 47.6, 1_032e6), (3e6, 88.7, 1_848e6), (10e6, 189.6, 4_344e6))
-#: More plays than this were never put through the embedded warehouse.
+#: The largest history, in plays, that the embedded warehouse was measured with.
 NIGHT_MEASURED = NIGHTS[-1][0]
 #: Processes that share the partitions of the log, or the load in another way.
 _SHARED = ("api", "listeners")
@@ -69,7 +70,7 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A process: cores at the peak, how many processes that makes, and what bounds it."""
+    """A kind of process: cores at the peak, number of processes, and its limit if it has one."""
 
     name: str
     cores: float
@@ -79,7 +80,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """The answer; bytes are without copies (multiply by the replication of your stores)."""
+    """What a load needs; bytes are of one copy (multiply by the replicas of your stores)."""
 
     plays_per_second: float
     lists_per_second: float
@@ -150,5 +151,6 @@ def _part(name: str, plays: float, lists: float) -> Part:
         # Kafka and PostgreSQL use several cores, Valkey one.
         wall = "it uses one core: use a Cluster" if name == "valkey" and cores > 1 else ""
         return Part(name, cores, 1, wall)
-    most = f"at most {1e6 * TARGET / PLAY_US[name]:,.0f} plays/s without lists"
-    return Part(name, cores, 1, f"one process follows the whole log: {most}")
+    most = f"one process follows the whole log: at most {1e6 * TARGET / PLAY_US[name]:,.0f} plays/s"
+    more = "; more processes share it with SEGUE_SHARED_SINKS=1 (docs/clusters.md)"
+    return Part(name, cores, 1, f"{most} without lists{more if name.endswith('-sink') else ''}")

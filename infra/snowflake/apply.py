@@ -1,4 +1,4 @@
-"""Applies the scripts to an account."""
+"""Runs the SQL scripts of this folder on a Snowflake account (``segue snowflake apply``)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from infra.snowflake.scripts import Statement, statements
 
 
 class NotApplied(Terminal):
-    """Snowflake refused a statement; those before it are in force, and may be applied again."""
+    """Snowflake refused a statement.
+
+    The statements before it have taken effect; running all again is safe.
+    """
 
 
 def apply(

@@ -66,7 +66,7 @@ def _ask(connection: SnowflakeConnection, question: Question) -> Answer:
 
 
 def questions(snowflake: Snowflake) -> list[Question]:
-    """Return what there is to verify of this deployment."""
+    """Return the checks of this deployment."""
     return [
         *_landing(snowflake),
         *governance(snowflake.database, _writable(snowflake)),
@@ -109,7 +109,7 @@ def _landing(snowflake: Snowflake) -> Iterator[Question]:
 
 
 def _landed(snowflake: Snowflake, table: str) -> Iterator[Question]:
-    """Questions about one table that the sink fills."""
+    """Return the checks of one table that ``snowflake-sink`` fills."""
     name, pipe = snowflake.name(table), snowflake.pipe(table)
     yield Question(f"{pipe} runs", (f"select system$pipe_status('{pipe}') as status",), _runs)
     yield Question(

@@ -143,7 +143,7 @@ class Waiting(NamedTuple):
 
 
 class RelayStore(PostgresStore):
-    """The queues of plays that wait for a listener's other account, for the sending process."""
+    """Access of the sending process to the queues: plays that the relays have not sent yet."""
 
     def is_sender(self) -> bool:
         """Become the one process that sends, or return False while another one is."""
@@ -151,7 +151,7 @@ class RelayStore(PostgresStore):
             return bool(connection.execute(_LOCK.encode()).fetchall()[0][0])
 
     def due(self, hold_seconds: float) -> list[DueRelay]:
-        """Return the relays that may send now, who waited longest first."""
+        """Return the relays that may send now, the one that has waited longest first."""
         with self._transaction() as connection:
             return [DueRelay(*row) for row in connection.execute(_DUE.encode(), (hold_seconds,))]
 
@@ -166,7 +166,7 @@ class RelayStore(PostgresStore):
         ]
 
     def note(self, relay: DueRelay, state: str, events: list[str], reason: str = "") -> None:
-        """Write down what became of plays: ``sent``, ``merged`` or ``refused``."""
+        """Store the new state of plays of a relay: ``sent``, ``merged`` or ``refused``."""
         values = {**_key(relay), "state": state, "events": events, "reason": reason[:500]}
         with self._transaction() as connection:
             connection.execute(_DONE.encode(), values)

@@ -54,7 +54,10 @@ class RangeFile:
 
     @classmethod
     def parse(cls, path: str) -> RangeFile | None:
-        """Read a path back, with or without the stage's name before it; ``None`` for others."""
+        """Return the file that a path names; ``None`` if the path has another form.
+
+        The name of the stage may precede the path.
+        """
         found = _PATH.search(path)
         if found is None:
             return None
@@ -63,7 +66,7 @@ class RangeFile:
 
 
 def newest(files: Iterable[RangeFile]) -> dict[int, RangeFile]:
-    """Return the file that reaches furthest, by partition."""
+    """Return the file with the highest last offset of each partition."""
     found: dict[int, RangeFile] = {}
     for file in files:
         if file.partition not in found or file.last > found[file.partition].last:

@@ -13,7 +13,10 @@ _STEP = 26
 
 
 class Span(NamedTuple):
-    """A span; times in seconds from the beginning. ``kind`` is a class of the style."""
+    """Something that ran, such as a step of the nightly.
+
+    ``start`` is in seconds after the beginning of the chart. ``kind`` is a CSS class.
+    """
 
     name: str
     start: float
@@ -59,7 +62,7 @@ def _wide(spans: Sequence[Span], title: str) -> Markup:
 
 
 def _narrow(spans: Sequence[Span], title: str) -> Markup:
-    """Return the chart with each name above its bar."""
+    """Return the SVG for narrow screens: each name above its bar, so that bars keep their width."""
     step, room, top = 40, NARROW - 62, _end(spans)
     parts = []
     for i, span in enumerate(spans):

@@ -17,7 +17,7 @@ RECENT = 5
 
 
 def wants_of(visit: Visit) -> Wants:
-    """Return which list the address asks for; an invalid value counts as missing."""
+    """Return the list that the query string asks for; an invalid value counts as missing."""
     try:
         variety = min(1.0, max(0.0, float(visit.query("variety", "0"))))
     except ValueError:

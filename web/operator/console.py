@@ -111,14 +111,14 @@ async def _tokens(
 
 
 async def make_token(visit: Visit) -> Response:
-    """POST /ui/ops/tokens: a token of any account, shown this once."""
+    """POST /ui/ops/tokens: create a token for any account; only this answer shows the token."""
     form = visit.form
     user, label = form.get("user", "").strip(), form.get("label", "").strip()
     wrong = {}
     if not user:
-        wrong["user"] = "Type the name of the account; it is made if it is missing."
+        wrong["user"] = "Type the name of the account; Segue creates it if it does not exist."
     if not label:
-        wrong["label"] = "Say what the token is for."
+        wrong["label"] = "Type what the token is for."
     roles = [role for role in ROLES if form.get(f"role-{role}") == "on"]
     if not roles:
         wrong["roles"] = "Choose at least one role."

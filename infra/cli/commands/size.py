@@ -19,17 +19,24 @@ from infra.operations.sizing import Load, Size
 
 def size(
     plays_per_day: Annotated[float, typer.Option(help="Plays of an average day.")],
-    listeners: Annotated[float, typer.Option(help="Listeners the model knows.")],
-    tracks: Annotated[float, typer.Option(help="Tracks the model knows.")],
-    lists_per_play: Annotated[float, typer.Option(help="Lists requested for each play.")] = 0.1,
+    listeners: Annotated[float, typer.Option(help="Listeners that the model holds.")],
+    tracks: Annotated[float, typer.Option(help="Tracks that the model holds.")],
+    lists_per_play: Annotated[
+        float, typer.Option(help="Recommendation lists requested for each play.")
+    ] = 0.1,
     peak: Annotated[
         float, typer.Option(help="Load of the busiest hour, as a multiple of the average.")
     ] = 3.0,
-    days: Annotated[float, typer.Option(help="Days of history in the warehouse.")] = 365.0,
-    kept_days: Annotated[float, typer.Option(help="Days the log is kept.")] = 30.0,
+    days: Annotated[
+        float, typer.Option(help="Days of history in PostgreSQL, the lake and the warehouse.")
+    ] = 365.0,
+    kept_days: Annotated[float, typer.Option(help="Days that Kafka keeps the log.")] = 30.0,
     as_json: JsonOption = False,
 ) -> None:
-    """Compute what a load needs: cores, processes, memory, disk, a night (docs/sizing.md)."""
+    """Compute what a load needs: cores, processes, memory, disk, the nightly's time.
+
+    docs/sizing.md states how the costs were measured.
+    """
     load = Load(plays_per_day, listeners, tracks, lists_per_play, peak, days, kept_days)
     try:
         found = sizing.size(load)
@@ -63,4 +70,4 @@ def _show(found: Size) -> None:
         console.print(f"{name:<28}{decimal(round(value)):>10}")
     console.print(f"{'Nightly, time':<28}{found.night_seconds / 60:>6.0f} min")
     for wall in found.walls:
-        console.print(f"wall: {wall}", style="red")
+        console.print(f"limit: {wall}", style="red")

@@ -121,7 +121,7 @@ def _conditions(connection: Connection) -> list[tuple[str, sql.Composable]]:
 
 
 def play(connection: Connection, target: Target) -> list[Held]:
-    """Return the play that is to be forgotten, if the history has it."""
+    """Return the play that the erasure deletes, as a list of at most one; empty: not stored."""
     found = connection.execute(_PLAY.encode(), _arguments(connection, target)).fetchall()
     return [Held(*row) for row in found]
 

@@ -71,7 +71,7 @@ def _skip(settings: Settings) -> dict[str, int]:
     beat = heartbeats(settings).get(SNOWFLAKE_SINK.name)
     if beat is not None and time.time() * 1000 - beat.at < GONE_MS:
         raise StoreUnavailable(
-            "a sink lands plays in Snowflake, and this process knows no account: "
+            "snowflake-sink loads plays into Snowflake, but this process has no Snowflake account: "
             "set SEGUE_SNOWFLAKE_ACCOUNT here too"
         )
     return {"configured": 0}
@@ -93,7 +93,10 @@ def _tables(target: Target) -> list[str]:
 
 
 def _make_sure_who_we_are(cursor: SnowflakeCursor, snowflake: Snowflake) -> None:
-    """Any other role is shown pseudonyms, and would find nothing to delete."""
+    """Raise ``ConfigurationError`` unless the session has the role ``..._ERASER``.
+
+    Snowflake shows pseudonyms of listeners to every other role, so the erasure would find no row.
+    """
     role = f"{snowflake.database.upper()}_ERASER"
     cursor.execute(f"select is_role_in_session('{role}')")
     if not cursor.fetchall()[0][0]:
