@@ -162,6 +162,23 @@ def test_every_deployed_worker_has_one_container() -> None:
     }
 
 
+def test_settings_name_no_variable_that_the_chart_sets_itself() -> None:
+    """Kubernetes refuses a container whose environment names a variable twice."""
+    set_by_chart = {
+        name
+        for values in ({}, {**EVERYTHING, "settings": {}})
+        for container in containers(objects(values))
+        for name in environment(container)
+    }
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    assert set(schema["properties"]["settings"]["propertyNames"]["not"]["enum"]) == set_by_chart
+    for container in containers(objects(EVERYTHING)):
+        assert len(environment(container)) == len(container["env"])
+    assert (
+        "SEGUE_KAFKA_SECURITY" in rendered({"settings": {"SEGUE_KAFKA_SECURITY": "SSL"}})["refused"]
+    )
+
+
 def test_commands_and_settings_exist(chart: list[dict[str, Any]]) -> None:
     known = {v.name for group in (Settings, Snowflake, DatabaseLogins) for v in variables(group)}
     own = {"SEGUE_SNOWFLAKE_ERASER_USER", "SEGUE_SNOWFLAKE_ERASER_PRIVATE_KEY"}
