@@ -13,6 +13,8 @@ from api.web import With, answers, json_reply
 
 #: What this process itself needs to take traffic; the rest only makes answers poorer or later.
 OWN = ("kafka", "postgres")
+#: What a new process waits for before it joins others behind an address.
+FIRST = (*OWN, "model")
 #: Shown, but an API without it is ready: the model's lists take the place of Flink's.
 OPTIONAL = ("flink",)
 router = APIRouter(tags=["operation"])
@@ -62,16 +64,21 @@ async def healthz() -> Response:
     },
     summary="Is everything ready?",
 )
-async def readyz(services: With, scope: Literal["all", "api"] = "all") -> Response:
+async def readyz(services: With, scope: Literal["all", "api", "pod"] = "all") -> Response:
     """Say what is up, from memory.
 
     With ``scope=api`` only what this process needs to take traffic counts (Kafka and the
-    accounts): use that for a load balancer, since everything else degrades without failing.
+    accounts): everything else degrades without failing. With ``scope=pod`` the process is ready
+    from the moment when it has reached both once and has a model, until it stops. Use that where
+    several processes share an address: if all of them turned unready whenever Kafka or PostgreSQL
+    fails, nobody would answer requests for lists, which need neither.
     """
     watcher = services.watcher
     workers = services.workers.states()
     if scope == "api":
         good = all(watcher.state[name] == "ok" for name in OWN)
+    elif scope == "pod":
+        good = watcher.reached.issuperset(FIRST)
     else:
         needed = [state for name, state in watcher.state.items() if name not in OPTIONAL]
         good = all(state == "ok" for state in (*needed, *workers.values()))

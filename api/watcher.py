@@ -28,6 +28,8 @@ class Watcher:
     ----------
     state
         ``name -> "ok"`` or what is wrong.
+    reached
+        Names of the dependencies that were ``ok`` at least once.
     stopping
         Set at shutdown: the process is no longer ready, regardless of its dependencies.
     """
@@ -36,6 +38,7 @@ class Watcher:
         self._looks = looks
         self._tasks: list[asyncio.Task[None]] = []
         self.state = dict.fromkeys(looks, "not looked at yet")
+        self.reached: set[str] = set()
         self.stopping = False
 
     def start(self) -> None:
@@ -54,6 +57,8 @@ class Watcher:
                 found = str(error) or type(error).__name__
             except Exception as error:
                 found = type(error).__name__  # drivers put addresses into their messages
+            if found == "ok":
+                self.reached.add(name)
             if found != self.state[name]:
                 log.info("%s: %s", name, found)
                 self.state[name] = found

@@ -12,7 +12,6 @@ from contracts.errors import ConfigurationError
 from contracts.settings import Settings
 from infra.stack.kafka_client import broker_answers
 from infra.stack.kafka_jars import classpath, java
-from infra.stack.ports import LOOPBACK
 from infra.stack.process import Process
 from infra.stack.server import Server
 
@@ -67,7 +66,7 @@ class ApacheKafka(Server):
     @property
     def address(self) -> str:
         """Kafka bootstrap address."""
-        return f"{LOOPBACK}:{self.port}"
+        return f"{self.host}:{self.port}"
 
     def healthy(self) -> bool:
         """Whether the broker answers a metadata request."""
@@ -88,7 +87,7 @@ class ApacheKafka(Server):
             self._format()
 
     def _settings(self) -> dict[str, object]:
-        controller = f"{LOOPBACK}:{self.controller_port}"
+        controller = f"{self.host}:{self.controller_port}"
         return {
             "process.roles": "broker,controller",
             "node.id": 1,

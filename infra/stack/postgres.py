@@ -19,7 +19,6 @@ from contracts.database_roles import PARTS, Part, role_name
 from contracts.errors import ConfigurationError
 from infra.stack.grants import secure
 from infra.stack.migrations import migrate
-from infra.stack.ports import LOOPBACK
 from infra.stack.process import Process
 from infra.stack.server import Server
 from infra.stack.unprivileged import Identity, identity
@@ -87,7 +86,9 @@ class Postgres(Server):
         """DSN (with password and ``search_path``)."""
         password = self._password_file.read_text().strip()
         options = quote(f"-c search_path={self.namespace}", safe="")
-        return f"postgresql://postgres:{password}@{LOOPBACK}:{self.port}/postgres?options={options}"
+        return (
+            f"postgresql://postgres:{password}@{self.host}:{self.port}/postgres?options={options}"
+        )
 
     def address_of(self, part: Part) -> str:
         """DSN of one part's login; see :mod:`contracts.database_roles`."""
@@ -167,7 +168,7 @@ class Postgres(Server):
         settings = ["timezone=UTC", "log_timezone=UTC", "shared_buffers=64MB"]
         command = [
             *who.prefix, self._program("postgres"), "-D", str(self._data),
-            "-h", LOOPBACK, "-p", str(self.port), "-k", "",
+            "-h", self.host, "-p", str(self.port), "-k", "",
             *(part for setting in settings for part in ("-c", setting)),
         ]  # fmt: skip
         return Process(

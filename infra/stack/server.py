@@ -13,11 +13,12 @@ from typing import ClassVar
 from contracts.errors import StoreUnavailable
 from contracts.home import HomePaths
 from infra.stack.patience import Patience
+from infra.stack.ports import LOOPBACK
 from infra.stack.process import Process, wait_until
 
 
 class Server(ABC):
-    """A server program on the loopback interface whose data lies under ``<home>/<name>/``.
+    """A server program whose data lies under ``<home>/<name>/``.
 
     Starting has three steps, so that several servers can start at once: :meth:`prepare` (slow,
     any thread), :meth:`launch` (quick, main thread), :meth:`wait_healthy` (any thread).
@@ -29,6 +30,11 @@ class Server(ABC):
         Folder of the stack.
     port
         TCP port to listen on.
+
+    Attributes
+    ----------
+    host
+        Address to listen at; set another one before the first start.
     """
 
     name: ClassVar[str]
@@ -40,6 +46,7 @@ class Server(ABC):
         self.home = home.absolute()
         self.folder = self.home / self.name
         self.port = port
+        self.host = LOOPBACK
         self.process: Process | None = None
 
     @property

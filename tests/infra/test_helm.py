@@ -21,11 +21,9 @@ from contracts.workers import BY_NAME, WORKERS
 from infra.cli.main import COMMANDS
 from infra.operations.acls import grants
 from tests.conftest import ROOT
+from tests.rendered_chart import BIN, CHART, FOREIGN, NEEDS_CHART, objects, pods, rendered
 
-CHART = ROOT / "infra" / "helm" / "segue"
 DOCKERFILE = ROOT / "infra" / "docker" / "Dockerfile"
-BIN = ROOT / ".venv-chart" / "bin"
-NEEDS_CHART = pytest.mark.skipif(not (BIN / "python").exists(), reason="needs Helm: make chart")
 KUBERNETES = ("1.35", "1.36", "1.37")
 EVERYTHING: dict[str, Any] = {
     "kafka": {"brokers": "kafka-0:9093,kafka-1:9093", "security": "SASL_SSL"},
@@ -46,51 +44,13 @@ EVERYTHING: dict[str, Any] = {
     "listeners": {"autoscaling": {"enabled": True, "lagMetric": "segue_worker_lag_messages"}},
     "settings": {"SEGUE_RATE_PER_TOKEN": 5000},
 }
-#: Made known by Flink's operator: not a kind that Kubernetes has a schema of.
-FOREIGN = "FlinkDeployment"
 
 pytestmark = NEEDS_CHART
-
-
-def rendered(values: dict[str, Any]) -> dict[str, Any]:
-    done = subprocess.run(
-        [
-            str(BIN / "python"),
-            str(ROOT / "tests" / "helm_chart.py"),
-            str(CHART),
-            json.dumps(values),
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
-
-
-def objects(values: dict[str, Any]) -> list[dict[str, Any]]:
-    found = rendered(values)
-    assert "refused" not in found, found
-    return [
-        document
-        for name, text in found["texts"].items()
-        if name.endswith(".yaml")
-        for document in yaml.safe_load_all(text)
-        if document
-    ]
 
 
 @pytest.fixture(scope="module", params=[{}, EVERYTHING], ids=["default", "everything"])
 def chart(request: pytest.FixtureRequest) -> list[dict[str, Any]]:
     return objects(request.param)
-
-
-def pods(found: list[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
-    for document in found:
-        spec = document.get("spec", {})
-        spec = spec.get("jobTemplate", {}).get("spec", spec)
-        if document["kind"] != FOREIGN and "template" in spec:
-            yield document["metadata"]["name"], spec["template"]["spec"]
 
 
 def containers(found: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -334,6 +294,13 @@ def test_model_and_api_share_a_folder_that_no_other_pod_has(chart: list[dict[str
     assert [c["metadata"]["name"] for c in claims(chart, "demo-api")] == ["model"]
     names = [environment(container)["SEGUE_HOST_NAME"] for container in (api, learner)]
     assert all(name["valueFrom"]["fieldRef"]["fieldPath"] == "metadata.name" for name in names)
+
+
+def test_pods_stay_in_the_service_while_a_store_that_all_share_is_down(
+    chart: list[dict[str, Any]],
+) -> None:
+    (pod,) = [pod for name, pod in pods(chart) if name == "demo-api"]
+    assert pod["containers"][0]["readinessProbe"]["httpGet"]["path"] == "/readyz?scope=pod"
 
 
 def test_services_lead_to_pods_with_that_port(chart: list[dict[str, Any]]) -> None:

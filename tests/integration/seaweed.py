@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 
-from infra.stack.ports import LOOPBACK, free_ports
+from infra.stack.ports import free_ports
 from infra.stack.process import Process
 from infra.stack.server import Server
 
@@ -33,7 +33,7 @@ class Seaweed(Server):
 
     @property
     def address(self) -> str:
-        return f"http://{LOOPBACK}:{self.port}"
+        return f"http://{self.host}:{self.port}"
 
     def prepare(self) -> None:
         super().prepare()
@@ -47,7 +47,7 @@ class Seaweed(Server):
     def healthy(self) -> bool:
         """Whether the gateway answers; the bucket is a folder of the filer."""
         try:
-            made = httpx.post(f"http://{LOOPBACK}:{self._ports[4]}/buckets/{BUCKET}/", timeout=2.0)
+            made = httpx.post(f"http://{self.host}:{self._ports[4]}/buckets/{BUCKET}/", timeout=2.0)
             there = made.status_code in (201, 409)
             return there and httpx.get(self.address, timeout=2.0).status_code < 500
         except httpx.HTTPError:
@@ -60,7 +60,7 @@ class Seaweed(Server):
             self.name,
             [
                 str(Path(sysconfig.get_path("scripts")) / "weed"), "server",
-                f"-dir={self.folder}", f"-ip={LOOPBACK}", f"-ip.bind={LOOPBACK}",
+                f"-dir={self.folder}", f"-ip={self.host}", f"-ip.bind={self.host}",
                 "-filer", "-s3", f"-s3.port={self.port}", f"-s3.config={self.folder / 's3.json'}",
                 # A volume of 64 MB each: by default it wants 30 GB of room.
                 "-master.volumeSizeLimitMB=64", "-volume.max=50", "-master.telemetry=false",

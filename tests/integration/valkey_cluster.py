@@ -98,7 +98,7 @@ class ValkeyCluster:
     @property
     def address(self) -> str:
         """What clients are given: some of the nodes, replicas too."""
-        hosts = ",".join(f"{LOOPBACK}:{node.port}" for node in self.nodes)
+        hosts = ",".join(f"{node.host}:{node.port}" for node in self.nodes)
         return f"redis+cluster://:{PASSWORD}@{hosts}"
 
     def start(self) -> None:
@@ -110,7 +110,7 @@ class ValkeyCluster:
             node.wait_healthy()
         first, *others = self.nodes
         for node in others:
-            first.ask("CLUSTER", "MEET", LOOPBACK, node.port, self._buses[node.port])
+            first.ask("CLUSTER", "MEET", node.host, node.port, self._buses[node.port])
         primaries, replicas = self.nodes[:3], self.nodes[3:]
         share = SLOTS // 3
         for number, node in enumerate(primaries):
