@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import msgspec
@@ -91,6 +92,9 @@ def describe(app: FastAPI) -> dict[str, Any]:
         )  # fmt: skip
         structs = [*DOCUMENTED, ErrorBody, ListenBrainzError, LastfmFailure, *_ANSWERS.values()]
         _, schemas = msgspec.json.schema_components(structs, ref_template=_REFERENCE)
+        for schema in schemas.values():
+            if text := schema.get("description"):  # the examples of a docstring are Python
+                schema["description"] = inspect.cleandoc(text).partition("\n\nExamples\n")[0]
         document["components"] |= {"securitySchemes": _SCHEMES, "headers": _LIMITS}
         components = document["components"].setdefault("schemas", {})
         components.update(schemas)

@@ -216,6 +216,14 @@ def token_row(
         MD5 of the token's text in hexadecimal, for players that log in with it.
     made_by
         Hash of the token that opened this session: revoking that one revokes this one.
+
+    Examples
+    --------
+    Only the hash of a token is stored:
+
+    >>> row = token_row("secret", "ada", [SCROBBLER_ROLE], label="phone")
+    >>> row["token_hash"] == token_hash("secret"), "secret" in str(row)
+    (True, False)
     """
     return TokenRow(
         token_hash=token_hash(token),

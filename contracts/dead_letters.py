@@ -50,6 +50,13 @@ class Letter:
         It has been replayed.
     bytes
         Size of the message in bytes, even if its value is not kept here.
+
+    Examples
+    --------
+    >>> refused = DeadLetter(topic="segue.plays", partition=2, offset=7, reason="bad-json",
+    ...                      detail="not JSON", at=0, stage="listeners", value=b"{")
+    >>> Letter(partition=0, offset=41, content=refused).id  # of the message, not of the letter
+    'segue.plays:2:7'
     """
 
     partition: int

@@ -25,7 +25,17 @@ _SWITCH = {"1": True, "true": True, "0": False, "false": False}
 
 
 class Group(Protocol):
-    """A frozen dataclass of settings."""
+    """A frozen dataclass of settings.
+
+    Examples
+    --------
+    >>> @dataclass(frozen=True, slots=True)
+    ... class Cache:
+    ...     PREFIX: ClassVar[str] = "SEGUE_CACHE_"
+    ...     seconds: float = setting(30.0, "Lifetime of an entry.", rule=Rule(above=0))
+    >>> read(Cache, {"SEGUE_CACHE_SECONDS": "5"}).seconds, read(Cache, {}).seconds
+    (5.0, 30.0)
+    """
 
     PREFIX: ClassVar[str]
     __dataclass_fields__: ClassVar[dict[str, Any]]
@@ -46,6 +56,12 @@ class Rule:
         Bounds that the value must not reach.
     choices
         The only texts allowed.
+
+    Examples
+    --------
+    >>> share = Rule(low=0, below=1)
+    >>> str(share), share.allows(0), share.allows(1)
+    ('at least 0, below 1', True, False)
     """
 
     low: float | None = None
@@ -107,6 +123,14 @@ class Variable:
         ------
         ConfigurationError
             It is not a valid value; the message has the variable, its value and the rule.
+
+        Examples
+        --------
+        >>> port = Variable("SEGUE_PORT", "port", int, 8000, "A port.", False, Rule(low=0))
+        >>> port.parse("-1")
+        Traceback (most recent call last):
+        contracts.errors.ConfigurationError: SEGUE_PORT='-1' must be a whole number, at least 0: \
+A port. (docs/settings.md)
         """
         try:
             value = _SWITCH[text.lower()] if self.kind is bool else self.kind(text)

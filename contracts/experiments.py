@@ -76,6 +76,11 @@ class Overrides(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_
         ``False``: without the table of what resembles what (same artist, tags).
     shadow_weights
         Refused; ADR 50 explains why there is no second set of ranker weights.
+
+    Examples
+    --------
+    >>> msgspec.json.encode(Overrides(diversity=0.4, content_view=False))
+    b'{"diversity":0.4,"content_view":false}'
     """
 
     explore_share: float | None = None
@@ -95,6 +100,14 @@ class Arm(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields
     ----------
     weight
         Share of the experiment's listeners, above 0; the weights of all arms add up to 1.
+
+    Examples
+    --------
+    >>> check(Definition(key="variety", hypothesis="More variety, more plays.",
+    ...     metric="plays_per_day", planned_end=datetime(2030, 1, 1).astimezone(),
+    ...     arms=(Arm("control", 0.5), Arm("varied", 0.4, Overrides(diversity=0.4)))))
+    Traceback (most recent call last):
+    contracts.errors.InvalidEvent: the weights of the arms add up to 0.9: they must add up to 1.
     """
 
     name: str
@@ -383,7 +396,7 @@ def arm_of(definition: Definition, user: str) -> Arm | None:
     ['varied', 'varied', 'varied', 'control']
     """
     salt = definition.salt or definition.key
-    if definition.share < 1.0 and fraction(f"{salt}\x00share", user) >= definition.share:
+    if fraction(f"{salt}\x00share", user) >= definition.share:
         return None
     at, bound = fraction(salt, user), 0.0
     for arm in definition.arms:

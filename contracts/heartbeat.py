@@ -108,6 +108,16 @@ def of_workers(beats: Iterable[Heartbeat], now_ms: int) -> dict[str, Heartbeat]:
     ----------
     now_ms
         Milliseconds since the epoch, UTC.
+
+    Examples
+    --------
+    Two hosts share the partitions of ``plays``, and one of them waits:
+
+    >>> one = Heartbeat(name="lake-sink@a", pid=1, at=1, state="waiting", offsets={"plays:0": 4})
+    >>> two = Heartbeat(name="lake-sink@b", pid=1, at=2, state="running", offsets={"plays:1": 9})
+    >>> whole = of_workers([one, two], now_ms=2)["lake-sink"]
+    >>> whole.state, sorted(whole.offsets.items())
+    ('waiting', [('plays:0', 4), ('plays:1', 9)])
     """
     processes: dict[str, list[Heartbeat]] = {}
     for beat in sorted(beats, key=lambda beat: beat.at):

@@ -150,7 +150,14 @@ def _key(kind: bytes, text: str) -> int:
 
 @lru_cache(maxsize=262_144)
 def track_key(artist: str, title: str) -> int:
-    """Return the 64-bit key of a track, by its normalised names (range 1 .. 2**64 - 2)."""
+    """Return the 64-bit key of a track, by its normalised names (range 1 .. 2**64 - 2).
+
+    Examples
+    --------
+    >>> f"{track_key('Air', 'Sexy Boy'):016x}", track_key("AIR", "sexy  boy") == track_key(
+    ...     "Air", "Sexy Boy")
+    ('a070b90d163b3398', True)
+    """
     return _key(b"track", normalise(artist) + _SEPARATOR + normalise(title))
 
 
@@ -177,5 +184,10 @@ def partition_of(user_id: str, partitions: int) -> int:
 
     Every producer and reader computes it this way (CRC-32, librdkafka's ``consistent``), because
     the feature store's keys carry the partition as their cluster hash tag.
+
+    Examples
+    --------
+    >>> partition_of("ada", 4), partition_of("bob", 4)
+    (0, 0)
     """
     return zlib.crc32(user_id.encode("utf-8", "surrogatepass")) % partitions

@@ -87,7 +87,17 @@ class Impression(msgspec.Struct, kw_only=True):
         return rows
 
     def arms(self) -> list[str]:
-        """Return the labels of each place; an empty list has one entry, the labels of the list."""
+        """Return the labels of each place; an empty list has one entry, the labels of the list.
+
+        Examples
+        --------
+        >>> numbers = pack(np.ones(2, np.float32), np.ones(2, np.float32),
+        ...                np.zeros((2, 0), np.float32))
+        >>> Impression(impression_id="i", user_id="ada", at=0, generation=1, offset=7,
+        ...            tracks=["a", "b"], numbers=numbers, arm="variety=control+varied",
+        ...            teams="10").arms()
+        ['variety=varied+', 'variety=control+']
+        """
         if not self.teams:
             return [self.arm] * max(1, len(self.tracks))
         labels = {team: of_team(self.arm, int(team)) for team in "01"}
@@ -104,7 +114,15 @@ class Shown(msgspec.Struct, kw_only=True, array_like=True):
 
 
 class ImpressionV1(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """An impression as version 1 wrote it."""
+    """An impression as version 1 wrote it.
+
+    Examples
+    --------
+    >>> found = decode(b'''{"impression_id": "i", "user_id": "ada", "at": 0, "generation": 1,
+    ...     "offset": 7, "shown": [["a", 2.0, [0.5, 0.25], 0.5]]}''')
+    >>> found.version, found.tracks, found.matrix().tolist()  # score, propensity, features
+    (2, ['a'], [[2.0, 0.5, 0.5, 0.25]])
+    """
 
     impression_id: str
     user_id: str

@@ -38,6 +38,13 @@ class Complaints:
     """Keeps the errors that a client reports in the background, to explain a failed call.
 
     A refused client retries forever, and the call that waits for it only times out.
+
+    Examples
+    --------
+    >>> heard = Complaints()
+    >>> heard(KafkaError(KafkaError._AUTHENTICATION, "wrong password"))
+    >>> print(heard.explain(Settings(), "segue.plays", TimeoutError()))
+    segue.plays at 127.0.0.1:9092: wrong password; check SEGUE_KAFKA_USER and SEGUE_KAFKA_PASSWORD
     """
 
     def __init__(self) -> None:

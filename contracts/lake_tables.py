@@ -67,7 +67,15 @@ class TablePlace:
 
 
 def lake_table(settings: Settings, name: str) -> TablePlace:
-    """Return the place of a table of a deployment."""
+    """Return the place of a table of a deployment.
+
+    Examples
+    --------
+    >>> lake_table(Settings(lake="s3://music/segue"), "plays").uri
+    's3://music/segue/plays'
+    >>> lake_table(Settings(), "plays").uri.endswith("/.segue/lake/plays")
+    True
+    """
     address = address_of(settings)
     if address is None:
         return TablePlace.in_folder(settings.paths.lake / name)

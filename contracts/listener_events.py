@@ -67,8 +67,12 @@ def of_plays(submissions: Iterable[Submission]) -> list[ListenerEvent]:
 
     Examples
     --------
-    >>> of_plays([])
-    []
+    >>> from contracts.events import Play
+    >>> plays = [Play(event_id=title, track_id=title, artist="Air", title=title, played_at=0,
+    ...               received_at=9, source="me/1") for title in ("Run", "Alpha Beta Gaga")]
+    >>> [event] = of_plays([Submission(user_id="ada", plays=plays)])
+    >>> event.title, event.count
+    ('Alpha Beta Gaga', 2)
     """
     found: dict[str, ListenerEvent] = {}
     for submission in submissions:

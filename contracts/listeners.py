@@ -52,6 +52,12 @@ def check_new_listener(user: str) -> None:
     InvalidEvent
         As :func:`check_user`, or the name has a slash. Servers and proxies treat a slash as the
         end of a path segment, so no request could read, export or erase the plays.
+
+    Examples
+    --------
+    >>> check_new_listener("ada/phone")
+    Traceback (most recent call last):
+    contracts.errors.InvalidEvent: A listener's name has no slash and is not '.' or '..'.
     """
     check_user(user)
     if "/" in user or "\\" in user or user in (".", ".."):

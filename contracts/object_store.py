@@ -42,6 +42,12 @@ class Address:
     ----------
     prefix
         Of every key, without slashes around it; may be empty.
+
+    Examples
+    --------
+    >>> place = Address("music", "segue")
+    >>> place.key("model", "newest.json"), place.uri("plays")
+    ('segue/model/newest.json', 's3://music/segue/plays')
     """
 
     bucket: str

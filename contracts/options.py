@@ -64,6 +64,12 @@ class Sources:
     """Outside sources: where they are, and who we are there.
 
     Credentials may also be kept in ``credentials.toml`` in the home.
+
+    Examples
+    --------
+    >>> from contracts.environ import read
+    >>> read(Sources, {"SEGUE_LASTFM_API_KEY": "k3y"})  # secrets are not shown
+    Sources(lastfm_url='', spotify_url='', listenbrainz_url='', listenbrainz_labs_url='')
     """
 
     PREFIX: ClassVar[str] = "SEGUE_"

@@ -31,8 +31,8 @@ SESSION_GAP = 1800
 
 #: Shortest and longest length of a track, ms.
 SHORTEST_MS, LONGEST_MS = 1_000, 12 * 3_600_000
-#: A length below :data:`SHORTEST_MS` is taken for seconds if that makes a track of this length, ms.
-_SHORTEST_IN_SECONDS_MS = 10_000
+#: A length below :data:`SHORTEST_MS` is taken for seconds from this number on.
+_FEWEST_SECONDS = 10
 #: A play counts in charts from this time heard on, or from half of a shorter track, ms.
 COUNTED_MS = 30_000
 #: Length assumed where only the time heard is known, ms (scrobblers submit after at most 4 min).
@@ -47,7 +47,13 @@ SKIP_BELOW = 30
 
 
 def known_length(duration_ms: int | None) -> int | None:
-    """Return the length of a track in ms, ``None`` for one that cannot be right."""
+    """Return the length of a track in ms, ``None`` for one that cannot be right.
+
+    Examples
+    --------
+    >>> known_length(240_000), known_length(0), known_length(86_400_000)
+    (240000, None, None)
+    """
     if duration_ms is None or not SHORTEST_MS <= duration_ms <= LONGEST_MS:
         return None
     return duration_ms
@@ -67,12 +73,12 @@ def lengths(ms_played: int | None, duration_ms: int | None) -> tuple[int | None,
     """
     length = known_length(duration_ms)
     if length is None and duration_ms:
-        if _SHORTEST_IN_SECONDS_MS <= 1000 * duration_ms < 1000 * SHORTEST_MS:
+        if duration_ms > LONGEST_MS:
+            length = known_length(duration_ms // 1000)
+        elif duration_ms >= _FEWEST_SECONDS:
             length = 1000 * duration_ms
             if ms_played and ms_played <= duration_ms:
                 ms_played *= 1000
-        elif duration_ms > LONGEST_MS:
-            length = known_length(duration_ms // 1000)
     if ms_played is not None and (ms_played < 0 or (length is None and ms_played > LONGEST_MS)):
         ms_played = None
     return ms_played, length
@@ -117,7 +123,7 @@ def was_skipped(
     """
     if skipped is not None:
         return skipped
-    code = heard(ms_played, duration_ms, skipped)
+    code = heard(ms_played, duration_ms, None)
     return None if code == UNKNOWN else code < SKIP_BELOW
 
 
@@ -144,6 +150,11 @@ def counts(ms_played: int | None, duration_ms: int | None, skipped: bool | None)
     """Return whether a play counts in charts: 30 s heard, or half of a shorter track.
 
     If the time heard is unknown, a play counts unless the client marks it as skipped.
+
+    Examples
+    --------
+    >>> counts(29_000, 240_000, None), counts(20_000, 40_000, True), counts(None, None, True)
+    (False, True, False)
     """
     if ms_played is None or ms_played < 0:
         return not skipped

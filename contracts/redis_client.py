@@ -95,6 +95,9 @@ def parse(url: str) -> Target:
     --------
     >>> parse("redis+cluster://a:7000,b:7000").nodes
     (('a', 7000), ('b', 7000))
+    >>> target = parse("redis+sentinel://a:26379,b:26379/main/2")
+    >>> target.kind, target.name, target.login["db"]
+    ('sentinel', 'main', 2)
     """
     found = _URL.fullmatch(url)
     try:

@@ -57,6 +57,17 @@ class Backoff(wait_base):
     >>> [0.5 * ceiling <= pauses.pause(failures) <= ceiling
     ...  for failures, ceiling in [(1, 1), (2, 2), (4, 8), (100, 8)]]
     [True, True, True, True]
+
+    A server that asks for 30 s is asked again after 30 s:
+
+    >>> from tenacity import Retrying, stop_after_attempt
+    >>> slept = []
+    >>> for attempt in Retrying(wait=pauses, stop=stop_after_attempt(2), sleep=slept.append):
+    ...     with attempt:
+    ...         if not slept:
+    ...             raise TryAgain("429 Too Many Requests", after=30.0)
+    >>> slept
+    [30.0]
     """
 
     def __init__(

@@ -157,6 +157,18 @@ def group(reports: Iterable[R], apart: Collection[str] = ()) -> list[list[R]]:
     ----------
     apart
         Event ids that are never merged.
+
+    Examples
+    --------
+    Two clients report one play, and one of them another play of the song:
+
+    >>> from types import SimpleNamespace
+    >>> def report(name: str, second: int, client: str) -> PlayReport:
+    ...     return SimpleNamespace(event_id=name, clients=[client], ms_played=None, skipped=None,
+    ...         played_at=datetime(2026, 1, 1) + timedelta(seconds=second), duration_ms=200_000)
+    >>> reports = [report("a", 0, "web"), report("b", 9, "phone"), report("c", 210, "web")]
+    >>> [[each.event_id for each in play] for play in group(reports)]
+    [['a', 'b'], ['c']]
     """
     groups: list[list[R]] = []
     open_groups: list[list[R]] = []
@@ -194,13 +206,13 @@ def _belongs(report: PlayReport, members: list[R]) -> bool:
 
 
 def why(head: PlayReport, member: PlayReport) -> str:
-    """Return in words why a report was merged into another."""
+    """Return in words why :func:`group` merged a report into the play of another."""
     gap = _ms(member.played_at - head.played_at)
     who, first = ", ".join(member.clients), ", ".join(head.clients)
     reported = f"{who} reported it {gap / 1000:g} s after {first}; "
     if not set(member.clients) & set(head.clients) and gap <= reach_ms(head, member):
         return f"{reported}starts within {reach_ms(head, member) / 1000:g} s are one play"
-    if gap < _certain(head, member) or _coarse(head) or _coarse(member):
+    if gap < _certain(head, member):
         return f"{reported}two plays of one song do not overlap"
     return f"{reported}that is where the play ended"
 

@@ -282,5 +282,12 @@ class Settings:
         ------
         ConfigurationError
             Naming the variable that cannot be read.
+
+        Examples
+        --------
+        >>> Settings.from_env({"SEGUE_WEB_PORT": "eighty"})
+        Traceback (most recent call last):
+        contracts.errors.ConfigurationError: SEGUE_WEB_PORT='eighty' must be a whole number, \
+at least 0, at most 65535: Port of the pages. (docs/settings.md)
         """
         return read(cls, env)

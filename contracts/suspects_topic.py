@@ -49,7 +49,16 @@ class Release(NamedTuple):
 
 
 def release(user_id: str, partitions: int) -> Release:
-    """Return the message that releases a listener from everything found up to now."""
+    """Return the message that releases a listener from everything found up to now.
+
+    Examples
+    --------
+    >>> held = Suspects()
+    >>> held.add(Suspect(user_id="bot", pattern="too-fast", started_at=0, ended_at=9, plays=6))
+    >>> held.add(suspects.decode(release("bot", partitions=4).value))
+    >>> list(held)
+    []
+    """
     now = int(time.time() * 1000)
     message = Suspect(user_id=user_id, pattern=RELEASED, started_at=now, ended_at=now, plays=0)
     key = suspects.message_key(message)

@@ -141,6 +141,12 @@ class Topics:
         ``plays_days`` sets one. ``erasures`` never have a limit: a consumer that missed an erasure
         would restore the listener. Impressions are kept 30 days (the lake stores them), dead
         letters 90. With `flink` the topics of results are included.
+
+        Examples
+        --------
+        >>> configs = Topics("segue").configs(plays_days=7)
+        >>> configs["segue.plays"]["retention.ms"], configs["segue.erasures"]["retention.ms"]
+        ('604800000', '-1')
         """
         forever = {"retention.ms": "-1", "cleanup.policy": "delete"}
         plays = {**forever, "retention.ms": str(plays_days * _DAY_MS)} if plays_days else forever

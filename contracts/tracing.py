@@ -81,6 +81,15 @@ class Sampler:
         Requests that are traced in a second at most, also if clients ask for more.
     clock
         Monotonic seconds.
+
+    Examples
+    --------
+    Only clients that trace are traced here, at most one request a second:
+
+    >>> sampler = Sampler(share=0.0, per_second=1, clock=lambda: 0.0)
+    >>> asked = [(b"traceparent", bytes(Context(10, 11, sampled=True)))]
+    >>> sampler.parent([]), sampler.parent(asked), sampler.parent(asked)
+    (None, Context(trace_id=10, span_id=11, sampled=True), None)
     """
 
     def __init__(

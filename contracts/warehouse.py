@@ -38,7 +38,13 @@ class TableTest(msgspec.Struct):
 
     @property
     def ok(self) -> bool:
-        """Whether the test passed, possibly with a warning."""
+        """Whether the test passed, possibly with a warning.
+
+        Examples
+        --------
+        >>> TableTest("unique", "warn").ok, TableTest("unique", "skipped").ok
+        (True, False)
+        """
         return self.status in ("pass", "warn", "success")
 
 
@@ -127,7 +133,16 @@ def upstream(nodes: dict[str, Node], names: Iterable[str]) -> list[str]:
 
 
 def downstream(nodes: dict[str, Node], name: str) -> list[str]:
-    """Return all nodes that are built from a node, nearest first, without the node itself."""
+    """Return all nodes that are built from a node, nearest first, without the node itself.
+
+    Examples
+    --------
+    >>> nodes = [Node(name="raw.plays", kind="source"),
+    ...          Node(name="marts.fct_plays", kind="model", inputs=["raw.plays"]),
+    ...          Node(name="report:top-artists", kind="report", inputs=["marts.fct_plays"])]
+    >>> downstream({node.name: node for node in nodes}, "raw.plays")
+    ['marts.fct_plays', 'report:top-artists']
+    """
     found: list[str] = []
     waiting = [name]
     while waiting:

@@ -71,7 +71,13 @@ class WorkerSpec:
         return bool(self.reads)
 
     def wanted(self, env: Mapping[str, str]) -> bool:
-        """Whether it runs in a deployment with this environment."""
+        """Whether it runs in a deployment with this environment.
+
+        Examples
+        --------
+        >>> RELAY.wanted({"SEGUE_RELAY": "1"}), RELAY.wanted({"SEGUE_RELAY": "0"}), RELAY.wanted({})
+        (True, False, False)
+        """
         return not self.needs or (variable(env, self.needs) or "0").lower() not in ("0", "false")
 
     def topics(self, topics: Topics) -> tuple[Topic, ...]:

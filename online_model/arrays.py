@@ -82,7 +82,16 @@ class ModelArrays:
         return total_offset(self._state)
 
     def set_offset(self, log_id: str, partition: int, offset: int) -> None:
-        """Record how far a partition of a log has been learned."""
+        """Record how far a partition of a log has been learned.
+
+        Examples
+        --------
+        >>> from online_model import Recommender
+        >>> model = Recommender(ModelConfig(tracks=100, listeners=100))
+        >>> model.set_offset("log", partition=2, offset=40)
+        >>> model.offsets, model.total_offset
+        ({('log', 2): 40}, 40)
+        """
         self._must_write()
         write_offset(self._state, log_id, partition, offset)
 

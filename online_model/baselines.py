@@ -169,7 +169,17 @@ class ItemNeighbours(Baseline):
 
 
 class OfLastArtist(Baseline):
-    """The artist just played: its most played tracks, and then what is popular."""
+    """The artist just played: its most played tracks, and then what is popular.
+
+    Examples
+    --------
+    >>> model, nothing = OfLastArtist(items=3), np.array([], np.int64)
+    >>> for item, artist in ((0, 7), (1, 8), (2, 7)):
+    ...     model.meet(item, artist)
+    >>> model.learn(nothing, 1, 0.0)
+    >>> int(model.score(nothing, 0.0).argmax()), int(model.score(np.array([0]), 0.0).argmax())
+    (1, 0)
+    """
 
     def __init__(self, items: int) -> None:
         super().__init__(items)

@@ -42,8 +42,11 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     Examples
     --------
-    >>> ModelConfig(tracks=1000).tracks
-    1000
+    >>> ModelConfig(tracks=1000).history
+    300
+    >>> ModelConfig(history=5000)
+    Traceback (most recent call last):
+    contracts.errors.ConfigurationError: ModelConfig.history must be at most 4096 plays
     """
 
     tracks: int = 65_536

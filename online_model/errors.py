@@ -12,14 +12,33 @@ class ModelError(Terminal):
 
 
 class ReadOnlyModel(ModelError):
-    """A reader was asked to learn; only the learner's process may write the arrays."""
+    """A reader was asked to learn; only the learner's process may write the arrays.
+
+    Examples
+    --------
+    >>> from online_model import ModelConfig, Recommender
+    >>> from online_model.state import as_readonly
+    >>> learner = Recommender(ModelConfig(tracks=100, listeners=100))
+    >>> Recommender(learner.settings, as_readonly(learner.state)).learn_one("ada", "intro")
+    Traceback (most recent call last):
+    online_model.errors.ReadOnlyModel: this model is a read-only view; learn in the process that \
+owns it
+    """
 
     def __init__(self) -> None:
         super().__init__("this model is a read-only view; learn in the process that owns it")
 
 
 class NoModel(ModelError):
-    """A directory holds no published model yet."""
+    """A directory holds no published model yet.
+
+    Examples
+    --------
+    >>> from online_model import ModelDirectory
+    >>> ModelDirectory("/no/such/folder").open_reader()
+    Traceback (most recent call last):
+    online_model.errors.NoModel: no model has been published in /no/such/folder
+    """
 
     def __init__(self, path: Path) -> None:
         super().__init__(f"no model has been published in {path}")

@@ -50,6 +50,9 @@ def explore(
     --------
     >>> explore(60, 3, 0.0, draw=1)[0].tolist()
     [0, 1, 2]
+    >>> positions, chances = explore(60, 3, 0.5, draw=1)
+    >>> positions.tolist(), chances[:2].tolist(), bool(np.isclose(chances[2], 0.5 / 57))
+    ([0, 1, 49], [0.5, 0.5], True)
     """
     places = min(k, found)
     waiting = list(range(places, found))

@@ -41,7 +41,13 @@ def recent_trials(state: State) -> npt.NDArray[np.int32]:
 
 
 def quality(ranks: npt.NDArray[np.int32]) -> dict[str, float]:
-    """Return HR@10 and NDCG@10 of ranks; rank 0 is a miss."""
+    """Return HR@10 and NDCG@10 of ranks; rank 0 is a miss.
+
+    Examples
+    --------
+    >>> quality(np.array([1, 3, 0, 11], np.int32))
+    {'events': 4, 'hr@10': 0.5, 'ndcg@10': 0.375}
+    """
     if not len(ranks):
         return {"events": 0, "hr@10": 0.0, "ndcg@10": 0.0}
     hit = (ranks > 0) & (ranks <= 10)

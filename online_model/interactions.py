@@ -51,7 +51,19 @@ _UNITS = ((1e17, 1_000_000_000), (1e14, 1_000_000), (1e11, 1_000))
 
 
 class UnreadableInteractions(ModelError):
-    """The file cannot be read as a table of interactions; the message names what is missing."""
+    """The file cannot be read as a table of interactions; the message names what is missing.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "plays.csv"
+    ...     _ = path.write_text("user_id,track_id\\nada,run\\n")
+    ...     read_interactions(path)
+    Traceback (most recent call last):
+    online_model.interactions.UnreadableInteractions: no column for the time: name it with \
+--time; there are user_id, track_id
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +154,16 @@ def read_interactions(
     ------
     UnreadableInteractions
         If the file is no such table, or a column is missing or not what it should be.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "plays.csv"
+    ...     _ = path.write_text("user_id,track_id,ts\\nbob,run,20\\nada,run,10\\nada,,11\\n")
+    ...     data = read_interactions(path)
+    >>> data.users.tolist(), data.seconds.tolist(), data.incomplete
+    ([0, 1], [10, 20], {'user': 0, 'item': 1, 'time': 0})
     """
     rows = read_in_time_order(path, user=user, item=item, time=time, limit=limit, artist=artist)
     names = rows.table[rows.columns[1]]

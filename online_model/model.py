@@ -49,6 +49,14 @@ class Model(FilledTables):
         -------
         LearnStats
             How many plays were learned, were known already, or came late.
+
+        Examples
+        --------
+        >>> from online_model import ModelConfig, Recommender
+        >>> model = Recommender(ModelConfig(tracks=100, listeners=100))
+        >>> users, tracks = np.array([1, 1, 1], np.uint64), np.array([10, 10, 11], np.uint64)
+        >>> model.learn_plays(users, tracks, np.array([500, 500, 200]), np.full(3, 255, np.uint8))
+        LearnStats(learned=1, duplicates=1, late=1)
         """
         self._must_write()
         counters = self._state.counters
@@ -81,7 +89,17 @@ class Model(FilledTables):
         return True
 
     def window(self, user: int) -> tuple[Array, Array, Array]:
-        """Return a listener's plays, oldest first: rows i32, seconds i64, ratios u8."""
+        """Return a listener's plays, oldest first: rows i32, seconds i64, ratios u8.
+
+        Examples
+        --------
+        >>> from online_model import ModelConfig, Recommender
+        >>> model = Recommender(ModelConfig(tracks=100, listeners=100))
+        >>> stats = model.learn_plays(np.array([1], np.uint64), np.array([10], np.uint64),
+        ...                           np.array([500]), np.array([90], np.uint8))
+        >>> [column.tolist() for column in model.window(1)]
+        [[0], [500], [90]]
+        """
         state = self._state
         row = int(
             find(

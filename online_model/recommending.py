@@ -99,6 +99,21 @@ class RecommendingModel(Model):
             draws; the chances are in ``Ranking.propensities``.
         explain
             Fill ``Ranking.reasons``.
+
+        Examples
+        --------
+        Track 11 followed track 10 twice, so it comes first for a listener who just played 10:
+
+        >>> from online_model import Recommender
+        >>> model = Recommender(ModelConfig(tracks=100, listeners=100))
+        >>> stats = model.learn_plays(
+        ...     np.array([1, 1, 2, 2, 2], np.uint64), np.array([10, 11, 10, 11, 12], np.uint64),
+        ...     np.array([1000, 1200, 1300, 1500, 1700]), np.full(5, 255, np.uint8))
+        >>> ranking = model.recommend([10], [2000], [255], now=2100, explain=True)
+        >>> ranking.indices.tolist() == model.lookup([11, 12]).tolist()  # 10 was just played
+        True
+        >>> {"next", "session"} <= {reason.source for reason in ranking.reasons[0]}
+        True
         """
         length = k + IN_LINE if explore > 0.0 else k
         if diversity > 0.0:
@@ -153,6 +168,17 @@ class RecommendingModel(Model):
         -------
         Explained or None
             ``None`` where no source proposes the track for this list.
+
+        Examples
+        --------
+        >>> from online_model import Recommender
+        >>> model = Recommender(ModelConfig(tracks=100, listeners=100))
+        >>> stats = model.learn_plays(np.array([1, 1], np.uint64), np.array([10, 11], np.uint64),
+        ...                           np.array([1000, 1200]), np.full(2, 255, np.uint8))
+        >>> found = model.explain([10], [2000], [255], now=2100, index=model.lookup([11])[0])
+        >>> total = sum(reason.contribution for reason in found.reasons)
+        >>> bool(np.isclose(total, found.score)), found.stranger
+        (True, False)
         """
         task = int(discover)
         wanted = Wanted(int(now), task, _NO_KEYS, 0, 0)
@@ -188,6 +214,19 @@ class RecommendingModel(Model):
             Most tracks of each list.
         discover
             For each, whether to leave out every track of the window.
+
+        Examples
+        --------
+        Two listeners of whom the feature store holds nothing get what is popular:
+
+        >>> from contracts.features import EMPTY
+        >>> from online_model import Recommender
+        >>> model = Recommender(ModelConfig(tracks=100, listeners=100))
+        >>> model.learn_one("ada", "intro")
+        >>> lists = model.recommend_blobs([EMPTY, EMPTY], now=9, lengths=[5, 5],
+        ...                               discover=[False, True])
+        >>> lists.counts.tolist(), lists.known.tolist()
+        ([1, 1], [0, 0])
         """
         return rank_blobs(self._reading, self._scratch, blobs, lengths, discover, int(now))
 
@@ -205,7 +244,17 @@ class RecommendingModel(Model):
         return health(self._state, drift=drift)
 
     def similar(self, key: int, k: int = 20) -> list[tuple[int, float]]:
-        """Return rows and strengths of the tracks most shared by session and listener."""
+        """Return rows and strengths of the tracks most shared by session and listener.
+
+        Examples
+        --------
+        >>> from online_model import Recommender
+        >>> model = Recommender(ModelConfig(tracks=100, listeners=100))
+        >>> stats = model.learn_plays(np.array([1, 1], np.uint64), np.array([10, 11], np.uint64),
+        ...                           np.array([1000, 1200]), np.full(2, 255, np.uint8))
+        >>> [row for row, strength in model.similar(10)] == model.lookup([11]).tolist()
+        True
+        """
         row = int(self.lookup(np.array([key], np.uint64))[0])
         return similar_tracks(self._state, row, k) if row >= 0 else []
 

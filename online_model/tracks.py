@@ -40,6 +40,14 @@ class NamedTracks(ModelArrays):
             unknown. Either of the first two finds the track later.
         document
             Pre-encoded JSON object, spliced into answers as it is.
+
+        Examples
+        --------
+        >>> from online_model import ModelConfig, Recommender
+        >>> model = Recommender(ModelConfig(tracks=100, listeners=100))
+        >>> row = model.register_track(10, id_key=99, document=b'{"title":"Run"}')
+        >>> model.lookup([10, 99, 7]).tolist() == [row, row, -1], model.document(row)
+        (True, b'{"title":"Run"}')
         """
         self._must_write()
         state = self._state

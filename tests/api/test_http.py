@@ -97,6 +97,17 @@ async def test_hot_endpoints_are_documented(client: httpx.AsyncClient) -> None:
             assert schema["$ref"].rpartition("/")[2] in document["components"]["schemas"]
 
 
+async def test_descriptions_of_shapes_are_docstrings_without_python(
+    client: httpx.AsyncClient,
+) -> None:
+    schemas = (await client.get("/openapi.json")).json()["components"]["schemas"]
+    described = schemas["Definition"]["description"]
+    assert described.startswith("Definition of an experiment; the unit is the listener.\n\n")
+    assert "\nkey\n    Its name: " in described
+    texts = [schema.get("description", "") for schema in schemas.values()]
+    assert not [text for text in texts if ">>> " in text]
+
+
 async def test_every_reference_in_the_document_resolves(client: httpx.AsyncClient) -> None:
     response = await client.get("/openapi.json")
     schemas = response.json()["components"]["schemas"]

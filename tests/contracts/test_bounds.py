@@ -52,6 +52,13 @@ def test_an_arm_is_a_half_open_part_of_the_members() -> None:
         assert arm.name == name
 
 
+def test_the_last_arm_has_the_listeners_that_the_weights_leave() -> None:
+    """Weights may add up to a little less than 1."""
+    arms = tuple(Arm(name, 1e-12) for name in ("control", "b", "c"))
+    arm = arm_of(msgspec.structs.replace(experiment(), arms=arms), "ada")
+    assert arm is arms[2]
+
+
 def test_an_experiment_ends_after_its_start() -> None:
     check_end(experiment(), END - timedelta(seconds=1))
     with pytest.raises(InvalidEvent, match="clone the experiment with a later end"):
@@ -190,6 +197,25 @@ def test_a_merge_names_the_clients_and_the_gap() -> None:
     song = {"ms_played": 200_000, "duration_ms": 200_000}
     again = why(Report(0, **song), Report(1, **song))  # type: ignore[arg-type]
     assert again == "a reported it 1 s after a; two plays of one song do not overlap"
+
+
+def test_a_merge_is_explained_by_the_rule_that_made_it() -> None:
+    short = Report(0, duration_ms=20_000)
+    assert why(short, Report(10, "b")).endswith("; starts within 10 s are one play")
+    minute = Report(0, ACCOUNT, ms_played=200_000)
+    assert why(minute, Report(130, "b")).endswith("; two plays of one song do not overlap")
+    assert why(minute, Report(200, "b")).endswith("; that is where the play ended")
+    # Its certain overlap ends at 85 s: from there on only the end explains the merge.
+    heard, end = Report(0, ms_played=100_000), Report(85, "b", duration_ms=85_000)
+    assert one_play(heard, end)
+    assert why(heard, end).endswith("; that is where the play ended")
+
+
+def test_a_merge_names_all_clients() -> None:
+    head, member = Report(0), Report(4, "b")
+    head.clients.append("web")
+    member.clients.append("phone")
+    assert why(head, member).startswith("b, phone reported it 4 s after a, web; ")
 
 
 def test_lengths_read_as_seconds_at_their_bounds() -> None:

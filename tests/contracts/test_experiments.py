@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -71,10 +71,11 @@ def names(definition: Definition) -> list[str | None]:
         ({"arms": arms(0.5, 0.4)}, "add up to 0.9: they must add up to 1"),
         ({"arms": arms(1.0)}, "there are 1 arms"),
         ({"arms": arms(0.5, -0.5, 1.0)}, r"arms\[1\].weight is -0.5"),
-        ({"arms": [*arms(0.5), *arms(0.5)]}, "two arms have the same name"),
+        ({"arms": [*arms(0.5), *arms(0.5)]}, "two arms have the same name: a0, a0"),
         (
             {"arms": [arms(0.5)[0], arms(0.5)[0] | {"name": "b", "overrides": {"colour": 1}}]},
-            r"arms\[1\].overrides.colour does not exist: choose from explore_share, diversity",
+            r"arms\[1\].overrides.colour does not exist: choose from explore_share, diversity, "
+            r"artist_cap, popularity, batch_view, batch_generation, content_view\.$",
         ),
         (
             {"arms": [arms(0.5)[0], arms(0.5)[0] | {"name": "b", "overrides": {"diversity": 2}}]},
@@ -99,7 +100,7 @@ def names(definition: Definition) -> list[str | None]:
         (DRAFTED | changed(explore_share=0.1), "do not explore"),
         ({"metric": "preference"}, "metric names 'preference'"),
         ({"design": "sideways"}, "sideways"),
-        ({"metric": "happiness"}, "metric names 'happiness': choose from hit_through"),
+        ({"metric": "happiness"}, "metric names 'happiness': choose from hit_through, relevance"),
         ({"guardrails": ["hit_through"]}, "guardrails names 'hit_through'"),
         ({"guardrails": ["skip_rate", "skip_rate"]}, "twice"),
         ({"share": 0}, "share is 0"),
@@ -119,7 +120,11 @@ def test_a_senseless_definition_is_refused(changes: dict[str, Any], says: str) -
 
 
 def test_an_end_before_the_start_is_refused() -> None:
-    with pytest.raises(InvalidEvent, match="not after the start"):
+    says = (
+        r"^planned_end 2020-01-01T00:00:00\+00:00 is not after the start "
+        r"2026-01-01T00:00:00\+00:00: clone the experiment with a later end\.$"
+    )
+    with pytest.raises(InvalidEvent, match=says):
         check_end(made(planned_end="2020-01-01T00:00:00Z"), datetime(2026, 1, 1, tzinfo=UTC))
 
 
@@ -168,6 +173,7 @@ def test_the_first_arm_keeps_its_members_while_it_grows() -> None:
 
 
 @given(st.text(max_size=20), st.text(max_size=20))
+@example("", "\ud800")
 def test_every_name_has_a_place(salt: str, user: str) -> None:
     assert 0.0 <= fraction(salt, user) < 1.0
 
