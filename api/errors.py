@@ -94,4 +94,4 @@ def forbidden(message: str) -> ApiError:
     return ApiError(403, "forbidden", message)
 
 
-INTERNAL = ApiError(500, "internal", "The server made a mistake; it was logged.")
+INTERNAL = ApiError(500, "internal", "An unexpected error happened; the server has logged it.")

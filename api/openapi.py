@@ -77,13 +77,13 @@ _LIMITS = {
 
 
 def operation_id(route: APIRoute) -> str:
-    """Return the id of a route's operation."""
+    """Return the OpenAPI ``operationId`` of a route, from which generated clients take names."""
     (method,) = route.methods or {""}
     return NAMES.get(f"{method} {route.path_format}", route.name)
 
 
 def describe(app: FastAPI) -> dict[str, Any]:
-    """Return the document (made once)."""
+    """Return the OpenAPI document of the API; it is built at the first call."""
     if app.openapi_schema is None:
         document = get_openapi(
             title=app.title, version=app.version, description=app.description, routes=app.routes,

@@ -67,12 +67,12 @@ class ErasureStatus(msgspec.Struct):
 async def erase(request: Request, services: With, caller: Caller, user: str) -> Response:
     """Forget everything held of a listener, for ever.
 
-    Asked by the listener or an administrator. Tokens end at once; the stores are worked off in
-    the background. Asking twice gives the same request.
+    For the listener and for administrators. The listener's tokens end at once; the eraser deletes
+    the data from the stores in the background. A second call returns the same erasure.
     """
     check_own(caller, user)
     if user == ADMIN:
-        raise ApiError(409, "own-account", "The administrator's account belongs to the deployment.")
+        raise ApiError(409, "own-account", "The administrator's account cannot be erased.")
     asked = await _ask(services, caller, user, origin_of(request))
     place = f"/v1/erasures/{asked}"
     reply = json_reply(ErasureAsked(str(asked), place), 202)

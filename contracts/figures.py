@@ -104,7 +104,7 @@ DEFINITIONS: dict[str, Definition] = {
             sql="select date_day, ms_played / 3600000.0, null from marts.metrics_daily "
             "order by date_day",
             meaning="Time heard in the period, in hours.",
-            note="Of plays whose time heard or whose length is known; others add nothing.",
+            note="Only plays whose time heard or whose length is known count.",
             better="higher",
         ),
         Definition(
@@ -124,8 +124,8 @@ DEFINITIONS: dict[str, Definition] = {
             "from marts.metrics_recommendations_daily group by shown_date order by shown_date",
             meaning="Share of lists of which a track was played within an hour, or by a play that "
             "names the list. A play counts for one list.",
-            note="The interval takes lists as independent; lists of one listener are not quite, so "
-            "the true one is a little wider.",
+            note="The interval assumes that lists are independent. Lists of one listener are not "
+            "quite, so the true interval is a little wider.",
             better="higher",
         ),
         Definition(
@@ -139,8 +139,9 @@ DEFINITIONS: dict[str, Definition] = {
             "group by plays.played_date order by plays.played_date",
             meaning="Of the plays that came from our lists, the share that was heard for at least "
             "30 s or half of the track.",
-            note="The interval takes plays as independent. The report "
-            "recommendation-effectiveness has one by listener, and compares with popular songs.",
+            note="The interval assumes that plays are independent. The report "
+            "recommendation-effectiveness has an interval by listener, and compares with popular "
+            "songs.",
             better="higher",
         ),
         Definition(

@@ -26,7 +26,7 @@ class HomePaths:
     home: Path
     model_folder: Path | None = None
 
-    # What workers serve from and fold into.
+    # What workers write and the API reads.
 
     @property
     def model(self) -> Path:
@@ -35,7 +35,7 @@ class HomePaths:
 
     @property
     def lake(self) -> Path:
-        """The Delta tables (RAW), a folder each."""
+        """Folder of the lake, which has a folder for each Delta table (plays, feedback, ...)."""
         return self.home / "lake"
 
     @property
@@ -56,7 +56,7 @@ class HomePaths:
 
     @property
     def content_view(self) -> Path:
-        """Generations of what is known of tracks by their content."""
+        """Generations of the content view: neighbours of tracks by tags and audio features."""
         return self.home / "content_view"
 
     @property

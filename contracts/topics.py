@@ -75,7 +75,7 @@ class Topic(str):
 
 @dataclass(frozen=True, slots=True)
 class Topics:
-    """The topics of one namespace.
+    """The Kafka topics of one namespace (``SEGUE_NAMESPACE``), the prefix of their names.
 
     Examples
     --------
@@ -90,7 +90,7 @@ class Topics:
         return Topic(kind, self.namespace)
 
     def named(self, name: str) -> Topic | None:
-        """Return the topic of that name, ``None`` where this namespace has none.
+        """Return the topic of that name; ``None`` if this namespace has no such topic.
 
         Examples
         --------

@@ -1,4 +1,4 @@
-"""Make tracks known to a model as the learner does: at their first play, under their artist."""
+"""Registers tracks in a model as the learner does: at their first play, under their artist."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _SHUFFLE = np.uint64(0x9E3779B97F4A7C15)
 
 
 class Catalogue:
-    """Registers the tracks of a stream that has artists, in the order a service would meet them.
+    """Registers the tracks of an evaluated stream of plays that has artists, in order of play.
 
     Parameters
     ----------
     data
-        The stream. Without artists nothing is registered here: the model learns bare keys.
+        The stream. Without artists nothing is registered here: the model learns track keys only.
     whole_artists
         At the first play of an artist, register all of its tracks that the stream holds, as a
         service does that fetches an artist's tracks. Their order is arbitrary: it reveals nothing

@@ -81,9 +81,10 @@ def find_slot(board: Board, track: int) -> int:
 
 @inner
 def touch(board: Board, track: int) -> int:
-    """Return the candidate slot of a track, new with zero evidence if need be; -1 when full.
+    """Return the candidate slot of a track; -1 if all slots are used.
 
-    Slot 0 is never given out, so an old ``slot_of`` entry of turn 0 matches nothing.
+    A track that is not a candidate yet gets a new slot with evidence 0. No track gets slot 0, so an
+    old ``slot_of`` entry of turn 0 matches no track.
     """
     found = find_slot(board, track)
     if found >= 0:
@@ -101,7 +102,7 @@ def touch(board: Board, track: int) -> int:
 
 @inner
 def begin(board: Board) -> None:
-    """Begin a ranking: nobody is a candidate."""
+    """Begin a ranking for another request: remove all candidates from the board."""
     board.turn[0] += 1
     board.turn[1] = board.turn[0]
     board.tally[END] = 1

@@ -11,14 +11,14 @@ from typing import Any, NamedTuple
 
 
 class Fill(NamedTuple):
-    """How one column is merged.
+    """How one column of two reports of the same event is merged.
 
     Attributes
     ----------
     merge
-        ``merge(known, later)`` returns the merged value.
+        Function ``merge(known, later)``: the stored and the later value -> the merged value.
     sql
-        The same as an expression of ``{known}`` and ``{later}``.
+        The same as an SQL expression with the placeholders ``{known}`` and ``{later}``.
     """
 
     merge: Callable[[Any, Any], Any]

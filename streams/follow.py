@@ -71,16 +71,20 @@ class Fold(Protocol):
         Raises
         ------
         StoreUnavailable
-            Try again later: nothing is lost and nothing counted twice.
+            The store does not answer. The caller may call again later with the same messages: none
+            is lost and none is counted twice.
         BrokerUnavailable
-            A dead letter could not be written: stop.
+            The broker did not acknowledge a dead letter: the worker must exit.
         PositionLost
-            The state does not stand where it should: start again.
+            The offset in the store is not ``start``: the worker must exit and be started again.
         """
         ...
 
     def durable(self) -> dict[TP, int]:
-        """Return the next offset of every partition as it would be after ``kill -9`` now."""
+        """Return the next offset of every partition that a restart would read if killed now.
+
+        The worker commits these offsets to Kafka, for tools that monitor the lag.
+        """
         ...
 
     async def tick(self) -> None:
@@ -88,7 +92,7 @@ class Fold(Protocol):
         ...
 
     async def close(self) -> None:
-        """Make everything durable; the last call."""
+        """Write all state durably; no other method is called after this one."""
         ...
 
 

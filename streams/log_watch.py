@@ -19,7 +19,7 @@ _TIMEOUT = 4.0
 
 
 class LogWatch:
-    """Compares topics with what they were.
+    """Compares the log ids of topics with those at the start of the process.
 
     After a failure the next check makes a new client: the old one keeps waiting for the controller
     it knew, although another broker may have become the controller.
@@ -36,14 +36,14 @@ class LogWatch:
         self._admin: AdminClient | None = None
 
     def check(self) -> None:
-        """Return if every topic is still the one it was.
+        """Return if every topic has the same log id as at the start.
 
         Raises
         ------
         LogChanged
-            One is another now, or gone.
+            A topic has another log id, or does not exist.
         BrokerUnavailable
-            The broker does not answer: the ids are unknown.
+            The broker does not answer, so the log ids are unknown.
         """
         if self._admin is None:
             timeout = {"socket.timeout.ms": int(_TIMEOUT * 1000)}

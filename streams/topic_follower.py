@@ -1,4 +1,7 @@
-"""A small topic that a process reads whole before anything else, and then follows."""
+"""Reads a small topic completely at the start of a process, and then follows it.
+
+The topics are ``erasures`` and the suspects: a worker must know them before it applies plays.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ _HELD_MS, _ASKED_MS = 10_000, 2_000
 
 
 class TopicFollower(threading.Thread):
-    """Reads a topic from its beginning and follows it for as long as the process lives.
+    """Reads a topic from its beginning, and new messages for as long as the process runs.
 
     Parameters
     ----------
@@ -33,8 +36,8 @@ class TopicFollower(threading.Thread):
         Called on this thread with partition, offset and value of each message, in order of the
         offsets of a partition.
     whole
-        Called on this thread once everything that was in the topic at :meth:`read_whole` was
-        taken, before that method returns.
+        Called on this thread once ``take`` was called for each message that the topic held when
+        :meth:`read_whole` was called, and before that method returns.
 
     Attributes
     ----------

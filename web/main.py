@@ -1,4 +1,4 @@
-"""The process of the pages: ``run`` blocks until SIGTERM and returns 0."""
+"""The process that serves the web pages (``segue worker web``)."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class _Server(uvicorn.Server):
 
 
 def run(settings: Settings) -> int:
-    """Serve the pages until SIGTERM or SIGINT; return the exit code."""
+    """Serve the pages until SIGTERM or SIGINT; return exit code 0, or 1 if it cannot start."""
     for handler in logging.getLogger().handlers:
         handler.addFilter(LogLimit())
     logging.getLogger("httpx").setLevel(logging.WARNING)

@@ -1,4 +1,4 @@
-"""What is in the navigation: groups of at most seven, each only for those who may see it."""
+"""The entries of the navigation: groups of at most seven pages that the visitor may see."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Group(NamedTuple):
     entries: list[Entry]
 
     def nearest(self, path: str) -> str:
-        """Return the entry a page belongs to; empty: none of this group."""
+        """Return the address of the entry that a page belongs to; empty: none of this group."""
         found = [
             entry.address
             for entry in self.entries
@@ -41,7 +41,7 @@ _MUSIC = (
     ("/taste", "Taste"),
     ("/connect", "Connect a player"),
 )
-#: In the group of those who operate; analysts who do not find it in theirs.
+#: In the group Operation for administrators; in the group Analytics for analysts without that role.
 _RUNS = ("/ops/runs", "Runs")
 _ANALYTICS = (
     ("/analytics", "Overview"),

@@ -74,7 +74,7 @@ async def set_settings(request: Request, services: With, caller: Caller) -> Resp
         raise ApiError(
             400,
             "bad-time-zone",
-            f"{given.time_zone!r} is no time zone; an example is Europe/Berlin.",
+            f"{given.time_zone!r} is not a time zone; an example is Europe/Berlin.",
             field="time_zone",
         )
     rows = await run(

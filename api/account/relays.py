@@ -135,10 +135,12 @@ async def _set_secret(
 ) -> None:
     secret = secret.strip()
     if not secret or not secret.isascii() or not secret.isprintable() or " " in secret:
-        raise ApiError(400, "bad-secret", f"That is no {SERVICES[service][1]}.", field="secret")
+        raise ApiError(400, "bad-secret", f"That is not a {SERVICES[service][1]}.", field="secret")
     if not services.settings.relay:
         raise ApiError(
-            409, "relays-off", "This deployment sends no plays on: an operator sets SEGUE_RELAY=1."
+            409,
+            "relays-off",
+            "This deployment forwards no plays: an operator can set SEGUE_RELAY=1.",
         )
     row = entry(actor, "relay.set", user, origin_of(request), service=service)
     await run(services, relays.SET, {"user": user, "service": service, "secret": secret}, row)

@@ -123,7 +123,7 @@ async def prolong(request: Request, services: With, caller: Caller) -> Response:
     }
     rows = await run(services, PROLONG_SESSION, values)
     if not rows:
-        raise ApiError(409, "no-session", "This token is no session: it ends when it was made to.")
+        raise ApiError(409, "no-session", "This token is not a session: its end is fixed.")
     services.accounts.forget(digest)
     user, roles, ends = rows[0]
     return json_reply(SessionProlonged(user, sorted(roles), stamp(ends)))
@@ -144,7 +144,7 @@ async def sign_out(request: Request, services: With, caller: Caller) -> Response
     )
     found = await run(services, END_SESSION, {"token_hash": digest, "label": SESSION_LABEL}, row)
     if not found:
-        raise ApiError(409, "no-session", "This token is no session: revoke it by its id.")
+        raise ApiError(409, "no-session", "This token is not a session: revoke it by its id.")
     return Response(status_code=204)
 
 

@@ -40,12 +40,12 @@ _WAREHOUSE = _File(Warehouse)
 
 
 async def figures(settings: Settings) -> Figures | None:
-    """Return the days of the figures, ``None`` before the first nightly."""
+    """Return the daily values of the figures; ``None`` if no nightly has published them."""
     return await asyncio.to_thread(_FIGURES.read, settings.paths.figures_file)
 
 
 async def warehouse(settings: Settings) -> Warehouse:
-    """Return the warehouse's tables.
+    """Return the description of the warehouse's tables that the newest nightly published.
 
     Raises
     ------
@@ -55,6 +55,6 @@ async def warehouse(settings: Settings) -> Warehouse:
     found = await asyncio.to_thread(_WAREHOUSE.read, settings.paths.warehouse_document)
     if found is None:
         raise ApiError(
-            404, "not-built", "The warehouse has not been built yet: the nightly run does it."
+            404, "not-built", "The warehouse has not been built yet: `segue nightly` builds it."
         )
     return found

@@ -37,9 +37,9 @@ async def search(
     text = search_text(q)
     words = text.split()
     if not words:
-        raise ApiError(400, "bad-parameter", "q: letters or digits are needed.", field="q")
+        raise ApiError(400, "bad-parameter", "q must contain a letter or a digit.", field="q")
     if len(words) > _MOST_WORDS:
-        raise ApiError(400, "bad-parameter", f"q: at most {_MOST_WORDS} words.", field="q")
+        raise ApiError(400, "bad-parameter", f"q may have at most {_MOST_WORDS} words.", field="q")
     what = sought(text, limit + offset + 1)
     async with asking(services) as ask:
         artists = (await find(ask, ARTISTS, what))[offset:]

@@ -46,7 +46,7 @@ async def asking(services: Services) -> AsyncIterator[Ask]:
 
             yield ask_one
     except QueryCanceled:
-        raise ApiError(400, "too-broad", "That matches too much: be more precise.") from None
+        raise ApiError(400, "too-broad", "The query matches too much: be more precise.") from None
     except (psycopg.Error, PoolTimeout, OSError):
         raise unavailable("The catalogue cannot be read") from None
 

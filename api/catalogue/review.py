@@ -52,7 +52,12 @@ _SIDES = """
 
 
 class ArtistSide(msgspec.Struct):
-    """One artist of a pair; an artist merged into another has no tracks and tags of its own."""
+    """One artist of a pair.
+
+    ``tracks`` is the number of tracks, ``titles`` are those of the three most popular ones,
+    ``tags`` the five with the highest weight, ``ids`` up to four public ids, such as ``mbid:...``.
+    An artist that was merged into another has no tracks and no tags of its own.
+    """
 
     artist_id: str
     name: str
@@ -63,12 +68,12 @@ class ArtistSide(msgspec.Struct):
 
 
 class ReviewPair(msgspec.Struct):
-    """Two artists that may be one.
+    """Two artists of the catalogue that may be the same artist.
 
-    ``why`` is what made them a pair: ``same-id``, ``spelling``, ``article`` or ``typo``.
-    ``names`` and ``tags`` say how alike names and tags are, 0 to 1; ``tags`` is ``None`` where one
-    has none. ``ids_conflict``: sources give them different MusicBrainz ids. ``decided_by`` is
-    ``rule`` or ``person``, ``None`` before a decision.
+    ``why`` is the reason: ``same-id``, ``spelling``, ``article`` (such as "The") or ``typo``.
+    ``names`` and ``tags`` are similarities of names and of tags, 0 to 1; ``tags`` is ``None`` if
+    one of the artists has no tags. ``ids_conflict``: sources give them different MusicBrainz ids.
+    ``decided_by`` is ``rule`` or ``person``, ``None`` before a decision.
     """
 
     pair: str
@@ -85,9 +90,11 @@ class ReviewPair(msgspec.Struct):
 
 
 class Review(msgspec.Struct):
-    """Pairs with one decision. Undecided pairs come by likelihood, others by time, latest first.
+    """Pairs with one decision.
 
-    ``counts`` are of all pairs by decision; ``next_offset`` is the parameter of the next page.
+    Undecided pairs are ordered by ``score``, highest first, others by the time of the decision,
+    newest first. ``counts`` are the numbers of all pairs by decision; ``next_offset`` is the
+    parameter ``offset`` of the next page.
     """
 
     pairs: list[ReviewPair]
@@ -155,7 +162,7 @@ def _ids(pair: str) -> tuple[UUID, UUID]:
         left, right = sorted(UUID(each) for each in pair.split("+"))
     except ValueError:
         raise ApiError(
-            404, "unknown-pair", f"{pair!r} names no pair: write two ids with a + between them."
+            404, "unknown-pair", f"{pair!r} is not a pair: write two ids with a + between them."
         ) from None
     return left, right
 

@@ -74,7 +74,9 @@ def _check_declared(request: Request) -> None:
 def _prepare(target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     if shutil.disk_usage(target.parent).free < MAX_UPLOAD + _ROOM:
-        raise ApiError(503, "no-room", "The disk is nearly full: try again later.", retry_after=60)
+        raise ApiError(
+            503, "no-room", "The server's disk is nearly full: try again later.", retry_after=60
+        )
 
 
 async def _write(request: Request, part: Path) -> Received:

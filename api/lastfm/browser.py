@@ -121,7 +121,9 @@ async def agree(request: Request, services: With) -> Response:
             _key(services, token), consent(token_hash(key), identity.user_id), ex=LIFE, xx=True
         )
     except UNAVAILABLE:
-        raise ApiError(503, "unavailable", "Try again in a moment.", retry_after=2) from None
+        raise ApiError(
+            503, "unavailable", "Redis does not answer; try again.", retry_after=2
+        ) from None
     if not known:
         raise ApiError(400, "expired", "The player's request has expired; start again there.")
     return _page("Done. Go back to your player.", "")

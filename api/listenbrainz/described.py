@@ -24,13 +24,17 @@ class Payload(msgspec.Struct):
 
 
 class SaidOfRecordings(msgspec.Struct):
-    """One entry for each recording asked for."""
+    """A listener's feedback: one entry for each recording of the request."""
 
     feedback: list[dict[str, Any]]
 
 
 class Rating(msgspec.Struct):
-    """A listener's rating of a recommended recording; ``created`` is in seconds."""
+    """A listener's rating of a recommended recording.
+
+    ``rating`` is one of ListenBrainz's words, such as ``love``; ``created`` is in seconds since the
+    epoch, UTC.
+    """
 
     recording_mbid: str
     rating: str
@@ -38,7 +42,7 @@ class Rating(msgspec.Struct):
 
 
 class Ratings(msgspec.Struct):
-    """Ratings of the recordings asked for."""
+    """Ratings of the recordings of the request."""
 
     feedback: list[Rating] = msgspec.field(name="recommendation-feedback")
     user_name: str
@@ -53,7 +57,11 @@ class RatingsPage(Ratings):
 
 
 class ImportedUntil(msgspec.Struct):
-    """The newest listen an importer brought (seconds), 0 before the first import."""
+    """How far an importer has imported a listener's listens.
+
+    ``latest_import`` is the start of the newest imported listen in seconds since the epoch, UTC; 0
+    before the first import.
+    """
 
     musicbrainz_id: str
     latest_import: int

@@ -103,13 +103,14 @@ async def top(
     count: str | None = None,
     offset: str | None = None,
 ) -> Response:
-    """Return what was played most; 204 where nothing was.
+    """Return the most played artists, releases or recordings; 204 if there are no plays.
 
-    Plays count that were heard for 30 s or half of a shorter track; spellings of a name are one.
+    A play counts if it was heard for 30 s, or for half of a shorter track. Spellings of one name
+    are counted together.
     """
     counted, own_name = _SAME.get(entity, (entity, ""))
     if counted not in _ENTITIES:
-        raise ApiError(404, "not-found", f"There are no statistics of {entity} here.")
+        raise ApiError(404, "not-found", f"This server has no statistics of {entity}.")
     await reader_of(request, services, user)
     await check_known(services, user)
     start, end = bounds(range, datetime.now(await zone_of(services, user)))

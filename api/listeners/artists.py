@@ -106,5 +106,5 @@ async def _say(
     try:
         await services.log.append(records)
     except BrokerUnavailable:
-        raise unavailable("The play log did not acknowledge") from None
+        raise unavailable("The play log did not acknowledge the feedback") from None
     return json_reply(ArtistHidden(given.artist, len(records)), 202)

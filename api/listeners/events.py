@@ -64,7 +64,9 @@ async def events(request: Request, services: With, user: str) -> StreamingRespon
     """
     await reader_of(request, services, user)
     if services.events.count >= MOST:
-        raise ApiError(503, "too-many-streams", "This server has no more streams.", retry_after=10)
+        raise ApiError(
+            503, "too-many-streams", "All streams of this server are in use.", retry_after=10
+        )
     last = request.headers.get("last-event-id", "")
     body = _follow(services, user, token_of(request.scope) or "", last)
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}

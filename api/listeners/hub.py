@@ -60,16 +60,17 @@ class Stream:
 
 
 class EventHub:
-    """Subscribes to the channel while at least one stream reads.
+    """Subscribes to the Redis channel of events while at least one stream is open.
 
-    Redis keeps no event: one that is published before it has confirmed the subscription is lost.
-    Each confirmation, the first and those after a lost connection, gives every stream the event
-    :data:`FOLLOWING`, so that its reader can compare the state it knows with that of now.
+    Redis stores no event: an event that a worker publishes before Redis has confirmed the
+    subscription is lost. After each confirmation, the first and those after a lost connection, the
+    hub sends every stream the event :data:`FOLLOWING`. Its reader then compares the version of the
+    listener's plays that it has with the current one.
 
     Parameters
     ----------
     url
-        Of Redis; a subscription needs a connection without a time limit.
+        Address of Redis; a subscription needs a connection without a time limit.
     channel
         :attr:`contracts.features.Keys.events`.
     """

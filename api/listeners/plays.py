@@ -174,12 +174,12 @@ async def correct(request: Request, services: With, user: str, event_id: UUID) -
         raise ApiError(400, error.reason, str(error)) from None
     if play.event_id == str(event_id):
         raise ApiError(
-            400, "same-play", "Artist, title and second are as they were: nothing to correct."
+            400, "same-play", "Artist, title and start are the same as before: nothing to correct."
         )
     try:
         await services.log.append(services.records.of(user, [play]))
     except BrokerUnavailable:
-        raise unavailable("The play log did not acknowledge") from None
+        raise unavailable("The play log did not acknowledge the plays") from None
     await _delete(request, services, caller.user_id, user, event_id)
     return json_reply(Corrected(play.event_id, str(event_id)), 202)
 

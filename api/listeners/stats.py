@@ -128,7 +128,7 @@ async def stats(
         raise ApiError(400, "bad-period", "The period ends before it begins.", field="to")
     days = (end - start).days + 1
     if days > LONGEST or start.year < 1990 or end.year > 9000:
-        raise ApiError(400, "bad-period", "A period is ten years at most.", field="from")
+        raise ApiError(400, "bad-period", "A period may have at most ten years.", field="from")
     values: dict[str, Any] = {
         "user": user, "zone": tz, "by": by, "limit": limit, "start": _at(start, zone),
         "end": _at(end + timedelta(days=1), zone),
@@ -163,7 +163,7 @@ async def stats(
 def zone_named(name: str) -> zoneinfo.ZoneInfo:
     """Return a time zone; raise a 400 for an unknown one."""
     if name not in zoneinfo.available_timezones():
-        raise ApiError(400, "bad-time-zone", f"{name!r} is no time zone.", field="tz")
+        raise ApiError(400, "bad-time-zone", f"{name!r} is not a time zone.", field="tz")
     return zoneinfo.ZoneInfo(name)
 
 

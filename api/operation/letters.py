@@ -57,7 +57,7 @@ class LetterRow(msgspec.Struct):
 
 
 class LetterGroup(msgspec.Struct):
-    """Letters that wait, by where they came from and why they were refused."""
+    """Dead letters that were not sent again, by sender and reason they were refused."""
 
     topic: str
     reason: str

@@ -73,7 +73,7 @@ async def release(request: Request, services: With, caller: Caller, user: str) -
     """
     caller.check_role(ADMIN_ROLE)
     if user not in await _held(services):
-        raise ApiError(404, "unknown-suspect", f"{user!r} is not suspect; see GET /v1/suspects.")
+        raise ApiError(404, "unknown-suspect", f"{user!r} is not a suspect; see GET /v1/suspects.")
     row = entry(caller.user_id, "suspect.release", user, origin_of(request))
     await services.audit.record(row)
     key, value, partition = suspects_topic.release(user, services.settings.partitions)
@@ -88,7 +88,9 @@ async def release(request: Request, services: With, caller: Caller, user: str) -
 async def _held(services: Services) -> Suspects:
     if not services.settings.flink:
         raise ApiError(
-            404, "no-flink", "Flink does not run in this deployment, so nobody looks for suspects."
+            404,
+            "no-flink",
+            "Flink does not run in this deployment, so Segue looks for no suspects.",
         )
     try:
         return await asyncio.to_thread(suspects_topic.read, services.settings)

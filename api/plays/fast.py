@@ -54,12 +54,12 @@ class Posted:
         return self._cycle.response_complete
 
     def set_result(self, _: None) -> None:
-        """The broker has acknowledged everything: say so."""
+        """Answer 202: the broker has acknowledged every message of the request."""
         self._posts.metrics.accepted(ROUTE, len(self._parsed.results))
         self._answer(202, self._headers, answer_of(self._parsed))
 
     def set_exception(self, _: BaseException) -> None:
-        """It has not: promise nothing."""
+        """Answer 503: the broker has not acknowledged every message of the request."""
         self.refuse(unavailable(NOT_ACKNOWLEDGED))
 
     def refuse(self, error: ApiError) -> None:

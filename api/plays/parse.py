@@ -39,7 +39,7 @@ _ONE = msgspec.json.Decoder(PlayIn)
 
 @dataclass(slots=True)
 class Parsed:
-    """A request taken apart.
+    """The plays of one request, accepted and refused.
 
     Attributes
     ----------
@@ -62,15 +62,15 @@ def parse_plays(body: bytes, identity: Identity, now_ms: int) -> Parsed:
     Parameters
     ----------
     identity
-        Whose token it is; posting for others needs role client or admin.
+        Account and roles of the token; posting for others needs role client or admin.
     now_ms
-        Time of arrival, milliseconds since the epoch.
+        Time at which the request arrived, milliseconds since the epoch, UTC.
 
     Raises
     ------
     ApiError
-        400 when the body as a whole cannot be read, 403 when it holds a play of a listener for
-        whom the token may not act. Nothing is accepted then.
+        400 if the whole body cannot be read, 403 if it holds a play of a listener for whom the
+        token may not act. In both cases the API accepts no play of the request.
     """
     if b"\\u0000" in body:  # JSON has no other way to write NUL
         return _parse_each(_raw_plays(body), identity, now_ms)

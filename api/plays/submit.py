@@ -20,7 +20,7 @@ from contracts.dead_letters import REPLAY_HEADER
 from contracts.errors import BrokerUnavailable
 
 ROUTE = "/v1/plays"
-NOT_ACKNOWLEDGED = "The play log did not acknowledge"
+NOT_ACKNOWLEDGED = "The play log did not acknowledge the plays"
 _ENCODER = msgspec.json.Encoder()
 
 
@@ -50,7 +50,7 @@ class SubmitPlays:
                 await keep_refused(services, ROUTE, identity.user_id, error, body)
             raise
         records = services.records.of_all(parsed.by_listener)
-        # A dead letter that waits holds nothing that was accepted: then no second one is needed.
+        # A replayed letter from which nothing was accepted stays as it is: it needs no second one.
         if parsed.refused and (records or not _is_replay(scope, identity)):
             records += dead_letters(services.topics, ROUTE, identity.user_id, parsed.refused)
         try:
@@ -68,12 +68,12 @@ class SubmitPlays:
 
 
 def _is_replay(scope: Scope, identity: Identity) -> bool:
-    """Whether an administrator sends a dead letter again; see ``REPLAY_HEADER``."""
+    """Whether the request replays a dead letter: it has ``REPLAY_HEADER`` and role admin."""
     sent = REPLAY_HEADER.encode()
     return ADMIN_ROLE in identity.roles and any(name == sent for name, _ in scope["headers"])
 
 
 def answer_of(parsed: Parsed) -> bytes:
-    """Return the body of the answer: what became of each play."""
+    """Return the body of the answer: the result of each play of the request."""
     refused = len(parsed.refused)
     return _ENCODER.encode(PlaysOut(len(parsed.results) - refused, refused, parsed.results))

@@ -85,7 +85,7 @@ async def feedback(request: Request, services: With, caller: Caller) -> Response
     try:
         await services.log.append([message])
     except BrokerUnavailable:
-        raise unavailable("The play log did not acknowledge") from None
+        raise unavailable("The play log did not acknowledge the feedback") from None
     return json_reply(FeedbackOut(True, track), 202)
 
 

@@ -147,18 +147,21 @@ class Nodes(Protocol):
 
 
 class OneNode:
-    """One server, or the primary that Sentinels name: its connections find it when it moves."""
+    """One Redis server, or the primary that Sentinels name.
+
+    If Sentinels name another primary after a failover, new connections go to that one.
+    """
 
     def __init__(self, pool: Any) -> None:
         self._pool = pool  # a connection that Sentinels lead holds its pool weakly
         self._node = Node(pool.make_connection)
 
     def of(self, _: int) -> Node:
-        """Return the node."""
+        """Return the only node, for every partition."""
         return self._node
 
     def all(self) -> Iterable[Node]:
-        """Return the node."""
+        """Return the only node."""
         return (self._node,)
 
     def look_again(self) -> None:

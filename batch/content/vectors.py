@@ -15,7 +15,7 @@ import numpy.typing as npt
 from scipy import sparse
 from scipy.sparse.linalg import svds
 
-#: Tags given to fewer items than this say nothing about likeness.
+#: Tags given to fewer items than this do not show which items are similar.
 _FEWEST = 2
 #: Length of an average item's sound beside its tags, which have length 1.
 _SOUND_SHARE = 0.3
@@ -23,14 +23,15 @@ _SOUND_SHARE = 0.3
 
 @dataclass(frozen=True, slots=True)
 class Vectors:
-    """Vectors of items.
+    """Content vectors of items (here artists), one row per item.
 
     Attributes
     ----------
     values
-        Shape ``(items, dimensions)``, float32; rows of length 1, or 0 for an item without tags.
+        Shape ``(items, dimensions)``, float32. Each row has Euclidean length 1; an item without
+        tags has a row of zeros.
     known
-        Shape ``(items,)``, bool: the item has tags.
+        Shape ``(items,)``, bool: whether the item has tags.
     """
 
     values: npt.NDArray[np.float32]

@@ -93,7 +93,7 @@ def _trouble(facts: Preferences) -> str | None:
     played = facts.prefer_control + facts.prefer_arm
     if played < FEWEST:
         return (
-            f"Too few listeners to say anything ({played} played more from one arm than from the "
+            f"Too few listeners for a conclusion ({played} played more from one arm than from the "
             f"other; at least {FEWEST} are needed)."
         )
     chance = sign_test(facts.first_control, facts.first_arm)

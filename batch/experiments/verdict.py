@@ -133,7 +133,7 @@ def _trouble(facts: Facts) -> str | None:
     counts = [facts.listeners.get(arm, 0) for arm in facts.arms]
     if min(counts) < FEWEST:
         seen = ", ".join(f"{arm} {n}" for arm, n in zip(facts.arms, counts, strict=True))
-        return f"Too few listeners to say anything ({seen}; at least {FEWEST} in each arm)."
+        return f"Too few listeners for a conclusion ({seen}; at least {FEWEST} in each arm)."
     chance = sample_ratio(counts, list(facts.arms.values()))
     if chance < SRM_ALPHA:
         seen = ", ".join(f"{arm} {n}" for arm, n in zip(facts.arms, counts, strict=True))
@@ -148,7 +148,7 @@ def _of_arm(facts: Facts, arm: str, judged: Sequence[Judged], at_end: bool) -> l
     mine = {j.metric: j for j in judged if j.arm == arm}
     primary = mine.get(facts.metric)
     if primary is None:
-        return [f"{arm}: nothing is known of {facts.metric} yet."]
+        return [f"{arm}: there is no value of {facts.metric} yet."]
     guarded = [_of_guardrail(mine[name]) for name in facts.guardrails if name in mine]
     return [_of_primary(primary, at_end), *filter(None, guarded)]
 
@@ -165,7 +165,7 @@ def _of_primary(primary: Judged, at_end: bool) -> str:
         better = (primary.interval.low > 0.0) != (primary.metric in LESS_IS_BETTER)
         return f"{name}is {'better' if better else 'worse'} than the control ({known})."
     if at_end:
-        return f"{name}shows no difference that this experiment could see ({known})."
+        return f"{name}shows no difference that this experiment can detect ({known})."
     return (
         f"{name}cannot be distinguished from the control yet ({known}); wait for the planned end."
     )
@@ -188,7 +188,7 @@ def _of_guardrail(judged: Judged) -> str | None:
 
 
 def _range(judged: Judged) -> str:
-    """Return the bounds as a share of the control's figure, or plainly where that is 0."""
+    """Return the bounds in per cent of the control's value; in the metric's unit if that is 0."""
     base = judged.comparison.control.value
     low, high = judged.interval.low, judged.interval.high
     if not base:

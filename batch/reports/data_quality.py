@@ -46,13 +46,20 @@ def draw(ask: Ask, occasion: Occasion) -> Report:
     return Report(
         name=KIND.name,
         title="Data quality",
-        summary=f"{len(checks)} checks of {len(points)} tables; {GATE:.0f} points pass.",
+        summary=f"{len(checks)} checks of {len(points)} tables; a table passes with {GATE:.0f} "
+        "points.",
         facts={
             "Lowest score": round(min(points.values())),
             "Checks passed": f"{len(checks) - len(failed)} of {len(checks)}",
             "Deliveries rejected": sum(row[1] for row in rejected),
         },
-        figures=[Figure("Points by table", _points(points), f"The gate is at {GATE:.0f} points.")],
+        figures=[
+            Figure(
+                "Points by table",
+                _points(points),
+                f"A table below {GATE:.0f} points stops the nightly.",
+            )
+        ],
         tables=[
             Table("checks", "Every check", _CHECKS, rows),
             Table("rejected", "Why deliveries were rejected", _REASONS, rejected),

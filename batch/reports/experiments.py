@@ -53,14 +53,14 @@ def draw(ask: Ask, occasion: Occasion) -> Report:
     facts: dict[str, Cell] = {"Running": running, "Ended": len(found) - running}
     return Report(
         name=KIND.name,
-        title="Which change of the lists is better?",
+        title="Which variant of the lists is better?",
         summary="Every experiment that was started, by listener.",
         facts=facts,
         figures=[],
         tables=[
             Table(
                 "comparisons",
-                "Arms beside their control",
+                "Arms compared with their control",
                 _COMPARISONS,
                 [_comparison(f.experiment, j) for f, verdict in found for j in _ordered(verdict)],
             ),
@@ -84,10 +84,10 @@ def draw(ask: Ask, occasion: Occasion) -> Report:
         lake_version=occasion.lake_version,
         notes=[
             "The unit is the listener. Bounds hold with 95 % probability: before the planned end "
-            "at all looks together, from then on for one look.",
+            "for all readings of the report together, from then on for a single reading.",
             *(f"{name}: {text}." for name, text in METRICS.items()),
-            f"{PREFERENCE}: tracks played a list, by the arm that picked them, where each list is "
-            "drafted from both arms.",
+            f"{PREFERENCE}: played tracks per list, by the arm that picked them; each list is "
+            "made from the lists of both arms.",
         ],
     )
 

@@ -1,4 +1,4 @@
-"""Is the pipeline well? How soon plays land, what became of them, how the nights went."""
+"""The report on the pipeline: how soon plays reach the lake, rejections, nightly runs."""
 
 from __future__ import annotations
 
@@ -44,15 +44,15 @@ _NIGHTS = (
 )
 _DAY_COLUMNS = (
     Column("date", "Day"),
-    Column("plays", "Plays landed", "count"),
-    Column("median_seconds", "Median seconds to land", "tenths"),
+    Column("plays", "Plays written to the lake", "count"),
+    Column("median_seconds", "Median seconds to the lake", "tenths"),
     Column("p99_seconds", "99th percentile", "tenths"),
 )
 _FLOW_COLUMNS = (Column("what", "What"), Column("rows", "Rows", "count"))
 
 
 def draw(ask: Ask, occasion: Occasion) -> Report:
-    """Draw the report: the 28 days up to the newest play, and the nights on record."""
+    """Make the report: the 28 days up to the newest play, and the recorded nightly runs."""
     before, until = last_days(ask, occasion, DAYS)
     since = before + timedelta(days=1)
     landing = ask(_LANDING, [since, occasion.generated_at.date() + timedelta(days=1)])
@@ -63,7 +63,7 @@ def draw(ask: Ask, occasion: Occasion) -> Report:
     ]
     good = sum(night.status == "ok" for night in occasion.nights)
     facts: dict[str, Cell] = {
-        "Nights that went well": f"{good} of {len(nights)}" if nights else "–",
+        "Successful nightly runs": f"{good} of {len(nights)}" if nights else "–",
         "Deliveries": flow[0][1],
         "Rejected": sum(rows for what, rows in flow if what.startswith("rejected")),
     }
@@ -78,28 +78,32 @@ def draw(ask: Ask, occasion: Occasion) -> Report:
                         "Median": [row[2] for row in landing],
                         "99th percentile": [row[3] for row in landing],
                     },
-                    day="Day landed (UTC)",
+                    day="Day written to the lake (UTC)",
                     axis="Seconds",
                     title="Seconds from receipt to lake",
                 ),
-                "Median and 99th percentile of the plays that landed on a day.",
+                "Median and 99th percentile of the plays that the lake sink wrote on a day.",
             )
         ]
     return Report(
         name=KIND.name,
         title="Pipeline health",
-        summary=f"Landing since {since:%-d %B %Y}, the newest play of {until:%-d %B %Y}, and the "
-        "nights on record.",
+        summary=f"How soon plays reached the lake since {since:%-d %B %Y} (the newest play is of "
+        f"{until:%-d %B %Y}), and the recorded nightly runs.",
         facts=facts,
         figures=figures,
         tables=[
-            Table("nights", "Nights, newest first", _NIGHTS, nights),
-            Table("flow", "What became of the deliveries", _FLOW_COLUMNS, flow),
-            Table("landing", "Landing, newest day first", _DAY_COLUMNS, landing[::-1]),
+            Table("nights", "Nightly runs, newest first", _NIGHTS, nights),
+            Table("flow", "Deliveries by result", _FLOW_COLUMNS, flow),
+            Table("landing", "Time to the lake, newest day first", _DAY_COLUMNS, landing[::-1]),
         ],
         generated_at=occasion.generated_at,
         lake_version=occasion.lake_version,
     )
 
 
-KIND = Kind("pipeline-health", "How soon plays land, what became of them, how nights went.", draw)
+KIND = Kind(
+    "pipeline-health",
+    "How soon plays reach the lake, how many are rejected, how nightly runs went.",
+    draw,
+)

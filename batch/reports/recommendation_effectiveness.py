@@ -161,7 +161,9 @@ def draw(ask: Ask, occasion: Occasion) -> Report:
         figures=figures,
         tables=[
             Table("days", "Day by day, newest first", _DAY_COLUMNS, days[::-1]),
-            Table("relevance", "Relevance, beside popularity", _RELEVANCE_COLUMNS, relevance),
+            Table(
+                "relevance", "Relevance, compared with popularity", _RELEVANCE_COLUMNS, relevance
+            ),
             Table("places", "By place in the list", _PLACE_COLUMNS, places),
             Table(
                 "groups", "By arm, mode and model generation", _GROUP_COLUMNS, ask(_GROUPS, span)
@@ -170,13 +172,14 @@ def draw(ask: Ask, occasion: Occasion) -> Report:
         generated_at=occasion.generated_at,
         lake_version=occasion.lake_version,
         notes=[
-            "A hit is a play of a song within an hour of a list that showed it, or a play that "
-            "names the list; a play counts for one list.",
-            "Relevance: of the plays that came from lists, the share heard for at least 30 s or "
-            f"half. Beside it the same of the {POPULAR} songs played most, where they came from no "
-            "list. Bounds hold with 95 % probability, by listener.",
-            "Inverse propensity weighs a hit by the chance with which the place showed the track, "
-            "so that tracks shown by chance count for all that were not.",
+            "A hit is a play of a song within an hour of a list that showed it, or a play whose "
+            "client names the list; a play counts for one list.",
+            "Relevance: of the plays that came from lists, the share that was heard for at least "
+            f"30 s or half of the track. For comparison: the same share of plays of the {POPULAR} "
+            "most played songs that came from no list. Bounds hold with 95 % probability, by "
+            "listener.",
+            "Inverse propensity divides a hit by the probability with which the place showed the "
+            "track. So tracks that were drawn at random represent those that were not shown.",
         ],
     )
 

@@ -77,7 +77,10 @@ def draw(ask: Ask, occasion: Occasion) -> Report:
         if rows
         else [],
         tables=[Table("artists", f"The {len(rows)} artists played most", _COLUMNS, rows)],
-        notes=["Plays of at least 30 s, or half of a shorter track; by listeners, then by plays."],
+        notes=[
+            "Plays of at least 30 s, or half of a shorter track, count. The order is by listeners, "
+            "then by plays."
+        ],
         generated_at=occasion.generated_at,
         lake_version=occasion.lake_version,
     )

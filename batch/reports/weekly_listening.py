@@ -151,9 +151,9 @@ def draw(ask: Ask, occasion: Occasion) -> Report:
             "A discovery is the first play of a track by a listener.",
             "Charts count plays of at least 30 s, or half of a shorter track, and order by "
             "listeners, then by plays.",
-            "Hours are the time heard, at most the length of the track; the length where only that "
-            "is known.",
-            "Genres are those the catalogue knows; other music is left out of that table.",
+            "Hours are the time heard, at most the length of the track; if the time heard is "
+            "unknown, the length of the track.",
+            "Genres come from the catalogue; the table leaves out plays without a genre there.",
         ],
     )
 

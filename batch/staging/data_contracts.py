@@ -12,25 +12,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-#: Shares of fewer rows say nothing about a source.
+#: Shares are not judged if a source has fewer rows than this.
 ENOUGH = 100
 
 
 @dataclass(frozen=True, slots=True)
 class DataContract:
-    """One source.
+    """What is expected of the rows of one source.
 
     Attributes
     ----------
     complete
-        ``"<table>.<column>" -> share of rows that must know it``, 0 .. 1. Only of tables that have
-        :data:`ENOUGH` rows.
+        ``"<table>.<column>"`` -> smallest share (0 to 1) of rows with a known value. Checked only
+        for tables with at least :data:`ENOUGH` rows.
     fresh_days
-        The newest observation may be so old; ``None`` for files, which do not age.
+        Greatest age of the newest observation, days; ``None`` for files, whose age does not matter.
     most_failed
-        Share of calls that may fail after retries.
+        Greatest share (0 to 1) of calls that fail after all retries.
     most_refused
-        Share of records that may be refused, of :data:`ENOUGH` at least.
+        Greatest share (0 to 1) of refused records, checked from :data:`ENOUGH` records on.
     """
 
     complete: dict[str, float] = field(default_factory=dict)
@@ -42,7 +42,7 @@ class DataContract:
 _HEARD = ("danceability", "energy", "acousticness", "instrumentalness", "valence", "loudness")
 _SOUND = {f"staged_tracks.{name}": 0.95 for name in _HEARD}
 
-#: By the name a source has in the staging tables; others have no promise but the tables' own.
+#: By the source's name in the staging tables; other sources have only the tables' constraints.
 CONTRACTS: dict[str, DataContract] = {
     "lastfm": DataContract(fresh_days=8.0),
     "spotify": DataContract(

@@ -24,32 +24,32 @@ from infra.stack.groups import that_bring
 #: must not wait for numba and dbt.
 COMMANDS = {
     "up": "Start the whole stack on this machine.",
-    "down": "Stop the stack of a home, in order.",
+    "down": "Stop the stack; workers first apply what is in the log.",
     "status": "Show what runs, and the lag of each worker.",
     "hosts": "List the processes of each host; forget a host.",
     "doctor": "Check the installation; name what is missing or wrong.",
-    "replay": "Post a file of plays and reconcile every store.",
+    "replay": "Post a file of plays, then count them in every store.",
     "evaluate": "Evaluate the recommender on a file, without servers.",
-    "nightly": "Quality, dbt build, retrain, reports.",
+    "nightly": "Check the lake, build the warehouse, retrain, publish reports.",
     "report": "Print a published report.",
     "model": "List, promote and roll back the nightly model.",
     "lake": "Show versions of the lake; export any of them.",
     "keys": "Create, list and revoke API tokens.",
     "relay": "Forward a listener's plays to ListenBrainz or Last.fm.",
     "erase": "Delete a listener from every store.",
-    "audit": "Who read or changed whose data; verify the trail.",
-    "dlq": "List, show and replay dead letters.",
-    "bench": "Measure speed, memory or quality, beside a floor.",
+    "audit": "List who read or changed whose data; verify the trail.",
+    "dlq": "List, show and replay messages that could not be processed.",
+    "bench": "Measure speed, memory or quality.",
     "size": "Compute the resources that a load needs.",
-    "acls": "Print or create each worker's rights in Kafka.",
-    "init": "Prepare external servers: topics, tables, admin.",
+    "acls": "Print or create each worker's access rights in Kafka.",
+    "init": "Create topics, tables and administrator on your own servers.",
     "import": "Import a history: Spotify, Last.fm, ListenBrainz, csv, parquet.",
     "duplicates": "List plays that were merged; separate them.",
     "collect": "Fetch facts and plays from Last.fm, Spotify, ListenBrainz.",
-    "catalogue": "Coverage, merges to review, content.",
-    "experiment": "Experiments on the lists: define, start, read, size.",
-    "flink": "Event-time windows and patterns, on Apache Flink.",
-    "snowflake": "Set a Snowflake account up, check, fill it.",
+    "catalogue": "Show the catalogue's coverage; review pairs of artists.",
+    "experiment": "Compare variants of the lists: define, start, read, size.",
+    "flink": "Install and operate the jobs on Apache Flink.",
+    "snowflake": "Set up, check and fill a Snowflake account.",
     "worker": "Run one process of the stack (used by up).",
 }
 #: Commands whose module has another name, since theirs is a word of Python.
@@ -93,7 +93,7 @@ def _root(
     ctx: typer.Context,
     version: bool = typer.Option(False, "--version", help="Print the version."),
 ) -> None:
-    """From a stream of plays to recommendations now and a warehouse tomorrow."""
+    """Recommend tracks from a stream of plays, and keep every play in a warehouse."""
     if version:
         typer.echo(importlib.metadata.version("segue"))
     elif ctx.invoked_subcommand is None:

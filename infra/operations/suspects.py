@@ -34,12 +34,12 @@ def release(settings: Settings, user_id: str) -> None:
     Raises
     ------
     ConfigurationError
-        The listener is not suspect.
+        The listener is not a suspect.
     BrokerUnavailable
         Not acknowledged; releasing again is harmless.
     """
     if user_id not in read(settings):
-        raise ConfigurationError(f"{user_id!r} is not suspect; see `segue flink suspects`")
+        raise ConfigurationError(f"{user_id!r} is not a suspect; see `segue flink suspects`")
     key, value, partition = suspects_topic.release(user_id, settings.partitions)
     producer = kafka_client.producer(settings, "suspects")
     failures: list[object] = []

@@ -49,7 +49,7 @@ def heartbeats_by_host(settings: Settings) -> dict[str, Heartbeat]:
 
 
 def heartbeats(settings: Settings) -> dict[str, Heartbeat]:
-    """Return one report for each worker, of all its processes.
+    """Return one heartbeat for each worker, which combines those of all its processes.
 
     Raises
     ------

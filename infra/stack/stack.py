@@ -94,11 +94,14 @@ class Stack:
 
     @property
     def web(self) -> str:
-        """Base URL of the pages."""
+        """Base URL of the web pages."""
         return api_address(self.settings.host, self.settings.web_port)
 
     def start_kernels(self) -> Process | None:
-        """Start compiling the model's kernels unless that was done before; return at once."""
+        """Start a process that compiles the model's kernels, and do not wait for it.
+
+        Returns ``None`` if they are compiled already.
+        """
         if not kernels.needed():
             return None
         process = Process(

@@ -1,4 +1,4 @@
-"""The internal stage and RAW, through the Snowflake connector."""
+"""Files in Snowflake's internal stage and rows in RAW, accessed through the Snowflake connector."""
 
 from __future__ import annotations
 
@@ -20,12 +20,15 @@ if TYPE_CHECKING:
 
 
 class Stage:
-    """The files of one topic's log, and whether RAW holds them.
+    """The staged files of one topic, and whether RAW holds their rows.
+
+    Each method raises :class:`StoreUnavailable` if Snowflake does not answer, and
+    :class:`ConfigurationError` with the reason if Snowflake refuses the statement.
 
     Parameters
     ----------
     table
-        RAW table the files are meant for.
+        RAW table into which Snowpipe loads the files.
     """
 
     def __init__(self, snowflake: Snowflake, remote: Remote, table: str) -> None:
@@ -37,19 +40,19 @@ class Stage:
         self._connection: SnowflakeConnection | None = None
 
     def files(self, topic: str, log_id: str = "") -> list[RangeFile]:
-        """Return the files of a log (or of all logs of a topic) that lie in the stage.
+        """Return the files of a topic that are in the stage.
 
-        Raises
-        ------
-        StoreUnavailable, ConfigurationError
-            As every method here: Snowflake does not answer; or it refuses, and why.
+        Parameters
+        ----------
+        log_id
+            Only files of the topic with this id; empty: also of earlier topics of that name.
         """
         folder = f"{topic}/{log_id}/" if log_id else f"{topic}/"
         rows = self._ask(f"LIST {self._stage}/{folder}")
         return [file for row in rows if (file := RangeFile.parse(str(row[0])))]
 
     def put(self, file: RangeFile, content: bytes) -> None:
-        """Upload a file whole; one of that name that is there already stays."""
+        """Upload a whole file; if the stage has a file of that name, keep that one."""
         self._ask(
             f"PUT 'file://{file.name}' {self._stage}/{file.folder} "
             "AUTO_COMPRESS = FALSE OVERWRITE = FALSE PARALLEL = 1",

@@ -72,7 +72,7 @@ def test_a_suspect_is_left_out_until_an_operator_releases(settings: Settings) ->
         assert seen.last == 2  # the place in the log stays: nothing is read again
 
         assert list(operations.read(settings)) == ["bot"]
-        with pytest.raises(ConfigurationError, match="is not suspect"):
+        with pytest.raises(ConfigurationError, match="is not a suspect"):
             operations.release(settings, "ada")
         operations.release(settings, "bot")
         assert list(operations.read(settings)) == []

@@ -114,7 +114,7 @@ async def test_a_run_that_failed_is_said_above_the_figures_before(world: World) 
     now = time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime())
     world.fake.on("GET /v1/metrics", metrics("Air", published_at=now))
     page = read_whole((await world.client.get("/ui/analytics")).text)
-    assert "The last run is failed: Air. Figures are of the one before." in page.text
+    assert "The last run is failed: Air. The figures are of the previous run." in page.text
 
 
 async def test_quality_shows_what_failed_and_the_runs_before(world: World) -> None:

@@ -25,7 +25,7 @@ async def test_no_letter_waits(world: World) -> None:
     none = {"letters": [], "total": 0, "groups": [], "looked_at": 5000}
     world.fake.on("GET /v1/dead-letters", none)
     page = read_whole((await world.client.get("/ui/ops/dead-letters")).text)
-    assert "every message could be used" in page.text
+    assert "every message was processed" in page.text
     page = read_whole((await world.client.get("/ui/ops/dead-letters?reason=x")).text)
     assert "No letter waits with this filter" in page.text
 
@@ -160,6 +160,6 @@ async def test_a_suspect_is_released(world: World) -> None:
     assert "a/b is released" in (await world.client.get(answer.headers["location"])).text
     asked = [r.url.raw_path for r in world.fake.asked if r.method == "POST"]
     assert asked == [b"/v1/suspects/a%2Fb/release"]
-    world.fake.refuse("POST .*", 404, "unknown-suspect", "'a/b' is not suspect.")
+    world.fake.refuse("POST .*", 404, "unknown-suspect", "'a/b' is not a suspect.")
     again = await world.post("/ui/ops/suspects", {"user": "a/b"})
-    assert "is not suspect" in (await world.client.get(again.headers["location"])).text
+    assert "is not a suspect" in (await world.client.get(again.headers["location"])).text

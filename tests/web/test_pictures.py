@@ -113,7 +113,7 @@ async def test_relays_are_made_paused_and_removed() -> None:
     assert world.fake.asked[-1].method == "DELETE"
     empty = await world.post(path, {"action": "keep", "secret": ""})
     assert empty.status_code == 400
-    world.fake.refuse("PUT .*/relays/.*", 400, "bad-secret", "That is no session key.", "secret")
+    world.fake.refuse("PUT .*/relays/.*", 400, "bad-secret", "That is not a session key.", "secret")
     refused = await world.post(path, {"action": "keep", "secret": "x"})
-    assert "That is no session key." in read_whole(refused.text).text
+    assert "That is not a session key." in read_whole(refused.text).text
     assert "s3cret" not in refused.text

@@ -130,7 +130,7 @@ TABLE: dict[str, tuple[State | str, State | str, State | str]] = {
     "/ui/stations?mood=calm": (
         shows("Nothing fits all of it", ("GET /v1/stations", {
             "seeds": {}, "tracks": [], "next_offset": None, "degraded": False, "hint": None})),
-        shows("the order is that of everybody"),
+        shows("the order is the same for everybody"),
         LIVE,
     ),
     "/ui/connect": (shows("Waiting for a play"), FIXED, LIVE),
@@ -217,7 +217,7 @@ TABLE: dict[str, tuple[State | str, State | str, State | str]] = {
         shows("silent for 40 s"),
     ),
     "/ui/ops/dead-letters?all=on": (
-        shows("every message could be used", ("GET /v1/dead-letters", {
+        shows("every message was processed", ("GET /v1/dead-letters", {
             "letters": [], "total": 0, "looked_at": 0, "groups": []})), WHOLE, LIVE,
     ),
     f"/ui/ops/dead-letters/{LETTER}": ("there is a letter or a 404", WHOLE, LIVE),
@@ -245,7 +245,7 @@ TABLE: dict[str, tuple[State | str, State | str, State | str]] = {
         shows("The trail was changed"), LIVE,
     ),
     "/ui/ops/erasures": (
-        shows("Nobody has asked to be forgotten", ("GET /v1/erasures", {"erasures": []})),
+        shows("No erasure has been requested", ("GET /v1/erasures", {"erasures": []})),
         shows("waits for Air"), LIVE,
     ),
     "/ui/ops/tokens": (shows("No token.", ("GET /v1/tokens", {"tokens": []})), WHOLE, LIVE),

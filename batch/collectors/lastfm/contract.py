@@ -55,7 +55,10 @@ class PlayRow(msgspec.Struct):
 
 
 class PageOf(msgspec.Struct, rename="camel"):
-    """Position of a page in its list."""
+    """Which page of a listener's history an answer is.
+
+    ``total`` counts all plays of the history, ``total_pages`` its pages; ``page`` counts from 1.
+    """
 
     total: int
     total_pages: int = 0

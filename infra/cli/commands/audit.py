@@ -19,15 +19,19 @@ from infra.operations.database import connected, postgres
 from infra.stack.running import running
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
-app.info.help = "Read the audit trail and prove that it is whole."
+app.info.help = "Read the audit trail; verify that no entry was altered or removed."
 
 
 @app.command("list")
 def list_(
     home: HomeOption = None,
     user: Annotated[str | None, typer.Option(help="Only rows by or about this account.")] = None,
-    action: Annotated[str | None, typer.Option(help="Only this action.")] = None,
-    last: Annotated[int, typer.Option(min=1, help="Most entries to show, the newest first.")] = 100,
+    action: Annotated[
+        str | None, typer.Option(help="Only this action, such as data.export.")
+    ] = None,
+    last: Annotated[
+        int, typer.Option(min=1, help="Show only so many of the newest entries.")
+    ] = 100,
     json: JsonOption = False,
 ) -> None:
     """List what was done, oldest first. Pseudonyms of erased accounts stay pseudonyms."""

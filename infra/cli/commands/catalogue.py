@@ -23,7 +23,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_
 
 @app.callback()
 def _root() -> None:
-    """Say what the catalogue covers, decide which artists are one, publish the content view."""
+    """Show what the catalogue covers; decide which artists are one; publish the content view."""
 
 
 @app.command()
@@ -50,13 +50,15 @@ def report(
 @app.command()
 def review(
     accept: Annotated[
-        list[str] | None, typer.Option(help="A pair of the list, by its id: they are one artist.")
+        list[str] | None,
+        typer.Option(help="Id of a pair of the list: the two are the same artist."),
     ] = None,
     reject: Annotated[
-        list[str] | None, typer.Option(help="A pair of the list, by its id: they are two artists.")
+        list[str] | None,
+        typer.Option(help="Id of a pair of the list: the two are different artists."),
     ] = None,
     by: Annotated[str | None, typer.Option(help="Who decides. Default: your login.")] = None,
-    limit: Annotated[int, typer.Option(help="Pairs shown.")] = 30,
+    limit: Annotated[int, typer.Option(help="Number of pairs to show.")] = 30,
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -102,7 +104,7 @@ def review(
 
 @app.command()
 def content(home: HomeOption = None, json: JsonOption = False) -> None:
-    """Compute content neighbours and publish the content view; the learner takes it over."""
+    """Compute neighbours by content and publish the content view; the learner loads it."""
     from batch.catalogue.resettle import alone
     from batch.content.build import build
     from batch.content.view import publish

@@ -23,22 +23,25 @@ def collect(
     source: Annotated[str, typer.Argument(help=f"One of {', '.join((*APIS, *FILES))}.")],
     user: Annotated[
         str | None,
-        typer.Option(help="Listener at the source. Without it, only facts are collected."),
+        typer.Option(help="Account at the source whose plays to fetch. Without it: facts only."),
     ] = None,
     listener: Annotated[
         str | None, typer.Option("--as", help="Listener in Segue. Default: the same name.")
     ] = None,
     since: Annotated[
-        str | None, typer.Option(help="Read again from this day (2024-01-31) or second on.")
+        str | None, typer.Option(help="Read plays again from this day or time (2024-01-31) on.")
     ] = None,
     file: Annotated[Path | None, typer.Option(help="File or folder of a file source.")] = None,
-    limit: Annotated[int, typer.Option(help="Most artists to request.")] = 200,
+    limit: Annotated[
+        int, typer.Option(help="Facts: request about so many items of each kind.")
+    ] = 200,
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Collect from SOURCE; an interrupted run resumes where it stopped.
+    """Fetch plays or facts from SOURCE; an interrupted run resumes where it stopped.
 
-    Exit 0: finished. 2: open, the same command resumes it later. 1: failed permanently.
+    Exit 0: finished. 2: SOURCE does not answer reliably; run the same command later to resume.
+    1: failed permanently.
     """
     moment = _second(since) if since else None
     stack = running(home)

@@ -31,7 +31,7 @@ def list_letters(
     replayed: Annotated[bool, typer.Option(help="Include letters that were replayed.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """List dead letters that wait, oldest first."""
+    """List dead letters that were not replayed, oldest first."""
     letters = dead_letters.read(running(home).settings, replayed=replayed)
     letters = [x for x in letters if reason is None or x.content.reason == reason]
     if json:
@@ -62,13 +62,15 @@ def replay(
         list[str] | None, typer.Argument(help="Ids of letters; leave out with --all.")
     ] = None,
     home: HomeOption = None,
-    every: Annotated[bool, typer.Option("--all", help="All waiting letters.")] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="All letters that were not replayed.")
+    ] = False,
     reason: Annotated[
-        str | None, typer.Option(help="All waiting letters with this reason.")
+        str | None, typer.Option(help="All letters with this reason that were not replayed.")
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Send dead letters once more; exit 1 if one failed again."""
+    """Send dead letters to their topic or the API again; exit 1 if one was refused again."""
     stack = running(home)
     waiting = dead_letters.read(stack.settings, replayed=bool(letters))
     if letters:

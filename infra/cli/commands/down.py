@@ -22,7 +22,7 @@ def down(
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Stop the stack of a home in order; nothing is lost, and nothing runs afterwards."""
+    """Stop all processes of the stack, after every worker has applied the log: no play is lost."""
     place = Home(home or Settings.from_env().home)
     run = place.read_run()
     running = run.alive("supervisor")

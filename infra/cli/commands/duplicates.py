@@ -23,7 +23,7 @@ def duplicates(
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Show the plays of USER that are counted as part of another, and why."""
+    """List the plays of USER that Segue merged into another report of the same play, and why."""
     dsn = running(home).settings.postgres_dsn
     if unmerge is not None:
         undone = store.unmerge(dsn, user, unmerge)
@@ -31,9 +31,9 @@ def duplicates(
             typer.echo(msgspec.json.encode({"event_id": unmerge, "undone": undone}).decode())
         else:
             typer.echo(
-                f"{unmerge} is a play of its own now"
+                f"{unmerge} is a separate play now"
                 if undone
-                else f"{unmerge} was not merged, and never will be"
+                else f"{unmerge} was not merged, and Segue will never merge it"
             )
         return
     merged = store.merged(dsn, user)

@@ -26,7 +26,7 @@ def erase(
     user: Annotated[
         str | None, typer.Argument(help="The listener; leave out with --pending.")
     ] = None,
-    pending: Annotated[bool, typer.Option(help="Process all requests that wait.")] = False,
+    pending: Annotated[bool, typer.Option(help="Continue all open erasures.")] = False,
     home: HomeOption = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
     json: JsonOption = False,

@@ -25,7 +25,7 @@ app.info.help = "Define, start, end and read experiments on the lists."
 #: Most days an experiment may be planned for.
 LONGEST = 366
 
-Key = Annotated[str, typer.Argument(help="Key of the experiment.")]
+Key = Annotated[str, typer.Argument(help="Name of the experiment.")]
 
 
 @app.command()
@@ -48,14 +48,21 @@ def create(
         typer.Option(min=1, max=LONGEST, help="Days until the planned end. Default: 14"),
     ] = None,
     layer: Annotated[
-        str | None, typer.Option(help="Layer; one experiment at a time runs in it. Default: lists")
+        str | None,
+        typer.Option(
+            help="Set of experiments of which one runs at a time. Default: the layer lists"
+        ),
     ] = None,
     share: Annotated[
-        float | None, typer.Option(help="Share of all listeners. Default: 1, all of them")
+        float | None,
+        typer.Option(help="Share of the listeners that are in the experiment, 0 to 1. Default: 1"),
     ] = None,
     interleave: Annotated[
         bool,
-        typer.Option("--interleave", help="Draft each list from both arms; sets metric and layer."),
+        typer.Option(
+            "--interleave",
+            help="Make each list from the lists of both arms; sets metric and layer.",
+        ),
     ] = False,
     file: Annotated[
         Path | None, typer.Option(help="The whole definition as JSON, instead of options.")
@@ -76,7 +83,7 @@ def create(
 @app.command()
 def clone(
     key: Key,
-    new_key: Annotated[str, typer.Argument(help="Key of the new experiment.")],
+    new_key: Annotated[str, typer.Argument(help="Name of the new experiment.")],
     days: Annotated[int, typer.Option(min=1, max=LONGEST, help="Days until its planned end.")] = 14,
     home: HomeOption = None,
 ) -> None:
@@ -89,7 +96,7 @@ def clone(
 
 @app.command()
 def start(key: Key, home: HomeOption = None) -> None:
-    """Start a draft; every API process takes it up within five seconds."""
+    """Start a defined experiment; each API process uses it within five seconds."""
     _call(home, "POST", f"/{key}/start")
     typer.echo(f"Experiment {key} runs.")
 
@@ -150,8 +157,10 @@ def show(key: Key, home: HomeOption = None, as_json: JsonOption = False) -> None
 def size(
     metric: Annotated[str, typer.Argument(help="Primary metric.")] = "hit_through",
     change: Annotated[float, typer.Option(help="Smallest change to detect, per cent.")] = 2.0,
-    arms: Annotated[int, typer.Option(min=2, help="Arms, the control included.")] = 2,
-    power: Annotated[float, typer.Option(help="Probability of detecting it.")] = 0.8,
+    arms: Annotated[int, typer.Option(min=2, help="Number of arms, the control included.")] = 2,
+    power: Annotated[
+        float, typer.Option(help="Probability of detecting that change, 0 to 1.")
+    ] = 0.8,
     home: HomeOption = None,
 ) -> None:
     """Compute how many listeners an experiment needs, from the figures of the warehouse."""

@@ -33,7 +33,7 @@ from infra.stack.ports import LOOPBACK
 from infra.stack.running import running
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
-app.info.help = "Windows and patterns on the play log: install, status, stop, start, savepoint."
+app.info.help = "Install and operate the jobs on Apache Flink (docs/flink.md)."
 
 _STOPPED = "the jobs are stopped; resume them with: segue flink start"
 
@@ -157,7 +157,7 @@ def suspects(home: HomeOption = None, json: JsonOption = False) -> None:
 
 @app.command()
 def release(listener: str, home: HomeOption = None) -> None:
-    """Release a listener from everything found up to now; what is found later counts again."""
+    """Release a suspect: the model learns the listener's plays again until a later finding."""
     settings = running(home).settings
     with postgres(settings.postgres_dsn) as connection:
         # One transaction: a release that fails is not on record.

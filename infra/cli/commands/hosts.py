@@ -41,7 +41,7 @@ def forget(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
     home: HomeOption = None,
 ) -> None:
-    """Have erasures no longer wait for a host that will not return; destroy its disk first.
+    """Let erasures stop waiting for a host that will not return; destroy its disk first.
 
     Segue cannot delete an erased listener from a disk that it does not reach.
     """

@@ -25,18 +25,21 @@ def import_history(
         Path, typer.Argument(help="Spotify, Last.fm, ListenBrainz export; csv, jsonl, parquet.")
     ],
     user: Annotated[
-        str, typer.Option(help="Whose plays they are. Default: as in the file or the token.")
+        str, typer.Option(help="Listener of the plays. Default: as in the file or the token.")
     ] = "",
     token: Annotated[
         str, typer.Option(envvar="SEGUE_TOKEN", help="Default: the stack's admin token.")
     ] = "",
     api: Annotated[str, typer.Option(help="Address of the API, if it is not the home's.")] = "",
-    format_: Annotated[str, typer.Option("--format", help="auto: by the content.")] = "auto",
+    format_: Annotated[
+        str, typer.Option("--format", help="Format of FILE. auto: detect it from the content.")
+    ] = "auto",
     column: Annotated[
-        list[str] | None, typer.Option(help="artist=NAME, title=NAME, time=NAME, ...: of a table.")
+        list[str] | None,
+        typer.Option(help="Columns of a csv or parquet file: artist=NAME, title=NAME, time=NAME."),
     ] = None,
     include_private: Annotated[
-        bool, typer.Option(help="Also plays of Spotify's private sessions.")
+        bool, typer.Option(help="Import plays of Spotify's private sessions too.")
     ] = False,
     rejects: Annotated[
         bool, typer.Option("--rejects", help="FILE is a rejects.jsonl of an earlier import.")
@@ -46,7 +49,8 @@ def import_history(
 ) -> None:
     """Import FILE through the API; an interrupted import resumes where it stopped.
 
-    Exit 0: done. 2: the API is away, the same command resumes later. 1: failed permanently.
+    Exit 0: done. 2: the API does not answer; run the same command later to resume. 1: failed
+    permanently.
     """
     if api and not token:
         raise ConfigurationError("--api needs a --token (or SEGUE_TOKEN) of that API")

@@ -26,7 +26,10 @@ def init(
         typer.Option("--rotate", help="Revoke the administrator's token and create a new one."),
     ] = False,
 ) -> None:
-    """Create what is missing in the servers that SEGUE_* names; harmless when repeated."""
+    """Create missing topics, tables and the administrator in the servers that SEGUE_* names.
+
+    Running it again changes nothing.
+    """
     settings = Settings.from_env()
     settings.home.mkdir(parents=True, exist_ok=True)
     configs = Topics(settings.namespace).configs(

@@ -91,11 +91,11 @@ def create(
 
 @app.command("list")
 def list_(
-    user: Annotated[str | None, typer.Argument(help="Only this account's.")] = None,
+    user: Annotated[str | None, typer.Argument(help="Only tokens of this account.")] = None,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List tokens by id; the tokens themselves are not kept anywhere."""
+    """List tokens with their ids; the tokens themselves cannot be shown, only hashes are stored."""
     with connected(home) as connection:
         rows = connection.execute(
             "select encode(token_hash, 'hex'), user_id, roles, label, created_at, expires_at,"
@@ -170,9 +170,9 @@ def password(
 ) -> None:
     """Set the password of an account, typed twice or read from standard input.
 
-    Players log in with it through Last.fm's protocol, where they send it as it is; those that hash
-    it first need a token (`segue keys create USER --scrobbler`), because only argon2 is kept.
-    Sessions that were opened with the old password end.
+    Players that send the password itself log in with it through Last.fm's protocol. Players that
+    send an MD5 hash of it need a token instead (`segue keys create USER --scrobbler`), because
+    Segue stores only an argon2 hash. Sessions that were opened with the old password end.
     """
     stored = None if remove else PasswordHasher().hash(_new_password())
     with connected(home) as connection:

@@ -97,7 +97,7 @@ def export(
     as_of: AsOf = None,
     home: HomeOption = None,
 ) -> None:
-    """Write a version of a table, as it was, into one Parquet file."""
+    """Write all rows of a version of a table into one Parquet file."""
     if not output.parent.is_dir():
         raise ConfigurationError(f"cannot write {output}: there is no folder {output.parent}")
     lake = _lake(home, table)

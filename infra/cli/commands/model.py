@@ -53,7 +53,7 @@ def promote(
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Put a generation into service; the learner takes it over within seconds."""
+    """Put a generation into service; the learner loads it within seconds."""
     settings = settings_of(home)
     with Publication(settings).changing(BATCH_VIEW):
         found = models.promote(settings.paths.batch_view, generation)

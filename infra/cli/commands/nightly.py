@@ -22,19 +22,19 @@ def nightly(
     ] = "duckdb",
     date: Annotated[
         datetime | None,
-        typer.Option(formats=["%Y-%m-%d"], help="Day the reports look back from; today (UTC)."),
+        typer.Option(formats=["%Y-%m-%d"], help="Newest day of the reports. Default: today (UTC)."),
     ] = None,
     full_refresh: Annotated[
         bool, typer.Option("--full-refresh", help="Build incremental tables from scratch.")
     ] = False,
     until: Annotated[
         str | None,
-        typer.Option(help="Stop after this step; the next call resumes there."),
+        typer.Option(help="Stop after this step; the next run resumes there."),
     ] = None,
     home: HomeOption = None,
     json: Annotated[bool, typer.Option("--json", help="Print the run record.")] = False,
 ) -> None:
-    """Check what landed, build the warehouse, publish the reports."""
+    """Check the lake, build the warehouse, train the nightly model, publish the reports."""
     # Not at the top: `--help` must not wait for duckdb and matplotlib.
     from batch.nightly import nightly as run_nightly
 

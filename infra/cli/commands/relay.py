@@ -47,7 +47,7 @@ def add(
     ] = None,
     home: HomeOption = None,
 ) -> None:
-    """Send the plays of a listener on from now on, or give a relay another secret."""
+    """Start forwarding the plays of a listener, or replace the secret of a relay."""
     _check(service)
     if not running(home).settings.relay:
         raise ConfigurationError(
@@ -75,13 +75,13 @@ def pause(user: User, service: Service, home: HomeOption = None) -> None:
 
 @app.command()
 def resume(user: User, service: Service, home: HomeOption = None) -> None:
-    """Resume a paused relay with the plays that wait."""
+    """Resume a paused relay; it sends the plays in its queue."""
     _change(home, "relay.resume", relays.SET_STATE, user, service, "active")
 
 
 @app.command()
 def remove(user: User, service: Service, home: HomeOption = None) -> None:
-    """Remove a relay: delete its secret and the plays that wait in its queue."""
+    """Remove a relay: delete its secret and the plays in its queue."""
     _change(home, "relay.remove", relays.REMOVE, user, service, "")
 
 

@@ -27,12 +27,14 @@ def replay(
     time: Annotated[str | None, typer.Option(help="Column of the time.")] = None,
     limit: Annotated[int | None, typer.Option(help="Only the earliest N plays.", min=1)] = None,
     rate: Annotated[str, typer.Option(help="Plays per second, or max.")] = "max",
-    warehouse: Annotated[bool, typer.Option(help="Also build fct_plays and count it.")] = True,
+    warehouse: Annotated[
+        bool, typer.Option(help="Also build the table fct_plays and count it.")
+    ] = True,
     timeout: Annotated[float, typer.Option(help="Seconds to wait for the stack.")] = 300.0,
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Post FILE through the HTTP API and reconcile every store; exit 1 where they differ."""
+    """Post the plays of FILE to the API, then count them in every store; exit 1 if they differ."""
     console = Console(stderr=True)
     per_second = _rate(rate)
     stack = running(home)

@@ -16,7 +16,7 @@ from infra.cli.options import HomeOption, JsonOption
 from infra.stack.running import settings_of
 
 app = typer.Typer(
-    help="Set a Snowflake account up, check it, fill it (docs/snowflake.md).",
+    help="Set up, check and fill a Snowflake account (docs/snowflake.md).",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -34,7 +34,7 @@ def _print(rows: list[dict[str, Any]], json: bool) -> None:
 
 
 def _say(word: str) -> None:
-    """Say something to a person, where what a script reads is on the other channel."""
+    """Print to standard error, because scripts read standard output."""
     if word:
         Console(stderr=True).print(word, markup=False, highlight=False, soft_wrap=True)
 
@@ -69,7 +69,7 @@ def apply(
 
 @app.command()
 def check(json: JsonOption = False) -> None:
-    """Ask the account whether everything is as it should be; exit code 1 where something is not."""
+    """Verify tables, grants, masking and pipes of the account; exit code 1 if a check fails."""
     from infra.snowflake.check import check as run_check
 
     found = run_check(Snowflake.required())
@@ -91,7 +91,7 @@ def quarantine(json: JsonOption = False) -> None:
 
 @app.command()
 def replay(json: JsonOption = False) -> None:
-    """Load what is in quarantine once more; exit code 1 where something stays there."""
+    """Load the files in quarantine again; exit code 1 if one of them fails again."""
     from infra.snowflake.backfill import what_next
     from infra.snowflake.quarantine import replay as run_replay
 
@@ -104,7 +104,7 @@ def replay(json: JsonOption = False) -> None:
 
 @app.command()
 def backfill(home: HomeOption = None, json: JsonOption = False) -> None:
-    """Land the rows of the lake; stop the sink first. Running again changes nothing."""
+    """Load the rows of the lake; stop the sink first. Running it again changes nothing."""
     from infra.snowflake.backfill import backfill as run_backfill
     from infra.snowflake.backfill import what_next
 
@@ -121,7 +121,7 @@ def backfill(home: HomeOption = None, json: JsonOption = False) -> None:
 
 @app.command()
 def compare(home: HomeOption = None, json: JsonOption = False) -> None:
-    """Hold every mart on DuckDB and on Snowflake side by side; exit code 1 where they differ."""
+    """Compare every mart on DuckDB with that on Snowflake; exit code 1 if one differs."""
     from infra.snowflake.compare import compare as run_compare
 
     found = run_compare(settings_of(home), Snowflake.required())

@@ -127,7 +127,18 @@ class RowReader:
         self._source = source
 
     def __call__(self, row: Any) -> PostedPlay:
-        """Return the play of a row, which is indexed by what the columns were chosen as."""
+        """Return the play of a row.
+
+        Parameters
+        ----------
+        row
+            Values by column name or position, as ``chosen`` names them.
+
+        Raises
+        ------
+        Refused
+            The row is not a play, or lacks artist, title or time.
+        """
         held = {what: row[at] for what, at in self._chosen.items()}
         if not _is_play(held.get("event")):
             raise Refused("no-play", "the row is an event of another kind", dropped=True)
@@ -152,7 +163,7 @@ class RowReader:
         )
 
     def _start(self, held: Mapping[str, Any], ms_played: int | None) -> int:
-        """Return when a play began, ms."""
+        """Return when a play began, milliseconds since the epoch, UTC."""
         at, ended = held.get("time"), held.get("ended")
         if at is not None and at != "":
             if isinstance(at, str) and (day := at.strip()) and _DAY.fullmatch(day):

@@ -65,7 +65,7 @@ def test_no_winner_before_its_time() -> None:
 def test_a_clear_difference_is_named_early_and_worse_is_worse() -> None:
     assert "new: hit_through is better" in said(facts(0.3, 0.5), EARLY)[0]
     assert "new: hit_through is worse" in said(facts(0.5, 0.3), EARLY)[0]
-    assert "shows no difference that this experiment could see" in said(facts(0.3, 0.3))[0]
+    assert "shows no difference that this experiment can detect" in said(facts(0.3, 0.3))[0]
 
 
 def test_less_is_better_of_some_metrics() -> None:
