@@ -171,8 +171,8 @@ def _check(settings: Settings, topic: str, description: TopicDescription, broker
     if found != settings.partitions:
         raise ConfigurationError(
             f"topic {topic} has {found} partitions, SEGUE_PARTITIONS is {settings.partitions}: "
-            f"a log keeps its number. Set SEGUE_PARTITIONS={found}, or fold the plays into a new "
-            "namespace (docs/retention.md)"
+            f"a log keeps its number. Set SEGUE_PARTITIONS={found}, or copy the log into a new "
+            "namespace with segue repartition (docs/repartition.md)"
         )
     asked = settings.kafka_replication
     wanted = asked if asked > 0 else 1 if asked < 0 else min(2, brokers)

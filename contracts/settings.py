@@ -58,6 +58,11 @@ class Settings:
         "segue",
         "Prefix of topics, Redis keys and PostgreSQL schema: one cluster, several deployments.",
     )
+    postgres_schema: str = setting(
+        "",
+        "Schema of the tables in PostgreSQL, and prefix of its logins; empty: the namespace. A "
+        "deployment that moved to a new namespace keeps its schema (`segue repartition`).",
+    )
     kafka: str = setting(
         "127.0.0.1:9092",
         "Addresses of Kafka brokers, HOST:PORT separated by commas. A client needs one that is up; "
@@ -144,7 +149,7 @@ class Settings:
     partitions: int = setting(
         4,
         "Partitions of the topics: 4 for one machine, 64 for a cluster. Fixed for the life of a "
-        "log: feature-store keys carry them.",
+        "log, because feature-store keys carry them; `segue repartition` copies it into a new one.",
         rule=Rule(low=1),
     )
     host_name: str = setting(
@@ -269,6 +274,11 @@ class Settings:
     def paths(self) -> HomePaths:
         """The folders and files of this home."""
         return HomePaths(self.home, Path(self.model) if self.model else None)
+
+    @property
+    def schema(self) -> str:
+        """The schema of the tables in PostgreSQL, which is also the prefix of its logins."""
+        return self.postgres_schema or self.namespace
 
     def environ(self) -> dict[str, str]:
         """Return the variables with which another process reads the same settings."""

@@ -12,7 +12,7 @@ from contracts.kafka import end_offsets
 from contracts.kafka_client import Complaints, consumer
 from contracts.settings import Settings
 
-#: Longest time (seconds) that the broker may take to deliver one partition.
+#: Longest time (seconds) that the broker may take to deliver the next messages of a partition.
 _PATIENCE = 30.0
 
 
@@ -36,14 +36,30 @@ def messages(settings: Settings, topic: str, *, newest: int | None = None) -> It
         for partition, end in enumerate(ends):
             low, _ = reader.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)
             start = low if newest is None else max(low, end - newest)
-            yield from _one(reader, topic, partition, start, end)
+            yield from read_range(reader, topic, partition, start, end)
     except KafkaException as error:
         raise heard.explain(settings, f"topic {topic}", error) from None
     finally:
         reader.close()
 
 
-def _one(reader: Consumer, topic: str, partition: int, start: int, end: int) -> Iterator[Message]:
+def read_range(
+    reader: Consumer, topic: str, partition: int, start: int, end: int
+) -> Iterator[Message]:
+    """Yield the messages of a partition from an offset to another one, and some after it.
+
+    Parameters
+    ----------
+    reader
+        It is assigned this partition alone.
+    end
+        At most the offset after the last message.
+
+    Raises
+    ------
+    BrokerUnavailable
+        The broker delivers nothing for 30 s.
+    """
     position = start
     if position >= end:
         return
@@ -56,5 +72,5 @@ def _one(reader: Consumer, topic: str, partition: int, start: int, end: int) -> 
             offset = message.offset()
             if message.error() is not None or offset is None:
                 continue
-            position = offset + 1
+            position, deadline = offset + 1, time.monotonic() + _PATIENCE
             yield message

@@ -26,6 +26,7 @@ COMMANDS = {
     "up": "Start the whole stack on this machine.",
     "down": "Stop the stack; workers first apply what is in the log.",
     "status": "Show what runs, and the lag of each worker.",
+    "repartition": "Copy the log into a new namespace with more partitions.",
     "hosts": "List the processes of each host; forget a host.",
     "doctor": "Check the installation; name what is missing or wrong.",
     "replay": "Post a file of plays, then count them in every store.",

@@ -25,7 +25,7 @@ def set_parameters(settings: Settings) -> list[str]:
     StoreUnavailable
         PostgreSQL does not answer.
     """
-    role = sql.Identifier(role_name(settings.namespace, API))
+    role = sql.Identifier(role_name(settings.schema, API))
     try:
         with psycopg.connect(settings.postgres_dsn, connect_timeout=10) as connection:
             database = sql.Identifier(connection.info.dbname)
@@ -54,7 +54,7 @@ def faults(settings: Settings) -> list[tuple[str, str]]:
     StoreUnavailable
         The pooler does not answer, or refuses the login.
     """
-    wanted = role_name(settings.namespace, API)
+    wanted = role_name(settings.schema, API)
     user = conninfo_to_dict(settings.postgres_pooler_dsn).get("user")
     if user != wanted:
         return [(f"SEGUE_POSTGRES_POOLER_DSN logs in as {user}", f"use the API's role, {wanted}")]
@@ -82,7 +82,7 @@ def faults(settings: Settings) -> list[tuple[str, str]]:
 
 def _parameters(settings: Settings) -> dict[str, str]:
     return {
-        "search_path": settings.namespace,
+        "search_path": settings.schema,
         "statement_timeout": str(settings.statement_timeout_ms),
         "lock_timeout": str(settings.lock_timeout_ms),
     }

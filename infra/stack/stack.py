@@ -74,7 +74,7 @@ class Stack:
         settings = base or Settings(port=free_ports(1)[0])
         self.broker = _broker(broker, self.home, self.ports)
         self.valkey = Valkey(self.home, self.ports["valkey"])
-        self.postgres = Postgres(self.home, self.ports["postgres"], settings.namespace)
+        self.postgres = Postgres(self.home, self.ports["postgres"], settings.schema)
         present = [s for s in (self.broker, self.valkey, self.postgres) if s is not None]
         self.servers: dict[str, Server] = {server.name: server for server in present}
         self.workers: dict[str, Process] = {}

@@ -39,6 +39,11 @@ def test_settings_survive_the_environment() -> None:
     assert Settings.from_env(settings.environ()) == settings
 
 
+def test_the_schema_may_outlive_the_namespace() -> None:
+    assert Settings(namespace="music").schema == "music"
+    assert Settings(namespace="music2", postgres_schema="music").schema == "music"
+
+
 @pytest.mark.parametrize("group", GROUPS.values(), ids=lambda group: group.__name__)
 def test_every_group_survives_the_environment(group: type[Any]) -> None:
     changed = {

@@ -23,11 +23,18 @@ from tests.streams.plays import play, submission
 LOG = "log"
 
 
-def put(place: TablePlace, partition: int, start: int, *messages: Any, lost_to: int = 0) -> None:
+def put(
+    place: TablePlace,
+    partition: int,
+    start: int,
+    *messages: Any,
+    lost_to: int = 0,
+    log_id: str = LOG,
+) -> None:
     """Have the sink write messages from an offset on; ``None`` was refused."""
     last = start + len(messages) - 1
     good = [(start + i, message) for i, message in enumerate(messages) if message is not None]
-    sink = LakeSink[Any](place, LOG, 2)
+    sink = LakeSink[Any](place, log_id, 2)
     standing = sink.positions()[partition]
     sink.write([Batch(partition, standing, start, last, good, [], lost_to)])
 

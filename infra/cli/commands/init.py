@@ -48,8 +48,8 @@ def init(
         changed = set_retention(settings, configs)
         days = f"plays are kept {settings.plays_retention_days} days"
         typer.echo(f"retention: {days}{', now also in ' if changed else ''}{', '.join(changed)}")
-    applied = migrate(settings.postgres_dsn, settings.namespace)
-    typer.echo(f"schema {settings.namespace}: {', '.join(applied) or 'up to date'}")
+    applied = migrate(settings.postgres_dsn, settings.schema)
+    typer.echo(f"schema {settings.schema}: {', '.join(applied) or 'up to date'}")
     logins = read(DatabaseLogins)
     passwords = {
         API: logins.api_password,
@@ -57,8 +57,8 @@ def init(
         RELAY: logins.relay_password,
         ADMIN: logins.admin_password,
     }
-    given = [role_name(settings.namespace, part) for part in PARTS if passwords[part]]
-    if secure(settings.postgres_dsn, settings.namespace, passwords):
+    given = [role_name(settings.schema, part) for part in PARTS if passwords[part]]
+    if secure(settings.postgres_dsn, settings.schema, passwords):
         typer.echo(f"database roles: granted; logins: {', '.join(given) or 'as they were'}")
     else:
         typer.echo("database roles: not made, this login may not create roles (infra/postgres)")

@@ -20,6 +20,8 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 #: Seconds a request waits before it is worked on: by then no API process still trusts a token
 #: that was revoked with it.
 SETTLE_SECONDS = 3
+#: Key of the advisory lock of whoever processes requests, or keeps others from doing so.
+LOCK_KEY = "hashtext(current_schema() || '.erasures')"
 
 _OPEN = """
     select id, user_id, event_id, before_ms, steps, ends from erasures

@@ -203,7 +203,7 @@ def run_pending(
             ) as connection,
         ):
             locked = holding.execute(
-                "select pg_try_advisory_xact_lock(hashtext(current_schema() || '.erasures'))"
+                f"select pg_try_advisory_xact_lock({requests.LOCK_KEY})".encode()
             ).fetchone()
             if locked is None or not locked[0]:
                 return 0, 0
