@@ -129,7 +129,7 @@ def _copy(reader: _Reader, target: Settings, say: Callable[[str], None]) -> list
             found.append(done)
             log = _Log(reader, old.of(topic.kind), logs[old.of(topic.kind)])
             for partition, end in enumerate(end_offsets(source, log.topic)):
-                said = done.messages
+                before = done.messages
                 resumed = {
                     q: origins[topic][q].offset + 1 if q in origins[topic] else 0
                     for q in range(partition, target.partitions, source.partitions)
@@ -145,7 +145,7 @@ def _copy(reader: _Reader, target: Settings, say: Callable[[str], None]) -> list
                         copier.send(topic, q, record.key, copy.value, origin)
                         done.messages += 1
                 copier.settle()
-                say(f"{log.topic}/{partition}: {done.messages - said:,} messages copied")
+                say(f"{log.topic}/{partition}: {done.messages - before:,} messages copied")
     return found
 
 
