@@ -1,4 +1,4 @@
-"""Writes copies in order and without a gap, so that the last copy tells what was copied before."""
+"""Writes copies in order and without a gap, so that the last copy shows what was copied."""
 
 from __future__ import annotations
 

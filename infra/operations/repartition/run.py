@@ -1,7 +1,7 @@
 """One run: copies what the new namespace lacks of the log, in the log's order.
 
 The new number of partitions is a multiple of the old one, so each new partition holds messages of
-one old partition only, in the same order. The origin of its last copy therefore tells what a
+one old partition only, in the same order. The origin of its last copy therefore shows what a
 stopped run has copied, and nothing else has to be stored.
 """
 

@@ -56,7 +56,7 @@ class Stored:
 
 
 class FakeKafka:
-    """Topics in memory: stands in for the module's functions and for its producer."""
+    """Topics in memory: replaces the module's functions and its producer."""
 
     def __init__(self, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.settings = Settings(home=home, kafka="127.0.0.1:1", partitions=2)
