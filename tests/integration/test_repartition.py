@@ -152,8 +152,9 @@ def test_a_log_moves_while_plays_come(moving: RunningStack) -> None:
     post(old, data[1])
     old.stop("eraser")
     repartition(old.settings, "segue2", 8)
+    owner = replace(new.settings, postgres_dsn=new.postgres.address)
     prepared = subprocess.run(
-        [*python("infra.cli"), "init"], env={**os.environ, **new.settings.environ()},
+        [*python("infra.cli"), "init"], env={**os.environ, **owner.environ()},
         capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert "schema segue: up to date" in prepared.stdout, prepared.stderr
