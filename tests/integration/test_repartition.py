@@ -152,12 +152,6 @@ def test_a_log_moves_while_plays_come(moving: RunningStack) -> None:
     post(old, data[1])
     old.stop("eraser")
     repartition(old.settings, "segue2", 8)
-    owner = replace(new.settings, postgres_dsn=new.postgres.address)
-    prepared = subprocess.run(
-        [*python("infra.cli"), "init"], env={**os.environ, **owner.environ()},
-        capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
-    assert "schema segue: up to date" in prepared.stdout, prepared.stderr
     for spec in wanted(os.environ):
         if spec.name not in _BESIDE:
             new.start_worker(spec.name)
@@ -257,6 +251,20 @@ def test_an_erasure_covers_what_was_copied_before_it(kit: Kit) -> None:
         assert new.redis.get(new.keys.listener("ada")) is None
     finally:
         new.close()
+
+
+def test_init_leaves_the_tables_in_their_schema(kit: Kit) -> None:
+    settings = replace(kit.settings, postgres_schema="segue")
+    prepared = subprocess.run(
+        [*python("infra.cli"), "init"], env={**os.environ, **settings.environ()},
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert "schema segue: up to date" in prepared.stdout, prepared.stderr
+    with psycopg.connect(settings.postgres_dsn) as connection:
+        name = (settings.namespace,)
+        assert not connection.execute(
+            "select from pg_namespace where nspname = %s", name
+        ).fetchall()
 
 
 def test_what_stands_in_the_way_is_named(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
