@@ -15,6 +15,8 @@ from contracts import channels
 
 log = logging.getLogger(__name__)
 _AGAIN_SECONDS = 1.0
+# What has arrived is read at once; so long only if it is no notification.
+_READ_SECONDS = 0.1
 
 
 class Revocations:
@@ -67,7 +69,22 @@ class Revocations:
         async with connection:
             await connection.execute(sql.SQL("listen {}").format(sql.Identifier(channels.TOKENS)))
             self.listening = True
-            async for notice in connection.notifies():
-                self.heard += 1
-                with contextlib.suppress(ValueError):
-                    self._accounts.forget(bytes.fromhex(notice.payload))
+            while True:
+                async for notice in connection.notifies(timeout=_READ_SECONDS, stop_after=1):
+                    self.heard += 1
+                    with contextlib.suppress(ValueError):
+                        self._accounts.forget(bytes.fromhex(notice.payload))
+                await _readable(connection.fileno())
+
+
+async def _readable(descriptor: int) -> None:
+    """Wait until there is something to read.
+
+    psycopg's own wait wakes the process ten times a second; an idle API hardly wakes otherwise.
+    """
+    loop, arrived = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(descriptor, arrived.set)
+    try:
+        await arrived.wait()
+    finally:
+        loop.remove_reader(descriptor)

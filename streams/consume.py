@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from contracts import kafka_client
-from contracts.topics import Topic
+from contracts.topics import Kind, Topic
 from contracts.tracing import Context, context_in
 from streams.beginning import Beginning
 from streams.dead_letters import DeadLetters
@@ -44,6 +44,9 @@ _FETCH_MS = (200, 2000)
 # passed: else every batch of the producer is a fetch of every sink (segue bench broker: 255 us a
 # batch without this setting, 105 us with it).
 _FETCH_BYTES = 256 * 1024
+# Feedback is rare: the broker answers a fetch with the first message, and without one it holds the
+# fetch for so many milliseconds.
+_RARE_MS = 5_000
 # Before each flush too: this finds a new log while nothing arrives.
 _WATCH_EVERY = 5.0
 _LOST = {
@@ -143,8 +146,7 @@ class Follower(Generic[T]):
             {
                 "enable.auto.offset.store": False,
                 "auto.offset.reset": "error",
-                "fetch.wait.max.ms": _fetch_ms(self.seconds),
-                "fetch.min.bytes": _FETCH_BYTES,
+                **_fetch_settings(self.topic, self.seconds),
                 "queued.max.messages.kbytes": 32_768,
                 "error_cb": lambda error: log.warning("Kafka: %s", error),
                 **self._own_settings(),
@@ -317,9 +319,13 @@ def follow_together(worker: Worker, followers: Sequence[Part]) -> None:
         raise min(errors, key=lambda error: isinstance(error, Stopped))
 
 
-def _fetch_ms(seconds: float) -> int:
+def _fetch_settings(topic: Topic, seconds: float) -> dict[str, int]:
+    """Return how long the broker holds a fetch, and for how many bytes."""
+    if topic.kind is Kind.FEEDBACK:
+        return {"fetch.wait.max.ms": _RARE_MS, "fetch.min.bytes": 1}
     shortest, longest = _FETCH_MS
-    return int(min(max(1000 * seconds, shortest), longest))
+    held = int(min(max(1000 * seconds, shortest), longest))
+    return {"fetch.wait.max.ms": held, "fetch.min.bytes": _FETCH_BYTES}
 
 
 def _bytes(value: Any) -> bytes | None:

@@ -14,7 +14,8 @@ from contracts.errors import StoreUnavailable
 from contracts.events import encode
 from contracts.heartbeat import STUCK
 from contracts.settings import Settings
-from streams.consume import Follower, _fetch_ms, follow_together
+from contracts.topics import Topics
+from streams.consume import Follower, _fetch_settings, follow_together
 from streams.decode import Batch
 from streams.errors import PositionLost
 from streams.worker import Stopped, Worker
@@ -73,7 +74,17 @@ def test_a_message_that_is_missing_is_not_passed_over(worker: Worker, hole: list
 
 
 def test_the_wait_for_more_is_a_part_of_the_time_between_two_flushes() -> None:
-    assert [_fetch_ms(seconds) for seconds in (0.25, 1.0, 2.0, 60.0)] == [250, 1000, 2000, 2000]
+    topics = Topics("segue")
+    held = [
+        _fetch_settings(topics.plays, seconds)["fetch.wait.max.ms"]
+        for seconds in (0.25, 1.0, 2.0, 60.0)
+    ]
+    assert held == [250, 1000, 2000, 2000]
+    # Rare messages: the fetch is held long, and ends with the first one.
+    assert _fetch_settings(topics.feedback, 0.25) == {
+        "fetch.wait.max.ms": 5000,
+        "fetch.min.bytes": 1,
+    }
 
 
 def test_a_store_that_never_answers_is_reported_as_stuck(
