@@ -11,6 +11,7 @@ import signal
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import httpx
 import pytest
 
 from contracts.settings import Settings
@@ -20,6 +21,7 @@ from infra.stack.accounts import grant
 from infra.stack.apache_kafka import ApacheKafka
 from infra.stack.ports import free_ports
 from infra.stack.postgres import Postgres
+from infra.stack.process import wait_until
 from infra.stack.progress import wait_applied
 from infra.stack.server import Server
 from infra.stack.stack import Stack
@@ -61,11 +63,19 @@ class RunningStack(Stack):
             self.workers[name].stop(signal.SIGKILL)
 
     def start(self, name: str) -> None:
-        """Start a worker or server that was stopped or killed."""
+        """Start a worker or server that was stopped or killed; wait until it takes connections."""
         if name in self.servers:
             self.servers[name].start()
-        else:
-            self.start_worker(name)
+            return
+        self.start_worker(name)
+        if name == "api":
+            assert wait_until(self._answers, 90), "the API does not answer"
+
+    def _answers(self) -> bool:
+        try:
+            return httpx.get(f"{self.api}/healthz", timeout=2).is_success
+        except httpx.HTTPError:
+            return False
 
     def stop(self, name: str | None = None) -> None:
         """Stop a worker or server in order; without a name, everything.

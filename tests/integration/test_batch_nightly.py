@@ -41,7 +41,7 @@ def _segue(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[s
         env=os.environ | settings.environ() | {"SEGUE_CPU_HOUR_PRICE": "0.5"},
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=400,
         check=False,
     )
 
@@ -94,7 +94,7 @@ def killed(settings: Settings) -> list[NightlyRun]:
             env=os.environ | settings.environ(),
             capture_output=True,
             text=True,
-            timeout=200,
+            timeout=400,
             check=False,
         )
         assert done.returncode == -signal.SIGKILL, f"{point}: {done.stderr}"
