@@ -31,9 +31,9 @@ class Group(Protocol):
     --------
     >>> @dataclass(frozen=True, slots=True)
     ... class Cache:
-    ...     PREFIX: ClassVar[str] = "SEGUE_CACHE_"
+    ...     PREFIX: ClassVar[str] = "CACHE_"
     ...     seconds: float = setting(30.0, "Lifetime of an entry.", rule=Rule(above=0))
-    >>> read(Cache, {"SEGUE_CACHE_SECONDS": "5"}).seconds, read(Cache, {}).seconds
+    >>> read(Cache, {"CACHE_SECONDS": "5"}).seconds, read(Cache, {}).seconds
     (5.0, 30.0)
     """
 
