@@ -37,8 +37,12 @@ T = TypeVar("T")
 #: What is copied: the truth, which no other topic or store replaces. Erasures come first, because
 #: the end offsets in them are those of the new logs before anything else is copied.
 COPIED = (Kind.ERASURES, Kind.PLAYS, Kind.FEEDBACK)
-#: If Kafka has deleted the offset meanwhile, nothing is read: a later run reads the lake.
-_FROM_ITS_OFFSET = {"auto.offset.reset": "error"}
+_READS = {
+    # If Kafka has deleted the offset meanwhile, nothing is read: a later run reads the lake.
+    "auto.offset.reset": "error",
+    # A fetch at the end of a partition keeps the next partition waiting for so long.
+    "fetch.wait.max.ms": 10,
+}
 
 
 @dataclass(slots=True)
@@ -153,7 +157,7 @@ def _origins(target: Settings, topic: Topic, ends: list[int]) -> Mapping[int, Or
     """Return the origin of the last copy of each partition that holds one."""
     begins = begin_offsets(target, topic, range(target.partitions))
     heard = Complaints()
-    reader = consumer(target, "repartition", {**_FROM_ITS_OFFSET, "error_cb": heard})
+    reader = consumer(target, "repartition", {**_READS, "error_cb": heard})
     try:
         found = {
             q: newest_origin(
@@ -191,7 +195,7 @@ class _Log:
             yield from (record for record in found[partition] if record.absent is None)
             start = found[partition][-1].offset + 1
         heard = Complaints()
-        reader = consumer(self._settings, "repartition", {**_FROM_ITS_OFFSET, "error_cb": heard})
+        reader = consumer(self._settings, "repartition", {**_READS, "error_cb": heard})
         try:
             for message in read_range(reader, self.topic, partition, start, end):
                 offset = message.offset()
