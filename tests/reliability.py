@@ -55,11 +55,26 @@ _CLUSTER = "integration/test_kafka_cluster.py::"
 _ERASURE = "integration/test_erasure.py::"
 _MODEL = "online_model/test_recommender.py::"
 _DIRECTORY = "online_model/test_directory.py::"
+_HOSTS = "faults/test_hosts.py::"
 _KILLED = _KILLS + "test_a_killed_process_loses_and_doubles_nothing"
 _BROKER = _CHAOS + "test_a_broker_that_is_killed_and_comes_back_costs_no_acknowledged_play"
 _PAUSED_BROKER = _CHAOS + "test_a_broker_that_does_not_answer_is_shed_while_health_is_answered"
 
 GROUPS: dict[str, tuple[Property, ...]] = {
+    "Several hosts": (
+        Property(
+            "Under load, with processes, brokers and primaries killed, two hosts cut off from each "
+            "other, a host added, pods replaced and a host lost: no play is lost or doubled, every "
+            "request for a list is answered",
+            (
+                _HOSTS + "test_every_accepted_play_is_in_every_store_once",
+                _HOSTS + "test_every_request_for_a_list_is_answered",
+                _HOSTS + "test_processes_end_in_order_and_never_by_an_error_of_ours",
+            ),
+            real=True,
+            kafka=True,
+        ),
+    ),
     "Ingest": (
         Property(
             "A 2xx is durable: kill -9 of the API right after the answer",

@@ -1,0 +1,1 @@
+"""Several hosts on one machine: each has a network of its own, and connections can be cut."""
