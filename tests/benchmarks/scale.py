@@ -38,6 +38,7 @@ def run(
     plays_a_message: int = 1,
     processes: Sequence[int] = (1, 2, 4),
     worker: str = "",
+    learner_threads: int = 0,
 ) -> dict[str, Any]:
     """Measure plays a second of each worker with 1, 2 and 4 processes.
 
@@ -51,9 +52,15 @@ def run(
         Numbers of processes; at most one for each of the four partitions does work.
     worker
         Only this one; default: listeners, learner, history-sink and lake-sink.
+    learner_threads
+        Threads in which a learner learns (SEGUE_LEARNER_THREADS).
     """
     result: dict[str, Any] = {"broker": broker, "machine": machine(), "plays": plays}
-    own = {"lake_rows": _LAKE_ROWS, "lake_seconds": _LAKE_SECONDS}
+    own = {
+        "lake_rows": _LAKE_ROWS,
+        "lake_seconds": _LAKE_SECONDS,
+        "learner_threads": learner_threads,
+    }
     with servers(broker, **own) as stack:
         fills = 0
         for name in [worker] if worker else CORE_FOLDS:
