@@ -3,6 +3,9 @@
 The model stores the offset of the last erasure it applied. A learner restored from an older
 snapshot therefore applies later erasures again; an up-to-date one skips them, so a listener who
 registered again is not erased again.
+
+An erasure is applied before the first play that is learned after it was read. Plays that a
+listener posts later belong to a new row, and no later step may erase that one.
 """
 
 from __future__ import annotations
@@ -21,7 +24,8 @@ class Forgetting:
     """Applies erasures to one model.
 
     The heartbeat's offset ``"<erasures topic>:<partition>:model"`` is the next one after the last
-    erasure that both the served arrays and every snapshot on this host reflect.
+    erasure that both the served arrays and every snapshot on this host reflect. Nothing is reported
+    before :meth:`serve`: until then readers hold a file of an earlier process.
 
     Parameters
     ----------
@@ -42,6 +46,13 @@ class Forgetting:
         self._applied: dict[int, int] = {}
         self._unsaved = False
         self._saving: dict[int, int] | None = None
+        self._served = False
+        self._held: dict[int, int] = {}
+
+    def serve(self) -> None:
+        """Report from now on: readers have these arrays."""
+        self._served = True
+        self._report(self._held)
 
     def apply(self) -> bool:
         """Forget what was noted since the last call; return whether a snapshot is due."""
@@ -92,6 +103,9 @@ class Forgetting:
         self._saving = None
 
     def _report(self, applied: dict[int, int]) -> None:
+        if not self._served:
+            self._held |= applied
+            return
         for partition, offset in applied.items():
             self._status.offsets[in_model(self._topic.place(partition))] = offset
             log.info(

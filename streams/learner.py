@@ -195,7 +195,7 @@ class ModelFold:
         self._ends: dict[TP, int] | None = None
         self._published = not (settings.paths.model / "current").exists()
         if self._published:  # nobody serves yet: an empty model is better than none
-            self._directory.publish(self._model)
+            self._publish()
         log.info(
             "the model has learned %d plays; it continues at offsets %s",
             self._model.plays_learned,
@@ -249,7 +249,12 @@ class ModelFold:
         self._status.add(**counts)
 
     def _decode(self, piece: list[Record], partition: int, start: int) -> Batch[Submission]:
-        return self._decoder.plays(piece, partition=partition, start=start)
+        """Decode messages; every erasure that the decoder honours is applied to the model."""
+        while True:
+            self._forgetting.apply()
+            batch = self._decoder.plays(piece, partition=partition, start=start)
+            if self._forgetting.complete:  # else an erasure was read meanwhile
+                return batch
 
     def _report(self) -> None:
         self._status.offsets.update({f"{t.topic}:{t.partition}": o for t, o in self._live.items()})
@@ -269,8 +274,7 @@ class ModelFold:
             await self._publish_when_caught_up()
         self._reap()
         async with self._still:
-            # Readers of a file published before this learner's still see its rows.
-            erased = self._published and self._forgetting.apply()
+            erased = self._forgetting.apply()
             self._unsaved += int(erased)
             due = erased or time.monotonic() - self._saved_at >= self._settings.snapshot_seconds
             if self._saving is None and self._unsaved and (due or self._unsaved >= _SNAPSHOT_PLAYS):
@@ -284,9 +288,13 @@ class ModelFold:
                 return
             self._ends = {TP(self.topics[0], p): end for p, end in enumerate(ends)}
         if all(self._live[tp] >= end for tp, end in self._ends.items()):
-            self._directory.publish(self._model)
+            self._publish()
             self._published = True
             log.info("caught up: generation %d is served", self._model.generation)
+
+    def _publish(self) -> None:
+        self._directory.publish(self._model)
+        self._forgetting.serve()
 
     def _save(self) -> None:
         """Copy the arrays now and write them in a thread."""

@@ -46,6 +46,7 @@ class Learner:
         directory: Any = SimpleNamespace(snapshots=lambda: sorted(folder.iterdir()))
         as_model: Any = model
         self.forgetting = Forgetting(worker, as_model, directory, "log")
+        self.forgetting.serve()
 
     def reported(self, partition: int = 0) -> int | None:
         return self.status.offsets.get(in_model(TOPIC.place(partition)))
@@ -129,3 +130,15 @@ def test_one_play_takes_no_listener_out_and_needs_no_snapshot(tmp_path: Path) ->
     assert not learner.forgetting.apply()
     assert (learner.model.listeners, learner.reported()) == ({ADA}, 8)
     assert learner.model.offsets == {("log", 0): 7}
+
+
+def test_nothing_is_reported_while_readers_hold_the_file_of_an_earlier_process(
+    learner: Learner,
+) -> None:
+    learner.forgetting._served = False
+    assert learner.forgetting.apply()
+    learner.forgetting.snapshot_begins()
+    learner.forgetting.snapshot_is_written(learner.snapshot("new"))
+    assert (learner.model.listeners, learner.reported()) == ({BOB}, None)
+    learner.forgetting.serve()
+    assert learner.reported() == 5

@@ -7,8 +7,8 @@ import pytest
 from contracts.ids import artist_key, id_key, track_key, user_key
 from online_model import ModelConfig, Recommender
 from online_model.state import EVICTED_LISTENERS, EVICTED_TRACKS, LATE
-from streams.decode import Batch
-from streams.learner import columns, document, learn
+from streams.decode import Batch, Record
+from streams.learner import ModelFold, columns, document, learn
 from tests.streams.plays import START, play, submission
 
 CONFIG = ModelConfig(tracks=256, listeners=32)
@@ -94,3 +94,38 @@ def test_batches_do_not_matter_to_a_full_model(size: int) -> None:
     assert differing(whole, parts) == []
     rows = np.flatnonzero(whole.state.track_key)
     assert all(whole.document(row) for row in rows.tolist())
+
+
+def test_erasures_are_applied_before_the_plays_of_a_listener_who_came_back() -> None:
+    """A learner that starts from nothing knows every erasure before it learns old plays."""
+    model = Recommender(CONFIG)
+    noted: list[str] = ["ada"]
+
+    class Forgetting:
+        applied = 0
+
+        def apply(self) -> None:
+            for name in noted[self.applied :]:
+                model.erase_listener(user_key(name))
+            self.applied = len(noted)
+
+        @property
+        def complete(self) -> bool:
+            return self.applied == len(noted)
+
+    class Decoder:
+        """Skips what is erased; one more erasure arrives while it decodes for the first time."""
+
+        def plays(self, records: list[Record], **_: int) -> Batch:  # type: ignore[type-arg]
+            if "bob" not in noted:
+                noted.append("bob")
+                return batch(("ada", 5, 1), ("bob", 5, 1))
+            return batch(("ada", 5, 1))
+
+    fold = object.__new__(ModelFold)
+    fold._forgetting, fold._decoder = Forgetting(), Decoder()  # type: ignore[assignment]
+    learn(model, batch(("ada", 1, 2), ("bob", 1, 2)))
+    learn(model, fold._decode([], 0, 0))
+    fold._forgetting.apply()
+    assert model.window(user_key("ada"))[1].tolist() == [START + 5]
+    assert len(model.window(user_key("bob"))[0]) == 0
