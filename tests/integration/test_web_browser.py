@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -212,13 +211,13 @@ def test_love_hide_and_take_back(pages: Pages, token: str) -> None:
     live(page)
     # The message shortens the title of 1,000 characters.
     row = page.locator("[data-key]").filter(has_not_text="xxx").first
-    title = row.locator("h2 a").inner_text()
+    title, key = row.locator("h2 a").inner_text(), row.get_attribute("data-key")
     row.get_by_role("button", name="Hide").click()
     expect(page.locator("#said")).to_contain_text(f"Hidden: “{title}”")
     page.mouse.move(1, 1)
     page.locator("main").focus()
-    whole = re.compile(rf"^\s*{re.escape(title)}\s*$")  # "Song 1" is no part of "Song 18"
-    expect(page.locator("[data-tracks] h2 a", has_text=whole)).to_have_count(0)
+    # By its key: another artist's track of that title may be listed.
+    expect(page.locator(f'[data-key="{key}"]')).to_have_count(0)
 
     def listed() -> bool:
         page.goto("/ui/taste?kind=hide")
