@@ -56,7 +56,7 @@ def strengthen_both(
         at = _weakest(first, second, row)
     else:
         at = 0
-        while at < end and ids[row, at] != 0:  # another thread may fill the row meanwhile
+        while at < end and ids[row, at] != 0:  # another thread may fill it
             at += 1
     first[row, at] = by_first
     second[row, at] = by_second

@@ -253,7 +253,7 @@ class ModelFold:
         while True:
             self._forgetting.apply()
             batch = self._decoder.plays(piece, partition=partition, start=start)
-            if self._forgetting.complete:  # else an erasure was read meanwhile
+            if self._forgetting.complete:  # else one was read after apply()
                 return batch
 
     def _report(self) -> None:

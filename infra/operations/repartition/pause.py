@@ -19,7 +19,7 @@ _RUNNING = "select waiting_for from erasures where state = 'running' order by re
 
 @contextmanager
 def without_erasures(settings: Settings) -> Iterator[None]:
-    """Hold the lock of the eraser in the block; requests of erasures wait meanwhile.
+    """Hold the lock of the eraser while the block runs; the eraser starts no erasure until it ends.
 
     A run therefore knows every erasure that covers what it copies, and every erasure that comes
     later covers everything that it has copied.

@@ -38,7 +38,7 @@ T = TypeVar("T")
 #: the end offsets in them are those of the new logs before anything else is copied.
 COPIED = (Kind.ERASURES, Kind.PLAYS, Kind.FEEDBACK)
 _READS = {
-    # If Kafka has deleted the offset meanwhile, nothing is read: a later run reads the lake.
+    # If Kafka deletes the offset before we read it, the read fails: a later run reads the lake.
     "auto.offset.reset": "error",
     # A fetch at the end of a partition keeps the next partition waiting for so long.
     "fetch.wait.max.ms": 10,
