@@ -184,7 +184,7 @@ class Settings:
         0,
         "Threads in which the learner learns, beside the one that reads Kafka. 0: it learns in "
         "that one. 1: the model is the same as with 0. 2 or more: two runs differ a little. Slower "
-        "where no core is free: measure first (docs/sizing.md).",
+        "than 0 on the machines measured so far (docs/sizing.md).",
         rule=Rule(low=0, high=16),
     )
     lake_seconds: float = setting(
