@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import threading
 from collections.abc import Sequence
 from uuid import UUID
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 from api.producer import LogRecord
-from api.serving import desk
+from api.serving import desk, slow
 from api.serving.asked import Asked
 from api.serving.desk import Desk
 from api.serving.impressions import ImpressionLog
@@ -245,8 +246,16 @@ def test_exploration_is_drawn_by_the_impression(learned: Recommender) -> None:
 
 
 async def test_a_track_that_exploration_drew_says_with_what_chance(
-    world: World, logged: Logged
+    world: World, logged: Logged, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # The impression's id decides what is drawn. One random id in 256 draws none of eight places.
+    ids = random.Random(0)
+    for maker in (desk, slow):
+        monkeypatch.setattr(
+            maker,
+            "impression_ids",
+            lambda count: [str(UUID(bytes=ids.randbytes(16), version=4)) for _ in range(count)],
+        )
     lists = desk_of(world)
     for asked in (Asked(8, explore=0.5), Asked(8, explore=0.9), Asked(8, explain=True)):
         answer = json.loads(await lists.ask("ada", asked))
