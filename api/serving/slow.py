@@ -8,7 +8,6 @@ the other; the numerical part does not hold the interpreter lock.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -110,12 +109,12 @@ class SlowLists:
         if self._waiting >= MOST_WAITING:
             raise unavailable("Too many lists that take long are being made")
         self._waiting += 1
-        config, state, asked_at = live.settings, live.state, time.time()
+        config, state, asked = live.settings, live.state, Moment.of(live)
 
         def on_thread() -> _Made:
             if self._reader is None or self._reader.state is not state:
                 self._reader = Recommender(config, state)
-            return make(self._reader, Moment.of(self._reader)._replace(now=asked_at))
+            return make(self._reader, Moment.of(self._reader)._replace(now=asked.now))
 
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, on_thread)

@@ -165,6 +165,7 @@ async def test_a_list_is_drafted_from_both_arms(
     (other,) = {arm_of(definition_of(definition("other")), "ada")}
     assert other is not None
     assert shown.arm == f"draft=control+changed;other={other.name}"
+    assert usual.at == shown.at == int(now * 1000), "every list takes its time from one clock"
     assert len(shown.teams or "") == len(shown.tracks) == 8
     left = {"0": list(usual.tracks), "1": list(popular.tracks)}
     for team, track in zip(shown.teams or "", shown.tracks, strict=True):
