@@ -14,10 +14,15 @@ from contracts.errors import first_line
 from contracts.settings import Settings
 
 log = logging.getLogger(__name__)
+_PASSING = (
+    psycopg.OperationalError,
+    psycopg.errors.UndefinedTable,
+    psycopg.errors.InsufficientPrivilege,
+)
 
 
 def rows_of(settings: Settings, query: str, what: str) -> list[tuple[Any, ...]] | None:
-    """Return the rows of a query; ``None`` where PostgreSQL is away or the table is not made yet.
+    """Return the rows of a query; ``None`` if PostgreSQL is away or lacks table or right.
 
     The warehouse then keeps the rows of the build before.
 
@@ -29,7 +34,7 @@ def rows_of(settings: Settings, query: str, what: str) -> list[tuple[Any, ...]] 
     try:
         with psycopg.connect(settings.postgres_dsn, connect_timeout=5) as connection:
             return connection.execute(query.encode()).fetchall()
-    except (psycopg.OperationalError, psycopg.errors.UndefinedTable) as error:
+    except _PASSING as error:
         log.warning("%s not copied from PostgreSQL into the warehouse: %s", what, first_line(error))
         return None
 

@@ -1,8 +1,14 @@
-"""Addresses of PostgreSQL with parameters of the session, such as time limits."""
+"""Addresses of PostgreSQL with parameters of the session, and its errors as errors of Segue."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from contracts.errors import ConfigurationError, SegueError, StoreUnavailable, first_line
 
 
 def with_session(dsn: str, **parameters: str | int) -> str:
@@ -21,3 +27,63 @@ def with_session(dsn: str, **parameters: str | int) -> str:
     before = conninfo_to_dict(dsn).get("options") or ""
     added = " ".join(f"-c {name}={value}" for name, value in parameters.items())
     return make_conninfo(dsn, options=f"{before} {added}".strip())
+
+
+def place(dsn: str) -> str:
+    """Return login, server and database of an address, for a person; no password.
+
+    Examples
+    --------
+    >>> place("postgresql://segue_api:secret@db:5433/music")
+    'login segue_api at db:5433, database music'
+    """
+    found = conninfo_to_dict(dsn)
+    server = f"{found.get('host') or 'localhost'}:{found.get('port') or 5432}"
+    login = found.get("user") or "of the system's user"
+    return f"login {login} at {server}, database {found.get('dbname') or login}"
+
+
+def trouble(error: psycopg.Error, dsn: str) -> SegueError | None:
+    """Return the error to raise for one of PostgreSQL; ``None``: it is a fault of the statement.
+
+    Returns
+    -------
+    SegueError
+        :class:`ConfigurationError` if the login lacks a right, or the database a table; else
+        :class:`StoreUnavailable`.
+    """
+    said = first_line(error)
+    if isinstance(error, psycopg.errors.InsufficientPrivilege):
+        return ConfigurationError(
+            f"PostgreSQL, {place(dsn)}: {said}; grant the right with segue init, run by the owner "
+            "of the tables, or name another login in the address (infra/postgres/README.md)"
+        )
+    if isinstance(error, psycopg.errors.UndefinedTable):
+        return ConfigurationError(
+            f"PostgreSQL, {place(dsn)}: the database lacks a table ({said}); create the tables "
+            "with segue init, and name their schema in the address "
+            "(?options=-csearch_path%3DSCHEMA)"
+        )
+    if isinstance(error, psycopg.OperationalError):
+        return StoreUnavailable(f"PostgreSQL: {said}")
+    return None
+
+
+@contextmanager
+def explained(dsn: str) -> Iterator[None]:
+    """Raise the errors of PostgreSQL in the block as errors of Segue (:func:`trouble`).
+
+    Raises
+    ------
+    StoreUnavailable
+        PostgreSQL does not answer.
+    ConfigurationError
+        The login lacks a right, or the database a table.
+    """
+    try:
+        yield
+    except psycopg.Error as error:
+        known = trouble(error, dsn)
+        if known is None:
+            raise
+        raise known from None

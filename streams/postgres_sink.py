@@ -14,15 +14,18 @@ import psycopg
 from psycopg import sql
 
 from contracts.errors import StoreUnavailable, first_line
+from contracts.postgres import trouble
 from streams.decode import Batch
 from streams.errors import PositionLost
 from streams.steps import ROWS_WRITTEN, reach
 
 T = TypeVar("T")
-# Trouble that passes: a server that is away, not set up yet, or a replica after a fail-over.
+# Trouble that passes: a server that is away, tables or rights that segue init has not made yet, a
+# replica after a fail-over.
 _PASSING = (
     psycopg.OperationalError,
     psycopg.errors.UndefinedTable,
+    psycopg.errors.InsufficientPrivilege,
     psycopg.errors.ReadOnlySqlTransaction,
 )
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -74,7 +77,8 @@ class PostgresStore:
         except psycopg.Error as error:
             self.close()
             if isinstance(error, _PASSING):
-                raise StoreUnavailable(f"PostgreSQL: {first_line(error)}") from None
+                said = trouble(error, self.dsn) or f"PostgreSQL: {first_line(error)}"
+                raise StoreUnavailable(str(said)) from None
             raise
 
     def close(self) -> None:

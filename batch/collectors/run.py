@@ -40,8 +40,9 @@ from batch.content.view import Published
 from batch.staging.from_archive import READERS, stage_archive
 from batch.staging.runs import note_run
 from contracts.environ import read
-from contracts.errors import ConfigurationError, Retryable, SegueError, StoreUnavailable
+from contracts.errors import ConfigurationError, Retryable, SegueError
 from contracts.options import Sources
+from contracts.postgres import explained
 from contracts.settings import Settings
 
 APIS = ("lastfm", "spotify", "listenbrainz")
@@ -110,7 +111,7 @@ def collect(request: Request, progress: Progress = lambda what, done, total: Non
     Raises
     ------
     ConfigurationError
-        The source is unknown, or credentials, a user or a file are missing.
+        The source is unknown; credentials, a user, a file, a table or a right are missing.
     StoreUnavailable
         PostgreSQL does not answer.
     """
@@ -120,37 +121,33 @@ def collect(request: Request, progress: Progress = lambda what, done, total: Non
         )
     outcome = Outcome(request.source, f"plays of {request.user}" if request.user else "facts")
     started = datetime.now(UTC)
-    try:
-        with psycopg.connect(
-            request.settings.postgres_dsn, autocommit=True, connect_timeout=10
-        ) as connection:
-            if request.source in FILES:
-                outcome.what = "file"
-                progress(f"loading {request.file.name if request.file else ''}", 0, 0)
-                staged = files.load(connection, request.source, request.file)
-                outcome.staged, outcome.refused = staged.written, staged.refused
-            else:
-                _run_api(connection, request, outcome, progress)
-            done = settle(
-                connection,
-                request.settings,
-                progress=lambda what: progress(what, 0, 0),
-            )
-            outcome.resolved, outcome.review = done.resolved, done.review
-            outcome.coverage, outcome.view = done.coverage, done.view
-            note_run(
-                connection,
-                source=files.FILES[request.source].source
-                if request.source in FILES
-                else request.source,
-                what=outcome.what,
-                started_at=started,
-                outcome=outcome.outcome,
-                tally=outcome.tally,
-                plays=outcome.plays,
-            )
-    except psycopg.OperationalError as error:
-        raise StoreUnavailable(f"PostgreSQL: {error}") from None
+    dsn = request.settings.postgres_dsn
+    with explained(dsn), psycopg.connect(dsn, autocommit=True, connect_timeout=10) as connection:
+        if request.source in FILES:
+            outcome.what = "file"
+            progress(f"loading {request.file.name if request.file else ''}", 0, 0)
+            staged = files.load(connection, request.source, request.file)
+            outcome.staged, outcome.refused = staged.written, staged.refused
+        else:
+            _run_api(connection, request, outcome, progress)
+        done = settle(
+            connection,
+            request.settings,
+            progress=lambda what: progress(what, 0, 0),
+        )
+        outcome.resolved, outcome.review = done.resolved, done.review
+        outcome.coverage, outcome.view = done.coverage, done.view
+        note_run(
+            connection,
+            source=files.FILES[request.source].source
+            if request.source in FILES
+            else request.source,
+            what=outcome.what,
+            started_at=started,
+            outcome=outcome.outcome,
+            tally=outcome.tally,
+            plays=outcome.plays,
+        )
     return outcome
 
 

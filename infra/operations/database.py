@@ -11,7 +11,7 @@ import psycopg
 import redis
 
 from contracts import redis_client
-from contracts.errors import ConfigurationError, StoreUnavailable, first_line
+from contracts.postgres import explained
 from contracts.settings import Settings
 from infra.stack.running import running
 
@@ -27,17 +27,13 @@ def postgres(dsn: str, *, autocommit: bool = False) -> Iterator[Connection]:
     StoreUnavailable
         PostgreSQL does not answer.
     ConfigurationError
-        The tables have not been made.
+        The login lacks a right, or the database a table.
     """
-    try:
-        with psycopg.connect(dsn, autocommit=autocommit, connect_timeout=10) as connection:
-            yield connection
-    except psycopg.errors.UndefinedTable as error:
-        raise ConfigurationError(
-            f"the database lacks a table ({first_line(error)}); create the tables with: segue init"
-        ) from None
-    except psycopg.OperationalError as error:
-        raise StoreUnavailable(f"PostgreSQL: {first_line(error)}; is the stack up?") from None
+    with (
+        explained(dsn),
+        psycopg.connect(dsn, autocommit=autocommit, connect_timeout=10) as connection,
+    ):
+        yield connection
 
 
 @contextmanager

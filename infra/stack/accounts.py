@@ -10,8 +10,9 @@ from typing import Any
 import psycopg
 
 from contracts.accounts import ADD_ACCOUNT, ADD_TOKEN, ADMIN, ROLES, token_hash, token_row
-from contracts.errors import ConfigurationError, StoreUnavailable
+from contracts.errors import ConfigurationError
 from contracts.home import HomePaths
+from contracts.postgres import explained
 from contracts.settings import Settings
 from infra.stack.home import secret_file
 
@@ -34,13 +35,12 @@ def grant(dsn: str, user_id: str, roles: Sequence[str], token: str, label: str) 
     ------
     StoreUnavailable
         PostgreSQL does not answer.
+    ConfigurationError
+        The login lacks a right, or the database a table.
     """
-    try:
-        with psycopg.connect(dsn, connect_timeout=10) as connection:
-            connection.execute(ADD_ACCOUNT, {"user": user_id})
-            connection.execute(ADD_TOKEN, token_row(token, user_id, roles, label))
-    except psycopg.OperationalError as error:
-        raise StoreUnavailable(f"PostgreSQL: {error}") from None
+    with explained(dsn), psycopg.connect(dsn, connect_timeout=10) as connection:
+        connection.execute(ADD_ACCOUNT, {"user": user_id})
+        connection.execute(ADD_TOKEN, token_row(token, user_id, roles, label))
 
 
 def admin_token(home: Path) -> str:
@@ -75,13 +75,13 @@ def sole_admin(settings: Settings, *, rotate: bool = False) -> str | None:
     Raises
     ------
     ConfigurationError
-        ``SEGUE_ADMIN_TOKEN`` was revoked.
+        ``SEGUE_ADMIN_TOKEN`` was revoked, the login lacks a right, or the database a table.
     StoreUnavailable
         PostgreSQL does not answer.
     """
     place, given = settings.paths.admin_token, settings.admin_token
     fresh = place.with_suffix(".new")
-    try:
+    with explained(settings.postgres_dsn):
         with psycopg.connect(settings.postgres_dsn, connect_timeout=10) as connection:
             connection.execute(_LOCK)
             _finish_rotation(connection, fresh, place)
@@ -103,8 +103,6 @@ def sole_admin(settings: Settings, *, rotate: bool = False) -> str | None:
                 connection.execute(_REVOKE_OTHERS, (ADMIN, _LABEL, token_hash(token)))
         if rotate and not given:
             fresh.replace(place)
-    except psycopg.OperationalError as error:
-        raise StoreUnavailable(f"PostgreSQL: {error}") from None
     return token
 
 

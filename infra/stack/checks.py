@@ -226,6 +226,18 @@ def redis(settings: Settings) -> Iterator[Finding]:
         yield from _store("redis", look, "answers")
 
 
+def postgres(settings: Settings) -> Iterator[Finding]:
+    """Check that the database that the environment names has the tables' schema, for this login."""
+    if variable(os.environ, "SEGUE_POSTGRES_DSN"):
+
+        def look() -> list[tuple[str, str]]:
+            from infra.stack.postgres_look import faults  # needs the client's package
+
+            return faults(settings)
+
+        yield from _store("postgres", look, f"schema {settings.schema} can be used")
+
+
 def postgres_pooler(settings: Settings) -> Iterator[Finding]:
     """Check the sessions of the pooler that the environment names."""
     if settings.postgres_pooler_dsn:
@@ -272,6 +284,7 @@ def everything(path: Path, settings: Settings) -> Iterator[Finding]:
     yield from programs()
     yield from kafka(settings)
     yield from redis(settings)
+    yield from postgres(settings)
     yield from postgres_pooler(settings)
     yield from lake(settings)
     yield from home(path)

@@ -14,7 +14,7 @@ import psycopg
 from psycopg import sql
 
 from contracts.database_roles import ADMIN, API, PARTS, RELAY, SINK, Part, role_name
-from contracts.errors import StoreUnavailable
+from contracts.errors import StoreUnavailable, first_line
 
 Connection = psycopg.Connection[Any]
 
@@ -80,7 +80,7 @@ def secure(dsn: str, namespace: str, passwords: Mapping[Part, str]) -> bool:
     except psycopg.errors.InsufficientPrivilege:
         return False
     except psycopg.OperationalError as error:
-        raise StoreUnavailable(f"PostgreSQL: {error}") from None
+        raise StoreUnavailable(f"PostgreSQL: {first_line(error)}") from None
 
 
 def _make_roles(connection: Connection, namespace: str, passwords: Mapping[Part, str]) -> None:

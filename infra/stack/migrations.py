@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import psycopg
 from psycopg import sql
 
-from contracts.errors import IncompatibleState, StoreUnavailable
+from contracts.errors import ConfigurationError, IncompatibleState, first_line
+from contracts.postgres import explained, place
 
 FOLDER = Path(__file__).resolve().parent.parent / "postgres"
 _LOCK = 0x5E60E  # any number; the same in every process that migrates
@@ -34,34 +36,50 @@ def migrate(dsn: str, namespace: str, folder: Path = FOLDER) -> list[str]:
         A file that was applied has changed or is gone: schemas move forward by new files only.
     StoreUnavailable
         PostgreSQL does not answer.
+    ConfigurationError
+        The login lacks a right.
     """
     files = {f.stem: f.read_text() for f in sorted(folder.glob("*.sql"))}
     sums = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in files.items()}
-    schema = sql.Identifier(namespace)
+    with (
+        explained(dsn),
+        psycopg.connect(dsn, autocommit=True, connect_timeout=10) as connection,
+    ):
+        connection.execute("select pg_advisory_lock(%s)", (_LOCK,))
+        connection.execute("set client_min_messages = warning")
+        _make_schema(connection, dsn, namespace)
+        connection.execute(sql.SQL("set search_path to {}").format(sql.Identifier(namespace)))
+        connection.execute(_BOOK)
+        rows = connection.execute("select version, checksum from schema_migrations").fetchall()
+        applied: dict[str, str] = dict(rows)
+        for version, checksum in applied.items():
+            if sums.get(version) != checksum:
+                raise IncompatibleState(
+                    f"migration {version} was applied to schema {namespace!r} and has "
+                    f"{'changed' if version in sums else 'vanished'} since: "
+                    "restore the file and put the change into a new one"
+                )
+        missing = [name for name in files if name not in applied]
+        for name in missing:
+            with connection.transaction():
+                connection.execute(files[name].encode())
+                connection.execute(
+                    "insert into schema_migrations (version, checksum) values (%s, %s)",
+                    (name, sums[name]),
+                )
+        return missing
+
+
+def _make_schema(connection: psycopg.Connection[Any], dsn: str, name: str) -> None:
+    """Create a schema, unless there is one: then the login needs no right to create schemas."""
+    if connection.execute("select from pg_namespace where nspname = %s", (name,)).rowcount:
+        return
+    schema, login = sql.Identifier(name), sql.Identifier(connection.info.user)
     try:
-        with psycopg.connect(dsn, autocommit=True, connect_timeout=10) as connection:
-            connection.execute("select pg_advisory_lock(%s)", (_LOCK,))
-            connection.execute("set client_min_messages = warning")
-            connection.execute(sql.SQL("create schema if not exists {}").format(schema))
-            connection.execute(sql.SQL("set search_path to {}").format(schema))
-            connection.execute(_BOOK)
-            rows = connection.execute("select version, checksum from schema_migrations").fetchall()
-            applied: dict[str, str] = dict(rows)
-            for version, checksum in applied.items():
-                if sums.get(version) != checksum:
-                    raise IncompatibleState(
-                        f"migration {version} was applied to schema {namespace!r} and has "
-                        f"{'changed' if version in sums else 'vanished'} since: "
-                        "restore the file and put the change into a new one"
-                    )
-            missing = [name for name in files if name not in applied]
-            for name in missing:
-                with connection.transaction():
-                    connection.execute(files[name].encode())
-                    connection.execute(
-                        "insert into schema_migrations (version, checksum) values (%s, %s)",
-                        (name, sums[name]),
-                    )
-            return missing
-    except psycopg.OperationalError as error:
-        raise StoreUnavailable(f"PostgreSQL: {error}") from None
+        connection.execute(sql.SQL("create schema if not exists {}").format(schema))
+    except psycopg.errors.InsufficientPrivilege as error:
+        statement = sql.SQL("create schema {} authorization {}").format(schema, login)
+        raise ConfigurationError(
+            f"PostgreSQL, {place(dsn)}: schema {name} cannot be created ({first_line(error)}); a "
+            f"superuser must run: {statement.as_string(connection)}"
+        ) from None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -23,9 +25,17 @@ from contracts.accounts import (
 from contracts.audit import INSERT, entry
 from contracts.database_roles import ADMIN, API, PARTS, RELAY, SINK, Part
 from contracts.erasure_requests import ASK, request
+from contracts.errors import ConfigurationError, StoreUnavailable
+from contracts.settings import Settings
 from infra.operations.audit import trail
+from infra.operations.database import postgres as connected
+from infra.stack import checks
+from infra.stack.accounts import sole_admin
 from infra.stack.grants import secure
+from infra.stack.migrations import FOLDER, migrate
 from infra.stack.postgres import Postgres
+from infra.stack.postgres_look import faults
+from streams.postgres_sink import PostgresStore
 from tests.contracts.sql.test_sql import VIEWS, every, is_piece
 from tests.contracts.sql.texts import HOLE
 
@@ -153,6 +163,84 @@ def test_an_owner_who_may_not_create_roles_is_told_so(
     postgres: Postgres, logins: dict[Part, Connection]
 ) -> None:
     assert secure(postgres.address_of(ADMIN), postgres.namespace, {API: "x"}) is False
+
+
+def test_a_missing_right_is_one_line_that_names_the_login_and_the_remedy(
+    postgres: Postgres, logins: dict[Part, Connection], tmp_path: Path
+) -> None:
+    sink = postgres.address_of(SINK)
+    settings = Settings(home=tmp_path, postgres_dsn=sink)
+    lacks = r"login segue_sink at \S+:\d+, database \w+: permission denied for {}; .*segue init"
+    with pytest.raises(ConfigurationError, match=lacks.format("schema segue")):
+        migrate(sink, postgres.namespace)
+    with pytest.raises(ConfigurationError, match=lacks.format("table tokens")):
+        sole_admin(settings)
+    with (
+        pytest.raises(ConfigurationError, match=lacks.format("table accounts")),
+        connected(sink) as connection,
+    ):
+        connection.execute("select from accounts")
+    with (
+        pytest.raises(ConfigurationError, match=r"lacks a table .*absent.*search_path"),
+        connected(sink) as connection,
+    ):
+        connection.execute("select from absent")
+    store = PostgresStore(postgres.address_of(API))  # a worker waits: segue init may grant it
+    with (
+        pytest.raises(StoreUnavailable, match=r"login segue_api .* permission denied for table"),
+        store._transaction() as connection,
+    ):
+        connection.execute("delete from plays")
+
+
+def test_a_schema_that_a_superuser_made_needs_no_right_to_create_schemas(
+    postgres: Postgres, logins: dict[Part, Connection]
+) -> None:
+    sink, name = postgres.address_of(SINK), "made_for_sink"
+    said = rf'schema {name} cannot be created \(.*\); a superuser must run: (create schema .*"$)'
+    with pytest.raises(ConfigurationError, match=said) as refused:
+        migrate(sink, name)
+    statement = re.search(said, str(refused.value))
+    assert statement is not None
+    with psycopg.connect(postgres.address, autocommit=True) as owner:
+        owner.execute(statement[1].encode())
+        try:
+            assert migrate(sink, name) == _all_names()
+            assert migrate(sink, name) == []
+        finally:
+            owner.execute(f"drop schema {name} cascade".encode())
+
+
+def _all_names() -> list[str]:
+    return sorted(file.stem for file in FOLDER.glob("*.sql"))
+
+
+def test_an_address_that_reads_another_schema_is_named(
+    postgres: Postgres, logins: dict[Part, Connection], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SEGUE_POSTGRES_DSN", "given")
+    settings = Settings(postgres_dsn=postgres.address_of(SINK))
+    assert faults(settings) == []
+
+    def fault(schema: str) -> tuple[str, str]:
+        (found,) = faults(replace(settings, postgres_schema=schema))
+        return found
+
+    assert re.search("login segue_sink .*: there is no schema absent", fault("absent")[0])
+    assert "reads schema segue, not public" in fault("public")[0]
+    assert "search_path%3Dpublic" in fault("public")[1]
+    with psycopg.connect(postgres.address, autocommit=True) as owner:
+        owner.execute("create schema closed")
+        try:
+            assert "login may not use schema closed" in fault("closed")[0]
+            (found,) = [
+                each
+                for each in checks.postgres(replace(settings, postgres_schema="closed"))
+                if each.level == checks.FAIL
+            ]
+            assert "grant usage on schema closed" in found.todo
+        finally:
+            owner.execute("drop schema closed")
 
 
 @pytest.mark.parametrize(

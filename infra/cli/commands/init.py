@@ -10,11 +10,12 @@ import typer
 from contracts import object_store
 from contracts.database_roles import ADMIN, API, PARTS, RELAY, SINK, role_name
 from contracts.environ import read
+from contracts.errors import ConfigurationError
 from contracts.kafka import IN_SYNC, ensure_topics, set_retention
 from contracts.options import DatabaseLogins
 from contracts.settings import Settings
 from contracts.topics import Topics
-from infra.stack import copies, pooler, redis_look
+from infra.stack import copies, pooler, postgres_look, redis_look
 from infra.stack.accounts import sole_admin
 from infra.stack.grants import secure
 from infra.stack.migrations import migrate
@@ -50,6 +51,8 @@ def init(
         typer.echo(f"retention: {days}{', now also in ' if changed else ''}{', '.join(changed)}")
     applied = migrate(settings.postgres_dsn, settings.schema)
     typer.echo(f"schema {settings.schema}: {', '.join(applied) or 'up to date'}")
+    for fault, todo in postgres_look.faults(settings):
+        raise ConfigurationError(f"postgres: {fault} -> {todo}")
     logins = read(DatabaseLogins)
     passwords = {
         API: logins.api_password,

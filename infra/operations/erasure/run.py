@@ -15,7 +15,8 @@ import psycopg
 
 from batch.night_lock import alone_tonight
 from contracts import model_copies
-from contracts.errors import ConfigurationError, Retryable, StoreUnavailable, first_line
+from contracts.errors import ConfigurationError, Retryable, StoreUnavailable
+from contracts.postgres import explained
 from contracts.settings import Settings
 from infra.flink.copies import forget as forget_copies
 from infra.operations.erasure import (
@@ -31,6 +32,7 @@ from infra.operations.erasure import (
 from infra.operations.erasure.requests import Connection, Request
 from infra.operations.erasure.target import Target
 
+_OF_POSTGRES = (psycopg.OperationalError, psycopg.errors.InsufficientPrivilege)
 _LOG = logging.getLogger(__name__)
 Progress = Callable[[str, str], None]
 #: Steps that rewrite or delete whole files.
@@ -94,7 +96,7 @@ class Work:
         try:
             work(request)
         # Also a wrong setting, such as the key of object storage: it must not end the whole pass.
-        except (Retryable, ConfigurationError, psycopg.OperationalError) as error:
+        except (Retryable, ConfigurationError, *_OF_POSTGRES) as error:
             _LOG.info("erasure %s waits: %s", request.id, error)
             self._progress("waiting", str(error))
             requests.wait(self._connection, request, str(error))
@@ -194,28 +196,27 @@ def run_pending(
     ------
     StoreUnavailable
         PostgreSQL does not answer.
+    ConfigurationError
+        The login lacks a right, or the database a table.
     """
-    try:
-        with (
-            psycopg.connect(settings.postgres_dsn, connect_timeout=5) as holding,
-            psycopg.connect(
-                settings.postgres_dsn, connect_timeout=5, autocommit=True
-            ) as connection,
-        ):
-            locked = holding.execute(
-                f"select pg_try_advisory_xact_lock({requests.LOCK_KEY})".encode()
-            ).fetchone()
-            if locked is None or not locked[0]:
-                return 0, 0
-            found = requests.pending(connection, settle)
-            work = Work(
-                settings,
-                connection,
-                actor=actor,
-                origin=origin,
-                patience=patience,
-                progress=progress,
-            )
-            return len(found), work.run(found)
-    except psycopg.OperationalError as error:
-        raise StoreUnavailable(f"PostgreSQL: {first_line(error)}") from None
+    dsn = settings.postgres_dsn
+    with (
+        explained(dsn),
+        psycopg.connect(dsn, connect_timeout=5) as holding,
+        psycopg.connect(dsn, connect_timeout=5, autocommit=True) as connection,
+    ):
+        locked = holding.execute(
+            f"select pg_try_advisory_xact_lock({requests.LOCK_KEY})".encode()
+        ).fetchone()
+        if locked is None or not locked[0]:
+            return 0, 0
+        found = requests.pending(connection, settle)
+        work = Work(
+            settings,
+            connection,
+            actor=actor,
+            origin=origin,
+            patience=patience,
+            progress=progress,
+        )
+        return len(found), work.run(found)
