@@ -98,6 +98,8 @@ def validated(
         ({"kafka": {"mechanism": "GSSAPI"}}, "/kafka/mechanism"),
         ({"secretName": ""}, "/secretName"),
         ({"api": {"replicas": 0}}, "/api/replicas"),
+        ({"importer": {"replicas": 0}}, "/importer/replicas"),
+        ({"relay": {"replicas": 2}}, "/relay/replicas"),
         ({"nightly": {"target": "oracle"}}, "/nightly/target"),
         ({"settings": {"RATE": 1}}, "'RATE' does not match"),
         ({"ingress": {"enabled": True}}, "ingress.apiHost and ingress.webHost must be set"),
@@ -105,6 +107,22 @@ def validated(
 )  # fmt: skip
 def test_values_that_cannot_work_are_refused_by_name(values: dict[str, Any], what: str) -> None:
     assert what in rendered(values)["refused"]
+
+
+def test_a_worker_that_must_be_alone_ends_before_its_successor_starts() -> None:
+    several = {"eraser": {"replicas": 2}, "importer": {"replicas": 3}}
+    found = {
+        document["metadata"]["name"].removeprefix("demo-"): document["spec"]
+        for document in objects({**EVERYTHING, **several})
+        if document["kind"] == "Deployment"
+    }
+    alone = {n for n, spec in found.items() if spec.get("strategy") == {"type": "Recreate"}}
+    assert alone == {"history-sink", "snowflake-sink", "relay", "results-sink"}
+    assert {found[name]["replicas"] for name in alone} == {1}
+    assert (found["eraser"]["replicas"], found["importer"]["replicas"]) == (2, 3)
+    page = (ROOT / "docs" / "kubernetes.md").read_text()
+    for name in alone - {"history-sink"}:
+        assert f"| `-{name}` |" in page, "what happens while it is away"
 
 
 def test_every_deployed_worker_has_one_container() -> None:

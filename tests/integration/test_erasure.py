@@ -337,6 +337,30 @@ def test_rows_that_come_back_keep_an_erasure_open(
     assert traces(stack.settings, user) == set()
 
 
+def test_of_two_erasers_one_works_and_the_other_waits(stack: RunningStack) -> None:
+    user = "Erased-by-one-of-two"
+    token = stack.token_for(user)
+    stack.finish_erasures()
+    answer = httpx.delete(f"{stack.api}/v1/users/{user}", headers=headers(token), timeout=60)
+    seen: list[tuple[int, int]] = []
+
+    def meanwhile(step: str, word: str) -> None:
+        """Begin a round of the second eraser at each step of the first one."""
+        if word == "running":
+            seen.append(run_pending(stack.settings, settle=0))
+
+    assert run_pending(stack.settings, settle=0, progress=meanwhile) == (1, 1)
+    assert len(seen) > 5
+    assert set(seen) == {(0, 0)}
+    assert run_pending(stack.settings, settle=0) == (0, 0)
+    id_ = answer.json()["id"]
+    with psycopg.connect(stack.settings.postgres_dsn) as connection:
+        done = [
+            row for row in trail.rows(connection) if row.outcome == "done" and id_ in row.detail
+        ]
+    assert len(done) == 1
+
+
 def test_doing_it_again_removes_nothing_more(
     stack: RunningStack, status: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

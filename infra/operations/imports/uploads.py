@@ -36,7 +36,9 @@ _OPEN = """
 #: Held by the process that works on an upload; PostgreSQL lets go of it when that process dies.
 _LOCK = "select pg_try_advisory_lock(hashtextextended(%(id)s::text, 0))"
 _UNLOCK = "select pg_advisory_unlock(hashtextextended(%(id)s::text, 0))"
-_IS_OPEN = "select exists (select 1 from imports where id = %(id)s and state <> 'done')"
+_IS_OPEN = """
+    select exists (select 1 from imports where id = %(id)s and state in ('waiting', 'running'))
+"""
 _PROGRESS = """
     update imports set state = 'running', read_bytes = %(read)s, kept = %(kept)s,
         dropped = %(dropped)s, rejected = %(rejected)s, formats = %(formats)s
