@@ -37,8 +37,10 @@ WINDOW_BYTES = 4_300
 NIGHTS = ((1e6, 47.6, 1_032e6), (3e6, 88.7, 1_848e6), (10e6, 189.6, 4_344e6))
 #: The largest history, in plays, that the embedded warehouse was measured with.
 NIGHT_MEASURED = NIGHTS[-1][0]
-#: Processes that share the partitions of the log, or the load in another way.
-_SHARED = ("api", "listeners")
+#: Workers whose processes share the partitions of the log as a consumer group.
+_GROUPS = ("listeners", "lake-sink", "history-sink")
+#: Partitions that docs/clusters.md advises: so many processes of a worker can share them.
+PARTITIONS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +72,23 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A kind of process: cores at the peak, number of processes, and its limit if it has one."""
+    """A kind of process.
+
+    Attributes
+    ----------
+    cores
+        Cores that all its processes use together at the peak.
+    wall
+        Its limit, if the load is too much for it.
+    note
+        What must be set so that so many processes share the load.
+    """
 
     name: str
     cores: float
     processes: int
     wall: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +106,7 @@ class Size:
     night_seconds: float
     night_bytes: float
     walls: list[str]
+    notes: list[str]
 
 
 def size(load: Load) -> Size:
@@ -130,6 +144,7 @@ def size(load: Load) -> Size:
         night_seconds=night_seconds,
         night_bytes=night_bytes,
         walls=walls,
+        notes=[f"{part.name}: {part.note}" for part in parts if part.note],
     )
 
 
@@ -145,12 +160,19 @@ def _night(history: float) -> tuple[float, float]:
 def _part(name: str, plays: float, lists: float) -> Part:
     cores = (plays * PLAY_US[name] + lists * LIST_US.get(name, 0.0)) / 1e6
     processes = math.ceil(cores / TARGET)
-    if name in _SHARED or processes <= 1:
+    if name == "api" or processes <= 1:
         return Part(name, cores, max(1, processes))
+    if name in _GROUPS:
+        sink = name.endswith("-sink")
+        note = "its processes share the partitions with SEGUE_SHARED_SINKS=1" if sink else ""
+        wall = (
+            f"{processes} processes need as many partitions, and {PARTITIONS} are usual: set "
+            "SEGUE_PARTITIONS (docs/clusters.md)"
+        )
+        return Part(name, cores, processes, wall if processes > PARTITIONS else "", note)
     if name in ("kafka", "valkey", "postgres"):
         # Kafka and PostgreSQL use several cores, Valkey one.
         wall = "it uses one core: use a Cluster" if name == "valkey" and cores > 1 else ""
         return Part(name, cores, 1, wall)
     most = f"one process follows the whole log: at most {1e6 * TARGET / PLAY_US[name]:,.0f} plays/s"
-    more = "; more processes share it with SEGUE_SHARED_SINKS=1 (docs/clusters.md)"
-    return Part(name, cores, 1, f"{most} without lists{more if name.endswith('-sink') else ''}")
+    return Part(name, cores, 1, f"{most} without lists")

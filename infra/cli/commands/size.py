@@ -69,5 +69,7 @@ def _show(found: Size) -> None:
     ):
         console.print(f"{name:<28}{decimal(round(value)):>10}")
     console.print(f"{'Nightly, time':<28}{found.night_seconds / 60:>6.0f} min")
+    for note in found.notes:
+        console.print(f"note: {note}")
     for wall in found.walls:
         console.print(f"limit: {wall}", style="red")

@@ -53,6 +53,27 @@ def test_walls_are_named() -> None:
     assert size(Load(20_000, 500, 20_000)).walls == []
 
 
+def test_sinks_share_a_load_that_is_too_much_for_one_process() -> None:
+    """At 60 % of a core a process of the lake sink bears 50,000 plays a second, of the history
+    sink 28,571."""
+    found = size(at_rate(60_000, lists_per_play=0))
+    processes = {part.name: part.processes for part in found.parts}
+    assert (processes["lake-sink"], processes["history-sink"]) == (2, 3)
+    assert [note.partition(":")[0] for note in found.notes] == ["lake-sink", "history-sink"]
+    assert all("SEGUE_SHARED_SINKS=1" in note for note in found.notes)
+    assert not [wall for wall in found.walls if "-sink" in wall]
+    assert size(at_rate(20_000, lists_per_play=0)).notes == []
+    for part in found.parts:
+        if part.name in ("api", "listeners", "lake-sink", "history-sink"):
+            assert part.cores / part.processes <= 0.6
+
+
+def test_more_processes_than_partitions_are_a_limit() -> None:
+    walls = size(at_rate(1_000_000, lists_per_play=0)).walls
+    assert any(wall.startswith("listeners: 74 processes need as many part") for wall in walls)
+    assert not any("-sink" in wall for wall in walls)  # 20 and 35 processes
+
+
 @given(
     plays=st.floats(1, 1e9), listeners=st.floats(1, 1e8), tracks=st.floats(1, 1e7),
     factor=st.floats(1, 100),
@@ -80,6 +101,9 @@ def test_the_command_answers_people_and_programs() -> None:
     assert "At the peak: 69 plays/s, 7 lists/s" in text.output
     found = json.loads(CliRunner().invoke(cli, [*asked, "--json"]).output)
     assert {part["name"] for part in found["parts"]} >= {"api", "learner", "kafka"}
+    asked[2] = "3000000000"
+    text = CliRunner().invoke(cli, asked)
+    assert "note: lake-sink: its processes share the partitions with" in text.output
 
 
 def test_a_load_that_makes_no_sense_is_refused() -> None:
