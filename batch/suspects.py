@@ -28,12 +28,13 @@ def suspects(settings: Settings, now: datetime | None = None) -> list[str]:
     snapshot = Lake.of(settings, "suspects").on_disk()
     if snapshot is None or not snapshot.files:
         return []
-    since = (now or datetime.now(UTC)) - timedelta(days=FINDING_DAYS)
+    now = now or datetime.now(UTC)
+    since = now - timedelta(days=FINDING_DAYS)
     with duckdb.connect() as connection:
         connection.execute("set TimeZone = 'UTC'")
         parameters = {"files": list(snapshot.files), "since": since}
         rows = connection.execute(_ROWS, parameters).fetchall()
-    held = Suspects()
+    held = Suspects(clock=now.timestamp)
     for user, pattern, started, ended, plays in rows:
         held.add(
             Suspect(user_id=user, pattern=pattern, started_at=started, ended_at=ended, plays=plays)

@@ -1,14 +1,17 @@
 """Suspects: listeners with plays that no person produces, as messages of the topic ``suspects``.
 
 Flink writes findings, an operator writes releases. A listener is suspect if a finding ended after
-the last release. :class:`Suspects` computes this. It depends on the set of messages alone, not on
-their order or number.
+the last release. :class:`Suspects` computes this. It depends on the set of messages and the time
+alone, not on the order or number of messages.
 
-A finding counts for :data:`FINDING_DAYS` days, which is how long the topic keeps it.
+A finding counts for :data:`FINDING_DAYS` days from its last play. The topic keeps a message as
+long. Jobs that read the log again from its beginning publish old findings again; the time of the
+last play keeps these from counting.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 
 import msgspec
@@ -17,8 +20,9 @@ from contracts.messages import check_version, read
 from contracts.topics import RESULT_DAYS, Kind
 
 VERSION = 1
-#: Days for which a finding counts.
+#: Days for which a finding counts, from its last play.
 FINDING_DAYS = RESULT_DAYS[Kind.SUSPECTS]
+_FINDING_MS = FINDING_DAYS * 24 * 60 * 60 * 1000
 #: What each pattern means, for a person.
 PATTERNS: dict[str, str] = {
     "too-fast": "six plays heard for half a minute or more began within one minute",
@@ -88,10 +92,12 @@ class Suspects:
     erased
         Called with a listener and the end of a finding (milliseconds since the epoch): whether the
         finding is erased. It is asked each time, so an erasure counts from the moment it is known.
+    clock
+        Returns seconds since the epoch.
 
     Examples
     --------
-    >>> held = Suspects()
+    >>> held = Suspects(clock=lambda: 0.0)
     >>> found = Suspect(user_id="bot", pattern="too-fast", started_at=0, ended_at=9, plays=6)
     >>> held.add(found)
     >>> "bot" in held
@@ -101,8 +107,13 @@ class Suspects:
     False
     """
 
-    def __init__(self, erased: Callable[[str, int], bool] = lambda user, ended_at: False) -> None:
+    def __init__(
+        self,
+        erased: Callable[[str, int], bool] = lambda user, ended_at: False,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._erased = erased
+        self._clock = clock
         self._findings: dict[str, dict[bytes, Suspect]] = {}
         self._released: dict[str, int] = {}
 
@@ -115,10 +126,11 @@ class Suspects:
             self._findings.setdefault(user, {})[message_key(suspect)] = suspect
 
     def findings(self, user_id: str) -> list[Suspect]:
-        """Return the findings about a listener since the last release, oldest first."""
-        released = self._released.get(user_id, -1)
+        """Return the findings about a listener that count and no release covers, oldest first."""
+        since = int(self._clock() * 1000) - _FINDING_MS
+        since = max(since, self._released.get(user_id, since))
         found = self._findings.get(user_id, {}).values()
-        kept = [s for s in found if s.ended_at > released and not self._erased(user_id, s.ended_at)]
+        kept = [s for s in found if s.ended_at > since and not self._erased(user_id, s.ended_at)]
         return sorted(kept, key=lambda s: (s.started_at, s.pattern))
 
     def __contains__(self, user_id: str) -> bool:

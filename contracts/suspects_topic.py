@@ -53,8 +53,8 @@ def release(user_id: str, partitions: int) -> Release:
 
     Examples
     --------
-    >>> held = Suspects()
-    >>> held.add(Suspect(user_id="bot", pattern="too-fast", started_at=0, ended_at=9, plays=6))
+    >>> held, now = Suspects(), int(time.time() * 1000)
+    >>> held.add(Suspect(user_id="bot", pattern="too-fast", started_at=0, ended_at=now, plays=6))
     >>> held.add(suspects.decode(release("bot", partitions=4).value))
     >>> list(held)
     []

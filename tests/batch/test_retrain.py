@@ -89,12 +89,13 @@ def test_what_suspects_played_is_not_learned(settings: Settings) -> None:
         connection.execute("insert into marts.dim_listeners values ('it''s a bot', true)")
     before = training.load(settings).pairs
     assert before.shape[0] == 101
-    land_suspects(settings, Suspect(pattern="one-track", started_at=1, ended_at=2, **BOT))
+    now = int(datetime.now(UTC).timestamp() * 1000)
+    land_suspects(settings, Suspect(pattern="one-track", started_at=1, ended_at=now, **BOT))
     left = training.load(settings).pairs
     assert left.shape[0] == 100
     assert len(left.users) == len(before.users) - 2
     assert suspects(settings, datetime.now(UTC) + timedelta(days=FINDING_DAYS + 1)) == []
-    land_suspects(settings, Suspect(pattern=RELEASED, started_at=3, ended_at=3, **BOT))
+    land_suspects(settings, Suspect(pattern=RELEASED, started_at=3, ended_at=now, **BOT))
     assert training.load(settings).pairs.shape[0] == 101
 
 

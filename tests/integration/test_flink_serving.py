@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
@@ -134,7 +135,8 @@ def test_a_list_by_tag_has_the_bearers_of_the_tag(stack: RunningStack, api: http
 def test_an_operator_sees_suspects_and_releases_them(
     stack: RunningStack, api: httpx.Client
 ) -> None:
-    found = Suspect(user_id="a bot/1", pattern="too-fast", started_at=1, ended_at=2, plays=6)
+    now = int(time.time() * 1000)
+    found = Suspect(user_id="a bot/1", pattern="too-fast", started_at=1, ended_at=now, plays=6)
     producer = Producer({"bootstrap.servers": stack.settings.kafka})
     topic = Topics(stack.settings.namespace).of(Kind.SUSPECTS)
     producer.produce(topic, encode(found), message_key(found))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -55,12 +56,16 @@ def publish(
     assert producer.flush(20) == 0
 
 
-def finding(user: str, ended_at: int) -> Suspect:
+#: Milliseconds since the epoch; a finding counts for some days from its last play.
+NOW = int(time.time() * 1000)
+
+
+def finding(user: str, ended_at: int = NOW) -> Suspect:
     return Suspect(user_id=user, pattern="too-fast", started_at=1, ended_at=ended_at, plays=6)
 
 
 def test_a_suspect_is_left_out_until_an_operator_releases(settings: Settings) -> None:
-    found = finding("bot", 2)
+    found = finding("bot")
     publish(settings, encode(found), b"{no message", encode(found), key=message_key(found))
 
     follower = SuspectFollower(settings, Erased())
@@ -84,20 +89,20 @@ def test_a_suspect_is_left_out_until_an_operator_releases(settings: Settings) ->
 def test_an_erased_listener_who_returns_is_no_suspect_for_what_was_before(
     settings: Settings,
 ) -> None:
-    publish(settings, encode(finding("bot", 100)), encode(finding("other", 100)))
+    publish(settings, encode(finding("bot", NOW + 100)), encode(finding("other")))
     erased = Erased()
     follower = SuspectFollower(settings, erased)
     follower.read_whole()
     try:
         assert set(suspects_topic.read(settings)) == set(follower.suspects) == {"bot", "other"}
-        erasure = erasures.Erasure(listener=erasures.listener_key("bot"), before=150)
+        erasure = erasures.Erasure(listener=erasures.listener_key("bot"), before=NOW + 150)
         erased.add(erasure)  # as the worker's own follower does
         publish(settings, erasures.encode(erasure), to=Kind.ERASURES)
         # Windows that were open when the listener left are published later: they count no more.
-        publish(settings, encode(finding("bot", 140)))
+        publish(settings, encode(finding("bot", NOW + 140)))
         assert set(suspects_topic.read(settings)) == {"other"}
         assert list(follower.suspects) == ["other"]
-        publish(settings, encode(finding("bot", 200)))
+        publish(settings, encode(finding("bot", NOW + 200)))
         assert set(suspects_topic.read(settings)) == {"bot", "other"}
         assert wait_until(lambda: "bot" in follower.suspects, 90)
     finally:
@@ -108,7 +113,7 @@ def test_an_erased_listener_who_returns_is_no_suspect_for_what_was_before(
 def test_a_topic_that_retention_has_emptied_is_read_to_its_end(settings: Settings) -> None:
     """Its end is not 0 and there is nothing to read: nobody may wait for a message."""
     topic = Topics(settings.namespace).of(Kind.SUSPECTS)
-    publish(settings, encode(finding("bot", 2)))
+    publish(settings, encode(finding("bot")))
     assert len(list(messages(settings, topic))) == 1
     empty(settings, topic)
     assert list(messages(settings, topic)) == []
@@ -135,7 +140,7 @@ def kit(tmp_path: Path, broker: Server, valkey: Valkey) -> Iterator[Kit]:
 
 def test_the_lake_sink_lands_results(kit: Kit) -> None:
     results: dict[Kind, Suspect | Session | Uniques] = {
-        Kind.SUSPECTS: finding("bot", 2),
+        Kind.SUSPECTS: finding("bot"),
         Kind.SESSIONS: Session(user_id="ada", started_at=1, last_played_at=2, plays=2, tracks=1),
         Kind.UNIQUES: Uniques(hour=0, track_id="t", listeners=1, plays=1),
     }
