@@ -19,6 +19,7 @@ Keys of one listener, the fence and the counters of a partition share the cluste
 from __future__ import annotations
 
 import hashlib
+import re
 import zlib
 from dataclasses import dataclass
 
@@ -213,6 +214,25 @@ class Keys:
     def workers(self) -> str:
         """Hash ``worker name -> heartbeat``."""
         return f"{self.namespace}:workers"
+
+    @property
+    def every(self) -> tuple[str, str]:
+        """Patterns of all keys of the namespace; they also match those of ``<namespace>.other``."""
+        return f"{{{self.namespace}.*}}:*", f"{self.namespace}:*"
+
+    def owns(self, key: str) -> bool:
+        """Whether a key belongs to this namespace.
+
+        Examples
+        --------
+        >>> keys = Keys("segue", 4)
+        >>> keys.owns("{segue.3}:fence"), keys.owns(keys.trending), keys.owns(keys.workers)
+        (True, True, True)
+        >>> keys.owns("{segue.b.3}:fence"), keys.owns("segue2:workers")
+        (False, False)
+        """
+        name = re.escape(self.namespace)
+        return re.match(rf"\{{{name}\.(\d+|results)\}}:|{name}:", key) is not None
 
     @property
     def posted(self) -> str:

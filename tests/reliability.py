@@ -470,6 +470,24 @@ GROUPS: dict[str, tuple[Property, ...]] = {
             kafka=True,
         ),
         Property(
+            "A namespace that was left is deleted only when nothing in it is needed any more",
+            (
+                "integration/test_repartition.py"
+                "::test_nothing_is_deleted_before_everything_has_moved",
+            ),
+            real=True,
+            kafka=True,
+        ),
+        Property(
+            "Two importers, or two erasers, at once: each upload and each erasure is done once",
+            (
+                "integration/test_two_importers.py"
+                "::test_each_file_is_imported_once_and_two_at_the_same_time",
+                "integration/test_erasure.py::test_of_two_erasers_one_works_and_the_other_waits",
+            ),
+            real=True,
+        ),
+        Property(
             "The audit trail shows what was altered or removed",
             (
                 "integration/test_audit.py::test_an_altered_row_is_named",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import http.client
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from contracts import heartbeat
@@ -103,6 +103,53 @@ def lag(beat: Heartbeat | None, true_ends: dict[str, int]) -> int | None:
     if beat is None or not beat.is_fresh(int(time.time() * 1000)):
         return None
     return sum(max(0, end - beat.offsets.get(place, 0)) for place, end in true_ends.items())
+
+
+def unapplied(settings: Settings, kinds: Iterable[Kind] = Kind) -> list[Lag]:
+    """Return the workers that have not applied the whole log, whether they still run or not.
+
+    An optional worker that has never reported is not part of the deployment. If the processes of a
+    worker share the log, the highest offset of each partition counts, also that of a stopped
+    process. Of the learners that run the slowest counts.
+
+    Parameters
+    ----------
+    kinds
+        Of the topics that matter.
+
+    Raises
+    ------
+    BrokerUnavailable, StoreUnavailable
+        Kafka or Redis does not answer.
+    """
+    now = int(time.time() * 1000)
+    processes: dict[str, list[Heartbeat]] = {name: [] for name in CORE_FOLDS}
+    for beat in heartbeats_by_host(settings).values():
+        name = beat.name.partition("@")[0]
+        processes.setdefault(name, []).append(beat)
+    reads = {name: set(BY_NAME[name].reads) & set(kinds) for name in processes if name in BY_NAME}
+    by_kind = {kind: ends(settings, kind) for kind in sorted(set().union(*reads.values()))}
+    found = []
+    for name, own in reads.items():
+        if not own:
+            continue
+        beats = processes[name]
+        live = [beat for beat in beats if is_live(beat, now)]
+        far, counted = (min, live) if BY_NAME[name].every_host and live else (max, beats)
+        left = sum(
+            max(0, end - far(beat.offsets.get(place, 0) for beat in counted))
+            for kind in own
+            for place, end in by_kind[kind].items()
+            if counted
+        )
+        if left or not beats:
+            found.append(Lag(name, left if beats else None))
+    return found
+
+
+def is_live(beat: Heartbeat, now_ms: int) -> bool:
+    """Whether a process reports and has not stopped in order."""
+    return beat.is_fresh(now_ms) and beat.state != heartbeat.STOPPED
 
 
 def wait_applied(

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,21 +16,29 @@ import httpx
 import numpy as np
 import psycopg
 import pytest
+from confluent_kafka import Producer
 
 from batch import warehouse
+from contracts import heartbeat, suspects
+from contracts.database_roles import SINK
 from contracts.erasures import Erasure, encode, listener_key
 from contracts.errors import ConfigurationError, StoreUnavailable
+from contracts.features import Keys
+from contracts.heartbeat import Heartbeat
 from contracts.ids import partition_of
-from contracts.kafka import end_offsets, ensure_topics, log_id
+from contracts.kafka import asking, end_offsets, ensure_topics, log_id
 from contracts.settings import Settings
-from contracts.topics import Topics
+from contracts.suspects import Suspect
+from contracts.topics import Kind, Topics
 from contracts.whole_topic import messages
-from contracts.workers import API, wanted
-from infra.operations.database import postgres
+from contracts.workers import API, BY_NAME, CORE_FOLDS, wanted
+from infra.operations import suspects as operations
+from infra.operations.database import feature_store, postgres
 from infra.operations.erasure.log import ends as ends_of_logs
 from infra.operations.erasure.requests import LOCK_KEY
 from infra.operations.interactions import InteractionLog
 from infra.operations.repartition import pause
+from infra.operations.repartition.clean import clean
 from infra.operations.repartition.origins import Origin
 from infra.operations.repartition.run import repartition
 from infra.operations.replay.post import Posted, expected_ids
@@ -37,7 +46,7 @@ from infra.operations.replay.reconcile import Mark
 from infra.operations.replay.run import Outcome, count, replay
 from infra.stack.ports import free_ports
 from infra.stack.postgres import Postgres
-from infra.stack.process import python
+from infra.stack.process import python, wait_until
 from infra.stack.server import Server
 from infra.stack.valkey import Valkey
 from tests.integration.conftest import RunningStack
@@ -83,6 +92,21 @@ def places(settings: Settings, topic: str) -> set[tuple[int, int]]:
     return {
         (p, offset) for p, end in enumerate(end_offsets(settings, topic)) for offset in range(end)
     }
+
+
+def left(settings: Settings) -> tuple[list[str], list[bytes | str]]:
+    """Return the topics and the Redis keys of a namespace; brokers take a moment to delete."""
+    name = settings.namespace
+
+    def topics() -> list[str]:
+        with asking(settings) as client:
+            known = client.list_topics(timeout=10).topics
+        return [topic for topic in known if topic.startswith(f"{name}.")]
+
+    wait_until(lambda: not topics(), 20, 0.5)
+    with feature_store(settings) as store:
+        keys = store.keys(f"{{{name}.*") + store.keys(f"{name}:*")
+    return topics(), keys
 
 
 def post(stack: RunningStack, data: InteractionLog) -> Outcome:
@@ -165,6 +189,8 @@ def test_a_log_moves_while_plays_come(moving: RunningStack) -> None:
         post(old, data[3])
         old.stop(API.name)
         repartition(old.settings, "segue2", 8)
+        with pytest.raises(StoreUnavailable, match=r"workers of segue still run: .*lake-sink"):
+            clean(old.settings, "segue2", 8)
         for name in list(old.workers):
             old.stop(name)
         new.start_worker("eraser")
@@ -174,6 +200,15 @@ def test_a_log_moves_while_plays_come(moving: RunningStack) -> None:
             kind = Topics("segue2").of(topic.kind)
             assert copied(old.settings, new.settings, kind) == Counter(places(old.settings, topic))
         _assert_every_play_once(new, data)
+
+        # 4. What the old namespace leaves is deleted; the new one does not notice.
+        cleaned = subprocess.run(
+            [*python("infra.cli"), *arguments, "--clean"],
+            env={**os.environ, **old.settings.environ()},
+            capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+        assert "deleted 5 topics" in cleaned.stdout, cleaned.stderr
+        assert left(old.settings) == ([], [])
         url = f"{new.api}/v1/users/m0-0/recommendations"
         answer = httpx.get(url, headers=headers, timeout=60).json()
         assert answer["stranger"] is False
@@ -219,8 +254,6 @@ def kit(tmp_path: Path, broker: Server, valkey: Valkey, postgres: Postgres) -> I
 
 def _erase(kit: Kit, user: str) -> None:
     """Append an erasure as the eraser does, with a clock that is far behind."""
-    from confluent_kafka import Producer
-
     erasure = Erasure(listener=listener_key(user), before=0, ends=ends_of_logs(kit.settings))
     key = f"{erasure.listener}:"
     producer = Producer({"bootstrap.servers": kit.settings.kafka})
@@ -253,6 +286,79 @@ def test_an_erasure_covers_what_was_copied_before_it(kit: Kit) -> None:
         new.close()
 
 
+def report(settings: Settings, worker: str, *, at_ms: int, behind: int = 0) -> None:
+    """Write a heartbeat of a worker that lacks so many messages of each topic."""
+    offsets = {
+        topic.place(partition): max(0, end - behind)
+        for topic in BY_NAME[worker].topics(Topics(settings.namespace))
+        for partition, end in enumerate(end_offsets(settings, topic))
+    }
+    beat = Heartbeat(name=worker, pid=1, at=at_ms, state="running", offsets=offsets)
+    with feature_store(settings) as store:
+        key = Keys(settings.namespace, settings.partitions).workers
+        store.hset(key, worker, heartbeat.encode(beat))
+
+
+def test_nothing_is_deleted_before_everything_has_moved(kit: Kit) -> None:
+    old, name, long_ago = kit.settings, f"{kit.settings.namespace}n", 1
+    new = replace(old, namespace=name, partitions=8)
+    kit.send(submission("ada", (1, 1)))
+    topics = Topics(old.namespace)
+    producer = Producer({"bootstrap.servers": old.kafka})
+    producer.produce(topics.impressions, b"{}", b"ada", 0)
+    assert producer.flush(30) == 0
+    with feature_store(old) as store:
+        for n in range(2_500):  # more than one command deletes
+            store.set(kit.keys.listener(f"user {n}"), b"blob")
+        store.set(Keys(name, 8).listener("ada"), b"new blob")
+
+    def refused(message: str) -> None:
+        with pytest.raises(StoreUnavailable, match=message):
+            clean(old, name, 8)
+        assert kit.redis.get(kit.keys.listener("user 7")) == b"blob"
+        assert end_offsets(old, topics.plays) == [1, 0, 0, 0]
+
+    report(old, "lake-sink", at_ms=int(time.time() * 1000), behind=1)
+    refused(r"still run: lake-sink; stop them")
+    report(old, "lake-sink", at_ms=long_ago, behind=1)
+    refused(r"1 messages of .* were not copied before: end every API process")
+    refused(rf"workers of {old.namespace} have not .*: lake-sink 1 messages; let them")
+    report(old, "lake-sink", at_ms=long_ago)
+    refused(rf"workers of {name} have not .*: listeners has not reported, learner has not")
+    for worker in CORE_FOLDS:
+        report(new, worker, at_ms=long_ago)
+    report(new, "learner", at_ms=int(time.time() * 1000), behind=1)
+    refused(rf"workers of {name} have not .*: learner 1 messages")
+    report(new, "learner", at_ms=int(time.time() * 1000))
+
+    done = clean(old, name, 8)
+    assert sorted(done.topics) == sorted(topics.configs())
+    assert done.keys == 2_501, "the heartbeats are one of them"
+    assert left(old) == ([], [])
+    assert kit.redis.get(Keys(name, 8).listener("ada")) == b"new blob"
+    assert sum(end_offsets(new, Topics(name).plays)) == 1
+
+
+def test_suspects_and_releases_move(kit: Kit) -> None:
+    old = replace(kit.settings, flink="http://127.0.0.1:9")
+    new = replace(old, namespace=f"{old.namespace}n", partitions=8)
+    ensure_topics(old, Topics(old.namespace).configs(flink=True))
+    now = int(time.time() * 1000)
+    producer = Producer({"bootstrap.servers": old.kafka})
+    for partition, user in enumerate(("ada", "bob", "eve")):
+        found = Suspect(user_id=user, pattern="too-fast", started_at=1, ended_at=now, plays=6)
+        topic = Topics(old.namespace).of(Kind.SUSPECTS)
+        producer.produce(topic, suspects.encode(found), suspects.message_key(found), partition)
+    assert producer.flush(30) == 0
+    operations.release(old, "ada")
+    repartition(old, new.namespace, 8)
+    assert list(operations.read(new)) == ["bob", "eve"]
+    operations.release(old, "eve")  # by an old API process
+    done = repartition(old, new.namespace, 8)
+    assert [each.messages for each in done] == [0, 0, 0, 1]
+    assert list(operations.read(new)) == ["bob"]
+
+
 def test_init_leaves_the_tables_in_their_schema(kit: Kit) -> None:
     settings = replace(kit.settings, postgres_schema="segue")
     prepared = subprocess.run(
@@ -265,6 +371,24 @@ def test_init_leaves_the_tables_in_their_schema(kit: Kit) -> None:
         assert not connection.execute(
             "select from pg_namespace where nspname = %s", name
         ).fetchall()
+
+
+def test_init_by_a_login_without_rights_says_what_to_do(kit: Kit, postgres: Postgres) -> None:
+    login = postgres.address_of(SINK)
+    for schema, said in (
+        ("absent", "a superuser must run: create schema"),
+        ("segue", "permission denied for schema segue; grant the right with segue init"),
+    ):
+        settings = replace(kit.settings, postgres_schema=schema, postgres_dsn=login)
+        refused = subprocess.run(
+            [*python("infra.cli"), "init"], env={**os.environ, **settings.environ()},
+            capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+        (line,) = [line for line in refused.stderr.splitlines() if line.startswith("segue:")]
+        assert said in line
+        assert "login segue_sink at 127.0.0.1:" in line
+        assert "Traceback" not in refused.stderr
+        assert refused.returncode == 1
 
 
 def test_what_stands_in_the_way_is_named(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,6 +25,7 @@ from contracts.results import Trending
 from contracts.settings import Settings
 from infra.operations.erasure import features
 from infra.operations.erasure.target import Target
+from infra.operations.repartition.clean import delete_keys
 from infra.stack.ports import LOOPBACK, free_ports
 from infra.stack.process import wait_until
 from infra.stack.progress import wait_applied
@@ -68,6 +69,19 @@ async def reading(url: str, keys: Keys) -> AsyncIterator[FeatureReader]:
     finally:
         await reader.close()
         await made.aclose()
+
+
+def test_the_keys_of_a_namespace_that_was_left_are_deleted_on_every_node(kit: Kit) -> None:
+    other = Keys(f"{kit.settings.namespace}2", 8)
+    for user in USERS:
+        kit.redis.set(kit.keys.listener(user), EMPTY)
+        kit.redis.set(other.listener(user), EMPTY)
+    kit.redis.hset(kit.keys.trending, "list", "")
+    kit.redis.hset(kit.keys.workers, "learner", "")
+    assert delete_keys(kit.settings) == len(USERS) + 1
+    assert not any(kit.redis.exists(kit.keys.listener(user)) for user in USERS)
+    assert all(kit.redis.exists(other.listener(user)) for user in USERS)
+    assert kit.redis.exists(kit.keys.workers)
 
 
 async def known(reader: FeatureReader, users: list[str]) -> list[bytes | None] | None:

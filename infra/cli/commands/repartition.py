@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json as jsonlib
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Annotated
 
 import typer
 
 from infra.cli.options import HomeOption, JsonOption
+from infra.stack.progress import unapplied
 from infra.stack.running import running
 
 
@@ -21,24 +22,41 @@ def repartition(
         bool,
         typer.Option("--leave-dead-letters", help="Leave dead letters that wait in the old log."),
     ] = False,
+    clean: Annotated[
+        bool,
+        typer.Option(
+            "--clean", help="At the end: delete topics and Redis keys of the present namespace."
+        ),
+    ] = False,
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
     """Copy plays, feedback and erasures into a new namespace with more partitions.
 
     Run it again at any time: it copies only what the new namespace lacks. Erasures wait meanwhile.
-    docs/repartition.md has the order in which to switch the processes.
+    docs/repartition.md has the order in which to switch the processes. --clean deletes nothing
+    while a worker of the present namespace runs or messages are not copied.
     """
-    from infra.operations.repartition.run import repartition as run  # workers' code: not for --help
+    # The workers' code, which --help must not wait for.
+    from infra.operations.repartition import clean as cleaning
+    from infra.operations.repartition.run import repartition as run
 
     settings = running(home).settings
-    found = run(
-        settings,
-        namespace,
-        partitions,
-        leave_dead_letters=leave_dead_letters,
-        say=lambda line: typer.echo(line, err=True),
-    )
+
+    def say(line: str) -> None:
+        typer.echo(line, err=True)
+
+    if clean:
+        gone = cleaning.clean(
+            settings, namespace, partitions, leave_dead_letters=leave_dead_letters, say=say
+        )
+        if json:
+            typer.echo(jsonlib.dumps(asdict(gone)))
+            return
+        typer.echo(f"deleted {len(gone.topics)} topics and {gone.keys:,} Redis keys")
+        typer.echo(f"on each host, delete the old folder of the model: {settings.paths.model}")
+        return
+    found = run(settings, namespace, partitions, leave_dead_letters=leave_dead_letters, say=say)
     if json:
         typer.echo(jsonlib.dumps([asdict(each) for each in found]))
         return
@@ -48,3 +66,6 @@ def repartition(
         f"settings of the new namespace: SEGUE_NAMESPACE={namespace} SEGUE_PARTITIONS={partitions} "
         f"SEGUE_POSTGRES_SCHEMA={settings.schema}"
     )
+    for side in (settings, replace(settings, namespace=namespace, partitions=partitions)):
+        behind = cleaning.listed(unapplied(side))
+        typer.echo(f"workers of {side.namespace}: {behind or 'no lag'}")

@@ -37,6 +37,9 @@ T = TypeVar("T")
 #: What is copied: the truth, which no other topic or store replaces. Erasures come first, because
 #: the end offsets in them are those of the new logs before anything else is copied.
 COPIED = (Kind.ERASURES, Kind.PLAYS, Kind.FEEDBACK)
+#: Copied where Flink runs: findings, and the releases of administrators, which no job computes. The
+#: learner of the new namespace reads them before Flink has found the same listeners again.
+OF_FLINK = (Kind.SUSPECTS,)
 _READS = {
     # If Kafka deletes the offset before we read it, the read fails: a later run reads the lake.
     "auto.offset.reset": "error",
@@ -119,31 +122,34 @@ def _copy(reader: _Reader, target: Settings, say: Callable[[str], None]) -> list
     configs = new.configs(target.plays_retention_days, flink=bool(target.flink))
     new_logs = ensure_topics(target, configs)
     logs = reader.find_logs()
-    topics = [new.of(kind) for kind in COPIED]
+    topics = [new.of(kind) for kind in (*COPIED, *(OF_FLINK if source.flink else ()))]
     ends = {topic: end_offsets(target, topic) for topic in topics}
     origins = {topic: _origins(target, topic, ends[topic]) for topic in topics}
     check_origins(target, origins, ends, {topic: logs[old.of(topic.kind)] for topic in topics})
-    # Erasures cover messages of plays and feedback only.
-    covered = {new_logs[topic]: ends[topic] for topic in topics[1:]}
+    # Erasures name offsets of the topics that have a table in the lake.
+    covered = {new_logs[topic]: ends[topic] for topic in topics if topic in new.landed}
     selection = Selection(reader.decoder, covered)
     found = []
     with Copier(target) as copier:
         for topic in topics:
             done = Copied(topic)
             found.append(done)
+            # Flink's partitions are no CRC-32 of a listener; the order of suspects does not matter.
+            kept = topic.kind in OF_FLINK
             log = _Log(reader, old.of(topic.kind), logs[old.of(topic.kind)])
             for partition, end in enumerate(end_offsets(source, log.topic)):
                 before = done.messages
+                into = range(partition, target.partitions, source.partitions)
                 resumed = {
                     q: origins[topic][q].offset + 1 if q in origins[topic] else 0
-                    for q in range(partition, target.partitions, source.partitions)
+                    for q in (into[:1] if kept else into)
                 }
                 for record in log.records(partition, min(resumed.values()), end):
                     copy = selection.copy(topic.kind, partition, record)
                     if copy is None:
                         done.left_out += 1
                         continue
-                    q = partition_of(copy.name, target.partitions)
+                    q = partition if kept else partition_of(copy.name, target.partitions)
                     if record.offset >= resumed[q]:
                         origin = Origin(log.log_id, partition, record.offset)
                         copier.send(topic, q, record.key, copy.value, origin)
@@ -191,6 +197,9 @@ class _Log:
         BrokerUnavailable, StoreUnavailable, LogCutOff
             As :func:`repartition`.
         """
+        if self.topic.kind in OF_FLINK:  # the lake is no substitute: what Kafka has deleted is over
+            begins = begin_offsets(self._settings, self.topic, [partition])
+            start = max(start, begins[partition])
         while start < end and (found := self._beginning.next_records({partition: start})):
             yield from (record for record in found[partition] if record.absent is None)
             start = found[partition][-1].offset + 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,6 +19,10 @@ from contracts.events import encode as message
 from contracts.ids import partition_of
 from contracts.lake_tables import lake_table
 from contracts.settings import Settings
+from contracts.suspects import Suspect, Suspects, message_key
+from contracts.suspects import decode as decode_suspect
+from contracts.suspects import encode as encode_suspect
+from contracts.suspects_topic import release
 from contracts.topics import Kind, Topics
 from infra.operations.repartition import run
 from infra.operations.repartition.origins import Origin
@@ -82,7 +87,8 @@ class FakeKafka:
         return {topic: f"id-of-{topic}" for topic in configs}
 
     def find_logs(self, reader: Any) -> dict[str, str]:
-        ids = self.ensure_topics(self.settings, self.topics.configs())
+        configs = self.topics.configs(flink=bool(self.settings.flink))
+        ids = self.ensure_topics(self.settings, configs)
         reader.decoder.erased.logs = {t.kind: ids[t] for t in self.topics.landed}
         for partition in self.logs[self.topics.erasures]:
             for stored in partition:
@@ -92,8 +98,9 @@ class FakeKafka:
     def end_offsets(self, _settings: Settings, topic: str) -> list[int]:
         return [len(partition) for partition in self.logs[topic]]
 
-    def begin_offsets(self, _: Settings, __: str, partitions: Iterable[int]) -> dict[int, int]:
-        return dict.fromkeys(partitions, 0)
+    def begin_offsets(self, _: Settings, topic: str, partitions: Iterable[int]) -> dict[int, int]:
+        begins = self.begins if topic.startswith(self.settings.namespace) else {}
+        return {p: begins.get(p, 0) for p in partitions}
 
     def read_range(
         self, _reader: Any, topic: str, partition: int, start: int, end: int
@@ -124,11 +131,11 @@ class FakeKafka:
             home = partition_of(each.user_id, settings.partitions)
             self.append(topic, home, each.user_id.encode(), message(each))
 
-    def erase(self, user: str, event_id: str = "") -> None:
+    def erase(self, user: str, event_id: str = "", before: int = 0) -> None:
         """Write an erasure as the eraser does; its clock is far behind."""
         ends = {f"id-of-{t}": self.end_offsets(self.settings, t) for t in self.topics.landed}
         name = listener_key(user)
-        erasure = Erasure(listener=name, before=0, ends=ends, event_id=event_id)
+        erasure = Erasure(listener=name, before=before, ends=ends, event_id=event_id)
         key = f"{name}:{event_id}"
         self.append(self.topics.erasures, partition_of(key, 2), key.encode(), encode(erasure))
 
@@ -230,6 +237,46 @@ def test_an_erasure_covers_what_was_copied_before_it_and_nothing_else(kafka: Fak
                     if m.name == user.encode()
                 ]
     assert covers == {"early": [False, False], "late": [True, False]}
+
+
+def test_findings_and_releases_are_copied_once_and_forget_the_erased(kafka: FakeKafka) -> None:
+    kafka.settings = replace(kafka.settings, flink="http://127.0.0.1:9")
+    kafka.ensure_topics(kafka.settings, kafka.topics.configs(flink=True))
+    old, now = kafka.topics.of(Kind.SUSPECTS), int(time.time() * 1000)
+    for partition, user in enumerate(("ada", "bob")):
+        found = Suspect(user_id=user, pattern="too-fast", started_at=1, ended_at=now, plays=6)
+        for _ in range(2):  # at least once
+            kafka.append(old, partition, message_key(found), encode_suspect(found))
+    for user in ("ada", "eve"):
+        released = release(user, partitions=2)
+        kafka.append(old, released.partition, released.key, released.value)
+    kafka.erase("eve", before=now + 60_000)
+    new = Topics("new").of(Kind.SUSPECTS)
+    done = kafka.copy()
+    assert (done[new].messages, done[new].left_out) == (5, 1)
+    held = Suspects()
+    for value in kafka.copied(Kind.SUSPECTS):
+        held.add(decode_suspect(value))
+    assert list(held) == ["bob"]
+    assert b"eve" not in b"".join(kafka.copied(Kind.SUSPECTS))
+    late = release("bob", partitions=2)
+    kafka.append(old, late.partition, late.key, late.value)
+    assert kafka.copy()[new].messages == 1
+    assert kafka.copied(Kind.SUSPECTS).count(late.value) == 1
+
+
+def test_suspects_that_kafka_has_deleted_are_not_missed(
+    kafka: FakeKafka, caplog: pytest.LogCaptureFixture
+) -> None:
+    kafka.settings = replace(kafka.settings, flink="http://127.0.0.1:9")
+    kafka.ensure_topics(kafka.settings, kafka.topics.configs(flink=True))
+    old = kafka.topics.of(Kind.SUSPECTS)
+    for n in range(3):
+        released = release(f"user {n}", partitions=2)
+        kafka.append(old, 0, released.key, released.value)
+    kafka.begins = {0: 2, 1: 0}
+    assert kafka.copy()[Topics("new").of(Kind.SUSPECTS)].messages == 1
+    assert "continues without" not in caplog.text
 
 
 def test_what_kafka_has_deleted_is_copied_from_the_lake(kafka: FakeKafka) -> None:
