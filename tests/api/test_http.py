@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import time
+from types import SimpleNamespace
 
 import httpx
 import pytest
 
-from api import docs_try
+from api import docs_try, looks
 from contracts.heartbeat import Heartbeat, encode
 from tests.api.conftest import World
 
@@ -276,6 +277,7 @@ async def test_a_host_that_was_taken_away_does_not_speak_for_the_others(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = int(time.time() * 1000)
+    monkeypatch.setattr(looks, "time", SimpleNamespace(time=lambda: now / 1000))  # it stands still
     beats = [
         Heartbeat(name=name, pid=1, at=now - ago, state="running")
         for name, ago in (("learner@here", 0), ("learner@gone", 86_400_000), ("listeners", 60_000))
