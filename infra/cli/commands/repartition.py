@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from contracts.settings import Settings
 from infra.cli.options import HomeOption, JsonOption
 from infra.stack.progress import unapplied
 from infra.stack.running import running
@@ -47,6 +48,9 @@ def repartition(
         typer.echo(line, err=True)
 
     if clean:
+        # A stack of segue up runs with the new settings by now; the environment names the old log.
+        given = Settings.from_env()
+        settings = replace(settings, namespace=given.namespace, partitions=given.partitions)
         gone = cleaning.clean(
             settings, namespace, partitions, leave_dead_letters=leave_dead_letters, say=say
         )
@@ -54,7 +58,7 @@ def repartition(
             typer.echo(jsonlib.dumps(asdict(gone)))
             return
         typer.echo(f"deleted {len(gone.topics)} topics and {gone.keys:,} Redis keys")
-        typer.echo(f"on each host, delete the old folder of the model: {settings.paths.model}")
+        typer.echo("on each host, delete the model's old folder (SEGUE_MODEL of the old settings)")
         return
     found = run(settings, namespace, partitions, leave_dead_letters=leave_dead_letters, say=say)
     if json:
