@@ -36,8 +36,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+@pytest.hookimpl(trylast=True)  # after pytest-randomly has put the files in random order
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let integration tests pass with a warning: they run whole programs of other packages."""
+    """Begin with the longest files; let integration tests pass with a warning of other packages."""
+    items.sort(key=lambda item: item.get_closest_marker("starts_first") is None)
     lenient = pytest.mark.filterwarnings(
         "default", "error::pytest.PytestUnraisableExceptionWarning"
     )

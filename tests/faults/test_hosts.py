@@ -18,7 +18,13 @@ from tests.faults.hosts.__main__ import command
 from tests.faults.hosts.network import trouble
 from tests.rendered_chart import NEEDS_CHART
 
-pytestmark = [pytest.mark.integration, pytest.mark.kafka, pytest.mark.slow, NEEDS_CHART]
+pytestmark = [
+    pytest.mark.starts_first,
+    pytest.mark.integration,
+    pytest.mark.kafka,
+    pytest.mark.slow,
+    NEEDS_CHART,
+]
 
 
 @pytest.fixture(scope="module")

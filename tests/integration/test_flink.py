@@ -61,6 +61,7 @@ from tests.streams.flink.unbounded import (
 )
 
 pytestmark = [
+    pytest.mark.starts_first,
     pytest.mark.integration,
     pytest.mark.kafka,
     pytest.mark.slow,

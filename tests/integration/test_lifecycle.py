@@ -19,7 +19,12 @@ import pytest
 from infra.stack.home import Home
 from infra.stack.process import birth, python
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.starts_first,
+    pytest.mark.integration,
+    pytest.mark.slow,
+    pytest.mark.timeout(600),
+]
 
 
 def segue(*arguments: str, timeout: float = 240) -> subprocess.CompletedProcess[str]:

@@ -54,7 +54,12 @@ from tests.integration.streams_kit import Kit, make_kit
 from tests.plays import interactions
 from tests.streams.plays import submission
 
-pytestmark = [pytest.mark.integration, pytest.mark.each_broker, pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.starts_first,
+    pytest.mark.integration,
+    pytest.mark.each_broker,
+    pytest.mark.timeout(600),
+]
 
 _BESIDE = {"eraser", "api", "web"}
 #: Runs the command and kills its process after so many copies, half of them acknowledged.
