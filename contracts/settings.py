@@ -180,13 +180,6 @@ class Settings:
     snapshot_seconds: float = setting(
         20.0, "Longest time between two model snapshots.", rule=Rule(above=0)
     )
-    learner_threads: int = setting(
-        0,
-        "Threads in which the learner learns, beside the one that reads Kafka. 0: it learns in "
-        "that one. 1: the model is the same as with 0. 2 or more: two runs differ a little. Slower "
-        "than 0 on the machines measured so far (docs/sizing.md).",
-        rule=Rule(low=0, high=16),
-    )
     lake_seconds: float = setting(
         2.0,
         "Seconds after which the lake sink commits its oldest message.",

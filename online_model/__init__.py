@@ -18,12 +18,10 @@ from online_model.errors import (
 from online_model.features import FEATURE_NAMES
 from online_model.ranking import LearnStats, Ranking
 from online_model.recommender import Recommender, ratio_code
-from online_model.threads import LearningThreads
 
 __all__ = [
     "FEATURE_NAMES",
     "LearnStats",
-    "LearningThreads",
     "ModelConfig",
     "ModelDirectory",
     "ModelError",

@@ -115,29 +115,12 @@ def new_listener(state: State, key: np.uint64) -> int:
     return row
 
 
-@compiled
-def meet_listeners(state: State, users: Array) -> None:
-    """Give each listener a row who has none; call only if rows enough are free."""
-    for user in users:
-        if find(state.listener_keys, state.listener_rows, user) < 0:
-            new_listener(state, user)
-
-
 @inner
 def play_weight(ratio: int) -> float:
     """Return how much a play counts as evidence: a skip little, half a track and more fully."""
     if ratio >= 50:  # 255, unknown, counts as played
         return 1.0
     return 0.1 + 0.018 * ratio
-
-
-@compiled
-def origin_may_move(state: State, second: int) -> bool:
-    """Whether learning a play of this second could begin a new origin of weights."""
-    counters = state.counters
-    latest = max(second, counters[CLOCK])
-    old = latest - counters[ORIGIN] > 20.0 * state.settings[HALF_LIFE]
-    return bool(counters[CLOCK] == 0 or old or popularity_due(counters, latest))
 
 
 @inner
@@ -198,11 +181,10 @@ def _learn_ranker(state: State, scratch: Scratch, plays: int, track: int, second
     if proposed:
         teach(state, scratch, ANY, slot)
     rank_new = 0
-    if new:
+    if new and proposed:
         score(state, scratch, NEW)
-        if proposed:
-            rank_new = _place_of(board, scratch.scores[1], slot, NEW)
-            teach(state, scratch, NEW, slot)
+        rank_new = _place_of(board, scratch.scores[1], slot, NEW)
+        teach(state, scratch, NEW, slot)
     popular = 0
     for k in range(min(state.counters[TOP], TOP_TRACKS)):
         if state.top[k] == track:

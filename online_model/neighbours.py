@@ -23,8 +23,7 @@ def _slot(ids: Array, row: int, wanted: np.int32) -> int:
 def _weakest(first: Array, second: Array, row: int) -> int:
     """Return the slot of the least sum, the first of equal ones.
 
-    Sums are never below 0, so their bits compare as they do; integers compare in vectors. Another
-    thread may change a sum between the two passes; if then none is the least, it is the last slot.
+    Sums are never below 0, so their bits compare as they do; integers compare in vectors.
     """
     least = at = _LARGEST
     for k in range(first.shape[1]):
@@ -32,7 +31,7 @@ def _weakest(first: Array, second: Array, row: int) -> int:
     for k in range(np.int32(first.shape[1])):
         bits = np.float32(first[row, k] + second[row, k]).view(np.int32)
         at = min(at, np.int32(k) if bits == least else _LARGEST)
-    return int(min(at, np.int32(first.shape[1] - 1)))
+    return int(at)
 
 
 @inner
@@ -56,7 +55,7 @@ def strengthen_both(
         at = _weakest(first, second, row)
     else:
         at = 0
-        while at < end and ids[row, at] != 0:  # another thread may fill it
+        while ids[row, at] != 0:
             at += 1
     first[row, at] = by_first
     second[row, at] = by_second

@@ -12,7 +12,6 @@ import asyncio
 import logging
 import time
 from concurrent.futures import Future
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,13 +28,12 @@ from contracts.placeholders import named_key
 from contracts.plays import heard
 from contracts.settings import Settings
 from contracts.workers import LEARNER
-from online_model import LearningThreads, ModelConfig, ModelDirectory, Recommender
+from online_model import ModelConfig, ModelDirectory, Recommender
 from streams.dead_letters import DeadLetters
 from streams.decode import Batch, Record
 from streams.follow import follow
 from streams.forgetting import Forgetting
 from streams.judging import Judge
-from streams.learning import Learning
 from streams.listeners import pieces
 from streams.model_uploads import ModelUploads, fetch_first
 from streams.steps import SNAPSHOT_WRITTEN, reach
@@ -91,9 +89,8 @@ def document(play: Play) -> bytes:
     )
 
 
-def learn(learner: Recommender | LearningThreads, batch: Batch[Submission]) -> dict[str, float]:
-    """Fold a batch into a model, by itself or by its threads; returns counts by name."""
-    model = learner if isinstance(learner, Recommender) else learner.model
+def learn(model: Recommender, batch: Batch[Submission]) -> dict[str, float]:
+    """Fold a batch into the model; returns counts by name."""
     c = columns(batch)
     if not c.plays:
         return {"plays": 0}
@@ -111,7 +108,7 @@ def learn(learner: Recommender | LearningThreads, batch: Batch[Submission]) -> d
         )
 
     # Tracks are registered play by play, so that the model does not depend on the cut into batches.
-    stats = learner.learn_plays(c.users, c.tracks, c.seconds, c.ratios, meet=meet)
+    stats = model.learn_plays(c.users, c.tracks, c.seconds, c.ratios, meet=meet)
     return {
         "plays": len(c.plays),
         "learned": stats.learned,
@@ -143,11 +140,7 @@ def warm_up() -> None:
             for i in range(40)
         ],
     )
-    batch = Batch(0, 0, 0, 0, [(0, submission)], [])
-    learn(model, batch)
-    threads = LearningThreads(model, 2)
-    learn(threads, batch)
-    threads.close()
+    learn(model, Batch(0, 0, 0, 0, [(0, submission)], []))
 
 
 class ModelFold:
@@ -179,11 +172,7 @@ class ModelFold:
         self._model = worker.patiently(self._directory.resume, "model")
         for error in self._directory.refused:
             log.warning("snapshot skipped: %s; the model learns its plays from Kafka again", error)
-        self._learning = Learning(self._model, settings.learner_threads)
-        # Held by whoever writes the arrays, from the decoding of a batch to its offset: an erasure
-        # in between would be undone by the plays decoded before it.
-        self._still = asyncio.Lock()
-        self._views = Views(settings, self._still)
+        self._views = Views(settings)
         self._forgetting = Forgetting(worker, self._model, self._directory, erasures_id)
         self._uploads = ModelUploads(worker, log_id, self._forgetting)
         self._live = self._model_positions()
@@ -217,36 +206,24 @@ class ModelFold:
     async def apply(self, tp: TP, start: int, records: list[Record]) -> None:
         """Learn a run of messages, in pieces between which the event loop breathes."""
         for piece in pieces(records, _MOST_BYTES):
-            async with self._still:
-                start = await self._apply_piece(tp, start, piece)
+            batch = self._decode(piece, tp.partition, start)
+            if batch.rejected:
+                count = await asyncio.to_thread(
+                    self._letters.send, tp.topic, tp.partition, batch.rejected
+                )
+                self._status.add(dead_letters=count)
+                batch = self._decode(piece, tp.partition, start)  # may skip listeners erased since
+            if self._suspects is not None:
+                self._status.add(suspect_plays=without(batch, self._suspects.suspects))
+            # No await since the last decoding: an erasure in between would be undone by plays that
+            # were decoded before it, and the arrays and their offset change together.
+            counts = learn(self._model, batch)
+            self._model.set_offset(self._log_id, tp.partition, batch.last)
+            start = self._live[tp] = batch.last + 1
+            self._unsaved += int(counts["plays"])
+            self._status.add(messages=len(piece), **counts)
             self._report()
             await asyncio.sleep(0)
-
-    async def _apply_piece(self, tp: TP, start: int, piece: list[Record]) -> int:
-        """Learn a piece, while nothing else writes the arrays; return the offset after it."""
-        batch = self._decode(piece, tp.partition, start)
-        if batch.rejected:
-            count = await asyncio.to_thread(
-                self._letters.send, tp.topic, tp.partition, batch.rejected
-            )
-            self._status.add(dead_letters=count)
-            batch = self._decode(piece, tp.partition, start)  # may skip listeners erased since
-        if self._suspects is not None:
-            self._status.add(suspect_plays=without(batch, self._suspects.suspects))
-        await self._learning.run(
-            sum(len(submission.plays) for _, submission in batch.messages),
-            partial(learn, batch=batch),
-            partial(self._learned, tp, batch),
-        )
-        self._status.add(messages=len(piece))
-        return batch.last + 1
-
-    def _learned(self, tp: TP, batch: Batch[Submission], counts: dict[str, float]) -> None:
-        """Move the offset past a batch that the arrays hold."""
-        self._model.set_offset(self._log_id, tp.partition, batch.last)
-        self._live[tp] = batch.last + 1
-        self._unsaved += int(counts["plays"])
-        self._status.add(**counts)
 
     def _decode(self, piece: list[Record], partition: int, start: int) -> Batch[Submission]:
         """Decode messages; every erasure that the decoder honours is applied to the model."""
@@ -273,12 +250,11 @@ class ModelFold:
         if not self._published:
             await self._publish_when_caught_up()
         self._reap()
-        async with self._still:
-            erased = self._forgetting.apply()
-            self._unsaved += int(erased)
-            due = erased or time.monotonic() - self._saved_at >= self._settings.snapshot_seconds
-            if self._saving is None and self._unsaved and (due or self._unsaved >= _SNAPSHOT_PLAYS):
-                self._save()
+        erased = self._forgetting.apply()
+        self._unsaved += int(erased)
+        due = erased or time.monotonic() - self._saved_at >= self._settings.snapshot_seconds
+        if self._saving is None and self._unsaved and (due or self._unsaved >= _SNAPSHOT_PLAYS):
+            self._save()
 
     async def _publish_when_caught_up(self) -> None:
         if self._ends is None:
@@ -332,7 +308,6 @@ class ModelFold:
             self._save()
             await asyncio.to_thread(self._directory.close)
             self._reap()
-        self._learning.close()
 
 
 def body(worker: Worker) -> None:

@@ -33,15 +33,9 @@ class Views:
     """Watches ``<home>/batch_view`` and ``<home>/content_view``.
 
     A generation that cannot be read is logged; the one before stays in force.
-
-    Parameters
-    ----------
-    still
-        Held while a table is replaced.
     """
 
-    def __init__(self, settings: Settings, still: asyncio.Lock) -> None:
-        self._still = still
+    def __init__(self, settings: Settings) -> None:
         paths = settings.paths
         self._folders = {"batch": paths.batch_view, "content": paths.content_view}
         self._publication = Publication(settings) if settings.lake else None
@@ -71,8 +65,7 @@ class Views:
                 log.warning("%s view not loaded; the model keeps the one it has: %s", name, error)
                 self._bad[name] = generation
                 continue
-            async with self._still:
-                rows = _into(model, name)(view)
+            rows = _into(model, name)(view)
             # After the table: the content view itself makes tracks known.
             self._mapped[name] = generation, model.tracks, now
             log.info("%s view %d: neighbours of %d tracks", name, generation, rows)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import numpy as np
 import pytest
 
 from contracts.features import Listener
-from contracts.ids import track_key, user_key
+from contracts.ids import track_key
 from infra.stack.process import wait_until
 from infra.stack.progress import heartbeats
 from infra.stack.server import Server
@@ -58,26 +57,6 @@ def lists(model: Recommender, kit: Kit) -> list[list[bytes]]:
 
 @pytest.mark.each_broker
 def test_kills_at_each_step_leave_the_model_of_an_uninterrupted_run(kit: Kit) -> None:
-    killed_at_each_step(kit)
-    assert lists(reader(kit), kit) == lists(uninterrupted(kit), kit)
-
-
-@pytest.mark.parametrize("threads", [1, 2])
-def test_kills_do_so_with_threads(kit: Kit, threads: int) -> None:
-    kit.settings = replace(kit.settings, learner_threads=threads)
-    killed_at_each_step(kit)
-    model, expected = reader(kit), uninterrupted(kit)
-    if threads == 1:
-        assert lists(model, kit) == lists(expected, kit)
-    for user in {submission.user_id for submission in kit.sent}:
-        key = user_key(user)
-        (rows, *own), (others, *same) = model.window(key), expected.window(key)
-        assert model.state.track_key[rows].tolist() == expected.state.track_key[others].tolist()
-        assert [each.tolist() for each in own] == [each.tolist() for each in same]
-
-
-def killed_at_each_step(kit: Kit) -> None:
-    """Send plays to a learner that is killed at each step, and check how far the last one came."""
     kit.send_random(1500, seed=1, in_order=True)
     kit.wait_killed(kit.start("learner", kill_at=SNAPSHOT_WRITTEN), timeout=200)
     assert ModelDirectory(kit.settings.paths.model).snapshots()
@@ -90,6 +69,7 @@ def killed_at_each_step(kit: Kit) -> None:
     assert wait_until(lambda: reader(kit).offsets[kit.log_id, 0] == 2999, 90)
     expected = uninterrupted(kit)
     assert reader(kit).plays_learned == expected.plays_learned
+    assert lists(reader(kit), kit) == lists(expected, kit)
     # SIGTERM saves a last snapshot: nothing is left to replay.
     kit.stop(worker)
     last = ModelDirectory(kit.settings.paths.model).resume()

@@ -26,7 +26,7 @@ def model() -> Recommender:
 @pytest.fixture
 def watch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Views:
     monkeypatch.setattr(module, "LOOK_SECONDS", 0.0)
-    return Views(Settings(home=tmp_path), asyncio.Lock())
+    return Views(Settings(home=tmp_path))
 
 
 def publish(folder: Path, generation: int, rows: dict[int, dict[int, float]]) -> None:
@@ -52,7 +52,7 @@ def test_views_are_loaded_once_each_and_rolled_back(
     assert look(watch, model) == {"batch": 1}
     assert model.views == {"batch": 1, "content": 5}
     # A restarted learner maps again: its snapshot may be older than what it had met.
-    assert look(Views(Settings(home=tmp_path), asyncio.Lock()), model) == {"batch": 1, "content": 5}
+    assert look(Views(Settings(home=tmp_path)), model) == {"batch": 1, "content": 5}
 
 
 def test_tracks_met_later_get_their_rows(

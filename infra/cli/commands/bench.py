@@ -39,7 +39,6 @@ BENCHMARKS = {
     "nightly": ("nightly", "run"),
     "kernel": ("kernel", "run"),
     "shards": ("shards", "run"),
-    "threads": ("threads", "run"),
     "batch-view": ("batch_view", "run"),
     "tags": ("hetrec", "run"),
     "two-targets": ("two_targets", "run"),
