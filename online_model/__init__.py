@@ -16,6 +16,7 @@ from online_model.errors import (
     TornSnapshot,
 )
 from online_model.features import FEATURE_NAMES
+from online_model.naming import TrackNames
 from online_model.ranking import LearnStats, Ranking
 from online_model.recommender import Recommender, ratio_code
 
@@ -32,5 +33,6 @@ __all__ = [
     "Recommender",
     "TooManyOffsets",
     "TornSnapshot",
+    "TrackNames",
     "ratio_code",
 ]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from contracts.plays import SKIP_BELOW
 from online_model._numba import compiled, inner
-from online_model.artists import learn_artists
+from online_model.artists import join_artist, learn_artists
 from online_model.candidates import gather, weight_at
 from online_model.features import ANY, E_COUNT, NEW
 from online_model.hashing import find, insert
@@ -307,6 +309,15 @@ def _learn_pairs(
         distinct += 1
 
 
+class Names(NamedTuple):
+    """Keys by which the tracks of plays are registered; each array has shape (n,)."""
+
+    ready: Array  # bool: the keys of this position are known
+    publics: Array  # u64 keys of public ids, 0 unknown
+    artists: Array  # u64 keys of artists, 0 unknown
+    met: Array  # i32 row of the track that the kernel registered for this play, else -1
+
+
 @compiled
 def learn_batch(
     state: State,
@@ -315,23 +326,29 @@ def learn_batch(
     tracks: Array,
     seconds: Array,
     ratios: Array,
+    names: Names,
     start: int,
-    ask: int,
-    kinds: Array,
 ) -> int:
     """Learn plays from ``start`` on; return the position of the first that was not learned.
 
-    A play is not learned if no row is free, or if its position is ``ask`` or later and its track
-    has no row. ``kinds[k]`` gets what each play was (:mod:`online_model.windows`).
+    A play is not learned if no row is free, or if its track has no row and no names yet.
     """
     for k in range(start, users.shape[0]):
         track = find(state.alias_keys, state.alias_rows, tracks[k])
-        if track < 0 and k >= ask:
-            return k
+        if track < 0:
+            if not names.ready[k]:
+                return k
+            row = register(state, tracks[k], names.publics[k])
+            if row < 0:
+                return k
+            if names.artists[k] != 0 and state.artist[row] == 0:
+                join_artist(state, row, names.artists[k])
+            names.met[k] = row
+            track = find(state.alias_keys, state.alias_rows, tracks[k])
         listener = find(state.listener_keys, state.listener_rows, users[k])
         if listener < 0:
             listener = new_listener(state, users[k])
-        if track < 0:
+        if track < 0:  # its key found no room among the aliases
             track = new_track(state, tracks[k])
         if listener < 0 or track < 0:
             return k
@@ -340,7 +357,6 @@ def learn_batch(
         kind, at = place(
             state.window_size, state.window_tracks, state.window_seconds, listener, track, second
         )
-        kinds[k] = kind
         if kind == DUPLICATE:
             state.counters[DUPLICATES] += 1
             continue

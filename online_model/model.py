@@ -7,9 +7,11 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
+from online_model.documents import store_document
 from online_model.eviction import forget_listeners, make_room
 from online_model.hashing import find
 from online_model.learning import learn_batch
+from online_model.naming import Naming, TrackNames
 from online_model.ranking import LearnStats
 from online_model.state import DUPLICATES, LATE, PLAYS, Array
 from online_model.tracks import FilledTables, as_keys
@@ -25,7 +27,7 @@ class Model(FilledTables):
         seconds: npt.NDArray[np.int64],
         ratios: npt.NDArray[np.uint8],
         *,
-        meet: Callable[[int], object] | None = None,
+        name: Callable[[int], TrackNames] | None = None,
     ) -> LearnStats:
         """Learn plays in stream order.
 
@@ -39,16 +41,16 @@ class Model(FilledTables):
             Start of each play, seconds since the epoch, shape (n,).
         ratios
             Share of the track that was played, per cent up to 254, 255 unknown, shape (n,).
-        meet
-            Called with the position of a play whose track has no row, right before the play is
-            learned, to register the track with its names. A track that is registered earlier is a
-            candidate among the tracks of its artist, so a caller must not register a whole batch
-            ahead.
+        name
+            Returns the names of the track of a play, by position; called for plays whose track
+            has no row. The track is registered right before the play is learned: registered
+            earlier, it would be a candidate among the tracks of its artist.
 
         Returns
         -------
         LearnStats
-            How many plays were learned, were known already, or came late.
+            How many plays were learned, were known already, or came late, and how many tracks
+            were met.
 
         Examples
         --------
@@ -56,7 +58,7 @@ class Model(FilledTables):
         >>> model = Recommender(ModelConfig(tracks=100, listeners=100))
         >>> users, tracks = np.array([1, 1, 1], np.uint64), np.array([10, 10, 11], np.uint64)
         >>> model.learn_plays(users, tracks, np.array([500, 500, 200]), np.full(3, 255, np.uint8))
-        LearnStats(learned=1, duplicates=1, late=1)
+        LearnStats(learned=1, duplicates=1, late=1, met=2)
         """
         self._must_write()
         counters = self._state.counters
@@ -64,17 +66,23 @@ class Model(FilledTables):
         u, t = as_keys(users), as_keys(tracks)
         s = np.ascontiguousarray(seconds, np.int64)
         r = np.ascontiguousarray(ratios, np.uint8)
-        kinds = np.zeros(len(u), np.uint8)
-        done, ask = 0, len(u) if meet is None else 0
+        naming = Naming(len(u), name)
+        if name is not None:
+            naming.prepare(np.flatnonzero(self.lookup(t) < 0).tolist())
+        done = 0
         while done < len(u):
-            done = learn_batch(self._state, self._scratch, u, t, s, r, done, ask, kinds)
-            if meet is not None and ask <= done < len(u) and self.lookup(t[done : done + 1])[0] < 0:
-                meet(done)
-                ask = done + 1  # a track that got no row by this key gets one without names
-            elif done < len(u):
+            done = learn_batch(self._state, self._scratch, u, t, s, r, naming.names, done)
+            for row, document in naming.documents():  # before a row is given to another track
+                if not self._state.document_size[row]:
+                    store_document(self._state, row, document)
+            if done == len(u):
+                break
+            if naming.names.ready[done]:
                 make_room(self._state)
+            else:  # the track lost its row in this call; or a listener has none: next turn
+                naming.prepare([done])
         learned, duplicates, late = (counters[[PLAYS, DUPLICATES, LATE]] - before).tolist()
-        return LearnStats(learned, duplicates, late)
+        return LearnStats(learned, duplicates, late, naming.met)
 
     def erase_listener(self, user: int) -> bool:
         """Forget a listener's row: key and window; return whether there was one.

@@ -10,11 +10,20 @@ from online_model.state import Array
 
 
 class LearnStats(NamedTuple):
-    """What became of a batch of plays."""
+    """What became of a batch of plays.
+
+    Attributes
+    ----------
+    learned, duplicates, late
+        Plays that were learned, were known already, or came late.
+    met
+        Plays whose track had no row by its key before.
+    """
 
     learned: int
     duplicates: int
     late: int
+    met: int = 0
 
 
 @dataclass(frozen=True, slots=True)

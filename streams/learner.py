@@ -28,7 +28,7 @@ from contracts.placeholders import named_key
 from contracts.plays import heard
 from contracts.settings import Settings
 from contracts.workers import LEARNER
-from online_model import ModelConfig, ModelDirectory, Recommender
+from online_model import ModelConfig, ModelDirectory, Recommender, TrackNames
 from streams.dead_letters import DeadLetters
 from streams.decode import Batch, Record
 from streams.follow import follow
@@ -94,27 +94,18 @@ def learn(model: Recommender, batch: Batch[Submission]) -> dict[str, float]:
     c = columns(batch)
     if not c.plays:
         return {"plays": 0}
-    met = 0
 
-    def meet(position: int) -> None:
-        nonlocal met
-        met += 1
+    def name(position: int) -> TrackNames:
         play = c.plays[position]
-        model.register_track(
-            int(c.tracks[position]),
-            id_key=id_key(play.track_id),
-            artist_key=artist_key(play.artist),
-            document=document(play),
-        )
+        return TrackNames(id_key(play.track_id), artist_key(play.artist), document(play))
 
-    # Tracks are registered play by play, so that the model does not depend on the cut into batches.
-    stats = model.learn_plays(c.users, c.tracks, c.seconds, c.ratios, meet=meet)
+    stats = model.learn_plays(c.users, c.tracks, c.seconds, c.ratios, name=name)
     return {
         "plays": len(c.plays),
         "learned": stats.learned,
         "duplicate": stats.duplicates,
         "late": stats.late,
-        "tracks": met,
+        "tracks": stats.met,
     }
 
 

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from online_model import ModelConfig, Recommender, evaluation
+from online_model import ModelConfig, Recommender, TrackNames, evaluation
 from online_model.interactions import Interactions, read_interactions
 from online_model.judging import judge
 from online_model.metrics import gains
@@ -98,14 +98,13 @@ class Shard:
     def _learn(self, data: Interactions, part: npt.NDArray[np.int64]) -> None:
         items = evaluation._keys(data.items[part])
 
-        def meet(position: int) -> None:
-            if data.artists is not None:
-                artist = int(data.artists[part[position]]) + 1
-                self.model.register_track(int(items[position]), artist_key=artist)
+        def name(position: int) -> TrackNames:
+            artists = data.artists
+            return TrackNames(artist_key=0 if artists is None else int(artists[part[position]]) + 1)
 
         self.model.learn_plays(
             evaluation._keys(data.users[part]), items, data.seconds[part], data.ratios[part],
-            meet=meet,
+            name=name,
         )  # fmt: skip
 
 
