@@ -181,7 +181,7 @@ def make_app(settings: Settings, group: str, positions: Positions) -> FoldApp:
         broker_heartbeat_interval=1.0,
         broker_rebalance_timeout=SESSION_SECONDS,
         broker_request_timeout=20.0,
-        broker_max_poll_records=4000,  # a whole buffer: each hand-over between threads costs a wait
+        broker_max_poll_records=1000,
         consumer_max_fetch_size=4 * 1024 * 1024,
         stream_buffer_maxsize=8,  # runs, not messages
         stream_wait_empty=False,

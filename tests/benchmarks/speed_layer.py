@@ -206,6 +206,7 @@ def _worker(stack: Stack, name: str, plays_a_message: float) -> dict[str, float]
             if beat is not None and new and 0 < done < total:
                 looks.append(_Look(beat.at / 1000, done, used.user + used.system))
             time.sleep(0.02)
+        assert process.pid is not None
         memory = _rss(process.pid)
     finally:
         process.stop()
