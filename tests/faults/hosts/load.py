@@ -20,6 +20,7 @@ from infra.operations.replay.post import Posted
 #: Plays in one request.
 _TOGETHER = 10
 _PATIENCE = httpx.Timeout(6.0, connect=2.0)
+_TICK = 0.1
 
 
 @dataclass(slots=True)
@@ -44,6 +45,9 @@ class Figures:
         Lists that another API than the first gave.
     failed
         Requests for lists that no API answered with 200.
+    late
+        Longest time by which the client's own event loop was late, seconds: it is part of the
+        other times.
     """
 
     plays: int = 0
@@ -54,6 +58,7 @@ class Figures:
     degraded: int = 0
     retried: int = 0
     failed: int = 0
+    late: float = 0.0
 
 
 @dataclass
@@ -135,6 +140,7 @@ class Load:
                 self._each(group, _TOGETHER / self.plays_per_s, self._next_plays, client)
             )
             group.create_task(self._each(group, 1 / self.lists_per_s, self._ask, client))
+            group.create_task(self._note_lateness())
 
     async def _each(self, group: asyncio.TaskGroup, every: float, act: Any, *given: Any) -> None:
         """Begin something every so many seconds, whether or not the last ones have ended."""
@@ -144,6 +150,12 @@ class Load:
                 return
             group.create_task(act(number, *given))
             await asyncio.sleep(max(0.0, begun + every * (number + 1) - time.monotonic()))
+
+    async def _note_lateness(self) -> None:
+        while not self._stopping.is_set():
+            due = time.monotonic() + _TICK
+            await asyncio.sleep(_TICK)
+            self._seen.late = max(self._seen.late, time.monotonic() - due)
 
     async def _next_plays(self, number: int, client: httpx.AsyncClient) -> None:
         rows = range(self.rows, min(self.rows + _TOGETHER, len(self.data)))
