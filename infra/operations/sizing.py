@@ -1,7 +1,7 @@
 """What a deployment needs, from the measured cost of a play, a list, a listener and a track.
 
 docs/sizing.md describes how each cost was measured. Between and beyond the measured points this
-module assumes that costs grow linearly with the load. A *wall* is a limit beyond which more of the
+module assumes that costs grow linearly with the load. A *limit* is a load beyond which more of the
 same processes or machines do not help.
 """
 
@@ -78,7 +78,7 @@ class Part:
     ----------
     cores
         Cores that all its processes use together at the peak.
-    wall
+    limit
         Its limit, if the load is too much for it.
     note
         What must be set so that so many processes share the load.
@@ -87,7 +87,7 @@ class Part:
     name: str
     cores: float
     processes: int
-    wall: str = ""
+    limit: str = ""
     note: str = ""
 
 
@@ -105,7 +105,7 @@ class Size:
     history_bytes: float
     night_seconds: float
     night_bytes: float
-    walls: list[str]
+    limits: list[str]
     notes: list[str]
 
 
@@ -125,9 +125,9 @@ def size(load: Load) -> Size:
     parts = [_part(name, plays, lists) for name in PLAY_US]
     history = load.plays_per_day * load.days
     night_seconds, night_bytes = _night(history)
-    walls = [f"{part.name}: {part.wall}" for part in parts if part.wall]
+    limits = [f"{part.name}: {part.limit}" for part in parts if part.limit]
     if history > NIGHT_MEASURED:
-        walls.append(
+        limits.append(
             f"nightly: {history:,.0f} plays of history; the embedded warehouse was measured up to "
             f"{NIGHT_MEASURED:,.0f}: use Snowflake (docs/snowflake.md)"
         )
@@ -143,7 +143,7 @@ def size(load: Load) -> Size:
         history_bytes=history * PLAY_BYTES["postgres"],
         night_seconds=night_seconds,
         night_bytes=night_bytes,
-        walls=walls,
+        limits=limits,
         notes=[f"{part.name}: {part.note}" for part in parts if part.note],
     )
 
@@ -165,14 +165,14 @@ def _part(name: str, plays: float, lists: float) -> Part:
     if name in _GROUPS:
         sink = name.endswith("-sink")
         note = "its processes share the partitions with SEGUE_SHARED_SINKS=1" if sink else ""
-        wall = (
+        limit = (
             f"{processes} processes need as many partitions, and {PARTITIONS} are usual: set "
             "SEGUE_PARTITIONS (docs/clusters.md)"
         )
-        return Part(name, cores, processes, wall if processes > PARTITIONS else "", note)
+        return Part(name, cores, processes, limit if processes > PARTITIONS else "", note)
     if name in ("kafka", "valkey", "postgres"):
         # Kafka and PostgreSQL use several cores, Valkey one.
-        wall = "it uses one core: use a Cluster" if name == "valkey" and cores > 1 else ""
-        return Part(name, cores, 1, wall)
+        limit = "it uses one core: use a Cluster" if name == "valkey" and cores > 1 else ""
+        return Part(name, cores, 1, limit)
     most = f"one process follows the whole log: at most {1e6 * TARGET / PLAY_US[name]:,.0f} plays/s"
     return Part(name, cores, 1, f"{most} without lists")

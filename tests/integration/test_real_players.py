@@ -31,7 +31,7 @@ from tests.integration.tls import LASTFM, TlsFront
 pytestmark = pytest.mark.integration
 
 PLAYERS = ROOT / ".players"
-#: Both protocols want a track of more than 30 s; the players measure by the clock on the wall.
+#: Both protocols want a track of more than 30 s; the players measure real time.
 SECONDS = 31
 TAGS = [
     ("Сергей & Ко <«фит.»>", "千本桜 100%+", "Ночь"),

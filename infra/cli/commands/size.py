@@ -71,5 +71,5 @@ def _show(found: Size) -> None:
     console.print(f"{'Nightly, time':<28}{found.night_seconds / 60:>6.0f} min")
     for note in found.notes:
         console.print(f"note: {note}")
-    for wall in found.walls:
-        console.print(f"limit: {wall}", style="red")
+    for limit in found.limits:
+        console.print(f"limit: {limit}", style="red")

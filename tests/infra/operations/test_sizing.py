@@ -1,4 +1,4 @@
-"""The calculator gives back what was measured, and names the walls."""
+"""The calculator gives back what was measured, and names the limits."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_the_measured_run_of_single_plays_comes_back() -> None:
     """5,693 plays a second were acknowledged; each cost the processes 271 us together."""
     found = size(at_rate(5_693, lists_per_play=0))
     assert sum(part.cores for part in found.parts) == pytest.approx(5_693 * 271e-6, rel=0.01)
-    assert found.walls == [] or all("nightly" in wall for wall in found.walls)
+    assert found.limits == [] or all("nightly" in limit for limit in found.limits)
 
 
 def test_the_measured_model_and_nights_come_back() -> None:
@@ -47,10 +47,10 @@ def test_the_measured_disks_come_back() -> None:
 
 def test_walls_are_named() -> None:
     """The learner is one process: a billion plays a day are more than it can learn."""
-    walls = "\n".join(size(Load(1e9, 50e6, 1e7)).walls)
-    assert "learner: one process follows the whole log: at most 10,169 plays/s" in walls
-    assert "use Snowflake" in walls
-    assert size(Load(20_000, 500, 20_000)).walls == []
+    limits = "\n".join(size(Load(1e9, 50e6, 1e7)).limits)
+    assert "learner: one process follows the whole log: at most 10,169 plays/s" in limits
+    assert "use Snowflake" in limits
+    assert size(Load(20_000, 500, 20_000)).limits == []
 
 
 def test_sinks_share_a_load_that_is_too_much_for_one_process() -> None:
@@ -61,7 +61,7 @@ def test_sinks_share_a_load_that_is_too_much_for_one_process() -> None:
     assert (processes["lake-sink"], processes["history-sink"]) == (2, 3)
     assert [note.partition(":")[0] for note in found.notes] == ["lake-sink", "history-sink"]
     assert all("SEGUE_SHARED_SINKS=1" in note for note in found.notes)
-    assert not [wall for wall in found.walls if "-sink" in wall]
+    assert not [limit for limit in found.limits if "-sink" in limit]
     assert size(at_rate(20_000, lists_per_play=0)).notes == []
     for part in found.parts:
         if part.name in ("api", "listeners", "lake-sink", "history-sink"):
@@ -69,9 +69,9 @@ def test_sinks_share_a_load_that_is_too_much_for_one_process() -> None:
 
 
 def test_more_processes_than_partitions_are_a_limit() -> None:
-    walls = size(at_rate(1_000_000, lists_per_play=0)).walls
-    assert any(wall.startswith("listeners: 74 processes need as many part") for wall in walls)
-    assert not any("-sink" in wall for wall in walls)  # 20 and 35 processes
+    limits = size(at_rate(1_000_000, lists_per_play=0)).limits
+    assert any(limit.startswith("listeners: 74 processes need as many part") for limit in limits)
+    assert not any("-sink" in limit for limit in limits)  # 20 and 35 processes
 
 
 @given(
@@ -89,8 +89,8 @@ def test_more_of_anything_never_needs_less(
     assert small.night_seconds <= large.night_seconds
     assert small.redis_bytes <= large.redis_bytes
     assert small.model_bytes <= large.model_bytes
-    assert {wall.partition(":")[0] for wall in small.walls} <= {
-        wall.partition(":")[0] for wall in large.walls
+    assert {limit.partition(":")[0] for limit in small.limits} <= {
+        limit.partition(":")[0] for limit in large.limits
     }
 
 
