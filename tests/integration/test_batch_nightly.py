@@ -29,7 +29,7 @@ from contracts.warehouse import Warehouse, upstream
 from infra.stack.process import python
 from tests.batch.lakes import append, delivery
 
-pytestmark = [pytest.mark.starts_first, pytest.mark.integration, pytest.mark.slow]
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 ROOT = Path(__file__).resolve().parents[2]
 

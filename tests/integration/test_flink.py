@@ -61,7 +61,6 @@ from tests.streams.flink.unbounded import (
 )
 
 pytestmark = [
-    pytest.mark.starts_first,
     pytest.mark.integration,
     pytest.mark.kafka,
     pytest.mark.slow,

@@ -20,7 +20,6 @@ from infra.stack.home import Home
 from infra.stack.process import birth, python
 
 pytestmark = [
-    pytest.mark.starts_first,
     pytest.mark.integration,
     pytest.mark.slow,
     pytest.mark.timeout(600),

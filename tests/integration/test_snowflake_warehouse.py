@@ -41,7 +41,6 @@ from tests.batch.lakes import append, at, delivery, repeated, replace_catalogue,
 from tests.snowflake_emulator.deployment import Deployment, deployed
 
 pytestmark = [
-    pytest.mark.starts_first,
     pytest.mark.integration,
     pytest.mark.slow,
     pytest.mark.filterwarnings("ignore:Arrow output on a DB-API result"),
