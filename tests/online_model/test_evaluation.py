@@ -166,7 +166,7 @@ def test_artists_are_evidence_on_real_plays(shared_data: Path, real_data: bool) 
     if real_data:
         path = shared_data / "named_dev.parquet"
         with_names = read_interactions(
-            path, user="listener", item="track", time="ended_at", artist="artist", limit=60_000
+            path, user="listener", item="track", time="ended_at", artist="artist", limit=30_000
         )
     without = Interactions(
         with_names.users, with_names.items, with_names.seconds, with_names.ratios, ("", "", "")
