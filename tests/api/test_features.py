@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 
 import pytest
 from redis.asyncio import Redis
@@ -19,9 +20,11 @@ async def test_a_refused_password_is_in_the_log_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     asked = 0
+    writers: list[asyncio.StreamWriter] = []
 
     async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal asked
+        writers.append(writer)
         while await reader.read(65_536):
             asked += 1
             writer.write(b"-WRONGPASS invalid username-password pair\r\n")
@@ -42,6 +45,10 @@ async def test_a_refused_password_is_in_the_log_once(
     assert "secret" not in caplog.text
     await reader.close()
     server.close()
+    for writer in writers:  # else a later test would meet a connection that nobody closed
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
 
 
 async def test_a_read_that_fails_after_its_node_was_closed_is_not_retried() -> None:

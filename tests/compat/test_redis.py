@@ -68,6 +68,8 @@ async def store() -> AsyncIterator[tuple[FeatureReader, Server]]:
         await features.close()
         for writer in served.writers:
             writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
         listening.close()
         with suppress(TimeoutError):
             await asyncio.wait_for(listening.wait_closed(), 5)
