@@ -11,14 +11,10 @@ import psycopg
 import pyarrow as pa
 
 from contracts.errors import first_line
+from contracts.postgres import PASSING
 from contracts.settings import Settings
 
 log = logging.getLogger(__name__)
-_PASSING = (
-    psycopg.OperationalError,
-    psycopg.errors.UndefinedTable,
-    psycopg.errors.InsufficientPrivilege,
-)
 
 
 def rows_of(settings: Settings, query: str, what: str) -> list[tuple[Any, ...]] | None:
@@ -34,7 +30,7 @@ def rows_of(settings: Settings, query: str, what: str) -> list[tuple[Any, ...]] 
     try:
         with psycopg.connect(settings.postgres_dsn, connect_timeout=5) as connection:
             return connection.execute(query.encode()).fetchall()
-    except _PASSING as error:
+    except PASSING as error:
         log.warning("%s not copied from PostgreSQL into the warehouse: %s", what, first_line(error))
         return None
 

@@ -60,6 +60,10 @@ class Heartbeat(msgspec.Struct, kw_only=True):
         """Whether the heartbeat is at most :data:`STALE_AFTER` seconds old."""
         return now_ms - self.at <= STALE_AFTER * 1000
 
+    def is_live(self, now_ms: int) -> bool:
+        """Whether the process has reported lately and has not stopped in order."""
+        return self.is_fresh(now_ms) and self.state != STOPPED
+
 
 def in_model(place: str) -> str:
     """Return the key of the offset that all files of the model have applied."""

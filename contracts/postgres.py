@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from contracts.errors import ConfigurationError, SegueError, StoreUnavailable, first_line
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+#: Errors that may pass without a change of the code: PostgreSQL is away, or ``segue init`` has not
+#: created a table or granted a right yet.
+PASSING = (
+    psycopg.OperationalError,
+    psycopg.errors.UndefinedTable,
+    psycopg.errors.InsufficientPrivilege,
+)
 
 
 def with_session(dsn: str, **parameters: str | int) -> str:
@@ -44,7 +54,7 @@ def place(dsn: str) -> str:
 
 
 def trouble(error: psycopg.Error, dsn: str) -> SegueError | None:
-    """Return the error to raise for one of PostgreSQL; ``None``: it is a fault of the statement.
+    """Return the error of Segue for one of PostgreSQL; ``None``: the statement is wrong.
 
     Returns
     -------
@@ -70,8 +80,13 @@ def trouble(error: psycopg.Error, dsn: str) -> SegueError | None:
 
 
 @contextmanager
-def explained(dsn: str) -> Iterator[None]:
-    """Raise the errors of PostgreSQL in the block as errors of Segue (:func:`trouble`).
+def connect(dsn: str, *, autocommit: bool = False, seconds: int = 10) -> Iterator[Connection]:
+    """Yield a connection, by default in a transaction that ends with the block.
+
+    Parameters
+    ----------
+    seconds
+        Longest time until PostgreSQL accepts the connection.
 
     Raises
     ------
@@ -81,7 +96,8 @@ def explained(dsn: str) -> Iterator[None]:
         The login lacks a right, or the database a table.
     """
     try:
-        yield
+        with psycopg.connect(dsn, autocommit=autocommit, connect_timeout=seconds) as connection:
+            yield connection
     except psycopg.Error as error:
         known = trouble(error, dsn)
         if known is None:

@@ -13,8 +13,9 @@ import psycopg
 
 from contracts.events import Feedback
 from contracts.ids import track_key
+from contracts.postgres import Connection
 from streams.decode import Batch
-from streams.postgres_sink import Connection, PostgresSink, place
+from streams.postgres_sink import PostgresSink, place
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SAY = """

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from contracts.events import Play, Submission
-from contracts.postgres import with_session
+from contracts.postgres import Connection, with_session
 from contracts.recordings import recording_number
 from contracts.same_play import client_of
 from contracts.settings import Settings
@@ -26,7 +26,7 @@ from streams.consume import Follower, follow_together
 from streams.decode import Batch
 from streams.duplicates import ReportedPlay, fill
 from streams.feedback_history import FeedbackSink
-from streams.postgres_sink import Connection, PostgresSink, place
+from streams.postgres_sink import PostgresSink, place
 from streams.rekey import rekey
 from streams.shared import SharedFollower
 from streams.upsert import upsert

@@ -8,27 +8,20 @@ from __future__ import annotations
 import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 import psycopg
 from psycopg import sql
 
 from contracts.errors import StoreUnavailable, first_line
-from contracts.postgres import trouble
+from contracts.postgres import PASSING, Connection, trouble
 from streams.decode import Batch
 from streams.errors import PositionLost
 from streams.steps import ROWS_WRITTEN, reach
 
 T = TypeVar("T")
-# Trouble that passes: a server that is away, tables or rights that segue init has not made yet, a
-# replica after a fail-over.
-_PASSING = (
-    psycopg.OperationalError,
-    psycopg.errors.UndefinedTable,
-    psycopg.errors.InsufficientPrivilege,
-    psycopg.errors.ReadOnlySqlTransaction,
-)
-Connection = psycopg.Connection[tuple[Any, ...]]
+#: After a fail-over the old server may still be a replica.
+_PASSING = (*PASSING, psycopg.errors.ReadOnlySqlTransaction)
 # Only where it is missing: an insert that conflicts would use up a number each time.
 _MEET = sql.SQL(
     "insert into {0} (log_id, partition, applied_offset) select %s, %s, -1 "

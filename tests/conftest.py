@@ -38,7 +38,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(trylast=True)  # after pytest-randomly has put the files in random order
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the longest files; let integration tests pass with a warning of other packages."""
+    """Put files that take minutes first; let integration tests pass with others' warnings."""
     items.sort(key=lambda item: item.get_closest_marker("starts_first") is None)
     lenient = pytest.mark.filterwarnings(
         "default", "error::pytest.PytestUnraisableExceptionWarning"

@@ -109,12 +109,12 @@ class SlowLists:
         if self._waiting >= MOST_WAITING:
             raise unavailable("Too many lists that take long are being made")
         self._waiting += 1
-        config, state, asked = live.settings, live.state, Moment.of(live)
+        config, state, now = live.settings, live.state, Moment.of(live).now
 
         def on_thread() -> _Made:
             if self._reader is None or self._reader.state is not state:
                 self._reader = Recommender(config, state)
-            return make(self._reader, Moment.of(self._reader)._replace(now=asked.now))
+            return make(self._reader, Moment.of(self._reader)._replace(now=now))
 
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, on_thread)

@@ -7,7 +7,6 @@ recommendation, so nothing is logged as an impression.
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, NamedTuple
 from uuid import UUID
@@ -104,10 +103,10 @@ async def what_if(
         _known(live, "hide", hide),
         _second(at) if at is not None else None,
     )
-    now = int(time.time())
-    imagined, then = _imagine(listener, change, now)
 
     def make(reader: Recommender, moment: Moment) -> WhatIf:
+        now = int(moment.now)
+        imagined, then = _imagine(listener, change, now)
         first = _list(reader, listener, now, limit, discover)
         second = _list(reader, imagined, then, limit, discover)
         when = datetime.fromtimestamp(then, UTC).isoformat()

@@ -42,7 +42,7 @@ from batch.staging.runs import note_run
 from contracts.environ import read
 from contracts.errors import ConfigurationError, Retryable, SegueError
 from contracts.options import Sources
-from contracts.postgres import explained
+from contracts.postgres import connect
 from contracts.settings import Settings
 
 APIS = ("lastfm", "spotify", "listenbrainz")
@@ -121,8 +121,7 @@ def collect(request: Request, progress: Progress = lambda what, done, total: Non
         )
     outcome = Outcome(request.source, f"plays of {request.user}" if request.user else "facts")
     started = datetime.now(UTC)
-    dsn = request.settings.postgres_dsn
-    with explained(dsn), psycopg.connect(dsn, autocommit=True, connect_timeout=10) as connection:
+    with connect(request.settings.postgres_dsn, autocommit=True) as connection:
         if request.source in FILES:
             outcome.what = "file"
             progress(f"loading {request.file.name if request.file else ''}", 0, 0)

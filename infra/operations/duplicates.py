@@ -7,7 +7,7 @@ import uuid
 import msgspec
 
 from contracts.errors import ConfigurationError
-from infra.operations.database import postgres
+from contracts.postgres import connect
 from streams.nearby import SEED_COLUMNS
 from streams.settle import LOCK, settle
 
@@ -74,7 +74,7 @@ def merged(dsn: str, user: str) -> list[Merge]:
     StoreUnavailable
         PostgreSQL does not answer.
     """
-    with postgres(dsn) as connection:
+    with connect(dsn) as connection:
         return [Merge(*row) for row in connection.execute(_MERGED, (user,))]
 
 
@@ -97,7 +97,7 @@ def unmerge(dsn: str, user: str, event_id: str) -> bool:
         event = str(uuid.UUID(event_id))
     except ValueError:
         raise ConfigurationError(f"{event_id!r} is not an event id; see segue duplicates") from None
-    with postgres(dsn) as connection:
+    with connect(dsn) as connection:
         connection.execute(LOCK)
         known = connection.execute(_KNOWN, {"user": user, "event": event}).fetchone()
         if known is None or not known[0]:

@@ -12,7 +12,7 @@ import psycopg
 from contracts.accounts import ADD_ACCOUNT, ADD_TOKEN, ADMIN, ROLES, token_hash, token_row
 from contracts.errors import ConfigurationError
 from contracts.home import HomePaths
-from contracts.postgres import explained
+from contracts.postgres import connect
 from contracts.settings import Settings
 from infra.stack.home import secret_file
 
@@ -38,7 +38,7 @@ def grant(dsn: str, user_id: str, roles: Sequence[str], token: str, label: str) 
     ConfigurationError
         The login lacks a right, or the database a table.
     """
-    with explained(dsn), psycopg.connect(dsn, connect_timeout=10) as connection:
+    with connect(dsn) as connection:
         connection.execute(ADD_ACCOUNT, {"user": user_id})
         connection.execute(ADD_TOKEN, token_row(token, user_id, roles, label))
 
@@ -81,28 +81,27 @@ def sole_admin(settings: Settings, *, rotate: bool = False) -> str | None:
     """
     place, given = settings.paths.admin_token, settings.admin_token
     fresh = place.with_suffix(".new")
-    with explained(settings.postgres_dsn):
-        with psycopg.connect(settings.postgres_dsn, connect_timeout=10) as connection:
-            connection.execute(_LOCK)
-            _finish_rotation(connection, fresh, place)
-            if not (given or rotate):
-                held = place.read_text().strip() if place.exists() else ""
-                if not _holds(connection, held) and _made(connection):
-                    return None
-            file = fresh if rotate else place
-            token = given or secret_file(file, lambda: secrets.token_hex(32))
-            connection.execute(ADD_ACCOUNT, {"user": ADMIN})
-            connection.execute(ADD_TOKEN, token_row(token, ADMIN, tuple(ROLES), _LABEL))
-            if not _holds(connection, token):
-                raise ConfigurationError(
-                    "SEGUE_ADMIN_TOKEN was revoked; give another one"
-                    if given
-                    else f"the token in {place} was revoked; make one with segue init --rotate"
-                )
-            if rotate:
-                connection.execute(_REVOKE_OTHERS, (ADMIN, _LABEL, token_hash(token)))
-        if rotate and not given:
-            fresh.replace(place)
+    with connect(settings.postgres_dsn) as connection:
+        connection.execute(_LOCK)
+        _finish_rotation(connection, fresh, place)
+        if not (given or rotate):
+            held = place.read_text().strip() if place.exists() else ""
+            if not _holds(connection, held) and _made(connection):
+                return None
+        file = fresh if rotate else place
+        token = given or secret_file(file, lambda: secrets.token_hex(32))
+        connection.execute(ADD_ACCOUNT, {"user": ADMIN})
+        connection.execute(ADD_TOKEN, token_row(token, ADMIN, tuple(ROLES), _LABEL))
+        if not _holds(connection, token):
+            raise ConfigurationError(
+                "SEGUE_ADMIN_TOKEN was revoked; give another one"
+                if given
+                else f"the token in {place} was revoked; make one with segue init --rotate"
+            )
+        if rotate:
+            connection.execute(_REVOKE_OTHERS, (ADMIN, _LABEL, token_hash(token)))
+    if rotate and not given:
+        fresh.replace(place)
     return token
 
 

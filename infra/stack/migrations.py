@@ -10,7 +10,7 @@ import psycopg
 from psycopg import sql
 
 from contracts.errors import ConfigurationError, IncompatibleState, first_line
-from contracts.postgres import explained, place
+from contracts.postgres import connect, place
 
 FOLDER = Path(__file__).resolve().parent.parent / "postgres"
 _LOCK = 0x5E60E  # any number; the same in every process that migrates
@@ -41,10 +41,7 @@ def migrate(dsn: str, namespace: str, folder: Path = FOLDER) -> list[str]:
     """
     files = {f.stem: f.read_text() for f in sorted(folder.glob("*.sql"))}
     sums = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in files.items()}
-    with (
-        explained(dsn),
-        psycopg.connect(dsn, autocommit=True, connect_timeout=10) as connection,
-    ):
+    with connect(dsn, autocommit=True) as connection:
         connection.execute("select pg_advisory_lock(%s)", (_LOCK,))
         connection.execute("set client_min_messages = warning")
         _make_schema(connection, dsn, namespace)

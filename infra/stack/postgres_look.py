@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import psycopg
-
-from contracts.postgres import explained, place
+from contracts.postgres import connect, place
 from contracts.settings import Settings
 
 _LOOK = """
@@ -22,7 +20,7 @@ def faults(settings: Settings) -> list[tuple[str, str]]:
         PostgreSQL does not answer, or refuses the login.
     """
     dsn, schema = settings.postgres_dsn, settings.schema
-    with explained(dsn), psycopg.connect(dsn, connect_timeout=5) as connection:
+    with connect(dsn, seconds=5) as connection:
         row = connection.execute(_LOOK, {"schema": schema}).fetchone()
     assert row is not None
     current, present, usable = row

@@ -130,26 +130,22 @@ def unapplied(settings: Settings, kinds: Iterable[Kind] = Kind) -> list[Lag]:
     reads = {name: set(BY_NAME[name].reads) & set(kinds) for name in processes if name in BY_NAME}
     by_kind = {kind: ends(settings, kind) for kind in sorted(set().union(*reads.values()))}
     found = []
-    for name, own in reads.items():
-        if not own:
+    for name, beats in processes.items():
+        if not reads.get(name):
             continue
-        beats = processes[name]
-        live = [beat for beat in beats if is_live(beat, now)]
+        if not beats:
+            found.append(Lag(name, None))
+            continue
+        live = [beat for beat in beats if beat.is_live(now)]
         far, counted = (min, live) if BY_NAME[name].every_host and live else (max, beats)
         left = sum(
             max(0, end - far(beat.offsets.get(place, 0) for beat in counted))
-            for kind in own
+            for kind in reads[name]
             for place, end in by_kind[kind].items()
-            if counted
         )
-        if left or not beats:
-            found.append(Lag(name, left if beats else None))
+        if left:
+            found.append(Lag(name, left))
     return found
-
-
-def is_live(beat: Heartbeat, now_ms: int) -> bool:
-    """Whether a process reports and has not stopped in order."""
-    return beat.is_fresh(now_ms) and beat.state != heartbeat.STOPPED
 
 
 def wait_applied(

@@ -12,8 +12,9 @@ from typing import NamedTuple
 import msgspec
 
 from contracts.events import Play, Submission
+from contracts.postgres import Connection
 from streams.decode import Batch
-from streams.postgres_sink import Connection, PostgresSink, PostgresStore
+from streams.postgres_sink import PostgresSink, PostgresStore
 from streams.relay.rules import kept_back
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -1,13 +1,15 @@
 """Plays per second of each worker with 1, 2 and 4 processes, beside a plain consumer.
 
-The processes have reached the end of the log and share its partitions before the clock runs. Then
-the messages are written at once, far faster than any worker applies them, and the clock runs until
-the last heartbeats that do not report all as applied; heartbeats come once a second, so a run
-should take ten seconds or more. The broker and the writer take processor time meanwhile: for one
-process that reads a log written before, see ``segue bench speed``. The plain consumer then reads
-and decodes the same messages: the floor. Each learner folds the whole log into a model of its own,
-so its processes are copies, and the figure is one copy's. A learner learns its first 28,000 plays
-slowly, because it makes a trial of each of the first 4,000 and of ever fewer later.
+Before the clock starts, the processes have reached the end of the log and share its partitions.
+Then this benchmark writes the messages at once, far faster than any worker applies them. The clock
+stops at the last heartbeats that do not report all messages as applied. Heartbeats come once a
+second, so a run should take ten seconds or more. While the clock runs, the broker and the writer
+use processor time too; ``segue bench speed`` measures one process on a log that was written before.
+
+A plain consumer then reads and decodes the same messages: the floor. Each learner folds the whole
+log into a model of its own, so its processes are copies, and the figure is one copy's. A learner
+learns its first 28,000 plays slowly: it makes a trial of each of the first 4,000, and of fewer and
+fewer of the later ones.
 """
 
 from __future__ import annotations
@@ -85,17 +87,18 @@ def _measure(stack: Stack, name: str, count: int, filled: Filled) -> dict[str, f
         sent = time.time() - begin
         after = ends(settings)
         first, count_sent = sum(before.values()), len(filled.messages)
-        looks: list[tuple[int, float]] = []
+        done, seconds = 0, 0.0
 
         def ended() -> bool:
+            nonlocal done, seconds
             beats = _beats(stack, name, hosts)
-            done = sum(_held(name, beats, after)) - first
-            if done < count_sent or not (looks and looks[-1][0]):  # none: it took no second
-                looks.append((done, fmean(beat.at for beat in beats) / 1000 - begin))
-            return done >= count_sent
+            applied = sum(_held(name, beats, after)) - first
+            # If all took less than a second, no earlier heartbeat reports anything.
+            if applied < count_sent or not done:
+                done, seconds = applied, fmean(beat.at for beat in beats) / 1000 - begin
+            return applied >= count_sent
 
         _wait(ended, f"{name} does not end")
-        done, seconds = looks[-1]
         cpu = sum(_cpu(process) - at for process, at in zip(started, idle, strict=True))
     finally:
         for process in started:

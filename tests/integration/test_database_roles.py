@@ -26,9 +26,9 @@ from contracts.audit import INSERT, entry
 from contracts.database_roles import ADMIN, API, PARTS, RELAY, SINK, Part
 from contracts.erasure_requests import ASK, request
 from contracts.errors import ConfigurationError, StoreUnavailable
+from contracts.postgres import connect
 from contracts.settings import Settings
 from infra.operations.audit import trail
-from infra.operations.database import postgres as connected
 from infra.stack import checks
 from infra.stack.accounts import sole_admin
 from infra.stack.grants import secure
@@ -177,12 +177,12 @@ def test_a_missing_right_is_one_line_that_names_the_login_and_the_remedy(
         sole_admin(settings)
     with (
         pytest.raises(ConfigurationError, match=lacks.format("table accounts")),
-        connected(sink) as connection,
+        connect(sink) as connection,
     ):
         connection.execute("select from accounts")
     with (
         pytest.raises(ConfigurationError, match=r"lacks a table .*absent.*search_path"),
-        connected(sink) as connection,
+        connect(sink) as connection,
     ):
         connection.execute("select from absent")
     store = PostgresStore(postgres.address_of(API))  # a worker waits: segue init may grant it

@@ -19,11 +19,7 @@ import pytest
 from infra.stack.home import Home
 from infra.stack.process import birth, python
 
-pytestmark = [
-    pytest.mark.integration,
-    pytest.mark.slow,
-    pytest.mark.timeout(600),
-]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 def segue(*arguments: str, timeout: float = 240) -> subprocess.CompletedProcess[str]:

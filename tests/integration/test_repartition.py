@@ -27,13 +27,14 @@ from contracts.features import Keys
 from contracts.heartbeat import Heartbeat
 from contracts.ids import partition_of
 from contracts.kafka import asking, end_offsets, ensure_topics, log_id
+from contracts.postgres import connect
 from contracts.settings import Settings
 from contracts.suspects import Suspect
 from contracts.topics import Kind, Topics
 from contracts.whole_topic import messages
 from contracts.workers import API, BY_NAME, CORE_FOLDS, wanted
 from infra.operations import suspects as operations
-from infra.operations.database import feature_store, postgres
+from infra.operations.database import feature_store
 from infra.operations.erasure.log import ends as ends_of_logs
 from infra.operations.erasure.requests import LOCK_KEY
 from infra.operations.interactions import InteractionLog
@@ -239,7 +240,7 @@ def _assert_every_play_once(stack: RunningStack, data: list[InteractionLog]) -> 
     )  # fmt: skip
     assert outcome.differences == []
     assert outcome.kafka.deliveries == len(whole)
-    with postgres(settings.postgres_dsn) as connection:
+    with connect(settings.postgres_dsn) as connection:
         (plays,) = connection.execute("select sum(plays) from listen_counts").fetchone() or (0,)
         assert plays == len(expected)
         assert connection.execute("select kind from feedback").fetchall() == [("love",)]

@@ -12,10 +12,11 @@ from rich.table import Table
 
 from batch.runs import Runs
 from contracts.errors import ConfigurationError
+from contracts.postgres import connect
 from contracts.publication import RUNS, Publication
 from infra.cli.options import HomeOption, JsonOption
 from infra.operations.audit import trail
-from infra.operations.database import connected, postgres
+from infra.operations.database import connected
 from infra.stack.running import running
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
@@ -100,7 +101,7 @@ def verify(
     settings = running(home).settings
     Publication(settings).pull(RUNS)
     noted = [run.audit_head for run in Runs(settings.paths.runs).all() if run.audit_head]
-    with postgres(settings.postgres_dsn) as connection:
+    with connect(settings.postgres_dsn) as connection:
         verdict = trail.verify(trail.rows(connection), *noted, *([expect] if expect else []))
     if json:
         said = {"rows": verdict.rows, "head": verdict.head, "problems": verdict.problems}

@@ -12,10 +12,11 @@ from rich.table import Table
 
 from contracts.accounts import ADMIN
 from contracts.audit import INSERT, entry
+from contracts.postgres import connect
 from contracts.publication import CONTENT, CONTENT_VIEW, Publication
 from infra.cli.options import HomeOption, JsonOption
 from infra.operations.audit.trail import here
-from infra.operations.database import connected, postgres
+from infra.operations.database import connected
 from infra.stack.running import running
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
@@ -111,7 +112,7 @@ def content(home: HomeOption = None, json: JsonOption = False) -> None:
 
     settings = running(home).settings
     with (
-        postgres(settings.postgres_dsn, autocommit=True) as db,
+        connect(settings.postgres_dsn, autocommit=True) as db,
         alone(db),
         Publication(settings).changing(CONTENT, CONTENT_VIEW),
     ):

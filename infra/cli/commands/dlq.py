@@ -14,9 +14,9 @@ from contracts import dead_letters
 from contracts.accounts import ADMIN
 from contracts.audit import INSERT, Outcome, entry
 from contracts.errors import ConfigurationError
+from contracts.postgres import connect
 from infra.cli.options import HomeOption, JsonOption
 from infra.operations.audit.trail import here
-from infra.operations.database import postgres
 from infra.operations.dead_letters import replay as send
 from infra.stack.running import running
 
@@ -82,7 +82,7 @@ def replay(
     outcomes = send(stack.settings, chosen, api=stack.api, token=stack.admin_token)
     sent = sum(outcome == dead_letters.SENT for outcome in outcomes.values())
     failed = len(outcomes) - sent
-    with postgres(stack.settings.postgres_dsn) as connection:
+    with connect(stack.settings.postgres_dsn) as connection:
         outcome: Outcome = "failed" if failed else "done"
         row = entry(
             ADMIN, "letter.replay", ADMIN, here(), outcome, sent=sent, failed=failed,

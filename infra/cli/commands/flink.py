@@ -18,6 +18,7 @@ from rich.table import Table
 from contracts.accounts import ADMIN
 from contracts.audit import INSERT, entry
 from contracts.errors import ConfigurationError, SegueError
+from contracts.postgres import connect
 from contracts.settings import Settings
 from contracts.suspects import PATTERNS
 from infra.cli.options import HomeOption, JsonOption
@@ -28,7 +29,6 @@ from infra.flink.process import stop_mark
 from infra.flink.rest import Rest
 from infra.operations import suspects as operations
 from infra.operations.audit.trail import here
-from infra.operations.database import postgres
 from infra.stack.ports import LOOPBACK
 from infra.stack.running import running
 
@@ -159,7 +159,7 @@ def suspects(home: HomeOption = None, json: JsonOption = False) -> None:
 def release(listener: str, home: HomeOption = None) -> None:
     """Release a suspect: the model learns the listener's plays again until a later finding."""
     settings = running(home).settings
-    with postgres(settings.postgres_dsn) as connection:
+    with connect(settings.postgres_dsn) as connection:
         # One transaction: a release that fails is not on record.
         connection.execute(INSERT, entry(ADMIN, "suspect.release", listener, here()))
         operations.release(settings, listener)

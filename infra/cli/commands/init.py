@@ -51,7 +51,8 @@ def init(
         typer.echo(f"retention: {days}{', now also in ' if changed else ''}{', '.join(changed)}")
     applied = migrate(settings.postgres_dsn, settings.schema)
     typer.echo(f"schema {settings.schema}: {', '.join(applied) or 'up to date'}")
-    for fault, todo in postgres_look.faults(settings):
+    if faults := postgres_look.faults(settings):
+        fault, todo = faults[0]
         raise ConfigurationError(f"postgres: {fault} -> {todo}")
     logins = read(DatabaseLogins)
     passwords = {

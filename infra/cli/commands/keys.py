@@ -28,9 +28,10 @@ from contracts.accounts import (
 from contracts.audit import INSERT, entry
 from contracts.errors import ConfigurationError, InvalidEvent
 from contracts.listeners import check_new_listener, listener_name
+from contracts.postgres import Connection
 from infra.cli.options import HomeOption, JsonOption
 from infra.operations.audit.trail import here
-from infra.operations.database import Connection, connected
+from infra.operations.database import connected
 
 #: Characters of a token's hash that name it in listings.
 _ID = 12

@@ -21,10 +21,11 @@ from contracts.accounts import ADMIN
 from contracts.audit import INSERT, entry
 from contracts.errors import ConfigurationError
 from contracts.listeners import listener_name
+from contracts.postgres import Connection
 from contracts.relays import LONGEST_SECRET, SERVICES, Relay
 from infra.cli.options import HomeOption, JsonOption
 from infra.operations.audit.trail import here
-from infra.operations.database import Connection, connected
+from infra.operations.database import connected
 from infra.stack.running import running
 
 app = typer.Typer(help=__doc__, add_completion=False, no_args_is_help=True)

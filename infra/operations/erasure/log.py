@@ -168,7 +168,7 @@ def awaits(beat: Heartbeat, now_ms: int) -> bool:
         Milliseconds since the epoch, UTC.
     """
     spec = BY_NAME[beat.name.partition("@")[0]]
-    if beat.is_fresh(now_ms) and beat.state != STOPPED:
+    if beat.is_live(now_ms):
         return True
     if spec.fenced or now_ms - beat.at >= GONE_MS:
         return False

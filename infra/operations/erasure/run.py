@@ -16,7 +16,7 @@ import psycopg
 from batch.night_lock import alone_tonight
 from contracts import model_copies
 from contracts.errors import ConfigurationError, Retryable, StoreUnavailable
-from contracts.postgres import explained
+from contracts.postgres import connect
 from contracts.settings import Settings
 from infra.flink.copies import forget as forget_copies
 from infra.operations.erasure import (
@@ -201,9 +201,8 @@ def run_pending(
     """
     dsn = settings.postgres_dsn
     with (
-        explained(dsn),
-        psycopg.connect(dsn, connect_timeout=5) as holding,
-        psycopg.connect(dsn, connect_timeout=5, autocommit=True) as connection,
+        connect(dsn, seconds=5) as holding,
+        connect(dsn, seconds=5, autocommit=True) as connection,
     ):
         locked = holding.execute(
             f"select pg_try_advisory_xact_lock({requests.LOCK_KEY})".encode()

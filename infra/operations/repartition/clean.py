@@ -1,7 +1,7 @@
 """Deletes topics and Redis keys of a namespace that a deployment has left (docs/repartition.md).
 
-No later erasure reaches them. The hash of the heartbeats goes last: a command that was stopped
-before needs it to check again.
+No later erasure reaches them. The command deletes the hash of the heartbeats last: if it is stopped
+before, its next run needs the hash for its checks.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from contracts.settings import Settings
 from contracts.topics import Kind, Topics
 from infra.operations.database import feature_store
 from infra.operations.repartition.run import repartition
-from infra.stack.progress import Lag, heartbeats_by_host, is_live, unapplied
+from infra.stack.progress import Lag, heartbeats_by_host, unapplied
 
 _TIMEOUT = 30.0
 #: Keys that one command deletes.
@@ -56,7 +56,7 @@ def clean(
         answer. Nothing is deleted before all checks have passed.
     """
     target = replace(source, namespace=namespace, partitions=partitions)
-    check_stopped(source)
+    _check_stopped(source)
     copied = repartition(
         source, namespace, partitions, leave_dead_letters=leave_dead_letters, say=say
     )
@@ -66,8 +66,8 @@ def clean(
             "that still has the old settings, then run this again"
         )
     # Neither copied nor computed again: impressions must be in the lake (and in Snowflake).
-    check_applied(source, unapplied(source, (Kind.IMPRESSIONS,)))
-    check_applied(target, unapplied(target))
+    _check_applied(source, unapplied(source, (Kind.IMPRESSIONS,)))
+    _check_applied(target, unapplied(target))
     keys = delete_keys(source)
     topics = _delete_topics(source)
     with feature_store(source) as client:
@@ -75,31 +75,17 @@ def clean(
     return Cleaned(topics, keys)
 
 
-def check_stopped(settings: Settings) -> None:
-    """Check that no worker of a namespace runs.
-
-    Raises
-    ------
-    StoreUnavailable
-        One has reported within the last seconds, or Redis does not answer.
-    """
+def _check_stopped(settings: Settings) -> None:
     now = int(time.time() * 1000)
     beats = heartbeats_by_host(settings)
-    if running := sorted(name for name, beat in beats.items() if is_live(beat, now)):
+    if running := sorted(name for name, beat in beats.items() if beat.is_live(now)):
         raise StoreUnavailable(
             f"workers of {settings.namespace} still run: {', '.join(running)}; stop them, then run "
             "this again (a killed one counts as running for 10 s)"
         )
 
 
-def check_applied(settings: Settings, behind: list[Lag]) -> None:
-    """Check that no worker is behind.
-
-    Raises
-    ------
-    StoreUnavailable
-        One is.
-    """
+def _check_applied(settings: Settings, behind: list[Lag]) -> None:
     if behind:
         raise StoreUnavailable(
             f"workers of {settings.namespace} have not applied their log: {listed(behind)}; let "

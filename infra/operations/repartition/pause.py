@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from contracts.errors import StoreUnavailable
+from contracts.postgres import connect
 from contracts.settings import Settings
-from infra.operations.database import postgres
 from infra.operations.erasure.requests import LOCK_KEY
 
 #: A step of the eraser waits 20 s for the workers; between two attempts it releases the lock.
@@ -29,7 +29,7 @@ def without_erasures(settings: Settings) -> Iterator[None]:
     StoreUnavailable
         An erasure is not finished, another run copies, or PostgreSQL does not answer.
     """
-    with postgres(settings.postgres_dsn, autocommit=True) as connection:
+    with connect(settings.postgres_dsn, autocommit=True) as connection:
         deadline = time.monotonic() + _PATIENCE
         while (locked := connection.execute(_TRY.encode()).fetchone()) is None or not locked[0]:
             if time.monotonic() > deadline:

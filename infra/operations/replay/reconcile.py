@@ -21,6 +21,7 @@ from contracts.features import WINDOW, Keys, Listener
 from contracts.ids import track_key
 from contracts.kafka import end_offsets, log_id
 from contracts.lake_tables import lake_table
+from contracts.postgres import connect
 from contracts.settings import Settings
 from contracts.topics import Topic, Topics
 from infra.operations import database
@@ -205,7 +206,7 @@ def history(settings: Settings, users: list[str], expected: set[str]) -> Tally:
 
     A play that is counted as part of another client's is held, among the merged ones.
     """
-    with database.postgres(settings.postgres_dsn) as connection:
+    with connect(settings.postgres_dsn) as connection:
         rows = connection.execute(
             "select event_id::text from plays where user_id = any(%(users)s)"
             " union select event_id::text from merged_plays where user_id = any(%(users)s)",

@@ -20,6 +20,7 @@ from infra.operations.replay.post import Posted
 #: Plays in one request.
 _TOGETHER = 10
 _PATIENCE = httpx.Timeout(6.0, connect=2.0)
+#: Seconds between two looks at how late the event loop is.
 _TICK = 0.1
 
 
