@@ -73,7 +73,7 @@ define beside
 $(UV) install --python .venv-$(1)/bin/python --no-deps --no-build-isolation -e . && \
 .venv-$(1)/bin/python -m infra.stack.kernels && \
 seed=$(PYTHONHASHSEED) && echo "PYTHONHASHSEED=$$seed" && \
-PYTHONHASHSEED=$$seed .venv-$(1)/bin/python -m pytest -q -n 2 --dist loadfile -p no:cacheprovider $(UNIT)
+PYTHONHASHSEED=$$seed .venv-$(1)/bin/python -m pytest -q -n $(WORKERS) --dist loadfile -p no:cacheprovider $(UNIT)
 endef
 
 # The other supported Pythons, on the same lock. A Python that is not here is named, not fetched.

@@ -50,13 +50,21 @@ FETCH_EVERY = 0.01
 
 
 class FoldApp(faust.App):
-    """A Faust app that knows where its fold stands."""
+    """A Faust app that knows where its fold stands.
+
+    Attributes
+    ----------
+    assigned_at
+        When the partitions were assigned that are not read yet (the event loop's clock, seconds);
+        ``None`` while all that are assigned are read.
+    """
 
     logger = logging.getLogger("faust.app")
 
     positions: Positions
     gate: FetchGate
     reads_traces: bool
+    assigned_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +143,23 @@ class FoldConsumer(Consumer):
     def _new_consumer_thread(self) -> AIOKafkaConsumerThread:
         return _Thread(self, loop=self.loop, beacon=self.beacon)
 
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """Note when it was, then let Faust prepare to read them."""
+        cast(FoldApp, self.app).assigned_at = asyncio.get_running_loop().time()
+        await super().on_partitions_assigned(assigned, generation_id)
+
+    def resume_flow(self) -> None:
+        """Read on: the last step after an assignment."""
+        cast(FoldApp, self.app).assigned_at = None
+        super().resume_flow()
+
     async def perform_seek(self) -> None:
-        """Seek to the committed offsets as Faust expects, then to those of the fold's store."""
-        await super().perform_seek()
+        """Seek to the offsets of the fold's store.
+
+        Faust would first ask the brokers for the committed offsets. If they do not answer within
+        ``broker_request_timeout``, its recovery takes this for the end of the service: it ends
+        without an error, and the consumer reads nothing any more.
+        """
         assigned = self.assignment()
         wanted = await cast(FoldApp, self.app).positions(assigned)
         await self.seek_wait({tp: wanted[tp] for tp in assigned})

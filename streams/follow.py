@@ -10,7 +10,8 @@ SIGTERM, SIGINT           nothing (or `Stopped`,      the batch in flight ends (
                                                       offsets are committed (2 s), the group is
                                                       left (5 s)
 a loop raised             what it raised              the same
-Faust crashed             `BrokerUnavailable`         the same
+Faust crashed, or reads   `BrokerUnavailable`         the same
+nothing after a rebalance
 ========================  ==========================  ===========================================
 
 Each wait is bounded. A cancellation is not relied upon: on Python 3.11 `asyncio.wait_for`, which
@@ -51,6 +52,10 @@ _TICK = 1.0
 _CHECK = 10.0
 _BATCH_SECONDS, _CLOSE_SECONDS, _COMMIT_SECONDS, _STOP_SECONDS = 3.0, 10.0, 2.0, 5.0
 _CANCEL_SECONDS, _CANCELS = 1.0, 2
+#: Longest time the store gets to say where to resume, seconds (Faust's own limit is 20).
+_POSITIONS_SECONDS = 5.0
+#: Faust reads assigned partitions after less than a second, and gives up no later than this.
+_RESUME_SECONDS = 45.0
 #: Messages of the lake that are applied at once: between two runs the worker can stop.
 _RUN = 1000
 
@@ -196,10 +201,17 @@ class FaustFollower:
     async def _positions(self, assigned: set[TP]) -> dict[TP, int]:
         """Return where to resume: the fold's offsets, or those of its store's last answer.
 
-        An earlier offset does no harm: the fold skips what it has applied.
+        An earlier offset does no harm: the fold skips what it has applied. Faust does not wait for
+        long, so neither do we.
         """
-        with contextlib.suppress(StoreUnavailable):
-            self._known.update(await self.fold.positions())
+        asking = asyncio.ensure_future(self.fold.positions())
+        asking.add_done_callback(lambda task: task.cancelled() or task.exception())  # marks it read
+        done, _ = await asyncio.wait({asking}, timeout=_POSITIONS_SECONDS)
+        if done:
+            with contextlib.suppress(StoreUnavailable):
+                self._known.update(asking.result())
+        else:
+            asking.cancel()
         positions = {tp: self._known.get(tp, 0) for tp in assigned}
         self.buffer.seek(positions)
         plays = self.worker.topics.plays
@@ -247,11 +259,24 @@ class FaustFollower:
     async def _tick(self) -> None:
         while not await self._stops_within(_TICK):
             self.worker.status.turns("loop")
+            self._check_reading()
             if self._applied or time.monotonic() - self._checked >= _CHECK:
                 await self._check_log()
                 self._applied, self._checked = False, time.monotonic()
             await self.fold.tick()
             await self._commit()
+
+    def _check_reading(self) -> None:
+        """Raise if Faust does not read what it was assigned: only a new process will.
+
+        Its tasks can end without an error, and nothing else would show it: the process keeps its
+        place in the group and its partitions stand still.
+        """
+        since = self.app.assigned_at
+        if since is not None and asyncio.get_running_loop().time() - since > _RESUME_SECONDS:
+            raise BrokerUnavailable(
+                f"Faust has read nothing for {_RESUME_SECONDS:g} s after a rebalance"
+            )
 
     async def _listen(self) -> None:
         settings = self.worker.settings

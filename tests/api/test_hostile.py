@@ -98,7 +98,7 @@ async def test_a_body_refused_whole_is_counted_and_kept(
     assert letter.whole_bytes == (len(body) if len(body) > KEPT else None)
     assert (
         f'segue_plays_rejected_total{{reason="{letter.reason}",route="{path}"}}'
-        in (await client.get("/metrics")).text
+        in world.services.metrics.render().decode()
     )
 
 

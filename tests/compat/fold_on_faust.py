@@ -24,7 +24,14 @@ from streams.fetching import FetchGate
 #: Where the fold stands: it has applied what is before.
 FROM = 10
 #: Methods of the base class that the consumer replaces or extends.
-HOOKS = ("_add_gap", "verify_event_path", "_new_consumer_thread", "perform_seek")
+HOOKS = (
+    "_add_gap",
+    "verify_event_path",
+    "_new_consumer_thread",
+    "on_partitions_assigned",
+    "perform_seek",
+    "resume_flow",
+)
 _FETCH = 1  # the number of the request in Kafka's protocol
 
 
@@ -106,6 +113,7 @@ async def main(kafka: str, namespace: str, last: int, held: bool) -> dict[str, o
         "runs": [[record.offset for record in run.records] for run in runs],
         "first": runs[0].records[0].value.decode(),  # type: ignore[union-attr]
         "committed": committed,
+        "assigned_at": app.assigned_at,
         "crashed": [*crashed, app._crashed.is_set()],
         "reason": repr(app.crash_reason),
     }

@@ -51,6 +51,8 @@ def test_a_fold_on_faust(broker: Server) -> None:
     assert (seen["through_the_gate"] > 0) is not held
     # Faust still calls what we replace.
     assert seen["called"] == sorted(HOOKS)
+    # All that was assigned is read.
+    assert seen["assigned_at"] is None
     # A crash ends the wait for it and keeps its reason.
     assert seen["crashed"] == [False, True]
     assert "made up" in seen["reason"]

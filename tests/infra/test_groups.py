@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -82,6 +83,17 @@ def _imported(module: str, file: Path) -> Iterator[str]:
             yield from (f"{name}.{alias.name}" for alias in statement.names)
 
 
+@cache
+def _names(module: str, file: Path) -> tuple[str, ...]:
+    return tuple(_imported(module, file))
+
+
+@cache
+def _brings() -> Mapping[str, list[str]]:
+    """Return which distributions a top-level module comes from."""
+    return packages_distributions()
+
+
 def outside(entry: str) -> dict[str, str]:
     """Return every foreign top-level module that starting ``entry`` imports, and who imports it."""
     found: dict[str, str] = {}
@@ -94,7 +106,7 @@ def outside(entry: str) -> dict[str, str]:
         waiting.append(module.rpartition(".")[0])
         if (file := _file(module)) is None:
             continue
-        for name in _imported(module, file):
+        for name in _names(module, file):
             top = name.partition(".")[0]
             if (ROOT / top).is_dir():
                 waiting.append(name)
@@ -111,7 +123,7 @@ def test_a_role_starts_with_its_groups_alone(entry: str, named: list[str]) -> No
     assert _file(entry), f"there is no module {entry}"
     wanted = groups.requirements()
     there = {canonicalize_name(r.name) for group in (groups.BASE, *named) for r in wanted[group]}
-    brings = packages_distributions()
+    brings = _brings()
     missing = {
         f"{module} (imported by {by})"
         for module, by in outside(entry).items()
@@ -128,7 +140,7 @@ FLINK = {"pyflink": "apache-flink", "apache_beam": "apache-beam"}
 def test_the_environment_of_flink_has_what_its_jobs_import(entry: str) -> None:
     lines = (ROOT / "infra/requirements/flink.lock").read_text().splitlines()
     there = {canonicalize_name(line.partition("==")[0]) for line in lines if "==" in line}
-    brings = packages_distributions()
+    brings = _brings()
     missing = {
         f"{module} (imported by {by})"
         for module, by in outside(entry).items()

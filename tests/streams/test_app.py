@@ -1,7 +1,8 @@
-"""Faust connects as every other Kafka client does."""
+"""Faust connects as every other Kafka client does, and resumes where the fold stands."""
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from dataclasses import replace
 from pathlib import Path
@@ -11,10 +12,11 @@ import certifi
 import faust
 import pytest
 from faust.transport.drivers.aiokafka import credentials_to_aiokafka_auth, server_list
+from faust.types import TP
 
 from contracts.errors import ConfigurationError
 from contracts.settings import Settings
-from streams.app import make_app
+from streams.app import FoldConsumer, make_app
 
 SASL = Settings(kafka_security="SASL_PLAINTEXT", kafka_user="ada", kafka_password="secret")
 
@@ -54,3 +56,28 @@ def test_a_file_that_is_no_certificate_is_named(tmp_path: Path) -> None:
     (tmp_path / "ca").write_text("none")
     with pytest.raises(ConfigurationError, match=r"SEGUE_KAFKA_CA=.* is not a PEM file"):
         _app(Settings(kafka_security="SSL", kafka_ca=str(tmp_path / "ca")))
+
+
+async def test_resuming_asks_the_brokers_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They may be out of reach for longer than Faust waits, and then it never reads again."""
+
+    async def where(assigned: set[TP]) -> dict[TP, int]:
+        return {tp: 7 + tp.partition for tp in assigned}
+
+    async def unreachable(*_: object) -> Any:
+        await asyncio.sleep(3600)
+
+    sought: dict[TP, int] = {}
+
+    async def seek(_: FoldConsumer, places: dict[TP, int]) -> None:
+        sought.update(places)
+
+    consumer = FoldConsumer.__new__(FoldConsumer)
+    consumer.app = make_app(SASL, "segue.listeners", where)
+    assigned = {TP("segue.plays", 0), TP("segue.plays", 1)}
+    monkeypatch.setattr(FoldConsumer, "assignment", lambda _: assigned)
+    monkeypatch.setattr(FoldConsumer, "seek_to_committed", unreachable)
+    monkeypatch.setattr(FoldConsumer, "seek_wait", seek)
+    async with asyncio.timeout(10):
+        await consumer.perform_seek()
+    assert sought == {TP("segue.plays", 0): 7, TP("segue.plays", 1): 8}

@@ -7,14 +7,14 @@ import contextlib
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from faust.types import TP
 
-from contracts.errors import StoreUnavailable
+from contracts.errors import BrokerUnavailable, StoreUnavailable
 from contracts.heartbeat import STUCK
 from contracts.settings import Settings
 from contracts.topics import Topic, Topics
@@ -174,6 +174,42 @@ async def test_what_a_loop_raises_ends_the_worker(
     fold = Failing()
     with pytest.raises(ZeroDivisionError):
         await follower_of(fold).run()
+    assert fold.closed
+
+
+@pytest.mark.parametrize("hanging", [swallow_one, swallow_all])
+async def test_a_store_that_does_not_answer_does_not_keep_faust_from_resuming(
+    follower_of: Callable[[Fold], FaustFollower],
+    monkeypatch: pytest.MonkeyPatch,
+    hanging: Callable[[], Awaitable[None]],
+) -> None:
+    monkeypatch.setattr(follow, "_POSITIONS_SECONDS", 0.01)
+
+    class Away(Fold):
+        async def positions(self) -> dict[TP, int]:
+            await hanging()
+            raise StoreUnavailable("Redis: away")
+
+    follower = follower_of(Away())
+    follower._known = {TP(TOPIC, 0): 5}
+    try:
+        async with asyncio.timeout(PATIENCE):
+            assert await follower._positions({TP(TOPIC, 0)}) == {TP(TOPIC, 0): 5}
+    finally:
+        OVER.set()
+
+
+async def test_a_worker_whose_partitions_are_not_read_after_a_rebalance_ends(
+    follower_of: Callable[[Fold], FaustFollower], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its place in the group would keep every other process from reading them."""
+    monkeypatch.setattr(follow, "_RESUME_SECONDS", 0.2)
+    fold = Fold()
+    follower = follower_of(fold)
+    follower.app.assigned_at = asyncio.get_running_loop().time()
+    with pytest.raises(BrokerUnavailable, match="after a rebalance"):
+        await follower.run()
+    assert fold.ticks > 1  # not at once: an assignment takes its time
     assert fold.closed
 
 

@@ -250,7 +250,7 @@ class Scenario:
                 waiting = self._pool.submit(wait_applied, self.settings, _LONG)
                 return False
 
-        assert self._until(applied), waiting
+        assert self._until(applied), f"behind: {waiting.result() if waiting.done() else 'unknown'}"
 
     def _kill_processes(self) -> None:
         found: dict[str, list[tuple[Pod, Container]]] = {}
