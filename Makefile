@@ -20,7 +20,7 @@
 # make pythons   the unit tests on the other Pythons this machine has (3.11 to 3.13)
 # make clean     remove the environments and what was built (data in .segue stays)
 .DEFAULT_GOAL := help
-.PHONY: help install demo test unit pythons lint fmt lock clean airflow flink chart promtool dashboard players pages docs clients mutants release versions coverage
+.PHONY: help install demo test unit pythons environments lint fmt lock clean airflow flink chart promtool dashboard players pages docs clients mutants release versions coverage
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -68,10 +68,12 @@ UNIT := -m "not integration and not kafka and not slow and not airflow"
 unit: install
 	@$(PYTEST) $(UNIT)
 
-# Environments beside .venv. `beside NAME` compiles the kernels in .venv-NAME and runs the unit tests there.
-define beside
+# Environments beside .venv: `ready NAME` compiles the kernels in .venv-NAME, `tested NAME` runs the unit tests there.
+define ready
 $(UV) install --python .venv-$(1)/bin/python --no-deps --no-build-isolation -e . && \
-.venv-$(1)/bin/python -m infra.stack.kernels && \
+.venv-$(1)/bin/python -m infra.stack.kernels
+endef
+define tested
 seed=$(PYTHONHASHSEED) && echo "PYTHONHASHSEED=$$seed" && \
 PYTHONHASHSEED=$$seed .venv-$(1)/bin/python -m pytest -q -n $(WORKERS) --dist loadfile -p no:cacheprovider $(UNIT)
 endef
@@ -79,9 +81,10 @@ endef
 # The other supported Pythons, on the same lock. A Python that is not here is named, not fetched.
 PYTHONS := 3.11 3.13
 PYENV := $(or $(PYENV_ROOT),$(HOME)/.pyenv)
-pythons: install $(PYTHONS:%=python-%)
+pythons: $(PYTHONS:%=python-%)
+environments: $(PYTHONS:%=environment-%)
 
-python-%: install
+environment-%: install
 	@$(BIN)/python -c 'import sys; sys.exit("%d.%d" % sys.version_info[:2] == "$*")' || { echo "Python $*: that of $(VENV)"; exit 0; }; \
 	for found in "python$*" "$$($(BIN)/uv -q python find --managed-python $* 2>/dev/null)" $(PYENV)/versions/$*.*/bin/python none; do \
 		"$$found" -c '' 2>/dev/null && break; done; \
@@ -89,7 +92,10 @@ python-%: install
 	echo "Python $*: $$found" && \
 	$(BIN)/uv -q venv --allow-existing --python "$$found" .venv-$* && \
 	$(UV) sync --require-hashes --python .venv-$*/bin/python infra/requirements/dev.lock && \
-	$(call beside,$*)
+	$(call ready,$*)
+
+python-%: environment-%
+	@[ ! -x .venv-$*/bin/python ] || { $(call tested,$*); }
 
 # The oldest packages of `pyproject.toml`, or the newest; tools of the tests are the newest in both.
 RESOLVE = $(BIN)/uv -q pip compile -p $(BIN)/python --no-header --no-annotate pyproject.toml --extra all
@@ -101,7 +107,7 @@ versions-%: install
 	@[ $* = newest ] || $(RESOLVE) --resolution lowest-direct -o .venv-$*/bounds.txt
 	@$(RESOLVE) --group dev -c .venv-$*/bounds.txt -o .venv-$*/requirements.txt
 	@$(UV) sync --python .venv-$*/bin/python .venv-$*/requirements.txt
-	@$(call beside,$*)
+	@$(call ready,$*) && $(call tested,$*)
 
 coverage: install
 	@rm -rf .coverage && mkdir .coverage
