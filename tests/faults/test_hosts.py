@@ -56,7 +56,10 @@ def test_every_accepted_play_is_in_every_store_once(report: dict[str, Any]) -> N
 @pytest.mark.timeout(1600)
 def test_every_request_for_a_list_is_answered(report: dict[str, Any]) -> None:
     assert sum(phase["lists"] for phase in report["phases"]) > 0
-    assert [p["name"] for p in report["phases"] if p["failed"]] == [], report["reasons"]
+    failed = [
+        f"{phase['name']}: {phase['failed']}" for phase in report["phases"] if phase["failed"]
+    ]
+    assert not failed, f"{failed}, of all requests: {report['reasons']}"  # whole, unlike a list
 
 
 @pytest.mark.timeout(1600)

@@ -66,7 +66,11 @@ class Api:
         self._token = stack.token_for(user)
 
     def call(self, method: str, path: str, token: str = "", **sent: Any) -> httpx.Response:
-        """Return the answer to one call, with the listener's own token by default."""
+        """Return the answer to one call, with the listener's own token by default.
+
+        A 503 is tried again, as clients do: each call opens connections to PostgreSQL, for which
+        the API waits one second, and a busy machine may take longer.
+        """
 
         async def call() -> httpx.Response:
             services = Services(self._settings)
@@ -79,7 +83,14 @@ class Api:
             finally:
                 await services.close()
 
-        return asyncio.run(call())
+        answers: list[httpx.Response] = []
+
+        def answered() -> bool:
+            answers.append(asyncio.run(call()))
+            return answers[-1].status_code != 503
+
+        wait_until(answered, 60, 0.5)
+        return answers[-1]
 
     def shown(self, service: str = "listenbrainz") -> dict[str, Any]:
         """Return a relay of the listener."""

@@ -21,6 +21,9 @@ from infra.operations.replay.post import Posted
 #: Plays in one request.
 _TOGETHER = 10
 _PATIENCE = httpx.Timeout(6.0, connect=2.0)
+#: How often a client asks each API for a list before it gives up. On a busy machine an API that has
+#: just started and the last one may both take longer than a request waits.
+_ROUNDS = 2
 #: Pools of connections for plays. httpx looks at every connection of a pool for every request: with
 #: hundreds that wait in one pool it kept this event loop busy for seconds, lists included.
 _POOLS = 16
@@ -207,7 +210,7 @@ class Load:
         apis = list(self.apis)
         self._seen.lists += 1
         begun = time.monotonic()
-        for attempt in range(len(apis)):
+        for attempt in range(_ROUNDS * len(apis)):
             api = apis[(number + attempt) % len(apis)]
             try:
                 answer = await client.get(f"{api}/v1/users/{user}/recommendations?limit=10")
