@@ -144,7 +144,7 @@ class FoldConsumer(Consumer):
         return _Thread(self, loop=self.loop, beacon=self.beacon)
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
-        """Note when it was, then let Faust prepare to read them."""
+        """Note the time of the assignment, then let Faust prepare to read."""
         cast(FoldApp, self.app).assigned_at = asyncio.get_running_loop().time()
         await super().on_partitions_assigned(assigned, generation_id)
 
@@ -156,9 +156,9 @@ class FoldConsumer(Consumer):
     async def perform_seek(self) -> None:
         """Seek to the offsets of the fold's store.
 
-        Faust would first ask the brokers for the committed offsets. If they do not answer within
-        ``broker_request_timeout``, its recovery takes this for the end of the service: it ends
-        without an error, and the consumer reads nothing any more.
+        Faust's own method asks the brokers for the committed offsets. If they do not answer within
+        ``broker_request_timeout``, Faust's recovery task mistakes the timeout for the end of its
+        service: it ends without an error, and the consumer reads nothing any more.
         """
         assigned = self.assignment()
         wanted = await cast(FoldApp, self.app).positions(assigned)

@@ -54,7 +54,8 @@ _BATCH_SECONDS, _CLOSE_SECONDS, _COMMIT_SECONDS, _STOP_SECONDS = 3.0, 10.0, 2.0,
 _CANCEL_SECONDS, _CANCELS = 1.0, 2
 #: Longest time the store gets to say where to resume, seconds (Faust's own limit is 20).
 _POSITIONS_SECONDS = 5.0
-#: Faust reads assigned partitions after less than a second, and gives up no later than this.
+#: Longest time from an assignment until Faust reads, seconds. It needs less than one, and its own
+#: requests to the brokers end after 20.
 _RESUME_SECONDS = 45.0
 #: Messages of the lake that are applied at once: between two runs the worker can stop.
 _RUN = 1000
@@ -201,17 +202,16 @@ class FaustFollower:
     async def _positions(self, assigned: set[TP]) -> dict[TP, int]:
         """Return where to resume: the fold's offsets, or those of its store's last answer.
 
-        An earlier offset does no harm: the fold skips what it has applied. Faust does not wait for
-        long, so neither do we.
+        An earlier offset does no harm: the fold skips what it has applied. A store that takes
+        longer than Faust waits may answer later; the client's own timeouts end that question.
         """
         asking = asyncio.ensure_future(self.fold.positions())
-        asking.add_done_callback(lambda task: task.cancelled() or task.exception())  # marks it read
-        done, _ = await asyncio.wait({asking}, timeout=_POSITIONS_SECONDS)
-        if done:
+        # asyncio logs an error that nobody has looked at.
+        asking.add_done_callback(lambda task: task.cancelled() or task.exception())
+        answered, _ = await asyncio.wait({asking}, timeout=_POSITIONS_SECONDS)
+        if answered:
             with contextlib.suppress(StoreUnavailable):
                 self._known.update(asking.result())
-        else:
-            asking.cancel()
         positions = {tp: self._known.get(tp, 0) for tp in assigned}
         self.buffer.seek(positions)
         plays = self.worker.topics.plays
@@ -267,10 +267,10 @@ class FaustFollower:
             await self._commit()
 
     def _check_reading(self) -> None:
-        """Raise if Faust does not read what it was assigned: only a new process will.
+        """End the worker if Faust does not read what it was assigned.
 
-        Its tasks can end without an error, and nothing else would show it: the process keeps its
-        place in the group and its partitions stand still.
+        Faust's tasks can end without an error. Then the process stays in the consumer group, nobody
+        reads its partitions, and only a new process will.
         """
         since = self.app.assigned_at
         if since is not None and asyncio.get_running_loop().time() - since > _RESUME_SECONDS:

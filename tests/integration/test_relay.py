@@ -83,14 +83,10 @@ class Api:
             finally:
                 await services.close()
 
-        answers: list[httpx.Response] = []
-
-        def answered() -> bool:
-            answers.append(asyncio.run(call()))
-            return answers[-1].status_code != 503
-
-        wait_until(answered, 60, 0.5)
-        return answers[-1]
+        end = time.monotonic() + 60
+        while (answer := asyncio.run(call())).status_code == 503 and time.monotonic() < end:
+            time.sleep(0.5)
+        return answer
 
     def shown(self, service: str = "listenbrainz") -> dict[str, Any]:
         """Return a relay of the listener."""

@@ -21,8 +21,8 @@ from infra.operations.replay.post import Posted
 #: Plays in one request.
 _TOGETHER = 10
 _PATIENCE = httpx.Timeout(6.0, connect=2.0)
-#: How often a client asks each API for a list before it gives up. On a busy machine an API that has
-#: just started and the last one may both take longer than a request waits.
+#: How often a client asks each API for a list before it gives up. On a busy machine several APIs in
+#: turn may take longer than a request waits.
 _ROUNDS = 2
 #: Pools of connections for plays. httpx looks at every connection of a pool for every request: with
 #: hundreds that wait in one pool it kept this event loop busy for seconds, lists included.
@@ -50,9 +50,9 @@ class Figures:
     degraded
         Lists with ``"degraded": true``.
     retried
-        Lists that another API than the first gave.
+        Lists that a later request than the first gave, mostly to another API.
     failed
-        Requests for lists that no API answered with 200.
+        Lists that no API gave, though each was asked twice.
     late
         Longest time by which the client's own event loop was late, seconds: it is part of the
         other times.
