@@ -235,8 +235,7 @@ def _assert_every_play_once(stack: RunningStack, data: list[InteractionLog]) -> 
     expected = expected_ids(whole, "test")
     outcome = count(
         settings, whole, "test", Posted(accepted=expected),
-        Mark(log_id(settings, topic), [0] * settings.partitions, 0), end_offsets(settings, topic),
-        warehouse=True, say=lambda _: None,
+        Mark(log_id(settings, topic), [0] * settings.partitions, 0), warehouse=True,
     )  # fmt: skip
     assert outcome.differences == []
     assert outcome.kafka.deliveries == len(whole)

@@ -10,8 +10,6 @@ import pytest
 import redis
 
 from contracts.features import Keys
-from contracts.kafka import end_offsets
-from contracts.topics import Topics
 from infra.operations import interactions as files
 from infra.operations.interactions import InteractionLog
 from infra.operations.replay.post import Posted, expected_ids
@@ -64,16 +62,13 @@ def test_a_play_that_is_gone_is_noticed_in_the_store_that_lost_it(stack: Running
     redis.Redis.from_url(stack.settings.redis_url).delete(keys.listener(user))
     with psycopg.connect(stack.settings.postgres_dsn) as connection:
         connection.execute("delete from plays where user_id = %s", (user,))
-    ends = end_offsets(stack.settings, Topics(stack.settings.namespace).plays)
     again = count(
         stack.settings,
         data,
         "test",
         Posted(accepted=expected_ids(data, "test")),
         start,
-        ends,
         warehouse=False,
-        say=lambda _: None,
     )
     lost = data.users.count(user)
     assert again.redis.missing == lost
@@ -81,6 +76,28 @@ def test_a_play_that_is_gone_is_noticed_in_the_store_that_lost_it(stack: Running
     assert again.history.doubled == 1  # its count no longer agrees with its rows
     assert again.kafka.missing == again.lake.missing == 0
     assert not again.reconciled
+
+
+@pytest.mark.timeout(600)
+def test_stores_are_counted_again_if_the_log_has_grown(stack: RunningStack) -> None:
+    """An API appends a request late whose client gave it up and sent it again."""
+    data = interactions(300, prefix="late-")
+    start = mark(stack.settings)
+    assert run(stack, data).differences == []
+    counted = 0
+
+    def post_again(step: str) -> None:
+        nonlocal counted
+        if step == "counting":
+            counted += 1
+            if counted == 1:
+                assert run(stack, data).differences == []
+
+    posted = Posted(accepted=expected_ids(data, "test"))
+    outcome = count(stack.settings, data, "test", posted, start, warehouse=False, say=post_again)
+    assert outcome.differences == []
+    assert outcome.kafka.deliveries == 2 * len(data)
+    assert counted == 2
 
 
 @pytest.mark.timeout(600)

@@ -48,12 +48,26 @@ class Tally(msgspec.Struct):
 
 def mark(settings: Settings) -> Mark:
     """Remember where the log ends and what has been applied, before posting."""
-    topic = Topics(settings.namespace).plays
-    log = log_id(settings, topic)
-    ends = end_offsets(settings, topic)
-    wait_for_workers(settings, timeout=120)
-    _wait_for_fences(settings, topic, log, ends)
+    log = log_id(settings, Topics(settings.namespace).plays)
+    ends = settled(settings, timeout=120)
     return Mark(log, ends, _redis_deliveries(settings, log))
+
+
+def settled(
+    settings: Settings, *, timeout: float, say: Callable[[str], None] = lambda _: None
+) -> list[int]:
+    """Wait until every store has applied the log, and return where each partition ends.
+
+    Raises
+    ------
+    StoreUnavailable
+        Naming what was not applied.
+    """
+    topic = Topics(settings.namespace).plays
+    wait_for_workers(settings, timeout=timeout, say=say)
+    ends = end_offsets(settings, topic)
+    _wait_for_fences(settings, topic, log_id(settings, topic), ends, timeout)
+    return ends
 
 
 def wait_for_workers(
@@ -79,7 +93,7 @@ def wait_for_workers(
 
 
 def _wait_for_fences(
-    settings: Settings, topic: Topic, log: str, ends: list[int], timeout: float = 120
+    settings: Settings, topic: Topic, log: str, ends: list[int], timeout: float
 ) -> None:
     """Wait until the feature store itself has applied the log up to the ends.
 

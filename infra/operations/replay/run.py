@@ -17,6 +17,9 @@ from infra.operations.replay import reconcile
 from infra.operations.replay.post import Posted, expected_ids, post
 from infra.operations.replay.reconcile import Tally
 
+#: How often the stores are counted while the log grows.
+_COUNTS = 3
+
 
 class Outcome(msgspec.Struct):
     """What ``segue replay --json`` prints.
@@ -75,12 +78,9 @@ def replay(
             progress=progress,
         )
     )
-    topic = Topics(settings.namespace).plays
-    say("waiting for every worker")
-    reconcile.wait_for_workers(settings, timeout=timeout, say=say)
-    ends = end_offsets(settings, topic)
-    say("counting")
-    return count(settings, data, collection, posted, start, ends, warehouse=warehouse, say=say)
+    return count(
+        settings, data, collection, posted, start, warehouse=warehouse, timeout=timeout, say=say
+    )
 
 
 def count(
@@ -89,12 +89,48 @@ def count(
     collection: str,
     posted: Posted,
     start: reconcile.Mark,
-    ends: list[int],
     *,
+    warehouse: bool,
+    timeout: float = 120.0,
+    say: Callable[[str], None] = lambda _: None,
+) -> Outcome:
+    """Wait for every store, count it, and list where they differ.
+
+    If the log grows meanwhile, all is counted again, a few times: the API may still append a
+    request that its client has given up and sent again.
+
+    Raises
+    ------
+    StoreUnavailable
+        A store did not catch up within ``timeout`` seconds.
+    """
+    topic = Topics(settings.namespace).plays
+    for _ in range(_COUNTS):
+        say("waiting for every worker")
+        ends = reconcile.settled(settings, timeout=timeout, say=say)
+        say("counting")
+        outcome = _count(settings, data, collection, posted, start, ends, warehouse, say)
+        if end_offsets(settings, topic) == ends:
+            break
+    else:
+        outcome.differences.append(
+            "the log grew each time it was counted: someone else posts (a simulator?); "
+            "stop it and replay again"
+        )
+    outcome.reconciled = not outcome.differences
+    return outcome
+
+
+def _count(
+    settings: Settings,
+    data: InteractionLog,
+    collection: str,
+    posted: Posted,
+    start: reconcile.Mark,
+    ends: list[int],
     warehouse: bool,
     say: Callable[[str], None],
 ) -> Outcome:
-    """Count every store and list where they differ."""
     expected = expected_ids(data, collection)
     rows = [
         (user, second, *data.name(row, collection))
@@ -125,12 +161,6 @@ def count(
         say("building the warehouse")
         outcome.warehouse = _warehouse(settings, posted.accepted)
     outcome.differences = _differences(outcome, posted, expected)
-    if end_offsets(settings, Topics(settings.namespace).plays) != ends:
-        outcome.differences.append(
-            "the log grew while it was being counted: someone else posts (a simulator?); "
-            "stop it and replay again"
-        )
-    outcome.reconciled = not outcome.differences
     return outcome
 
 

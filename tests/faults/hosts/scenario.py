@@ -20,7 +20,6 @@ from confluent_kafka import KafkaException
 
 from contracts.database_roles import PARTS
 from contracts.errors import SegueError
-from contracts.kafka import end_offsets
 from contracts.redis_client import UNAVAILABLE
 from contracts.settings import Settings
 from contracts.topics import Topics
@@ -353,14 +352,12 @@ class Scenario:
 
     def _count(self, start: reconcile.Mark) -> Outcome:
         self._recover()
-        ends = end_offsets(self.settings, Topics(self.settings.namespace).plays)
         return count(
             self.settings,
             self.load.sent(),
             _COLLECTION,
             self.load.posted,
             start,
-            ends,
             warehouse=False,
             say=self._say,
         )
