@@ -82,7 +82,7 @@ _WITHIN_SECONDS = np.exp(-np.arange(_FAR + 1) / 7.0).astype(np.float32)
 _WITHIN_A_MINUTE = np.exp(-np.arange(_FAR + 1) / 60.0).astype(np.float32)
 #: Weight of ``E_ARTIST`` in a promise. Tracks of the artist just played have little other evidence,
 #: and are often the first plays that a list can find: with 6 a quarter of these were not ranked.
-_CALLED_FOR = np.float32(18.0)
+_CALLED_FOR = np.float32(40.0)
 #: Scale and weight of the evidence of a promise, in the order of :func:`_promises`.
 _TRUST = np.array(
     [(1000.0, 1.5), (1000.0, 1.0), (1000.0, 0.3), (100.0, 1.0), (100.0, 0.6), (100.0, 1.0)],
