@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import logging
 import os
 import signal
@@ -185,13 +186,15 @@ def _serve_health(settings: Settings, worker: Worker) -> HealthServer | None:
 def _end_in_time() -> None:
     """End the process if it has not ended by itself: a call into a store may never return.
 
-    That is as safe as SIGKILL: what is not committed is read from the log again.
+    That is as safe as SIGKILL: what is not committed is read from the log again. The worker's
+    log shows where each thread was: one of them names the call that did not return.
     """
     time.sleep(STOP_SECONDS)
     log.error(
         "still running %g s after the request to stop; ending now (nothing committed is lost)",
         STOP_SECONDS,
     )
+    faulthandler.dump_traceback()
     logging.shutdown()
     os._exit(CUT_SHORT)
 

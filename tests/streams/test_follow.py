@@ -235,6 +235,7 @@ raise SystemExit(worker.run_worker(settings, "history-sink", body))
     )
     assert done.returncode == CUT_SHORT
     assert "still running 0.5 s after the request to stop" in done.stderr
+    assert "most recent call first" in done.stderr, "the log shows where each thread was"
 
 
 @pytest.mark.parametrize("part", ["store", "loop"])
