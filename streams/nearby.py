@@ -18,7 +18,9 @@ _FARTHEST = f"interval '{int(FARTHEST.total_seconds())} s'"
 def near(other: str, one: str) -> str:
     """Return the condition that two plays may be one: :func:`contracts.same_play.far` as SQL.
 
-    The first bound of the distance is constant, so that an index serves it.
+    The listener and the recording are compared by one number of 64 bits, and the first bound of the
+    distance is constant, so that exactly one index serves both. A condition on the listener alone
+    would let the planner read all plays of a listener for each new one.
     """
     lengths = ", ".join(
         f"coalesce({play}.{column}, 0)"
@@ -26,7 +28,8 @@ def near(other: str, one: str) -> str:
         for column in ("ms_played", "duration_ms")
     )
     return f"""
-        {other}.user_id = {one}.user_id and {other}.name_key = {one}.name_key
+        hashtextextended({other}.user_id, {other}.name_key)
+            = hashtextextended({one}.user_id, {one}.name_key)
         and {other}.played_at between {one}.played_at - {_FARTHEST}
             and {one}.played_at + {_FARTHEST}
         and abs(extract(epoch from {other}.played_at - {one}.played_at)) * 1000

@@ -9,6 +9,7 @@ from collections import Counter
 import psycopg
 import pytest
 
+from contracts.recordings import recording_number
 from contracts.same_play import group
 from infra.operations.duplicates import merged, unmerge
 from infra.stack.postgres import Postgres
@@ -163,3 +164,40 @@ def test_clients_are_counted_by_listener(postgres: Postgres) -> None:
     with psycopg.connect(postgres.address) as connection, connection.transaction():
         upsert(connection, plays)
         assert Counter(len(shown(connection, user)) for user in users) == {1: 2}
+
+
+def test_a_long_import_reads_few_rows_where_most_listeners_have_one_play(
+    postgres: Postgres,
+) -> None:
+    """With such statistics PostgreSQL expects one row of any index that begins with a listener."""
+    mark, count = uuid.uuid4().hex[:8], 2_000
+    others = [told(0, user_id=f"once-{mark}-{n}", event_id=str(uuid.uuid4())) for n in range(300)]
+    first, second = (
+        [
+            told(
+                300 * n + late,
+                client,
+                user_id=f"many-{mark}",
+                event_id=str(uuid.uuid4()),
+                name_key=recording_number(f"Artist {n % 97}", f"Title {n % 89}"),
+            )
+            for n in range(count)
+        ]
+        for client, late in (("a", 0), ("b", 3))
+    )
+    with psycopg.connect(postgres.address, autocommit=True) as connection:
+        connection.execute("delete from plays")
+        connection.execute("delete from merged_plays")
+        with connection.transaction():
+            upsert(connection, others)
+        connection.execute("analyze plays")
+        for reports in (first, second):
+            with connection.transaction():
+                upsert(connection, reports)
+                row = connection.execute(
+                    "select sum(idx_tup_fetch) from pg_stat_xact_user_tables "
+                    "where relname in ('plays', 'merged_plays')"
+                ).fetchone()
+            assert row is not None
+            assert count <= row[0] <= 20 * count
+        assert len(shown(connection, f"many-{mark}")) == count

@@ -19,6 +19,7 @@ _TABLE = """(user_id text, name_key bigint, event_id uuid, played_at timestamptz
 #: How far apart reports of unknown length may start.
 REACH = timedelta(milliseconds=REACH_MS + MINUTE_MS)
 _ENGINE = duckdb.connect()
+_ENGINE.execute("create macro hashtextextended(listener, recording) as hash(listener, recording)")
 _SEEDS = f"select {SEED_COLUMNS} from seeds where user_id = %(user)s"
 
 
