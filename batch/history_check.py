@@ -36,7 +36,7 @@ with recent as (
 earlier as (
     select user_id, lower(event_id) as event_id from raw.plays where received_at < $1
 )
-select epoch(played_at)::bigint // 3600 as hour, count(*),
+select floor(epoch(played_at))::bigint // 3600 as hour, count(*),
     sum(('0x' || substr(event_id, 1, 8))::bigint)
 from recent
 anti join earlier using (user_id, event_id)
@@ -45,7 +45,7 @@ group by hour
 """
 #: ``plays`` holds the head of each group, ``merged_plays`` all its members.
 _HISTORY = """
-select extract(epoch from played_at)::bigint / 3600 as hour, count(*),
+select floor(extract(epoch from played_at))::bigint / 3600 as hour, count(*),
     sum(('x' || substr(event_id::text, 1, 8))::bit(32)::bigint)
 from (
     select event_id, played_at, received_at from plays

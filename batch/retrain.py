@@ -76,7 +76,7 @@ _PAIRS = (
     "from marts.dim_tracks where song_key <> '-1'), listeners as ("
     "select user_id, row_number() over (order by user_id) - 1 as u "
     "from marts.dim_listeners where is_current and user_id <> '-1' and {people}) "
-    "select u, n, cast(epoch(max(played_at)) as bigint) as newest from marts.fct_plays "
+    "select u, n, cast(floor(epoch(max(played_at))) as bigint) as newest from marts.fct_plays "
     "join numbered using (song_key) join listeners using (user_id) "
     "where is_counted group by u, n"
 )

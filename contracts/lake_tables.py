@@ -6,7 +6,7 @@ Every process opens a table through :class:`TablePlace`, which holds the address
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,6 +42,10 @@ class TablePlace:
     def in_folder(cls, path: Path) -> TablePlace:
         """Return the table that a folder holds."""
         return cls(path.name, str(path.absolute()))
+
+    def within(self, seconds: float) -> TablePlace:
+        """Return the same table, with so many seconds for each request to object storage."""
+        return replace(self, options=self.options and self.options | {"timeout": f"{seconds:g}s"})
 
     def open(self) -> DeltaTable | None:
         """Return the newest version; ``None`` if the table does not exist yet.

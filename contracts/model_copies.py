@@ -97,18 +97,29 @@ class ModelCopies:
         key = f"{_FOLDER}/{self._host}-{int(now)}.bin"
         self._bucket.upload(snapshot, key)
         newest = _Newest(name=snapshot.name, key=key, log_id=self._log_id, at=now)
+        kept = False
         try:
             if may_keep():
                 version = None if found is None else found[1]
                 self._bucket.write(_INDEX, msgspec.json.encode(newest), instead_of=version)
-                key = "" if found is None else found[0].key
-                return True
+                kept = True
         except Changed:
-            log.info("skipped the upload: another host has uploaded a newer copy of its model")
-        finally:
-            if key:
-                self._bucket.delete(key)
-        return False
+            # The library repeats a write whose answer was lost, and then meets its own.
+            now_there = self._newest()
+            kept = now_there is not None and now_there[0].key == key
+            if not kept:
+                log.info("skipped the upload: another host has uploaded a newer copy of its model")
+        # After another error the index may name the upload: this host's next one deletes it.
+        if not kept:
+            self._bucket.delete(key)
+            return False
+        own = f"{_FOLDER}/{self._host}"
+        old = {each for each in self._bucket.keys(_FOLDER) if each.rpartition("-")[0] == own}
+        if found is not None:
+            old.add(found[0].key)
+        if old := old - {key}:
+            self._bucket.delete(*old)
+        return True
 
     def _newest(self) -> tuple[_Newest, str] | None:
         found = self._bucket.read(_INDEX)

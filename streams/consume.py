@@ -313,7 +313,7 @@ def follow_together(worker: Worker, followers: Sequence[Part]) -> None:
     with ThreadPoolExecutor(len(followers), "follower") as pool:
         running = [pool.submit(each.run) for each in followers]
         wait(running, return_when=FIRST_EXCEPTION)
-        worker.stopping.set()
+        worker.stop()
     errors = [error for each in running if (error := each.exception()) is not None]
     if errors:  # who had to stop for another one's sake is not the reason
         raise min(errors, key=lambda error: isinstance(error, Stopped))

@@ -40,6 +40,7 @@ from streams.app import commit, make_app, start
 from streams.beginning import Beginning
 from streams.buffer import Buffer
 from streams.decode import Record
+from streams.errors import PositionLost
 from streams.fetching import listen
 from streams.log_watch import LogWatch
 from streams.steps import BEFORE_COMMIT, BEFORE_WRITE, WRITTEN, reach
@@ -186,7 +187,8 @@ class FaustFollower:
                 return
             for partition, records in found.items():
                 for begin in range(0, len(records), _RUN):
-                    await self._apply_all({TP(topic, partition): records[begin : begin + _RUN]})
+                    taken = {TP(topic, partition): records[begin : begin + _RUN]}
+                    await self._apply_all(taken, gaps=True)
 
     def _told_to_stop(self) -> None:
         self.worker.stop()
@@ -227,21 +229,26 @@ class FaustFollower:
         while not self._stop.is_set():
             await self._apply_all(await self.buffer.take())
 
-    async def _apply_all(self, taken: dict[TP, list[Record]]) -> None:
+    async def _apply_all(self, taken: dict[TP, list[Record]], *, gaps: bool = False) -> None:
+        """Apply runs of messages; ``gaps``: offsets may be missing, as in the lake."""
         self._applying = True
         try:
             for tp, records in taken.items():
                 if not self._stop.is_set():
                     self.worker.status.turns("store")
-                    await self._apply_run(tp, records)
+                    await self._apply_run(tp, records, gaps=gaps)
         finally:
             self._applying = False
             self.worker.status.rests("store")
 
-    async def _apply_run(self, tp: TP, records: list[Record]) -> None:
+    async def _apply_run(self, tp: TP, records: list[Record], *, gaps: bool = False) -> None:
         start = self._known.get(tp, 0)
         if records[0].offset < start:  # a batch was in flight while reading was set back
             records = [record for record in records if record.offset >= start]
+        elif records[0].offset > start and not gaps:
+            # These messages were taken before a rebalance, for which the store, set back by a
+            # failover, gave a lower offset: those in between would never be applied.
+            raise PositionLost(f"{tp}: the store has offset {start}, not {records[0].offset}")
         if records:
             reach(BEFORE_WRITE)
             span = None

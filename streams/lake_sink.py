@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
@@ -28,6 +28,9 @@ from streams.shared import SharedFollower
 from streams.worker import Worker, run_worker
 
 T = TypeVar("T")
+#: Longest time for a request to object storage: the library repeats one that takes longer once, and
+#: a worker that has to stop may wait for both (`streams.worker.STOP_SECONDS`).
+_REQUEST_SECONDS = 8.0
 
 
 class LakeSink(Generic[T]):
@@ -47,11 +50,16 @@ class LakeSink(Generic[T]):
         self.place = place
         self.log_id = log_id
         self.partitions = partitions
+        # Positions found so far in one version of the table: the library replays the table's log
+        # for each partition it is asked about.
+        self._version = ("", -1)
+        self._known: dict[int, int] = {}
 
     def positions(self) -> dict[int, int]:
         """Return ``partition -> next offset`` of the table's newest version."""
         table = self.place.open()
-        return dict.fromkeys(range(self.partitions), 0) if table is None else self._positions(table)
+        every = range(self.partitions)
+        return dict.fromkeys(every, 0) if table is None else self._positions(table, every)
 
     def write(self, batches: list[Batch[T]]) -> int:
         """Append the rows of the batches (one per partition) in one commit; return their number.
@@ -64,7 +72,7 @@ class LakeSink(Generic[T]):
             The table cannot be written now.
         """
         table = self.place.open() or self._create()
-        standing = self._positions(table)
+        standing = self._positions(table, [b.partition for b in batches])
         if all(standing[b.partition] == b.last + 1 for b in batches):
             return 0  # an earlier attempt did get through although it reported an error
         if any(standing[b.partition] != b.start for b in batches):
@@ -73,6 +81,7 @@ class LakeSink(Generic[T]):
         marks = [Transaction(app_id(self.log_id, b.partition), b.last) for b in batches] + [
             Transaction(whole_id(self.log_id, b.partition), b.lost_to) for b in batches if b.lost_to
         ]
+        identity, version = self._version
         with self._committing():
             # This version of the table, not its address: with the address the library would append
             # to the newest version, whose offsets may differ from those compared above.
@@ -83,6 +92,9 @@ class LakeSink(Generic[T]):
                 partition_by=PARTITION_BY,
                 commit_properties=CommitProperties(app_transactions=marks),
             )
+        if table.version() == version + 1:  # no other process has committed in between
+            self._version = (identity, version + 1)
+            self._known.update({b.partition: b.last + 1 for b in batches})
         return int(rows.num_rows)
 
     def _create(self) -> DeltaTable:
@@ -97,14 +109,19 @@ class LakeSink(Generic[T]):
             )
             return DeltaTable(self.place.uri, storage_options=self.place.options or None)
 
-    def _positions(self, table: DeltaTable) -> dict[int, int]:
+    def _positions(self, table: DeltaTable, partitions: Iterable[int]) -> dict[int, int]:
+        """Return ``partition -> next offset`` of this version of the table."""
         try:
-            found = [
-                table.transaction_version(app_id(self.log_id, p)) for p in range(self.partitions)
-            ]
+            version = (str(table.metadata().id), table.version())
+            if version != self._version:
+                self._version, self._known = version, {}
+            for p in partitions:
+                if p not in self._known:
+                    last = table.transaction_version(app_id(self.log_id, p))
+                    self._known[p] = 0 if last is None else last + 1
         except (DeltaError, OSError) as error:
             raise self.place.trouble(error) from None
-        return {p: 0 if last is None else last + 1 for p, last in enumerate(found)}
+        return {p: self._known[p] for p in partitions}
 
     @contextlib.contextmanager
     def _committing(self) -> Iterator[None]:
@@ -129,7 +146,7 @@ def body(worker: Worker) -> None:
     kind = SharedFollower if settings.shared_sinks else Follower
     results = tuple(topics.results[name] for name in RESULTS) if settings.flink else ()
     for topic in (*topics.landed, *results):
-        place = lake_table(settings, topic.kind.table)
+        place = lake_table(settings, topic.kind.table).within(_REQUEST_SECONDS)
         sink = LakeSink[Any](place, logs[topic], settings.partitions)
         followers.append(
             kind(

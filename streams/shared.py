@@ -43,6 +43,9 @@ class SharedFollower(Follower[T]):
         )
 
     def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        if self._closing or self.worker.stopping.is_set():
+            consumer.unassign()  # nothing will be read: no store needs to be asked
+            return
         mine = sorted(each.partition for each in partitions)
         log.info("%s: Kafka assigned the partitions %s", self.topic, mine)
         standing = self.worker.patiently(self.sink.positions, self.topic)

@@ -33,7 +33,7 @@ _WEEK = timedelta(days=7)
 #: Kind -> the entity that is counted, and the name of an item.
 _ENTITIES = {"artists": "artists", "albums": "releases", "tracks": "recordings"}
 _LOVED = """
-    select artist, title, track_id, extract(epoch from given_at)::bigint, count(*) over ()
+    select artist, title, track_id, floor(extract(epoch from given_at))::bigint, count(*) over ()
     from listener_feedback_v1 where user_id = %(user)s and kind = 'love'
     order by given_at desc limit %(limit)s offset %(skip)s
 """

@@ -19,13 +19,13 @@ from contracts.errors import StoreUnavailable
 from contracts.ids import track_key
 
 _INFO = """
-    select extract(epoch from a.created_at)::bigint, coalesce(c.listens, 0)
+    select floor(extract(epoch from a.created_at))::bigint, coalesce(c.listens, 0)
     from accounts_v1 a left join listen_counts_v1 c using (user_id) where a.user_id = %s
 """
 _WHERE = "user_id = %(user)s and played_at >= %(after)s and played_at < %(before)s"
 _TOTAL = f"select count(*) from listens_v1 where {_WHERE}"  # noqa: S608  the condition is ours
 _PAGE = f"""
-    select artist, title, album, track_id, extract(epoch from played_at)::bigint
+    select artist, title, album, track_id, floor(extract(epoch from played_at))::bigint
     from listens_v1 where {_WHERE}
     order by played_at desc limit %(limit)s offset %(skip)s
 """  # noqa: S608

@@ -22,12 +22,13 @@ router = APIRouter(prefix="/1/feedback", tags=["ListenBrainz"], dependencies=[SC
 _KINDS = {1: "love", -1: "hate", 0: "undo"}
 _SCORES = {"love": 1, "hate": -1}
 _SAID = """
-    select kind, extract(epoch from given_at)::bigint, track_id, artist, title, count(*) over ()
+    select kind, floor(extract(epoch from given_at))::bigint, track_id, artist, title,
+        count(*) over ()
     from listener_feedback_v1 where user_id = %(user)s and kind = any(%(kinds)s)
     order by given_at desc limit %(count)s offset %(offset)s
 """
 _SAID_OF = """
-    select kind, extract(epoch from given_at)::bigint, track_id, artist, title
+    select kind, floor(extract(epoch from given_at))::bigint, track_id, artist, title
     from listener_feedback_v1 where user_id = %(user)s and kind in ('love', 'hate')
 """
 _MOST_ASKED = 1000

@@ -34,13 +34,14 @@ KINDS: dict[str, str] = {
 }
 _SOURCE = "rating/"
 _RATED = """
-    select track_id, substr(source, 8), extract(epoch from given_at)::bigint, count(*) over ()
+    select track_id, substr(source, 8), floor(extract(epoch from given_at))::bigint,
+        count(*) over ()
     from listener_feedback_v1 where user_id = %(user)s and source like 'rating/%%'
         and (%(rating)s::text is null or source = 'rating/' || %(rating)s)
     order by given_at desc limit %(count)s offset %(offset)s
 """
 _RATED_OF = """
-    select track_id, substr(source, 8), extract(epoch from given_at)::bigint
+    select track_id, substr(source, 8), floor(extract(epoch from given_at))::bigint
     from listener_feedback_v1 where user_id = %(user)s and source like 'rating/%%'
         and track_id = any(%(mbids)s)
 """

@@ -14,9 +14,9 @@ from streams.settle import LOCK, settle
 _MERGED = """
 select
     m.event_id::text, m.head_id::text, m.artist, m.title, m.source, head.source,
-    (extract(epoch from m.played_at) * 1000)::bigint,
+    floor(extract(epoch from m.played_at) * 1000)::bigint,
     extract(epoch from m.played_at - head.played_at)::float8,
-    note.why, (extract(epoch from note.at) * 1000)::bigint
+    note.why, floor(extract(epoch from note.at) * 1000)::bigint
 from merged_plays m
 join merged_plays head on head.user_id = m.user_id and head.event_id = m.head_id
 cross join lateral (

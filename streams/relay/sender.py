@@ -56,9 +56,7 @@ class Sender:
                     pruned = time.monotonic()
                 self.round()
         except Stopped:
-            log.info(
-                "stopped while PostgreSQL did not answer; plays not recorded as sent are sent again"
-            )
+            log.info("stopped early; plays that are not recorded as sent are sent again")
 
     def round(self) -> None:
         """Let every relay that is due send one batch; a service that is down is asked once."""
@@ -115,6 +113,8 @@ class Sender:
         """Send plays; of a batch that is refused, find out which plays are the reason."""
         if not plays:
             return
+        if self.worker.stopping.is_set():  # a refused batch is halved many times
+            raise Stopped
         try:
             answer = service.send(relay.secret, [each.play for each in plays])
         except BatchRefused as error:

@@ -8,7 +8,7 @@ import re
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -214,9 +214,11 @@ def test_of_two_sinks_that_write_at_once_one_is_refused(
     both = threading.Barrier(2, timeout=60)
     positions = LakeSink._positions
 
-    def at_once(sink: LakeSink[Any], table: DeltaTable) -> dict[int, int]:
+    def at_once(
+        sink: LakeSink[Any], table: DeltaTable, partitions: Iterable[int]
+    ) -> dict[int, int]:
         """Both sinks have read the table's offsets before either writes."""
-        found = positions(sink, table)
+        found = positions(sink, table, partitions)
         both.wait()
         return found
 

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from confluent_kafka import TopicPartition
 
 from contracts.errors import StoreUnavailable
 from contracts.events import encode
@@ -18,6 +19,7 @@ from contracts.topics import Topics
 from streams.consume import Follower, _fetch_settings, follow_together
 from streams.decode import Batch
 from streams.errors import PositionLost
+from streams.shared import SharedFollower
 from streams.worker import Stopped, Worker
 from tests.streams.plays import submission
 
@@ -136,7 +138,32 @@ class _Ends:
         raise self.error
 
 
-def test_the_reason_is_told_by_the_follower_that_had_to_end(worker: Worker) -> None:
+def test_the_reason_is_told_by_the_follower_that_had_to_end(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guarded = threading.Event()
+    monkeypatch.setattr("streams.worker._end_in_time", guarded.set)
     followers: list[Any] = [_Ends(worker, Stopped()), _Ends(worker, PositionLost("lost"))]
     with pytest.raises(PositionLost):
         follow_together(worker, followers)
+    assert guarded.wait(10), "a follower that hangs must not keep the others' process"
+
+
+@pytest.mark.parametrize("closing", [False, True])
+def test_partitions_that_come_while_a_shared_sink_stops_are_not_looked_up(
+    worker: Worker, closing: bool
+) -> None:
+    class Asked(_Nothing):
+        def positions(self) -> dict[int, int]:
+            raise AssertionError("it asks the store")
+
+    follower = SharedFollower[Any](worker, worker.topics.plays, "log", Asked(), seconds=0, rows=1)
+    left: list[str] = []
+    consumer: Any = SimpleNamespace(unassign=lambda: left.append("unassigned"))
+    if closing:
+        follower._closing = True
+    else:
+        worker.stopping.set()
+    follower._assigned(consumer, [TopicPartition(worker.topics.plays, 0)])
+    assert left == ["unassigned"]
+    assert follower.positions == {}

@@ -20,7 +20,7 @@ from contracts.settings import Settings
 from contracts.topics import Topic, Topics
 from streams import follow
 from streams.decode import Record
-from streams.errors import CUT_SHORT
+from streams.errors import CUT_SHORT, PositionLost
 from streams.follow import FaustFollower
 from streams.worker import Stopped, Worker
 
@@ -211,6 +211,19 @@ async def test_a_worker_whose_partitions_are_not_read_after_a_rebalance_ends(
         await follower.run()
     assert fold.ticks > 1  # not at once: an assignment takes its time
     assert fold.closed
+
+
+async def test_messages_taken_before_the_store_was_set_back_end_the_worker(
+    follower_of: Callable[[Fold], FaustFollower],
+) -> None:
+    """The store's offset fell while they waited: those between would never be applied."""
+    follower = follower_of(Fold())
+    tp = TP(TOPIC, 0)
+    follower._known = {tp: 3}
+    with pytest.raises(PositionLost):
+        await follower._apply_all({tp: [Record(5, b"x")]})
+    await follower._apply_all({tp: [Record(5, b"x")]}, gaps=True)
+    assert follower._known == {tp: 6}
 
 
 def test_a_worker_whose_store_never_answers_ends_all_the_same(tmp_path: Path) -> None:

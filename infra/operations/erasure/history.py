@@ -56,7 +56,7 @@ _RECOUNT = """
 _ONE = (
     "user_id = %(user)s and event_id = %(event)s and (place is null or place < %(history_fence)s)"
 )
-_NAMES = "select extract(epoch from played_at)::bigint, artist, title"
+_NAMES = "select floor(extract(epoch from played_at))::bigint, artist, title"
 _PLAY = f"{_NAMES} from plays where {_ONE} union {_NAMES} from merged_plays where {_ONE}"
 _FORGET_PLAY = f"delete from plays where {_ONE}"  # noqa: S608  the condition is ours
 _FORGET_QUEUED = "delete from relayed_plays where user_id = %(user)s and event_id = %(event)s"

@@ -10,6 +10,7 @@ from itertools import groupby
 from uuid import UUID
 
 import pytest
+from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from api.catalogue import candidates, matching, pages
@@ -158,6 +159,37 @@ def test_texts_for_other_engines_can_be_read() -> None:
             parsed(text.sql, engine(text))
         except SqlglotError as error:
             pytest.fail(f"{text.file}:{text.line}: {str(error).splitlines()[0]}")
+
+
+def rounded_seconds(text: str, dialect: str) -> list[str]:
+    """Return the casts of seconds to an integer, which round: half a second becomes the next one.
+
+    A second that is compared with ``played_at // 1000`` of a fold must be cut off instead.
+    """
+    return [
+        cast.sql(dialect)
+        for statement in parsed(text, dialect)
+        for cast in statement.find_all(exp.Cast)
+        if cast.is_type(exp.DataType.Type.BIGINT, exp.DataType.Type.INT)
+        and not isinstance(cast.this.unnest(), exp.Floor)
+        and any(
+            "epoch" in each.sql(dialect).lower()
+            for each in cast.find_all(exp.Extract, exp.Anonymous, exp.TimeToUnix)
+        )
+    ]
+
+
+def test_seconds_are_cut_off_and_not_rounded() -> None:
+    wrong = {
+        f"{text.file}:{text.line}": rounded_seconds(text.sql, engine(text))
+        for text in every()
+        if "epoch" in text.sql and not is_piece(text)
+    }
+    assert [f"{place}: {casts}" for place, casts in wrong.items() if casts] == []
+    assert len(wrong) > 8
+    for bad in ("extract(epoch from a)::bigint", "(extract(epoch from a) * 1000)::bigint"):
+        assert rounded_seconds(f"select {bad}", "postgres")
+    assert rounded_seconds("select epoch(a)::bigint // 3600", "duckdb")
 
 
 def test_the_api_reads_views_only() -> None:

@@ -1,0 +1,86 @@
+"""The lake sink reads the offsets of a table once: each question replays the table's log."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from deltalake import DeltaTable
+
+from contracts.lake_tables import TablePlace
+from contracts.object_store import delta_options
+from contracts.settings import Settings
+from streams.decode import Batch
+from streams.errors import PositionLost
+from streams.lake_sink import LakeSink
+from tests.streams.plays import submission
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Collects what the library is asked about."""
+    found: list[str] = []
+    ask = DeltaTable.transaction_version
+
+    def noted(table: DeltaTable, app_id: str) -> int | None:
+        found.append(app_id.rpartition(":")[2])
+        return ask(table, app_id)
+
+    monkeypatch.setattr(DeltaTable, "transaction_version", noted)
+    return found
+
+
+def batch(partition: int, offset: int) -> Batch[Any]:
+    return Batch(partition, offset, offset, offset, [(offset, submission("ada", (offset, 1)))], [])
+
+
+def test_after_its_own_commit_a_sink_asks_nothing(tmp_path: Path, asked: list[str]) -> None:
+    sink = LakeSink[Any](TablePlace.in_folder(tmp_path / "plays"), "log", 64)
+    for offset in range(5):
+        assert sink.write([batch(0, offset), batch(7, offset)]) == 2
+    assert len(asked) == 2, "of the two partitions, before the first commit"
+    assert sink.write([batch(0, 4), batch(7, 4)]) == 0, "an attempt that got through before"
+    with pytest.raises(PositionLost):
+        sink.write([batch(0, 9)])
+    assert len(asked) == 2
+    assert {p: n for p, n in sink.positions().items() if n} == {0: 5, 7: 5}
+    assert len(asked) == 64
+
+
+def test_after_the_commit_of_another_it_asks_about_its_own_partitions(
+    tmp_path: Path, asked: list[str]
+) -> None:
+    place = TablePlace.in_folder(tmp_path / "plays")
+    one, other = LakeSink[Any](place, "log", 64), LakeSink[Any](place, "log", 64)
+    for offset in range(3):
+        assert one.write([batch(0, offset)]) == 1
+        assert other.write([batch(1, offset)]) == 1
+    assert len(asked) == 6
+    assert other.write([batch(0, 3)]) == 1  # the partition has moved to the other process
+    with pytest.raises(PositionLost):
+        one.write([batch(0, 3), batch(2, 0)])
+    assert one.write([batch(0, 3)]) == 0
+    table = place.open()
+    assert table is not None
+    assert table.to_pyarrow_table().num_rows == 7
+
+
+def test_a_table_that_was_replaced_is_asked_again(tmp_path: Path, asked: list[str]) -> None:
+    first, second = (TablePlace.in_folder(tmp_path / name / "plays") for name in "ab")
+    sink = LakeSink[Any](first, "log", 1)
+    assert sink.write([batch(0, 0)]) == 1
+    LakeSink[Any](second, "log", 1).write([batch(0, 0)])
+    LakeSink[Any](second, "log", 1).write([batch(0, 1)])
+    sink.place = second
+    with pytest.raises(PositionLost):
+        sink.write([batch(0, 5)])
+    assert sink.positions() == {0: 2}
+
+
+def test_requests_of_a_table_can_be_given_less_time() -> None:
+    settings = Settings(lake="s3://music")
+    place = TablePlace("plays", "s3://music/plays", delta_options(settings))
+    assert place.within(8).options["timeout"] == "8s"
+    assert place.options["timeout"] == "60s"
+    assert TablePlace("plays", "/lake/plays").within(8).options == {}
