@@ -11,6 +11,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from api.errors import ApiError, unavailable
 from contracts.audit import INSERT, Entry, entry
+from contracts.listeners import LONGEST_NAME
 
 #: A reader that polls shall not bury everything else in the trail.
 EVERY_SECONDS = 3600.0
@@ -48,7 +49,8 @@ class AuditTrail:
 
         If the audit trail cannot be written, the answer is the same refusal.
         """
-        key = (actor, f"{subject} {route}")
+        # Whoever asks chooses the name, which an address may make very long.
+        key = (actor, f"{subject[: LONGEST_NAME + 1]} {route}")
         now = time.monotonic()
         if now - self._noted.get(key, -EVERY_SECONDS) < EVERY_SECONDS:
             return

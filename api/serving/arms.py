@@ -18,7 +18,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from api.background import end
 from api.errors import ApiError
-from api.serving.asked import Asked, parameters
+from api.serving.asked import LONGEST_REMEMBERED, Asked, parameters
 from contracts.errors import InvalidEvent
 from contracts.experiments import INTERLEAVED, Definition, Overrides, arm_of, definition_of
 from contracts.labels import FELL_BACK, NO_ARM, both, label
@@ -26,7 +26,7 @@ from contracts.labels import FELL_BACK, NO_ARM, both, label
 log = logging.getLogger(__name__)
 
 EVERY_SECONDS = 5.0
-#: Answers kept; then all are dropped and found again.
+#: Answers kept, of short queries only; then all are dropped and found again.
 REMEMBERED = 65_536
 _RUNNING = b"""
     select definition::text from experiments_v1
@@ -105,6 +105,8 @@ class Arms:
         """
         if not self.running:
             return parameters(query)
+        if len(query) > LONGEST_REMEMBERED:
+            return self._find(user, query)
         found = self._asked.get((user, query))
         if found is None:
             found = self._find(user, query)

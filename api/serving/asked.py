@@ -16,8 +16,8 @@ MAX_LIMIT = 100
 DEFAULT_LIMIT = 20
 _YES = frozenset({"true", "1", "yes", "on"})
 _NO = frozenset({"false", "0", "no", "off", ""})
-#: Bytes of a query that is worth remembering; what is longer is nobody's habit.
-_REMEMBERED = 128
+#: Longest query that is remembered (bytes): a longer one is rare, and could have any length.
+LONGEST_REMEMBERED = 128
 #: ``Asked.batch``: the table of the nightly model that the live model has.
 LIVE = -1
 
@@ -123,7 +123,7 @@ def parameters(query: bytes) -> Asked:
     """
     if not query:
         return Asked()
-    return _remembered(query) if len(query) <= _REMEMBERED else _read(query)
+    return _remembered(query) if len(query) <= LONGEST_REMEMBERED else _read(query)
 
 
 def _read(query: bytes) -> Asked:

@@ -331,3 +331,12 @@ def test_an_answer_is_remembered_until_experiments_change(arms: Arms) -> None:
     assert arms.asked("ada", b"limit=3").arm == NO_ARM
     counts = Counter(arms.asked(f"user{n}", b"").arm for n in range(100))
     assert counts == {NO_ARM: 100}
+
+
+def test_a_long_query_is_answered_and_not_kept(arms: Arms) -> None:
+    """Who asks chooses its length: thousands of them would fill the memory."""
+    arms.run([definition(explore_share=0.5)])
+    queries = [b"limit=3&a=" + b"x" * length for length in (10, 128, 60_000)]
+    for query in queries:
+        assert arms.asked("ada", query).limit == 3
+    assert [query for _, query in arms._asked] == queries[:1]
