@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 from fastapi import APIRouter, Query, Response
 
+from api.listenbrainz.queries import rows_of
 from api.services import Services
 from api.serving.lookup import document_at
 from api.web import Caller, With, answers, json_reply
@@ -24,7 +25,7 @@ _POOL = 1000
 _TAGGED = """
     select r.artist_id::text from catalogue_artist_roots_v1 r
     join catalogue_artist_tags_v1 g on g.artist_id = r.root_id
-    where g.tag = %s and r.artist_id = any(%s::uuid[])"""
+    where g.tag = %(tag)s and r.artist_id = any(%(artists)s::uuid[])"""
 
 
 class Trend(msgspec.Struct):
@@ -124,7 +125,6 @@ def _of_model(reader: Recommender, kind: str, limit: int, *, wide: bool) -> list
 
 async def _tagged(services: Services, trends: list[Trend], tag: str) -> list[Trend]:
     ids = {each.artist: artist_id(each.artist) for each in trends}
-    async with services.pool.connection() as connection:
-        answer = await connection.execute(_TAGGED, (tag.strip().lower(), list(ids.values())))
-        bearers = {row[0] for row in await answer.fetchall()}
+    values = {"tag": tag.strip().lower(), "artists": list(ids.values())}
+    bearers = {artist for (artist,) in await rows_of(services, _TAGGED, values)}
     return [each for each in trends if ids[each.artist] in bearers]

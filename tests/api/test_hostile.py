@@ -188,3 +188,19 @@ async def test_one_listen_of_many_that_the_log_cannot_take(
     assert "may not be larger than 10240 bytes" in answer.json()["error"]
     (record,) = world.log.records
     assert msgspec.json.decode(record.value, type=DeadLetter).reason == "bad-listen"
+
+
+async def test_refusals_are_remembered_by_short_names(
+    world: World, client: httpx.AsyncClient
+) -> None:
+    name = "n" * 60_000
+    answer = await client.get(f"/v1/users/{name}/recommendations", headers=ADA)
+    assert answer.status_code == 403
+    remembered = [subject for actor, subject in world.services.audit._noted if actor == "ada"]
+    assert any(subject.startswith("nnn") for subject in remembered)
+    assert max(map(len, remembered)) < 1_000
+
+
+async def test_trending_by_tag_while_postgresql_is_away(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/v1/trending?tag=jazz", headers=ADA)
+    assert answer.status_code == 503

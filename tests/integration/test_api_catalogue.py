@@ -72,6 +72,12 @@ def station(client: httpx.Client, **params: Any) -> dict[str, Any]:
     return body
 
 
+def test_trending_by_a_tag_that_cannot_be_is_refused(client: httpx.Client) -> None:
+    assert client.get("/v1/trending", params={"tag": "jazz"}).status_code == 200
+    answer = client.get("/v1/trending", params={"tag": "a\x00b"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "bad-text")
+
+
 def test_an_artists_page_says_who_says_so(client: httpx.Client, music: Catalogue) -> None:
     best = music.tracks[music.by_genre["jazz"][0]]
     page = client.get(f"/v1/artists/{artist_id(best.artist)}").json()

@@ -88,6 +88,21 @@ async def test_a_card_is_a_picture_of_its_own(name: str) -> None:
     assert (await world.client.get("/ui/stats/story/2026/7.svg")).status_code == 404
 
 
+async def test_a_month_in_which_no_artist_was_heard() -> None:
+    """Each play was skipped, or is by an unknown artist: these count as plays only."""
+    world = await _world()
+    found = (await world.site.api.call("GET", "/v1/users/ada/stats")) | {"artists": []}
+    world.fake.on("GET .*/stats", found)
+    answer = await world.client.get("/ui/stats/story/2026-01")
+    assert answer.status_code == 200
+    page = read_whole(answer.text)
+    assert "came back" in page.text
+    assert "played most" not in page.text
+    assert (await world.client.get("/ui/stats/story/2026-01/5.svg")).status_code == 200
+    assert (await world.client.get("/ui/stats/story/2026-01/6.svg")).status_code == 404
+    assert (await world.client.get("/ui/stats")).status_code == 200
+
+
 async def test_months_without_a_play() -> None:
     world = await _world()
     none = {"user": "ada", "zone": "UTC", "months": ["2026-01-01", "2026-02-01"], "artists": []}

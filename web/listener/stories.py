@@ -69,31 +69,36 @@ async def months(visit: Visit) -> Response:
 
 async def _period(visit: Visit, period: str) -> tuple[dict[str, Any], str]:
     """Return the statistics of a year or a month, and its name."""
-    try:
-        start = date.fromisoformat(f"{period}-01" if len(period) == 7 else f"{period}-01-01")
-    except ValueError:
-        raise Refused(404, "unknown-period", f"{period!r} is neither a year nor a month.") from None
     month = len(period) == 7
-    after = date(
-        start.year + (start.month == 12 or not month), start.month % 12 + 1 if month else 1, 1
-    )
+    try:
+        start = date.fromisoformat(f"{period}-01" if month else f"{period}-01-01")
+        after = date(
+            start.year + (start.month == 12 or not month), start.month % 12 + 1 if month else 1, 1
+        )
+    except ValueError:  # also after the last year of a calendar, 9999
+        raise Refused(404, "unknown-period", f"{period!r} is neither a year nor a month.") from None
     found = await ask(visit, start.isoformat(), (after - timedelta(days=1)).isoformat())
     return found, f"{start:%B %Y}" if month else str(start.year)
 
 
 def _cards(visit: Visit, found: dict[str, Any]) -> list[Card]:
+    """Return the cards of a period with a play.
+
+    Only heard plays by an artist with a name count for the artists: a period may have none.
+    """
     totals, before, base = found["totals"], found["before"], visit.base
     hours = totals["hours"]
     words = "plays" + (f", {number(hours, 1 if hours < 10 else 0)} hours of music" if hours else "")
     words += f". {number(before['plays'])} in the time before." if before["plays"] else "."
-    top, track = found["artists"][0], found["tracks"][0]
-    others = ", ".join(row["artist"] for row in found["artists"][1:4])
+    track = found["tracks"][0]
     day, hour, plays = peak(found["week"])
-    cards = [
-        Card(number(totals["plays"]), "", words),
-        Card(top["artist"], visit.site.templates.artist_address(base, top["artist"]),
-             f"was played most: {plural(top['plays'], 'time')}."
-             + (f" Then {others}." if others else "")),
+    cards = [Card(number(totals["plays"]), "", words)]
+    if found["artists"]:
+        top, *others = (row["artist"] for row in found["artists"][:4])
+        words = f"was played most: {plural(found['artists'][0]['plays'], 'time')}."
+        words += f" Then {', '.join(others)}." if others else ""
+        cards.append(Card(top, visit.site.templates.artist_address(base, top), words))
+    cards += [
         Card(track["name"], f"{base}/tracks/{part(track['track_id'])}",
              f"by {track['artist']} came back {plural(track['plays'], 'time')}."),
         Card(number(totals["discoveries"]), "",
