@@ -15,6 +15,7 @@ from api.app import create_app
 from api.door import raise_limit
 from api.fast import FastPath, protocol_with
 from api.services import Services
+from contracts.forwarded import Forwarded
 from contracts.log_limit import LogLimit
 from contracts.settings import Settings
 
@@ -63,13 +64,14 @@ def run(settings: Settings) -> int:
     settings = replace(settings, max_connections=min(settings.max_connections, raise_limit()))
     services = Services(settings)
     config = uvicorn.Config(
-        create_app(services),
+        Forwarded(create_app(services), settings.trusted_proxies),
         host=settings.host,
         port=settings.port,
         loop="uvloop",
         http=protocol_with(FastPath(services)),
         ws="none",
         lifespan="on",
+        proxy_headers=False,
         access_log=False,
         log_config=None,
         server_header=False,

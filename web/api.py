@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -72,6 +73,7 @@ class Api:
 
     def __init__(self, base: str, transport: httpx.AsyncBaseTransport | None = None) -> None:
         self.base = base
+        self._headers: dict[str, str] = {}
         limits = httpx.Limits(max_connections=64, max_keepalive_connections=32)
         self._calls = httpx.AsyncClient(
             base_url=base, timeout=_SECONDS, limits=limits, transport=transport
@@ -83,6 +85,18 @@ class Api:
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
             transport=transport,
         )
+
+    def on_behalf_of(self, address: str) -> Api:
+        """Return this client for requests of the person at an address.
+
+        The API counts failed sign-ins by address and puts it on record. It believes this process
+        if ``SEGUE_TRUSTED_PROXIES`` names it. Without an address the client itself is returned.
+        """
+        if not address:
+            return self
+        made = copy.copy(self)
+        made._headers = {"x-forwarded-for": address}
+        return made
 
     async def close(self) -> None:
         """Close the connections."""
@@ -108,7 +122,7 @@ class Api:
         self, method: str, path: str, token: str = "", *, body: Any = None, **query: Any
     ) -> httpx.Response:
         """Return the answer itself; raises as :meth:`call`."""
-        headers = {"authorization": f"Bearer {token}"} if token else {}
+        headers = self._headers | ({"authorization": f"Bearer {token}"} if token else {})
         asked = {name: _text(value) for name, value in query.items() if value is not None}
         try:
             answer = await self._calls.request(
@@ -123,7 +137,9 @@ class Api:
 
     async def upload(self, path: str, token: str, file: AsyncIterator[bytes], **query: Any) -> Any:
         """Send a file piece by piece and return the decoded answer; raises as :meth:`call`."""
-        headers = {"authorization": f"Bearer {token}", "content-type": "application/octet-stream"}
+        headers = self._headers | {
+            "authorization": f"Bearer {token}", "content-type": "application/octet-stream",
+        }  # fmt: skip
         asked = {name: _text(value) for name, value in query.items()}
         try:
             answer = await self._streams.post(path, params=asked, content=file, headers=headers)
@@ -136,7 +152,9 @@ class Api:
     @asynccontextmanager
     async def stream(self, path: str, token: str, last: str = "") -> AsyncIterator[httpx.Response]:
         """Open an answer that does not end; raises as :meth:`call`, also while it is read."""
-        headers = {"authorization": f"Bearer {token}", "accept": "text/event-stream"}
+        headers = self._headers | {
+            "authorization": f"Bearer {token}", "accept": "text/event-stream",
+        }  # fmt: skip
         if last:
             headers["last-event-id"] = last
         try:

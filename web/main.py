@@ -10,6 +10,7 @@ from types import FrameType
 
 import uvicorn
 
+from contracts.forwarded import Forwarded
 from contracts.log_limit import LogLimit
 from contracts.settings import Settings
 from web.app import create_app
@@ -50,13 +51,14 @@ def run(settings: Settings) -> int:
     logging.getLogger("httpx").setLevel(logging.WARNING)
     site = Site(settings)
     config = uvicorn.Config(
-        create_app(site),
+        Forwarded(create_app(site), settings.trusted_proxies),
         host=settings.host,
         port=settings.web_port,
         loop="uvloop",
         http="httptools",
         ws="none",
         lifespan="on",
+        proxy_headers=False,
         access_log=False,
         log_config=None,
         server_header=False,

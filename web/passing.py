@@ -11,7 +11,7 @@ from web.visit import Visit
 
 async def passed_on(visit: Visit, path: str, kind: str, name: str) -> Response:
     """Return an answer of the API as a download; raises Away and Refused before it begins."""
-    opened = visit.site.api.stream(path, visit.who.token)
+    opened = visit.api.stream(path, visit.who.token)
     answer = await opened.__aenter__()
 
     async def body() -> AsyncIterator[bytes]:

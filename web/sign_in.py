@@ -53,7 +53,7 @@ async def link(visit: Visit, code: str) -> Response:
             notice="This sign-in link is not known any more. "
             "“segue up” prints new ones at each start.",
         )
-    me = await visit.site.api.call("GET", "/v1/me", token)
+    me = await visit.api.call("GET", "/v1/me", token)
     return visit.page("link.html", "Sign in", who=me["user"], roles=me["roles"])
 
 
@@ -80,8 +80,8 @@ async def sign_out(visit: Visit) -> Response:
 async def _start(visit: Visit, body: dict[str, str], field: str) -> Response:
     site = visit.site
     try:
-        made = await site.api.call("POST", "/v1/sessions", body=body)
-        me = await site.api.call("GET", "/v1/me", made["token"])
+        made = await visit.api.call("POST", "/v1/sessions", body=body)
+        me = await visit.api.call("GET", "/v1/me", made["token"])
     except Refused as error:
         status = error.status if error.status in (401, 429) else 400
         return _form(visit, status, wrong={field: error.message})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
@@ -10,7 +11,7 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from web.api import Away, Refused, part
+from web.api import Api, Away, Refused, part
 from web.csrf import mask
 from web.navigation import current, groups_for
 from web.sessions import Session
@@ -79,6 +80,20 @@ class Visit:
         return self.session
 
     @property
+    def origin(self) -> str:
+        """Address of the browser, or of the first proxy that is not trusted; empty if unknown."""
+        client = self.request.client
+        try:
+            return str(ipaddress.ip_address(client.host)) if client else ""
+        except ValueError:
+            return ""
+
+    @property
+    def api(self) -> Api:
+        """The API, asked on behalf of this visitor."""
+        return self.site.api.on_behalf_of(self.origin)
+
+    @property
     def scripted(self) -> bool:
         """Whether htmx asks: a fragment is enough."""
         return self.request.headers.get("hx-request") == "true"
@@ -106,11 +121,11 @@ class Visit:
 
     async def get(self, path: str, **query: Any) -> Any:
         """Send a GET to the API with the visitor's token; raises Away and Refused."""
-        return await self.site.api.call("GET", path, self.who.token, **query)
+        return await self.api.call("GET", path, self.who.token, **query)
 
     async def send(self, method: str, path: str, body: Any = None, **query: Any) -> Any:
         """Send a request that changes data, with the visitor's token; raises Away and Refused."""
-        return await self.site.api.call(method, path, self.who.token, body=body, **query)
+        return await self.api.call(method, path, self.who.token, body=body, **query)
 
     async def optional(self, path: str, default: Any = None, **query: Any) -> Any:
         """Return an answer that the page does not need; ``default`` if the API has none."""

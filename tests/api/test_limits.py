@@ -22,6 +22,7 @@ from api.passwords import PasswordChecks, TooMany
 from api.patience import Patience
 from api.shared_rates import SharedRates
 from contracts.features import Keys
+from contracts.forwarded import Forwarded
 from tests.api.conftest import World
 
 ADA = {"authorization": "Token ada-token"}
@@ -158,6 +159,39 @@ async def test_made_up_names_from_one_address_are_limited(
             await log_in(world.services, f"name {n}", "wrong", "6.6.6.6")
         codes.append(caught.value.code)
     assert codes == [4] * ATTEMPTS_OF_ADDRESS + [RATE_LIMIT] * 5
+
+
+async def test_who_signs_in_on_the_pages_is_counted_by_their_own_address(
+    world: World, logins: FailedLogins, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One person who types wrong passwords on the pages keeps nobody else out."""
+
+    async def rows(_: object, text: str, *__: object) -> list[tuple[Any, ...]]:
+        return []
+
+    monkeypatch.setattr("api.lastfm.sessions.query", rows)
+    monkeypatch.setattr("api.lastfm.sessions._verify", lambda *_: False)
+
+    async def statuses(peer: str, address: str, count: int) -> list[int]:
+        app = Forwarded(world.app, "127.0.0.1,10.1.0.0/16")
+        transport = httpx.ASGITransport(app, client=(peer, 5))
+        headers = {"x-forwarded-for": address}
+        async with httpx.AsyncClient(transport=transport, base_url="http://segue") as client:
+            return [
+                (
+                    await client.post(
+                        "/v1/sessions", json={"user": "ada", "password": "x"}, headers=headers
+                    )
+                ).status_code
+                for _ in range(count)
+            ]
+
+    web, player = "10.1.2.3", "198.51.100.4"
+    assert await statuses(web, "203.0.113.1", ATTEMPTS + 1) == [401] * ATTEMPTS + [429]
+    assert await statuses(web, "203.0.113.2", 1) == [401]
+    # A host that is not trusted counts under its own address, and its header is ignored.
+    found = [status for n in range(ATTEMPTS + 1) for status in await statuses(player, f"{n}", 1)]
+    assert found == [401] * ATTEMPTS + [429]
 
 
 async def test_few_passwords_are_checked_at_once_and_few_wait() -> None:

@@ -19,8 +19,10 @@ from contracts.snowflake import Snowflake
 from contracts.workers import BY_NAME, ERASER, RESULTS_SINK, SNOWFLAKE_SINK, WORKERS
 from infra.cli.main import COMMANDS
 from tests.compose_file import COMPOSE, interpolated
+from tests.compose_file import services as compose_services
 from tests.conftest import ROOT
 
+LOGINS = ("", "API_", "SINK_", "ADMIN_")
 FLINK_IMAGE = "segue-flink:latest"
 
 
@@ -131,6 +133,15 @@ def test_commands_and_settings_exist(services: dict[str, Any]) -> None:
         assert command[0] in COMMANDS, name
         assert command[0] != "worker" or command[1] in BY_NAME, name
         assert set(service["environment"]) <= known, name
+
+
+def test_the_api_believes_the_pages_and_no_other_host() -> None:
+    """The header X-Forwarded-For names the browser of a person who signs in on the pages."""
+    given = compose_services({"POSTGRES_" + n + "PASSWORD": "x" for n in LOGINS})
+    for name in ("api", "web"):
+        trusted = given[name]["environment"]["SEGUE_TRUSTED_PROXIES"].split(",")
+        assert [each for each in trusted if each not in ("127.0.0.1", "::1")] == ["web"]
+    assert given["web"]["command"] == ["worker", "web"]
 
 
 def test_flink_services_are_words_of_the_image_and_share_its_settings(

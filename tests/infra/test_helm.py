@@ -336,6 +336,21 @@ def test_services_lead_to_pods_with_that_port(chart: list[dict[str, Any]]) -> No
         assert {port["targetPort"] for port in document["spec"]["ports"]} <= ports
 
 
+def test_the_api_believes_the_pods_of_the_pages_and_named_proxies() -> None:
+    found = objects({"trustedProxies": ["10.4.0.0/16", "ingress"]})
+    (api,) = [c for c in containers(found) if c["args"] == ["worker", "api"]]
+    name, *others = environment(api)["SEGUE_TRUSTED_PROXIES"]["value"].split(",")
+    assert others == ["10.4.0.0/16", "ingress"]
+    (service,) = [d for d in found if (d["kind"], d["metadata"]["name"]) == ("Service", name)]
+    (pages,) = [
+        d for d in found if (d["kind"], d["metadata"]["name"]) == ("Deployment", "demo-web")
+    ]
+    # Without an address of its own: a look-up of its name finds the addresses of the pods.
+    assert service["spec"]["clusterIP"] == "None"
+    labels = pages["spec"]["template"]["metadata"]["labels"]
+    assert service["spec"]["selector"].items() <= labels.items()
+
+
 def test_the_image_keeps_its_packages_where_the_chart_looks() -> None:
     version = re.findall(r"^FROM python:(\d+\.\d+)-slim$", DOCKERFILE.read_text(), re.MULTILINE)
     values = yaml.safe_load((CHART / "values.yaml").read_text())

@@ -13,6 +13,7 @@ from tests.web.answers import EVENT, TRACK
 from tests.web.doubles import CSRF, ROLES, World, full
 from tests.web.markup import read_whole
 from web import csrf
+from web.app import create_app
 from web.routes import ROUTES
 
 MADE = {
@@ -48,6 +49,34 @@ async def test_signing_in_with_a_token_makes_a_session_of_its_own() -> None:
     secret = cookie.split("=")[1].split(";")[0]
     assert all(secret not in key for key in world.redis.values)
     assert (await world.client.get("/ui/")).status_code == 200
+
+
+async def test_the_api_hears_who_signs_in_from_where() -> None:
+    """By that address it counts failed logins; a browser cannot choose it."""
+    world = World()
+    full(world.fake)
+    world.fake.refuse("POST /v1/sessions", 401, "unauthorized", "Wrong.")
+    headers = {"x-forwarded-for": "6.6.6.6"}
+    form = {"user": "ada", "password": "x"}
+    browser = httpx.ASGITransport(create_app(world.site), client=("2001:db8::7", 5))
+    async with httpx.AsyncClient(transport=browser, base_url="http://pages") as client:
+        assert (await client.post("/ui/login", data=form, headers=headers)).status_code == 401
+    odd = httpx.ASGITransport(create_app(world.site), client=("no address", 5))
+    async with httpx.AsyncClient(transport=odd, base_url="http://pages") as client:
+        assert (await client.post("/ui/login", data=form, headers=headers)).status_code == 401
+    given = [request.headers.get("x-forwarded-for") for request in world.fake.asked]
+    assert given == ["2001:db8::7", None]
+
+
+async def test_every_call_for_a_visitor_names_the_address() -> None:
+    world = World()
+    await world.sign_in()
+    full(world.fake)
+    for path in ("/ui/", "/ui/plays", "/ui/me/tokens", "/ui/erasures/x"):
+        await world.client.get(path)
+    await world.post("/ui/me/tokens", {"label": "x"})
+    assert len(world.fake.asked) > 5
+    assert {r.headers.get("x-forwarded-for") for r in world.fake.asked} == {"127.0.0.1"}
 
 
 async def test_over_https_the_cookie_is_guarded() -> None:

@@ -73,7 +73,7 @@ async def report(visit: Visit, report: str) -> Response:
 
 async def download(visit: Visit, report: str, kind: str) -> Response:
     """GET /ui/analytics/.../data.csv: the file itself."""
-    answer = await visit.site.api.raw(
+    answer = await visit.api.raw(
         "GET", f"/v1/reports/{part(report)}", visit.who.token, format=kind,
         edition=visit.query("edition") or None,
     )  # fmt: skip

@@ -68,7 +68,9 @@ async def make_token(visit: Visit) -> Response:
     label, days = visit.form.get("label", "").strip(), visit.form.get("days", "").strip()
     if not label:
         return await shown(visit, 400, {"label": "Say what the token is for."})
-    if days and not (days.isascii() and days.isdigit() and 1 <= int(days[:5]) <= 3650):
+    if days and not (
+        days.isascii() and days.isdigit() and len(days) < 5 and 1 <= int(days) <= 3650
+    ):
         return await shown(visit, 400, {"days": "A number of days from 1 to 3650, or nothing."})
     body: dict[str, Any] = {"label": label, "expires_days": int(days) if days else None}
     if visit.for_another:
@@ -116,5 +118,5 @@ async def erase(visit: Visit) -> Response:
 
 async def erasure(visit: Visit, request: str) -> Response:
     """GET /ui/erasures/...: how far it is; names nobody, so that nobody need sign in."""
-    state = await visit.site.api.call("GET", f"/v1/erasures/{part(request)}")
+    state = await visit.api.call("GET", f"/v1/erasures/{part(request)}")
     return visit.page("erasure.html", "Erasure", state=state)

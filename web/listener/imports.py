@@ -45,7 +45,7 @@ async def upload(visit: Visit) -> Response:
     if not form.name:
         return await _page(visit, 400, {"file": "Choose a file."})
     try:
-        made = await visit.site.api.upload(
+        made = await visit.api.upload(
             visit.of_subject("/imports"), visit.who.token, form.file(),
             name=form.name[:200], private=form.fields.get("private") == "on",
         )  # fmt: skip

@@ -64,6 +64,7 @@ Without `kafka.user` it is the principal that `segue acls` prints for that worke
 - {name: SEGUE_S3_SECRET, valueFrom: {secretKeyRef: {name: {{ $secret }}, key: s3-secret}}}
 {{- end }}
 - {name: SEGUE_HOST, value: 0.0.0.0}
+- {name: SEGUE_TRUSTED_PROXIES, value: {{ prepend $root.Values.trustedProxies (printf "%s-web-pods" $root.Release.Name) | join "," | quote }}}
 - {name: SEGUE_HOST_NAME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
 - {name: SEGUE_API_URL, value: "http://{{ $root.Release.Name }}-api:8000"}
 - {name: SEGUE_PUBLIC_URL, value: {{ $root.Values.publicUrl | quote }}}
