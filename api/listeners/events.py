@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import AsyncIterator
 
 import msgspec
@@ -23,8 +24,8 @@ router = APIRouter(prefix="/v1", tags=["listener"], dependencies=[SCHEME])
 
 #: Streams one process holds open at most.
 MOST = 5_000
-#: Time between two comments, which keep proxies from closing a silent stream (seconds): random,
-#: so that streams that were opened together do not ask for their tokens together.
+#: Time between two looks at the token (seconds), and between two comments, which keep proxies from
+#: closing a silent stream: random, so that streams that were opened together do not look together.
 KEEP_ALIVE = (15.0, 20.0)
 _RETRY_MS = 2_000
 _EXAMPLE = """\
@@ -78,8 +79,15 @@ async def _follow(services: Services, user: str, token: str, last: str) -> Async
     stream = services.events.open(user)
     try:
         yield f"retry: {_RETRY_MS}\n\n"
+        look = _next_look()
         while not stream.ended:
-            event = await stream.next(random.uniform(*KEEP_ALIVE))  # noqa: S311
+            event = await stream.next(max(0.0, look - time.monotonic()))
+            # By the time, and not only in a pause: events may come without one.
+            if event is None or time.monotonic() >= look:
+                if not await _still_good(services, token, user):
+                    yield "event: signed-out\ndata: {}\n\n"
+                    return
+                look = _next_look()
             if event is not None:
                 state = await _state(services, user)
                 yield _event(event, state)
@@ -87,12 +95,14 @@ async def _follow(services: Services, user: str, token: str, last: str) -> Async
                     yield _event(ListenerEvent(user=user, kind=CHANGED, at=0), state)
                 last = state or last
             elif not stream.ended:
-                if not await _still_good(services, token, user):
-                    yield "event: signed-out\ndata: {}\n\n"
-                    return
                 yield ": still here\n\n"
     finally:
         services.events.close(stream)
+
+
+def _next_look() -> float:
+    """Return when to look at the token again, on the monotonic clock."""
+    return time.monotonic() + random.uniform(*KEEP_ALIVE)  # noqa: S311
 
 
 async def _state(services: Services, user: str) -> str:

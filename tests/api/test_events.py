@@ -87,6 +87,37 @@ async def test_a_stream_follows_once_redis_has_confirmed(redis: Subscription) ->
     assert made.count == 0
 
 
+async def test_a_token_is_looked_at_while_events_come_without_a_pause(
+    redis: Subscription, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(world.services, "events", EventHub("redis://x", "channel"))
+    monkeypatch.setattr(events, "KEEP_ALIVE", (0.05, 0.05))
+    answers = [True, True, False]
+
+    async def still_good(*_: object) -> bool:
+        return answers.pop(0)
+
+    async def state(*_: object) -> str:
+        return "one"
+
+    async def play() -> None:
+        while True:
+            redis.publish()
+            await asyncio.sleep(0.001)
+
+    monkeypatch.setattr(events, "_still_good", still_good)
+    monkeypatch.setattr(events, "_state", state)
+    redis.confirm()
+    playing = asyncio.create_task(play())
+    async with asyncio.timeout(10):
+        body = events._follow(world.services, "ada", "token", "")
+        found = [text async for text in body]
+    playing.cancel()
+    assert found[-1] == "event: signed-out\ndata: {}\n\n"
+    assert any("event: play" in text for text in found)
+    assert answers == []
+
+
 async def test_who_comes_back_hears_whether_something_changed(
     redis: Subscription, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -74,6 +74,10 @@ async def world() -> AsyncIterator[World]:
     made.site.feeds.end()
 
 
+async def signed_in() -> bool:
+    return True
+
+
 def asked(world: World) -> list[dict[str, str]]:
     """Return the parameters of every list that was asked for."""
     return [
@@ -190,6 +194,133 @@ async def test_a_token_that_has_ended_ends_its_tabs(world: World) -> None:
     assert tab.ended
 
 
+@pytest.mark.parametrize("roles", [None, [], ["analyst"]], ids=["revoked", "none", "another"])
+async def test_each_token_of_a_listeners_tabs_is_asked_about(
+    world: World, monkeypatch: pytest.MonkeyPatch, roles: list[str] | None
+) -> None:
+    """The stream upstream uses the token of one of them."""
+    monkeypatch.setattr("web.live.feeds.CHECK", (0.05, 0.05))
+    upstream = Upstream(world)
+    feeds = world.site.feeds
+    first = feeds.open("ada", NEXT, "good", window=WINDOW)
+    await upstream.send("play", artist="Air", title="Run", source="x")
+    await taken(first, "list")
+    admin = feeds.open("ada", NEXT, "admin", window=WINDOW)
+    other = feeds.open("ada", NEXT, "ended", window=WINDOW)
+    known = {"Bearer admin": ("root", ["admin"]), "Bearer ended": ("ada", roles)}
+
+    def me(request: httpx.Request) -> httpx.Response:
+        user, found = known[request.headers["authorization"]]
+        if found is None:
+            return httpx.Response(401, json={"error": {"code": "unauthorized", "message": "No."}})
+        return httpx.Response(200, json={"user": user, "roles": found})
+
+    world.fake.on("GET /v1/me", me)
+    assert (await taken(other, "signed-out")).data.startswith("/ui/login")
+    assert other.ended
+    await upstream.send("play", artist="Air", title="Late", source="x")
+    await taken(admin, "list")
+    await taken(first, "list")
+    assert await other.next(0.0) == []
+    assert len(upstream.opened) == 1
+
+
+async def test_a_list_is_asked_for_with_a_token_that_has_not_ended(world: World) -> None:
+    upstream = Upstream(world)
+    feeds = world.site.feeds
+    tabs = {f"Bearer {name}": feeds.open("ada", NEXT, name, window=WINDOW) for name in "ab"}
+    tokens: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        tokens.append(request.headers["authorization"])
+        if tokens[-1] == tokens[0]:
+            return httpx.Response(401, json={"error": {"code": "unauthorized", "message": "No."}})
+        return httpx.Response(200, json=listing("Air"))
+
+    world.fake.on("GET .*/recommendations", answer)
+    await upstream.send("play", artist="Air", title="Run", source="x")
+    async with asyncio.timeout(10):
+        while len(tokens) < 2:
+            await asyncio.sleep(0.01)
+    ended, good = (tabs[token] for token in tokens[:2])
+    assert "Run" in (await taken(good, "list")).data
+    assert (await taken(ended, "signed-out")).data.startswith("/ui/login")
+    assert (ended.ended, good.ended) == (True, False)
+
+
+async def test_an_open_page_lets_no_session_in_whose_token_has_ended(world: World) -> None:
+    upstream = Upstream(world)
+    tab = world.site.feeds.open("ada", NEXT, "good", window=WINDOW)
+    await upstream.send("play", artist="Air", title="Run", source="x")
+    await taken(tab, "list")
+    await world.sign_in("ada")
+    world.fake.refuse("GET /v1/me", 401, "unauthorized", "No.")
+    async with asyncio.timeout(10):
+        answer = await world.client.get("/ui/live")
+    assert "event: signed-out" in answer.text
+    assert "Run" not in answer.text
+    assert world.site.feeds.count == 1
+
+
+async def test_a_session_is_looked_up_while_events_come_without_a_pause(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("web.live.endpoints.KEEP_ALIVE", (0.05, 0.05))
+    tab = Tab(NEXT, "t")
+    looks: list[int] = []
+    sent: list[bytes] = []
+
+    async def look() -> bool:
+        looks.append(len(sent))
+        return len(looks) < 3
+
+    async def receive() -> dict[str, Any]:
+        await asyncio.Event().wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message.get("body", b""))
+
+    async def play() -> None:
+        while True:
+            tab.put(Event("play", ""))
+            await asyncio.sleep(0.001)
+
+    playing = asyncio.create_task(play())
+    async with asyncio.timeout(10):
+        await EventStream("s", tab, tab.end, look)({}, receive, send)
+    playing.cancel()
+    assert len(looks) == 3
+    assert Event("play", "").sent in sent[: looks[0]]
+    assert sent[-2:] == [Event("signed-out", "/ui/login?ended=1").sent, b""]
+
+
+async def test_a_signed_out_session_gets_no_more_of_the_console(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its token may still be good: the API may have been away when the person signed out."""
+    monkeypatch.setattr("web.live.endpoints.KEEP_ALIVE", (0.3, 0.3))
+    await world.sign_in("root", ["admin"])
+
+    async def sign_out() -> None:
+        while not world.site.console.tabs:
+            await asyncio.sleep(0.01)
+        world.redis.values.clear()
+
+    async with asyncio.timeout(10):
+        answer, _ = await asyncio.gather(world.client.get("/ui/ops/live"), sign_out())
+    assert "event: signed-out" in answer.text
+    assert not world.site.console.tabs
+
+
+async def test_the_address_of_each_tab_goes_with_its_token(world: World) -> None:
+    upstream = Upstream(world)
+    tab = world.site.feeds.open("ada", NEXT, "t", window=WINDOW, origin="203.0.113.7")
+    await upstream.send("play", artist="Air", title="Run", source="x")
+    await taken(tab, "list")
+    assert {r.headers.get("x-forwarded-for") for r in world.fake.asked} == {"203.0.113.7"}
+
+
 async def test_plays_and_refusals_reach_who_connects_a_player(world: World) -> None:
     upstream = Upstream(world)
     tab = world.site.feeds.open("ada", Wants("connect", "/ui"), "t")
@@ -248,7 +379,7 @@ async def test_a_stream_copies_nothing_and_ends_with_the_browser(world: World) -
             sent[number].append(message.get("body", b""))
 
         tab = tabs[number]
-        response = EventStream("s", tab, lambda: feeds.close("ada", tab))
+        response = EventStream("s", tab, lambda: feeds.close("ada", tab), signed_in)
         await response({}, receive, send)
 
     running = [asyncio.create_task(stream(number)) for number in range(2)]

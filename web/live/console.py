@@ -22,9 +22,9 @@ class ConsoleFeed:
         self.tabs: set[Tab] = set()
         self._task: asyncio.Task[None] | None = None
 
-    def open(self, token: str, zone: str) -> Tab:
+    def open(self, token: str, zone: str, origin: str = "") -> Tab:
         """Return a new tab."""
-        tab = Tab(Wants("ops", "/ui", zone), token)
+        tab = Tab(Wants("ops", "/ui", zone), token, origin=origin)
         self.tabs.add(tab)
         tab.put(Event("state", "live"))
         if self._task is None or self._task.done():
@@ -52,14 +52,14 @@ class ConsoleFeed:
 
     async def _send(self, tabs: list[Tab], token: str) -> None:
         try:
-            state = await self._api.call("GET", "/v1/operations", token)
+            api = self._api.on_behalf_of(tabs[0].origin)
+            state = await api.call("GET", "/v1/operations", token)
         except Away:
             events = [Event("state", "away")]
         except Refused as error:
             if error.status in (401, 403):
                 for tab in tabs:
-                    tab.put(Event("signed-out", "/ui/login?ended=1"))
-                    tab.end()
+                    tab.sign_out()
                     self.tabs.discard(tab)
             return
         else:

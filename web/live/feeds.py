@@ -3,6 +3,9 @@
 A play is one event upstream. After it the list is asked for once for each kind of tab and rendered
 once; each list asked for is an impression, so nothing is asked for a tab that is hidden (the
 browser closes the stream of such a tab).
+
+Tabs of one listener may belong to several sessions, and the upstream stream uses the token of one
+of them. The API ends that stream with its token. The feed asks the API about the other tokens.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import random
 import time
 from typing import Any
 
@@ -26,6 +30,9 @@ log = logging.getLogger(__name__)
 DEBOUNCE = 0.03
 #: Time between two lists of one listener (seconds): an import is not a slide show.
 GAP = 0.5
+#: Time between two questions whether the tokens of open tabs are still good (seconds): random, so
+#: that those of tabs that were opened together do not come together.
+CHECK = (15.0, 20.0)
 _PAUSES = Backoff(1.0, 10.0)
 _CHANGES = frozenset({"play", "feedback", "changed"})
 
@@ -42,9 +49,12 @@ class Feed:
         self.window: str | None = None
         self._last: dict[str, Any] = {}
         self._changed = asyncio.Event()
+        #: Token of the upstream stream; empty while it is down.
+        self._followed_with = ""
         self._tasks = [
             asyncio.create_task(self._follow()),
             asyncio.create_task(self._update()),
+            asyncio.create_task(self._check()),
         ]
 
     def stop(self) -> None:
@@ -66,10 +76,11 @@ class Feed:
         failures, last = 0, ""
         path = f"/v1/users/{part(self._user)}/events"
         while True:
-            token = next(iter(self.tabs)).token if self.tabs else ""
+            tab = next(iter(self.tabs), None)
+            token = tab.token if tab else ""
             try:
-                async with self._api.stream(path, token, last) as answer:
-                    failures = 0
+                async with self._api_of(tab).stream(path, token, last) as answer:
+                    failures, self._followed_with = 0, token
                     async for event in read(lines_of(answer.aiter_text())):
                         last = event.id or last
                         if event.name == "signed-out":
@@ -84,7 +95,7 @@ class Feed:
                 pass
             except Exception:
                 log.exception("the event stream of a listener failed; reconnecting")
-            self.window = None
+            self.window, self._followed_with = None, ""
             if failures:
                 self._send(_state("away"))
             await asyncio.sleep(_PAUSES.pause(failures) if failures else 0.1)
@@ -93,9 +104,32 @@ class Feed:
     def _sign_out(self, token: str) -> None:
         """End the tabs of a token that has ended; tabs with other tokens stay."""
         for tab in [tab for tab in self.tabs if tab.token == token]:
-            tab.put(Event("signed-out", "/ui/login?ended=1"))
-            tab.end()
+            tab.sign_out()
             self.tabs.discard(tab)
+
+    def _api_of(self, tab: Tab | None) -> Api:
+        return self._api.on_behalf_of(tab.origin if tab else "")
+
+    async def _check(self) -> None:
+        """Ask about the tokens that the upstream stream does not use."""
+        while True:
+            await asyncio.sleep(random.uniform(*CHECK))  # noqa: S311
+            for tab in {tab.token: tab for tab in self.tabs}.values():
+                if tab.token != self._followed_with and not await self._may_read(tab):
+                    self._sign_out(tab.token)
+
+    async def _may_read(self, tab: Tab) -> bool:
+        try:
+            me = await self._api_of(tab).call("GET", "/v1/me", tab.token)
+            own = me["user"] == self._user and "listener" in me["roles"]
+            return own or "admin" in me["roles"]
+        except Refused as error:
+            return error.status not in (401, 403)
+        except Away:
+            return True  # asked again after the next pause
+        except Exception:
+            log.exception("the API's answer about a token cannot be read; asking again later")
+            return True
 
     def _take_safely(self, event: Event) -> None:
         try:
@@ -162,7 +196,7 @@ class Feed:
             return True
         started = time.perf_counter()
         try:
-            answer = await self._api.call(
+            answer = await self._api_of(tabs[0]).call(
                 "GET",
                 f"/v1/users/{part(self._user)}/recommendations",
                 tabs[0].token,
@@ -170,7 +204,10 @@ class Feed:
                 discover=wants.discover,
                 diversity=wants.variety,
             )
-        except (Away, Refused):
+        except (Away, Refused) as error:
+            if isinstance(error, Refused) and error.status in (401, 403):
+                self._sign_out(tabs[0].token)
+                return await self._make(wants)  # with the token of another tab
             for tab in tabs:
                 tab.put(_state("away"))
             return False
@@ -212,8 +249,19 @@ class Feeds:
         """Number of open tabs."""
         return sum(len(feed.tabs) for feed in self._feeds.values())
 
+    def follows(self, user: str) -> bool:
+        """Whether a page of this listener is open: a new tab will not open a stream upstream."""
+        return user in self._feeds
+
     def open(
-        self, user: str, wants: Wants, token: str, *, window: str = "", again: bool = False
+        self,
+        user: str,
+        wants: Wants,
+        token: str,
+        *,
+        window: str = "",
+        again: bool = False,
+        origin: str = "",
     ) -> Tab:
         """Return a new tab.
 
@@ -223,8 +271,10 @@ class Feeds:
             Of the list it shows; a list of another window is replaced.
         again
             It comes back and cannot know what it missed.
+        origin
+            Address of the browser.
         """
-        tab = Tab(wants, token, window)
+        tab = Tab(wants, token, window, origin)
         feed = self._feeds.get(user)
         if feed is None:
             feed = self._feeds[user] = Feed(self._api, self._templates, user)

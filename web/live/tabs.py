@@ -32,20 +32,30 @@ class Tab:
 
     Attributes
     ----------
+    token
+        Of the session that opened it.
+    origin
+        Address of the browser; empty if unknown.
     window
         State of the listener's plays that the list on the tab was made from; empty if unknown.
     """
 
-    def __init__(self, wants: Wants, token: str, window: str = "") -> None:
+    def __init__(self, wants: Wants, token: str, window: str = "", origin: str = "") -> None:
         self.wants = wants
         self.token = token
+        self.origin = origin
         self.window = window
         self.ended = False
         self._waiting: list[Event] = []
         self._arrived = asyncio.Event()
 
     def put(self, event: Event) -> None:
-        """Add an event; a newer list replaces one that was not sent yet."""
+        """Add an event; a newer list replaces one that was not sent yet.
+
+        A tab that has ended takes none.
+        """
+        if self.ended:
+            return
         if event.name in _REPLACING:
             self._waiting = [e for e in self._waiting if e.name != event.name]
         self._waiting.append(event)
@@ -56,6 +66,17 @@ class Tab:
         """Say that nothing more comes."""
         self.ended = True
         self._arrived.set()
+
+    def sign_out(self) -> None:
+        """End with the one event that leads to the sign-in page; what waits is not sent."""
+        self._waiting.clear()
+        self.put(Event("signed-out", "/ui/login?ended=1"))
+        self.end()
+
+    @property
+    def done(self) -> bool:
+        """Whether it has ended and nothing waits to be sent."""
+        return self.ended and not self._waiting
 
     async def next(self, seconds: float) -> list[Event]:
         """Return what waits; empty after so many seconds without anything, or at the end."""
