@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -30,6 +32,7 @@ _SAID = """
 _SAID_OF = """
     select kind, floor(extract(epoch from given_at))::bigint, track_id, artist, title
     from listener_feedback_v1 where user_id = %(user)s and kind in ('love', 'hate')
+        and (%(by_names)s or track_id = any(%(ids)s))
 """
 _MOST_ASKED = 1000
 
@@ -158,11 +161,23 @@ async def _said_of(services: Services, user: str, given: list[tuple[str, str]]) 
             400, "bad-parameter", f"Name 1 to {_MOST_ASKED} recordings, by mbid or msid."
         )
     await check_known(services, user)
+    # PostgreSQL cannot compute an msid, the hash of a track's names. So if one is asked for, every
+    # row is read, and hashed off the event loop: a listener may have loved thousands of tracks.
+    by_names = any(kind == "msid" for kind, _ in asked)
+    values = {"user": user, "by_names": by_names, "ids": [name for _, name in asked]}
+    rows = await rows_of(services, _SAID_OF, values)
+    return json_reply({"feedback": await asyncio.to_thread(_answers, user, rows, asked)})
+
+
+def _answers(
+    user: str, rows: Iterable[tuple[Any, ...]], asked: list[tuple[str, str]]
+) -> list[SaidOut]:
+    """Return one entry for each requested recording."""
     known: dict[str | None, SaidOut] = {}
-    for row in await rows_of(services, _SAID_OF, {"user": user}):
+    for row in rows:
         said = _said(user, *row, described=False)
         known[row[2]] = known[said.recording_mbid] = known[said.recording_msid] = said
-    found = [
+    return [
         known.get(
             name,
             SaidOut(
@@ -175,7 +190,6 @@ async def _said_of(services: Services, user: str, given: list[tuple[str, str]]) 
         )
         for kind, name in asked
     ]
-    return json_reply({"feedback": found})
 
 
 def _listed(given: list[str] | str) -> list[str]:

@@ -42,8 +42,13 @@ async def recommended(
         raise unavailable("The listener's plays cannot be read") from None
     if blob is None:
         return Response(status_code=204)
-    reader = services.model.reader
-    found = [] if reader is None else _recommended(reader, blob)
+    reader, generation = services.model.reader, services.model.generation
+    found: list[dict[str, Any]] = []
+    if reader is not None:
+        # A thousand tracks take milliseconds, which the event loop must not spend.
+        found, generation = await services.slow.run(
+            reader, lambda model, moment: (_recommended(model, blob), moment.generation)
+        )
     shown = found[skipped : skipped + wanted]
     payload = {
         "mbids": shown,
@@ -53,7 +58,7 @@ async def recommended(
         "total_mbid_count": len(found),
         "offset": skipped,
         "last_updated": int(time.time()),
-        "model_id": f"segue-{services.model.generation}",
+        "model_id": f"segue-{generation}",
         "model_url": "/v1/model",
     }
     return json_reply({"payload": payload})

@@ -116,6 +116,7 @@ def test_feedback_by_every_id_that_is_shown(client: httpx.Client) -> None:
     wanted = [shown["recording_msid"], current, nobody]
     assert wait_until(lambda: scores(recording_msids=wanted) == [1, 1, 0], 90, 0.2)
     assert scores(recordings=",".join(wanted), recording_mbids=[MBIDS[4]]) == [1, 1, 1, 0]
+    assert scores(recording_mbids=[nobody, MBIDS[4]]) == [0, 1]
     assert len(client.get(f"{url}?recordings={current}").json()["feedback"]) == 1
     assert client.post(url, json={"recording_mbids": 3}).status_code == 400
     for msid in wanted[:2]:
