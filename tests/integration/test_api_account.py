@@ -243,3 +243,63 @@ def test_an_artist_is_hidden_and_shown_again(stack: RunningStack) -> None:
     stack.wait_applied(90, ("history-sink",))
     assert call(stack, "GET", "/v1/users/hal/feedback", token).json()["total"] == 0
     assert call(stack, "POST", path, token, {"artist": "Nobody At All"}).status_code == 404
+
+
+@pytest.fixture(scope="module")
+def pages(stack: RunningStack) -> Iterator[str]:
+    """The address of the pages, on which people sign in."""
+    stack.start_worker("web")
+
+    def up() -> bool:
+        try:
+            return httpx.get(f"{stack.web}/healthz", timeout=2).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    assert wait_until(up, 90, 0.1)
+    yield stack.web
+    stack.stop("web")
+
+
+@contextmanager
+def signed_in(pages: str, token: str, address: str) -> Iterator[httpx.Client]:
+    """Yield a browser behind a proxy on this machine, which has signed in with a token."""
+    headers = {"sec-fetch-site": "same-origin", "x-forwarded-for": f"6.6.6.6, {address}"}
+    with httpx.Client(base_url=pages, headers=headers, timeout=90) as browser:
+        answer = browser.post("/ui/login", data={"token": token})
+        assert answer.status_code == 303, answer.text
+        yield browser
+
+
+def test_the_trail_names_the_address_of_the_browser(stack: RunningStack, pages: str) -> None:
+    with signed_in(pages, stack.token_for("ines"), "203.0.113.9"):
+        pass
+    with psycopg.connect(stack.settings.postgres_dsn) as connection:
+        rows = connection.execute(
+            "select origin from audit where subject = pseudonym('ines')"
+            " and action = 'session.create'"
+        ).fetchall()
+    assert rows == [("203.0.113.9",)]
+
+
+def test_an_open_tab_ends_with_its_token_and_another_session_stays(
+    stack: RunningStack, pages: str
+) -> None:
+    stays, ends = (stack.token_for("ivan") for _ in range(2))
+    own = call(stack, "GET", "/v1/me", ends).json()["token_id"]
+    with (
+        signed_in(pages, stays, "203.0.113.1") as first,
+        signed_in(pages, ends, "203.0.113.2") as second,
+        first.stream("GET", "/ui/live") as good,
+        second.stream("GET", "/ui/live") as bad,
+    ):
+        assert call(stack, "DELETE", f"/v1/me/tokens/{own}", ends).status_code == 204
+        assert "event: signed-out" in "".join(bad.iter_text())
+        play = {"artist": "Air", "title": "Run", "played_at": int(time.time() * 1000) - 60_000}
+        assert call(stack, "POST", "/v1/plays", stays, {"plays": [play]}).status_code == 202
+        for line in good.iter_lines():
+            assert line != "event: signed-out"
+            if line == "event: play":
+                break
+        else:
+            pytest.fail("the stream of the session that stays has ended")
