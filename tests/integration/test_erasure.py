@@ -298,6 +298,29 @@ def test_clocks_that_disagree_neither_save_nor_cost_a_play(stack: RunningStack) 
     assert {"valkey", "postgres", "lake"} <= stores(traces(stack.settings, user))
 
 
+def test_a_play_that_began_late_in_a_second_leaves_the_window_too(stack: RunningStack) -> None:
+    """The window holds the second that has begun; a query that rounds names the next one."""
+    user = "Late-in-a-second"
+    auth = headers(stack.token_for(user))
+    at = int(time.time()) * 1000 - 600_000 + 700
+    plays = [
+        {"user": user, "artist": "Air", "title": f"Late {n}", "played_at": at + 61_000 * n}
+        for n in range(2)
+    ]
+    answer = httpx.post(f"{stack.api}/v1/plays", json={"plays": plays}, headers=auth, timeout=60)
+    event = answer.json()["results"][0]["event_id"]
+    stack.wait_applied(90)
+    stack.finish_erasures()
+    url = f"{stack.api}/v1/users/{user}/plays/{event}"
+    assert httpx.delete(url, headers=auth, timeout=60).status_code == 202
+    assert run_pending(stack.settings, settle=0) == (1, 1)
+    with psycopg.connect(stack.settings.postgres_dsn) as connection:
+        newest = "select steps from erasures order by requested_at desc limit 1"
+        row = connection.execute(newest).fetchone()
+    assert row is not None
+    assert row[0]["postgres"] == {"plays": 1, "window": 1}
+
+
 def test_rows_that_come_back_keep_an_erasure_open(
     stack: RunningStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
