@@ -1,7 +1,9 @@
-"""Who may stay connected: connections that send no request are closed, and their number is bounded.
+"""Who may stay connected: who neither sends a request nor reads the answer is turned away.
 
 A client that opens a connection and sends nothing, or half a request line, costs a descriptor. Some
-two thousand of them would otherwise shut everybody else out.
+two thousand of them would otherwise shut everybody else out; the number is bounded besides. A
+client that does not read its answer holds what the answer is made from: for an export a transaction
+of PostgreSQL.
 """
 
 from __future__ import annotations
@@ -16,6 +18,10 @@ log = logging.getLogger(__name__)
 
 #: Longest time until the head of a request is complete, from connecting or from its first byte on.
 HEAD_SECONDS = 10.0
+#: Longest time in which a client takes what waits for it to be read, and the rate that extends it
+#: for an answer that is large and was written at once (bytes a second).
+READ_SECONDS = 60.0
+READ_RATE = 4_096
 #: How often connections are looked over (seconds).
 EVERY_SECONDS = 1.0
 #: Descriptors kept for stores, files and the broker.
@@ -29,11 +35,14 @@ class Guest(Protocol):
     ----------
     waiting_since
         Time of the loop at which its head began to be waited for; ``None`` while it is served.
+    unread_until
+        Time of the loop until which it may leave unread what was written; ``None`` if it reads.
     address
         Of the client.
     """
 
     waiting_since: float | None
+    unread_until: float | None
     address: str
 
     def turn_away(self) -> None:
@@ -82,13 +91,27 @@ class Door:
                 del self._by_address[guest.address]
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
-        late = loop.time() - HEAD_SECONDS
+        now = loop.time()
         for guest in list(self._guests):
-            if guest.waiting_since is not None and guest.waiting_since < late:
+            if guest.waiting_since is not None and guest.waiting_since < now - HEAD_SECONDS:
+                guest.turn_away()
+            elif guest.unread_until is not None and guest.unread_until < now:
+                log.info("closed a connection: its client did not read the answer")
                 guest.turn_away()
         self._looking = bool(self._guests)
         if self._looking:
             loop.call_later(EVERY_SECONDS, self._look, loop)
+
+
+def patience(waiting: int) -> float:
+    """Return how many seconds a client has to read so many bytes.
+
+    Examples
+    --------
+    >>> patience(65_536), patience(4_096_000)
+    (60.0, 1000.0)
+    """
+    return max(READ_SECONDS, waiting / READ_RATE)
 
 
 def raise_limit() -> int:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from api.cycle import Cycle, answer
-from api.door import Door
+from api.door import Door, patience
 from api.edge import error_reply
 from api.errors import INTERNAL, ApiError
 from api.gate import Gate
@@ -159,6 +159,7 @@ class FastProtocol(HttpToolsProtocol):
         self.heading, self.head_bytes = False, 0
         self.door = fast.door
         self.waiting_since: float | None = None
+        self.unread_until: float | None = None
         self.address = ""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -172,6 +173,17 @@ class FastProtocol(HttpToolsProtocol):
         """Leave."""
         self.door.leave(self)
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Have the application wait until the client has read (called by the transport)."""
+        super().pause_writing()
+        waiting = self.transport.get_write_buffer_size()
+        self.unread_until = self.loop.time() + patience(waiting)
+
+    def resume_writing(self) -> None:
+        """Let the application write again."""
+        super().resume_writing()
+        self.unread_until = None
 
     def turn_away(self) -> None:
         """Close the connection (called by the door)."""

@@ -14,6 +14,7 @@ from redis.asyncio import Redis
 
 from api.audit import AuditTrail
 from api.auth import Accounts
+from api.export.turns import Turns
 from api.failed_logins import FailedLogins
 from api.flink import FlinkLook
 from api.freshness import Freshness, parts_of
@@ -69,6 +70,7 @@ class Services:
         self.records = PlayRecords(self.topics, settings.partitions)
         self.pool = reading_pool(settings)
         self.account_pool = account_pool(settings)
+        self.exports = Turns()
         self.accounts = Accounts(self.account_pool)
         self.revocations = Revocations(settings.postgres_dsn, self.accounts)
         # Requests are coalesced (see FeatureReader), so few connections ever live.

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from datetime import UTC, datetime
+
+#: Bytes of a piece at most: a client shows with each piece it takes that it still reads.
+PIECE = 65_536
 
 
 class _Pipe(io.RawIOBase):
@@ -22,14 +25,16 @@ class _Pipe(io.RawIOBase):
         self._parts.append(part)
         return len(part)
 
-    def take(self) -> bytes:
-        """Return what was written since the last call."""
+    def take(self) -> Iterator[bytes]:
+        """Yield what was written since the last call, in pieces."""
         parts, self._parts = self._parts, []
-        return b"".join(parts)
+        whole = b"".join(parts)
+        for start in range(0, len(whole), PIECE):
+            yield whole[start : start + PIECE]
 
 
 async def zipped(members: Iterable[tuple[str, AsyncIterator[bytes]]]) -> AsyncIterator[bytes]:
-    """Yield the bytes of an archive whose members arrive in pieces.
+    """Yield the bytes of an archive whose members arrive in pieces, at most :data:`PIECE` each.
 
     Parameters
     ----------
@@ -45,6 +50,7 @@ async def zipped(members: Iterable[tuple[str, AsyncIterator[bytes]]]) -> AsyncIt
             with archive.open(info, "w", force_zip64=True) as member:
                 async for piece in pieces:
                     member.write(piece)
-                    if part := pipe.take():
+                    for part in pipe.take():
                         yield part
-    yield pipe.take()
+    for part in pipe.take():
+        yield part

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
 import msgspec
 import psycopg
 from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from api.audit import origin_of
 from api.errors import unavailable
@@ -19,14 +19,17 @@ from api.listenbrainz.queries import check_known
 from api.privacy import check_own
 from api.services import Services
 from api.web import Caller, With
-from contracts.audit import entry
+from contracts.audit import Entry, entry
 from contracts.errors import ConfigurationError, IncompatibleState, StoreUnavailable
 from contracts.postgres import with_session
 from contracts.redis_client import UNAVAILABLE
 
 router = APIRouter(prefix="/v1", tags=["privacy"])
-#: Exports at a time in one process; more wait their turn.
-_AT_ONCE = asyncio.Semaphore(2)
+#: Longest time of one statement, such as a read of the next rows (ms).
+_STATEMENT_MS = 60_000
+#: Longest time between two statements: the API closes a connection long before whose client does
+#: not read (:mod:`api.door`). PostgreSQL ends the transaction if the API could not (ms).
+_IDLE_MS = 600_000
 
 _README = """\
 Everything Segue holds of you, as of {moment}.
@@ -53,19 +56,24 @@ came in, and lists you were shown for 30 days.
         200: {
             "description": "A zip archive.",
             "content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}},
-        }
+        },
+        409: {"description": "An export of this listener is being sent already."},
+        503: {"description": "As many exports are sent as may be, or a store does not answer."},
     },
     summary="Everything held of a listener",
 )
 async def export(request: Request, services: With, caller: Caller, user: str) -> StreamingResponse:
     """Return all data that Segue stores about a listener as one zip archive, streamed.
 
-    For the listener and for administrators. Each export is recorded in the audit trail.
+    For the listener and for administrators. Each export is recorded in the audit trail. One API
+    process sends one export of a listener at a time, and two of different listeners: a third
+    waits 5 s for one of them to end, then the answer is 503 with `Retry-After`. A download that
+    is not read for about a minute is ended; the zip is then incomplete.
     """
     check_own(caller, user)
     await check_known(services, user)
-    await services.audit.record(entry(caller.user_id, "data.export", user, origin_of(request)))
-    parts = _stream(services, user)
+    asked = entry(caller.user_id, "data.export", user, origin_of(request))
+    parts = _stream(services, user, asked)
     try:
         first = await anext(parts)  # what is down shows before the answer begins
     except (psycopg.Error, OSError):
@@ -76,32 +84,68 @@ async def export(request: Request, services: With, caller: Caller, user: str) ->
         "content-disposition": 'attachment; filename="segue-export.zip"',
         "cache-control": "no-store",
     }
-    return StreamingResponse(_after(first, parts), media_type="application/zip", headers=headers)
+    return _Archive(first, parts, headers)
 
 
-async def _stream(services: Services, user: str) -> AsyncIterator[bytes]:
-    connect = psycopg.AsyncConnection.connect
+class _Archive(StreamingResponse):
+    """Sends an archive; however that ends, the transaction and the turn end with it.
+
+    The garbage collector would end them too, but nobody knows when.
+    """
+
+    def __init__(
+        self, first: bytes, parts: AsyncGenerator[bytes, None], headers: dict[str, str]
+    ) -> None:
+        super().__init__(_after(first, parts), media_type="application/zip", headers=headers)
+        self._parts = parts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await self._parts.aclose()
+
+
+async def _stream(services: Services, user: str, asked: Entry) -> AsyncGenerator[bytes, None]:
     settings = services.settings
-    dsn = with_session(settings.postgres_dsn, lock_timeout=settings.lock_timeout_ms)
-    # A connection only for those whose turn it is: they are few.
-    async with _AT_ONCE, await connect(dsn, connect_timeout=3) as connection:
-        await connection.set_isolation_level(psycopg.IsolationLevel.REPEATABLE_READ)
-        moment = await (await connection.execute("select now()::text")).fetchone()
-        tables = await held.tables(connection)
-        reader = services.model.reader
-        features = await _features(services, user)
-        lake = await held.lake_tables(settings)
-        members = [
-            ("README.txt", _whole(_README.format(moment=moment[0] if moment else "now").encode())),
-            ("plays.csv", held.plays_csv(connection, user)),
-            *((f"postgres/{table}.jsonl", held.rows(connection, user, table)) for table in tables),
-            ("features.json", _whole(features)),
-            ("model.json", _whole(held.modelled(reader, user))),
-            *((f"lake/{place.name}.jsonl", held.lake(place, user)) for place in lake),
-            ("audit.jsonl", held.audited(connection, user)),
-        ]
-        async for part in zipped(members):
-            yield part
+    dsn = with_session(
+        settings.postgres_dsn,
+        lock_timeout=settings.lock_timeout_ms,
+        statement_timeout=_STATEMENT_MS,
+        idle_in_transaction_session_timeout=_IDLE_MS,
+    )
+    async with services.exports.take(user):
+        await services.audit.record(asked)
+        async with await psycopg.AsyncConnection.connect(dsn, connect_timeout=3) as connection:
+            await connection.set_isolation_level(psycopg.IsolationLevel.REPEATABLE_READ)
+            async for part in zipped(await _members(services, user, connection)):
+                yield part
+
+
+async def _members(
+    services: Services, user: str, connection: held.Connection
+) -> list[tuple[str, AsyncIterator[bytes]]]:
+    moment = await (await connection.execute("select now()::text")).fetchone()
+    tables = await held.tables(connection)
+    reader = services.model.reader
+    features = await _features(services, user)
+    lake = await held.lake_tables(services.settings)
+    return [
+        ("README.txt", _whole(_README.format(moment=moment[0] if moment else "now").encode())),
+        ("plays.csv", held.plays_csv(connection, user)),
+        *((f"postgres/{table}.jsonl", held.rows(connection, user, table)) for table in tables),
+        ("features.json", _whole(features)),
+        ("model.json", _whole(held.modelled(reader, user))),
+        ("audit.jsonl", _last(connection, held.audited(connection, user))),
+        *((f"lake/{place.name}.jsonl", held.lake(place, user)) for place in lake),
+    ]
+
+
+async def _last(connection: held.Connection, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Yield what PostgreSQL is read for last, and end the transaction: the lake takes its time."""
+    async for piece in pieces:
+        yield piece
+    await connection.close()
 
 
 async def _features(services: Services, user: str) -> bytes:

@@ -7,13 +7,16 @@ import json
 import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext, suppress
+from dataclasses import replace
 
 import pytest
 import uvicorn
 import uvloop
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from api import door
-from api.fast import MAX_HEAD, FastPath, protocol_with
+from api.fast import MAX_HEAD, FastPath, FastProtocol, protocol_with
 from contracts.events import decode_submission
 from infra.stack.ports import free_ports
 from tests.api.conftest import World
@@ -507,9 +510,63 @@ async def test_connections_that_send_no_request_are_closed(
             connection.writer.close()
 
 
+class Endless:
+    """An application whose answer ends only when its client leaves."""
+
+    def __init__(self, size: int = 2**62) -> None:
+        self.size = size
+        self.left = asyncio.Event()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def body() -> AsyncIterator[bytes]:
+            for _ in range(0, self.size, 65_536):
+                await asyncio.sleep(0)  # as where rows are read
+                yield b"x" * 65_536
+
+        try:
+            await StreamingResponse(body())(scope, receive, send)
+        finally:
+            self.left.set()
+
+
+async def test_a_client_that_does_not_read_its_answer_is_turned_away(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(door, "READ_SECONDS", 0.3)
+    monkeypatch.setattr(door, "READ_RATE", 2**62)
+    monkeypatch.setattr(door, "EVERY_SECONDS", 0.1)
+    endless = Endless()
+    stalled = replace(world, app=endless)  # type: ignore[arg-type]
+    async with serving(stalled) as (_, port), connection(port) as c:
+        c.send("/anything")
+        async with asyncio.timeout(30):
+            await endless.left.wait()
+
+
+async def test_a_client_that_reads_again_stays(world: World) -> None:
+    size = 64 * 1_048_576  # more than all buffers on the way
+    late = replace(world, app=Endless(size))  # type: ignore[arg-type]
+    async with serving(late) as (server, port), connection(port) as c, asyncio.timeout(60):
+        c.send("/anything", "connection: close\r\n")
+        while not server.server_state.connections:
+            await asyncio.sleep(0.01)
+        (protocol,) = server.server_state.connections
+        assert isinstance(protocol, FastProtocol)
+        while protocol.unread_until is None:
+            await asyncio.sleep(0.01)
+        left = protocol.unread_until - asyncio.get_running_loop().time()
+        assert left > door.READ_SECONDS / 2
+        read = 0
+        while piece := await c.reader.read(2**20):
+            read += len(piece)
+        assert read > size
+        assert protocol.unread_until is None
+
+
 def test_one_address_holds_half_of_the_connections_and_all_of_them_are_bounded() -> None:
     class Guest:
         waiting_since: float | None = None
+        unread_until: float | None = None
         closed = False
 
         def __init__(self, address: str) -> None:
