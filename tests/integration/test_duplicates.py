@@ -12,6 +12,8 @@ import pytest
 from contracts.recordings import recording_number
 from contracts.same_play import group
 from infra.operations.duplicates import merged, unmerge
+from infra.operations.erasure.history import forget_play
+from infra.operations.erasure.target import Target
 from infra.stack.postgres import Postgres
 from streams.duplicates import ReportedPlay, enrich
 from streams.settle import COLUMNS, Connection
@@ -206,3 +208,31 @@ def test_a_long_import_reads_few_rows_where_most_listeners_have_one_play(
             assert row is not None
             assert len(reports) <= row[0] <= 60 * len(reports)
         assert len(shown(connection, f"many-{mark}")) == count
+
+
+@pytest.mark.parametrize("gone", [0, 1, 2])
+def test_reports_that_were_merged_with_a_deleted_one_stay_plays(
+    postgres: Postgres, gone: int
+) -> None:
+    user = f"gone-{uuid.uuid4().hex[:8]}"
+    reports = [
+        told(
+            30 * i, "navidrome", user_id=user, event_id=str(uuid.uuid4()), ms_played=200_000,
+            album="X" if i == gone else None,
+        )
+        for i in range(3)
+    ]  # fmt: skip
+    with psycopg.connect(postgres.address) as connection:
+        with connection.transaction():
+            upsert(connection, reports)
+        assert len(shown(connection, user)) == 1
+        target = Target(user, 0, reports[gone].event_id)
+        forgotten = forget_play(connection, target)
+        assert forgotten == (1 if gone == 0 else 0), "one row represents all of them"
+        left = [report for report in reports if report is not reports[gone]]
+        check(connection, user, left)
+        (one,) = shown(connection, user).values()
+        assert one.album is None, "only the deleted report knew it"
+        for report in left:
+            forget_play(connection, Target(user, 0, report.event_id))
+        assert not shown(connection, user)

@@ -14,7 +14,9 @@ from psycopg import sql
 
 from contracts.ids import partition_of
 from infra.operations.erasure.target import Target
+from streams.nearby import SEED_COLUMNS
 from streams.postgres_sink import place
+from streams.settle import LOCK, settle
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -61,6 +63,10 @@ _PLAY = f"{_NAMES} from plays where {_ONE} union {_NAMES} from merged_plays wher
 _FORGET_PLAY = f"delete from plays where {_ONE}"  # noqa: S608  the condition is ours
 _FORGET_QUEUED = "delete from relayed_plays where user_id = %(user)s and event_id = %(event)s"
 _FORGET_MERGED = f"delete from merged_plays where {_ONE}"  # noqa: S608
+_HEAD = "select head_id from merged_plays where user_id = %(user)s and event_id = %(event)s"
+_MERGED_WITH = f"""
+    select {SEED_COLUMNS} from merged_plays where user_id = %(user)s and head_id = %(head)s
+"""  # noqa: S608  the columns are ours
 
 
 class Held(NamedTuple):
@@ -127,9 +133,14 @@ def play(connection: Connection, target: Target) -> list[Held]:
 
 
 def forget_play(connection: Connection, target: Target) -> int:
-    """Delete one play from the history and from the count; return how many were there."""
+    """Delete one play from the history and from the count; return how many were there.
+
+    Reports that were merged with it are plays still: one of them represents the others from now on.
+    """
     with connection.transaction():
+        connection.execute(LOCK)
         arguments = _arguments(connection, target)
+        head = connection.execute(_HEAD, arguments).fetchone()
         count = connection.execute(_FORGET_PLAY.encode(), arguments).rowcount
         connection.execute(_FORGET_MERGED.encode(), arguments)
         connection.execute(_FORGET_QUEUED.encode(), arguments)
@@ -137,6 +148,8 @@ def forget_play(connection: Connection, target: Target) -> int:
             "update listen_counts set plays = plays - %s where user_id = %s",
             (count, target.user_id),
         )
+        if head is not None:
+            settle(connection, _MERGED_WITH, {"user": target.user_id, "head": head[0]})
     return count
 
 
