@@ -35,7 +35,7 @@ _ENTITIES = {"artists": "artists", "albums": "releases", "tracks": "recordings"}
 _LOVED = """
     select artist, title, track_id, floor(extract(epoch from given_at))::bigint, count(*) over ()
     from listener_feedback_v1 where user_id = %(user)s and kind = 'love'
-    order by given_at desc limit %(limit)s offset %(skip)s
+    order by given_at desc, track_key limit %(limit)s offset %(skip)s
 """
 _FIRST_PLAY = "select min(played_at) from listens_v1 where user_id = %(user)s"
 

@@ -27,7 +27,7 @@ _TOTAL = f"select count(*) from listens_v1 where {_WHERE}"  # noqa: S608  the co
 _PAGE = f"""
     select artist, title, album, track_id, floor(extract(epoch from played_at))::bigint
     from listens_v1 where {_WHERE}
-    order by played_at desc limit %(limit)s offset %(skip)s
+    order by played_at desc, event_id desc limit %(limit)s offset %(skip)s
 """  # noqa: S608
 _LOVED = """
     select track_key from listener_feedback_v1

@@ -27,7 +27,7 @@ _SAID = """
     select kind, floor(extract(epoch from given_at))::bigint, track_id, artist, title,
         count(*) over ()
     from listener_feedback_v1 where user_id = %(user)s and kind = any(%(kinds)s)
-    order by given_at desc limit %(count)s offset %(offset)s
+    order by given_at desc, track_key limit %(count)s offset %(offset)s
 """
 _SAID_OF = """
     select kind, floor(extract(epoch from given_at))::bigint, track_id, artist, title

@@ -38,7 +38,7 @@ _RATED = """
         count(*) over ()
     from listener_feedback_v1 where user_id = %(user)s and source like 'rating/%%'
         and (%(rating)s::text is null or source = 'rating/' || %(rating)s)
-    order by given_at desc limit %(count)s offset %(offset)s
+    order by given_at desc, track_key limit %(count)s offset %(offset)s
 """
 _RATED_OF = """
     select track_id, substr(source, 8), floor(extract(epoch from given_at))::bigint

@@ -6,7 +6,7 @@ deployment of ours is not a public place.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from fastapi import APIRouter, Request, Response
 
@@ -29,13 +29,13 @@ router = APIRouter(prefix="/1", tags=["ListenBrainz"], dependencies=[SCHEME])
 _COLUMNS = "played_at, received_at, artist, title, album, duration_ms, extra"
 _LATEST = f"""
     select {_COLUMNS} from listens_v1
-    where user_id = %(user)s and played_at < %(before)s and played_at > %(after)s
-    order by played_at desc limit %(count)s
+    where user_id = %(user)s and played_at < %(before)s and played_at >= %(after)s
+    order by played_at desc, event_id desc limit %(count)s
 """  # noqa: S608  the columns are ours
 _EARLIEST = f"""
     select {_COLUMNS} from listens_v1
-    where user_id = %(user)s and played_at > %(after)s
-    order by played_at limit %(count)s
+    where user_id = %(user)s and played_at >= %(after)s
+    order by played_at, event_id limit %(count)s
 """  # noqa: S608
 _BOUNDS = "select min(played_at), max(played_at) from listens_v1 where user_id = %(user)s"
 _COUNT = "select listens from listen_counts_v1 where user_id = %(user)s"
@@ -69,12 +69,17 @@ async def listens(
     max_ts: str | None = None,
     min_ts: str | None = None,
 ) -> Response:
-    """Return listens, latest first, between two exclusive bounds in seconds since the epoch."""
+    """Return listens, latest first, between two exclusive bounds in seconds since the epoch.
+
+    A bound is compared with `listened_at`, a whole second.
+    """
     await reader_of(request, services, user, plays_only=True)
     wanted = min(MAX_ITEMS, non_negative("count", count, DEFAULT_ITEMS))
     after, before = _moment("min_ts", min_ts, _FIRST), _moment("max_ts", max_ts, _LAST)
     if min_ts is not None and max_ts is not None and after > before:
         raise ApiError(400, "bad-parameter", "max_ts should be greater than min_ts")
+    if min_ts is not None:  # a play of this second has it as its listened_at: it is left out
+        after += timedelta(seconds=1)
     arguments = {"user": user, "before": before, "after": after, "count": wanted}
     await check_known(services, user)
     if min_ts is not None and max_ts is None:

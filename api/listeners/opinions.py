@@ -17,7 +17,7 @@ _SAID = """
     select kind, given_at, track_id, artist, title, source, count(*) over ()
     from listener_feedback_v1
     where user_id = %(user)s and (%(kind)s::text is null or kind = %(kind)s)
-    order by given_at desc limit %(limit)s offset %(offset)s
+    order by given_at desc, track_key limit %(limit)s offset %(offset)s
 """
 
 

@@ -220,6 +220,80 @@ def test_one_s_own_plays_are_read_corrected_and_deleted(stack: RunningStack) -> 
     assert call(stack, "DELETE", path, other).status_code == 403
 
 
+def test_no_play_is_lost_between_two_pages(stack: RunningStack) -> None:
+    """Plays of one millisecond, as in an import, and a client that asks for what came since."""
+    token = stack.token_for("pages")
+    second = int(time.time()) - 3_600
+    plays = [
+        {"artist": "Air", "title": f"Song {i}", "played_at": second * 1000 + 500, "source": "t/1"}
+        for i in range(5)
+    ] + [{"artist": "Air", "title": "Later", "played_at": (second + 1) * 1000, "source": "t/1"}]
+    assert call(stack, "POST", "/v1/plays", token, {"plays": plays}).status_code == 202
+    stack.wait_applied(90, ("history-sink",))
+    headers = {"authorization": f"Bearer {token}"}
+    with httpx.Client(base_url=stack.api, headers=headers, timeout=60) as client:
+        titles, before = [], None
+        while True:
+            query = {"limit": "2"} | ({"before": before} if before else {})
+            page = client.get("/v1/users/pages/plays", params=query).json()
+            titles += [play["title"] for play in page["plays"]]
+            before = page["before"]
+            if before is None:
+                break
+        assert sorted(titles) == ["Later", *(f"Song {i}" for i in range(5))]
+        assert titles[0] == "Later"
+        pages = [
+            client.get(
+                "/2.0/", params={"method": "user.getRecentTracks", "user": "pages", "sk": token,
+                                 "limit": 2, "page": number, "format": "json"}
+            ).json()["recenttracks"]["track"]
+            for number in (1, 2, 3)
+        ]  # fmt: skip
+        assert sorted(track["name"] for page in pages for track in page) == sorted(titles)
+
+        def listened(**bounds: int) -> list[int]:
+            found = client.get("/1/user/pages/listens", params=bounds).json()["payload"]["listens"]
+            return [listen["listened_at"] for listen in found]
+
+        assert listened(min_ts=second - 1) == [second + 1, *[second] * 5]
+        assert listened(min_ts=second) == [second + 1], "a bound is exclusive"
+        assert listened(min_ts=second, max_ts=second + 2) == [second + 1]
+        assert listened(max_ts=second + 1) == [second] * 5
+        assert not listened(max_ts=second)
+
+
+def test_a_start_is_corrected_within_the_play(stack: RunningStack) -> None:
+    """The old report and the new one overlap: until the old one is deleted they are one play."""
+    token = stack.token_for("late")
+    mbid = "8f3471b5-7e6a-48da-86a9-c1c07a0f47ae"
+    start = (int(time.time()) - 3_600) * 1000
+    play = {
+        "artist": "Air", "title": "Run", "played_at": start, "ms_played": 200_000,
+        "duration_ms": 250_000, "recording_mbid": mbid, "source": "test/1",
+    }  # fmt: skip
+    assert call(stack, "POST", "/v1/plays", token, {"plays": [play]}).status_code == 202
+    stack.wait_applied(90, ("history-sink",))
+
+    def listed() -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = call(stack, "GET", "/v1/users/late/plays", token).json()[
+            "plays"
+        ]
+        return found
+
+    (old,) = listed()
+    body = {"played_at": start + 30_000}
+    done = call(stack, "PATCH", f"/v1/users/late/plays/{old['event_id']}", token, body)
+    assert done.status_code == 202, done.text
+    stack.wait_applied(90)
+    assert [play["event_id"] for play in listed()] == [old["event_id"]]
+    stack.finish_erasures()
+    (new,) = listed()
+    assert new["event_id"] == done.json()["event_id"]
+    assert (new["track_id"], new["ms_played"], new["duration_ms"]) == (mbid, 200_000, 250_000)
+    count = call(stack, "GET", "/1/user/late/listen-count", token).json()["payload"]["count"]
+    assert count == 1
+
+
 def test_an_artist_is_hidden_and_shown_again(stack: RunningStack) -> None:
     token = stack.token_for("hal")
     now = int(time.time() * 1000) - 3_600_000

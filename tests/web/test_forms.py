@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import re
 import time
+from html import unescape
 
 import httpx
 import pytest
 
-from tests.web.answers import EVENT, TRACK
+from tests.web.answers import EVENT, TRACK, play
 from tests.web.doubles import CSRF, ROLES, World, full
 from tests.web.markup import read_whole
 from web import csrf
@@ -225,9 +226,9 @@ async def test_a_play_added_by_hand() -> None:
     form = {"artist": "Air", "title": "Run", "album": "", "at": "2026-07-01T20:15"}
     answer = await world.post("/ui/plays", form)
     assert answer.status_code == 303
-    (play,) = json.loads(world.fake.bodies("POST /v1/plays")[0])["plays"]
-    assert play["played_at"] == 1_782_929_700_000  # 18:15 UTC
-    assert play["user"] == "ada"
+    (sent,) = json.loads(world.fake.bodies("POST /v1/plays")[0])["plays"]
+    assert sent["played_at"] == 1_782_929_700_000  # 18:15 UTC
+    assert sent["user"] == "ada"
     reason = "The play is older than the listener's erasure."
     row = {"status": "rejected", "reason": "erased", "message": reason}
     world.fake.on("POST /v1/plays", {"accepted": 0, "rejected": 1, "results": [row]}, 400)
@@ -276,6 +277,31 @@ async def test_a_day_that_no_calendar_goes_beyond() -> None:
     assert "is not a date" in read_whole(page.text).text
 
 
+async def test_older_plays_are_of_the_same_day_and_filter() -> None:
+    world = World()
+    await world.sign_in(time_zone="Europe/Berlin")
+    full(world.fake)
+    cursor = f"2026-07-01T18:15:00.500000+00:00~{EVENT}"
+    found = {"user": "ada", "plays": [play("Air")], "before": cursor}
+    world.fake.on("GET /v1/users/ada/plays", found)
+
+    async def next_page(address: str) -> str:
+        html = (await world.client.get(address)).text
+        link = re.search(r'href="([^"]*)">Older plays', html)
+        assert link
+        return unescape(link[1])
+
+    second = await next_page("/ui/plays?day=2026-07-01&q=air+%26")
+    await next_page(second)
+    first, again = (r.url.params for r in world.fake.asked if r.url.path.endswith("/plays"))
+    assert first["after"] == again["after"] == "2026-07-01T00:00:00+02:00"
+    assert first["before"] == "2026-07-02T00:00:00+02:00"
+    assert again["before"] == cursor
+    assert first["q"] == again["q"] == "air &"
+    assert "day" not in await next_page("/ui/plays?day=soon")
+    assert "day" not in await next_page("/ui/plays?q=air")
+
+
 async def test_correcting_and_deleting_a_play() -> None:
     world = World()
     await world.sign_in()
@@ -284,6 +310,8 @@ async def test_correcting_and_deleting_a_play() -> None:
     world.fake.on(f"DELETE /v1/users/ada/plays/{EVENT}", httpx.Response(202))
     form = {"artist": "Air", "title": "Run", "album": "", "at": "2026-07-01T20:15:30"}
     assert (await world.post(f"/ui/plays/{EVENT}", form)).status_code == 303
+    (sent,) = world.fake.bodies(f"PATCH /v1/users/ada/plays/{EVENT}")
+    assert json.loads(sent)["album"] == "", "what is left out stays as it was"
     assert (await world.post(f"/ui/plays/{EVENT}/delete", {})).status_code == 303
     world.fake.refuse(f"PATCH /v1/users/ada/plays/{EVENT}", 400, "same-play", "Nothing to correct.")
     same = await world.post(f"/ui/plays/{EVENT}", form)

@@ -134,10 +134,9 @@ def _read(visit: Visit) -> tuple[dict[str, str], dict[str, Any]]:
             wrong[name] = f"Type the {name}."
         elif len(values[name]) > 1000:
             wrong[name] = "At most 1,000 characters."
-    if album := form.get("album", "").strip():
-        values["album"] = album
-        if len(album) > 1000:
-            wrong["album"] = "At most 1,000 characters."
+    values["album"] = form.get("album", "").strip()  # empty: removed by a correction
+    if len(values["album"]) > 1000:
+        wrong["album"] = "At most 1,000 characters."
     try:
         at = datetime.fromisoformat(form.get("at", ""))
         at = at if at.tzinfo else at.replace(tzinfo=zone_of(visit.who.time_zone))
