@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 
 from batch import warehouse
 from batch.lake import Lake
+from batch.night_lock import alone_tonight
 from contracts.accounts import consent, token_hash
 from contracts.dead_letters import read
 from contracts.events import Feedback, Submission, encode
@@ -358,6 +359,82 @@ def test_rows_that_come_back_keep_an_erasure_open(
     assert "rows were written again: 1 in plays" in status["waiting_for"]
     assert run_pending(stack.settings, settle=0) == (1, 1)
     assert traces(stack.settings, user) == set()
+
+
+def known_to_the_warehouse(stack: RunningStack, user: str) -> str:
+    """Have the warehouse hold a play of a listener, and ask for their erasure; return its URL."""
+    token = stack.token_for(user)
+    topic = Topics(stack.settings.namespace).plays
+    put(stack, topic, submission(user, (int(time.time()) - START, 1)))
+    stack.wait_applied(90)
+    stack.finish_erasures()
+    build(stack)
+    answer = httpx.delete(f"{stack.api}/v1/users/{user}", headers=headers(token), timeout=60)
+    return f"{stack.api}{answer.headers['location']}"
+
+
+def write_what_was_landed(settings: Settings) -> None:
+    """Build the fact table from the files of the lake that ``raw`` names, as dbt would."""
+    with warehouse.connect(settings, read_only=False) as connection:
+        connection.execute("create or replace table marts.fct_plays as select * from raw.plays")
+
+
+def test_a_running_nightly_does_not_bring_a_listener_back(
+    stack: RunningStack, tokens: dict[str, str]
+) -> None:
+    """It read the lake before the rows were deleted, and holds the warehouse open now and then."""
+    user = "Read-by-a-nightly"
+    url = known_to_the_warehouse(stack, user)
+    with alone_tonight(stack.settings):
+        assert run_pending(stack.settings, settle=0) == (1, 0)
+        status = httpx.get(url, timeout=60).json()
+        assert status["steps"]["lake"]["plays"] == 1
+        assert "a nightly" in status["waiting_for"]
+        write_what_was_landed(stack.settings)
+    assert run_pending(stack.settings, settle=0) == (1, 1)
+    assert traces(stack.settings, user) == set()
+
+
+def test_a_nightly_that_resumes_between_two_steps_keeps_an_erasure_open(
+    stack: RunningStack, tokens: dict[str, str]
+) -> None:
+    """Under Airflow each step takes the lock: one may come between two steps of an erasure."""
+    user = "Between-two-steps"
+    url = known_to_the_warehouse(stack, user)
+
+    def meanwhile(step: str, word: str) -> None:
+        if (step, word) == ("model", "running"):  # rows of the warehouse were deleted before
+            write_what_was_landed(stack.settings)
+
+    assert run_pending(stack.settings, settle=0, progress=meanwhile) == (1, 0)
+    waiting = httpx.get(url, timeout=60).json()["waiting_for"]
+    assert "rows were written again: 1 in warehouse marts.fct_plays" in waiting
+    assert run_pending(stack.settings, settle=0) == (1, 1)
+    assert traces(stack.settings, user) == set()
+
+
+def test_a_listener_who_came_back_does_not_keep_an_erasure_open(
+    stack: RunningStack, tokens: dict[str, str]
+) -> None:
+    """Their later play is in lake and warehouse: it is theirs to keep, and nothing is left."""
+    user = "Back-at-once"
+    url = known_to_the_warehouse(stack, user)
+    back: list[str] = []
+
+    def meanwhile(step: str, word: str) -> None:
+        if (step, word) == ("flink-copies", "running"):
+            sent = submission(user, (int(time.time()) - START, 2))
+            put(stack, Topics(stack.settings.namespace).plays, sent)
+            stack.wait_applied(90)
+            build(stack)
+            back.extend(play.event_id for play in sent.plays)
+
+    assert run_pending(stack.settings, settle=0, progress=meanwhile) == (1, 1)
+    assert httpx.get(url, timeout=60).json()["state"] == "done"
+    found = warehouse.query(
+        stack.settings, "select event_id from marts.fct_plays where user_id = ?", [user]
+    )
+    assert [row[0] for row in found.rows] == back
 
 
 def test_of_two_erasers_one_works_and_the_other_waits(stack: RunningStack) -> None:

@@ -12,6 +12,7 @@ import duckdb
 
 from batch import warehouse
 from batch.lake import Lake, Snapshot
+from contracts.errors import StoreUnavailable, first_line
 from contracts.settings import Settings
 from infra.operations.erasure.target import Target
 
@@ -32,17 +33,69 @@ def forget(settings: Settings, target: Target) -> dict[str, int]:
     """
     if not settings.paths.warehouse_file.exists():
         return {}
-    column, value = ("user_id", target.user_id)
-    if target.event_id is not None:
-        column, value = ("event_id", target.event_id)
+    column, value = _key(target)
     removed = {}
     with warehouse.connect(settings, read_only=False) as connection:
-        for schema, table in connection.execute(_HOLDERS, [column]).fetchall():
+        for schema, table in _holders(connection, column):
             statement = f'delete from "{schema}"."{table}" where {column} = ?'  # noqa: S608  names looked up
             (count,) = connection.execute(statement, [value]).fetchall()[0]
             if count:
                 removed[f"{schema}.{table}"] = int(count)
     return removed
+
+
+def left(settings: Settings, target: Target) -> dict[str, int]:
+    """Return how many rows each table still has that should be gone; none: an empty mapping.
+
+    The lake has no erased play any more. So plays that the views of ``raw`` hold are later ones, of
+    a listener who came back: they stay, and so do tables that hold one row for each listener.
+
+    Raises
+    ------
+    StoreUnavailable
+        A nightly is writing to the warehouse, or its views name files that are gone.
+    """
+    if not settings.paths.warehouse_file.exists():
+        return {}
+    column, value = _key(target)
+    found = {}
+    try:
+        with warehouse.connect(settings) as connection:
+            holders = _holders(connection, column)
+            if not holders:
+                return {}
+            later = f"select distinct event_id from raw.plays where {column} = ?"  # noqa: S608  ours
+            kept = [event for (event,) in connection.execute(later, [value]).fetchall()]
+            of_plays = _holders(connection, "event_id")
+            for holder in holders:
+                if kept and holder not in of_plays:
+                    continue
+                schema, table = holder
+                statement = f'select count(*) from "{schema}"."{table}" where {column} = $value'  # noqa: S608
+                values: dict[str, object] = {"value": value}
+                if kept:
+                    statement += " and event_id not in (select unnest($kept::varchar[]))"
+                    values["kept"] = kept
+                (count,) = connection.execute(statement, values).fetchall()[0]
+                if count:
+                    found[f"warehouse {schema}.{table}"] = int(count)
+    except duckdb.Error as error:
+        raise StoreUnavailable(
+            f"the warehouse cannot be searched for rows that are left: {first_line(error)}"
+        ) from None
+    return found
+
+
+def _key(target: Target) -> tuple[str, str]:
+    """Return the column by which a target's rows are found, and its value."""
+    if target.event_id is not None:
+        return "event_id", target.event_id
+    return "user_id", target.user_id
+
+
+def _holders(connection: duckdb.DuckDBPyConnection, column: str) -> list[tuple[str, str]]:
+    """Return the schema and name of every table that has a column."""
+    return connection.execute(_HOLDERS, [column]).fetchall()
 
 
 def rewrite(settings: Settings) -> dict[str, int]:
