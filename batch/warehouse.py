@@ -22,6 +22,7 @@ from batch.dbt_runner import Build, Node
 from batch.experiments.landing import land_arms
 from batch.lake import Snapshot
 from batch.merges import land_merges
+from batch.play_erasures import land_play_erasures
 from contracts.environ import read
 from contracts.errors import ConfigurationError, StoreUnavailable
 from contracts.lake import CATALOGUE, RESULTS, TABLES
@@ -112,6 +113,7 @@ def land(settings: Settings, snapshots: Mapping[str, Snapshot | None]) -> None:
             connection.execute(f"{how} raw.{table} as {_nothing(connection, schema)}")
         land_merges(settings, connection)
         land_arms(settings, connection)
+        land_play_erasures(settings, connection)
 
 
 def rows_sql(snapshot: Snapshot) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import psycopg
 import pytest
 from deltalake import DeltaTable
 
@@ -22,6 +24,7 @@ from contracts.settings import Settings
 from contracts.topics import Kind
 from infra.operations.erasure import lake as erasure
 from infra.operations.erasure.target import Target
+from infra.stack.postgres import Postgres
 from streams.decode import Decoder, Record
 from streams.lake_sink import LakeSink
 from tests.streams.flink import live_log, oracle
@@ -138,6 +141,35 @@ def test_an_erased_listener_leaves_the_landed_results_too(world: World) -> None:
     assert user not in set(left["user_id"].to_pylist())
     world.sessions = [s for s in world.sessions if s.user_id != user]
     assert not failed(world.build())
+
+
+def test_a_play_that_was_erased_is_no_difference(
+    world: World, postgres: Postgres, tmp_path: Path
+) -> None:
+    """Flink's session still counts it; without an erasure on record a missing play is found."""
+    home = shutil.copytree(world.settings.home, tmp_path / "home")
+    settings = replace(world.settings, home=home, postgres_dsn=postgres.address)
+    world = replace(world, settings=settings)
+    assert not failed(world.build())
+    by_end = sorted(world.sessions, key=lambda session: session.last_played_at)
+    within = next(s for s in by_end[: len(by_end) // 2] if s.plays >= 3)
+    ((event, at),) = warehouse.query(
+        settings,
+        "select event_id, epoch_ms(played_at) from staging.base_segue__plays "
+        "where user_id = ? and epoch_ms(played_at) > ? and epoch_ms(played_at) < ? "
+        "and epoch_ms(received_at) - epoch_ms(played_at) <= ? order by played_at limit 1",
+        [within.user_id, within.started_at, within.last_played_at, BOUND * 1000],
+    ).rows
+    assert within.started_at < at < within.last_played_at
+    erasure.forget(settings, Target(within.user_id, before_ms=2**42, event_id=event))
+    with psycopg.connect(postgres.address, autocommit=True) as connection:
+        connection.execute(
+            "insert into erasures (event_id, subject, state) values (%s, '', 'done')", (event,)
+        )
+    assert not failed(world.build())
+    with warehouse.connect(settings, read_only=False) as db:
+        db.execute("update raw.play_erasures set erasures = 0")
+    assert failed(warehouse.build(settings, select=f"+{CHECK}")) == [CHECK]
 
 
 def test_the_whole_project_builds_without_results(tmp_path: Path, world: World) -> None:
