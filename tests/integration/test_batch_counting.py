@@ -81,6 +81,10 @@ def plays() -> list[dict[str, Any]]:
         )
         for n, mbid in enumerate((MBIDS[0], MBIDS[1], MBIDS[0], None))
     ]
+    rows += [  # longer ago than an incremental night looks back, too
+        delivery("half", f"Of {n}", 5 * n - 4_000, artist=f"Half {n}", album="Half Heard")
+        for n in range(3)
+    ]
     rows += [
         delivery("short", "Skipped Song", n / 10, artist="Skipper", ms_played=2_000,
                  duration_ms=200_000, skipped=True)
@@ -96,6 +100,7 @@ def plays() -> list[dict[str, Any]]:
     rows += [
         delivery("gap", f"Tagless {n}", 5 * n, artist="Unknown Artist", **HEARD) for n in range(60)
     ]
+    rows += [delivery("twice", "Sent again", 20)]
     rows += [delivery("alone", "Loop", 4 * n, artist="Repeat", **HEARD) for n in range(144)]
     return rows
 
@@ -111,6 +116,12 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Settings:
                 delivery("namesake", f"Of the late {n}", 9_010 + 5 * n, artist="COMMON name",
                          album="Debut", extra=said(mbid))
                 for n, mbid in enumerate((MBIDS[0], "d" * 8 + MBIDS[0][8:], MBIDS[1]))
+            ]  # fmt: skip
+            late += [delivery("twice", "Sent again", 20, landed=7_300)]
+            late += [  # a later session of the day on which an album looked like a compilation
+                delivery("half", f"Later {n}", -3_900 + 5 * n, artist=f"Half {n}",
+                         album="Half Heard", landed=9_020)
+                for n in range(2)
             ]  # fmt: skip
             late += [  # landed late, but received before all others of its name
                 delivery("earlier", "Of earlier", -4_060, artist="Shared Name", album="Second",
@@ -181,13 +192,19 @@ def test_one_song_has_one_row_whatever_ids_it_has(built: Settings) -> None:
 def test_a_compilation_is_one_album_and_greatest_hits_are_many(built: Settings) -> None:
     albums = (
         "select album, artist, plays from marts.dim_albums"
-        " where album_key <> '-1' and album not in ('Debut', 'Second') order by 1, 2"
+        " where album_key <> '-1' and album not in ('Debut', 'Second', 'Half Heard') order by 1, 2"
     )
     assert rows(built, albums) == [
         ("Big Compilation", "Various Artists", 4),
         *[("Greatest Hits", f"Star {n}", 3) for n in range(4)],
         ("Opera", "Various Artists", 2),
     ]
+
+
+def test_an_incremental_night_can_end_a_compilation(built: Settings) -> None:
+    """Five songs of three artists on one day: plays of the first session have older keys."""
+    albums = "select artist, plays from marts.dim_albums where album = 'Half Heard' order by 1"
+    assert rows(built, albums) == [("Half 0", 2), ("Half 1", 2), ("Half 2", 1)]
 
 
 def test_hours_are_at_most_the_length_and_say_what_is_known(built: Settings) -> None:

@@ -30,6 +30,23 @@ with sessions as (
                 inner join {{ ref('int_compilations') }} as compilations
                     on {{ folded('plays.album') }} = compilations.album_fold
             )
+            -- An album that is no compilation any more, after more plays of its day or an erasure,
+            -- left the key of one on older plays.
+            or event_id in (
+                select event_id
+                from {{ this }}
+                where album_key in (
+                    select {{ album_key("'Various Artists'", 'albums.album') }}
+                    from (
+                        select distinct album
+                        from {{ ref('stg_segue__plays') }}
+                        where album is not null and album_artist is null
+                    ) as albums
+                    left join {{ ref('int_compilations') }} as compilations
+                        on {{ folded('albums.album') }} = compilations.album_fold
+                    where compilations.album_fold is null
+                )
+            )
             -- An erasure, or a play that lands late, can change which artist is the first of a name:
             -- the former key of the new first artist is gone,
             or event_id in (
