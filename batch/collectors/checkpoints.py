@@ -19,13 +19,21 @@ class Checkpoints:
     """Small JSON files under ``<home>/staging/<source>/checkpoints``.
 
     A file is written aside, synced and renamed: a reader finds the old state or the new one.
+
+    Parameters
+    ----------
+    listener
+        Who gets the plays, where an account at the source has another name; else empty. Each
+        listener has checkpoints of their own: what one has got, another one has not.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, listener: str = "") -> None:
         self._folder = folder / "checkpoints"
+        self._listener = f"{user_key(listener):016x}/" if listener else ""
         self._folder.mkdir(parents=True, exist_ok=True)
 
     def _path(self, name: str) -> Path:
+        name = self._listener + name
         # The readable part may be the same for two names (user names hold anything); the key not.
         readable = re.sub(r"[^A-Za-z0-9_-]+", "_", name)[:60]
         return self._folder / f"{readable}-{user_key(name):016x}.json"

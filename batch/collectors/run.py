@@ -190,7 +190,7 @@ async def _collect(
         cache = Cache(folder)
         fetcher = Fetcher(source, archive, cache=None if request.user else cache)
         outcome.tally = fetcher.tally
-        checkpoints = Checkpoints(folder)
+        checkpoints = _checkpoints(request, folder)
         try:
             if request.user:
                 await _plays(request, fetcher, checkpoints, outcome, progress)
@@ -202,6 +202,11 @@ async def _collect(
         finally:
             cache.close()
             await fetcher.close()
+
+
+def _checkpoints(request: Request, folder: Path) -> Checkpoints:
+    renamed = request.listener != request.user
+    return Checkpoints(folder, (request.listener or "") if renamed else "")
 
 
 async def _source(request: Request) -> Source:

@@ -79,7 +79,8 @@ def _is_about(record: ArchivedAnswer, user: str) -> bool:
 
 def _checkpoints(source: Path, user: str) -> int:
     count = 0
-    for path in (source / "checkpoints").glob(f"*-{user_key(f'plays/{user}'):016x}.json"):
-        path.unlink()
-        count += 1
+    for pattern in (f"*-{user_key(f'plays/{user}'):016x}.json", f"{user_key(user):016x}_*.json"):
+        for path in (source / "checkpoints").glob(pattern):
+            path.unlink()
+            count += 1
     return count

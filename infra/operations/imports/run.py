@@ -119,12 +119,18 @@ def run(request: Request, progress: Progress = lambda done, total, state: None) 
         raise ConfigurationError(f"there is no file {request.file} (a folder: give its zip)")
     if request.format != "auto" and request.format not in FORMATS:
         raise ConfigurationError(f"unknown format {request.format!r}; choose from\n{known()}")
-    options = request.options
-    asked = (request.api, request.format, options.user, str(options.private))
-    key = key_of(request.file, *asked, *(f"{k}={v}" for k, v in sorted(options.columns.items())))
-    with slot_for(request.home, key) as slot, request.file.open("rb") as file:
-        slot.state.file, slot.state.user = str(request.file), options.user
+    with slot_for(request.home, _key(request)) as slot, request.file.open("rb") as file:
+        slot.state.file, slot.state.user = str(request.file), request.options.user
         return asyncio.run(_Import(request, slot, file, progress).run())
+
+
+def _key(request: Request) -> str:
+    """Return what names this import: the same file for another listener is another import."""
+    options = request.options
+    # Plays without a listener go to the token's account. The key is a hash: it shows no token.
+    listener = options.user or request.token
+    asked = (request.api, request.format, listener, str(options.private))
+    return key_of(request.file, *asked, *(f"{k}={v}" for k, v in sorted(options.columns.items())))
 
 
 class _Import:

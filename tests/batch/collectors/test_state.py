@@ -10,9 +10,12 @@ import pytest
 from batch.collectors.checkpoints import Checkpoints
 from batch.collectors.credentials import Credential, require
 from batch.collectors.errors import ShapeBroken
+from batch.collectors.run import Request, _checkpoints
 from batch.collectors.shape import differences, read
 from batch.collectors.tally import Tally
 from contracts.errors import ConfigurationError, IncompatibleState
+from contracts.settings import Settings
+from infra.operations.erasure.staging import _checkpoints as _forget_checkpoints
 
 
 class Place(msgspec.Struct):
@@ -27,6 +30,22 @@ def test_a_checkpoint_is_the_last_one_saved(tmp_path: Path) -> None:
     store.save("../ada/..", Place(9))
     assert Checkpoints(tmp_path).load("ada", Place) == Place(2)
     assert {p.parent for p in tmp_path.rglob("*.json")} == {tmp_path / "checkpoints"}
+
+
+def test_another_listener_does_not_resume_the_walk_of_an_account(tmp_path: Path) -> None:
+    """Plays of one account at the source, first under the wrong name in Segue."""
+
+    def of(listener: str | None) -> Checkpoints:
+        request = Request("lastfm", Settings(), "", "", user="ada", listener=listener)
+        return _checkpoints(request, tmp_path)
+
+    of("eva").save("plays/ada", Place(3))
+    assert of("eva").load("plays/ada", Place) == Place(3)
+    assert of("bob").load("plays/ada", Place) is of(None).load("plays/ada", Place) is None
+    of("ada").save("plays/ada", Place(4))
+    assert of(None).load("plays/ada", Place) == Place(4)
+    assert _forget_checkpoints(tmp_path, "eva") == 1
+    assert of("eva").load("plays/ada", Place) is None
 
 
 def test_a_checkpoint_of_another_layout_is_refused(tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ from contracts.errors import StoreUnavailable
 from infra.operations.imports.checkpoint import key_of, slot_for
 from infra.operations.imports.erase import forget
 from infra.operations.imports.rejects import Reject
+from infra.operations.imports.rows import Options
+from infra.operations.imports.run import Request, _key
 
 
 def reject(reason: str) -> Reject:
@@ -60,6 +62,19 @@ def test_a_file_is_known_by_its_content_and_by_what_is_asked(tmp_path: Path) -> 
     assert key_of(one, "ada") == key_of(other, "ada") != key_of(one, "bob")
     other.write_bytes(b"a" * 4_999_999 + b"b")
     assert key_of(one, "ada") != key_of(other, "ada")
+
+
+def test_another_account_does_not_resume_an_import(tmp_path: Path) -> None:
+    """Without --user plays go to the token's account; with it any token may resume."""
+    file = tmp_path / "plays.csv"
+    file.write_bytes(b"artist,title,time\n")
+
+    def key(token: str, user: str = "") -> str:
+        options = Options(user=user)
+        return _key(Request(file=file, api="a", token=token, home=tmp_path, options=options))
+
+    assert key("one") == key("one") != key("other")
+    assert key("one", "ada") == key("other", "ada") != key("one", "bob")
 
 
 def test_a_listener_who_leaves_takes_the_rejects_along(tmp_path: Path) -> None:
