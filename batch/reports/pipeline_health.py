@@ -11,12 +11,13 @@ from batch.reports.report import Cell, Column, Figure, Kind, Occasion, Report, T
 
 DAYS = 28
 
+# By delivery: of a play that was sent again or merged, stg_segue__plays has the newest landing.
 _LANDING = """
 select cast(landed_at as date), count(*),
     quantile_cont(epoch(landed_at) - epoch(received_at), 0.5),
     quantile_cont(epoch(landed_at) - epoch(received_at), 0.99)
-from staging.stg_segue__plays
-where landed_at >= ? and landed_at < ?
+from staging.base_segue__plays
+where landed_at >= ? and landed_at < ? and is_accepted
 group by 1
 order by 1
 """
@@ -44,7 +45,7 @@ _NIGHTS = (
 )
 _DAY_COLUMNS = (
     Column("date", "Day"),
-    Column("plays", "Plays written to the lake", "count"),
+    Column("deliveries", "Deliveries written to the lake", "count"),
     Column("median_seconds", "Median seconds to the lake", "tenths"),
     Column("p99_seconds", "99th percentile", "tenths"),
 )
@@ -55,7 +56,7 @@ def draw(ask: Ask, occasion: Occasion) -> Report:
     """Make the report: the 28 days up to the newest play, and the recorded nightly runs."""
     before, until = last_days(ask, occasion, DAYS)
     since = before + timedelta(days=1)
-    landing = ask(_LANDING, [since, occasion.generated_at.date() + timedelta(days=1)])
+    landing = ask(_LANDING, [since, occasion.today + timedelta(days=1)])
     flow = ask(_FLOW)
     nights: list[tuple[Cell, ...]] = [
         (n.run, n.status, n.seconds, n.slowest_step, n.peak_mb, n.plays, n.trouble)
@@ -82,7 +83,7 @@ def draw(ask: Ask, occasion: Occasion) -> Report:
                     axis="Seconds",
                     title="Seconds from receipt to lake",
                 ),
-                "Median and 99th percentile of the plays that the lake sink wrote on a day.",
+                "Median and 99th percentile of the deliveries that the lake sink wrote on a day.",
             )
         ]
     return Report(

@@ -1,7 +1,8 @@
 """Publishing: a reader finds the old report or the new one, never half of either.
 
-A report lies under ``<reports>/<name>/`` as ``latest.html``, ``.csv``, ``.json`` and ``.parquet``,
-and once more under the day it was drawn for, such as ``2026-11-22.html``.
+A report lies under ``<reports>/<name>/`` under the day it was drawn for, such as
+``2026-11-22.html``, ``.csv``, ``.json`` and ``.parquet``; the newest edition once more as
+``latest.html`` and so on.
 """
 
 from __future__ import annotations
@@ -16,13 +17,18 @@ from contracts.whole_files import write_whole
 
 
 def publish(report: Report, folder: Path, day: date) -> list[Path]:
-    """Write the report in every format, dated copy first, and return the paths written."""
+    """Write the report in every format, dated copy first, and return the paths written.
+
+    An edition of a past day does not replace the latest one.
+    """
     target = folder / report.name
     target.mkdir(parents=True, exist_ok=True)
     written = []
     for form in FORMATS:
         content = render(report, form)
-        for stem in (day.isoformat(), "latest"):
+        dated = (path.stem for path in target.glob(f"????-??-??.{form}"))
+        is_latest = all(other <= day.isoformat() for other in dated)
+        for stem in (day.isoformat(), "latest") if is_latest else (day.isoformat(),):
             path = target / f"{stem}.{form}"
             write_whole(path, content)
             written.append(path)

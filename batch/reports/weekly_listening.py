@@ -93,9 +93,10 @@ def draw(ask: Ask, occasion: Occasion) -> Report:
     """Draw the report of the ISO week that holds the newest play up to ``occasion.today``."""
     day = newest_day(ask, occasion)
     monday = day - timedelta(days=day.weekday())
-    week = [monday, monday + timedelta(days=7)]
     sunday = monday + timedelta(days=6)
-    total = totals(ask, monday - timedelta(days=1), sunday)
+    until = min(sunday, occasion.today)
+    week = [monday, until + timedelta(days=1)]
+    total = totals(ask, monday - timedelta(days=1), until)
     before = totals(ask, monday - timedelta(days=8), monday - timedelta(days=1))
     discoveries = ask(_DISCOVERIES, week)[0][0]
     tracks = ask(_TRACKS, [*week, MOST])

@@ -138,6 +138,16 @@ def test_publishing_leaves_latest_and_dated_copies_only(tmp_path: Path) -> None:
     assert published(tmp_path, "top-artists", "csv").startswith(b"artist,plays,share")
 
 
+def test_an_edition_of_a_past_day_does_not_replace_the_latest(tmp_path: Path) -> None:
+    publish(_report(ROWS), tmp_path, date(2025, 3, 3))
+    publish(_report(ROWS[:1]), tmp_path, date(2025, 3, 2))
+    assert published(tmp_path, "top-artists", "csv") == to_csv(_report(ROWS)).encode()
+    past = tmp_path / "top-artists" / "2025-03-02.csv"
+    assert past.read_bytes() == to_csv(_report(ROWS[:1])).encode()
+    publish(_report(ROWS[1:]), tmp_path, date(2025, 3, 3))
+    assert published(tmp_path, "top-artists", "csv") == to_csv(_report(ROWS[1:])).encode()
+
+
 def test_a_report_never_published_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="segue nightly"):
         published(tmp_path, "top-artists", "html")

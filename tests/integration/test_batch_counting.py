@@ -10,7 +10,7 @@ import pytest
 
 from batch import warehouse
 from batch.lake import Lake
-from batch.reports import top_artists, weekly_listening
+from batch.reports import pipeline_health, top_artists, weekly_listening
 from batch.reports.report import Occasion
 from contracts.settings import Settings
 from tests.batch.lakes import START, append, at, delivery
@@ -225,3 +225,28 @@ def test_charts_count_what_was_heard_by_listeners_first(built: Settings) -> None
     assert "Split Band" in shown
     assert not shown & {"Skipped Song", "Skipper", "Unknown Artist", "Tagless 1"}
     assert {"Skip rate", "Skips known for", "Hours heard", "Hours known for"} <= week.facts.keys()
+
+
+def test_reports_of_a_past_day_end_with_it(built: Settings) -> None:
+    """Plays of the same week on later days are there, and they landed before the report is made."""
+    until = date(2025, 3, 4)
+    with warehouse.asking(built) as ask:
+        occasion = Occasion(until, at(30_000), 1)
+        made = [report.draw(ask, occasion) for report in (weekly_listening, pipeline_health)]
+    tables = {table.key: table.rows for report in made for table in report.tables}
+    ((played,),) = rows(
+        built,
+        "select count(*) from marts.fct_plays"
+        " where played_date between '2025-03-03' and '2025-03-04'",
+    )
+    assert made[0].facts["Plays"] == played
+    assert "Late" not in {row[0] for row in tables["artists"]}
+    assert max(row[0] for row in tables["days"]) == until
+    assert max(row[0] for row in tables["landing"]) <= until
+
+
+def test_a_play_that_is_sent_again_did_not_take_days_to_the_lake(built: Settings) -> None:
+    with warehouse.asking(built) as ask:
+        health = pipeline_health.draw(ask, Occasion(date(2025, 3, 20), START, 1))
+    (landing,) = (table.rows for table in health.tables if table.key == "landing")
+    assert [row for row in landing if row[0] == date(2025, 3, 8)] == [(date(2025, 3, 8), 1, 2, 2)]
