@@ -77,18 +77,11 @@ def _of_day(row: Mapping[str, str], options: Options, number: int) -> PostedPlay
     return PostedPlay(
         artist=name(artist, "artist"),
         title=name(title, "title"),
-        played_at=when(_day(row.get("date played", ""))) + min(offset, 86_399) * 1000,
+        played_at=when(row.get("date played", "")) + min(offset, 86_399) * 1000,
         source="apple-music-export/days",
         user=options.user,
         ms_played=heard,
     )
-
-
-def _day(text: str) -> str:
-    plain = text.strip()
-    if re.fullmatch(r"\d{8}", plain):
-        return f"{plain[:4]}-{plain[4:6]}-{plain[6:]}"
-    return plain
 
 
 def _read(stream: Readable, options: Options, read: Read) -> Iterator[ImportedRecord]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
 from typing import Protocol
 
 import msgspec
@@ -107,6 +107,8 @@ _FORMS = tuple(
 #: Days since 1899-12-30, as spreadsheets store times, from 2001 to 2118. Read as seconds these
 #: numbers would be hours of 1970, and there is no play of that year.
 _SERIALS, _SERIAL_OF_1970 = (37_000, 80_000), 25_569
+#: Days as numbers such as 20240131, until 2100. Read as seconds they too would be of 1970.
+DAYS = (19_700_101, 21_001_231)
 #: Names of UTC at the end of a time.
 _UTC = re.compile(r"\s*(?:\(?(?:UTC|GMT|Zulu)\)?|(?:UTC|GMT)?\s*\+00:?00)$", re.IGNORECASE)
 
@@ -114,9 +116,9 @@ _UTC = re.compile(r"\s*(?:\(?(?:UTC|GMT|Zulu)\)?|(?:UTC|GMT)?\s*\+00:?00)$", re.
 def when(value: object, order: str = UNDECIDED) -> int:
     """Return a time as milliseconds since the epoch, UTC.
 
-    Numbers are taken as seconds, milliseconds, microseconds, nanoseconds or a spreadsheet's days by
-    their size; text as such a number, ISO 8601, ``31 Jan 2012 09:05`` or ``Jan 31, 2012, 9:05 AM``;
-    without an offset it is UTC.
+    Numbers are taken as seconds, milliseconds, microseconds, nanoseconds, a spreadsheet's days or a
+    date (20240131) by their size; text as such a number, ISO 8601, ``31 Jan 2012 09:05`` or
+    ``Jan 31, 2012, 9:05 AM``; without an offset it is UTC.
 
     Parameters
     ----------
@@ -132,6 +134,8 @@ def when(value: object, order: str = UNDECIDED) -> int:
     --------
     >>> when("2012-01-31T09:05:00Z") == when(1328000700) == when("31 Jan 2012, 09:05")
     True
+    >>> when("20120131") == when(20120131) == when("2012-01-31")
+    True
     """
     try:
         if isinstance(value, str):
@@ -139,12 +143,16 @@ def when(value: object, order: str = UNDECIDED) -> int:
             if text[4:5] == "-" or not _NUMBER.fullmatch(text):
                 return _in_range(round(_moment(text, order).timestamp() * 1000))
             value = float(text) if "." in text else int(text)
+        if isinstance(value, date) and not isinstance(value, datetime):
+            value = datetime.combine(value, time(), UTC)
         if isinstance(value, datetime):
             moment = value if value.tzinfo else value.replace(tzinfo=UTC)
             return _in_range(round(moment.timestamp() * 1000))
         if isinstance(value, int | float) and not isinstance(value, bool):
             if _SERIALS[0] <= value <= _SERIALS[1]:
                 return _in_range(round((value - _SERIAL_OF_1970) * 86_400) * 1000)
+            if DAYS[0] <= value <= DAYS[1] and value == int(value):
+                return _in_range(round(_moment(str(int(value)), order).timestamp() * 1000))
             for bound, factor in _UNITS:
                 if abs(value) > bound:
                     return _in_range(int(value * factor))

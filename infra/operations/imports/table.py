@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
+from datetime import date, datetime
 from itertools import chain, islice
 from typing import Any
 
@@ -19,6 +20,7 @@ from infra.operations.imports.dates import LOOKED_AT, UNDECIDED, is_numeric, ord
 from infra.operations.imports.json_stream import decoded, elements
 from infra.operations.imports.lines import LongLine, lines
 from infra.operations.imports.rows import (
+    DAYS,
     ImportedRecord,
     Listeners,
     Options,
@@ -166,7 +168,7 @@ class RowReader:
         """Return when a play began, milliseconds since the epoch, UTC."""
         at, ended = held.get("time"), held.get("ended")
         if at is not None and at != "":
-            if isinstance(at, str) and (day := at.strip()) and _DAY.fullmatch(day):
+            if day := _day_of(at):
                 return when(at, self._order) + self._in_day(day)
             return when(at, self._order)
         if ended is None or ended == "":
@@ -183,7 +185,21 @@ class RowReader:
         return min(240 * (number % 360) + number // 360, 86_399) * 1000
 
 
-_DAY = re.compile(r"\d{8}|\d{4}[-/]\d{2}[-/]\d{2}|\d{1,2}[./-]\d{1,2}[./-](?:\d{4}|\d{2})")
+_DAY = re.compile(r"\d{8}(?:\.0)?|\d{4}[-/]\d{2}[-/]\d{2}|\d{1,2}[./-]\d{1,2}[./-](?:\d{4}|\d{2})")
+
+
+def _day_of(at: object) -> str:
+    """Return the day of a time that gives nothing but a day, as text; else an empty text."""
+    text = ""
+    if isinstance(at, str):
+        text = at.strip()
+    elif isinstance(at, date) and not isinstance(at, datetime):
+        text = at.isoformat()
+    elif isinstance(at, int | float) and DAYS[0] <= at <= DAYS[1]:
+        text = f"{at:.0f}"
+    return text if _DAY.fullmatch(text) else ""
+
+
 _PLAYS = frozenset({"", "play", "played", "scrobble", "listen", "play_end", "1"})
 
 

@@ -6,10 +6,12 @@ import json
 import re
 import zipfile
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from io import BytesIO
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -271,6 +273,28 @@ def test_plays_of_a_day_have_ids_of_their_own() -> None:
     _, plays, _ = found(by_day)
     assert len(set(starts(plays))) == 400
     assert all(at("2023-07-22") <= s < at("2023-07-23") for s in starts(plays))
+
+
+@pytest.mark.parametrize("day", ["20230722", 20230722, 20230722.0, date(2023, 7, 22), "2023-07-22"])
+def test_a_table_may_have_days_as_numbers_or_dates(day: object) -> None:
+    """As text in csv, as a number in JSON, as either in parquet."""
+    rows = [{"artist": "Moth", "title": "Clay", "date": day}] * 3
+    out = BytesIO()
+    pq.write_table(pa.Table.from_pylist(rows), out)
+    contents = [out.getvalue()]
+    if not isinstance(day, date):
+        contents.append("\n".join(map(json.dumps, rows)).encode())
+        contents.append(("artist,title,date\n" + f"Moth,Clay,{day}\n" * 3).encode())
+    for content in contents:
+        _, plays, refused = found(content)
+        assert not refused
+        assert starts(plays) == [at("2023-07-22") + 240_000 * n for n in range(3)]
+
+
+def test_eight_digits_that_are_no_day_are_refused() -> None:
+    _, plays, refused = found("artist,title,date\nMoth,Clay,20231399\n")
+    assert not plays
+    assert refused == {"bad-time": 1}
 
 
 # -- Spotify --------------------------------------------------------------------------------------
