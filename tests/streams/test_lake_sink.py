@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 
@@ -76,6 +77,21 @@ def test_a_table_that_was_replaced_is_asked_again(tmp_path: Path, asked: list[st
     with pytest.raises(PositionLost):
         sink.write([batch(0, 5)])
     assert sink.positions() == {0: 2}
+
+
+def test_only_texts_are_written_as_a_dictionary(tmp_path: Path) -> None:
+    sink = LakeSink[Any](TablePlace.in_folder(tmp_path / "plays"), "log", 1)
+    sink.write([batch(0, 0)])
+    (file,) = (tmp_path / "plays").rglob("*.parquet")
+    group = pq.ParquetFile(file).metadata.row_group(0)
+    columns = [group.column(n) for n in range(group.num_columns)]
+    coded = {c.path_in_schema: c.has_dictionary_page for c in columns}
+    assert coded["artist"]
+    assert coded["log_id"]
+    assert not coded["played_at"]
+    assert not coded["kafka_offset"]
+    assert {c.compression for c in columns} == {"SNAPPY"}
+    assert all(c.is_stats_set for c in columns if c.path_in_schema == "played_at")
 
 
 def test_requests_of_a_table_can_be_given_less_time() -> None:
