@@ -22,7 +22,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError
 from batch.lake_copies import LakeCopies
 from contracts.errors import ConfigurationError
 from contracts.lake import CATALOGUE, RESULTS, TABLES
-from contracts.lake_tables import TablePlace, lake_table
+from contracts.lake_tables import TablePlace, encodings, lake_table
 from contracts.settings import Settings
 
 #: How long a file stays after compaction replaced it: how far time travel reaches.
@@ -219,7 +219,9 @@ class Lake:
         if sum(size < TARGET_FILE_BYTES for size in sizes) <= above_files:
             return 0
         try:
-            metrics = table.optimize.compact(target_size=TARGET_FILE_BYTES)
+            metrics = table.optimize.compact(
+                target_size=TARGET_FILE_BYTES, writer_properties=encodings(table)
+            )
         except CommitFailedError:
             return 0
         return int(metrics["numFilesRemoved"])

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 
+from batch.lake import Lake
 from contracts.lake_tables import TablePlace
 from contracts.object_store import delta_options
 from contracts.settings import Settings
@@ -79,19 +80,22 @@ def test_a_table_that_was_replaced_is_asked_again(tmp_path: Path, asked: list[st
     assert sink.positions() == {0: 2}
 
 
-def test_only_texts_are_written_as_a_dictionary(tmp_path: Path) -> None:
-    sink = LakeSink[Any](TablePlace.in_folder(tmp_path / "plays"), "log", 1)
-    sink.write([batch(0, 0)])
-    (file,) = (tmp_path / "plays").rglob("*.parquet")
-    group = pq.ParquetFile(file).metadata.row_group(0)
-    columns = [group.column(n) for n in range(group.num_columns)]
-    coded = {c.path_in_schema: c.has_dictionary_page for c in columns}
-    assert coded["artist"]
-    assert coded["log_id"]
-    assert not coded["played_at"]
-    assert not coded["kafka_offset"]
-    assert {c.compression for c in columns} == {"SNAPPY"}
-    assert all(c.is_stats_set for c in columns if c.path_in_schema == "played_at")
+def test_only_texts_are_written_as_a_dictionary_also_by_a_compaction(tmp_path: Path) -> None:
+    place = TablePlace.in_folder(tmp_path / "plays")
+    sink = LakeSink[Any](place, "log", 1)
+    for offset in range(3):
+        sink.write([batch(0, offset)])
+    assert Lake(place).compact(above_files=1) == 3
+    files = list(Path(place.uri).rglob("*.parquet"))
+    assert len(files) == 4
+    for file in files:
+        group = pq.ParquetFile(file).metadata.row_group(0)
+        columns = {c.path_in_schema: c for c in map(group.column, range(group.num_columns))}
+        coded = {name for name, column in columns.items() if column.has_dictionary_page}
+        assert {"artist", "title", "log_id"} <= coded
+        assert not {"played_at", "kafka_offset", "position"} & coded
+        assert columns["played_at"].is_stats_set
+        assert {column.compression for column in columns.values()} == {"SNAPPY"}
 
 
 def test_requests_of_a_table_can_be_given_less_time() -> None:
