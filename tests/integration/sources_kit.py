@@ -19,7 +19,7 @@ def emptied(postgres: Postgres) -> str:
             "truncate staged_artists, staged_tracks, staged_tags, staged_similar, "
             "rejected_records, staged_through, collection_runs, catalogue_artists, "
             "catalogue_albums, catalogue_tracks, catalogue_links, catalogue_candidates, "
-            "catalogue_neighbours"
+            "catalogue_neighbours, plays"
         )
         db.execute("update catalogue_state set settled = staged")
         refresh(db)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import uuid
 from collections import Counter
+from collections.abc import Iterator
 
 import psycopg
 import pytest
@@ -168,11 +169,20 @@ def test_clients_are_counted_by_listener(postgres: Postgres) -> None:
         assert Counter(len(shown(connection, user)) for user in users) == {1: 2}
 
 
+@pytest.fixture
+def no_plays(postgres: Postgres) -> Iterator[Connection]:
+    """A connection to a history without plays; other tests find it so again."""
+    with psycopg.connect(postgres.address, autocommit=True) as connection:
+        connection.execute("truncate plays, merged_plays")
+        yield connection
+        connection.execute("truncate plays, merged_plays")
+
+
 def test_a_long_import_reads_few_rows_where_most_listeners_have_one_play(
-    postgres: Postgres,
+    no_plays: Connection,
 ) -> None:
     """With such statistics PostgreSQL expects one row of any index that begins with a listener."""
-    mark, count = uuid.uuid4().hex[:8], 2_000
+    connection, mark, count = no_plays, uuid.uuid4().hex[:8], 2_000
     first, second = (
         [
             told(
@@ -186,28 +196,25 @@ def test_a_long_import_reads_few_rows_where_most_listeners_have_one_play(
         ]
         for client, late in (("a", 0), ("b", 3))
     )
-    with psycopg.connect(postgres.address, autocommit=True) as connection:
-        connection.execute("delete from plays")
-        connection.execute("delete from merged_plays")
-        connection.execute(
-            f"insert into plays ({COLUMNS}) select 'once-' || n, now(), gen_random_uuid(), "
-            "'t', 'a', 't', null, null, null, null, 's', now(), null, n, null, array['a'] "
-            "from generate_series(1, 30000) as n".encode()
-        )
-        connection.execute("analyze plays")
-        for way in ("seqscan", "hashjoin", "mergejoin"):  # too slow for a table of a million rows
-            connection.execute(f"set enable_{way} = off".encode())
-        part = count // 4
-        for reports in (first, *(second[at : at + part] for at in range(0, count, part))):
-            with connection.transaction():
-                upsert(connection, reports)
-                row = connection.execute(
-                    "select sum(idx_tup_fetch) from pg_stat_xact_user_tables "
-                    "where relname in ('plays', 'merged_plays')"
-                ).fetchone()
-            assert row is not None
-            assert len(reports) <= row[0] <= 60 * len(reports)
-        assert len(shown(connection, f"many-{mark}")) == count
+    connection.execute(
+        f"insert into plays ({COLUMNS}) select 'once-' || n, now(), gen_random_uuid(), "
+        "'t', 'a', 't', null, null, null, null, 's', now(), null, n, null, array['a'] "
+        "from generate_series(1, 30000) as n".encode()
+    )
+    connection.execute("analyze plays")
+    for way in ("seqscan", "hashjoin", "mergejoin"):  # too slow for a table of a million rows
+        connection.execute(f"set enable_{way} = off".encode())
+    part = count // 4
+    for reports in (first, *(second[at : at + part] for at in range(0, count, part))):
+        with connection.transaction():
+            upsert(connection, reports)
+            row = connection.execute(
+                "select sum(idx_tup_fetch) from pg_stat_xact_user_tables "
+                "where relname in ('plays', 'merged_plays')"
+            ).fetchone()
+        assert row is not None
+        assert len(reports) <= row[0] <= 60 * len(reports)
+    assert len(shown(connection, f"many-{mark}")) == count
 
 
 @pytest.mark.parametrize("gone", [0, 1, 2])
