@@ -49,7 +49,7 @@ class AuditTrail:
 
         If the audit trail cannot be written, the answer is the same refusal.
         """
-        # Whoever asks chooses the name, which an address may make very long.
+        # The name comes from the path of the request, and may be very long.
         key = (actor, f"{subject[: LONGEST_NAME + 1]} {route}")
         now = time.monotonic()
         if now - self._noted.get(key, -EVERY_SECONDS) < EVERY_SECONDS:

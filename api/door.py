@@ -1,8 +1,8 @@
-"""Who may stay connected: who neither sends a request nor reads the answer is turned away.
+"""Closes connections whose client sends no request or does not read its answer.
 
 A client that opens a connection and sends nothing, or half a request line, costs a descriptor. Some
-two thousand of them would otherwise shut everybody else out; the number is bounded besides. A
-client that does not read its answer holds what the answer is made from: for an export a transaction
+two thousand of them would keep everybody else out, so their number is bounded too. While a client
+does not read its answer, the API keeps the resources of that answer: for an export, a transaction
 of PostgreSQL.
 """
 

@@ -22,7 +22,7 @@ _WAIT_SECONDS = 1.0
 
 
 class Forwarded:
-    """An ASGI application whose requests bear the address and scheme that a trusted proxy names.
+    """An ASGI application whose requests carry the address and scheme that a trusted proxy names.
 
     The header X-Forwarded-For of a connection from any other address is ignored. Uvicorn reads the
     header; this class adds host names, because in a container network the pages have no address

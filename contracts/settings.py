@@ -174,7 +174,7 @@ class Settings:
     trusted_proxies: str = setting(
         "127.0.0.1,::1",
         "Addresses, networks (10.1.0.0/16) and host names, separated by commas, from which the API "
-        "and the pages believe the header X-Forwarded-For: proxies in front of them and, for the "
+        "and the pages trust the header X-Forwarded-For: proxies in front of them and, for the "
         "API, the processes of the pages. Each must append the address of its client to the "
         "header, or replace the header. From others the header is ignored (SECURITY.md).",
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, Generic, TypeVar
 
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
@@ -110,7 +110,7 @@ class LakeSink(Generic[T]):
             )
             return DeltaTable(self.place.uri, storage_options=self.place.options or None)
 
-    def _positions(self, table: DeltaTable, partitions: Iterable[int]) -> dict[int, int]:
+    def _positions(self, table: DeltaTable, partitions: Collection[int]) -> dict[int, int]:
         """Return ``partition -> next offset`` of this version of the table."""
         try:
             version = (str(table.metadata().id), table.version())

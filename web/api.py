@@ -89,7 +89,7 @@ class Api:
     def on_behalf_of(self, address: str) -> Api:
         """Return this client for requests of the person at an address.
 
-        The API counts failed sign-ins by address and puts it on record. It believes this process
+        The API counts failed sign-ins by address and puts it on record. It trusts this process
         if ``SEGUE_TRUSTED_PROXIES`` names it. Without an address the client itself is returned.
         """
         if not address:

@@ -1,4 +1,4 @@
-"""Who may export now: a few listeners at a time, and each of them once."""
+"""Bounds how many exports run: a few listeners at a time, and one for each of them."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class Turns:
 
     @asynccontextmanager
     async def take(self, user: str) -> AsyncIterator[None]:
-        """Have the turn of a listener while the block runs.
+        """Count one export of a listener while the block runs.
 
         Raises
         ------
         ApiError
-            409: an export of the listener runs. 503: so many of others run that none ended in time.
+            409: an export of the listener runs. 503: the permitted number run, and none ended.
         """
         if user in self._listeners:
             raise ApiError(

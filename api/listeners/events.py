@@ -24,8 +24,8 @@ router = APIRouter(prefix="/v1", tags=["listener"], dependencies=[SCHEME])
 
 #: Streams one process holds open at most.
 MOST = 5_000
-#: Time between two looks at the token (seconds), and between two comments, which keep proxies from
-#: closing a silent stream: random, so that streams that were opened together do not look together.
+#: Time between two checks of the token (seconds), and between two comments, which keep proxies from
+#: closing a silent stream. It is random: streams opened together are not checked together.
 KEEP_ALIVE = (15.0, 20.0)
 _RETRY_MS = 2_000
 _EXAMPLE = """\
@@ -79,15 +79,15 @@ async def _follow(services: Services, user: str, token: str, last: str) -> Async
     stream = services.events.open(user)
     try:
         yield f"retry: {_RETRY_MS}\n\n"
-        look = _next_look()
+        due = _next_check()
         while not stream.ended:
-            event = await stream.next(max(0.0, look - time.monotonic()))
-            # By the time, and not only in a pause: events may come without one.
-            if event is None or time.monotonic() >= look:
+            event = await stream.next(max(0.0, due - time.monotonic()))
+            # By elapsed time, because events may come without a pause.
+            if event is None or time.monotonic() >= due:
                 if not await _still_good(services, token, user):
                     yield "event: signed-out\ndata: {}\n\n"
                     return
-                look = _next_look()
+                due = _next_check()
             if event is not None:
                 state = await _state(services, user)
                 yield _event(event, state)
@@ -100,8 +100,8 @@ async def _follow(services: Services, user: str, token: str, last: str) -> Async
         services.events.close(stream)
 
 
-def _next_look() -> float:
-    """Return when to look at the token again, on the monotonic clock."""
+def _next_check() -> float:
+    """Return when to check the token again, on the monotonic clock."""
     return time.monotonic() + random.uniform(*KEEP_ALIVE)  # noqa: S311
 
 

@@ -202,7 +202,7 @@ async def correct(request: Request, services: With, user: str, event_id: UUID) -
             "before, and these identify a play: its album or capitals alone cannot be corrected. "
             "Delete the play, wait until it has left the history, and add it again.",
         )
-    if same_track:  # what identifies it, and what its client sent besides
+    if same_track:  # the ids of the track and the other fields of the client stay
         extra = {**(play.extra or {}), **(extra or {})}
         play = msgspec.structs.replace(play, track_id=old.track_id, extra=extra)
     try:
@@ -216,7 +216,7 @@ async def correct(request: Request, services: With, user: str, event_id: UUID) -
 async def _find(
     services: Services, user: str, event_id: UUID
 ) -> tuple[HistoryPlay, dict[str, Any] | None]:
-    """Return a play and what its client sent besides; raise 404 if there is none."""
+    """Return a play and its `extra`, the other fields of the client; raise 404 if it is missing."""
     rows = await rows_of(services, _ONE, {"user": user, "event": event_id})
     if not rows:
         raise ApiError(404, "unknown-play", "There is no such play in this history.")
@@ -227,7 +227,7 @@ async def _find(
 async def _delete(
     request: Request, services: Services, actor: str, user: str, event_id: UUID, but: str | None
 ) -> None:
-    """Have a play and the reports merged into it deleted, but not the report `but`."""
+    """Delete a play and the reports merged into it, except the report `but`."""
     row = entry(actor, "play.delete", user, origin_of(request), "requested")
     await run(services, _DELETE, {"user": user, "event": event_id, "but": but}, row)
 

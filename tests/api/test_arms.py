@@ -334,7 +334,7 @@ def test_an_answer_is_remembered_until_experiments_change(arms: Arms) -> None:
 
 
 def test_a_long_query_is_answered_and_not_kept(arms: Arms) -> None:
-    """Who asks chooses its length: thousands of them would fill the memory."""
+    """A client chooses the length of a query. Thousands of long ones would fill the memory."""
     arms.run([definition(explore_share=0.5)])
     queries = [b"limit=3&a=" + b"x" * length for length in (10, 128, 60_000)]
     for query in queries:

@@ -8,7 +8,7 @@ import re
 import subprocess
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -215,7 +215,7 @@ def test_of_two_sinks_that_write_at_once_one_is_refused(
     positions = LakeSink._positions
 
     def at_once(
-        sink: LakeSink[Any], table: DeltaTable, partitions: Iterable[int]
+        sink: LakeSink[Any], table: DeltaTable, partitions: Collection[int]
     ) -> dict[int, int]:
         """Both sinks have read the table's offsets before either writes."""
         found = positions(sink, table, partitions)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,8 @@ import pytest
 from deltalake import DeltaTable
 
 from batch.lake import Lake
-from contracts.lake_tables import TablePlace
-from contracts.object_store import delta_options
+from contracts.errors import StoreUnavailable
+from contracts.lake_tables import TablePlace, lake_table
 from contracts.settings import Settings
 from streams.decode import Batch
 from streams.errors import PositionLost
@@ -98,9 +99,18 @@ def test_only_texts_are_written_as_a_dictionary_also_by_a_compaction(tmp_path: P
         assert {column.compression for column in columns.values()} == {"SNAPPY"}
 
 
-def test_requests_of_a_table_can_be_given_less_time() -> None:
-    settings = Settings(lake="s3://music")
-    place = TablePlace("plays", "s3://music/plays", delta_options(settings))
-    assert place.within(8).options["timeout"] == "8s"
-    assert place.options["timeout"] == "60s"
+@pytest.mark.timeout(45)  # less than the 60 s of a request without the shorter limit
+def test_a_server_that_never_answers_is_given_up(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        settings = Settings(
+            lake="s3://music", s3_endpoint=endpoint, s3_key="key", s3_secret="secret"
+        )
+        place = lake_table(settings, "plays")
+        assert place.options["timeout"] == "60s"
+        with pytest.raises(StoreUnavailable):
+            LakeSink[Any](place.within(0.5), "log", 1).positions()
+
+
+def test_a_table_in_a_folder_has_no_such_limit() -> None:
     assert TablePlace("plays", "/lake/plays").within(8).options == {}

@@ -25,9 +25,8 @@ from web.visit import Visit
 #: Tabs one process serves, and one session may have.
 MOST = 3_000
 MOST_OF_SESSION = 6
-#: Time between two looks at the session (seconds), and between two comments, which keep proxies
-#: from closing a silent stream: random, so that tabs that were opened together do not get theirs
-#: together.
+#: Time between two checks of the session (seconds), and between two comments, which keep proxies
+#: from closing a silent stream. It is random: tabs opened together are not checked together.
 KEEP_ALIVE = (15.0, 20.0)
 #: The id makes a browser that comes back send Last-Event-ID.
 _FIRST = b"retry: 1500\nid: 1\n\n"
@@ -150,7 +149,7 @@ class EventStream(Response):
                 del _open[self._secret]
 
     async def _send_some(self, send: Send) -> None:
-        """Send what comes until the next look at the session, and look."""
+        """Send what comes until the next check of the session, and check it."""
         loop = asyncio.get_running_loop()
         until = loop.time() + random.uniform(*KEEP_ALIVE)  # noqa: S311
         silent = True
