@@ -171,3 +171,19 @@ def test_of_the_checkout_the_image_holds_the_wheel_alone() -> None:
     assert copied == [locks, ["--from=wheel", "/dist", "/tmp/dist"]]
     assert "PYTHONPATH" not in dockerfile
     assert "PYTHONSAFEPATH=1" in second
+
+
+@pytest.mark.parametrize("folder", ["docker", "flink"])
+def test_an_image_holds_the_bytecode_of_its_packages(folder: str) -> None:
+    # The user of a container may not write it, so each process would compile every module again.
+    steps = (ROOT / "infra" / folder / "Dockerfile").read_text().replace("\\\n", "").splitlines()
+    synced = [step for step in steps if "uv pip" in step]
+    assert len(synced) == 1
+    assert "--compile-bytecode" in synced[0]
+    assert not any("DONTWRITEBYTECODE" in step or "--no-compile" in step for step in steps)
+    # A wheel is compiled by pip; what is copied is compiled by a step of its own.
+    compiled = " ".join(step for step in steps if "compileall" in step)
+    copied = [
+        step.split()[-1] for step in steps if step.startswith(("COPY contracts", "COPY streams"))
+    ]
+    assert all(package in compiled.split() for package in copied), copied
