@@ -26,6 +26,7 @@ from redis import sentinel
 from redis.asyncio import BlockingConnectionPool, Connection
 from redis.asyncio import cluster as async_cluster
 from redis.asyncio import sentinel as async_sentinel
+from redis.asyncio.connection import AbstractConnection
 from redis.cluster import ClusterNode
 from redis.connection import parse_url
 from redis.exceptions import (
@@ -42,6 +43,39 @@ from contracts.errors import ConfigurationError, SegueError, StoreUnavailable
 REDIS_ERRORS = (RedisError, RedisClusterException)
 #: The same, and errors of a connection that could not be opened.
 UNAVAILABLE = (*REDIS_ERRORS, OSError)
+
+_send, _can_read = AbstractConnection.send_packed_command, AbstractConnection.can_read
+
+
+async def _send_or_fail(self: AbstractConnection, *command: Any, **options: Any) -> None:
+    """Send as redis-py does, and raise an error of :data:`UNAVAILABLE` if the connection is lost.
+
+    A server that is killed, or a firewall, may reset a connection that nobody reads. The next
+    command then fails: in asyncio's own loop with an ``OSError``, which redis-py translates, but in
+    uvloop, on which the API, the pages and the workers run, with a ``RuntimeError``, which redis-py
+    passes on. A worker would end and a request would get status 500.
+    """
+    try:
+        await _send(self, *command, **options)
+    except RuntimeError as error:
+        if "handler is closed" not in str(error):
+            raise
+        raise redis.ConnectionError("the connection was lost") from error
+
+
+async def _can_read_or_is_lost(self: AbstractConnection) -> bool:
+    """Answer as redis-py does, and also with ``True`` if the connection was reset.
+
+    A pool asks this before it gives a connection away, and connects again after ``True``. redis-py
+    itself notices an orderly end only.
+    """
+    return (self._writer is not None and self._writer.is_closing()) or await _can_read(self)
+
+
+# redis-py has a class of connection for each of plain, encrypted, Sentinel's and local sockets, and
+# a Cluster makes its own; these two methods are common to all.
+AbstractConnection.send_packed_command = _send_or_fail  # type: ignore[method-assign]
+AbstractConnection.can_read = _can_read_or_is_lost  # type: ignore[method-assign]
 
 #: Error text if the address of a single server is that of a node of a Cluster.
 MOVED = (

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
+import socket
+import socketserver
+import struct
+import threading
+import time
 from pathlib import Path
 
 import pytest
+import uvloop
 from redis.asyncio import SSLConnection
 from redis.exceptions import AuthenticationError, ConnectionError, MovedError, RedisClusterException
 
@@ -92,3 +100,44 @@ def test_no_other_file_makes_a_client() -> None:
     }
     # The embedded server asks itself whether it is there.
     assert made == {"contracts/redis_client.py", "infra/stack/valkey.py"}
+
+
+def test_a_reset_connection_is_an_error_of_redis_on_uvloop() -> None:
+    """Servers that are killed, and firewalls, reset a connection while nobody reads from it."""
+
+    async def main(url: str) -> None:
+        pool = connections(url)
+        connection = await pool.get_connection()
+        await connection.send_command("SET", "reset", "me")
+        assert await connection.read_response() == b"OK"
+        await asyncio.sleep(0.1)
+        with pytest.raises(ConnectionError, match="lost"):
+            await connection.send_command("GET", "key")
+        await pool.disconnect()
+
+        redis = async_client(url)
+        await redis.set("reset", "me")
+        await asyncio.sleep(0.1)
+        assert await redis.get("key") == b"OK", "the client connects again"
+        await redis.aclose()
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Resetting) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"redis://127.0.0.1:{server.server_address[1]}?protocol=2&socket_timeout=5"
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(main(url))
+        server.shutdown()
+
+
+class _Resetting(socketserver.BaseRequestHandler):
+    """Answers OK to each command, and resets the connection after SET."""
+
+    def handle(self) -> None:
+        while command := self.request.recv(1000):
+            self.request.sendall(b"+OK\r\n" * len(re.findall(rb"^\*\d", command, re.MULTILINE)))
+            if b"\r\nSET\r\n" in command:
+                time.sleep(0.02)  # the answer first
+                at_once = struct.pack("ii", 1, 0)  # closing sends RST instead of FIN
+                self.request.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
+                self.request.close()
+                return

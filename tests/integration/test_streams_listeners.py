@@ -94,11 +94,11 @@ def test_redis_may_go_and_come_back(kit: Kit, own_valkey: Valkey) -> None:
     own_valkey.kill()
     kit.send_random(500, seed=8)
     time.sleep(3)
-    assert worker.pid is not None, "a worker whose Redis is away waits, it does not end"
+    assert worker.pid is not None, worker.tail(30)  # it waits for Redis, it does not end
     own_valkey.start()
     kit.wait_applied("listeners")
     kit.assert_features_exact()
-    assert worker.pid is not None
+    assert worker.pid is not None, worker.tail(30)
 
 
 def test_a_store_that_was_emptied_is_folded_again_from_the_log(kit: Kit) -> None:
