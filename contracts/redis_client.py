@@ -44,7 +44,9 @@ REDIS_ERRORS = (RedisError, RedisClusterException)
 #: The same, and errors of a connection that could not be opened.
 UNAVAILABLE = (*REDIS_ERRORS, OSError)
 
-_send, _can_read = AbstractConnection.send_packed_command, AbstractConnection.can_read
+_send = AbstractConnection.send_packed_command
+# Flink's environment holds an older redis-py without this method, and makes no asynchronous client.
+_can_read: Any = getattr(AbstractConnection, "can_read", None)
 
 
 async def _send_or_fail(self: AbstractConnection, *command: Any, **options: Any) -> None:
@@ -69,13 +71,17 @@ async def _can_read_or_is_lost(self: AbstractConnection) -> bool:
     A pool asks this before it gives a connection away, and connects again after ``True``. redis-py
     itself notices an orderly end only.
     """
-    return (self._writer is not None and self._writer.is_closing()) or await _can_read(self)
+    if self._writer is not None and self._writer.is_closing():
+        return True
+    found: bool = await _can_read(self)
+    return found
 
 
 # redis-py has a class of connection for each of plain, encrypted, Sentinel's and local sockets, and
 # a Cluster makes its own; these two methods are common to all.
 AbstractConnection.send_packed_command = _send_or_fail  # type: ignore[method-assign]
-AbstractConnection.can_read = _can_read_or_is_lost  # type: ignore[method-assign]
+if _can_read is not None:
+    AbstractConnection.can_read = _can_read_or_is_lost  # type: ignore[method-assign]
 
 #: Error text if the address of a single server is that of a node of a Cluster.
 MOVED = (
