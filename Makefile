@@ -30,7 +30,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	"$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null \
 	&& { command -v "$$p"; break; }; done)
 # A machine may tell Python not to keep bytecode. uv leaves compiling to the first import, so each of the
-# hundreds of processes that tests start would compile all its modules again: more than a second each.
+# hundreds of processes that tests start would compile its modules again, for up to 1.3 s.
 unexport PYTHONDONTWRITEBYTECODE
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 UV := $(BIN)/uv -q pip

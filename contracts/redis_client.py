@@ -55,7 +55,7 @@ async def _send_or_fail(self: AbstractConnection, *command: Any, **options: Any)
     A server that is killed, or a firewall, may reset a connection that nobody reads. The next
     command then fails: in asyncio's own loop with an ``OSError``, which redis-py translates, but in
     uvloop, on which the API, the pages and the workers run, with a ``RuntimeError``, which redis-py
-    passes on. A worker would end and a request would get status 500.
+    passes on, and which no caller expects.
     """
     try:
         await _send(self, *command, **options)

@@ -8,8 +8,8 @@ import socket
 import socketserver
 import struct
 import threading
-import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import uvloop
@@ -105,39 +105,51 @@ def test_no_other_file_makes_a_client() -> None:
 def test_a_reset_connection_is_an_error_of_redis_on_uvloop() -> None:
     """Servers that are killed, and firewalls, reset a connection while nobody reads from it."""
 
-    async def main(url: str) -> None:
-        pool = connections(url)
-        connection = await pool.get_connection()
-        await connection.send_command("SET", "reset", "me")
-        assert await connection.read_response() == b"OK"
-        await asyncio.sleep(0.1)
+    async def main(server: _Resetting) -> None:
+        redis = async_client(
+            f"redis://127.0.0.1:{server.server_address[1]}?protocol=2&socket_timeout=5"
+        )
+        connection = await redis.connection_pool.get_connection()  # type: ignore[no-untyped-call]
+
+        async def lose() -> None:
+            server.was_reset.clear()
+            await connection.send_command("RESET")
+            assert await asyncio.to_thread(server.was_reset.wait, 10)
+            await asyncio.sleep(0.01)  # the loop looks at its sockets
+
+        await lose()
         with pytest.raises(ConnectionError, match="lost"):
             await connection.send_command("GET", "key")
-        await pool.disconnect()
-
-        redis = async_client(url)
-        await redis.set("reset", "me")
-        await asyncio.sleep(0.1)
-        assert await redis.get("key") == b"OK", "the client connects again"
+        await connection.connect()
+        await lose()
+        await redis.connection_pool.release(connection)
+        assert await redis.get("key") == b"OK", "the pool connects again"
         await redis.aclose()
 
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Resetting) as server:
+    with _Resetting(("127.0.0.1", 0), _Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        url = f"redis://127.0.0.1:{server.server_address[1]}?protocol=2&socket_timeout=5"
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(main(url))
+            runner.run(main(server))
         server.shutdown()
 
 
-class _Resetting(socketserver.BaseRequestHandler):
-    """Answers OK to each command, and resets the connection after SET."""
+class _Resetting(socketserver.ThreadingTCPServer):
+    """Answers OK to each command, but resets the connection that sends RESET."""
+
+    def __init__(self, *place: Any) -> None:
+        super().__init__(*place)
+        self.was_reset = threading.Event()
+
+
+class _Handler(socketserver.BaseRequestHandler):
+    server: _Resetting
 
     def handle(self) -> None:
         while command := self.request.recv(1000):
-            self.request.sendall(b"+OK\r\n" * len(re.findall(rb"^\*\d", command, re.MULTILINE)))
-            if b"\r\nSET\r\n" in command:
-                time.sleep(0.02)  # the answer first
+            if b"\r\nRESET\r\n" in command:
                 at_once = struct.pack("ii", 1, 0)  # closing sends RST instead of FIN
                 self.request.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
                 self.request.close()
+                self.server.was_reset.set()
                 return
+            self.request.sendall(b"+OK\r\n" * len(re.findall(rb"^\*\d", command, re.MULTILINE)))
