@@ -64,7 +64,11 @@ class PostgresStore:
     def _transaction(self) -> Iterator[Connection]:
         try:
             if self._connection is None:
-                self._connection = psycopg.connect(self.dsn, connect_timeout=5)
+                # Nothing is prepared: PostgreSQL would keep plans that it made for small batches
+                # and a small table. With them 17,000 plays in one batch took 25 s instead of 0.4 s.
+                self._connection = psycopg.connect(
+                    self.dsn, connect_timeout=5, prepare_threshold=None
+                )
             with self._connection.transaction():
                 yield self._connection
         except psycopg.Error as error:

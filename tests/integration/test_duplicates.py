@@ -17,6 +17,7 @@ from infra.operations.erasure.history import forget_play
 from infra.operations.erasure.target import Target
 from infra.stack.postgres import Postgres
 from streams.duplicates import ReportedPlay, enrich
+from streams.postgres_sink import PostgresStore
 from streams.settle import COLUMNS, Connection
 from streams.upsert import upsert
 from tests.streams.test_duplicates import known, told
@@ -215,6 +216,37 @@ def test_a_long_import_reads_few_rows_where_most_listeners_have_one_play(
         assert row is not None
         assert len(reports) <= row[0] <= 60 * len(reports)
     assert len(shown(connection, f"many-{mark}")) == count
+
+
+def test_an_import_after_small_batches_reads_few_rows(
+    no_plays: Connection, postgres: Postgres
+) -> None:
+    """A plan that suits three plays of a small table must not serve thousands."""
+    mark, count = uuid.uuid4().hex[:8], 2_000
+    no_plays.execute(
+        f"insert into plays ({COLUMNS}) select 'once-' || n, now(), gen_random_uuid(), "
+        "'t', 'a', 't', null, null, null, null, 's', now(), null, n, null, array['a'] "
+        "from generate_series(1, 20) as n".encode()
+    )
+    no_plays.execute("analyze plays, merged_plays")
+    store = PostgresStore(postgres.address)
+    try:
+        for size in (*[3] * 12, count):
+            reports = [
+                told(61 * n, user_id=f"{size}-{mark}", event_id=str(uuid.uuid4()), name_key=n % 900)
+                for n in range(size)
+            ]
+            with store._transaction() as connection:
+                upsert(connection, reports)
+                row = connection.execute(
+                    "select sum(seq_tup_read + coalesce(idx_tup_fetch, 0)) "
+                    "from pg_stat_xact_user_tables"
+                ).fetchone()
+        assert row is not None
+        assert count <= row[0] <= 60 * count
+    finally:
+        store.close()
+    assert len(shown(no_plays, f"{count}-{mark}")) == count
 
 
 @pytest.mark.parametrize("gone", [0, 1, 2])
