@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import time
 from collections import Counter
@@ -299,7 +300,8 @@ def test_clients_and_names_are_kept_as_they_are(postgres: Postgres) -> None:
         for made in submission("odd", (number * 1000, number)).plays
     ]
     batch = Batch(0, 0, 0, 0, [(0, Submission(user_id="odd", plays=plays))], [])
-    HistorySink(postgres.address, "odd clients", 1).write([batch])
+    with contextlib.closing(HistorySink(postgres.address, "odd clients", 1)) as sink:
+        sink.write([batch])
     with psycopg.connect(postgres.address) as connection:
         rows = connection.execute(
             "select source, clients, artist, track_id from plays where user_id = 'odd'"
