@@ -17,7 +17,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.repository import ROOT, files
+
 SCRATCH = ROOT / ".mutants"
 PACKAGES = ("api", "batch", "contracts", "infra", "online_model", "streams", "web")
 # mutmut 3.7 reads an attribute of a test that pytest 9.2 renamed; newer ones need a click that
@@ -109,16 +110,9 @@ class Score:
 def prepare(name: str, group: Group) -> Path:
     """Copy the repository for a group, with mutmut's configuration; return the folder."""
     folder = SCRATCH / name
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout
-    for line in listed.splitlines():
-        source, target = ROOT / line, folder / line
-        if source.is_file() and not (target.exists() and _same(source, target)):
+    for path in files():
+        source, target = ROOT / path, folder / path
+        if not (target.exists() and _same(source, target)):
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, target)
     source_path = group.files[0].partition("/")[0]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ast
 import re
-import subprocess
 import tokenize
 import tomllib
 from collections.abc import Iterator
@@ -18,7 +17,8 @@ from functools import cache
 from io import StringIO
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.repository import ROOT, files
+
 RULES = ROOT / "tests" / "prose.toml"
 # The rules quote what they forbid, as do the pairs of CONTRIBUTING.
 _NOT_READ = {Path("tests/test_prose.py"), Path("tests/prose.py")}
@@ -128,16 +128,11 @@ def _is_migration(path: Path) -> bool:
 
 
 def every_finding() -> list[Finding]:
-    """Return the findings in all files that git knows, in order."""
-    listed = subprocess.run(
-        ["git", "ls-files", "*.md", "*.py", "*.sql", "*.lua", "*.html"],
-        cwd=ROOT, check=True, capture_output=True, text=True,
-    ).stdout  # fmt: skip
-    paths = [Path(line) for line in listed.splitlines()]
+    """Return the findings in all files of the repository, in order."""
     return [
         finding
-        for path in paths
-        if path not in _NOT_READ and not _is_migration(path) and (ROOT / path).exists()
+        for path in files("*.md", "*.py", "*.sql", "*.lua", "*.html")
+        if path not in _NOT_READ and not _is_migration(path)
         for finding in find(path, (ROOT / path).read_text())
     ]
 
