@@ -7,7 +7,7 @@ import mmap
 import numpy as np
 
 from online_model.config import ModelConfig
-from online_model.features import FEATURE_NAMES, HIDDEN
+from online_model.features import BIAS, FEATURE_NAMES, HIDDEN
 from online_model.layout import Layout
 from online_model.state import (
     GAP,
@@ -47,7 +47,7 @@ def initialise(state: State, config: ModelConfig) -> None:
     state.settings[HIDDEN_RATE] = config.hidden_rate
     state.settings[TASTE_TRACKS] = config.taste_tracks
     for name, trust in _TRUST.items():
-        state.linear[:, :, FEATURE_NAMES.index(name)] = trust
+        state.linear[:, BIAS, FEATURE_NAMES.index(name)] = trust
     generator = np.random.default_rng(config.seed)
     inputs = state.hidden.shape[1]
     state.hidden[:] = generator.normal(0.0, 1.0 / np.sqrt(inputs), state.hidden.shape)

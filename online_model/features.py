@@ -21,8 +21,7 @@ NEW: int = np.int64(1)  # type: ignore[assignment]
 IN_SESSION = 0
 AFTER_SILENCE = 1
 STRANGER = 2
-SITUATIONS = 3
-"""In a session, after a silence, a stranger without plays: each has weights of its own."""
+"""Situations: in a session, after a silence, a stranger without plays."""
 
 HIDDEN = 32
 """Hidden units of the ranker's second stage, per task."""
@@ -203,6 +202,7 @@ CONTEXT_NAMES = (
     "on_time",
 )
 CONTEXTS = len(CONTEXT_NAMES)
+BIAS = CONTEXT_NAMES.index("bias")
 
 INPUTS = FEATURES + 1 + CONTEXTS
 """Inputs of the second stage: features, the first stage's score below its best, context."""

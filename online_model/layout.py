@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from online_model.config import ModelConfig
-from online_model.features import FEATURES, HIDDEN, INPUTS, SITUATIONS, TASKS
+from online_model.features import CONTEXTS, FEATURES, HIDDEN, INPUTS, TASKS
 from online_model.state import (
     ARTIST_FACTS,
     ARTISTS,
@@ -27,7 +27,7 @@ from online_model.state import (
     State,
 )
 
-LAYOUT_VERSION = 4
+LAYOUT_VERSION = 5
 """Raised whenever an array is added, moved or changes its meaning."""
 
 HEADER_BYTES = 4096
@@ -105,8 +105,8 @@ def fields(config: ModelConfig) -> list[Field]:
         ("window_tracks", "i4", (c.listeners, c.history), u),
         ("window_seconds", "u4", (c.listeners, c.history), u),
         ("window_ratios", "u1", (c.listeners, c.history), u),
-        ("linear", "f4", (TASKS, SITUATIONS, FEATURES), every),
-        ("linear_squares", "f4", (TASKS, SITUATIONS, FEATURES), every),
+        ("linear", "f4", (TASKS, CONTEXTS, FEATURES), every),
+        ("linear_squares", "f4", (TASKS, CONTEXTS, FEATURES), every),
         ("hidden", "f4", (TASKS, INPUTS, HIDDEN), every),
         ("hidden_squares", "f4", (TASKS, INPUTS, HIDDEN), every),
         ("output", "f4", (TASKS, 2, HIDDEN), every),

@@ -1,14 +1,16 @@
 """From evidence to scores: features, and a ranker of two stages.
 
-The first stage is linear, per task and situation, over all candidates; it learns fast and carries
-the first plays of a new model. The second looks at its best ``SHORTLIST`` candidates again:
+The first stage is linear over all candidates; it learns fast and carries the first plays of a new
+model. Its weights are linear in the context: the row of the bias holds at every moment, and each
+other row counts as much as its number of the context. The second stage looks at the best
+``SHORTLIST`` candidates again:
 
-    first  = linear[k, s] . x
+    first  = (linear[k]^T c) . x
     second = first + output[k, 1] . relu(output[k, 0] + hidden[k]^T [x; first - max first; c])
 
-with features ``x``, context ``c``, task ``k`` and situation ``s``. It bends the scores where one
-source's worth depends on another's, or on the moment. The softmax of either stage is read as the
-chance that a candidate is played next.
+with features ``x``, context ``c`` and task ``k``. It bends the scores where one source's worth
+depends on another's. The softmax of either stage is read as the chance that a candidate is played
+next.
 """
 
 from __future__ import annotations
@@ -66,7 +68,6 @@ from online_model.scratch import (
     SESSION_ARTISTS,
     SESSION_PLAYS,
     SHORTLISTED,
-    SITUATION,
     STREAK,
     WINDOW_PLAYS,
     Scratch,
@@ -508,9 +509,9 @@ def score(state: State, scratch: Scratch, task: int) -> None:
 @inner
 def score_first(state: State, scratch: Scratch, task: int) -> None:
     """Fill ``scratch.first`` for every candidate: the linear stage."""
-    situation = scratch.board.tally[SITUATION]
     end = scratch.board.tally[END]
-    x, w, first = scratch.features, state.linear[task, situation], scratch.first
+    _weigh_moment(state, scratch, task)
+    x, w, first = scratch.features, scratch.linear, scratch.first
     for c in range(end):
         first[c] = _F(0.0)
     for f in range(0, FEATURES, _AT_ONCE_FIRST):
@@ -518,6 +519,18 @@ def score_first(state: State, scratch: Scratch, task: int) -> None:
         va, vb, vd, ve, vg = w[f], w[f + 1], w[f + 2], w[f + 3], w[f + 4]
         for c in range(1, end):
             first[c] += va * a[c] + vb * b[c] + vd * d[c] + ve * e[c] + vg * g[c]
+
+
+@inner
+def _weigh_moment(state: State, scratch: Scratch, task: int) -> None:
+    """Fill ``scratch.linear`` with the weights of the first stage at this moment."""
+    weights, out = state.linear[task], scratch.linear
+    for f in range(FEATURES):
+        out[f] = _F(0.0)
+    for k in range(CONTEXTS):
+        by = scratch.context[k]
+        for f in range(FEATURES):
+            out[f] += weights[k, f] * by
 
 
 @inner

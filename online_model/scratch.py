@@ -117,6 +117,7 @@ class Scratch(NamedTuple):
     columns: Array  # f32 [POURED, C + 48] evidence, by column
     raw: Array  # f32 [RAW, C + 48] facts of each candidate, by column
     context: Array  # f32 [CONTEXTS]
+    linear: Array  # f32 [FEATURES] weights of the first stage at this moment
     scores: Array  # f32 [TASKS, C]
     first: Array  # f32 [C] scores of the first stage
     order: Array  # f32 [C] room to find a threshold
@@ -135,6 +136,7 @@ class Scratch(NamedTuple):
     seconds: Array  # i64 [W]
     ratios: Array  # u8 [W]
     best: Array  # i64 [10] slots of a trial's list
+    linear_step: Array  # f32 [FEATURES]
     hidden_step: Array  # f32 [INPUTS, HIDDEN]
     output_step: Array  # f32 [2, HIDDEN]
 
@@ -154,6 +156,7 @@ def new_scratch(config: ModelConfig) -> Scratch:
         columns=_apart((POURED, c + 48), f4),
         raw=_apart((RAW, c + 48), f4),
         context=_apart(CONTEXTS, f4),
+        linear=_apart(FEATURES, f4),
         scores=_apart((TASKS, c), f4),
         first=_apart(c, f4),
         order=_apart(c, f4),
@@ -172,6 +175,7 @@ def new_scratch(config: ModelConfig) -> Scratch:
         seconds=_apart(config.history, i8),
         ratios=_apart(config.history, np.uint8),
         best=_apart(10, i8),
+        linear_step=_apart(FEATURES, f4),
         hidden_step=_apart((INPUTS, HIDDEN), f4),
         output_step=_apart((2, HIDDEN), f4),
     )

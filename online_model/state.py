@@ -130,8 +130,8 @@ class State(NamedTuple):
     window_tracks: Array  # i32 [L, history] track index, -1 forgotten
     window_seconds: Array  # u32 [L, history]
     window_ratios: Array  # u8 [L, history] per cent of the track played, 255 unknown
-    linear: Array  # f32 [2, 3, F] per task and context
-    linear_squares: Array  # f32 [2, 3, F] sums of squared gradients
+    linear: Array  # f32 [2, CONTEXTS, F] first stage
+    linear_squares: Array  # f32 [2, CONTEXTS, F] sums of squared gradients
     hidden: Array  # f32 [2, INPUTS, H] first layer
     hidden_squares: Array  # f32 [2, INPUTS, H]
     output: Array  # f32 [2, 2, H] biases of the hidden units; weights to the score

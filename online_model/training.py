@@ -9,11 +9,14 @@ from __future__ import annotations
 import numpy as np
 
 from online_model._numba import inner
-from online_model.features import CONTEXTS, FEATURES, HIDDEN, INPUTS
-from online_model.scratch import END, OWN_END, SHORTLISTED, SITUATION, Scratch
+from online_model.features import BIAS, CONTEXTS, FEATURES, HIDDEN, INPUTS
+from online_model.scratch import END, OWN_END, SHORTLISTED, Scratch
 from online_model.state import HIDDEN_RATE, LINEAR_RATE, Array, State
 
 _NEGLIGIBLE = 1e-3
+#: Share of the rate at which the first stage learns what a moment changes. At the full rate all
+#: rows together step too far while a model is young.
+_MOMENT = 0.4
 _F = np.float32
 
 
@@ -30,7 +33,6 @@ def teach(state: State, scratch: Scratch, task: int, slot: int) -> None:
 
 @inner
 def _teach_first(state: State, scratch: Scratch, task: int, slot: int) -> None:
-    situation = scratch.board.tally[SITUATION]
     end = scratch.board.tally[END]
     start = scratch.board.tally[OWN_END] if task == 1 else 1
     first, chance = scratch.first, scratch.order
@@ -44,18 +46,24 @@ def _teach_first(state: State, scratch: Scratch, task: int, slot: int) -> None:
             chance[c] = np.exp(first[c] - highest)
             total += chance[c]
     scale = _F(1.0 / total)
-    rate = state.settings[LINEAR_RATE]
+    weights, squares = state.linear[task], state.linear_squares[task]
+    gradient = scratch.linear_step
+    whole = _F(state.settings[LINEAR_RATE])
+    slow = _F(_MOMENT * state.settings[LINEAR_RATE])
     for f in range(FEATURES):
         x = scratch.features[f]
         expected = _F(0.0)
         for c in range(start, end):
             expected += chance[c] * x[c]
         # Gradient of the loss by a weight: the feature expected, less the feature that was played.
-        d = expected * scale - x[slot]
-        state.linear_squares[task, situation, f] += d * d
-        state.linear[task, situation, f] -= _F(
-            rate * d / np.sqrt(state.linear_squares[task, situation, f] + 1.0)
-        )
+        gradient[f] = expected * scale - x[slot]
+    for k in range(CONTEXTS):
+        by = scratch.context[k]
+        rate = whole if k == BIAS else slow
+        for f in range(FEATURES):
+            step = gradient[f] * by
+            squares[k, f] += step * step
+            weights[k, f] -= rate * step / np.sqrt(squares[k, f] + _F(1.0))
 
 
 @inner

@@ -154,7 +154,7 @@ def test_the_model_is_learned_anew_from_the_log(settings: Settings) -> None:
     directory = ModelDirectory(settings.paths.model)
     model = directory.resume(ModelConfig(tracks=64, listeners=16, document_bytes=64))
     (refused,) = directory.refused
-    assert "layout 3, this model reads 4" in str(refused)
+    assert "layout 3, this model reads 5" in str(refused)
     assert (model.plays_learned, model.offsets) == (0, {})
     model.learn_one("ada", "intro")
     directory.publish(model)
