@@ -158,7 +158,7 @@ def contribute(
             for f in range(FEATURES):
                 if facts_of[s, f]:
                     scratch.features[f, s + 2] = 0.0
-        score_first(state, scratch, task)
+        score_first(scratch)
         score = scratch.first[1 : sources + 2]
         if listed[i]:
             for v in range(sources + 1):

@@ -1,9 +1,8 @@
 """From evidence to scores: features, and a ranker of two stages.
 
 The first stage is linear over all candidates; it learns fast and carries the first plays of a new
-model. Its weights are linear in the context: the row of the bias holds at every moment, and each
-other row counts as much as its number of the context. The second stage looks at the best
-``SHORTLIST`` candidates again:
+model. Its weights are a sum of rows, each multiplied by its number of the context. The number of
+the bias is always 1. The second stage looks at the best ``SHORTLIST`` candidates again:
 
     first  = (linear[k]^T c) . x
     second = first + output[k, 1] . relu(output[k, 0] + hidden[k]^T [x; first - max first; c])
@@ -484,7 +483,8 @@ def score(state: State, scratch: Scratch, task: int) -> None:
     """Fill ``scratch.scores[task]`` for every candidate, both stages."""
     end = scratch.board.tally[END]
     first = scratch.first
-    score_first(state, scratch, task)
+    weigh_moment(state, scratch, task)
+    score_first(scratch)
     _choose_shortlist(scratch, task)
     score_second(state, scratch, task, best_of_shortlist(scratch))
     scores = scratch.scores[task]
@@ -507,22 +507,7 @@ def score(state: State, scratch: Scratch, task: int) -> None:
 
 
 @inner
-def score_first(state: State, scratch: Scratch, task: int) -> None:
-    """Fill ``scratch.first`` for every candidate: the linear stage."""
-    end = scratch.board.tally[END]
-    _weigh_moment(state, scratch, task)
-    x, w, first = scratch.features, scratch.linear, scratch.first
-    for c in range(end):
-        first[c] = _F(0.0)
-    for f in range(0, FEATURES, _AT_ONCE_FIRST):
-        a, b, d, e, g = x[f], x[f + 1], x[f + 2], x[f + 3], x[f + 4]
-        va, vb, vd, ve, vg = w[f], w[f + 1], w[f + 2], w[f + 3], w[f + 4]
-        for c in range(1, end):
-            first[c] += va * a[c] + vb * b[c] + vd * d[c] + ve * e[c] + vg * g[c]
-
-
-@inner
-def _weigh_moment(state: State, scratch: Scratch, task: int) -> None:
+def weigh_moment(state: State, scratch: Scratch, task: int) -> None:
     """Fill ``scratch.linear`` with the weights of the first stage at this moment."""
     weights, out = state.linear[task], scratch.linear
     for f in range(FEATURES):
@@ -531,6 +516,20 @@ def _weigh_moment(state: State, scratch: Scratch, task: int) -> None:
         by = scratch.context[k]
         for f in range(FEATURES):
             out[f] += weights[k, f] * by
+
+
+@inner
+def score_first(scratch: Scratch) -> None:
+    """Fill ``scratch.first`` for every candidate: the linear stage, by ``scratch.linear``."""
+    end = scratch.board.tally[END]
+    x, w, first = scratch.features, scratch.linear, scratch.first
+    for c in range(end):
+        first[c] = _F(0.0)
+    for f in range(0, FEATURES, _AT_ONCE_FIRST):
+        a, b, d, e, g = x[f], x[f + 1], x[f + 2], x[f + 3], x[f + 4]
+        va, vb, vd, ve, vg = w[f], w[f + 1], w[f + 2], w[f + 3], w[f + 4]
+        for c in range(1, end):
+            first[c] += va * a[c] + vb * b[c] + vd * d[c] + ve * e[c] + vg * g[c]
 
 
 @inner

@@ -130,7 +130,7 @@ class State(NamedTuple):
     window_tracks: Array  # i32 [L, history] track index, -1 forgotten
     window_seconds: Array  # u32 [L, history]
     window_ratios: Array  # u8 [L, history] per cent of the track played, 255 unknown
-    linear: Array  # f32 [2, CONTEXTS, F] first stage
+    linear: Array  # f32 [2, CONTEXTS, F] first stage, a row for each number of the context
     linear_squares: Array  # f32 [2, CONTEXTS, F] sums of squared gradients
     hidden: Array  # f32 [2, INPUTS, H] first layer
     hidden_squares: Array  # f32 [2, INPUTS, H]

@@ -19,7 +19,7 @@ from online_model import ModelConfig, Recommender
 from online_model.candidates import keep_promising, propose
 from online_model.features import ANY
 from online_model.interactions import Interactions, read_interactions
-from online_model.scoring import describe, score, score_first
+from online_model.scoring import describe, score, score_first, weigh_moment
 from online_model.scratch import END, Scratch
 from online_model.serving import select
 from online_model.state import Array, State
@@ -64,7 +64,8 @@ def lists(
         if stages > 2:
             describe(state, scratch, now)
         if stages == 4:
-            score_first(state, scratch, ANY)
+            weigh_moment(state, scratch, ANY)
+            score_first(scratch)
         if stages > 4:
             score(state, scratch, ANY)
         if stages > 5:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
-
-import numba
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -19,6 +15,7 @@ from online_model.scoring import best_of_shortlist, describe, score
 from online_model.scratch import SHORTLISTED, Scratch, find_slot
 from online_model.state import Array, State
 
+from .compiling import compiled
 from .plays import made_up
 from .views import view
 
@@ -54,14 +51,6 @@ def window(model: Recommender, first: int = 1003, plays: int = 12) -> Window:
         model.clock - 100 * np.arange(plays, 0, -1),
         np.array([100, 255, 20] * plays, np.uint8)[:plays],
     )
-
-
-Function = TypeVar("Function", bound=Callable[..., Any])
-
-
-def compiled(function: Function) -> Function:
-    """Compile as the model does, without a cache: it would not see changes of the kernels."""
-    return cast(Function, numba.njit(function))
 
 
 @compiled

@@ -2,37 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
-
-import numba
 import numpy as np
 import pytest
 
 from online_model import Recommender
 from online_model.features import ANY, BIAS, CONTEXT_NAMES, FEATURE_NAMES, NEW
-from online_model.scoring import score, score_first
+from online_model.scoring import score, score_first, weigh_moment
 from online_model.scratch import END, OWN_END, Scratch
 from online_model.state import Array, State
 from online_model.training import teach
 
+from .compiling import compiled
 from .plays import SMALL
 
-Function = TypeVar("Function", bound=Callable[..., Any])
 NEXT, RECENCY = FEATURE_NAMES.index("next"), FEATURE_NAMES.index("recency")
 REPEATS = CONTEXT_NAMES.index("repeat_share")
-
-
-def compiled(function: Function) -> Function:
-    """Compile as the model does, without a cache: it would not see changes of the kernels."""
-    return cast(Function, numba.njit(function))
 
 
 @compiled
 def lessons(
     state: State, scratch: Scratch, task: int, contexts: Array, played: Array, firsts: Array
 ) -> None:
-    """Teach one play per row of ``contexts``, then score the candidates at each moment again."""
+    """Teach one play per row of ``contexts``, then score at the moments of the first rows."""
     for k in range(contexts.shape[0]):
         for c in range(contexts.shape[1]):
             scratch.context[c] = contexts[k, c]
@@ -41,7 +32,8 @@ def lessons(
     for k in range(firsts.shape[0]):
         for c in range(contexts.shape[1]):
             scratch.context[c] = contexts[k, c]
-        score_first(state, scratch, task)
+        weigh_moment(state, scratch, task)
+        score_first(scratch)
         for slot in range(firsts.shape[1]):
             firsts[k, slot] = scratch.first[slot + 1]
 
