@@ -34,6 +34,8 @@ _JVM = (
     "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
 )
 
+_CAUSE = "Caused by: "
+
 
 def _escaped(value: object) -> str:
     r"""Write a value as Java reads properties files: in ASCII, with the escapes JSON has too.
@@ -44,6 +46,19 @@ def _escaped(value: object) -> str:
     /home/j\u00fcrgen
     """
     return json.dumps(str(value))[1:-1]
+
+
+def _failure(text: str) -> str:
+    r"""Return why a Java program failed: the last two causes of a stack trace, else its last line.
+
+    Examples
+    --------
+    >>> print(_failure("ERROR Exiting\nA: no\n\tat B\nCaused by: C: taken\n\t... 9 more\nbye"))
+    C: taken
+    """
+    lines = [line for line in text.strip().splitlines() if not line.startswith("\t")]
+    causes = [line for line in lines if line.startswith(_CAUSE)]
+    return "; ".join(line.removeprefix(_CAUSE) for line in causes[-2:] or lines[-1:])
 
 
 class ApacheKafka(Server):
@@ -71,6 +86,9 @@ class ApacheKafka(Server):
     def healthy(self) -> bool:
         """Whether the broker answers a metadata request."""
         return broker_answers(Settings(kafka=self.address))
+
+    def _reason(self, process: Process) -> str:
+        return _failure(process.tail(200))
 
     @property
     def _properties(self) -> Path:
@@ -138,9 +156,8 @@ class ApacheKafka(Server):
             capture_output=True, text=True, timeout=120, check=False, env=self.clean_env(),
         )  # fmt: skip
         if done.returncode:
-            lines = (done.stderr + done.stdout).strip().splitlines() or ["no output"]
-            said = [line for line in lines if not line.startswith("\t")]  # no frames of a trace
-            raise ConfigurationError(f"Apache Kafka cannot format {self.folder}: {said[-1]}")
+            said = _failure(done.stderr + done.stdout) or "no output"
+            raise ConfigurationError(f"Apache Kafka cannot format {self.folder}: {said}")
 
     def _build(self) -> Process:
         command = [*self._java(*_JVM), "kafka.Kafka", str(self._properties)]

@@ -16,7 +16,7 @@ import psutil
 
 from contracts.errors import ConfigurationError
 from contracts.home import HomePaths
-from infra.stack.ports import free_ports, is_free
+from infra.stack.ports import free_ports, is_free, reserve
 from infra.stack.process import birth
 
 
@@ -191,11 +191,13 @@ class Home:
     def choose_ports(self, names: tuple[str, ...]) -> dict[str, int]:
         """Return a port for each name: the one of the last run while it is free, else a new one."""
         known = self.recall().get("ports", {})
-        fresh = dict(zip(names, free_ports(len(names)), strict=True))
-        ports = {
-            name: known[name] if isinstance(known.get(name), int) and is_free(known[name]) else port
-            for name, port in fresh.items()
+        kept = {
+            name: known[name]
+            for name in names
+            if isinstance(known.get(name), int) and is_free(known[name]) and reserve(known[name])
         }
+        lacking = [name for name in names if name not in kept]
+        ports = kept | dict(zip(lacking, free_ports(len(lacking)), strict=True))
         self.remember(ports={**known, **ports})
         return ports
 

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import errno
+import os
 import random
 import socket
+import sys
 from pathlib import Path
 
 LOOPBACK = "127.0.0.1"
 #: Lowest port that is chosen, and the lowest port of outgoing connections on most systems.
 _LOWEST, _USUAL = 20_000, 32_768
+#: Each reservation is an open file; a server listens long before so many others were chosen.
+_MOST_RESERVED = 128
+#: The file descriptor of each.
+_reserved: dict[int, int] = {}
 
 
 def trouble(port: int, host: str = LOOPBACK) -> str:
@@ -41,28 +47,46 @@ def free_ports(count: int) -> list[int]:
 
     They lie below the ports that the system gives to outgoing connections, unless those begin
     below 20,000. Otherwise a connection could take a port between this choice and the moment when
-    the server listens, seconds later. Another program may still take one: whoever starts a server
-    must notice that it failed.
+    the server listens, seconds later. For the same reason this process reserves what it chooses
+    (:func:`reserve`). Another program may still take a port: whoever starts a server must notice
+    that it failed.
     """
     # Not the module's generator: processes that seed it alike would choose alike.
     draw = random.SystemRandom()
-    probes: dict[int, socket.socket] = {}
-    try:
-        while len(probes) < count:
-            port = draw.randrange(_LOWEST, max(_outgoing(), _LOWEST + 10_000))
-            if port in probes:
-                continue
-            probe = socket.socket()
-            try:
-                probe.bind((LOOPBACK, port))
-            except OSError:
-                probe.close()
-            else:
-                probes[port] = probe
-        return list(probes)
-    finally:
-        for probe in probes.values():
-            probe.close()
+    chosen: list[int] = []
+    while len(chosen) < count:
+        port = draw.randrange(_LOWEST, max(_outgoing(), _LOWEST + 10_000))
+        if port not in _reserved and is_free(port) and reserve(port):
+            chosen.append(port)
+    return chosen
+
+
+def reserve(port: int) -> bool:
+    """Keep :func:`free_ports` from choosing a port, here and in other processes of this user.
+
+    A reservation ends with the process, or when the process has reserved 128 other ports since.
+    Other processes see it on Linux only.
+
+    Returns
+    -------
+    bool
+        Whether no other process has reserved it.
+    """
+    if port in _reserved:
+        return True
+    # A name that starts with a zero byte is no file: the kernel keeps it while the socket lives,
+    # and apart for each network namespace, as it does with ports.
+    holder = socket.socket(socket.AF_UNIX)
+    if sys.platform == "linux":
+        try:
+            holder.bind(f"\0segue-port-{os.getuid()}-{port}")
+        except OSError:
+            holder.close()
+            return False
+    _reserved[port] = holder.detach()  # a socket object would warn when the program ends
+    if len(_reserved) > _MOST_RESERVED:
+        os.close(_reserved.pop(next(iter(_reserved))))
+    return True
 
 
 def _outgoing() -> int:

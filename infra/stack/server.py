@@ -104,10 +104,14 @@ class Server(ABC):
                 else f"ended with code {process.exit_code}"
             )
             self.stop()
-            said = process.tail(1) or "it wrote nothing to its log"
+            said = self._reason(process) or "it wrote nothing to its log"
             raise StoreUnavailable(
                 f"{self.name} on port {self.port} {why}: {said} (see {process.log})"
             )
+
+    def _reason(self, process: Process) -> str:
+        """Return why a start failed, from the log; empty when nothing is there."""
+        return process.tail(1)
 
     def start(self) -> None:
         """Start the server and wait until it is healthy."""

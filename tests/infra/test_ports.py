@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -34,6 +36,38 @@ def test_processes_with_one_seed_choose_different_ports() -> None:
         random.seed(1)
         chosen.append(free_ports(5))
     assert chosen[0] != chosen[1]
+
+
+def test_no_port_is_chosen_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server listens seconds after its port was chosen; meanwhile others choose theirs."""
+    twice = (port for port in range(20_000, 30_000) for _ in range(2))
+    monkeypatch.setattr(random.SystemRandom, "randrange", lambda *_: next(twice))
+    assert free_ports(1) != free_ports(1)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes see reservations on Linux only")
+def test_a_port_that_another_process_chose_is_not_chosen() -> None:
+    code = "from infra.stack.ports import free_ports; print(free_ports(1)[0], flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdin is not None
+        assert other.stdout is not None
+        port = int(other.stdout.readline())
+        assert is_free(port)
+        assert not ports.reserve(port)
+        other.communicate("\n")
+    assert ports.reserve(port)
+
+
+def test_old_reservations_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is an open file."""
+    monkeypatch.setattr(ports, "_MOST_RESERVED", 3)
+    monkeypatch.setattr(ports, "_reserved", {})
+    first, *_ = free_ports(4)
+    assert len(ports._reserved) == 3
+    assert first not in ports._reserved
+    assert ports.reserve(first)
 
 
 def test_a_port_somebody_listens_on_is_not_free() -> None:

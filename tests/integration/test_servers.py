@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -11,12 +12,13 @@ import pytest
 import redis
 
 from contracts.accounts import token_hash
-from contracts.errors import ConfigurationError
+from contracts.errors import ConfigurationError, StoreUnavailable
 from contracts.kafka import ensure_topics
 from contracts.settings import Settings
 from contracts.topics import Topics
 from infra.stack.accounts import sole_admin
-from infra.stack.ports import free_ports
+from infra.stack.apache_kafka import ApacheKafka
+from infra.stack.ports import LOOPBACK, free_ports
 from infra.stack.postgres import Postgres, release_stale_lock
 from infra.stack.server import Server
 from infra.stack.valkey import Valkey
@@ -32,6 +34,20 @@ def test_broker_makes_topics_with_ids_of_their_own(broker: Server) -> None:
     assert set(first) == set(configs)
     assert len(set(first.values())) == len(configs)
     assert ensure_topics(settings, configs) == first
+
+
+@pytest.mark.kafka
+def test_a_broker_says_which_port_is_taken(tmp_path: Path) -> None:
+    """Its log ends with the frames of a stack trace, or with what it closed after that."""
+    port, controller = free_ports(2)
+    server = ApacheKafka(tmp_path, port, controller)
+    why = f"{LOOPBACK}:{controller}: .*already in use"
+    with (
+        socket.create_server((LOOPBACK, controller)),
+        pytest.raises(StoreUnavailable, match=why),
+    ):
+        server.start()
+    assert server.pid is None
 
 
 def test_valkey_keeps_what_was_written_before_a_kill(tmp_path: Path) -> None:
