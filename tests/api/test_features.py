@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import suppress
 
 import pytest
 from redis.asyncio import Redis
@@ -13,42 +12,36 @@ from api.serving import nodes
 from api.serving.features import FeatureReader
 from contracts.errors import StoreUnavailable
 from contracts.features import Keys
+from infra.stack.ports import LOOPBACK
 from tests.compat.test_redis import store
+from tests.tcp_server import tcp_server
 
 
 async def test_a_refused_password_is_in_the_log_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     asked = 0
-    writers: list[asyncio.StreamWriter] = []
 
     async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal asked
-        writers.append(writer)
         while await reader.read(65_536):
             asked += 1
             writer.write(b"-WRONGPASS invalid username-password pair\r\n")
-        writer.close()
 
     monkeypatch.setattr(nodes, "PAUSE_SECONDS", 0.01)
-    server = await asyncio.start_server(refuse, "127.0.0.1", 0)
-    url = f"redis://:secret@127.0.0.1:{server.sockets[0].getsockname()[1]}/0"
-    reader = FeatureReader(Redis.from_url(url), url, Keys("segue", 1))
-    with caplog.at_level(logging.WARNING, "api.serving.nodes"):
-        with pytest.raises(StoreUnavailable):
-            await reader.get_many(["ada"])
-        while asked < 2 * nodes.CONNECTIONS + 2:
-            await asyncio.sleep(0.01)
+    async with tcp_server(refuse) as port:
+        url = f"redis://:secret@{LOOPBACK}:{port}/0"
+        reader = FeatureReader(Redis.from_url(url), url, Keys("segue", 1))
+        with caplog.at_level(logging.WARNING, "api.serving.nodes"):
+            with pytest.raises(StoreUnavailable):
+                await reader.get_many(["ada"])
+            while asked < 2 * nodes.CONNECTIONS + 2:
+                await asyncio.sleep(0.01)
+        await reader.close()
     said = [r.getMessage() for r in caplog.records if "cannot connect" in r.getMessage()]
     assert len(said) == 1
     assert "AuthenticationError" in said[0]
     assert "secret" not in caplog.text
-    await reader.close()
-    server.close()
-    for writer in writers:  # else a later test would meet a connection that nobody closed
-        writer.close()
-        with suppress(OSError):
-            await writer.wait_closed()
 
 
 async def test_a_read_that_fails_after_its_node_was_closed_is_not_retried() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import hiredis
 import pytest
@@ -14,6 +14,8 @@ from api.serving.features import FeatureReader
 from contracts.errors import StoreUnavailable
 from contracts.features import Keys
 from contracts.ids import partition_of
+from infra.stack.ports import LOOPBACK
+from tests.tcp_server import tcp_server
 
 KEYS = Keys("compat", 4)
 #: In three partitions of four; the value of one is not UTF-8.
@@ -41,7 +43,6 @@ class Server:
                 self.arrived.append(reads)
             if not (reads and self.silent):
                 writer.write(b"".join(self._reply(command) for command in commands))
-        writer.close()
 
     def _reply(self, command: list[bytes]) -> bytes:
         if command[0] == b"HELLO":
@@ -58,21 +59,13 @@ class Server:
 @asynccontextmanager
 async def store() -> AsyncIterator[tuple[FeatureReader, Server]]:
     served = Server()
-    listening = await asyncio.start_server(served.serve, "127.0.0.1", 0)
-    port = listening.sockets[0].getsockname()[1]
-    url = f"redis://127.0.0.1:{port}/0"
-    features = FeatureReader(Redis.from_url(url), url, KEYS)
-    try:
-        yield features, served
-    finally:
-        await features.close()
-        for writer in served.writers:
-            writer.close()
-            with suppress(OSError):
-                await writer.wait_closed()
-        listening.close()
-        with suppress(TimeoutError):
-            await asyncio.wait_for(listening.wait_closed(), 5)
+    async with tcp_server(served.serve) as port:
+        url = f"redis://{LOOPBACK}:{port}/0"
+        features = FeatureReader(Redis.from_url(url), url, KEYS)
+        try:
+            yield features, served
+        finally:
+            await features.close()
 
 
 async def test_one_write_reads_every_partition_and_bytes_stay_bytes() -> None:
