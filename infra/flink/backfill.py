@@ -120,8 +120,9 @@ def _count(folder: Path, run: int) -> None:
         "--jobs", ",".join(JOBS), "--set", f"io.tmp.dirs={folder}",
     )  # fmt: skip
     done = subprocess.run(
-        words, env={**os.environ, **environ(HEAP)}, capture_output=True, text=True, check=False
-    )
+        words, env={**os.environ, **environ(HEAP, folder)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
     if done.returncode:
         lines = (done.stderr + done.stdout).strip().splitlines() or ["no output"]
         raise SegueError(f"the batch run failed: {lines[-1]}")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from contracts.errors import ConfigurationError
@@ -46,16 +48,23 @@ def command(*arguments: str) -> list[str]:
     return [*module, "--set", f"pipeline.jars={joined}", *arguments]
 
 
-def environ(jvm: str = "") -> dict[str, str]:
+def environ(jvm: str = "", scratch: Path | None = None) -> dict[str, str]:
     """Return variables of a run.
 
     Parameters
     ----------
     jvm
         Options of the Java machine, such as its heap.
+    scratch
+        Existing folder for jars that Java unpacks, 45 MB, which a killed run leaves there; by
+        default the one for temporary files, which Java itself does not look up in ``TMPDIR``.
     """
+    folder = tempfile.gettempdir() if scratch is None else scratch
+    # Unlike JVM_ARGS, which pyflink splits at each space, it may quote a path.
+    options = (os.environ.get("JAVA_TOOL_OPTIONS", ""), f'"-Djava.io.tmpdir={folder}"')
     return {
         "JVM_ARGS": jvm,
+        "JAVA_TOOL_OPTIONS": " ".join(filter(None, options)),
         "LOG4J_PROPERTIES": str(JARS / "log4j.properties"),
         "PYTHONPATH": str(ROOT),
         "PATH": f"{VENV / 'bin'}:{Path(kafka_jars.java()).parent}:/usr/bin:/bin",

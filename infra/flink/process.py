@@ -19,6 +19,11 @@ def stop_mark(settings: Settings) -> Path:
     return settings.paths.flink / "stopped"
 
 
+def scratch(settings: Settings) -> Path:
+    """Return the folder of temporary files; :func:`arguments` empties it."""
+    return settings.paths.flink.absolute() / "tmp"
+
+
 def arguments(settings: Settings, *, rest: int, every: int = 10) -> list[str]:
     """Return the command line of the jobs, which resume from the newest checkpoint or savepoint.
 
@@ -32,9 +37,9 @@ def arguments(settings: Settings, *, rest: int, every: int = 10) -> list[str]:
     state = settings.paths.flink.absolute()
     start = newest(state)
     age_out(state, start, time.time())
-    scratch = state / "tmp"  # a killed run leaves its files there
-    shutil.rmtree(scratch, ignore_errors=True)
-    scratch.mkdir(parents=True)
+    temporary = scratch(settings)  # a killed run leaves its files there
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
     on_disk = settings.flink_state == "rocksdb"
     conf = {
         "rest.bind-port": rest,
@@ -52,7 +57,7 @@ def arguments(settings: Settings, *, rest: int, every: int = 10) -> list[str]:
         "execution.checkpointing.num-retained": 2,
         "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
         "restart-strategy.type": "exponential-delay",
-        "io.tmp.dirs": scratch,
+        "io.tmp.dirs": temporary,
         "state.backend.type": settings.flink_state,
         "execution.checkpointing.incremental": "true" if on_disk else "false",
         # Of all operators of a slot together; with half of it the windows have no room to begin.

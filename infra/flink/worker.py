@@ -12,7 +12,7 @@ from contracts.kafka import ensure_topics
 from contracts.settings import Settings
 from contracts.topics import Topics
 from infra.flink.environment import command, environ
-from infra.flink.process import HEAP, arguments, stop_mark
+from infra.flink.process import HEAP, arguments, scratch, stop_mark
 
 _LOG = logging.getLogger(__name__)
 
@@ -41,4 +41,4 @@ def run(settings: Settings) -> int:
     ensure_topics(settings, configs)
     words = command(*arguments(settings, rest=port))
     # The same process: who started this worker sees, signals and outlives the jobs themselves.
-    os.execve(words[0], words, {**os.environ, **environ(HEAP)})  # noqa: S606
+    os.execve(words[0], words, {**os.environ, **environ(HEAP, scratch(settings))})  # noqa: S606

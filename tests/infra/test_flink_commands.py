@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 import threading
 import time
 from dataclasses import replace
@@ -17,6 +19,7 @@ from contracts.settings import Settings
 from infra.cli.commands import up
 from infra.cli.commands.flink import app
 from infra.flink import worker
+from infra.flink.environment import environ
 from infra.flink.process import stop_mark
 from infra.flink.rest import Rest
 from infra.stack.home import Home
@@ -74,6 +77,11 @@ def test_stopped_jobs_wait_until_an_operator_starts_them(
             flink(word)
 
     waits, begun = threading.Event(), threading.Event()
+    options: list[str] = []
+
+    def begin(_program: str, _words: list[str], environment: dict[str, str]) -> None:
+        options.append(environment["JAVA_TOOL_OPTIONS"])
+        begun.set()
 
     def sleep(_: float) -> None:
         waits.set()
@@ -82,7 +90,7 @@ def test_stopped_jobs_wait_until_an_operator_starts_them(
     monkeypatch.setattr(worker, "time", SimpleNamespace(sleep=sleep))
     monkeypatch.setattr(worker, "ensure_topics", lambda *_: None)
     monkeypatch.setattr(worker, "command", lambda *_: ["jobs"])
-    monkeypatch.setattr(os, "execve", lambda program, *_: begun.set())
+    monkeypatch.setattr(os, "execve", begin)
     waiting = threading.Thread(target=worker.run, args=(settings,), daemon=True)
     waiting.start()
     assert waits.wait(20)
@@ -90,3 +98,21 @@ def test_stopped_jobs_wait_until_an_operator_starts_them(
     assert "resume from" in flink("start")
     waiting.join(20)
     assert begun.is_set()
+    # Each start empties it.
+    assert f'"-Djava.io.tmpdir={settings.paths.flink.absolute() / "tmp"}"' in options[0]
+
+
+@pytest.mark.skipif(shutil.which("java") is None, reason="needs Java 17")
+def test_java_reads_a_scratch_folder_with_a_space_in_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "music of ann"
+    folder.mkdir()
+    monkeypatch.setenv("JAVA_TOOL_OPTIONS", "-Dours=kept")
+    done = subprocess.run(
+        ["java", "-XshowSettings:properties", "-version"],
+        env={**os.environ, **environ(scratch=folder)},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert f"java.io.tmpdir = {folder}\n" in done.stderr
+    assert "ours = kept\n" in done.stderr

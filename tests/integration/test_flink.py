@@ -141,7 +141,8 @@ def secured(settings: Settings, cluster: KafkaCluster) -> Settings:
 def run_with_login(settings: Settings) -> str:
     """Run all jobs to the end of the log.
 
-    Return the pages of Flink's REST interface about them and the environment of the Java process.
+    Return the pages of Flink's REST interface about them, and the environment and the temporary
+    files of the Java process.
     """
     (port,) = free_ports(1)
     rest = Rest(f"http://127.0.0.1:{port}")
@@ -154,7 +155,8 @@ def run_with_login(settings: Settings) -> str:
                 paths = (job, f"{job}/plan", f"{job}/config", "/jobmanager/config")
                 found = [httpx.get(rest.address + path, timeout=10).text for path in paths]
                 (java,) = (c for c in psutil.Process(pid).children() if c.name() == "java")
-                pages[:] = [*found, *map("=".join, java.environ().items())]
+                files = [path.name for path in (settings.home / "java").iterdir()]
+                pages[:] = [*found, *files, *map("=".join, java.environ().items())]
 
     words = arguments(settings, rest=port, every=2)
     kit.run(
@@ -171,6 +173,11 @@ def test_the_password_of_the_broker_is_neither_logged_nor_shown(bounded: Run) ->
     assert f"JVM_ARGS={kit.LIGHT}" in bounded.told  # the environment of Java was read
     secret = PASSWORD.partition("'")[2]  # however the rest is escaped
     assert secret not in log + bounded.told
+
+
+def test_java_unpacks_its_jars_where_it_is_told_to(bounded: Run) -> None:
+    """A killed run leaves them: 45 MB each time."""
+    assert "flink-table-planner_" in bounded.told
 
 
 @pytest.mark.parametrize("job", ["sessions", "uniques", "suspects", "late"])

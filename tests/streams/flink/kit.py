@@ -58,7 +58,9 @@ def start(
     level
         What Java logs.
     """
-    own = {**environ(jvm), "PYTHONPATH": str(source), "FLINK_LOG_LEVEL": level}
+    scratch = log.parent / "java"
+    scratch.mkdir(exist_ok=True)
+    own = {**environ(jvm, scratch), "PYTHONPATH": str(source), "FLINK_LOG_LEVEL": level}
     with log.open("ab") as out:
         return subprocess.Popen(
             command(*arguments),
