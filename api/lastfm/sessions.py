@@ -6,6 +6,7 @@ role ``scrobbler`` alone. It ends with the token or the password that opened it.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import hmac
 import secrets
@@ -62,7 +63,6 @@ _MAKER = f"""
 """  # noqa: S608
 _PASSWORD = "select password_hash from accounts_v1 where user_id = %s"  # noqa: S105
 _HASHER = PasswordHasher()
-_NOBODY = _HASHER.hash("nobody's password")
 #: Wrong passwords within a minute: for one name from one address, and for any name from it. Proofs
 #: by a token are not counted: 256 bits cannot be guessed, and whoever knows a name could otherwise
 #: keep its player out.
@@ -142,7 +142,7 @@ async def open_by_password(
         stored = rows[0][0] if rows else None
         # An account without a password takes as long as one with a wrong one.
         try:
-            good = await services.passwords.run(_verify, stored or _NOBODY, password)
+            good = await services.passwords.run(_verify, stored or "", password)
         except TooMany:
             raise LastfmError(
                 RATE_LIMIT, "Rate limit exceeded: too many logins at once, try again."
@@ -265,8 +265,14 @@ async def _attempt(services: Services, user: str, origin: str) -> AsyncIterator[
     await logins.take_back(attempt)
 
 
+@functools.cache
+def _of_nobody() -> str:
+    return _HASHER.hash("nobody's password")
+
+
 def _verify(stored: str, password: str) -> bool:
+    """Whether a password is the stored one; an empty string for none takes as long."""
     try:
-        return _HASHER.verify(stored, password)
+        return _HASHER.verify(stored or _of_nobody(), password)
     except (Argon2Error, InvalidHashError):
         return False
