@@ -195,7 +195,7 @@ def test_init_then_workers_serve(
         _eventually(lambda: "API token" in _page(page), log("web"))
         # A deployment's simulated listeners are a client like any other.
         start("simulator", SEGUE_SIMULATE="20", SEGUE_ADMIN_TOKEN=token)
-        _eventually(lambda: _listed(client, "sim-00000"), log("simulator"))
+        _eventually(lambda: _played(client, "sim-00000"), log("simulator"))
     start("snowflake-sink", **snowflake.environ(snowflake.loader))
     landed = "select distinct user_id, artist from {db}.RAW.PLAYS where user_id in ('ada', 'bob')"
     wanted = [("ada", "Air"), ("bob", "Air")]
@@ -213,6 +213,11 @@ def test_init_then_workers_serve(
 def _listed(client: httpx.Client, user: str) -> bool:
     answer = client.get(f"/v1/users/{user}/recommendations", params={"limit": 5})
     return answer.status_code == 200 and len(answer.json()["recommendations"]) > 0
+
+
+def _played(client: httpx.Client, user: str) -> bool:
+    answer = client.get(f"/v1/users/{user}/plays")
+    return answer.status_code == 200 and len(answer.json()["plays"]) > 0
 
 
 def _page(address: str) -> str:
