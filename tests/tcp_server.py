@@ -1,6 +1,6 @@
-"""Servers of a test's own protocol, of which no connection is left when they end.
+"""TCP servers for tests. A server closes every connection when it ends.
 
-One that is left open fails a later test, in whose time the garbage collector finds it.
+The garbage collector would find an open connection during a later test, and that test would fail.
 """
 
 from __future__ import annotations
@@ -57,14 +57,14 @@ async def tcp_server(serve: Serve, tls: ssl.SSLContext | None = None) -> AsyncIt
 
 
 async def _turns() -> None:
-    """Let the loop finish what it has begun: connections that it accepts or closes."""
+    """Let the event loop finish accepting and closing connections."""
     for _ in range(20):
         await asyncio.sleep(0)
 
 
 @contextmanager
 def in_thread(serve: Serve, tls: ssl.SSLContext | None = None) -> Iterator[int]:
-    """Do the same in a thread of its own, with a loop of its own."""
+    """Run :func:`tcp_server` in a thread with its own event loop."""
     ports: list[int] = []
     loops: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
     started = threading.Event()
@@ -95,7 +95,7 @@ async def forward(
     writer: asyncio.StreamWriter,
     delay: Callable[[], float] = lambda: 0.0,
 ) -> None:
-    """Hand on what a client sends to a server of this machine, and its answers `delay` s later."""
+    """Forward a connection to a local server; each answer goes back ``delay()`` seconds later."""
     behind_reader, behind = await asyncio.open_connection(LOOPBACK, target)
     try:
         await asyncio.gather(
@@ -108,7 +108,7 @@ async def forward(
 async def _copy(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, delay: Callable[[], float]
 ) -> None:
-    """Hand on what comes, each piece so much later, without holding up the next."""
+    """Forward each chunk after its delay; the next chunk does not wait for it."""
     loop = asyncio.get_running_loop()
     with suppress(OSError):
         while data := await reader.read(1 << 16):

@@ -266,13 +266,14 @@ async def _attempt(services: Services, user: str, origin: str) -> AsyncIterator[
 
 
 @functools.cache
-def _of_nobody() -> str:
-    return _HASHER.hash("nobody's password")
+def _dummy_hash() -> str:
+    """Return the hash to verify where an account has none, so that this takes as long."""
+    return _HASHER.hash("of no account")
 
 
 def _verify(stored: str, password: str) -> bool:
-    """Whether a password is the stored one; an empty string for none takes as long."""
+    """Whether a password matches its stored hash, which is empty where there is none."""
     try:
-        return _HASHER.verify(stored or _of_nobody(), password)
+        return _HASHER.verify(stored or _dummy_hash(), password)
     except (Argon2Error, InvalidHashError):
         return False

@@ -56,11 +56,11 @@ def environ(jvm: str = "", scratch: Path | None = None) -> dict[str, str]:
     jvm
         Options of the Java machine, such as its heap.
     scratch
-        Existing folder for jars that Java unpacks, 45 MB, which a killed run leaves there; by
-        default the one for temporary files, which Java itself does not look up in ``TMPDIR``.
+        Existing folder into which Java unpacks jars (45 MB). A killed run leaves them there. By
+        default the folder for temporary files. Java does not read ``TMPDIR``, so we pass it.
     """
     folder = tempfile.gettempdir() if scratch is None else scratch
-    # Unlike JVM_ARGS, which pyflink splits at each space, it may quote a path.
+    # A path may contain spaces. pyflink splits JVM_ARGS at each space; Java reads quotes here.
     options = (os.environ.get("JAVA_TOOL_OPTIONS", ""), f'"-Djava.io.tmpdir={folder}"')
     return {
         "JVM_ARGS": jvm,

@@ -47,9 +47,9 @@ def free_ports(count: int) -> list[int]:
 
     They lie below the ports that the system gives to outgoing connections, unless those begin
     below 20,000. Otherwise a connection could take a port between this choice and the moment when
-    the server listens, seconds later. For the same reason this process reserves what it chooses
-    (:func:`reserve`). Another program may still take a port: whoever starts a server must notice
-    that it failed.
+    the server listens, seconds later. Other servers choose their ports in that time too, so each
+    port is reserved (:func:`reserve`). Another program may still take a port: whoever starts a
+    server must notice that it failed.
     """
     # Not the module's generator: processes that seed it alike would choose alike.
     draw = random.SystemRandom()
@@ -74,8 +74,8 @@ def reserve(port: int) -> bool:
     """
     if port in _reserved:
         return True
-    # A name that starts with a zero byte is no file: the kernel keeps it while the socket lives,
-    # and apart for each network namespace, as it does with ports.
+    # An abstract Unix socket has no file. The kernel removes it when this process ends, and each
+    # network namespace has its own, as with ports.
     holder = socket.socket(socket.AF_UNIX)
     if sys.platform == "linux":
         try:

@@ -24,7 +24,7 @@ def test_free_ports_are_different_and_free() -> None:
 def test_no_outgoing_connection_takes_a_port_that_was_chosen(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A server listens seconds after its port was chosen; connections are made all the time."""
+    """Programs open connections before a server listens on the port that was chosen for it."""
     monkeypatch.setattr(ports, "_outgoing", lambda: 31_000)
     assert max(free_ports(50)) < 31_000
     assert 0 < ports._outgoing() < 65_536
@@ -39,7 +39,7 @@ def test_processes_with_one_seed_choose_different_ports() -> None:
 
 
 def test_no_port_is_chosen_twice(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server listens seconds after its port was chosen; meanwhile others choose theirs."""
+    """Other servers choose their ports before the first server listens on its port."""
     twice = (port for port in range(20_000, 30_000) for _ in range(2))
     monkeypatch.setattr(random.SystemRandom, "randrange", lambda *_: next(twice))
     assert free_ports(1) != free_ports(1)

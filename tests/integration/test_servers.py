@@ -38,7 +38,7 @@ def test_broker_makes_topics_with_ids_of_their_own(broker: Server) -> None:
 
 @pytest.mark.kafka
 def test_a_broker_says_which_port_is_taken(tmp_path: Path) -> None:
-    """Its log ends with the frames of a stack trace, or with what it closed after that."""
+    """The last line of its log is a part of a stack trace, or a warning about the shutdown."""
     port, controller = free_ports(2)
     server = ApacheKafka(tmp_path, port, controller)
     why = f"{LOOPBACK}:{controller}: .*already in use"
