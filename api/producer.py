@@ -13,6 +13,7 @@ from confluent_kafka import KafkaError, KafkaException, Message
 
 from api.polled import DELIVERY_MS, PolledProducer
 from api.traced import current
+from contracts.deliveries import failure
 from contracts.errors import BrokerUnavailable
 from contracts.settings import Settings
 from contracts.tracing import HEADER, Context
@@ -81,7 +82,8 @@ class _Batch:
         self.message: Message | None = None
         self.trace = trace
 
-    def settle(self, error: KafkaError | None, message: Message | None) -> None:
+    def settle(self, error: KafkaError | None, message: Message) -> None:
+        error = failure(error, message)
         self.message = message
         self.owner.failing = error is not None
         if error is not None:

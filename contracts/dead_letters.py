@@ -15,6 +15,7 @@ import msgspec
 from confluent_kafka import Producer
 
 from contracts import kafka_client
+from contracts.deliveries import Deliveries
 from contracts.erased import Erased, Place
 from contracts.erasures import decode as decode_erasure
 from contracts.errors import BrokerUnavailable, InvalidEvent, StoreUnavailable
@@ -32,6 +33,8 @@ REPLAY_HEADER = "x-segue-replay"
 SENT = "sent"
 _REPLAYED = b"replayed"
 _HTTP = "http:"
+#: How long a broker may take to acknowledge.
+_ACK_SECONDS = 15
 
 
 @dataclass(slots=True)
@@ -181,6 +184,7 @@ def replay(
     """
     producer = kafka_client.producer(settings, "dead-letters")
     outcomes: dict[str, str] = {}
+    notes = Deliveries()
     for letter in letters:
         try:
             _check_whole(letter)
@@ -194,9 +198,12 @@ def replay(
             continue
         note = msgspec.json.encode(_Note(letter.id, int(time.time() * 1000)))
         topic = Topics(settings.namespace).dead_letters
-        producer.produce(topic, note, _REPLAYED, letter.partition)
-    if producer.flush(15):
-        raise BrokerUnavailable("the broker did not acknowledge the replay; nothing is lost")
+        producer.produce(topic, note, _REPLAYED, letter.partition, on_delivery=notes)
+    if why := notes.wait(producer, _ACK_SECONDS):
+        raise BrokerUnavailable(
+            f"the letters were replayed, but the notes of it were not written ({why}); "
+            "replay again: nothing is counted twice"
+        )
     return outcomes
 
 
@@ -211,16 +218,16 @@ def _check_whole(letter: Letter) -> None:
 
 def _produce(producer: Producer, letter: Letter) -> None:
     content = letter.content
-    failed: list[str] = []
+    deliveries = Deliveries()
     producer.produce(
         content.topic,
         content.value,
         content.key,
         content.partition,
-        on_delivery=lambda error, _: failed.append(str(error)) if error else None,
+        on_delivery=deliveries,
     )
-    if producer.flush(15) or failed:
-        raise BrokerUnavailable(f"{content.topic}: {failed or 'no acknowledgement'}")
+    if why := deliveries.wait(producer, _ACK_SECONDS):
+        raise BrokerUnavailable(f"{content.topic}: {why}")
 
 
 def _as_request(letter: Letter) -> bytes:

@@ -12,9 +12,10 @@ import time
 from collections.abc import Iterable
 from zlib import crc32
 
-from confluent_kafka import KafkaException, Message, Producer
+from confluent_kafka import KafkaException, Producer
 
 from contracts import kafka_client
+from contracts.deliveries import Deliveries
 from contracts.errors import BrokerUnavailable
 from contracts.events import DeadLetter, encode
 from contracts.settings import Settings
@@ -67,12 +68,7 @@ class DeadLetters:
                     "message.timeout.ms": int(_TIMEOUT * 1000),
                 },
             )
-        failures: list[str] = []
-
-        def delivered(error: object, _: Message) -> None:
-            if error is not None:
-                failures.append(str(error))
-
+        deliveries = Deliveries()
         try:
             for record, error in refused:
                 place = f"{topic}:{partition}:{record.offset}"
@@ -94,17 +90,16 @@ class DeadLetters:
                 key = place.encode()
                 home = crc32(key) % self._partitions
                 self._producer.produce(
-                    self._topic, encode(letter), key, home, on_delivery=delivered
+                    self._topic, encode(letter), key, home, on_delivery=deliveries
                 )
                 log.warning("dead letter %s: %s: %s", place, error.reason, error)
-            unsent = self._producer.flush(_TIMEOUT)
+            why = deliveries.wait(self._producer, _TIMEOUT)
         except (KafkaException, BufferError) as error:
             self._producer = None
             raise BrokerUnavailable(f"dead letters cannot be written: {error}") from None
-        if unsent or failures:
+        if why:
             # A broker that was restarted without its log may refuse this producer for ever.
             self._producer = None
-            why = failures[0] if failures else f"no acknowledgement in {_TIMEOUT:g} s"
             raise BrokerUnavailable(f"dead letters cannot be written: {why}")
         self._sent[topic, partition] = refused[-1].record.offset
         return len(refused)

@@ -20,6 +20,7 @@ from confluent_kafka import KafkaException
 from batch.lake import Lake
 from batch.runs import Runs
 from contracts import kafka_client
+from contracts.deliveries import Deliveries
 from contracts.errors import BrokerUnavailable, ConfigurationError, SegueError
 from contracts.ids import artist_id
 from contracts.kafka import ensure_topics
@@ -147,7 +148,7 @@ def _rows(folder: Path) -> Iterator[dict[str, Any]]:
 def _publish(settings: Settings, results: dict[str, list[dict[str, Any]]]) -> None:
     topics = Topics(settings.namespace).results
     producer = kafka_client.producer(settings, "flink-backfill")
-    failures: list[object] = []
+    deliveries = Deliveries()
     try:
         for job, rows in results.items():
             for row in rows:
@@ -155,17 +156,14 @@ def _publish(settings: Settings, results: dict[str, list[dict[str, Any]]]) -> No
                 while True:
                     try:
                         producer.produce(
-                            topics[job], msgspec.json.encode(row), key,
-                            on_delivery=lambda error, _: failures.append(error) if error else None,
-                        )  # fmt: skip
+                            topics[job], msgspec.json.encode(row), key, on_delivery=deliveries
+                        )
                         break
                     except BufferError:  # the queue is full: let it drain
                         producer.poll(0.5)
                 producer.poll(0)
-        unsent = producer.flush(_ACK_SECONDS)
+        why = deliveries.wait(producer, _ACK_SECONDS)
     except KafkaException as error:
         raise BrokerUnavailable(f"the results cannot be published: {error}") from None
-    if unsent or failures:
-        raise BrokerUnavailable(
-            f"{unsent + len(failures)} results were not acknowledged; run again"
-        )
+    if why:
+        raise BrokerUnavailable(f"the results cannot be published: {why}; run again")

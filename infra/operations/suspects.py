@@ -5,6 +5,7 @@ from __future__ import annotations
 from confluent_kafka import KafkaException
 
 from contracts import kafka_client, suspects_topic
+from contracts.deliveries import Deliveries
 from contracts.errors import BrokerUnavailable, ConfigurationError
 from contracts.settings import Settings
 from contracts.suspects import Suspects
@@ -42,17 +43,17 @@ def release(settings: Settings, user_id: str) -> None:
         raise ConfigurationError(f"{user_id!r} is not a suspect; see `segue flink suspects`")
     key, value, partition = suspects_topic.release(user_id, settings.partitions)
     producer = kafka_client.producer(settings, "suspects")
-    failures: list[object] = []
+    deliveries = Deliveries()
     try:
         producer.produce(
             Topics(settings.namespace).of(Kind.SUSPECTS),
             value,
             key,
             partition,
-            on_delivery=lambda error, _: failures.append(error) if error else None,
+            on_delivery=deliveries,
         )
-        unsent = producer.flush(_ACK_SECONDS)
+        why = deliveries.wait(producer, _ACK_SECONDS)
     except (KafkaException, BufferError) as error:
         raise BrokerUnavailable(f"the release cannot be written: {error}") from None
-    if unsent or failures:
-        raise BrokerUnavailable(f"the release was not acknowledged: {failures or 'no answer'}")
+    if why:
+        raise BrokerUnavailable(f"the release cannot be written: {why}")

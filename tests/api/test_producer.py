@@ -6,6 +6,7 @@ import asyncio
 import time
 
 import pytest
+from confluent_kafka import Message
 
 import api.offers
 from api import producer
@@ -152,6 +153,16 @@ async def test_a_delivery_that_succeeds_ends_the_failing() -> None:
     log = PlayLog(NOWHERE)
     future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     log.failing = True
-    producer._Batch(log, 1, 0, future, None).settle(None, None)
+    producer._Batch(log, 1, 0, future, None).settle(None, Message(offset=0))
     assert not log.failing
     assert future.result() is None
+
+
+async def test_a_success_without_an_offset_is_no_acknowledgement() -> None:
+    log = PlayLog(NOWHERE)
+    future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    batch = producer._Batch(log, 2, 0, future, None)
+    batch.settle(None, Message())
+    batch.settle(None, Message(offset=7))
+    with pytest.raises(BrokerUnavailable, match="not acknowledged: no broker gave an offset"):
+        future.result()

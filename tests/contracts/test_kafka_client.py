@@ -14,6 +14,7 @@ from contracts.kafka_client import Complaints
 from contracts.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
+_PACKAGES = ("contracts", "online_model", "streams", "batch", "api", "web", "infra")
 LOGIN = Settings(kafka_security="SASL_SSL", kafka_user="ada", kafka_password="secret")
 
 
@@ -82,8 +83,7 @@ def test_no_other_file_makes_a_client() -> None:
     made = re.compile(
         r"bootstrap\.servers|\b(Producer|Consumer|AdminClient)\(\s*[{\w]|Producer\(\)"
     )
-    packages = ("contracts", "online_model", "streams", "batch", "api", "web", "infra")
-    files = {str(p.relative_to(ROOT)) for name in packages for p in (ROOT / name).rglob("*.py")}
+    files = {str(p.relative_to(ROOT)) for name in _PACKAGES for p in (ROOT / name).rglob("*.py")}
     found = {
         path: hits
         for path in files - own
@@ -91,3 +91,16 @@ def test_no_other_file_makes_a_client() -> None:
     }
     # Faust's own consumer class is extended, not made.
     assert found.keys() <= {"streams/app.py"}, found
+
+
+def test_every_message_that_must_not_be_lost_needs_an_offset() -> None:
+    """``contracts.deliveries`` decides what is acknowledged; impressions may be lost."""
+    producing = {
+        str(path.relative_to(ROOT)): path.read_text()
+        for name in _PACKAGES
+        for path in (ROOT / name).rglob("*.py")
+        if re.search(r"\.produce\b", path.read_text())
+    }
+    deciding = {path for path, text in producing.items() if "contracts.deliveries" in text}
+    assert producing.keys() - deciding == {"api/offers.py"}
+    assert len(deciding) > 5

@@ -47,6 +47,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 @pytest.mark.timeout(1600)
 def test_every_accepted_play_is_in_every_store_once(report: dict[str, Any]) -> None:
+    assert report["lost"] == []
     outcome = report["outcome"]
     assert outcome["differences"] == []
     assert outcome["accepted"] == outcome["distinct"] > 0

@@ -10,9 +10,10 @@ import os
 import time
 import zlib
 
-from confluent_kafka import KafkaException, Message
+from confluent_kafka import KafkaException
 
 from contracts import kafka_client
+from contracts.deliveries import Deliveries
 from contracts.erasures import Erasure, encode, listener_key
 from contracts.errors import BrokerUnavailable, StoreUnavailable
 from contracts.heartbeat import STOPPED, Heartbeat, in_model
@@ -60,24 +61,19 @@ def publish(settings: Settings, target: Target) -> dict[str, int]:
         event_id=target.event_id or "",
         ends=target.ends,
     )
-    place: dict[str, int] = {}
-
-    def delivered(error: object, message: Message) -> None:
-        if error is None:
-            place.update(partition=message.partition() or 0, offset=message.offset() or 0)
-
+    deliveries = Deliveries()
     producer = kafka_client.producer(
         settings, "erasures", {"message.timeout.ms": _ACK_SECONDS * 1000}
     )
     try:
         partition = zlib.crc32(key) % settings.partitions
-        producer.produce(topic, encode(erasure), key, partition, on_delivery=delivered)
-        producer.flush(_ACK_SECONDS + 2)
+        producer.produce(topic, encode(erasure), key, partition, on_delivery=deliveries)
+        why = deliveries.wait(producer, _ACK_SECONDS + 2)
     except (KafkaException, BufferError) as error:
         raise BrokerUnavailable(f"the erasure was not recorded: {error}") from None
-    if not place:
-        raise BrokerUnavailable("the erasure was not acknowledged")
-    return place
+    if why or deliveries.last is None:
+        raise BrokerUnavailable(f"the erasure was not recorded: {why}")
+    return {"partition": partition, "offset": deliveries.last.offset() or 0}
 
 
 def wait_until_known(

@@ -8,6 +8,7 @@ from types import TracebackType
 from confluent_kafka import KafkaError, KafkaException, Message
 
 from contracts import kafka_client
+from contracts.deliveries import failure
 from contracts.kafka_client import Complaints
 from contracts.settings import Settings
 from contracts.topics import Topic
@@ -42,6 +43,7 @@ class Copier:
         own = {**_OWN, "error_cb": self._heard}
         self._producer = kafka_client.producer(settings, "repartition", own)
         self._failed: KafkaError | None = None
+        self._begun: set[tuple[Topic, int]] = set()
 
     def __enter__(self) -> Copier:
         return self
@@ -57,7 +59,11 @@ class Copier:
     def send(
         self, topic: Topic, partition: int, key: bytes | None, value: bytes, origin: Origin
     ) -> None:
-        """Write one copy; return before it is acknowledged.
+        """Write one copy; return before it is acknowledged, except for the first of a partition.
+
+        Until a partition's leader knows the producer it accepts any batch as the first, also one
+        that overtook another (docs/adr/0065-only-an-offset-acknowledges.md). The last copy would
+        no longer show what was copied.
 
         Raises
         ------
@@ -71,11 +77,14 @@ class Copier:
                 self._producer.produce(
                     topic, value, key, partition, headers=[origin.header], on_delivery=self._note
                 )
-                return
+                break
             except BufferError:  # large messages fill the memory of the client earlier
                 self.settle(len(self._producer) // 2)
             except KafkaException as error:
                 raise self._heard.explain(self._settings, f"topic {topic}", error) from None
+        if (topic, partition) not in self._begun:
+            self.settle()
+            self._begun.add((topic, partition))
 
     def settle(self, most: int = 0) -> None:
         """Wait until at most so many copies are not acknowledged.
@@ -98,5 +107,5 @@ class Copier:
                 late = TimeoutError(f"no copy was acknowledged for {_PATIENCE:g} s")
                 raise self._heard.explain(self._settings, "copies", late)
 
-    def _note(self, error: KafkaError | None, _message: Message) -> None:
-        self._failed = self._failed or error
+    def _note(self, error: KafkaError | None, message: Message) -> None:
+        self._failed = self._failed or failure(error, message)

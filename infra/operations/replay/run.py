@@ -19,13 +19,16 @@ from infra.operations.replay.reconcile import Tally
 
 #: How often the stores are counted while the log grows.
 _COUNTS = 3
+#: Most event ids that an outcome names.
+_NAMED = 20
 
 
 class Outcome(msgspec.Struct):
     """What ``segue replay --json`` prints.
 
     ``reconciled`` holds exactly when every store holds every accepted play once, and has applied
-    every delivery of the log exactly once.
+    every delivery of the log exactly once. ``lost`` names accepted plays that are not in the log by
+    their event ids, 20 at most.
     """
 
     plays: int
@@ -40,6 +43,7 @@ class Outcome(msgspec.Struct):
     lake: Tally
     history: Tally
     warehouse: Tally | None
+    lost: list[str]
     differences: list[str]
     reconciled: bool
 
@@ -133,6 +137,7 @@ def count(
             lake=reconcile.lake(settings, start, ends, posted.accepted),
             history=reconcile.history(settings, sorted(set(data.users)), posted.accepted),
             warehouse=None,
+            lost=sorted(posted.accepted - in_kafka)[:_NAMED],
             differences=[],
             reconciled=False,
         )

@@ -79,6 +79,11 @@ class Load:
         Base URLs; the list may change.
     plays_per_s, lists_per_s
         How many, on average.
+
+    Attributes
+    ----------
+    phase
+        What happens meanwhile; the owner sets it.
     """
 
     data: InteractionLog
@@ -90,6 +95,8 @@ class Load:
     posted: Posted = field(default_factory=Posted)
     reasons: Counter[str] = field(default_factory=Counter)
     rows: int = 0
+    phase: str = ""
+    _accepted: dict[str, str] = field(default_factory=dict)
     _seen: Figures = field(default_factory=Figures)
     _stopping: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
@@ -117,6 +124,10 @@ class Load:
         """Return what was seen since the last call."""
         seen, self._seen = self._seen, Figures()
         return seen
+
+    def trail(self, event_id: str) -> str:
+        """Return how an accepted play was accepted."""
+        return f"{event_id}: {self._accepted[event_id]}"
 
     def sent(self) -> InteractionLog:
         """Return the plays that were posted."""
@@ -181,7 +192,7 @@ class Load:
             at = int(self.data.seconds[row]) * 1000
             user = self.data.users[row]
             plays.append({"user": user, "artist": artist, "title": title, "played_at": at})
-        begun = time.monotonic()
+        begun, phase = time.monotonic(), self.phase
         for attempt in count(number):
             api = self.apis[attempt % len(self.apis)]
             try:
@@ -195,9 +206,14 @@ class Load:
                 self._refuse(f"plays: {type(error).__name__}")
             self.posted.retries += 1
             await asyncio.sleep(random.uniform(0.1, 0.5))
+        how = (
+            f"accepted at {time.time():.3f} by {api}, {time.monotonic() - begun:.3f} s after the "
+            f"first of {attempt - number + 1} requests; begun in: {phase}; then: {self.phase}"
+        )
         for result in answer.json()["results"]:
             assert result["status"] == "accepted", result
             self.posted.accepted.add(result["event_id"])
+            self._accepted[result["event_id"]] = how
         self._seen.plays += len(plays)
         self._seen.slowest = max(self._seen.slowest, time.monotonic() - begun)
 

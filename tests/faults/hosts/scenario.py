@@ -86,6 +86,8 @@ class Report:
         Processes that did not end with code 0 after SIGTERM.
     outcome
         Of the plays of the load; those of ``segue replay`` afterwards are in ``replayed``.
+    lost
+        How each accepted play was accepted that is not in the log.
     """
 
     phases: list[dict[str, Any]] = field(default_factory=list)
@@ -93,6 +95,7 @@ class Report:
     restarts: dict[str, list[int]] = field(default_factory=dict)
     unclean: list[str] = field(default_factory=list)
     outcome: dict[str, Any] = field(default_factory=dict)
+    lost: list[str] = field(default_factory=list)
     replayed: dict[str, Any] = field(default_factory=dict)
 
 
@@ -145,6 +148,7 @@ class Scenario:
                 self.load.stop()
             outcome = self._count(start)
             self.report.outcome = msgspec.to_builtins(outcome)
+            self.report.lost = [self.load.trail(play) for play in outcome.lost]
             self.report.reasons = dict(self.load.reasons)
             self.report.unclean = self.kubernetes.unclean
             self.report.replayed = self._replay()
@@ -209,6 +213,7 @@ class Scenario:
     def _phase(self, name: str) -> Iterator[None]:
         """Note what clients see while the block runs."""
         self.load.figures()
+        self.load.phase = name
         began = time.monotonic()
         yield
         self.load.check()

@@ -22,14 +22,24 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(copier, "_MOST", 3)
 
 
+PLAYS = Topics("new").plays
+
+
 def send(copies: Copier, count: int) -> None:
     for offset in range(count):
-        copies.send(Topics("new").plays, 0, b"ada", b"{}", Origin("log", 0, offset))
+        copies.send(PLAYS, 0, b"ada", b"{}", Origin("log", 0, offset))
+
+
+@pytest.mark.usefixtures("impatient")
+def test_the_first_copy_of_a_partition_is_waited_for() -> None:
+    with Copier(AWAY) as copies, pytest.raises(BrokerUnavailable, match="no copy was ackno"):
+        send(copies, 1)
 
 
 @pytest.mark.usefixtures("impatient")
 def test_copies_that_nobody_acknowledges_end_the_run() -> None:
     with Copier(AWAY) as copies:
+        copies._begun.add((PLAYS, 0))
         send(copies, 1)
         with pytest.raises(BrokerUnavailable, match=r"copies at 127\.0\.0\.1:1: no copy was ack"):
             copies.settle()
@@ -37,8 +47,11 @@ def test_copies_that_nobody_acknowledges_end_the_run() -> None:
 
 @pytest.mark.usefixtures("impatient")
 def test_a_full_queue_waits_for_acknowledgements() -> None:
-    with Copier(AWAY) as copies, pytest.raises(BrokerUnavailable, match="no copy was ackno"):
-        send(copies, 4)
+    with Copier(AWAY) as copies:
+        copies._begun.add((PLAYS, 0))
+        send(copies, 3)
+        with pytest.raises(BrokerUnavailable, match="no copy was ackno"):
+            send(copies, 1)
 
 
 def test_a_broker_that_is_away_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
