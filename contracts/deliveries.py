@@ -10,7 +10,11 @@ here (docs/adr/0065-only-an-offset-acknowledges.md).
 
 from __future__ import annotations
 
+import logging
+
 from confluent_kafka import KafkaError, Message, Producer
+
+log = logging.getLogger(__name__)
 
 _CONCLUDED = KafkaError(
     KafkaError._FAIL, "no broker gave an offset, so the message may not be in the log"
@@ -23,6 +27,7 @@ def failure(error: KafkaError | None, message: Message) -> KafkaError | None:
     Every ``on_delivery`` of a message that must not be lost calls this with what it is given.
     """
     if error is None and message.offset() is None:
+        log.warning("kafka: %s/%s: %s", message.topic(), message.partition(), _CONCLUDED.str())
         return _CONCLUDED
     return error
 
