@@ -16,9 +16,9 @@ from confluent_kafka import KafkaError, Message, Producer
 
 log = logging.getLogger(__name__)
 
-_CONCLUDED = KafkaError(
-    KafkaError._FAIL, "no broker gave an offset, so the message may not be in the log"
-)
+#: Why a message without an offset is not acknowledged.
+NO_OFFSET = "no broker gave an offset, so the message may not be in the log"
+_CONCLUDED = KafkaError(KafkaError._FAIL, NO_OFFSET)
 
 
 def failure(error: KafkaError | None, message: Message) -> KafkaError | None:

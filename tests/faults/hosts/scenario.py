@@ -19,6 +19,7 @@ import msgspec
 from confluent_kafka import KafkaException
 
 from contracts.database_roles import PARTS
+from contracts.deliveries import NO_OFFSET
 from contracts.errors import SegueError
 from contracts.redis_client import UNAVAILABLE
 from contracts.settings import Settings
@@ -88,6 +89,9 @@ class Report:
         Of the plays of the load; those of ``segue replay`` afterwards are in ``replayed``.
     lost
         How each accepted play was accepted that is not in the log.
+    without_offset
+        What processes wrote to their logs about messages that librdkafka reported as delivered and
+        no broker acknowledged: how often that happens.
     """
 
     phases: list[dict[str, Any]] = field(default_factory=list)
@@ -96,6 +100,7 @@ class Report:
     unclean: list[str] = field(default_factory=list)
     outcome: dict[str, Any] = field(default_factory=dict)
     lost: list[str] = field(default_factory=list)
+    without_offset: list[str] = field(default_factory=list)
     replayed: dict[str, Any] = field(default_factory=dict)
 
 
@@ -151,6 +156,7 @@ class Scenario:
             self.report.lost = [self.load.trail(play) for play in outcome.lost]
             self.report.reasons = dict(self.load.reasons)
             self.report.unclean = self.kubernetes.unclean
+            self.report.without_offset = self._without_offset()
             self.report.replayed = self._replay()
             return self.report
 
@@ -366,6 +372,14 @@ class Scenario:
             warehouse=False,
             say=self._say,
         )
+
+    def _without_offset(self) -> list[str]:
+        return [
+            f"{path.name}: {line}"
+            for path in sorted((self._folder / "k8s" / "logs").glob("*.log"))
+            for line in path.read_text(errors="replace").splitlines()
+            if NO_OFFSET in line
+        ]
 
     def _replay(self) -> dict[str, Any]:
         """Run ``segue replay`` with other plays; return what it prints."""
