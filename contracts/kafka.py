@@ -31,6 +31,9 @@ COPIES = 3
 #: Of three copies two must hold a message before it counts as written: one broker may be away, and
 #: the loss of another one's disk loses nothing.
 IN_SYNC = 2
+LEAST_IN_SYNC = "min.insync.replicas"
+#: Whether a broker that lacks acknowledged messages may lead, which loses them.
+UNCLEAN = "unclean.leader.election.enable"
 #: What a broker answers while metadata of a new topic or of a new leader is still propagating.
 _NOT_YET = {"UNKNOWN_TOPIC_OR_PART", "LEADER_NOT_AVAILABLE", "NOT_LEADER_FOR_PARTITION"}
 #: The client's timeouts and ours expire at about the same time: either may be first.
@@ -143,7 +146,9 @@ def _create(
     client: AdminClient, settings: Settings, missing: dict[str, dict[str, str]], brokers: int
 ) -> None:
     copies = settings.kafka_replication or min(COPIES, brokers)
-    safe = {"min.insync.replicas": str(IN_SYNC)} if copies >= COPIES else {}
+    safe = {UNCLEAN: "false"} if copies != 1 else {}
+    if copies >= COPIES:
+        safe[LEAST_IN_SYNC] = str(IN_SYNC)
     new = [
         NewTopic(topic, settings.partitions, copies, config={**config, **safe})
         for topic, config in missing.items()

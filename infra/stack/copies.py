@@ -6,14 +6,30 @@ from collections.abc import Iterator
 
 from confluent_kafka.admin import TopicDescription  # type: ignore[attr-defined]
 
-from contracts.kafka import COPIES, IN_SYNC, asking, config_of, copies_of, describe, set_config
+from contracts.kafka import (
+    COPIES,
+    IN_SYNC,
+    LEAST_IN_SYNC,
+    UNCLEAN,
+    asking,
+    config_of,
+    copies_of,
+    describe,
+    set_config,
+)
 from contracts.settings import Settings
 
-_SETTING = "min.insync.replicas"
 
+def make_safe(settings: Settings, topics: list[str]) -> dict[str, list[str]]:
+    """Set what keeps acknowledged messages when a broker is lost.
 
-def require_in_sync(settings: Settings, topics: list[str]) -> list[str]:
-    """Set ``min.insync.replicas`` to 2 for topics of three or more copies; return those changed.
+    ``min.insync.replicas`` becomes 2 for topics of three or more copies, and
+    ``unclean.leader.election.enable`` false for topics of several.
+
+    Returns
+    -------
+    dict of str to list of str
+        A setting with its value -> the topics that had another one.
 
     Raises
     ------
@@ -24,9 +40,16 @@ def require_in_sync(settings: Settings, topics: list[str]) -> list[str]:
     """
     with asking(settings) as client:
         copies = {topic: copies_of(describe(client, topic)) for topic in topics}
-        found = config_of(client, _SETTING, [t for t, n in copies.items() if n >= COPIES])
-    low = {topic: str(IN_SYNC) for topic, value in found.items() if int(value) < IN_SYNC}
-    return set_config(settings, _SETTING, low) if low else []
+        least = config_of(client, LEAST_IN_SYNC, [t for t, n in copies.items() if n >= COPIES])
+        unclean = config_of(client, UNCLEAN, [t for t, n in copies.items() if n > 1])
+    low = {topic: str(IN_SYNC) for topic, value in least.items() if int(value) < IN_SYNC}
+    risky = {topic: "false" for topic, value in unclean.items() if value == "true"}
+    changed = {}
+    if low:
+        changed[f"{LEAST_IN_SYNC}={IN_SYNC}"] = set_config(settings, LEAST_IN_SYNC, low)
+    if risky:
+        changed[f"{UNCLEAN}=false"] = set_config(settings, UNCLEAN, risky)
+    return changed
 
 
 def faults(settings: Settings, topics: list[str]) -> list[tuple[str, str]]:
@@ -45,11 +68,20 @@ def faults(settings: Settings, topics: list[str]) -> list[tuple[str, str]]:
         there = [topic for topic in topics if topic in cluster.topics]
         if absent := sorted(set(topics) - set(there)):
             found.append((f"missing: {', '.join(absent)}", "run: segue init"))
-        required = config_of(client, _SETTING, there)
+        required = config_of(client, LEAST_IN_SYNC, there)
+        unclean = config_of(client, UNCLEAN, there)
         for topic in there:
             description = describe(client, topic)
             least = int(required.get(topic, "1"))
             found += _of(settings, topic, description, len(cluster.brokers), least)
+            if copies_of(description) > 1 and unclean.get(topic) == "true":
+                found.append(
+                    (
+                        f"{topic}: {UNCLEAN} is true, so a broker that lacks the newest plays may "
+                        "lead, and they are lost",
+                        "run: segue init",
+                    )
+                )
     return found
 
 

@@ -236,6 +236,28 @@ def test_a_topic_of_one_copy_is_refused_unless_it_is_meant(
     assert "1 of 3 copies on 3 brokers" in fault
 
 
+def test_topics_that_may_lose_acknowledged_plays_are_named_and_corrected(
+    settings: Settings,
+) -> None:
+    new, old = f"{NAMESPACE}.new", f"{NAMESPACE}.risky"
+    ensure_topics(settings, {new: {}})
+    risky = {"min.insync.replicas": "1", "unclean.leader.election.enable": "true"}
+    with asking(settings) as client:
+        client.create_topics([NewTopic(old, PARTITIONS, 3, config=risky)])[old].result(20)
+    assert wait_until(lambda: len(copies.faults(settings, [new, old])) == 2, 60)
+    found = [fault for fault, todo in copies.faults(settings, [new, old])]
+    assert [fault.split(",")[0] for fault in found] == [
+        "ring.risky: min.insync.replicas is 1",
+        "ring.risky: unclean.leader.election.enable is true",
+    ]
+    assert copies.make_safe(settings, [new, old]) == {
+        "min.insync.replicas=2": [old],
+        "unclean.leader.election.enable=false": [old],
+    }
+    assert copies.make_safe(settings, [new, old]) == {}
+    assert copies.faults(settings, [new, old]) == []
+
+
 @pytest.mark.timeout(600)
 def test_a_broker_killed_under_load_loses_nothing_and_stops_nothing(
     deployed: dict[str, Process], cluster: KafkaCluster, settings: Settings

@@ -11,7 +11,7 @@ from contracts import object_store
 from contracts.database_roles import ADMIN, API, PARTS, RELAY, SINK, role_name
 from contracts.environ import read
 from contracts.errors import ConfigurationError
-from contracts.kafka import IN_SYNC, ensure_topics, set_retention
+from contracts.kafka import ensure_topics, set_retention
 from contracts.options import DatabaseLogins
 from contracts.settings import Settings
 from contracts.topics import Topics
@@ -41,8 +41,8 @@ def init(
         typer.echo(f"redis: {fault} -> {todo}", err=True)
     topics = ensure_topics(settings, configs)
     typer.echo(f"topics: {', '.join(topics)} with {settings.partitions} partitions")
-    if safer := copies.require_in_sync(settings, list(topics)):
-        typer.echo(f"min.insync.replicas: {IN_SYNC}, now also in {', '.join(safer)}")
+    for setting, changed in copies.make_safe(settings, list(topics)).items():
+        typer.echo(f"{setting}, now also in {', '.join(changed)}")
     for fault, todo in copies.faults(settings, list(topics)):
         typer.echo(f"kafka: {fault} -> {todo}", err=True)
     if settings.plays_retention_days:  # otherwise a topic keeps its present retention
