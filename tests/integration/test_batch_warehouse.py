@@ -16,6 +16,9 @@ from batch.dbt_runner import Build
 from batch.lake import Lake
 from contracts.errors import ConfigurationError, StoreUnavailable
 from contracts.settings import Settings
+from infra.operations.erasure import lake
+from infra.operations.erasure.target import Target
+from infra.operations.erasure.warehouse import forget
 from tests.batch.lakes import append, at, delivery, repeated, said, shown
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
@@ -225,6 +228,48 @@ def test_a_late_play_joins_the_sessions_around_it(built: Settings) -> None:
         ("c", 3, False, 3),
         ("z", 1, True, 1),
     ]
+
+
+def test_sessions_are_those_of_the_plays_that_are_left_after_an_erasure(tmp_path: Path) -> None:
+    """The first play of a session names it; the one in the middle can hold two parts together."""
+    settings = Settings(home=tmp_path / "erased")
+    plays = {
+        user: [delivery(user, f"{user}{i}", 25 * i, artist=user) for i in range(4)]
+        for user in ("first", "middle", "last", "nobody")
+    }
+    append(settings, [play for several in plays.values() for play in several])
+    _build(settings)
+    append(settings, [delivery("eve", "later", 5 * _DAY)])  # nights read what landed lately
+    _build(settings)
+    for user, which in (("first", 0), ("middle", 1), ("last", 3)):
+        target = Target(user, before_ms=0, event_id=plays[user][which]["event_id"])
+        lake.forget(settings, target)
+        forget(settings, target)
+    append(settings, [delivery("eve", "last", 6 * _DAY)])
+    _build(settings)
+    rows = warehouse.query(
+        settings,
+        "select user_id, list(session_position order by played_at) from marts.fct_plays "
+        "where user_id <> 'eve' group by user_id order by user_id",
+    ).rows
+    assert dict(rows) == {
+        "first": [1, 2, 3], "last": [1, 2, 3], "middle": [1, 1, 2], "nobody": [1, 2, 3, 4],
+    }  # fmt: skip
+    gone = plays["first"][0]
+    (held,) = _one(
+        settings,
+        "select count(*) from intermediate.int_plays_sessionized "
+        "where user_id = 'first' and (session_id = ? or session_started_at = ?)",
+        gone["event_id"], gone["played_at"],
+    )  # fmt: skip
+    assert held == 0
+    whole = replace(settings, home=tmp_path / "whole")
+    whole.home.mkdir()
+    (whole.home / "lake").symlink_to(settings.paths.lake)
+    _build(whole)
+    left = ("intermediate.int_plays_sessionized", "marts.fct_plays", "marts.fct_sessions")
+    nightly, at_once = _checksums(settings), _checksums(whole)
+    assert [nightly[table] for table in left] == [at_once[table] for table in left]
 
 
 def test_a_listener_whose_favourite_changes_gets_a_new_version(built: Settings) -> None:

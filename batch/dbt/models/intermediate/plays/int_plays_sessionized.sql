@@ -4,7 +4,9 @@
 
     Incremental: a play that arrives late can extend a session, join two, or start one earlier. For
     each listener with new plays, everything from the start of the session in progress before the
-    earliest of them is computed again; what lies before cannot change.
+    earliest of them is computed again; what lies before cannot change. So is a session of which
+    an erasure has deleted a play: its name and its beginning may be those of the erased play, and
+    what is left of it may be two sessions.
 
     `session_landed_at` is when the session last changed: what is built on top reads by it.
 -#}
@@ -30,9 +32,18 @@ with plays as (
                 changed.user_id,
                 coalesce(max(known.session_started_at), min(changed.since)) as since
             from (
-                select user_id, date_trunc('second', min(played_at)) as since
-                from {{ ref('stg_segue__plays') }}
-                where landed_at >= {{ look_back('landed_at') }}
+                select user_id, min(since) as since
+                from (
+                    select user_id, date_trunc('second', min(played_at)) as since
+                    from {{ ref('stg_segue__plays') }}
+                    where landed_at >= {{ look_back('landed_at') }}
+                    group by user_id
+                    union all
+                    select user_id, min(session_started_at) as since
+                    from {{ this }}
+                    group by user_id, session_id
+                    having {{ lost_a_play() }}
+                ) as new_or_erased
                 group by user_id
             ) as changed
             left join {{ this }} as known

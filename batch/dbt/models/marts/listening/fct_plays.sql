@@ -2,7 +2,7 @@
     One row a play, joined to its session and to every dimension.
 
     Incremental by `session_landed_at`: when a late play changes a session, every play of that
-    session is written again.
+    session is written again. So is a session of which an erasure has deleted a play.
 -#}
 {{
     config(
@@ -23,6 +23,16 @@ with sessions as (
     {% if is_incremental() %}
         where
             session_landed_at >= {{ look_back('session_landed_at') }}
+            or event_id in (
+                select event_id
+                from {{ this }}
+                where session_id in (
+                    select session_id
+                    from {{ this }}
+                    group by session_id
+                    having {{ lost_a_play() }}
+                )
+            )
             -- An album that turns out to be a compilation changes the key of older plays.
             or event_id in (
                 select plays.event_id
