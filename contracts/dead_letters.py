@@ -33,7 +33,7 @@ REPLAY_HEADER = "x-segue-replay"
 SENT = "sent"
 _REPLAYED = b"replayed"
 _HTTP = "http:"
-#: How long a broker may take to acknowledge.
+#: How long a broker may take to acknowledge, seconds.
 _ACK_SECONDS = 15
 
 
@@ -201,8 +201,8 @@ def replay(
         producer.produce(topic, note, _REPLAYED, letter.partition, on_delivery=notes)
     if why := notes.wait(producer, _ACK_SECONDS):
         raise BrokerUnavailable(
-            f"the letters were replayed, but the notes of it were not written ({why}); "
-            "replay again: nothing is counted twice"
+            f"the letters were replayed, but may still be listed as open ({why}); replay them "
+            "again: nothing is counted twice"
         )
     return outcomes
 

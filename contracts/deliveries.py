@@ -1,11 +1,11 @@
 """Which messages brokers have acknowledged.
 
 librdkafka reports success in two cases. In the first, a broker acknowledged the message and gave
-its offset. In the second, librdkafka concludes it: of several batches to a partition one failed and
-the next was accepted, and a broker accepts no batch with a gap before it. But a leader that does
-not know the producer yet accepts any batch as its first. Then the failed batch is in no log, and
-librdkafka reports success nevertheless, without an offset. So only a report with an offset counts
-here (docs/adr/0065-only-an-offset-acknowledges.md).
+its offset. In the second, librdkafka infers it: a batch to a partition failed, the broker accepted
+a later one, and a broker refuses a batch that does not follow the previous one. But a leader that
+does not know the producer yet accepts any batch as its first. Then the failed batch is in no log,
+and librdkafka still reports success, without an offset. So only a report with an offset counts here
+(docs/adr/0065-only-an-offset-acknowledges.md).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 #: Why a message without an offset is not acknowledged.
 NO_OFFSET = "no broker gave an offset, so the message may not be in the log"
-_CONCLUDED = KafkaError(KafkaError._FAIL, NO_OFFSET)
+_INFERRED = KafkaError(KafkaError._FAIL, NO_OFFSET)
 
 
 def failure(error: KafkaError | None, message: Message) -> KafkaError | None:
@@ -27,8 +27,8 @@ def failure(error: KafkaError | None, message: Message) -> KafkaError | None:
     Every ``on_delivery`` of a message that must not be lost calls this with what it is given.
     """
     if error is None and message.offset() is None:
-        log.warning("kafka: %s/%s: %s", message.topic(), message.partition(), _CONCLUDED.str())
-        return _CONCLUDED
+        log.warning("kafka: %s/%s: %s", message.topic(), message.partition(), NO_OFFSET)
+        return _INFERRED
     return error
 
 
@@ -57,6 +57,11 @@ class Deliveries:
 
     def wait(self, producer: Producer, seconds: float) -> str:
         """Wait until every message has its report.
+
+        Parameters
+        ----------
+        seconds
+            How long at most.
 
         Returns
         -------

@@ -267,12 +267,12 @@ async def _attempt(services: Services, user: str, origin: str) -> AsyncIterator[
 
 @functools.cache
 def _dummy_hash() -> str:
-    """Return the hash to verify where an account has none, so that this takes as long."""
+    """Return a hash to verify for an account without one, so that both cases take equally long."""
     return _HASHER.hash("of no account")
 
 
 def _verify(stored: str, password: str) -> bool:
-    """Whether a password matches its stored hash, which is empty where there is none."""
+    """Return whether a password matches a stored hash. An account without one has an empty hash."""
     try:
         return _HASHER.verify(stored or _dummy_hash(), password)
     except (Argon2Error, InvalidHashError):

@@ -19,6 +19,8 @@ from contracts.kafka import (
 )
 from contracts.settings import Settings
 
+_LOSES = "so a broker that lacks the newest plays may lead, and they are lost"
+
 
 def make_safe(settings: Settings, topics: list[str]) -> dict[str, list[str]]:
     """Set what keeps acknowledged messages when a broker is lost.
@@ -75,13 +77,7 @@ def faults(settings: Settings, topics: list[str]) -> list[tuple[str, str]]:
             least = int(required.get(topic, "1"))
             found += _of(settings, topic, description, len(cluster.brokers), least)
             if copies_of(description) > 1 and unclean.get(topic) == "true":
-                found.append(
-                    (
-                        f"{topic}: {UNCLEAN} is true, so a broker that lacks the newest plays may "
-                        "lead, and they are lost",
-                        "run: segue init",
-                    )
-                )
+                found.append((f"{topic}: {UNCLEAN} is true, {_LOSES}", "run: segue init"))
     return found
 
 

@@ -77,17 +77,22 @@ def test_a_refusal_is_no_outage() -> None:
     assert "segue acls" in str(Complaints().explain(Settings(), "", denied))
 
 
+def _sources() -> dict[str, str]:
+    """Return the text of each Python file of the packages by its path."""
+    files = (path for name in _PACKAGES for path in (ROOT / name).rglob("*.py"))
+    return {str(path.relative_to(ROOT)): path.read_text() for path in files}
+
+
 def test_no_other_file_makes_a_client() -> None:
     """A client made elsewhere would know nothing of login, encryption and client id."""
     own = {"contracts/kafka_client.py", "streams/flink/connection.py"}
     made = re.compile(
         r"bootstrap\.servers|\b(Producer|Consumer|AdminClient)\(\s*[{\w]|Producer\(\)"
     )
-    files = {str(p.relative_to(ROOT)) for name in _PACKAGES for p in (ROOT / name).rglob("*.py")}
     found = {
         path: hits
-        for path in files - own
-        if (hits := [m.group() for m in made.finditer((ROOT / path).read_text())])
+        for path, text in _sources().items()
+        if path not in own and (hits := [m.group() for m in made.finditer(text)])
     }
     # Faust's own consumer class is extended, not made.
     assert found.keys() <= {"streams/app.py"}, found
@@ -95,12 +100,7 @@ def test_no_other_file_makes_a_client() -> None:
 
 def test_every_message_that_must_not_be_lost_needs_an_offset() -> None:
     """``contracts.deliveries`` decides what is acknowledged; impressions may be lost."""
-    producing = {
-        str(path.relative_to(ROOT)): path.read_text()
-        for name in _PACKAGES
-        for path in (ROOT / name).rglob("*.py")
-        if re.search(r"\.produce\b", path.read_text())
-    }
+    producing = {path: text for path, text in _sources().items() if re.search(r"\.produce\b", text)}
     deciding = {path for path, text in producing.items() if "contracts.deliveries" in text}
     assert producing.keys() - deciding == {"api/offers.py"}
     assert len(deciding) > 5

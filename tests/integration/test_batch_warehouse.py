@@ -237,9 +237,8 @@ def test_sessions_are_those_of_the_plays_that_are_left_after_an_erasure(tmp_path
         user: [delivery(user, f"{user}{i}", 25 * i, artist=user) for i in range(4)]
         for user in ("first", "middle", "last", "nobody")
     }
-    append(settings, [play for several in plays.values() for play in several])
-    _build(settings)
-    append(settings, [delivery("eve", "later", 5 * _DAY)])  # nights read what landed lately
+    later = delivery("eve", "later", 5 * _DAY)  # nights read only what landed lately
+    append(settings, [*(play for several in plays.values() for play in several), later])
     _build(settings)
     for user, which in (("first", 0), ("middle", 1), ("last", 3)):
         target = Target(user, before_ms=0, event_id=plays[user][which]["event_id"])

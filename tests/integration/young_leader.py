@@ -1,7 +1,8 @@
 """A broker that does not know yet that it leads, and learns it between two requests of a producer.
 
-A proxy before a real broker. It refuses one request as such a broker does (NOT_LEADER_OR_FOLLOWER);
-everything else passes. docs/adr/0065-only-an-offset-acknowledges.md has the reason.
+It is a proxy in front of a real broker. It refuses one request with NOT_LEADER_OR_FOLLOWER, as such
+a broker does, and forwards everything else.
+docs/adr/0065-only-an-offset-acknowledges.md has the reason.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from infra.stack.apache_kafka import ApacheKafka
-from infra.stack.ports import free_ports
+from infra.stack.ports import LOOPBACK, free_ports
 from tests.tcp_server import in_thread
 
 _PRODUCE = 0
@@ -57,7 +58,7 @@ class YoungLeader:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Handle one connection."""
-        behind_reader, behind = await asyncio.open_connection("127.0.0.1", self._port)
+        behind_reader, behind = await asyncio.open_connection(LOOPBACK, self._port)
         answers = asyncio.create_task(_answers(behind_reader, writer))
         try:
             while True:
@@ -81,7 +82,7 @@ class YoungLeader:
 
 @contextmanager
 def young_leader(folder: Path) -> Iterator[YoungLeader]:
-    """Run a broker and the proxy before it."""
+    """Run a broker and the proxy in front of it."""
     broker = _Broker(folder, *free_ports(2))
     proxy = YoungLeader(broker.port)
     with in_thread(proxy.serve) as broker.reached_at:

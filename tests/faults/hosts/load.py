@@ -83,7 +83,7 @@ class Load:
     Attributes
     ----------
     phase
-        What happens meanwhile; the owner sets it.
+        Name of the present phase; the scenario sets it.
     """
 
     data: InteractionLog
@@ -126,7 +126,7 @@ class Load:
         return seen
 
     def trail(self, event_id: str) -> str:
-        """Return how an accepted play was accepted."""
+        """Return when and by which API a play was accepted, after how many requests."""
         return f"{event_id}: {self._accepted[event_id]}"
 
     def sent(self) -> InteractionLog:

@@ -88,10 +88,10 @@ class Report:
     outcome
         Of the plays of the load; those of ``segue replay`` afterwards are in ``replayed``.
     lost
-        How each accepted play was accepted that is not in the log.
+        Accepted plays that are not in the log: when and by which API each was accepted.
     without_offset
-        What processes wrote to their logs about messages that librdkafka reported as delivered and
-        no broker acknowledged: how often that happens.
+        Lines in the logs of processes, one for each message that librdkafka reported as delivered
+        without an offset.
     """
 
     phases: list[dict[str, Any]] = field(default_factory=list)

@@ -22,37 +22,49 @@
 -- depends_on: {{ ref('base_segue__merges') }}
 {%- set order = 'played_at, event_id' %}
 
-with plays as (
+with
+{% if is_incremental() %}
+
+new_or_erased as (
+
+    select user_id, date_trunc('second', min(played_at)) as since
+    from {{ ref('stg_segue__plays') }}
+    where landed_at >= {{ look_back('landed_at') }}
+    group by user_id
+    union all
+    select user_id, min(session_started_at) as since
+    from {{ this }}
+    group by user_id, session_id
+    having {{ lost_a_play() }}
+
+),
+
+changed as (
+
+    select user_id, min(since) as since
+    from new_or_erased
+    group by user_id
+
+),
+
+reopened as (
+
+    select changed.user_id, coalesce(max(known.session_started_at), min(changed.since)) as since
+    from changed
+    left join {{ this }} as known
+        on changed.user_id = known.user_id and changed.since >= known.session_started_at
+    group by changed.user_id
+
+),
+
+{% endif %}
+
+plays as (
 
     select stg.event_id, stg.user_id, stg.played_at, stg.landed_at
     from {{ ref('stg_segue__plays') }} as stg
     {% if is_incremental() %}
-        inner join (
-            select
-                changed.user_id,
-                coalesce(max(known.session_started_at), min(changed.since)) as since
-            from (
-                select user_id, min(since) as since
-                from (
-                    select user_id, date_trunc('second', min(played_at)) as since
-                    from {{ ref('stg_segue__plays') }}
-                    where landed_at >= {{ look_back('landed_at') }}
-                    group by user_id
-                    union all
-                    select user_id, min(session_started_at) as since
-                    from {{ this }}
-                    group by user_id, session_id
-                    having {{ lost_a_play() }}
-                ) as new_or_erased
-                group by user_id
-            ) as changed
-            left join {{ this }} as known
-                on
-                    changed.user_id = known.user_id
-                    and changed.since >= known.session_started_at
-            group by changed.user_id
-        ) as reopened
-            on stg.user_id = reopened.user_id and stg.played_at >= reopened.since
+        inner join reopened on stg.user_id = reopened.user_id and stg.played_at >= reopened.since
     {% endif %}
 
 ),
